@@ -1,0 +1,167 @@
+"""What is uploaded: unique, incompressible bytes whose SHA-256 is known beforehand.
+
+All uploads of a trial share one seeded random pattern as long as the file. The last 64 bytes of every
+5 MiB block, and of the file, are overwritten by an ASCII stamp that names the run, the upload and the
+block: no two uploads are equal, and swapped, repeated or foreign blocks change the hash.
+
+The expected hashes come from here, so neither arm pays for hashing in the load generator. Up to one
+block, an upload costs the copy of a hash state and 64 bytes; longer files are hashed whole.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+BLOCK_BYTES = 5 * 1024 * 1024
+STAMP_BYTES = 64
+# The slice that the chunked strategy sends in one request, as its clients cut it.
+CHUNK_BYTES = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """One upload a trial may make: k6 takes the rows in order."""
+
+    ref: str
+    sha256: str
+    stamps: tuple[str, ...]  # by block, the last one ends the file
+    chunks: tuple[str, ...]  # SHA-256 of each slice of the table's chunk size
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Where a stamp goes: it ends at ``end``, and only its last ``length`` characters are written."""
+
+    block: int
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+def make_pattern(seed: int, size_bytes: int) -> bytes:
+    """``size_bytes`` of seeded noise; the same seed gives a prefix of the same bytes for any size."""
+    source = random.Random(seed)
+    blocks = (source.randbytes(BLOCK_BYTES) for _ in range(block_count(size_bytes)))
+    return b"".join(blocks)[:size_bytes]
+
+
+def block_count(size_bytes: int) -> int:
+    return -(-size_bytes // BLOCK_BYTES)
+
+
+def stamp_text(run: str, upload_ref: str, block: int) -> str:
+    """The 64 characters that end one block of one upload."""
+    return sha256(f"{run}|{upload_ref}|{block}".encode()).hexdigest()
+
+
+def stamp_places(size_bytes: int) -> tuple[Stamp, ...]:
+    """Stamps in the order they are written; a short last block may overwrite part of the one before."""
+    ends = (min((block + 1) * BLOCK_BYTES, size_bytes) for block in range(block_count(size_bytes)))
+    return tuple(Stamp(block, max(0, end - STAMP_BYTES), end) for block, end in enumerate(ends))
+
+
+def upload_ref(run: str, trial: str, index: int) -> str:
+    """The client's name for one upload; also its ``Idempotency-Key``."""
+    return f"{run}.{trial}.{index:06d}"
+
+
+class Payload:
+    """Makes bodies and expected hashes of one file size. Holds the pattern (``size_bytes``) in memory."""
+
+    def __init__(self, run: str, seed: int, size_bytes: int, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self.run = run
+        self.size_bytes = size_bytes
+        self.chunk_bytes = chunk_bytes
+        self.pattern = make_pattern(seed, size_bytes)
+        self.places = stamp_places(size_bytes)
+        self._before_stamp = sha256(self.pattern[: self.places[0].start]) if self.places else sha256()
+
+    def body(self, ref: str) -> bytes:
+        """The whole body of one upload, as the client sends it."""
+        content = bytearray(self.pattern)
+        for place in self.places:
+            text = stamp_text(self.run, ref, place.block).encode()
+            content[place.start : place.end] = text[STAMP_BYTES - place.length :]
+        return bytes(content)
+
+    def row(self, ref: str) -> UploadRow:
+        stamps = tuple(stamp_text(self.run, ref, place.block) for place in self.places)
+        if len(stamps) <= 1 and self.size_bytes <= self.chunk_bytes:
+            digest = self._one_block(stamps)
+            return UploadRow(ref, digest, stamps, (digest,) if stamps else ())
+        return self._many_blocks(ref, stamps)
+
+    def _one_block(self, stamps: Sequence[str]) -> str:
+        state: _Hash = self._before_stamp.copy()
+        for place, stamp in zip(self.places, stamps, strict=True):
+            state.update(stamp.encode()[STAMP_BYTES - place.length :])
+        return state.hexdigest()
+
+    def _many_blocks(self, ref: str, stamps: tuple[str, ...]) -> UploadRow:
+        content = memoryview(self.body(ref))
+        if self.size_bytes <= self.chunk_bytes:
+            digest = sha256(content).hexdigest()
+            return UploadRow(ref, digest, stamps, (digest,))
+        slices = range(0, self.size_bytes, self.chunk_bytes)
+        chunks = tuple(sha256(content[at : at + self.chunk_bytes]).hexdigest() for at in slices)
+        return UploadRow(ref, sha256(content).hexdigest(), stamps, chunks)
+
+
+def upload_table(payload: Payload, trial: str, count: int) -> Iterator[UploadRow]:
+    """``count`` uploads of one trial, in the order that k6 takes them."""
+    return (payload.row(upload_ref(payload.run, trial, index)) for index in range(count))
+
+
+def write_pattern(path: Path, payload: Payload) -> Path:
+    path.write_bytes(payload.pattern)
+    return path
+
+
+def write_table(
+    path: Path, payload: Payload, rows: Iterable[UploadRow], *, urls: Mapping[str, str] | None = None
+) -> int:
+    """Write the JSON table that k6 reads; returns the number of rows.
+
+    ``{"size_bytes", "block_bytes", "stamp_bytes", "chunk_bytes", "stamps": [[start, end], ...],
+    "rows": [{"ref", "sha256", "stamps", "chunks"}, ...]}``. A stamp shorter than 64 places keeps its
+    last characters. ``urls`` adds a presigned ``url`` to the row of that ref (raw PUTs).
+    """
+    count = 0
+    head = {
+        "size_bytes": payload.size_bytes,
+        "block_bytes": BLOCK_BYTES,
+        "stamp_bytes": STAMP_BYTES,
+        "chunk_bytes": payload.chunk_bytes,
+        "stamps": [[place.start, place.end] for place in payload.places],
+    }
+    with path.open("w", encoding="ascii") as file:
+        file.write(json.dumps(head)[:-1] + ', "rows": [')
+        for row in rows:
+            file.write(("\n" if count == 0 else ",\n") + json.dumps(_table_row(row, urls)))
+            count += 1
+        file.write("\n]}\n")
+    return count
+
+
+def _table_row(row: UploadRow, urls: Mapping[str, str] | None) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "ref": row.ref,
+        "sha256": row.sha256,
+        "stamps": row.stamps,
+        "chunks": row.chunks,
+    }
+    if urls is not None:
+        entry["url"] = urls[row.ref]
+    return entry
