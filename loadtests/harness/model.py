@@ -124,6 +124,9 @@ class Plan(Record):
     estimated_s: float
     margin: float  # equivalence margin of the profile, 0.05 = ±5 %
     requests_per_flow: dict[str, int]  # by strategy, for one upload of file_size_bytes
+    statements_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, authentication apart
+    store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected of our services
+    factors: tuple[str, ...] = ("strategy",)  # what the arms of a pair are allowed to differ in
 
 
 class Intent(Record):
@@ -268,11 +271,14 @@ class Trial(Record):
     uploads_in_window: int  # verified and durable inside the steady window
     goodput_per_s: float
     goodput_bytes_per_s: float
-    iterations_per_s: float
+    iterations_per_s: float  # upload iterations started in the window; logins and lists are steps
     validity: Validity
     warnings: tuple[Warn, ...] = ()
     interrupted: bool = False
     clock_offset_s: dict[str, float] = Field(default_factory=dict)  # database -> its clock minus ours
+    # What the trial ran with, flat ("gateway.LOG_LEVEL", "workload.verify"): two arms of a pair must agree
+    # in every entry but "strategy" (or what Plan.factors names).
+    config: dict[str, str] = Field(default_factory=dict)
 
 
 class MonitorSample(Record):
