@@ -1,0 +1,179 @@
+"""Postgres: a pool whose every statement has a name, a time and a typed failure.
+
+No statement may leave state on a connection (no ``SET``, no session lock, no ``LISTEN``): the pool
+sends no reset query. Locks that last live on dedicated connections (``connect``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+
+from services.kit.errors import Fault, unavailable
+from services.kit.metrics import DatabaseMetrics
+
+POOL_MIN, POOL_MAX = 2, 20
+POOL_WAIT_S = 5.0
+_UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement; ``name`` is its metric label and comes from the code, never from a request."""
+
+    name: str
+    sql: str
+
+
+class _Connection(asyncpg.Connection):
+    """A connection that needs no reset, because no statement leaves anything behind."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Database:
+    """Runs named statements; a database that cannot answer is a ``Fault``, never a driver error.
+
+    Constraint violations (``asyncpg.UniqueViolationError`` ...) pass through: they mean something to
+    the repository.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[Any], metrics: DatabaseMetrics) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        metrics.watch(lambda: pool.get_size() - pool.get_idle_size(), pool.get_idle_size)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        started = perf_counter()
+        # A timer is only paid for when there is something to wait for.
+        wait_s = None if self._pool.get_idle_size() else POOL_WAIT_S
+        try:
+            connection = await self._pool.acquire(timeout=wait_s)
+        except _UNREACHABLE as error:
+            raise unavailable("database") from error
+        self._metrics.wait.observe(perf_counter() - started)
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    async def _run(self, statement: Statement, method: str, *args: Any) -> Any:
+        async with self._connection() as connection:
+            return await self._timed(connection, statement, method, *args)
+
+    async def _timed(self, connection: Any, statement: Statement, method: str, *args: Any) -> Any:
+        started = perf_counter()
+        try:
+            return await getattr(connection, method)(statement.sql, *args)
+        except asyncpg.InvalidCachedStatementError:
+            return await getattr(connection, method)(
+                statement.sql, *args
+            )  # the schema changed: prepare once more
+        except _UNREACHABLE as error:
+            raise unavailable("database") from error
+        finally:
+            self._metrics.seconds(statement.name).observe(perf_counter() - started)
+
+    async def row(self, statement: Statement, *args: Any) -> asyncpg.Record | None:
+        """The first row, or None."""
+        record: asyncpg.Record | None = await self._run(statement, "fetchrow", *args)
+        return record
+
+    async def rows(self, statement: Statement, *args: Any) -> list[asyncpg.Record]:
+        records: list[asyncpg.Record] = await self._run(statement, "fetch", *args)
+        return records
+
+    async def execute(self, statement: Statement, *args: Any) -> int:
+        """Runs it; the number of rows it touched."""
+        tag: str = await self._run(statement, "execute", *args)
+        last = tag.rsplit(" ", 1)[-1]
+        return int(last) if last.isdigit() else 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._connection() as connection:
+            try:
+                async with connection.transaction():
+                    yield Transaction(self, connection)
+            except _UNREACHABLE as error:  # BEGIN or COMMIT; statements inside are translated already
+                raise unavailable("database") from error
+
+    async def check(self) -> None:
+        """Raises Fault when the database does not answer."""
+        await self.row(Statement("health", "SELECT 1"))
+
+
+class Transaction:
+    """The same three calls on one connection, committed together."""
+
+    def __init__(self, database: Database, connection: Any) -> None:
+        self._database, self._connection = database, connection
+
+    async def row(self, statement: Statement, *args: Any) -> asyncpg.Record | None:
+        record: asyncpg.Record | None = await self._database._timed(
+            self._connection, statement, "fetchrow", *args
+        )
+        return record
+
+    async def rows(self, statement: Statement, *args: Any) -> list[asyncpg.Record]:
+        records: list[asyncpg.Record] = await self._database._timed(
+            self._connection, statement, "fetch", *args
+        )
+        return records
+
+
+async def connect(url: str, application: str) -> asyncpg.Connection[Any]:
+    """A dedicated connection, for migrations and locks that last."""
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(
+        url, timeout=5, server_settings={"application_name": application}
+    )
+    return connection
+
+
+@asynccontextmanager
+async def open_database(
+    url: str, application: str, metrics: DatabaseMetrics, *, prepared: bool = True
+) -> AsyncIterator[Database]:
+    """A pool of 2 to 20 connections; closed within 5 s.
+
+    Args:
+        prepared: False behind a transaction-mode pooler that cannot keep prepared statements.
+    """
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=POOL_MIN,
+        max_size=POOL_MAX,
+        max_inactive_connection_lifetime=300,
+        connection_class=_Connection,
+        statement_cache_size=200 if prepared else 0,
+        server_settings={"application_name": application},
+        timeout=5,
+    )
+    try:
+        yield Database(pool, metrics)
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except TimeoutError:
+            pool.terminate()
+
+
+__all__ = ["Database", "Fault", "Statement", "Transaction", "connect", "open_database"]

@@ -1,0 +1,82 @@
+"""Health: is the process alive, can it do its work, and what exactly is wrong.
+
+Checks run side by side, each for at most 2 s, and their results are kept for 2 s, so that a prober
+cannot load what it probes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from services.kit.errors import Fault
+
+CHECK_LIMIT_S = 2.0
+CACHE_S = 2.0
+Check = Callable[[], Awaitable[str | None]]  # a note for people, or None; raises when not ok
+
+
+class NotOkError(Exception):
+    """A check's own refusal; its text is shown."""
+
+
+@dataclass(slots=True)
+class Health:
+    """A process's checks. ``draining`` turns readiness off before the listener closes."""
+
+    service: str
+    greeting: str
+    checks: Mapping[str, Check]
+    monotonic: Callable[[], float]
+    version: str = "0.1.0"
+    details: Callable[[], dict[str, Any]] = dict
+    draining: bool = False
+    started_at: float = field(init=False)
+    _cached: tuple[float, dict[str, dict[str, Any]]] | None = None
+
+    def __post_init__(self) -> None:
+        self.started_at = self.monotonic()
+
+    async def results(self) -> dict[str, dict[str, Any]]:
+        """``{name: {ok, latency_ms, message}}``, at most 2 s old."""
+        if self._cached is not None and self.monotonic() - self._cached[0] < CACHE_S:
+            return self._cached[1]
+        names = list(self.checks)
+        outcomes = await asyncio.gather(*(self._run(self.checks[name]) for name in names))
+        results = dict(zip(names, outcomes, strict=True))
+        self._cached = (self.monotonic(), results)
+        return results
+
+    async def _run(self, check: Check) -> dict[str, Any]:
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(CHECK_LIMIT_S):
+                message = await check() or "ok"
+            good = True
+        except TimeoutError:
+            good, message = False, "no answer in time"
+        except NotOkError as error:
+            good, message = False, str(error)
+        except Fault as error:
+            good, message = False, error.message
+        except (OSError, ValueError) as error:
+            good, message = False, type(error).__name__
+        return {"ok": good, "latency_ms": round((perf_counter() - started) * 1000, 2), "message": message}
+
+    async def ready(self, request_id: str, *, detailed: bool = False) -> tuple[int, dict[str, Any]]:
+        """Status and body of ``/ready`` or ``/health/detailed``."""
+        checks = await self.results()
+        bad = [name for name, result in checks.items() if not result["ok"]]
+        body: dict[str, Any] = {"status": "ready", "service": self.service, "checks": checks}
+        if detailed:
+            body["version"] = self.version
+            body["uptime_s"] = round(self.monotonic() - self.started_at, 3)
+            body.update(self.details())
+        if not bad and not self.draining:
+            return 200, body
+        why = "The service is shutting down." if self.draining else f"Not ready: {', '.join(bad)}."
+        body |= {"status": "not_ready", "error": "not_ready", "message": why, "request_id": request_id}
+        return 503, body

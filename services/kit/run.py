@@ -1,0 +1,151 @@
+"""A process's life: listen, serve, drain, stop.
+
+SIGTERM and SIGINT turn readiness off, close the listener and idle connections, let running requests
+end (at most ``SHUTDOWN_S``), and only then stop what they used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import uvloop
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from services.kit.codec import encode, rfc3339
+from services.kit.log import Log
+from services.kit.metrics import LoopMetrics
+from services.kit.settings import ProcessSettings, SettingsError, load, public
+
+S = TypeVar("S", bound=ProcessSettings)
+KEEPALIVE_S = 75.0
+LINGER_S = 2.0
+LAG_TICK_S = 0.1
+SERVER_OPTIONS: dict[str, Any] = {
+    "access_log": None,
+    "auto_decompress": False,
+    "read_bufsize": 65_536,
+    "keepalive_timeout": KEEPALIVE_S,
+    "lingering_time": LINGER_S,
+    "max_line_size": 8_190,
+    "max_field_size": 8_190,
+    "max_headers": 128,
+}
+
+
+def main(cls: type[S], serve: Callable[[S], Coroutine[Any, Any, None]], service: str) -> None:
+    """Entry of every process: settings, loop, exit code (2 for bad settings, 1 for a failed start)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory may hold secrets
+    try:
+        settings = load(cls, os.environ)
+    except SettingsError as error:
+        sys.exit(f"{service}: the settings are not complete\n  " + "\n  ".join(error.problems) + "\n")
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        sys.exit(f"{service}: cannot start: {error.strerror or error}")
+
+
+async def stopped(log: Log, service: str) -> None:
+    """Return when the process is asked to stop."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    log.event.info("started", pid=os.getpid())
+    await event.wait()
+    log.event.info("stopping", service_name=service)
+
+
+@asynccontextmanager
+async def listening(server: web.BaseRunner, host: str, port: int, log: Log) -> AsyncIterator[None]:
+    """Serve on ``host:port`` until the block ends, then drain.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    await server.setup()
+    try:
+        await web.TCPSite(server, host, port, backlog=1024).start()
+        log.event.info("listening", port=port)
+        yield
+    finally:
+        await server.cleanup()
+
+
+@asynccontextmanager
+async def process(
+    settings: ProcessSettings, service: str, registry: CollectorRegistry, loop_metrics: LoopMetrics
+) -> AsyncIterator[tuple[Log, AsyncExitStack]]:
+    """Log, admin port and loop monitor of a process; the stack closes what the process opens."""
+    instance = settings.instance or service
+    log = Log(service, instance, settings.log_level, settings.logging)
+    log.buffer.attach(asyncio.get_running_loop())
+    asyncio.get_running_loop().set_exception_handler(_loop_fault(log))
+    ticker = asyncio.create_task(_watch_loop(loop_metrics))
+    try:
+        async with AsyncExitStack() as stack:
+            admin = web.AppRunner(_admin_app(settings, service, instance, registry), access_log=None)
+            await stack.enter_async_context(
+                listening(admin, settings.admin_host, settings.effective_admin_port, log)
+            )
+            yield log, stack
+    finally:
+        ticker.cancel()
+        log.event.info("stopped")
+        log.buffer.flush()
+
+
+def _loop_fault(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        log.event.error("loop", what=context.get("message"), exc_info=error)
+
+    return report
+
+
+async def _watch_loop(metrics: LoopMetrics) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_TICK_S
+        await asyncio.sleep(LAG_TICK_S)
+        metrics.lag.observe(max(0.0, loop.time() - due))
+        metrics.tasks.set(len(asyncio.all_tasks()))
+
+
+def _admin_app(
+    settings: ProcessSettings, service: str, instance: str, registry: CollectorRegistry
+) -> web.Application:
+    started_at = rfc3339(datetime.now(UTC))
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def shown(_: web.Request) -> web.Response:
+        body = {
+            "service": service,
+            "instance": instance,
+            "pid": os.getpid(),
+            "started_at": started_at,
+            "settings": public(settings),
+        }
+        return web.Response(body=encode(body), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    if settings.bench_endpoints:
+        app.router.add_get("/settings", shown)
+    return app
+
+
+def runner(app: web.Application, settings: ProcessSettings) -> web.AppRunner:
+    """The public port's runner with the limits every process has."""
+    return web.AppRunner(app, handle_signals=False, shutdown_timeout=settings.shutdown_s, **SERVER_OPTIONS)
