@@ -1,0 +1,1 @@
+"""How the testbed is put together and started. Imports nothing of the services."""
