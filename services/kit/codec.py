@@ -72,7 +72,7 @@ class Members:
 
     def _get(self, name: str, default: Any) -> Any:
         value = self._members.get(name)
-        if value is None or value == "" or value == []:
+        if value is None or value in ("", []):
             if default is not MISSING and value is None:
                 return default
             raise Fault("missing_field", f"The member {name!r} is required.", details={"field": name})
