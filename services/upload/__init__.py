@@ -1,0 +1,1 @@
+"""The upload service: sessions, bytes by proxy, presigned uploads, and what makes them durable."""
