@@ -126,6 +126,8 @@ class Plan(Record):
     requests_per_flow: dict[str, int]  # by strategy, for one upload of file_size_bytes
     statements_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, authentication apart
     store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected of our services
+    strategy_titles: dict[str, str] = Field(default_factory=dict)  # from the manifests, for the report
+    strategy_colours: dict[str, str] = Field(default_factory=dict)  # "#rrggbb"
     factors: tuple[str, ...] = ("strategy",)  # what the arms of a pair are allowed to differ in
 
 
