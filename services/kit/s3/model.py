@@ -1,0 +1,77 @@
+"""Values that go in and out of the store client. ETags keep the quotes the store sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object or part is in the store; ``etag`` is ``""`` when the store sent none."""
+
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What HEAD says; ``meta`` holds the ``x-amz-meta-`` headers, names lower-cased and without it."""
+
+    size_bytes: int
+    etag: str
+    content_type: str
+    last_modified: datetime | None
+    meta: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a multipart upload, as the store lists it or as ``complete_multipart`` takes it."""
+
+    number: int
+    etag: str
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Bytes ``first`` to ``last``, both included, counted from 0."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"bytes={self.first}-{self.last}"
+
+
+class Download(Protocol):
+    """An open GET: facts first, then the bytes. Leaving ``get``'s block closes it."""
+
+    @property
+    def status(self) -> int:
+        """200, or 206 when a range was asked for."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that this answer carries: the range's, not the object's."""
+
+    @property
+    def content_range(self) -> str | None: ...
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The object; ``size_bytes`` is the whole object's where the store says it."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The bytes as they arrive, at most 64 KiB held.
+
+        Raises:
+            UnavailableError: the store broke off or made no progress.
+        """
+
+
+def same_etag(one: str | None, other: str | None) -> bool:
+    """Whether two ETags are equal, quotes apart."""
+    return (one or "").strip('"') == (other or "").strip('"')
