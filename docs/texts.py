@@ -1,0 +1,93 @@
+"""The words of the generated pages: their introductions, and when each error is given."""
+
+from __future__ import annotations
+
+SETTINGS_HEAD = """# Settings
+
+Every process reads its settings once, from its environment, and stops with one line per problem when
+something is missing or malformed. Ports and URLs come from `compose/ports.env`, secrets from `.env`,
+which the first `make up` writes. `GET /settings` on a process's admin port shows what is in effect,
+without secrets (with `BENCH_ENDPOINTS=1`).
+"""
+
+METRICS_HEAD = """# Metrics
+
+`GET /metrics` on the admin port (public port + 10) of every process. Labels hold only values from
+fixed sets: route templates, error codes, statement names. `process_*` and `python_*` are the client
+library's own.
+"""
+
+ERRORS_HEAD = """# Errors
+
+Every error is JSON: `{"error": code, "message": text for people, "request_id": uuid}`, sometimes with
+`details`. Test the code, show the message. The code is also the label of the metric and a field of
+the log line. HTTP that cannot be parsed gets a bare 400, 431 or 501.
+
+"""
+
+COMMANDS_HEAD = """# Commands
+
+`make` alone lists the targets. Behind them stand two programs, each with `--help` and an example for
+every command.
+"""
+
+ERRORS: dict[str, str] = {
+    "invalid_json": "the body is not exactly one JSON value, or a member is there twice",
+    "unknown_field": "a member that this route does not know (`details.field`)",
+    "missing_field": "a required member or parameter is absent, null or empty (`details.field`)",
+    "invalid_field": "a member has the wrong type, form or range (`details.field`)",
+    "invalid_file_name": "the name breaks a rule; the message says which",
+    "invalid_file_size": "a size below 0 or above 2^63-1",
+    "invalid_part_size": "several parts need 5 MiB to 5 GiB each; one part holds at most 5 GiB",
+    "too_many_parts": "more than 10,000 parts",
+    "invalid_part_number": "a part number outside 1 to the number of parts",
+    "invalid_chunk_index": "`id` is missing or not an integer from 0 to 9,999",
+    "invalid_checksum": "`Checksum` is not 64 hexadecimal characters",
+    "missing_header": "a required header is absent (`details.header`)",
+    "invalid_uuid": "a path, query, header or member is not a UUID in its 36-character form",
+    "invalid_query": "a query parameter is unknown, out of range, or a cursor does not fit",
+    "invalid_credentials": "unknown e-mail or wrong password",
+    "switch_disabled": "an experiment switch was used while `BENCH_ENDPOINTS` is off",
+    "authentication_required": "the route needs a token and none was sent",
+    "token_malformed": "the `Authorization` header holds no token",
+    "token_invalid": "wrong signature, algorithm, issuer or audience, or a claim is missing",
+    "token_expired": "the token's time is over; log in again",
+    "service_credential_invalid": "a service was called by something that is not its gateway or peer",
+    "forbidden": "the caller may see the file but not do this with it",
+    "origin_not_allowed": "a browser page of an origin that is not on the list",
+    "route_not_found": "no such path",
+    "upload_not_found": "no such upload, or another user's",
+    "file_not_found": "no such file, deleted, or not for this caller",
+    "method_not_allowed": "the path exists with other methods (`Allow`)",
+    "request_timeout": "the request body made no progress for 30 s",
+    "user_exists": "user name or e-mail are taken",
+    "wrong_upload_method": "the route does not fit the way this upload was begun",
+    "upload_not_open": "the upload is being finished or is completed",
+    "chunk_conflict": "other bytes for a chunk of a completed upload, or nothing for a stored one",
+    "upload_aborted": "the upload was aborted or has expired",
+    "upload_failed": "the upload failed for good; the message says why",
+    "missing_parts": "complete was asked before all parts were registered (`details.missing`)",
+    "object_missing": "complete was asked, but nothing was sent to the URL",
+    "registration_conflict": "the same file was registered before with other facts",
+    "idempotency_conflict": "this `Idempotency-Key` was used before with other facts",
+    "length_required": "raw bytes need a `Content-Length`",
+    "file_too_large": "more than this way of uploading takes",
+    "body_too_large": "JSON over 64 KiB, or a chunk over 10 MiB",
+    "unsupported_media_type": "a `Content-Encoding`, or the wrong kind of form",
+    "range_not_satisfiable": "the range lies outside the file (`Content-Range` tells its size)",
+    "checksum_mismatch": "the bytes that arrived have another SHA-256 than `Checksum`",
+    "size_mismatch": "more or fewer bytes than declared",
+    "chunk_gap": "all bytes would be in, but an index is missing (`details.missing`)",
+    "invalid_part": "the store's parts differ from those registered (`details.part_numbers`)",
+    "rate_limited": "too many requests in this minute (`Retry-After`)",
+    "too_many_open_uploads": "too many uploads are open for this user",
+    "internal_error": "an unexpected fault; the log has the request id",
+    "store_inconsistent": "the row of the file exists, its object does not or is another one",
+    "upstream_unavailable": "a service behind the gateway could not be reached",
+    "overloaded": "too much waits already; nothing was done",
+    "not_ready": "a health check is down, or the process is shutting down",
+    "dependency_unavailable": "database, store or another service did not answer",
+    "insufficient_storage": "the spool disk is nearly full",
+    "deadline_exceeded": "a service behind the gateway did not answer in time",
+    "still_finalising": "the upload is not finished yet; repeat the request to wait for it",
+}
