@@ -1,0 +1,80 @@
+// One upload as a strategy sees it: requests that either answer 200 or end the upload.
+
+import http from 'k6/http';
+import { check } from 'k6';
+import { config } from './config.js';
+import * as data from './data.js';
+
+export class StepFailed extends Error {
+  constructor(step, status, code) {
+    super(`${step}: ${status} ${code}`);
+    this.step = step;
+    this.status = status;
+    this.code = code;
+  }
+}
+
+// Our services answer {"error": code}; the store answers XML; a broken connection has k6's own code.
+function errorCode(response) {
+  if (response.status === 0) return `transport-${response.error_code}`;
+  const found = /"error"\s*:\s*"([a-z_]+)"|<Code>([A-Za-z]+)<\/Code>/.exec(response.body || '');
+  return found === null ? null : found[1] || found[2];
+}
+
+export class Flow {
+  constructor(row, identity) {
+    this.row = row;
+    this.fileName = `${row.ref}.bin`;
+    this.sizeBytes = config.fileBytes;
+    this.pieceBytes = config.pieceBytes;
+    this.uploadUuid = null;
+    this.startedAt = Date.now();
+    this.authorisedAt = null;
+    this.transferredAt = null;
+    this.token = identity.token;
+  }
+
+  /** The session that permits the upload: the same reference never makes a second file. */
+  session(path, facts) {
+    const answer = this.api('session', path, facts, { 'Idempotency-Key': this.row.ref });
+    this.uploadUuid = answer.upload_uuid;
+    this.authorisedAt = Date.now();
+    return answer;
+  }
+
+  /** JSON to the gateway; returns the parsed answer. */
+  api(step, path, facts, headers = {}) {
+    const all = { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/json', ...headers };
+    return this.expect(step, http.post(config.gateway + path, JSON.stringify(facts), this.params(step, all))).json();
+  }
+
+  /** Raw bytes to the gateway. */
+  chunk(path, piece, headers) {
+    const all = { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/octet-stream', ...headers };
+    return this.expect('chunk', http.post(config.gateway + path, piece.body, this.params('chunk', all)));
+  }
+
+  /** Raw bytes to a presigned URL of the store; returns its ETag. */
+  put(url, piece) {
+    return this.expect('put', http.put(url, piece.body, this.params('put', {}))).headers.Etag;
+  }
+
+  /** All bytes of the file were answered for. */
+  transferred() {
+    this.transferredAt = Date.now();
+  }
+
+  pieces() {
+    return data.pieces(this.row, this.pieceBytes);
+  }
+
+  params(step, headers) {
+    return { headers, tags: { name: step }, timeout: config.timeout, responseType: 'text' };
+  }
+
+  expect(step, response) {
+    const ok = check(response, { [`${step} 200`]: (r) => r.status === 200 });
+    if (!ok) throw new StepFailed(step, response.status, errorCode(response));
+    return response;
+  }
+}

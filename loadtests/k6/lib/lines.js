@@ -1,0 +1,39 @@
+// What leaves k6 while it runs: one JSON line per intent, outcome and timed step. A killed k6 loses
+// nothing that was decided before it died.
+
+import { config } from './config.js';
+
+export function started() {
+  console.log(JSON.stringify({ e: 's', t: Date.now() }));
+}
+
+export function intent(row, userIndex) {
+  const line = { e: 'i', ref: row.ref, t: Date.now(), u: userIndex, n: config.fileBytes, h: row.sha256, s: config.strategy };
+  console.log(JSON.stringify(line));
+}
+
+export function outcome(row, flow, failure) {
+  console.log(
+    JSON.stringify({
+      e: 'o',
+      ref: row.ref,
+      ok: failure === null,
+      id: flow.uploadUuid,
+      t0: flow.startedAt,
+      t1: flow.authorisedAt,
+      t2: flow.transferredAt,
+      t3: Date.now(),
+      step: failure === null ? null : failure.step,
+      st: failure === null ? null : failure.status,
+      code: failure === null ? null : failure.code,
+      a: 1,
+    }),
+  );
+}
+
+// Connecting and waiting for a connection are part of what a user waits for.
+export function step(name, startedAt, response, ok) {
+  const t = response.timings;
+  const duration = t.blocked + t.connecting + t.duration;
+  console.log(JSON.stringify({ e: 'r', step: name, t: startedAt, d: duration, st: response.status, ok }));
+}
