@@ -5,6 +5,8 @@ Bodies stream in bounded memory; everything rare (bucket set-up, listings) goes 
 in threads, in ``admin``.
 """
 
+from services.kit.s3.bucket import BucketState, prepare_bucket
+from services.kit.s3.client import S3Client, open_client
 from services.kit.s3.errors import (
     ChecksumMismatchError,
     InvalidPartError,
@@ -16,16 +18,21 @@ from services.kit.s3.errors import (
     StoreError,
     UnavailableError,
 )
-from services.kit.s3.model import ByteRange, Download, ObjectInfo, Part, Stored
+from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, Part, Stored, same_etag
 from services.kit.s3.protocol import ObjectStore, PutExchange
+from services.kit.s3.selftest import Capabilities, self_test
+from services.kit.s3.signing import S3Address
 
 __all__ = [
+    "BucketState",
     "ByteRange",
+    "Capabilities",
     "ChecksumMismatchError",
     "Download",
     "InvalidPartError",
     "NoSuchUploadError",
     "NotFoundError",
+    "ObjectEntry",
     "ObjectInfo",
     "ObjectStore",
     "Part",
@@ -33,7 +40,13 @@ __all__ = [
     "PutExchange",
     "RangeError",
     "RefusedError",
+    "S3Address",
+    "S3Client",
     "StoreError",
     "Stored",
     "UnavailableError",
+    "open_client",
+    "prepare_bucket",
+    "same_etag",
+    "self_test",
 ]

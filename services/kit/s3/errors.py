@@ -85,6 +85,7 @@ _BY_CODE: dict[str, type[StoreError]] = {
     "ServiceUnavailable": UnavailableError,
     "SlowDown": UnavailableError,
     "RequestTimeout": UnavailableError,
+    "NotImplemented": RefusedError,
     "RequestTimeTooSkewed": RefusedError,
 }
 _BY_STATUS: dict[int, type[StoreError]] = {

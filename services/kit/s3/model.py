@@ -27,6 +27,16 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    """One object of a listing."""
+
+    key: str
+    size_bytes: int
+    etag: str
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a multipart upload, as the store lists it or as ``complete_multipart`` takes it."""
 

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from services.kit.s3.errors import StoreError
-from services.kit.s3.model import ByteRange, Download, ObjectInfo, Part, Stored
+from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, Part, Stored
 
 
 class PutExchange(Protocol):
@@ -167,6 +167,12 @@ class ObjectStore(Protocol):
         self, key: str, life_s: int, *, disposition: str | None = None, content_type: str | None = None
     ) -> str:
         """A URL to read the object; the answer's disposition and type as given."""
+
+    async def list_objects(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectEntry]:
+        """Objects whose key starts with ``prefix`` and sorts behind ``after``, at most 1,000."""
+
+    async def put_bucket_cors(self, origins: Sequence[str]) -> bool:
+        """Let browsers of ``origins`` GET and PUT; False when the store does not offer the call."""
 
     async def check(self) -> None:
         """Raises unless the store answers for the bucket."""

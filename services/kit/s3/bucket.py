@@ -1,0 +1,105 @@
+"""The bucket at start: created if absent, private, readable by the browsers that may.
+
+The minio SDK does the rare calls, in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+
+from services.kit.s3.client import S3Client
+from services.kit.s3.errors import RefusedError, StoreError, transport_error
+from services.kit.s3.signing import REGION, S3Address, base
+
+_EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """``private``: no policy lets strangers in. ``cors``: ``bucket``, or ``server`` when the store has
+    only a server-wide setting."""
+
+    private: bool
+    cors: str
+
+
+def sdk(address: S3Address) -> Minio:
+    """The SDK for the same store; it blocks, so it belongs in a thread."""
+    place = base(address.endpoint)
+    return Minio(
+        place.netloc,
+        access_key=address.access_key,
+        secret_key=address.secret_key,
+        secure=place.scheme == "https",
+        region=REGION,
+        http_client=urllib3.PoolManager(timeout=urllib3.Timeout(connect=2, read=10), retries=False),
+    )
+
+
+async def _in_thread(op: str, call: Any, *args: Any) -> Any:
+    try:
+        return await asyncio.to_thread(call, *args)
+    except S3Error as error:
+        raise RefusedError(op, error.response.status, error.code or "") from error
+    except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise transport_error(op) from error
+
+
+async def create_bucket(address: S3Address) -> None:
+    """Create the bucket unless it is there; another process may do so at the same time."""
+    client = sdk(address)
+    try:
+        await _in_thread("create_bucket", client.make_bucket, address.bucket)
+    except StoreError as error:
+        if error.code not in _EXISTS:
+            raise
+
+
+async def is_private(address: S3Address) -> bool:
+    """Whether no bucket policy allows anything to everybody."""
+    client = sdk(address)
+    try:
+        policy = await _in_thread("get_bucket_policy", client.get_bucket_policy, address.bucket)
+    except StoreError as error:
+        if error.code in {"NoSuchBucketPolicy", "NotImplemented"}:
+            return True
+        raise
+    return not allows_everybody(json.loads(policy))
+
+
+def allows_everybody(policy: dict[str, Any]) -> bool:
+    """Whether a statement of an S3 policy document allows something to any principal."""
+    statements = policy.get("Statement", [])
+    statements = [statements] if isinstance(statements, dict) else statements
+    return any(
+        statement.get("Effect") == "Allow" and _everybody(statement.get("Principal"))
+        for statement in statements
+    )
+
+
+def _everybody(principal: Any) -> bool:
+    if isinstance(principal, dict):
+        return any(_everybody(value) for value in principal.values())
+    if isinstance(principal, list):
+        return any(_everybody(value) for value in principal)
+    return bool(principal == "*")
+
+
+async def prepare_bucket(address: S3Address, client: S3Client, origins: Sequence[str]) -> BucketState:
+    """Make the bucket ready for service; safe to run in every process at once.
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    await create_bucket(address)
+    private = await is_private(address)
+    cors = await client.put_bucket_cors(origins)
+    return BucketState(private, "bucket" if cors else "server")

@@ -1,0 +1,77 @@
+"""What every operation shares: sign, send, repeat if the body is still held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+import aiohttp
+
+from services.kit.s3.exchange import STALL_S, StreamedPut
+from services.kit.s3.model import Stored
+from services.kit.s3.retry import Retry
+from services.kit.s3.signing import UNSIGNED_PAYLOAD, Signer
+from services.kit.s3.transport import READ_S, Answer, Transport
+
+EMPTY_SHA256 = sha256(b"").hexdigest()
+
+
+def object_headers(
+    content_type: str | None, meta: Mapping[str, str] | None, *, if_none_match: bool = False
+) -> dict[str, str]:
+    headers = {f"x-amz-meta-{name}": value for name, value in (meta or {}).items()}
+    if content_type:
+        headers["Content-Type"] = content_type
+    if if_none_match:
+        headers["If-None-Match"] = "*"
+    return headers
+
+
+class Core:
+    """Signed calls with retries, and streamed PUTs without."""
+
+    def __init__(self, signer: Signer, transport: Transport, retry: Retry) -> None:
+        self._signer, self._transport, self._retry = signer, transport, retry
+
+    async def _call(
+        self,
+        op: str,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        read_s: float = READ_S,
+    ) -> Answer:
+        payload_sha256 = sha256(body).hexdigest() if body else EMPTY_SHA256
+
+        async def attempt() -> Answer:
+            signed = self._signer.sign(
+                method, key, query=query, headers=headers, payload_sha256=payload_sha256
+            )
+            return await self._transport.call(op, signed, body or None, read_s)
+
+        return await self._retry(attempt)
+
+    async def _stream(
+        self,
+        op: str,
+        key: str,
+        size_bytes: int,
+        payload_sha256: str | None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> StreamedPut:
+        signed = self._signer.sign(
+            "PUT", key, query=query, headers=headers, payload_sha256=payload_sha256 or UNSIGNED_PAYLOAD
+        )
+
+        async def send(payload: aiohttp.Payload) -> Stored:
+            answer = await self._transport.call(op, signed, payload)
+            return Stored(answer.headers.get("ETag", ""))
+
+        exchange = StreamedPut(op, size_bytes, send, STALL_S)
+        await exchange.opened()
+        return exchange

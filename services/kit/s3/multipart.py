@@ -1,0 +1,89 @@
+"""Operations on multipart uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from services.kit.s3 import xml
+from services.kit.s3.core import Core, object_headers
+from services.kit.s3.errors import NoSuchUploadError
+from services.kit.s3.exchange import StreamedPut
+from services.kit.s3.model import ByteRange, Part, Stored
+from services.kit.s3.signing import copy_source
+from services.kit.s3.transport import SLOW_READ_S
+
+
+def part_query(upload_id: str, number: int) -> dict[str, str]:
+    return {"partNumber": str(number), "uploadId": upload_id}
+
+
+class MultipartOperations(Core):
+    """See ``protocol.ObjectStore`` for what each one promises."""
+
+    async def create_multipart(
+        self, key: str, *, content_type: str | None = None, meta: Mapping[str, str] | None = None
+    ) -> str:
+        op = "create_multipart"
+        headers = object_headers(content_type, meta)
+        answer = await self._call(op, "POST", key, query={"uploads": ""}, headers=headers)
+        return xml.upload_id(op, answer.body)
+
+    async def open_part(
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        size_bytes: int,
+        *,
+        payload_sha256: str | None = None,
+    ) -> StreamedPut:
+        query = part_query(upload_id, number)
+        return await self._stream("upload_part", key, size_bytes, payload_sha256, query=query)
+
+    async def put_part_bytes(self, key: str, upload_id: str, number: int, body: bytes) -> Stored:
+        answer = await self._call("upload_part", "PUT", key, query=part_query(upload_id, number), body=body)
+        return Stored(answer.headers.get("ETag", ""))
+
+    async def copy_part(
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        source_key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        source_etag: str | None = None,
+    ) -> Stored:
+        op = "upload_part_copy"
+        headers = {"x-amz-copy-source": copy_source(self._signer.bucket, source_key)}
+        if byte_range is not None:
+            headers["x-amz-copy-source-range"] = str(byte_range)
+        if source_etag is not None:
+            headers["x-amz-copy-source-if-match"] = source_etag
+        query = part_query(upload_id, number)
+        answer = await self._call(op, "PUT", key, query=query, headers=headers, read_s=SLOW_READ_S)
+        return Stored(xml.etag_of(op, answer.body, "CopyPartResult"))
+
+    async def list_parts(self, key: str, upload_id: str) -> list[Part]:
+        op, parts, marker = "list_parts", list[Part](), 0
+        while True:
+            query = {"uploadId": upload_id, "max-parts": "1000", "part-number-marker": str(marker)}
+            answer = await self._call(op, "GET", key, query=query)
+            page = xml.parts_page(op, answer.body)
+            parts += page.parts
+            if page.next_marker is None or page.next_marker <= marker:
+                return parts
+            marker = page.next_marker
+
+    async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> Stored:
+        op, body = "complete_multipart", xml.complete_request(parts)
+        answer = await self._call(
+            op, "POST", key, query={"uploadId": upload_id}, body=body, read_s=SLOW_READ_S
+        )
+        return Stored(xml.etag_of(op, answer.body, "CompleteMultipartUploadResult"))
+
+    async def abort_multipart(self, key: str, upload_id: str) -> None:
+        try:
+            await self._call("abort_multipart", "DELETE", key, query={"uploadId": upload_id})
+        except NoSuchUploadError:
+            return

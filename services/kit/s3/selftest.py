@@ -1,0 +1,82 @@
+"""What the store can do, found out at start with objects under ``selftest/``.
+
+A store that does not verify payload hashes or ignores ``If-None-Match`` still works, by slower paths
+that need neither; nothing is assumed from a product's name.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+
+from services.kit.s3.errors import ChecksumMismatchError, PreconditionFailedError, StoreError
+from services.kit.s3.protocol import ObjectStore
+
+PREFIX = "selftest/"
+_BODY = b"vaultbench self-test"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Results of the self-test.
+
+    ``verifies_hash``: a body that differs from its signed hash is refused and not stored.
+    ``create_only``: ``If-None-Match: *`` refuses to replace an object.
+    ``returns_etag``: a PUT's answer names the ETag that HEAD names.
+    """
+
+    verifies_hash: bool
+    create_only: bool
+    returns_etag: bool
+
+    @property
+    def direct_final(self) -> bool:
+        """Whether a whole file may be streamed straight to its final key."""
+        return self.verifies_hash and self.create_only
+
+
+async def self_test(store: ObjectStore, name: str) -> Capabilities:
+    """Try each capability under ``selftest/<name>`` and remove what was written.
+
+    Args:
+        name: unique per process start, so that replicas do not meet.
+
+    Raises:
+        StoreError: the store is away; nothing was found out.
+    """
+    key = f"{PREFIX}{name}"
+    try:
+        return Capabilities(
+            verifies_hash=await _verifies_hash(store, f"{key}-hash"),
+            returns_etag=await _returns_etag(store, key),
+            create_only=await _create_only(store, key),
+        )
+    finally:
+        with suppress(StoreError):  # leftovers under this prefix are swept
+            await store.delete_many([key, f"{key}-hash"])
+
+
+async def _verifies_hash(store: ObjectStore, key: str) -> bool:
+    wrong = sha256(b"something else").hexdigest()
+    exchange = await store.open_put(key, len(_BODY), payload_sha256=wrong)
+    await exchange.write(_BODY)
+    try:
+        await exchange.finish()
+    except ChecksumMismatchError:
+        return True
+    return False
+
+
+async def _returns_etag(store: ObjectStore, key: str) -> bool:
+    stored = await store.put_bytes(key, _BODY)
+    return bool(stored.etag) and stored.etag == (await store.head(key)).etag
+
+
+async def _create_only(store: ObjectStore, key: str) -> bool:
+    """Needs an object at ``key``."""
+    try:
+        await store.put_bytes(key, _BODY, if_none_match=True)
+    except PreconditionFailedError:
+        return True
+    return False
