@@ -37,7 +37,7 @@ class Part:
     after: Mapping[str, Need] = field(default_factory=dict)
     ready: Probe | None = None
     live: Probe | None = None
-    port: int | None = None
+    ports: tuple[int, ...] = ()
     user: str | None = None
     cwd: str | None = None
     restart: Literal["on-failure", "never"] = "on-failure"
@@ -59,7 +59,7 @@ def load(text: str) -> list[Part]:
 
 def _part(item: dict[str, Any]) -> Part:
     probes = {key: _probe(item[key]) for key in ("ready", "live")}
-    return Part(**{**item, **probes, "command": tuple(item["command"])})
+    return Part(**{**item, **probes, "command": tuple(item["command"]), "ports": tuple(item["ports"])})
 
 
 def _probe(item: dict[str, Any] | None) -> Probe | None:

@@ -231,7 +231,7 @@ class Unit:
             "detail": self.detail,
             "pid": pid,
             "start_ticks": self._ticks if pid else 0,
-            "port": self.spec.port or 0,
+            "port": self.spec.ports[0] if self.spec.ports else 0,
             "started_at": self.started_at,
             "healthy_after_s": self.healthy_after_s,
             "restarts": self.restarts,

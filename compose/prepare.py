@@ -1,0 +1,64 @@
+"""Everything a testbed needs in its run folder before the first process: folders, clusters, configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from compose import envfile, postgres, settings
+from compose.settings import ROOT
+
+FOLDERS = ("logs", "spool", "s3", "prometheus")
+PROMETHEUS_TEMPLATE = Path(__file__).with_name("prometheus") / "prometheus.yml"
+
+
+def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment with everything the topology names. Doing it again changes nothing.
+
+    `env` holds ports, secrets and programs. Costs about a second the first time, else milliseconds.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run_dir.chmod(0o755)  # the account of the databases passes through
+    for name in FOLDERS:
+        (run_dir / name).mkdir(mode=0o700, exist_ok=True)
+    where = postgres.place(run_dir, Path(env["POSTGRES_BIN_DIR"]))
+    postgres.make_clusters(where, {name: env[f"PG_{name.upper()}_PASSWORD"] for name in postgres.DATABASES})
+    ready = {
+        **env,
+        "ROOT": str(ROOT),
+        "RUN_DIR": str(run_dir),
+        "PYTHON": sys.executable,
+        "CORES": str(cores()),
+        "PG_ACCOUNT": where.account,
+        "PG_DATA_DIR": str(where.data_dir),
+        "POSTGRES_BIN_DIR": str(where.bin_dir),
+        "STORE_CORS_ORIGINS": settings.store_origins(env),
+        "VERSION": version(),
+    }
+    _replace(run_dir / "prometheus.yml", envfile.expand(PROMETHEUS_TEMPLATE.read_text(), ready))
+    return ready
+
+
+def cores() -> int:
+    """Cores this process may use (the quota of a container is not visible here)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def version() -> str:
+    """The project's version."""
+    found: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    return found
+
+
+def owned_folders(run_dir: Path) -> list[Path]:
+    """Existing folders that hold what belongs to a run folder; a link is not one of them."""
+    folders = (run_dir, postgres.home(run_dir))
+    return [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+
+
+def _replace(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)

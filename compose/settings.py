@@ -1,0 +1,90 @@
+"""What somebody may set for the start-up, read once, with every problem reported at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose import envfile
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTS = Path(__file__).with_name("ports.env")
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "RUNTIME": ("", "native", "compose"),
+    "PROMETHEUS_SOURCE": ("", "auto", "debian", "go", "off"),
+    "VAULTBENCH_OFFLINE": ("", "0", "1"),
+    "ALL": ("", "0", "1"),
+}
+PROGRAMS = ("MINIO_BIN", "K6_BIN", "PROMETHEUS_BIN", "TOXIPROXY_BIN", "VERSITYGW_BIN")
+ORIGINS = (
+    "http://localhost:3000",
+    "http://localhost:5500",
+    "https://localhost:5500",
+    "http://127.0.0.1:5500",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`env` is the environment under which everything is resolved: defaults of ports.env, then ours."""
+
+    root: Path
+    run_dir: Path
+    env: Mapping[str, str]
+    runtime: str
+    prometheus_source: str
+    offline: bool
+
+
+def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
+    """Settings from an environment; raises `EnvError` naming every bad value."""
+    problems = [
+        f"{name}={environ[name]!r}: must be one of {', '.join(filter(None, allowed))}"
+        for name, allowed in CHOICES.items()
+        if environ.get(name, "") not in allowed
+    ]
+    defaults = envfile.resolve(envfile.read(PORTS), environ)
+    problems += _bad_ports(defaults) + _bad_programs(environ)
+    if problems:
+        raise envfile.EnvError(problems)
+    return Settings(
+        root=root,
+        run_dir=Path(environ.get("RUN_DIR") or root / ".run").absolute(),
+        env={**environ, **defaults, "STORE_CORS_ORIGINS": store_origins(environ)},
+        runtime=environ.get("RUNTIME", ""),
+        prometheus_source=environ.get("PROMETHEUS_SOURCE") or "auto",
+        offline=environ.get("VAULTBENCH_OFFLINE") == "1",
+    )
+
+
+def store_origins(environ: Mapping[str, str]) -> str:
+    """Web origins that may talk to the store: the gateway's fixed ones and those of CORS_ORIGINS."""
+    added = [origin.strip() for origin in environ.get("CORS_ORIGINS", "").split(",")]
+    return ",".join(dict.fromkeys([*ORIGINS, *filter(None, added)]))
+
+
+def _bad_ports(values: Mapping[str, str]) -> list[str]:
+    problems, owner = [], dict[str, str]()
+    for name in (key for key in values if key.endswith("_PORT")):
+        value = values[name]
+        if not value.isdecimal() or not 1 <= int(value) <= 65535:
+            problems.append(f"{name}={value!r}: must be a port, 1 to 65535")
+        elif value in owner:
+            problems.append(f"{name}={value}: {owner[value]} has this port already")
+        owner.setdefault(value, name)
+    return problems
+
+
+def _bad_programs(environ: Mapping[str, str]) -> list[str]:
+    problems = [
+        f"{name}={environ[name]!r}: no such program"
+        for name in PROGRAMS
+        if environ.get(name) and not os.access(environ[name], os.X_OK)
+    ]
+    folder = environ.get("POSTGRES_BIN_DIR")
+    if folder:
+        lacking = [name for name in ("initdb", "postgres", "psql") if not (Path(folder) / name).exists()]
+        problems += [f"POSTGRES_BIN_DIR={folder!r}: no {name} in it" for name in lacking]
+    return problems

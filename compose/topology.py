@@ -1,0 +1,78 @@
+"""Reads `native.yaml`: the parts of the testbed as the supervisor needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compose.envfile import EnvError, expand
+from compose.part import Part, Probe
+
+NATIVE = Path(__file__).with_name("native.yaml")
+BASE = ("PATH", "HOME", "LANG")
+
+
+def load_topology(env: Mapping[str, str], *, without: Iterable[str] = (), path: Path = NATIVE) -> list[Part]:
+    """All parts with every `${NAME}` replaced from `env`; raises `EnvError` with all that is missing."""
+    described: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["parts"]
+    left_out = set(without)
+    problems, parts = [], []
+    for name, raw in described.items():
+        if name in left_out:
+            continue
+        try:
+            parts.append(_part(name, _expanded(raw, env), env, left_out))
+        except KeyError as exc:
+            problems.append(f"{name} needs {exc.args[0]}, which is not set")
+    if problems:
+        raise EnvError(problems)
+    return parts
+
+
+def _expanded(value: Any, env: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return expand(value, env)
+    if isinstance(value, dict):
+        return {key: _expanded(item, env) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item, env) for item in value]
+    return value
+
+
+def _part(name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: set[str]) -> Part:
+    stop = raw.get("stop", {})
+    base = {key: env[key] for key in BASE if env.get(key)}
+    handed_on = {key: env[key] for key in raw.get("optional", ()) if env.get(key)}
+    return Part(
+        name=name,
+        command=tuple(raw["command"]),
+        env={**base, **raw.get("environment", {}), **handed_on},
+        after={other: "healthy" for other in raw.get("after", ()) if other not in left_out},
+        ready=_probe(raw.get("ready"), env),
+        live=_probe(raw.get("live"), env),
+        ports=tuple(int(env[variable]) for variable in raw.get("ports", ())),
+        user=raw.get("user") or None,
+        cwd=env["ROOT"],
+        stop_signal=stop.get("signal", "SIGTERM"),
+        grace_s=float(stop.get("grace_s", 10)),
+        version=raw.get("version", ""),
+    )
+
+
+def _probe(raw: Mapping[str, str] | None, env: Mapping[str, str]) -> Probe | None:
+    if raw is None:
+        return None
+    if "sql" in raw:
+        return _sql(raw, env)
+    return Probe(http=raw["http"]) if "http" in raw else Probe(tcp=int(raw["tcp"]))
+
+
+def _sql(raw: Mapping[str, str], env: Mapping[str, str]) -> Probe:
+    """One statement with the password, over the network: through a socket a server that is still being
+    initialised would answer too."""
+    command = (f"{env['POSTGRES_BIN_DIR']}/psql", "-w", "-X", "-q", "-c", "SELECT 1")
+    login = {"PGHOST": "127.0.0.1", "PGPORT": raw["port"], "PGUSER": "app", "PGPASSWORD": raw["password"]}
+    return Probe(exec=command, env={**login, "PGDATABASE": raw["sql"], "PGCONNECT_TIMEOUT": "2"})
