@@ -14,12 +14,8 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 BLOCK_BYTES = 5 * 1024 * 1024
 STAMP_BYTES = 64
@@ -35,6 +31,8 @@ class UploadRow:
     sha256: str
     stamps: tuple[str, ...]  # by block, the last one ends the file
     chunks: tuple[str, ...]  # SHA-256 of each slice of the table's chunk size
+    # What a store whose ETags are MD5 sums answers: stored whole, as one part, as one part per slice.
+    etags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,9 @@ class Payload:
         self.chunk_bytes = chunk_bytes
         self.pattern = make_pattern(seed, size_bytes)
         self.places = stamp_places(size_bytes)
-        self._before_stamp = sha256(self.pattern[: self.places[0].start]) if self.places else sha256()
+        prefix = self.pattern[: self.places[0].start] if self.places else b""
+        self._sha256_before_stamp = sha256(prefix)
+        self._md5_before_stamp = md5(prefix, usedforsecurity=False)
 
     def body(self, ref: str) -> bytes:
         """The whole body of one upload, as the client sends it."""
@@ -99,24 +99,39 @@ class Payload:
     def row(self, ref: str) -> UploadRow:
         stamps = tuple(stamp_text(self.run, ref, place.block) for place in self.places)
         if len(stamps) <= 1 and self.size_bytes <= self.chunk_bytes:
-            digest = self._one_block(stamps)
-            return UploadRow(ref, digest, stamps, (digest,) if stamps else ())
+            return self._one_block(ref, stamps)
         return self._many_blocks(ref, stamps)
 
-    def _one_block(self, stamps: Sequence[str]) -> str:
-        state: _Hash = self._before_stamp.copy()
+    def _one_block(self, ref: str, stamps: tuple[str, ...]) -> UploadRow:
+        whole, sums = self._sha256_before_stamp.copy(), self._md5_before_stamp.copy()
         for place, stamp in zip(self.places, stamps, strict=True):
-            state.update(stamp.encode()[STAMP_BYTES - place.length :])
-        return state.hexdigest()
+            written = stamp.encode()[STAMP_BYTES - place.length :]
+            whole.update(written)
+            sums.update(written)
+        digest = whole.hexdigest()
+        etags = (sums.hexdigest(), multipart_etag([sums.digest()]))
+        return UploadRow(ref, digest, stamps, (digest,) if stamps else (), etags)
 
     def _many_blocks(self, ref: str, stamps: tuple[str, ...]) -> UploadRow:
         content = memoryview(self.body(ref))
-        if self.size_bytes <= self.chunk_bytes:
-            digest = sha256(content).hexdigest()
-            return UploadRow(ref, digest, stamps, (digest,))
-        slices = range(0, self.size_bytes, self.chunk_bytes)
-        chunks = tuple(sha256(content[at : at + self.chunk_bytes]).hexdigest() for at in slices)
-        return UploadRow(ref, sha256(content).hexdigest(), stamps, chunks)
+        cuts = range(0, self.size_bytes, self.chunk_bytes)
+        slices = [content[at : at + self.chunk_bytes] for at in cuts]
+        whole = sha256(content).hexdigest()
+        chunks = (whole,) if len(slices) == 1 else tuple(sha256(piece).hexdigest() for piece in slices)
+        return UploadRow(ref, whole, stamps, chunks, _etags(content, slices))
+
+
+def multipart_etag(part_md5s: Sequence[bytes]) -> str:
+    """The ETag that stores give to an object made of parts: the MD5 of the parts' MD5s, and their number."""
+    return f"{md5(b''.join(part_md5s), usedforsecurity=False).hexdigest()}-{len(part_md5s)}"
+
+
+def _etags(content: memoryview, slices: Sequence[memoryview]) -> tuple[str, ...]:
+    whole = md5(content, usedforsecurity=False)
+    if len(slices) == 1:
+        return (whole.hexdigest(), multipart_etag([whole.digest()]))
+    parts = [md5(piece, usedforsecurity=False).digest() for piece in slices]
+    return (whole.hexdigest(), multipart_etag([whole.digest()]), multipart_etag(parts))
 
 
 def upload_table(payload: Payload, trial: str, count: int) -> Iterator[UploadRow]:
