@@ -35,7 +35,7 @@ async def serve(settings: Settings) -> None:
         database = await stack.enter_async_context(
             open_database(settings.database_url, "auth", metrics.database)
         )
-        pool = HashPool(settings.effective_hash_workers, settings.hash_queue)
+        pool = HashPool(settings.effective_hash_workers, settings.hash_queue, world.monotonic)
         stack.callback(pool.close)
         health = Health("auth", GREETING, {"database": database.check}, world.monotonic)
         credentials = CredentialChecker(

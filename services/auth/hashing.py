@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
 from typing import TypeVar
 
 from services.auth.errors import overloaded
@@ -25,10 +24,11 @@ class HashPool:
     Args:
         workers: how many run at once.
         places: how many may wait.
+        monotonic: seconds.
     """
 
-    def __init__(self, workers: int, places: int) -> None:
-        self._workers, self._places = workers, places
+    def __init__(self, workers: int, places: int, monotonic: Callable[[], float]) -> None:
+        self._workers, self._places, self._monotonic = workers, places, monotonic
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="hash")
         self._slots = asyncio.Semaphore(workers)
         self._mean_s = 0.0
@@ -55,7 +55,7 @@ class HashPool:
             Fault: ``overloaded``.
         """
         self.refuse_when_full()
-        handed_in = perf_counter()
+        handed_in = self._monotonic()
         self.waiting += 1
         try:
             await self._slots.acquire()
@@ -63,18 +63,18 @@ class HashPool:
             self.waiting -= 1
         try:
             before()
-            if perf_counter() - handed_in > MAX_WAIT_S:
+            if self._monotonic() - handed_in > MAX_WAIT_S:
                 raise overloaded()
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._timed, work)
         finally:
             self._slots.release()
 
     def _timed(self, work: Callable[[], T]) -> T:
-        started = perf_counter()
+        started = self._monotonic()
         try:
             return work()
         finally:
-            self._mean_s += _WEIGHT * (perf_counter() - started - self._mean_s)
+            self._mean_s += _WEIGHT * (self._monotonic() - started - self._mean_s)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -56,7 +56,7 @@ class Argon2id:
             return self._hasher.verify(stored, password)
         except argon2.exceptions.VerifyMismatchError:
             return False
-        except argon2.exceptions.InvalidHashError as error:
+        except (argon2.exceptions.InvalidHashError, argon2.exceptions.VerificationError) as error:
             raise ValueError("damaged argon2id string") from error
 
 
