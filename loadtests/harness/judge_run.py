@@ -47,7 +47,7 @@ def config_differs(facts: Facts) -> Iterator[Warn]:
             yield Warn(
                 code="config-differs",
                 severity=Severity.INVALID,
-                message=f"{name} is {left} for {a.plan.arm} and {right} for {b.plan.arm}; nobody declared that",
+                message=f"{name} is {left} for {a.plan.arm} and {right} for {b.plan.arm}, undeclared",
                 metric=name,
                 value=str(right),
                 limit=str(left),
@@ -76,7 +76,7 @@ def order_not_interleaved(facts: Facts) -> Iterator[Warn]:
         pairs = facts.pairs_of(base, arm)
         first = sum(a.started_at < b.started_at for a, b in pairs)
         apart = sum(_trials_between(facts, a, b) > 0 for a, b in pairs)
-        if len(pairs) >= 2 and (abs(2 * first - len(pairs)) > 2 or first in (0, len(pairs)) or apart):
+        if len(pairs) >= 2 and (abs(2 * first - len(pairs)) > 1 or apart):
             yield Warn(
                 code="order-not-interleaved",
                 severity=Severity.INVALID,
@@ -102,7 +102,7 @@ def few_pairs(facts: Facts) -> Iterator[Warn]:
             yield Warn(
                 code="few-pairs",
                 severity=Severity.CAUTION,
-                message=f"{pairs} {'pair' if pairs == 1 else 'pairs'} of trials; naming a winner needs {MIN_PAIRS}",
+                message=f"naming a winner needs {MIN_PAIRS} pairs of trials; there are {pairs}",
                 metric=f"pairs of {base} and {arm}",
                 value=pairs,
                 limit=MIN_PAIRS,

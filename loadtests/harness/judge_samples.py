@@ -42,7 +42,7 @@ def window_recounted(facts: Facts) -> Iterator[Warn]:
                 trial,
                 "missing-samples",
                 Severity.INVALID,
-                f"the trial reports {trial.uploads_in_window} uploads in its window; its samples hold {counted}",
+                f"{trial.uploads_in_window} uploads are reported for the window; its samples hold {counted}",
                 metric="uploads in the window, recounted",
                 value=counted,
                 limit=trial.uploads_in_window,
