@@ -72,7 +72,7 @@ class Guard:
     noted as a time stamp; the timer looks at it when it fires, so a piece costs no timer.
     """
 
-    __slots__ = ("_loop", "_seen_at", "_stall_s", "_task", "_timer", "cause", "reading")
+    __slots__ = ("_loop", "_reading", "_seen_at", "_stalled", "_stall_s", "_task", "_timer", "cause")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -80,32 +80,32 @@ class Guard:
         assert task is not None, "a request is made inside a task"  # noqa: S101 - for the type checker
         self._task: asyncio.Task[Any] = task
         self._timer: asyncio.TimerHandle | None = None
+        self._reading = False
         self._seen_at, self._stall_s = 0.0, STALL_S
-        self.reading = False
+        self._stalled: tuple[Exception, Exception] | None = None
         self.cause: Exception | None = None
 
     def deadline(self, seconds: float) -> None:
         self.stop()
         self._timer = self._loop.call_later(seconds, self._fire, UpstreamTimeout("no answer in time"))
 
-    def watch(self, stall_s: float) -> None:
+    def watch(self, stall_s: float, *, reading: Exception, writing: Exception) -> None:
+        """Demand progress of a body; the exceptions are the causes when its source or its sink stalls."""
         self.stop()
-        self._stall_s = stall_s
+        self._stall_s, self._stalled = stall_s, (writing, reading)
         self.progress(reading=False)
         self._timer = self._loop.call_later(stall_s, self._look)
 
     def progress(self, *, reading: bool) -> None:
-        self.reading = reading
+        self._reading = reading
         self._seen_at = self._loop.time()
 
     def _look(self) -> None:
         left_s = self._seen_at + self._stall_s - self._loop.time()
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._look)
-        elif self.reading:
-            self._fire(BodyStalled("the body made no progress"))
-        else:
-            self._fire(UpstreamTimeout("the other side takes or gives no bytes"))
+        elif self._stalled is not None:
+            self._fire(self._stalled[self._reading])
 
     def _fire(self, cause: Exception) -> None:
         self._timer = None

@@ -264,7 +264,11 @@ class Upstream:
     async def _stream(self, guard: Guard, call: Call, body: Body) -> ClientResponse:
         source = Streamed(body, guard, call.timeout_s)
         call.headers["Content-Length"] = str(body.length)
-        guard.watch(call.stall_s)
+        guard.watch(
+            call.stall_s,
+            reading=BodyStalled("the body made no progress"),
+            writing=UpstreamTimeout("the other side takes no bytes"),
+        )
         try:
             response = await _send(self._session, call, source)
         except UpstreamBroken as error:
