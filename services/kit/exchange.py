@@ -72,7 +72,7 @@ class Guard:
     noted as a time stamp; the timer looks at it when it fires, so a piece costs no timer.
     """
 
-    __slots__ = ("_loop", "_reading", "_seen_at", "_stalled", "_stall_s", "_task", "_timer", "cause")
+    __slots__ = ("_loop", "_reading", "_seen_at", "_stall_s", "_stalled", "_task", "_timer", "cause")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
