@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from compose import control, credentials, envfile, life, part, ports, settings, topology
-from compose.installer import programs
+from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import owned_folders, prepare
 from compose.unit import LOST, UP
@@ -103,7 +104,8 @@ def start(
     """
     left_out = set(without)
     needed = [name for name in ("postgres", "minio", "prometheus") if name not in left_out]
-    ready = prepare(run_dir, {**env, **programs.locate(env, needed)})
+    with Installer(env, echo=lambda line: print(line, file=sys.stderr)) as tools:
+        ready = prepare(run_dir, {**env, **tools.locate(needed)})
     parts = resolve(ready, without=left_out, environment=environment)
     check_ports(parts)
     life.launch(run_dir, parts)

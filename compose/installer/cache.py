@@ -1,0 +1,98 @@
+"""The tool cache: one folder per recipe, complete or not there.
+
+    <cache>/<name>/<version>-<os>-<arch>-<hash>/…  manifest.json
+    <cache>/.lock-<name>     <cache>/.build/<name>.<pid>/…     <cache>/.logs/<name>.log
+
+A tool is built beside, its manifest written last, then renamed. Whoever is interrupted leaves only
+`.build/`, which the next holder of the lock removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Echo = Callable[[str], None]
+WAIT_POLL_S, WAIT_LINE_S = 0.2, 5.0
+
+
+class ToolError(Exception):
+    """A program could not be had; the text says what to do."""
+
+
+def root_folder(environ: Mapping[str, str], checkout: Path) -> Path:
+    """VAULTBENCH_TOOLS, else the user's cache, else `.tools` in the checkout."""
+    if environ.get("VAULTBENCH_TOOLS"):
+        return Path(environ["VAULTBENCH_TOOLS"]).absolute()
+    base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or "/nonexistent") / ".cache")
+    wanted = Path(base) / "vaultbench"
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return checkout / ".tools"
+    return wanted if os.access(wanted, os.W_OK) else checkout / ".tools"
+
+
+def complete(folder: Path) -> bool:
+    """Whether a tool's folder is finished."""
+    return (folder / "manifest.json").is_file()
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What was recorded when the tool was made."""
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return found
+
+
+@contextlib.contextmanager
+def lock(cache: Path, name: str, echo: Echo) -> Iterator[None]:
+    """Only one process per tool; who waits is told for whom and how long."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f".lock-{name}").open("a+") as file:
+        began = said = time.monotonic()
+        while not _taken(file.fileno()):
+            if time.monotonic() - said > WAIT_LINE_S or said == began:
+                said = time.monotonic() + 1e-9
+                echo(f"{name}: waiting for process {_holder(cache, name)}, {said - began:.0f} s so far")
+            time.sleep(WAIT_POLL_S)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        for left in (cache / ".build").glob(f"{name}.*"):
+            shutil.rmtree(left)
+        yield
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(cache: Path, name: str) -> str:
+    return (cache / f".lock-{name}").read_text().strip() or "?"
+
+
+def workplace(cache: Path, name: str) -> Path:
+    """An empty folder to build in; call it with the lock of that name held."""
+    folder = cache / ".build" / f"{name}.{os.getpid()}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def publish(tree: Path, final: Path, record: Mapping[str, Any]) -> None:
+    """Makes a built tree the finished tool: manifest last, then the rename."""
+    (tree / "manifest.json").write_text(json.dumps(record, indent=1, sort_keys=True))
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():  # not complete, or we would not be here
+        shutil.rmtree(final)
+    tree.rename(final)
