@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.harness.console import read_lines
+from loadtests.harness.console import read_tail
 from loadtests.harness.model import Load, TrialPlan
 
 SCRIPTS = Path(__file__).parent.parent / "k6"
@@ -97,7 +97,7 @@ class K6:
         """When the load began (k6 says so after all VUs are made). Raises ``K6Failed``."""
         deadline = asyncio.get_running_loop().time() + limit_s
         while asyncio.get_running_loop().time() < deadline:
-            for line in read_lines(self.files.console):
+            for line in read_tail(self.files.console)[0]:
                 if line.get("e") == "s":
                     return float(line["t"]) / 1000
             if self.process.returncode is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 NAMES = ("PROFILE", "SCALE", "VUS", "FILE_SIZE", "STRATEGIES", "LOGIN")
-PROFILES = ("smoke", "ci", "full")
+ProfileName = Literal["smoke", "ci", "full"]
+PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
 LOGINS = ("prepared", "each")
 MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
@@ -33,7 +35,7 @@ class OverrideError(Exception):
 class Overrides:
     """Overrides as given; ``None`` leaves the experiment's own value."""
 
-    profile: str = "ci"
+    profile: ProfileName = "ci"
     scale: float = 1.0
     vus: int | None = None
     file_size_bytes: int | None = None
@@ -80,7 +82,7 @@ def read_overrides(environ: Mapping[str, str], strategies: Collection[str]) -> O
     if problems:
         raise OverrideError("\n".join(problems))
     return Overrides(
-        profile=given.get("PROFILE", "ci"),
+        profile=next((name for name in PROFILES if name == given.get("PROFILE")), "ci"),
         scale=scale or 1.0,
         vus=vus if "VUS" in given else None,
         file_size_bytes=size if "FILE_SIZE" in given else None,

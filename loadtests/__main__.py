@@ -1,0 +1,5 @@
+"""Entry point of ``python -m loadtests``."""
+
+from loadtests.cli import main
+
+main()

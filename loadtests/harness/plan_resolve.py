@@ -1,0 +1,30 @@
+"""What a plan learns while it runs: where the ramp may end, and how many VUs saturate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def saturating_vus(goodput: Mapping[str, Mapping[int, float]], *, tolerance: float = 0.05) -> int:
+    """VUs that should saturate every arm: twice the first level within ``tolerance`` of its arm's best.
+
+    ``goodput`` holds uploads per second by arm and VUs. At least 8: below, one slow request is felt.
+    """
+    firsts = [
+        min(vus for vus, rate in levels.items() if rate >= (1 - tolerance) * max(levels.values()))
+        for levels in goodput.values()
+        if levels
+    ]
+    return max(8, 2 * max(firsts, default=4))
+
+
+def past_knee(goodput: Mapping[int, float], *, gain: float = 0.05, steps: int = 2) -> bool:
+    """Whether the last ``steps`` steps of a ramp each gained less than ``gain`` over the best before.
+
+    One step of a few seconds may fail to gain by chance; two in a row end the ramp.
+    """
+    levels = sorted(goodput)
+    if len(levels) <= steps:
+        return False
+    best_before = max(goodput[level] for level in levels[:-steps])
+    return all(goodput[level] < best_before * (1 + gain) for level in levels[-steps:])

@@ -1,0 +1,69 @@
+"""What every command does around its work: find the system, hold the lock, take Ctrl-C, leave cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.harness.rig import Rig
+
+RESULTS = "results"
+LOCK = "harness.lock"
+
+
+class AlreadyRunning(Exception):
+    """Another command of the harness uses the same system."""
+
+
+def run_id(experiment: str, profile: str, now: float | None = None) -> str:
+    """``YYYYmmdd-HHMMSS-<experiment>-<profile>``, in local time."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    return f"{stamp}-{experiment.lower().replace('-', '')}-{profile}"
+
+
+@contextmanager
+def only_one(run_dir: Path) -> Iterator[None]:
+    """Hold the harness's lock on a system. Raises ``AlreadyRunning``: two loads would spoil each other."""
+    with (run_dir / LOCK).open("w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                "Another run is using this system. Wait for it, or stop it with Ctrl-C."
+            ) from None
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@asynccontextmanager
+async def interruptible(rig: Rig, console: Console) -> AsyncIterator[None]:
+    """The first Ctrl-C asks the run to end in order; a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def on_signal() -> None:
+        if rig.stop.is_set() and task is not None:
+            task.cancel()
+            return
+        rig.event("interrupt")
+        rig.stop.set()
+        console.print(
+            "\nStopping: uploads under way may finish, then the audit runs. Ctrl-C again to give up."
+        )
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
