@@ -47,8 +47,9 @@ def count_raw(
     known = {raw_key(row.ref): row for row in rows}
     foreign = [stored.key for stored in objects if stored.key not in known]
     present = [stored for stored in objects if stored.key in known]
-    etags_are_md5 = bool(hashes) and all(
-        stored.etag in known[stored.key].etags for stored in present if stored.key in hashes
+    right = {key for key, digest in hashes.items() if key in known and digest == known[key].sha256}
+    etags_are_md5 = bool(right) and all(
+        stored.etag in known[stored.key].etags for stored in present if stored.key in right
     )
     corrupt = [
         stored.key

@@ -9,9 +9,8 @@ from uuid import UUID
 import asyncpg
 
 from loadtests.harness.ledger_records import FileRow, SessionRow
+from loadtests.harness.users import EMAIL_DOMAIN
 
-# Identities that the harness made; the domain is reserved for it.
-HARNESS_DOMAIN = "harness.vaultbench.invalid"
 OFFSET_SAMPLES = 5
 
 _USERS = "SELECT id FROM users WHERE email LIKE '%@' || $1"
@@ -48,7 +47,7 @@ WHERE user_id <> ALL($1::uuid[]) AND deleted_at IS NULL AND voided_at IS NULL
 
 async def harness_users(auth_db: asyncpg.Connection) -> frozenset[UUID]:
     """Every identity with an address in the reserved domain."""
-    rows = await auth_db.fetch(_USERS, HARNESS_DOMAIN)
+    rows = await auth_db.fetch(_USERS, EMAIL_DOMAIN)
     return frozenset(row["id"] for row in rows)
 
 

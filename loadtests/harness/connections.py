@@ -112,7 +112,11 @@ async def open_databases(endpoints: Endpoints) -> AsyncIterator[Databases]:
         for name, url in endpoints.databases.items():
             try:
                 connection = await asyncpg.connect(
-                    url, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S
+                    url,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=COMMAND_TIMEOUT_S,
+                    # Cleaning a large trial may take longer than the services allow themselves.
+                    server_settings={"statement_timeout": f"{COMMAND_TIMEOUT_S:.0f}s"},
                 )
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:
                 problems.append(f"{name}_db cannot be reached: {error or type(error).__name__}")

@@ -1,0 +1,354 @@
+"""The ledger's rules: every way an upload can end, and every intent exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtests.harness.ledger_classify import classify
+from loadtests.harness.ledger_records import Baseline, FileRow, OpenMultipart, SpoolFile, StoredObject
+from loadtests.harness.ledger_table import make_samples, make_table
+from loadtests.harness.model import Intent, LedgerClass
+from tests.unit.loadtests import ledger_world as world
+from tests.unit.loadtests.ledger_world import World
+
+pytestmark = pytest.mark.unit
+
+C = LedgerClass
+ACKED = world.outcome("a")
+FAILED = world.outcome("a", acked=False)
+DONE, FILE, OBJECT = world.session("a"), world.file("a"), world.stored("a")
+OTHER_ID = UUID(int=77)
+
+# client saw, session rows, file rows, objects -> class
+CASES = {
+    "whole, acknowledged": (ACKED, [DONE], [FILE], [OBJECT], C.VERIFIED),
+    "whole, client saw an error": (FAILED, [DONE], [FILE], [OBJECT], C.LATE_SUCCESS),
+    "whole, client was cut off": (None, [DONE], [FILE], [OBJECT], C.LATE_SUCCESS),
+    "session row retired": (ACKED, [], [FILE], [OBJECT], C.VERIFIED),
+    "refused, no session": (FAILED, [], [], [], C.NO_TRACE),
+    "cut off before the session": (None, [], [], [], C.NO_TRACE),
+    "failed at both ends": (FAILED, [world.session("a", "failed")], [], [], C.CLEAN_FAILURE),
+    "aborted": (FAILED, [world.session("a", "aborted")], [], [], C.CLEAN_FAILURE),
+    "acknowledged, no row at all": (ACKED, [], [], [], C.LOST),
+    "acknowledged, session failed": (ACKED, [world.session("a", "failed")], [], [], C.LOST),
+    "acknowledged, session stuck": (ACKED, [world.session("a", "assembling")], [], [OBJECT], C.LOST),
+    "acknowledged, not finished": (ACKED, [world.session("a", "completing")], [FILE], [OBJECT], C.LOST),
+    "acknowledged, file row missing": (ACKED, [DONE], [], [OBJECT], C.LOST),
+    "completed, file row missing, not told": (FAILED, [DONE], [], [OBJECT], C.LOST),
+    "acknowledged, file deleted": (ACKED, [DONE], [replace(FILE, deleted=True)], [OBJECT], C.LOST),
+    "another id was given": (world.outcome("a", upload_uuid=str(OTHER_ID)), [DONE], [FILE], [OBJECT], C.LOST),
+    "object shorter": (ACKED, [DONE], [FILE], [replace(OBJECT, size_bytes=999)], C.CORRUPT),
+    "row says another size": (ACKED, [DONE], [replace(FILE, size_bytes=999)], [OBJECT], C.CORRUPT),
+    "session says another size": (ACKED, [replace(DONE, size_bytes=999)], [FILE], [OBJECT], C.CORRUPT),
+    "row says another checksum": (ACKED, [DONE], [replace(FILE, checksum="0" * 64)], [OBJECT], C.CORRUPT),
+    "session says another checksum": (ACKED, [replace(DONE, checksum="0" * 64)], [FILE], [OBJECT], C.CORRUPT),
+    "object replaced": (ACKED, [DONE], [FILE], [replace(OBJECT, etag="other")], C.CORRUPT),
+    "chunks do not add up": (ACKED, [replace(DONE, chunk_bytes=999)], [FILE], [OBJECT], C.CORRUPT),
+    "parts do not add up": (ACKED, [replace(DONE, part_bytes=999)], [FILE], [OBJECT], C.CORRUPT),
+    "given to another user": (ACKED, [DONE], [replace(FILE, user_id=world.OTHER)], [OBJECT], C.CORRUPT),
+    "aborted, yet the file lives": (FAILED, [world.session("a", "aborted")], [FILE], [OBJECT], C.CORRUPT),
+    "file row without object": (ACKED, [DONE], [FILE], [], C.ORPHAN_ROW),
+    "file row without object, not told": (FAILED, [DONE], [FILE], [], C.ORPHAN_ROW),
+    "abandoned": (FAILED, [world.session("a", "pending")], [], [], C.STUCK),
+    "cut off and stuck": (None, [world.session("a", "completing")], [FILE], [OBJECT], C.STUCK),
+    "two file rows": (
+        ACKED,
+        [DONE],
+        [FILE, replace(FILE, file_uuid=OTHER_ID, upload_uuid=None, storage_key="users/x/y")],
+        [OBJECT],
+        C.DUPLICATE,
+    ),
+    "two objects": (ACKED, [DONE], [FILE], [OBJECT, replace(OBJECT, key="users/x/y")], C.DUPLICATE),
+    "two sessions": (
+        ACKED,
+        [DONE, replace(DONE, upload_uuid=OTHER_ID, user_id=world.OTHER, storage_key="users/x/y")],
+        [FILE],
+        [OBJECT],
+        C.DUPLICATE,
+    ),
+    "two sessions, the second without a key": (
+        ACKED,
+        [DONE, replace(DONE, upload_uuid=OTHER_ID, idempotency_key=None, storage_key="users/x/y")],
+        [FILE],
+        [OBJECT],
+        C.DUPLICATE,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_class(name: str) -> None:
+    outcome, sessions, files, objects, expected = CASES[name]
+    spoiled = World(
+        intents=[world.intent("a")],
+        outcomes=[outcome] if outcome else [],
+        sessions=sessions,
+        files=files,
+        objects=objects,
+    ).verified("b", "c")
+    result = classify(spoiled.evidence())
+    assert {verdict.intent.upload_ref: verdict.kind for verdict in result.verdicts} == {
+        "a": expected,
+        "b": C.VERIFIED,
+        "c": C.VERIFIED,
+    }, result.verdicts[0].reason
+
+
+@pytest.mark.parametrize("acked", [True, False])
+@pytest.mark.parametrize("files", [[], [FILE]])
+def test_what_still_moves_is_pending_not_lost(acked: bool, files: list[FileRow]) -> None:
+    moving = World(
+        intents=[world.intent("a")],
+        outcomes=[world.outcome("a", acked=acked)],
+        sessions=[world.session("a", "completing", job_state="running")],
+        files=files,
+        objects=[OBJECT],
+        progressing=frozenset({world.upload_id("a")}),
+    )
+    result = classify(moving.evidence())
+    assert result.verdicts[0].kind is C.PENDING
+    assert result.flags["G-04"] == 0
+    assert result.flags["G-10"] == int(acked)
+
+
+def test_bytes_read_back_decide_over_rows() -> None:
+    spoiled = World(hashes={world.key_of("a"): "f" * 64}).verified("a")
+    verdict = classify(spoiled.evidence()).verdicts[0]
+    assert verdict.kind is C.CORRUPT
+    assert "hashed" in verdict.flags
+    unreadable = World(hashes={world.key_of("a"): ""}).verified("a")
+    assert classify(unreadable.evidence()).verdicts[0].kind is C.CORRUPT
+
+
+def test_md5_is_compared_only_where_the_store_shows_that_its_etags_are_md5() -> None:
+    expected = {ref: frozenset({world.etag_of(ref), f"{world.etag_of(ref)}-1"}) for ref in "ab"}
+    read_back = {world.key_of("b"): world.digest_of("b")}
+    # The rows agree with the object, but its bytes are not those that were sent.
+    wrong: dict[str, Any] = {"etag": "e" * 32}
+    spoiled = World(hashes=read_back, expected_etags=expected).verified("b")
+    spoiled.intents.append(world.intent("a"))
+    spoiled.outcomes.append(ACKED)
+    spoiled.sessions.append(replace(DONE, **wrong))
+    spoiled.files.append(replace(FILE, **wrong))
+    spoiled.objects.append(replace(OBJECT, **wrong))
+    assert kinds(spoiled)["a"] is C.CORRUPT
+    # Nothing read back: nothing is known about the store's ETags.
+    spoiled.hashes = {}
+    assert kinds(spoiled)["a"] is C.VERIFIED
+    # A store with other ETags: the object that was read back is right although its ETag is no MD5.
+    spoiled.hashes = read_back
+    spoiled.expected_etags = {ref: frozenset({"0" * 32}) for ref in "ab"}
+    assert kinds(spoiled)["a"] is C.VERIFIED
+    # An ETag of another form than all that are expected says nothing either.
+    spoiled.expected_etags = expected
+    rows: list[list[Any]] = [spoiled.sessions, spoiled.files, spoiled.objects]
+    for table in rows:
+        table[-1] = replace(table[-1], etag=f"{'e' * 32}-3")
+    assert kinds(spoiled)["a"] is C.VERIFIED
+
+
+def kinds(some: World) -> dict[str, LedgerClass]:
+    return {verdict.intent.upload_ref: verdict.kind for verdict in classify(some.evidence()).verdicts}
+
+
+ACK_CASES = [  # clock offset of the database, durable by its clock -> early
+    (0.0, world.ACKED_AT - 0.001, 0),
+    (0.0, world.ACKED_AT + 0.0005, 0),  # within the client's clock step
+    (0.0, world.ACKED_AT + 0.5, 1),
+    (5.0, world.ACKED_AT + 4.9, 0),  # the database's clock is ahead
+    (-5.0, world.ACKED_AT - 4.9, 1),
+]
+
+
+@pytest.mark.parametrize(("offset_s", "ended_at", "early"), ACK_CASES)
+def test_early_ack_is_judged_on_one_clock(offset_s: float, ended_at: float, early: int) -> None:
+    some = World(offsets={"upload_db": offset_s, "files_db": offset_s}).verified("a")
+    some.sessions[0] = replace(DONE, ended_at=ended_at)
+    some.files[0] = replace(FILE, visible_at=ended_at + 0.25)
+    result = classify(some.evidence())
+    assert result.flags["G-10"] == early
+    assert result.verdicts[0].durable_at == pytest.approx(ended_at - offset_s)
+    assert result.verdicts[0].visible_at == pytest.approx(ended_at - offset_s + 0.25)
+
+
+def failed_with(**parts: Any) -> World:
+    some = World(**parts).verified("b")
+    some.intents.append(world.intent("a"))
+    some.outcomes.append(FAILED)
+    some.sessions.append(world.session("a", "failed", job_state="failed"))
+    return some
+
+
+FINDINGS: dict[str, tuple[Callable[[], World], str, int]] = {
+    "object of a failed upload": (lambda: failed_with(objects=[OBJECT]), "G-04", 1),
+    "multipart of a failed upload": (
+        lambda: failed_with(multiparts=[OpenMultipart(world.key_of("a"), "id", 5)]),
+        "G-09",
+        1,
+    ),
+    "temporary object of a completed upload": (
+        lambda: failed_with(temporary=[StoredObject(f"chunks/{world.upload_id('b')}/0-x", 5, "e")]),
+        "G-09",
+        1,
+    ),
+    "spool file of a failed upload": (
+        lambda: failed_with(spool=[SpoolFile("spool/0", world.upload_id("a"), 5)]),
+        "G-09",
+        1,
+    ),
+    "job of a failed upload": (
+        lambda: World([world.intent("b")], sessions=[world.session("b", "failed", job_state="queued")]),
+        "G-09",
+        1,
+    ),
+    "session of nobody": (lambda: failed_with(sessions=[world.session("z", checksum=None)]), "G-11", 1),
+    "file row of nobody": (lambda: failed_with(files=[world.file("z")]), "G-11", 1),
+    "object of nobody": (lambda: failed_with(objects=[world.stored("z")]), "G-11", 1),
+    "temporary object of nobody": (
+        lambda: failed_with(temporary=[StoredObject("chunks/nobody/0-x", 5, "e")]),
+        "G-11",
+        1,
+    ),
+    "another user's new file": (lambda: failed_with(other_file_ids=frozenset({OTHER_ID})), "G-11", 1),
+    "hollow iterations": (lambda: failed_with(iterations=5), "G-12", 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_finding(name: str) -> None:
+    build, flag, count = FINDINGS[name]
+    flags = dict(classify(build().evidence()).flags)
+    assert flags.pop(flag) == count
+    flags.pop("G-12", None)  # every failed upload is a hollow iteration as well
+    assert not any(flags.values()), flags
+
+
+def test_what_was_there_before_is_nobody_s_fault() -> None:
+    before = Baseline(frozenset({OTHER_ID}), frozenset({"users/x/y", "chunks/x/y"}))
+    some = World(
+        baseline=before,
+        other_file_ids=frozenset({OTHER_ID}),
+        objects=[StoredObject("users/x/y", 5, "e")],
+        temporary=[StoredObject("chunks/x/y", 5, "e")],
+    ).verified("a")
+    result = classify(some.evidence())
+    table = make_table("t1", some.evidence(), result)
+    assert not any(result.flags.values())
+    assert (table.failed, table.baseline_files) == (False, 1)
+
+
+def test_shared_content_joins_nothing() -> None:
+    """Two uploads of equal bytes: a third row with these bytes belongs to neither."""
+    some = World().verified("a", "b")
+    some.intents = [some.intents[0], replace_intent("b", sha256=world.digest_of("a"))]
+    some.sessions[1] = replace(some.sessions[1], checksum=world.digest_of("a"))
+    some.files[1] = replace(some.files[1], checksum=world.digest_of("a"))
+    some.files.append(replace(FILE, file_uuid=OTHER_ID, upload_uuid=None, storage_key="users/x/y"))
+    result = classify(some.evidence())
+    assert {verdict.kind for verdict in result.verdicts} == {C.VERIFIED}
+    assert result.flags["G-11"] == 1
+
+
+def replace_intent(ref: str, **changes: str) -> Intent:
+    return world.intent(ref).model_copy(update=changes)
+
+
+def test_table_adds_up_and_lists_offenders() -> None:
+    some = failed_with(objects=[OBJECT])
+    some.intents.append(world.intent("lost"))
+    some.outcomes.append(world.outcome("lost"))
+    evidence = some.evidence()
+    result = classify(evidence)
+    table = make_table("t1", evidence, result)
+    assert sum(table.classes.values()) == table.intents == 3
+    assert (table.acks, table.hashed, table.compared) == (2, 0, 1)
+    assert table.verified_bytes == table.stored_bytes == world.SIZE
+    assert table.failed
+    assert [row["class"] for row in table.offending] == ["G-02", "G-04"]
+    assert table.offending[0]["reason"] == "acknowledged, but the id given to the client does not exist"
+    samples = {sample.upload_ref: sample for sample in make_samples(result)}
+    assert samples["b"].acked_at == world.ACKED_AT
+    assert samples["b"].failed_at is None
+    assert (samples["a"].failed_step, samples["a"].failed_status) == ("chunk", 503)
+    assert samples["a"].flags == ("G-04", "G-12")
+
+
+STATES = st.sampled_from(
+    ["pending", "assembling", "uploading", "completing", "completed", "failed", "aborted"]
+)
+REF = st.sampled_from(["a", "b", "c"])
+
+
+ROWS = st.lists(
+    st.tuples(REF, st.booleans()), max_size=4, unique_by=lambda row: row if row[1] else object()
+)  # fmt: skip
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    some = World(intents=[world.intent(ref) for ref in "abc"])
+    some.outcomes = [
+        world.outcome(ref, acked=draw(st.booleans())) for ref in draw(st.sets(REF))
+    ]  # fmt: skip
+    # Ids and keys are unique in the databases; which of them are the upload's own is drawn.
+    some.sessions = [
+        world.session(
+            ref,
+            draw(STATES),
+            upload_uuid=world.upload_id(ref) if own else UUID(int=50 + number),
+            idempotency_key=draw(st.sampled_from([ref, None, "unknown"])),
+            checksum=draw(st.sampled_from([world.digest_of(ref), None])),
+            storage_key=world.key_of(ref) if own else f"users/x/{number}",
+        )
+        for number, (ref, own) in enumerate(draw(ROWS))
+    ]
+    some.files = [
+        world.file(
+            ref,
+            file_uuid=world.upload_id(ref) if own else UUID(int=60 + number),
+            storage_key=world.key_of(ref) if own else f"users/y/{number}",
+            deleted=draw(st.booleans()),
+        )
+        for number, (ref, own) in enumerate(draw(ROWS))
+    ]
+    some.objects = [world.stored(ref) for ref in draw(st.sets(st.sampled_from(["a", "b", "c", "z"])))]
+    some.progressing = frozenset(world.upload_id(ref) for ref in draw(st.sets(REF)))
+    some.hashes = {world.key_of(ref): world.digest_of(draw(REF)) for ref in draw(st.sets(REF))}
+    return some
+
+
+@settings(max_examples=300, deadline=None)
+@given(some=worlds())
+def test_every_intent_gets_exactly_one_class(some: World) -> None:
+    evidence = some.evidence()
+    result = classify(evidence)
+    table = make_table("t1", evidence, result)
+    assert [verdict.intent.upload_ref for verdict in result.verdicts] == ["a", "b", "c"]
+    assert sum(table.classes.values()) == 3
+    assert table.verified_bytes == table.stored_bytes
+    for verdict in result.verdicts:
+        acked = verdict.outcome is not None and verdict.outcome.acked
+        if verdict.kind is C.VERIFIED:
+            assert acked and verdict.stored is not None and verdict.file is not None
+            assert verdict.stored.size_bytes == verdict.intent.size_bytes
+        if verdict.kind in {C.NO_TRACE, C.CLEAN_FAILURE, C.STUCK, C.LATE_SUCCESS}:
+            assert not acked  # whatever was acknowledged is verified, pending, or fails the trial
+
+
+@settings(max_examples=100, deadline=None)
+@given(some=worlds(), order=st.randoms())
+def test_the_order_of_rows_does_not_matter(some: World, order: Random) -> None:
+    before = classify(some.evidence())
+    for rows in (some.sessions, some.files, some.objects):
+        order.shuffle(rows)
+    after = classify(some.evidence())
+    assert [verdict.kind for verdict in before.verdicts] == [verdict.kind for verdict in after.verdicts]
+    assert before.flags == after.flags
