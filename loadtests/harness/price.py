@@ -60,7 +60,7 @@ def _sum(shares: dict[str, float], names: Sequence[str]) -> float | None:
 
 def prices(facts: Facts) -> tuple[Price, ...]:
     """One price for each arm, from the capacity trials (else from those that ran beside them)."""
-    found = []
+    found: list[Price] = []
     for question in (Question.CAPACITY, Question.SINGLE):
         for arm in facts.arms(question):
             if arm not in {price.arm for price in found}:
