@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
 
 import aiohttp
 
-from services.kit.s3.exchange import STALL_S, StreamedPut
+from services.kit.s3.exchange import STALL_S, HeldBody, StreamedPut
 from services.kit.s3.model import Stored
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import UNSIGNED_PAYLOAD, Signer
 from services.kit.s3.transport import READ_S, Answer, Transport
 
+INLINE_HASH_BYTES = 262_144
 EMPTY_SHA256 = sha256(b"").hexdigest()
 
 
@@ -25,6 +27,15 @@ def object_headers(
     if if_none_match:
         headers["If-None-Match"] = "*"
     return headers
+
+
+async def digest_of(body: bytes) -> str:
+    """SHA-256 in hex; a large body is hashed in a thread, so that the loop stays free."""
+    if not body:
+        return EMPTY_SHA256
+    if len(body) <= INLINE_HASH_BYTES:
+        return sha256(body).hexdigest()
+    return await asyncio.to_thread(lambda: sha256(body).hexdigest())
 
 
 class Core:
@@ -44,13 +55,13 @@ class Core:
         body: bytes = b"",
         read_s: float = READ_S,
     ) -> Answer:
-        payload_sha256 = sha256(body).hexdigest() if body else EMPTY_SHA256
+        payload_sha256 = await digest_of(body)
 
         async def attempt() -> Answer:
             signed = self._signer.sign(
                 method, key, query=query, headers=headers, payload_sha256=payload_sha256
             )
-            return await self._transport.call(op, signed, body or None, read_s)
+            return await self._transport.call(op, signed, HeldBody(body) if body else None, read_s)
 
         return await self._retry(attempt)
 

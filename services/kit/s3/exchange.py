@@ -22,8 +22,28 @@ FULL_BYTES = 65_536
 STALL_S = 30.0
 
 
+class HeldBody(aiohttp.Payload):
+    """Bytes in memory, written in pieces, so that a large body waits for the socket in between."""
+
+    _autoclose = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body, content_type="application/octet-stream")
+        self._size = len(body)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a body of bytes is not text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        whole = memoryview(self._value)
+        for start in range(0, len(whole), FULL_BYTES):
+            await writer.write(whole[start : start + FULL_BYTES])
+
+
 class _PushPayload(aiohttp.Payload):
     """A body that somebody else writes, ``size_bytes`` long."""
+
+    _autoclose = True
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(None, content_type="application/octet-stream")

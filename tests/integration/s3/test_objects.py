@@ -1,0 +1,239 @@
+"""Single objects against a real store."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+
+import pytest
+
+from services.kit.s3 import (
+    ByteRange,
+    ChecksumMismatchError,
+    NotFoundError,
+    PreconditionFailedError,
+    RangeError,
+    S3Client,
+    UnavailableError,
+    same_etag,
+)
+from services.kit.s3.exchange import StreamedPut
+
+pytestmark = pytest.mark.integration
+MIB = 1_048_576
+PIECE = 65_536
+
+
+async def send(exchange: StreamedPut, body: bytes) -> None:
+    for start in range(0, len(body), PIECE):
+        await exchange.write(body[start : start + PIECE])
+        if exchange.full:
+            await exchange.drained()
+
+
+async def read(store: S3Client, key: str, byte_range: ByteRange | None = None) -> bytes:
+    async with store.get(key, byte_range=byte_range) as download:
+        return b"".join([piece async for piece in download.pieces()])
+
+
+async def exists(store: S3Client, key: str) -> bool:
+    try:
+        await store.head(key)
+    except NotFoundError:
+        return False
+    return True
+
+
+async def test_streamed_put_with_hash_type_and_meta(store: S3Client, key: str) -> None:
+    body = os.urandom(3 * MIB + 17)
+    digest = sha256(body).hexdigest()
+    exchange = await store.open_put(
+        key, len(body), payload_sha256=digest, content_type="text/plain", meta={"sha256": digest}
+    )
+    await send(exchange, body)
+    stored = await exchange.finish()
+    info = await store.head(key)
+    assert (info.size_bytes, info.content_type, info.meta) == (len(body), "text/plain", {"sha256": digest})
+    assert stored.etag == info.etag
+    assert stored.etag.startswith('"')
+    assert await read(store, key) == body
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1])
+async def test_unsigned_payload_of_any_size(store: S3Client, key: str, size: int) -> None:
+    body = os.urandom(size)
+    exchange = await store.open_put(key, size)
+    await send(exchange, body)
+    await exchange.finish()
+    assert await read(store, key) == body
+
+
+async def test_wrong_hash_is_refused_and_nothing_stored(store: S3Client, key: str) -> None:
+    body = os.urandom(MIB)
+    exchange = await store.open_put(key, len(body), payload_sha256=sha256(b"other").hexdigest())
+    await send(exchange, body)
+    with pytest.raises(ChecksumMismatchError):
+        await exchange.finish()
+    assert not await exists(store, key)
+
+
+async def test_early_412_is_seen_while_the_caller_goes_on(store: S3Client, key: str) -> None:
+    await store.put_bytes(key, b"first")
+    body = os.urandom(10 * MIB)
+    exchange = await store.open_put(
+        key, len(body), payload_sha256=sha256(body).hexdigest(), if_none_match=True
+    )
+    answered_at = None
+    for start in range(0, len(body), PIECE):
+        await exchange.write(body[start : start + PIECE])
+        await exchange.drained()
+        if exchange.answered and answered_at is None:
+            answered_at = start
+    assert answered_at is not None
+    assert answered_at < len(body) - PIECE
+    assert isinstance(exchange.refused, PreconditionFailedError)
+    with pytest.raises(PreconditionFailedError):
+        await exchange.finish()
+    assert await read(store, key) == b"first"
+
+
+async def test_abort_keeps_nothing(store: S3Client, key: str) -> None:
+    body = os.urandom(2 * MIB)
+    exchange = await store.open_put(key, len(body))
+    await send(exchange, body[:MIB])
+    await exchange.abort()
+    await exchange.abort()
+    assert exchange.answered
+    assert not await exists(store, key)
+
+
+async def test_a_short_body_is_an_error_and_keeps_nothing(store: S3Client, key: str) -> None:
+    exchange = await store.open_put(key, 10)
+    await exchange.write(b"12345")
+    with pytest.raises(ValueError, match="fewer"):
+        await exchange.finish()
+    assert not await exists(store, key)
+
+
+async def test_too_many_bytes_are_an_error(store: S3Client, key: str) -> None:
+    exchange = await store.open_put(key, 3)
+    with pytest.raises(ValueError, match="more"):
+        await exchange.write(b"1234")
+    await exchange.abort()
+
+
+async def test_an_abort_after_success_changes_nothing(store: S3Client, key: str) -> None:
+    exchange = await store.open_put(key, 2)
+    await exchange.write(b"ok")
+    await exchange.finish()
+    await exchange.abort()
+    assert await read(store, key) == b"ok"
+
+
+async def test_connections_are_used_again(store: S3Client, key: str) -> None:
+    connector = store._transport._session.connector
+    assert connector is not None
+    seen = set()
+    for _ in range(20):
+        exchange = await store.open_put(key, 5)
+        await exchange.write(b"12345")
+        await exchange.finish()
+        seen |= {id(protocol) for idle in connector._conns.values() for protocol, _ in idle}
+    assert len(seen) == 1
+
+
+async def test_ranges_and_if_match(store: S3Client, key: str) -> None:
+    stored = await store.put_bytes(key, b"0123456789")
+    async with store.get(key, byte_range=ByteRange(2, 4), if_match=stored.etag) as download:
+        assert (download.status, download.size_bytes) == (206, 3)
+        assert download.content_range == "bytes 2-4/10"
+        assert download.info.size_bytes == 10
+        assert b"".join([piece async for piece in download.pieces()]) == b"234"
+    with pytest.raises(PreconditionFailedError):
+        async with store.get(key, if_match='"0123"'):
+            pass
+    with pytest.raises(RangeError):
+        async with store.get(key, byte_range=ByteRange(10, 12)):
+            pass
+
+
+async def test_a_download_left_early_does_not_poison_the_pool(store: S3Client, key: str) -> None:
+    await store.put_bytes(key, os.urandom(8 * MIB))
+    async with store.get(key) as download:
+        async for _ in download.pieces():
+            break
+    assert (await store.head(key)).size_bytes == 8 * MIB
+
+
+async def test_copy_keeps_or_replaces_facts(store: S3Client, key: str) -> None:
+    stored = await store.put_bytes(key, b"body", content_type="text/css", meta={"a": "1"})
+    copied = await store.copy(key, key + "-copy", source_etag=stored.etag)
+    info = await store.head(key + "-copy")
+    assert same_etag(copied.etag, stored.etag)
+    assert (info.content_type, info.meta) == ("text/css", {"a": "1"})
+    await store.copy(key, key + "-other", content_type="image/png", meta={"b": "2"})
+    info = await store.head(key + "-other")
+    assert (info.content_type, info.meta) == ("image/png", {"b": "2"})
+    with pytest.raises(PreconditionFailedError):
+        await store.copy(key, key + "-third", source_etag='"00"')
+    with pytest.raises(NotFoundError):
+        await store.copy(key + "-none", key)
+
+
+async def test_delete_one_and_many(store: S3Client, key: str) -> None:
+    names = [f"{key}/{number} + ü&<.txt" for number in range(3)]
+    for name in names:
+        await store.put_bytes(name, b"x")
+    await store.delete(names[0])
+    await store.delete(names[0])
+    assert await store.delete_many([*names, key + "-none"]) == {}
+    assert [await exists(store, name) for name in names] == [False] * 3
+    assert await store.delete_many([]) == {}
+
+
+async def test_list_pages_by_key(store: S3Client, key: str) -> None:
+    names = [f"{key}/{number}" for number in range(5)]
+    for name in names:
+        await store.put_bytes(name, name.encode())
+    first = await store.list_objects(f"{key}/", limit=2)
+    rest = await store.list_objects(f"{key}/", after=first[-1].key)
+    assert [entry.key for entry in [*first, *rest]] == names
+    assert first[0].size_bytes == len(names[0])
+    assert first[0].etag == (await store.head(names[0])).etag
+
+
+async def test_an_unreachable_store_is_unavailable(store: S3Client, key: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        await store.head(key)
+    assert (caught.value.status, caught.value.op) == (404, "head_object")
+    await store.check()
+    with pytest.raises(UnavailableError):
+        await _unreachable(store).open_put(key, 1)
+
+
+def _unreachable(store: S3Client) -> S3Client:
+    signer = store._signer
+    other = object.__new__(type(signer))
+    other.__dict__.update(signer.__dict__)
+    other._base = signer._base._replace(netloc="127.0.0.1:1")
+    return S3Client(other, store._transport, store._retry)
+
+
+async def test_every_request_is_observed_once(
+    store: S3Client, key: str, observed: list[tuple[str, str]]
+) -> None:
+    await store.put_bytes(key, b"x")
+    exchange = await store.open_put(key, 1, if_none_match=True)
+    await exchange.write(b"y")
+    with pytest.raises(PreconditionFailedError):
+        await exchange.finish()
+    async with store.get(key) as download:
+        assert [piece async for piece in download.pieces()] == [b"x"]
+    with pytest.raises(NotFoundError):
+        await store.head(key + "-none")
+    assert observed == [
+        ("put_object", "ok"),
+        ("put_object", "precondition"),
+        ("get_object", "ok"),
+        ("head_object", "not_found"),
+    ]
