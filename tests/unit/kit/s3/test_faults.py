@@ -61,10 +61,12 @@ async def test_a_store_that_hangs_up_inside_the_body() -> None:
 async def test_a_store_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "STALL_S", 0.05)
 
+    done = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await head(reader)
         reader._transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(5)
+        await done.wait()
 
     async with store_that(serve) as store:
         exchange = await store.open_put("key", 100_000_000)
@@ -75,6 +77,7 @@ async def test_a_store_that_stops_reading_is_given_up(monkeypatch: pytest.Monkey
                 break
         with pytest.raises(UnavailableError):
             await exchange.finish()
+        done.set()
 
 
 async def test_a_200_before_the_end_is_no_success() -> None:
@@ -94,22 +97,25 @@ async def test_a_200_before_the_end_is_no_success() -> None:
 
 
 async def test_cancelling_the_caller_breaks_the_body_off() -> None:
-    seen = asyncio.get_running_loop().create_future()
+    received, left = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await head(reader)
-        seen.set_result(await reader.read())
+        assert await reader.readexactly(5) == b"12345"
+        received.set()
+        assert await reader.read() == b""
+        left.set()
 
     async with store_that(serve) as store:
         exchange = await store.open_put("key", 5)
         await exchange.write(b"12345")
         waiting = asyncio.create_task(exchange.finish())
-        await asyncio.sleep(0.01)
+        await received.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert exchange.answered
-        assert await asyncio.wait_for(seen, 5) == b"12345"
+        await asyncio.wait_for(left.wait(), 5)
 
 
 async def test_a_held_body_is_sent_again_after_503() -> None:
