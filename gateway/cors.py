@@ -1,0 +1,61 @@
+"""Browser origins: which may ask, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from multidict import CIMultiDict
+
+from gateway.message import Answer, Exchange
+from services.kit.errors import Fault
+
+ORIGINS = (
+    "http://localhost:3000",
+    "http://localhost:5500",
+    "https://localhost:5500",
+    "http://127.0.0.1:5500",
+)
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+REQUEST_HEADERS = (
+    "Accept, Content-Type, Content-Length, Authorization, Upload-UUID, Checksum, Idempotency-Key, "
+    "X-File-Name, X-Request-Id, Range, If-Range, If-None-Match"
+)
+EXPOSED_HEADERS = (
+    "Authorization, ETag, X-Request-Id, Retry-After, Content-Disposition, Content-Range, Accept-Ranges"
+)
+MAX_AGE_S = 10_800
+NO_ORIGIN: Mapping[str, str] = {"Vary": "Origin"}
+
+
+def _headers(origin: str) -> Mapping[str, str]:
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Headers": REQUEST_HEADERS,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+        "Access-Control-Max-Age": str(MAX_AGE_S),
+        "Vary": "Origin",
+    }
+
+
+class Cors:
+    """Sets the CORS headers of an exchange, and answers preflights."""
+
+    def __init__(self, more_origins: Iterable[str]) -> None:
+        self._allowed = {origin: _headers(origin) for origin in (*ORIGINS, *more_origins)}
+
+    def check(self, exchange: Exchange) -> Answer | None:
+        """The answer to a preflight, else None.
+
+        Raises:
+            Fault: ``origin_not_allowed``.
+        """
+        exchange.cors = NO_ORIGIN
+        if "Origin" not in exchange.headers:
+            return None
+        origins = exchange.headers.getall("Origin")
+        allowed = self._allowed.get(origins[0]) if len(origins) == 1 else None
+        if allowed is None:
+            raise Fault("origin_not_allowed", "This origin may not use the API.")
+        exchange.cors = allowed
+        return Answer(204, CIMultiDict()) if exchange.method == "OPTIONS" else None

@@ -1,0 +1,121 @@
+"""The gateway's route table, made from the tables of the services.
+
+A route that is not in a service's table, or is internal there, does not exist here: only what the table
+names is forwarded, and it is forwarded in the form in which it was matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from services.files.routes import ROUTES as FILES
+
+from gateway.target import escaped
+from services.auth.routes import ROUTES as AUTH
+from services.kit.errors import Fault
+from services.kit.routing import Route, health_routes
+from services.upload.routes import ROUTES as UPLOAD
+
+OWN = "gateway"
+TABLES: Mapping[str, tuple[str, tuple[Route, ...]]] = {
+    "auth": ("/auth", AUTH),
+    "upload": ("/api/upload", UPLOAD),
+    "files": ("/api/files", FILES),
+    OWN: ("", health_routes()),
+}
+SLASH_ALLOWED = frozenset({"/api/files/f/{file_id}", "/api/files/f/{file_id}/shares"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One route as clients see it: ``template`` with the prefix, ``prefix`` to be cut off again."""
+
+    template: str
+    prefix: str
+    service: str
+    route: Route
+
+    @property
+    def own(self) -> bool:
+        return self.service == OWN
+
+
+@dataclass(slots=True)
+class _Node:
+    """One step of a path: literal segments first, then the one parameter."""
+
+    literals: dict[str, _Node] = field(default_factory=dict)
+    parameter: _Node | None = None
+    methods: dict[str, Entry] = field(default_factory=dict)
+
+    def child(self, segment: str) -> _Node:
+        if segment.startswith("{"):
+            self.parameter = self.parameter or _Node()
+            return self.parameter
+        return self.literals.setdefault(segment, _Node())
+
+
+class RouteTable:
+    """Finds the entry of a method and a normalised path."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._root = _Node()
+        self.entries = tuple(entries)
+        for entry in self.entries:
+            node = self._root
+            for segment in entry.template.split("/")[1:]:
+                node = node.child(segment)
+            node.methods[entry.route.method] = entry
+        for entry in self.entries:
+            if entry.route.method == "GET":
+                self._node(entry.template).methods.setdefault("HEAD", entry)
+
+    def _node(self, path: str) -> _Node:
+        node = self._root
+        for segment in path.split("/")[1:]:
+            following = node.literals.get(segment) or (node.parameter if segment else None)
+            if following is None:
+                raise _not_found()
+            node = following
+        return node
+
+    def match(self, method: str, path: str) -> tuple[Entry, str]:
+        """The entry, and the path to forward without its prefix.
+
+        Raises:
+            Fault: ``route_not_found``; ``method_not_allowed`` with ``Allow``.
+        """
+        bare = path[:-1] if path.endswith("/") else path
+        methods = self._node(bare).methods
+        if not methods or (bare != path and _template(methods) not in SLASH_ALLOWED):
+            raise _not_found()
+        entry = methods.get(method)
+        if entry is None:
+            allow = ", ".join(sorted(methods))
+            raise Fault("method_not_allowed", "The path has other methods.", headers={"Allow": allow})
+        if "{" not in entry.template:
+            return entry, entry.route.template
+        return entry, _forwarded(entry, bare)
+
+
+def _template(methods: Mapping[str, Entry]) -> str:
+    return next(iter(methods.values())).template
+
+
+def _forwarded(entry: Entry, path: str) -> str:
+    return "/".join(escaped(segment) for segment in path[len(entry.prefix) :].split("/"))
+
+
+def _not_found() -> Fault:
+    return Fault("route_not_found", "There is no such path.")
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every public route of every service, and the gateway's own."""
+    return tuple(
+        Entry(prefix + route.template, prefix, service, route)
+        for service, (prefix, routes) in TABLES.items()
+        for route in routes
+        if not route.internal
+    )

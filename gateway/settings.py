@@ -1,0 +1,98 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from services.kit.settings import (
+    Parser,
+    ProcessSettings,
+    Secret,
+    choice,
+    integer,
+    number,
+    secret,
+    setting,
+    switch,
+    text,
+    text_list,
+    url,
+    url_list,
+)
+
+DEFAULT_TIER = "standard"
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """Requests per minute and user, by tier; ``str`` is the form of the setting."""
+
+    limits: Mapping[str, int] = field(default_factory=lambda: {DEFAULT_TIER: 100_000})
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}={limit}" for name, limit in self.limits.items())
+
+
+def tiers() -> Parser:
+    def read(value: str) -> Tiers:
+        limits = {}
+        for item in filter(None, (part.strip() for part in value.split(","))):
+            name, _, limit = item.partition("=")
+            limits[name.strip()] = int(limit)
+        if DEFAULT_TIER not in limits or min(limits.values()) < 0 or not all(limits):
+            raise ValueError(value)
+        return Tiers(limits)
+
+    return Parser(read, f"a comma list of tier=requests, {DEFAULT_TIER} among them")
+
+
+def networks() -> Parser:
+    def read(value: str) -> tuple[Network, ...]:
+        return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
+
+    return Parser(read, "a comma list of addresses or networks, like 10.0.0.0/8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(ProcessSettings):
+    jwt_secret: Secret = setting("JWT_SECRET", secret(32), help="key that users' tokens are signed with")
+    jwt_issuer: str = setting("JWT_ISSUER", text(), "testbed-auth", help="`iss` of users' tokens")
+    jwt_audience: str = setting("JWT_AUDIENCE", text(), "testbed", help="`aud` of users' tokens")
+    key_auth: Secret = setting(
+        "INTERNAL_KEY_GATEWAY_AUTH", secret(32), help="key of the credential that the gateway shows auth"
+    )
+    key_upload: Secret = setting(
+        "INTERNAL_KEY_GATEWAY_UPLOAD", secret(32), help="key of the credential that the gateway shows upload"
+    )
+    key_files: Secret = setting(
+        "INTERNAL_KEY_GATEWAY_FILES", secret(32), help="key of the credential that the gateway shows files"
+    )
+    auth_url: str = setting("AUTH_URL", url(), help="where auth is")
+    upload_urls: tuple[str, ...] = setting("UPLOAD_URLS", url_list(), help="where the upload replicas are")
+    files_urls: tuple[str, ...] = setting("FILES_URLS", url_list(), help="where the files replicas are")
+    upstream_pool: int = setting(
+        "UPSTREAM_POOL", integer(1, 65_535), 512, help="connections to one upstream address"
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "CORS_ORIGINS", text_list(), (), help="more allowed browser origins, matched exactly"
+    )
+    hsts: bool = setting("HSTS", switch(), False, help="send Strict-Transport-Security")
+    trusted_proxies: tuple[Network, ...] = setting(
+        "TRUSTED_PROXIES", networks(), (), help="peers whose X-Forwarded-* headers are believed"
+    )
+    rate_limit: bool = setting("RATE_LIMIT", switch(), True, help="limit requests per address and user")
+    rate_limit_backend: str = setting(
+        "RATE_LIMIT_BACKEND", choice("memory"), "memory", help="where the request counts are kept"
+    )
+    rate_limit_ip: int = setting(
+        "RATE_LIMIT_IP", integer(0), 100_000, help="requests per address and clock minute"
+    )
+    rate_limit_tiers: Tiers = setting(
+        "RATE_LIMIT_TIERS", tiers(), Tiers(), help="requests per user and clock minute, by tier"
+    )
+    head_s: float = setting(
+        "HEAD_TIMEOUT_S", number(0.05, 3600), 10.0, help="seconds a request head may take to arrive"
+    )

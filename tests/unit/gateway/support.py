@@ -1,0 +1,295 @@
+"""A gateway in this process in front of a service that does what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from aiohttp import ClientSession, DummyCookieJar, web
+
+from gateway.app import build, runner
+from gateway.metrics import Metrics
+from gateway.server import Gateway
+from gateway.settings import Settings
+from services.kit.clock import World
+from services.kit.log import Log
+from services.kit.run import SERVER_OPTIONS
+from services.kit.settings import load
+from services.kit.tokens import CredentialChecker, UserTokens
+
+KEY = "k" * 32
+USER = UUID("11111111-2222-4333-8444-555555555555")
+SAFE_S = 5.0
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def environment(port: int, **more: str) -> dict[str, str]:
+    url = f"http://127.0.0.1:{port}"
+    return {
+        "PORT": "1",
+        "JWT_SECRET": KEY,
+        "INTERNAL_KEY_GATEWAY_AUTH": KEY + "a",
+        "INTERNAL_KEY_GATEWAY_UPLOAD": KEY + "u",
+        "INTERNAL_KEY_GATEWAY_FILES": KEY + "f",
+        "AUTH_URL": url,
+        "UPLOAD_URLS": url,
+        "FILES_URLS": url,
+        **more,
+    }
+
+
+def checker(service: str) -> CredentialChecker:
+    return CredentialChecker(service, {"gateway": KEY + service[0]}, World().now)
+
+
+def token(user_id: UUID = USER, tier: str = "standard", life_s: int = 3600, key: str = KEY) -> str:
+    tokens = UserTokens(key, "testbed-auth", "testbed", World().now, life_s)
+    return tokens.issue(user_id, "someone", "someone@example.org", tier, uuid4())
+
+
+def bearer(**options: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(**options)}"}
+
+
+@dataclass(slots=True)
+class Seen:
+    """One request as the service got it."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def values(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def value(self, name: str) -> str:
+        (value,) = self.values(name)
+        return value
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A well-behaved service: keeps what it got and answers with what ``answer`` makes."""
+
+    seen: list[Seen] = field(default_factory=list)
+    answer: Callable[[Seen], web.StreamResponse] = lambda _: web.json_response({"ok": True})
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        headers = [(name.decode(), value.decode()) for name, value in request.raw_headers]
+        body = bytearray()
+        async for piece in request.content.iter_any():
+            body += piece
+        self.seen.append(Seen(request.method, request.raw_path, headers, bytes(body)))
+        return self.answer(self.seen[-1])
+
+
+@dataclass(slots=True)
+class Front:
+    """The running gateway and what can be observed of it."""
+
+    port: int
+    gateway: Gateway
+    session: ClientSession
+    runner: web.ServerRunner
+    log_path: Path
+
+    def sample(self, name: str, **labels: str) -> float:
+        return self.gateway.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    def counted(self, status: int) -> float:
+        """Requests counted with this status, over every route."""
+        metric = next(m for m in self.gateway.metrics.registry.collect() if m.name == "http_requests")
+        return sum(
+            sample.value
+            for sample in metric.samples
+            if sample.name == "http_requests_total" and sample.labels["status"] == str(status)
+        )
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The access log."""
+        logged = [json.loads(line) for line in self.log_path.read_text().splitlines()]
+        return [line for line in logged if line["event"] == "request"]
+
+    async def request(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: Any = None
+    ) -> Received:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with self.session.request(
+            method, url, headers=headers, data=body, allow_redirects=False
+        ) as response:
+            return Received(
+                response.status,
+                [(name.decode(), value.decode()) for name, value in response.raw_headers],
+                await response.read(),
+            )
+
+    async def connect(self) -> Wire:
+        return Wire(*await asyncio.open_connection("127.0.0.1", self.port))
+
+    async def raw(self, *pieces: bytes) -> bytes:
+        """Send bytes on a new connection; everything that came back until the gateway closed it."""
+        wire = await self.connect()
+        for piece in pieces:
+            wire.send(piece)
+        return await wire.rest()
+
+
+@dataclass(slots=True)
+class Received:
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def values(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def value(self, name: str) -> str:
+        (value,) = self.values(name)
+        return value
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        code: str = self.json()["error"]
+        return code
+
+
+@dataclass(slots=True)
+class Wire:
+    """A client connection, byte by byte."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def rest(self) -> bytes:
+        received = b""
+        try:
+            async with asyncio.timeout(SAFE_S):
+                while piece := await self.reader.read(65_536):
+                    received += piece
+        except ConnectionError:
+            pass
+        self.writer.close()
+        return received
+
+    async def head(self) -> bytes:
+        async with asyncio.timeout(SAFE_S):
+            return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def answer(self) -> tuple[int, bytes]:
+        """One whole answer with a declared length."""
+        head = await self.head()
+        status = int(head.split(b" ", 2)[1])
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        async with asyncio.timeout(SAFE_S):
+            return status, await self.reader.readexactly(length)
+
+    def leave(self) -> None:
+        self.writer.transport.abort()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give the loop turns until ``condition`` holds; fails after a safe time."""
+    async with asyncio.timeout(SAFE_S):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[int]:
+    """The handler on a port of its own."""
+    server = web.Server(handler, **SERVER_OPTIONS)
+    running = web.ServerRunner(server, shutdown_timeout=0.5)
+    await running.setup()
+    await web.TCPSite(running, "127.0.0.1", 0).start()
+    try:
+        yield running.addresses[0][1]
+    finally:
+        await running.cleanup()
+
+
+@asynccontextmanager
+async def scripted(script: Script) -> AsyncIterator[int]:
+    """A raw server on a port of its own: ``script`` talks, then the connection is closed."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await script(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def fronting(port: int, world: World | None = None, **settings: str) -> AsyncIterator[Front]:
+    """A gateway before the service on ``port``."""
+    configured = load(Settings, environment(port, **settings))
+    with tempfile.NamedTemporaryFile() as log_file:
+        log = Log("gateway", "test", "info", "stdlib-sync", log_file.fileno())
+        async with AsyncExitStack() as stack:
+            gateway = await build(configured, Metrics(), world or World(), log, stack)
+            running = runner(gateway, configured)
+            await running.setup()
+            stack.push_async_callback(running.cleanup)
+            await web.TCPSite(running, "127.0.0.1", 0).start()
+            session = await stack.enter_async_context(
+                ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False)
+            )
+            yield Front(running.addresses[0][1], gateway, session, running, Path(log_file.name))
+
+
+@asynccontextmanager
+async def recorded(
+    answer: Callable[[Seen], web.StreamResponse] | None = None, **settings: str
+) -> AsyncIterator[tuple[Front, Recorder]]:
+    """A gateway before a well-behaved service."""
+    service = Recorder()
+    if answer is not None:
+        service.answer = answer
+    async with serving(service.handle) as port, fronting(port, **settings) as front:
+        yield front, service
+
+
+@asynccontextmanager
+async def behind(script: Script, **settings: str) -> AsyncIterator[Front]:
+    """A gateway before a raw server."""
+    async with scripted(script) as port, fronting(port, **settings) as front:
+        yield front
+
+
+def statuses(received: bytes) -> list[int]:
+    """The status of every answer in a byte stream."""
+    return [int(line.split(b" ")[1]) for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.")]
+
+
+def request_bytes(line: str, *headers: str, body: bytes = b"") -> bytes:
+    """A request from its line and header lines; ``Host`` is added."""
+    return "\r\n".join([f"{line} HTTP/1.1", "Host: gateway", *headers, "", ""]).encode() + body
+
+
+def lines(*items: Iterable[bytes]) -> bytes:
+    return b"\r\n".join(b"".join(item) if not isinstance(item, bytes) else item for item in items)
