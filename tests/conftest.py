@@ -1,0 +1,63 @@
+"""Fixtures and checks of every layer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.stack import Backends, System, running_backends, running_system
+
+
+@pytest.fixture(scope="session")
+def backends() -> Iterator[Backends]:
+    """One Postgres server and one S3 store for the whole session."""
+    with running_backends() as started:
+        yield started
+
+
+@pytest.fixture
+async def database_url(backends: Backends) -> AsyncIterator[str]:
+    """A new, empty database."""
+    async with backends.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """The whole system for the whole session; tests share it, so each uses users of its own."""
+    with running_system() as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def services_do_not_complain(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An error line of a service fails the test that caused it, unless it is marked ``noisy``."""
+    if "system" not in request.fixturenames:
+        yield
+        return
+    running: System = request.getfixturevalue("system")
+    before = running.log_sizes()
+    yield
+    if request.node.get_closest_marker("noisy") is None:
+        assert running.complaints(before) == []
+
+
+class _Collected(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def tasks_do_not_fail_unseen() -> Iterator[None]:
+    """An exception that no one awaited, in a task of the test process, fails the test."""
+    collected, logger = _Collected(), logging.getLogger("asyncio")
+    logger.addHandler(collected)
+    yield
+    logger.removeHandler(collected)
+    assert collected.lines == []

@@ -1,0 +1,142 @@
+"""Testbeds of the test suite: own folder, own free ports, own secrets; gone without a trace afterwards.
+
+``running_system`` is everything but Prometheus, as ``make up`` starts it. ``running_backends`` is one
+Postgres server and one S3 store, for tests that need no process of ours. Programs come from MINIO_BIN
+and POSTGRES_BIN_DIR when set, else from the tool cache that ``make up`` fills.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from compose import stack
+
+PYTHON_PARTS = ("auth", "upload", "files", "gateway")
+ADMIN = {part: f"{part.upper()}_ADMIN_PORT" for part in PYTHON_PARTS}
+FASTER = {"PASSWORD_HASH": "sha256"}  # unit and auth tests cover argon2id; here logins are set-up
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """One Postgres server and one object store."""
+
+    stack: stack.Stack
+
+    def store_settings(self) -> dict[str, str]:
+        """The S3 variables of a service; the bucket is created by whoever uses it."""
+        return {key: value for key, value in self.stack.env.items() if key.startswith("S3_")}
+
+    def database_url(self, name: str) -> str:
+        env = self.stack.env
+        return f"postgresql://app:{env['PG_AUTH_PASSWORD']}@127.0.0.1:{env['PG_AUTH_PORT']}/{name}"
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """The URL of a new, empty database that is dropped afterwards."""
+        name = f"test_{secrets.token_hex(6)}"
+        admin = await asyncpg.connect(self.database_url("auth_db"))
+        try:
+            await admin.execute(f"CREATE DATABASE {name}")
+            yield self.database_url(name)
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        finally:
+            await admin.close()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The whole system, running."""
+
+    stack: stack.Stack
+
+    @property
+    def gateway(self) -> str:
+        return f"http://127.0.0.1:{self.stack.env['GATEWAY_PORT']}"
+
+    @property
+    def store(self) -> str:
+        """The endpoint for which clients' URLs are signed."""
+        return self.stack.env["S3_PUBLIC_ENDPOINT"]
+
+    def service(self, part: str) -> str:
+        """A process's own public port, past the gateway."""
+        return f"http://127.0.0.1:{self.stack.env[f'{part.upper()}_PORT']}"
+
+    def admin(self, part: str) -> str:
+        return f"http://127.0.0.1:{self.stack.env[ADMIN[part]]}"
+
+    def database_url(self, part: str) -> str:
+        env, name = self.stack.env, part.upper()
+        return f"postgresql://app:{env[f'PG_{name}_PASSWORD']}@127.0.0.1:{env[f'PG_{name}_PORT']}/{part}_db"
+
+    def log_sizes(self) -> dict[str, int]:
+        """Where each process's log ends now; hand it to ``complaints`` later."""
+        return {part: path.stat().st_size for part, path in self._logs()}
+
+    def complaints(self, since: Mapping[str, int]) -> list[str]:
+        """Error lines and anything that is no log line at all, written after ``since``."""
+        found = []
+        for part, path in self._logs():
+            with path.open("rb") as log:
+                log.seek(since.get(part, 0))
+                lines = log.read().decode(errors="replace").splitlines()
+            found += [f"{part}: {line}" for line in lines if _complains(line)]
+        return found
+
+    def _logs(self) -> Iterable[tuple[str, Path]]:
+        for part in PYTHON_PARTS:
+            path = self.stack.run_dir / "logs" / f"{part}.log"
+            if path.exists():
+                yield part, path
+
+
+def _complains(line: str) -> bool:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return bool(line.strip())
+    return not isinstance(record, dict) or record.get("level") not in {"debug", "info", "warning"}
+
+
+@contextmanager
+def running_system(
+    environment: Mapping[str, Mapping[str, str]] | None = None, *, without: Iterable[str] = ()
+) -> Iterator[System]:
+    """Start everything, wait until it is healthy, and end it.
+
+    Args:
+        environment: extra variables by part.
+        without: parts to leave out, besides Prometheus.
+    """
+    added: dict[str, Mapping[str, str]] = {"auth": FASTER, **(environment or {})}
+    with _started({"prometheus", *without}, added) as started:
+        yield System(started)
+
+
+@contextmanager
+def running_backends() -> Iterator[Backends]:
+    with _started({"prometheus", "pg-upload", "pg-files", *PYTHON_PARTS}, {}) as started:
+        yield Backends(started)
+
+
+@contextmanager
+def _started(without: Iterable[str], environment: Mapping[str, Mapping[str, str]]) -> Iterator[stack.Stack]:
+    env: Mapping[str, Any] = stack.isolated_env(os.environ)
+    with tempfile.TemporaryDirectory(prefix="vaultbench-test-") as folder:
+        Path(folder).chmod(0o711)  # Postgres runs as another account when we are root
+        started = stack.start(Path(folder) / "run", env, without=without, environment=environment)
+        try:
+            stack.wait_healthy(started)
+            yield started
+        finally:
+            started.destroy()
