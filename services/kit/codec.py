@@ -137,6 +137,8 @@ def rfc3339(moment: datetime) -> str:
 
 
 def _default(value: Any) -> Any:
+    if isinstance(value, UUID):  # the database driver's own class, which orjson does not know
+        return str(value)
     raise TypeError(type(value).__name__)
 
 

@@ -87,6 +87,7 @@ def create_app(edge: Edge, routes: Sequence[Route], handlers: Mapping[str, Handl
     if names != set(bound):
         raise ValueError(f"routes and handlers differ: {sorted(names ^ set(bound))}")
     app = web.Application(middlewares=[_boundary(edge)], client_max_size=0)
+    app[EDGE] = edge
     for route in routes:
         resource = app.router.add_resource(route.template)
         handler = _bind(route, bound[route.name])
