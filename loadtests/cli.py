@@ -11,29 +11,37 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-# What a person can mend: shown as a sentence, without a stack.
+from loadtests.cli_errors import EXPECTED
+from loadtests.harness.bench import bench as run_bench
+from loadtests.harness.demo import demo as run_demo
+from loadtests.harness.journey import SHAPES
+from loadtests.harness.journey import journey as run_journey
+from loadtests.harness.ledger_show import show_ledger
+from loadtests.harness.overrides import NAMES
+from loadtests.harness.smoke import smoke as run_smoke
+from loadtests.harness.stress import finish
+from loadtests.harness.stress import stress as run_stress
+
 INVALID = 2
+INTERRUPTED = 130
+BundleFolder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def edge(work: Callable[[Console], int]) -> None:
-    """Run a command and end the process with its code; known failures become one clear message."""
-    from loadtests import cli_errors
-
+    """Run a command and end the process with its code; what a person can mend becomes one sentence."""
     console = Console()
     try:
         code = work(console)
-    except cli_errors.EXPECTED as error:
+    except EXPECTED as error:
         console.print(f"[red]{error}[/]", highlight=False)
         code = INVALID
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     sys.exit(code)
 
 
 def command_line() -> str:
     """How this run was asked for, with the overrides that came by the environment."""
-    from loadtests.harness.overrides import NAMES
-
     given = [f"{name}={shlex.quote(os.environ[name])}" for name in NAMES if os.environ.get(name)]
     return " ".join([*given, "python -m loadtests", *(shlex.quote(word) for word in sys.argv[1:])])
 
@@ -50,15 +58,43 @@ def stress(experiment: str) -> None:
 
     Reads PROFILE, SCALE, VUS, FILE_SIZE, STRATEGIES and LOGIN from the environment.
     """
-    from loadtests.harness.stress import stress as run
-
-    edge(lambda console: run(experiment, os.environ, command_line(), console))
+    edge(lambda console: run_stress(experiment, os.environ, command_line(), console))
 
 
 @main.command()
-@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def demo() -> None:
+    """Upload one file by each strategy and show every step."""
+    edge(lambda console: run_demo(os.environ, console))
+
+
+@main.command()
+def smoke() -> None:
+    """Ask every health route; upload and read back one file by each strategy."""
+    edge(lambda console: run_smoke(os.environ, console))
+
+
+@main.command()
+@click.option("--shape", default="load", show_default=True, help=f"One of {', '.join(SHAPES)}.")
+def journey(shape: str) -> None:
+    """Play users that log in, look, pause and upload. SCALE is a factor on their number (0.1)."""
+    edge(lambda console: run_journey(shape, os.environ, command_line(), console))
+
+
+@main.command()
+def bench() -> None:
+    """Compare uploads with bare PUTs into the same store, and print the table of targets."""
+    edge(lambda console: run_bench(os.environ, command_line(), console))
+
+
+@main.command()
+@click.argument("bundle", type=BundleFolder)
 def report(bundle: Path) -> None:
     """Analyse and render a bundle again; needs nothing but the folder."""
-    from loadtests.harness.stress import finish
-
     edge(lambda console: finish(bundle, console, interrupted=False))
+
+
+@main.command()
+@click.argument("bundle", type=BundleFolder)
+def ledger(bundle: Path) -> None:
+    """Print what became of every upload of a bundle, trial by trial."""
+    edge(lambda console: show_ledger(bundle, console))

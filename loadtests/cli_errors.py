@@ -7,6 +7,7 @@ from loadtests.harness.bundle import BundleError
 from loadtests.harness.clean import CleanError
 from loadtests.harness.connections import ConnectionsError
 from loadtests.harness.experiment import ExperimentError
+from loadtests.harness.journey import UnknownShape
 from loadtests.harness.k6 import K6Failed
 from loadtests.harness.manifest import DishonestSettings
 from loadtests.harness.overrides import OverrideError
@@ -18,5 +19,5 @@ from loadtests.harness.users import SignupFailed
 
 EXPECTED = (
     AlreadyRunning, ArmNotInEffect, BundleError, CleanError, ConnectionsError, DishonestSettings,
-    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp,
+    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp, UnknownShape,
 )  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from loadtests.harness.ledger_records import Baseline
 from loadtests.harness.measure import Window
 from loadtests.harness.model import Severity, Trial, TrialPlan, Warn
 from loadtests.harness.observe import Observer, allowed_cores, wait_quiet
-from loadtests.harness.payload import UploadRow, upload_table, write_pattern, write_table
+from loadtests.harness.payload import UploadRow, upload_ref, write_pattern, write_table
 from loadtests.harness.plan import ALONE
 from loadtests.harness.record import Course, Evidence, make_trial
 from loadtests.harness.rig import Rig
@@ -115,7 +116,9 @@ def _prepare(rig: Rig, plan: TrialPlan, writer: BundleWriter) -> tuple[Files, li
     if plan.arm != ALONE:
         payload = rig.payload(plan.file_size_bytes, piece_bytes(rig, plan))
         count = k6.table_rows(plan.load, plan.file_size_bytes, rig.bytes_per_s)
-        rows = list(upload_table(payload, plan.trial, count))
+        refs = [upload_ref(rig.run, plan.trial, index) for index in range(count)]
+        with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter's lock free
+            rows = list(threads.map(payload.row, refs))
         bucket = rig.system.endpoints.s3_bucket
         urls = raw.presign(rig.presigner, bucket, rows) if plan.arm == raw.RAW_ARM else None
         table, pattern = rig.work_dir / "table.json", rig.work_dir / f"pattern-{plan.file_size_bytes}"
