@@ -16,9 +16,11 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 
 from services.kit.s3.client import S3Client
-from services.kit.s3.errors import RefusedError, StoreError, transport_error
+from services.kit.s3.errors import StoreError, UnavailableError, transport_error, typed
 from services.kit.s3.signing import REGION, S3Address, base
 
+PATIENCE_S = 30.0
+PAUSE_S = 0.25
 _EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
@@ -48,7 +50,7 @@ async def _in_thread(op: str, call: Any, *args: Any) -> Any:
     try:
         return await asyncio.to_thread(call, *args)
     except S3Error as error:
-        raise RefusedError(op, error.response.status, error.code or "") from error
+        raise typed(op, error.response.status, error.code or "") from error
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         raise transport_error(op) from error
 
@@ -93,13 +95,25 @@ def _everybody(principal: Any) -> bool:
     return bool(principal == "*")
 
 
-async def prepare_bucket(address: S3Address, client: S3Client, origins: Sequence[str]) -> BucketState:
+async def prepare_bucket(
+    address: S3Address, client: S3Client, origins: Sequence[str], *, patience_s: float = PATIENCE_S
+) -> BucketState:
     """Make the bucket ready for service; safe to run in every process at once.
 
+    A store that is still starting is asked again for ``patience_s``.
+
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store stays away or refuses.
     """
-    await create_bucket(address)
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while True:
+        try:
+            await create_bucket(address)
+            break
+        except UnavailableError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(PAUSE_S)
     private = await is_private(address)
     cors = await client.put_bucket_cors(origins)
     return BucketState(private, "bucket" if cors else "server")

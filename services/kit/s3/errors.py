@@ -100,7 +100,11 @@ _BY_STATUS: dict[int, type[StoreError]] = {
 def refusal(op: str, status: int, body: bytes) -> StoreError:
     """The error an answer means; ``body`` may be empty (answers to HEAD have none)."""
     match = _CODE.search(body)
-    code = match[1].decode() if match else str(status)
+    return typed(op, status, match[1].decode() if match else str(status))
+
+
+def typed(op: str, status: int, code: str) -> StoreError:
+    """The error that a code, or else a status, stands for."""
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if kind is None:
         kind = UnavailableError if status >= 500 else RefusedError

@@ -59,5 +59,7 @@ async def test_self_test_of_a_full_store(store: S3Client) -> None:
 async def test_wrong_credentials_and_no_store(address: S3Address) -> None:
     with pytest.raises(RefusedError):
         await create_bucket(replace(address, secret_key="not the secret", bucket="nobody"))
-    with pytest.raises(UnavailableError):
-        await create_bucket(replace(address, endpoint="http://127.0.0.1:1"))
+    away = replace(address, endpoint="http://127.0.0.1:1")
+    async with open_client(away, World(), lambda *_: None) as client:
+        with pytest.raises(UnavailableError):
+            await prepare_bucket(away, client, [], patience_s=0)
