@@ -19,5 +19,6 @@ from loadtests.harness.users import SignupFailed
 
 EXPECTED = (
     AlreadyRunning, ArmNotInEffect, BundleError, CleanError, ConnectionsError, DishonestSettings,
-    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp, UnknownShape,
+    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp,
+    UnknownShape,
 )  # fmt: skip

@@ -1,0 +1,50 @@
+"""Counters: parsed, subtracted, and never made up."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.harness.counters import differences, parse
+
+pytestmark = pytest.mark.unit
+
+
+def page(inserts: int, puts: int, requests: int) -> str:
+    return f"""
+# TYPE db_query_seconds histogram
+db_query_seconds_bucket{{statement="insert_session",le="+Inf"}} {inserts}
+db_query_seconds_count{{statement="insert_session"}} {inserts}
+db_query_seconds_sum{{statement="insert_session"}} 0.5
+db_query_seconds_count{{statement="open_chunk"}} 7
+db_query_seconds_sum{{statement="open_chunk"}} 0.5
+# TYPE store_request_seconds histogram
+store_request_seconds_count{{op="put",result="ok"}} {puts}
+store_request_seconds_count{{op="put",result="error"}} 1
+store_request_seconds_sum{{op="put",result="ok"}} 1
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_count{{method="POST",path="/x"}} {requests}
+http_request_duration_seconds_sum{{method="POST",path="/x"}} {requests * 0.5}
+"""
+
+
+def test_differences_by_database_and_operation() -> None:
+    before = {"upload": parse(page(3, 2, 1)), "gateway": parse(page(0, 0, 10))}
+    after = {"upload": parse(page(13, 6, 1)), "gateway": parse(page(0, 0, 14))}
+    found = differences(before, after)
+    assert found.statements == {"upload_db": 10.0}
+    assert found.store_requests == {"put": 4.0}
+    assert found.gateway_requests == 4.0
+    assert found.gateway_latency_sum_s == pytest.approx(2.0)
+
+
+def test_what_was_not_counted_is_absent_not_zero() -> None:
+    scrape = parse("# TYPE x counter\nx_total 1\n")
+    found = differences({"gateway": scrape}, {"gateway": scrape})
+    assert found.gateway_bytes_in is None
+    assert found.gateway_requests is None
+    assert found.statements == {}
+
+
+def test_a_series_that_appears_counts_from_zero() -> None:
+    found = differences({"upload": parse("")}, {"upload": parse(page(4, 0, 0))})
+    assert found.statements == {"upload_db": 11.0}

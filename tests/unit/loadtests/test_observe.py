@@ -1,0 +1,49 @@
+"""What the observer makes of two looks at the same processes."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from loadtests.harness.model import MonitorSample
+from loadtests.harness.observe import Observer, busy_cores, mean_in_flight
+from loadtests.harness.processes import Snapshot, Usage, Watched
+
+pytestmark = pytest.mark.unit
+
+
+def look(at: float, host: float, **cpu: tuple[float, int]) -> Snapshot:
+    return Snapshot(at, host, {name: Usage(used, 1000, start) for name, (used, start) in cpu.items()})
+
+
+async def test_uses_notice_restarts_and_what_nobody_accounts_for() -> None:
+    async with aiohttp.ClientSession() as http:
+        watched = [Watched("a", 1, 5), Watched("b", 2, 6), Watched("late", 3, 7)]
+        observer = Observer(watched, http, None)
+        begin = look(0.0, 100.0, a=(1.0, 5), b=(9.0, 6))
+        end = look(8.0, 110.0, a=(4.0, 5), b=(0.5, 60))
+        uses = {use.name: use for use in observer.uses(begin, end)}
+    assert uses["a"].cpu_s == 3.0
+    assert not uses["a"].restarted
+    assert uses["b"].restarted
+    assert uses["rest"].cpu_s == 7.0
+    assert "late" not in uses
+
+
+def test_busy_processes_are_named() -> None:
+    before, now = look(0.0, 0.0, minio=(1.0, 1), pg=(1.0, 1)), look(2.0, 0.0, minio=(1.2, 1), pg=(1.01, 1))
+    assert busy_cores(before, now, 0.03) == {"minio": pytest.approx(0.1)}
+
+
+def test_in_flight_is_the_mean_inside_the_window() -> None:
+    def sample(at: float, name: str, value: float) -> MonitorSample:
+        return MonitorSample(at=at, trial="t", name=name, cpu_cores=0.0, extra={"in_flight": value})
+
+    samples = [
+        sample(1, "gateway", 50),
+        sample(2, "gateway", 4),
+        sample(3, "gateway", 6),
+        sample(2, "host", 9),
+    ]
+    assert mean_in_flight(samples, 1.5, 3.5) == 5
+    assert mean_in_flight([], 0, 1) is None

@@ -1,0 +1,151 @@
+"""Plans: order, pairs, seeds, stages, estimates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from loadtests.harness.experiment import EXPERIMENTS_FOLDER, load_experiment
+from loadtests.harness.model import Question, TrialPlan
+from loadtests.harness.overrides import read_overrides
+from loadtests.harness.plan import Planner
+from loadtests.harness.plan_resolve import past_knee, saturating_vus
+from loadtests.harness.strategies import load_strategies
+
+pytestmark = pytest.mark.unit
+
+A, B, SINGLE = "proxy-chunked", "direct-multipart", "direct-single"
+
+
+def planner(**environ: str) -> Planner:
+    strategies = load_strategies()
+    experiment = load_experiment(EXPERIMENTS_FOLDER / "exp07.yaml")
+    return Planner("run", experiment, read_overrides(environ, strategies), strategies)
+
+
+def capacity(trials: list[TrialPlan]) -> list[TrialPlan]:
+    return [trial for trial in trials if trial.question is Question.CAPACITY]
+
+
+def test_pairs_come_in_blocks_that_are_mirrored() -> None:
+    pairs = capacity(planner().draw_capacity(16))
+    assert len(pairs) == 12
+    for block in range(3):
+        arms = [trial.arm for trial in pairs if trial.block == block]
+        assert arms in ([A, B, B, A], [B, A, A, B])
+        assert [trial.position for trial in pairs if trial.block == block] == [0, 1, 2, 3]
+
+
+def test_the_two_trials_of_a_pair_differ_in_the_strategy_only() -> None:
+    pairs = capacity(planner().draw_capacity(16))
+    for number in range(6):
+        one, other = (trial for trial in pairs if trial.pair == number)
+        assert {one.arm, other.arm} == {A, B}
+        free = {"trial": "", "arm": "", "position": 0}
+        assert one.model_copy(update=free) == other.model_copy(update=free)
+
+
+def test_no_trial_separates_a_pair() -> None:
+    trials = planner().draw_capacity(16)
+    for first, second in pairwise(trials):
+        if first.pair is not None and first.position in (0, 2):
+            assert second.pair == first.pair
+
+
+def test_the_order_is_drawn_by_the_seed() -> None:
+    assert planner().draw_capacity(16) == planner().draw_capacity(16)
+
+
+def test_saturation_and_the_single_put_run_between_the_blocks() -> None:
+    trials = planner().draw_capacity(16)
+    questions = Counter(trial.question for trial in trials)
+    assert questions == {Question.CAPACITY: 12, Question.SATURATION: 4, Question.SINGLE: 2, Question.LARGE: 3}
+    more = [trial for trial in trials if trial.question is Question.SATURATION]
+    assert {trial.load.vus for trial in more} == {24}
+    assert Counter(trial.arm for trial in more) == {A: 2, B: 2}
+    positions = [index for index, trial in enumerate(trials) if trial.question is Question.SATURATION]
+    last_pair = max(index for index, trial in enumerate(trials) if trial.question is Question.CAPACITY)
+    assert max(positions) < last_pair
+
+
+def test_neighbours_run_at_one_rate_and_alone() -> None:
+    trials = planner().draw_neighbours(50.0)
+    assert Counter(trial.arm for trial in trials) == {"none": 2, A: 2, B: 2}
+    assert {trial.load.rate_per_s for trial in trials} == {None, 30.0}
+    samples = sum(trial.load.login_rate_per_s * trial.load.window_s for trial in trials if trial.arm == A)
+    assert samples >= 100
+    assert all((trial.load.max_vus or 0) > (trial.load.vus or 0) for trial in trials if trial.arm != "none")
+
+
+def test_trials_are_numbered_over_all_stages() -> None:
+    one = planner()
+    drawn = [*one.draw_ramp(), *one.draw_capacity(8), *one.draw_neighbours(10.0)]
+    assert [trial.trial for trial in drawn] == [f"t{number:03d}" for number in range(1, len(drawn) + 1)]
+    one.drop([drawn[0].trial])
+    assert one.plan().trials == tuple(drawn[1:])
+
+
+def test_smoke_is_one_pair_at_five_vus_and_one_large_file_each() -> None:
+    one = planner(PROFILE="smoke")
+    assert one.draw_ramp() == []
+    assert one.given_vus() == 5
+    trials = one.draw_capacity(5)
+    assert Counter(trial.question for trial in trials) == {Question.CAPACITY: 2, Question.LARGE: 3}
+    assert one.estimate().seconds <= 75
+
+
+def test_ci_takes_about_eight_minutes() -> None:
+    assert 400 <= planner().estimate().seconds <= 600
+
+
+def test_overrides_reach_the_trials() -> None:
+    one = planner(VUS="6", FILE_SIZE="2MiB", STRATEGIES=f"{B},{A}", LOGIN="each")
+    assert one.given_vus() == 6
+    trials = capacity(one.draw_capacity(6))
+    assert {trial.load.vus for trial in trials} == {6}
+    assert {trial.file_size_bytes for trial in trials} == {2 * 1024 * 1024}
+    assert all(trial.load.login_each for trial in trials)
+    assert one.plan().strategies == (B, A)
+
+
+def test_scale_multiplies_vus() -> None:
+    levels = [trial.load.vus for trial in planner(SCALE="0.5").draw_ramp()]
+    assert max(level for level in levels if level) == 64
+    assert planner(SCALE="2", PROFILE="smoke").given_vus() == 10
+
+
+def test_one_strategy_alone_is_compared_with_itself() -> None:
+    trials = capacity(planner(STRATEGIES=A).draw_capacity(8))
+    assert {trial.arm for trial in trials} == {A}
+    assert len(trials) == 12
+
+
+def test_full_has_control_pairs_of_one_arm() -> None:
+    trials = capacity(planner(PROFILE="full").draw_capacity(8))
+    by_pair: dict[int | None, set[str]] = {}
+    for trial in trials:
+        by_pair.setdefault(trial.pair, set()).add(trial.arm)
+    assert sum(arms == {A, B} for arms in by_pair.values()) == 8
+    assert sum(arms == {A} for arms in by_pair.values()) == 6
+
+
+def test_saturating_vus_are_twice_the_first_good_level_of_the_slower_starter() -> None:
+    goodput = {A: {1: 20.0, 2: 40.0, 4: 48.0, 8: 50.0}, B: {1: 20.0, 2: 39.0, 4: 60.0, 8: 80.0, 16: 81.0}}
+    assert saturating_vus(goodput) == 16
+    assert saturating_vus({A: {1: 50.0, 2: 50.0}}) == 8
+
+
+@pytest.mark.parametrize(
+    ("rates", "ended"),
+    [
+        ([10, 20, 40], False),
+        ([10, 20, 40, 41], False),
+        ([10, 20, 40, 41, 41.5], True),
+        ([10, 20, 40, 39, 60], False),
+        ([10], False),
+    ],
+)
+def test_a_ramp_ends_after_two_steps_without_gain(rates: list[float], ended: bool) -> None:
+    assert past_knee({2**step: float(rate) for step, rate in enumerate(rates)}) is ended

@@ -1,0 +1,72 @@
+"""Strategies: a folder is enough, and a wrong folder says what is wrong."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from loadtests.harness.strategies import STRATEGIES_FOLDER, StrategyError, evaluate, load_strategies
+
+pytestmark = pytest.mark.unit
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("formula", "one", "three"),
+    [("2 * n + 2 + many", 4, 9), ("n + 4", 5, 7), ("1 if n == 1 else n + 2", 1, 5), ("3", 3, 3)],
+)
+def test_formula_of_pieces(formula: str, one: int, three: int) -> None:
+    assert evaluate(formula, 1) == one
+    assert evaluate(formula, 3) == three
+
+
+@pytest.mark.parametrize("formula", ["n / 2", "open('x')", "m + 1", "n +", "n ** n", "True and n"])
+def test_formula_knows_nothing_else(formula: str) -> None:
+    with pytest.raises(ValueError, match=r"formula|only n"):
+        evaluate(formula, 2)
+
+
+def test_deciding_strategies_come_first_and_the_proxy_leads() -> None:
+    found = load_strategies()
+    assert list(found)[:2] == ["proxy-chunked", "direct-multipart"]
+    assert [name for name, one in found.items() if one.manifest.verdict] == [
+        "proxy-chunked",
+        "direct-multipart",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "requests", "statements", "store"),
+    [
+        ("proxy-chunked", MIB, 2, 5, 1),
+        ("proxy-chunked", 12 * MIB, 4, 10, 5),
+        ("direct-multipart", MIB, 4, 6, 3),
+        ("direct-multipart", 12 * MIB, 8, 8, 3),
+        ("direct-single", 12 * MIB, 3, 4, 1),
+    ],
+)
+def test_costs_of_one_upload(name: str, size: int, requests: int, statements: int, store: int) -> None:
+    strategy = load_strategies()[name]
+    pieces = strategy.pieces(size)
+    assert strategy.requests_per_flow(size) == requests
+    assert sum(strategy.expected_statements(pieces).values()) == statements
+    assert strategy.expected_store_requests(pieces) == store
+
+
+def test_a_new_folder_is_a_new_strategy(tmp_path: Path) -> None:
+    shutil.copytree(STRATEGIES_FOLDER / "direct-single", tmp_path / "my-way")
+    assert list(load_strategies(tmp_path)) == ["my-way"]
+
+
+def test_every_problem_of_every_folder_is_named_at_once(tmp_path: Path) -> None:
+    shutil.copytree(STRATEGIES_FOLDER / "direct-single", tmp_path / "a")
+    manifest = tmp_path / "a" / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("verdict: false", "verdikt: false\ncolour2: red"))
+    (tmp_path / "b").mkdir()
+    with pytest.raises(StrategyError) as caught:
+        load_strategies(tmp_path)
+    for part in ("verdict", "verdikt", "colour2", "strategy b: no upload.js and no manifest.yaml"):
+        assert part in str(caught.value)

@@ -1,0 +1,83 @@
+"""Finding the system: one sentence when it is not there, one line in and out of the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from loadtests.harness.arms import differences, flat_config
+from loadtests.harness.session import AlreadyRunning, only_one, run_id
+from loadtests.harness.system import PARTS, SystemNotUp, control, find_k6, find_system
+
+pytestmark = pytest.mark.unit
+
+
+def test_no_state_means_make_up(tmp_path: Path) -> None:
+    with pytest.raises(SystemNotUp, match="make up"):
+        find_system({}, tmp_path)
+
+
+def test_parts_that_are_not_healthy_are_named(tmp_path: Path) -> None:
+    (tmp_path / ".run").mkdir()
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS if name != "minio"}
+    state = {"parts": parts, "supervisor_pid": os.getpid()}
+    (tmp_path / ".run" / "state.json").write_text(json.dumps(state))
+    with pytest.raises(SystemNotUp, match=r"minio not healthy.*make up"):
+        find_system({}, tmp_path)
+
+
+async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readline())
+        refused = b"refuse" in heard[-1]
+        writer.write(json.dumps({"ok": not refused, "error": "no such part"}).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    deep = tmp_path / ("long-name-" * 12)  # longer than a socket's path may be
+    deep.mkdir()
+    descriptor = os.open(deep, os.O_RDONLY)
+    server = await asyncio.start_unix_server(answer, f"/proc/self/fd/{descriptor}/ctl.sock")
+    try:
+        assert (await control(deep, {"op": "restart", "part": "upload"}))["ok"]
+        with pytest.raises(RuntimeError, match="no such part"):
+            await control(deep, {"op": "refuse"})
+    finally:
+        server.close()
+        await server.wait_closed()
+        os.close(descriptor)
+    assert json.loads(heard[0]) == {"op": "restart", "part": "upload"}
+
+
+def test_own_k6_wins(tmp_path: Path) -> None:
+    assert find_k6({"K6_BIN": "/somewhere/k6"}, tmp_path) == Path("/somewhere/k6")
+    newest = tmp_path / "cache" / "k6" / "1-linux-abc" / "bin" / "k6"
+    newest.parent.mkdir(parents=True)
+    newest.touch()
+    assert find_k6({"VAULTBENCH_TOOLS": str(tmp_path / "cache")}, tmp_path) == newest
+
+
+def test_two_runs_exclude_each_other(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(AlreadyRunning), only_one(tmp_path):
+        pass
+
+
+def test_run_ids_sort_by_time() -> None:
+    assert run_id("EXP-07", "ci", 0.0).endswith("-exp07-ci")
+    assert run_id("EXP-07", "ci", 0.0) < run_id("EXP-07", "ci", 90.0)
+
+
+def test_settings_that_are_not_in_effect_are_named() -> None:
+    wanted = {"upload": {"FINALISE": "detached", "CHUNK_STORE": "disk"}}
+    found = differences(wanted, {"upload": {"finalise": "inline", "chunk_store": "disk"}})
+    assert found == ["upload runs with FINALISE=inline, not detached"]
+    assert flat_config({"upload": {"finalise": "inline"}}, {"login_each": False}) == {
+        "upload.finalise": "inline",
+        "workload.login_each": "False",
+    }
