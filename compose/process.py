@@ -90,3 +90,17 @@ def command_line(pid: int) -> str:
     except OSError:
         return "?"
     return raw.replace(b"\0", b" ").decode(errors="replace").strip() or "?"
+
+
+def pss_bytes(pid: int) -> int:
+    """Proportional memory of one process: shared pages are divided among those who share them.
+
+    Falls back to `rss_bytes` where the kernel does not tell.
+    """
+    try:
+        for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, IndexError):
+        return rss_bytes(pid)
+    return 0

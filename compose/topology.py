@@ -12,7 +12,7 @@ from compose.envfile import EnvError, expand
 from compose.part import Part, Probe
 
 NATIVE = Path(__file__).with_name("native.yaml")
-BASE = ("PATH", "HOME", "LANG")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def load_topology(env: Mapping[str, str], *, without: Iterable[str] = (), path: Path = NATIVE) -> list[Part]:
@@ -44,7 +44,8 @@ def _expanded(value: Any, env: Mapping[str, str]) -> Any:
 
 def _part(name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: set[str]) -> Part:
     stop = raw.get("stop", {})
-    base = {key: env[key] for key in BASE if env.get(key)}
+    # Not the caller's: the same testbed from another shell must be the same testbed.
+    base = {"PATH": SYSTEM_PATH, "HOME": env["RUN_DIR"], "LANG": "C.UTF-8"}
     handed_on = {key: env[key] for key in raw.get("optional", ()) if env.get(key)}
     return Part(
         name=name,

@@ -21,7 +21,7 @@ from compose.probes import answers
 
 PROBE_EVERY_S, LIVE_EVERY_S = 0.05, 5.0
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.2, 5.0
-DEATHS_MAX, DEATHS_WINDOW_S = 5, 60.0
+DEATHS_MAX, DEATHS_WINDOW_S = 5, 60.0  # more in a minute and we give up
 UP = ("healthy", "unhealthy", "paused", "done")
 LOST = ("given-up", "failed", "not-started")
 ENDED = (*LOST, "stopped", "done")
@@ -210,7 +210,7 @@ class Unit:
             self._deaths.append(now)
         recent = sum(now - at < DEATHS_WINDOW_S for at in self._deaths)
         if recent >= DEATHS_MAX:
-            self._turn("given-up", f"{recent} deaths in {DEATHS_WINDOW_S:.0f} s, the last with exit {code}")
+            self._turn("given-up", f"{recent} deaths in a minute, exit {code}")
             return False
         self.restarts += 1
         self._turn("restarting", f"exit {code}")

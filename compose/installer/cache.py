@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-Echo = Callable[[str], None]
+Echo = Callable[[str], object]
 WAIT_POLL_S, WAIT_LINE_S = 0.2, 5.0
 
 

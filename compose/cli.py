@@ -1,0 +1,190 @@
+"""The commands behind `make`: each is a few lines that call one module and turn trouble into a sentence."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+import click
+
+from compose import clean as cleaning
+from compose import control, credentials, doctor, envfile, life, logs, postgres, ready, stack, view
+from compose import settings as settings_module
+from compose import up as starting
+from compose.installer.cache import ToolError
+from compose.installer.programs import Installer
+
+Parameters = ParamSpec("Parameters")
+TROUBLE = (
+    stack.StackError,
+    life.LifeError,
+    ToolError,
+    envfile.EnvError,
+    credentials.CredentialsLost,
+    postgres.PostgresError,
+    control.ControlError,
+    OSError,
+)
+
+
+def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Process edge: trouble we know becomes its text in red and exit code 1, never a traceback."""
+
+    @functools.wraps(command)
+    def inner(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except TROUBLE as exc:
+            view.console(stderr=True).print(f"\n{exc}", style="red", markup=False, highlight=False)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo(
+                "\ninterrupted; what was started goes on (make status), the same command continues", err=True
+            )
+            sys.exit(130)
+
+    return inner
+
+
+def _settings() -> settings_module.Settings:
+    return settings_module.read(os.environ)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Starts and stops the testbed. Example: python -m compose up"""
+
+
+@main.command()
+@explained
+def up() -> None:
+    """Installs what is missing, starts everything and waits until it is ready.
+
+    Example: GATEWAY_PORT=9500 python -m compose up
+    """
+    starting.up(_settings(), view.console())
+
+
+@main.command()
+@explained
+def down() -> None:
+    """Stops everything; data stays. Example: python -m compose down"""
+    run_dir = _settings().run_dir
+    click.echo("stopped; data is kept" if life.stop(run_dir) else "nothing was running")
+
+
+@main.command()
+@click.option("--yes", is_flag=True, help="Do not ask. `make clean` never asks.", default=True, hidden=True)
+@explained
+def clean(yes: bool) -> None:
+    """Stops everything and deletes all data; ALL=1 also deletes .env.
+
+    Example: ALL=1 python -m compose clean
+    """
+    now = _settings()
+    cleaning.clean(now, everything=os.environ.get("ALL") == "1", say=click.echo)
+
+
+@main.command()
+@explained
+def status() -> None:
+    """Shows what runs; exit 1 when a part is lost. Example: python -m compose status"""
+    now, console = _settings(), view.console()
+    if not life.locked(now.run_dir):
+        console.print("nothing runs; make up starts it")
+        return
+    rows = control.call(now.run_dir, "status")["parts"]
+    console.print(view.table(rows))
+    view.print_memory(console, rows)
+    for name, health in ready.targets(now.env).items() if "prometheus" in rows else ():
+        console.print(f"scraped   {name}: {health}", highlight=False)
+    if view.print_lost(console, rows):
+        sys.exit(1)
+
+
+@main.command("logs")
+@click.option("--name", envvar="NAME", default="", help="Only this part.")
+@click.option("--lines", default=40, show_default=True, help="Lines of each log.")
+@explained
+def show_logs(name: str, lines: int) -> None:
+    """Prints the end of the logs. Example: python -m compose logs --name upload"""
+    logs.show(_settings().run_dir, name, lines, say=click.echo)
+
+
+@main.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@explained
+def examine(as_json: bool) -> None:
+    """Says what is missing or will not fit; changes nothing. Example: python -m compose doctor --json"""
+    if not doctor.report(_settings(), view.console(), as_json=as_json):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--all", "everything", is_flag=True, help="Also what only some experiments need.")
+@click.argument("names", nargs=-1)
+@explained
+def tools(everything: bool, names: tuple[str, ...]) -> None:
+    """Installs external programs into the cache. Example: python -m compose tools minio k6"""
+    now = _settings()
+    with Installer(now.env, echo=click.echo) as installer:
+        known = installer.names()
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ToolError(f"no program {', '.join(unknown)}; there are {', '.join(known)}")
+        wanted = names or (known if everything else ("postgres", "prometheus", "minio", "k6"))
+        for variable, value in installer.locate(wanted).items():
+            click.echo(f"{variable}={value}")
+
+
+@main.command("tools-clean")
+@explained
+def tools_clean() -> None:
+    """Deletes the cache of external programs. Example: python -m compose tools-clean"""
+    cleaning.clean_tools(_settings(), say=click.echo)
+
+
+@main.command()
+@explained
+def check() -> None:
+    """Linter, format and types over all packages. Example: python -m compose check"""
+    sys.exit(_checked())
+
+
+@main.command()
+@click.argument("arguments", nargs=-1)
+@explained
+def test(arguments: tuple[str, ...]) -> None:
+    """All checks, then all tests. Example: python -m compose test -- tests/unit -x"""
+    code = _checked()
+    if code == 0:
+        code = _shown("pytest", *arguments)
+    sys.exit(code)
+
+
+def _checked() -> int:
+    """All checks even when the first fails; 1 when any did."""
+    packages = [
+        name for name in ("compose", "gateway", "services", "loadtests", "grafana", "tests") if _is_code(name)
+    ]
+    codes = [
+        _shown("ruff", "check", "."),
+        _shown("ruff", "format", "--check", "."),
+        _shown("mypy", "--strict", *packages),
+    ]
+    return int(any(codes))
+
+
+def _is_code(name: str) -> bool:
+    return any((settings_module.ROOT / name).rglob("*.py"))
+
+
+def _shown(module: str, *arguments: str) -> int:
+    click.secho(f"$ {module} {' '.join(arguments)}", bold=True)
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=settings_module.ROOT, check=False
+    ).returncode

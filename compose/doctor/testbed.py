@@ -1,0 +1,109 @@
+"""Checks of the testbed itself: start-up, accounts, ports, secrets, what runs."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+
+from compose import credentials, envfile, life, ports, postgres, process
+from compose.doctor.machine import existing
+from compose.doctor.model import Check, Status, judge
+from compose.installer.cache import ToolError
+from compose.installer.programs import Installer
+from compose.settings import Settings
+from compose.unit import LOST, UP
+
+
+def runtime(now: Settings) -> Iterator[Check]:
+    """Which start-up, and why."""
+    if now.runtime == "compose":
+        yield Check("runtime", "fail", "RUNTIME=compose is not there yet", "leave RUNTIME out")
+        return
+    docker = "a Docker client is here but not used" if shutil.which("docker") else "no Docker client here"
+    yield Check("runtime", "ok", f"native, plain processes; {docker}")
+
+
+def root(now: Settings) -> Iterator[Check]:
+    """Which account Postgres gets, and whether it can walk to programs and data."""
+    name = postgres.account()
+    if not name:
+        yield Check("root", "ok", "Postgres runs as you")
+        return
+    yield Check("root", "ok", f"you are root: Postgres runs as {name}")
+    if not postgres.reachable(existing(now.run_dir), name):
+        yield Check(
+            "root", "ok", f"{name} cannot reach {now.run_dir}: data goes to {postgres.home(now.run_dir)}"
+        )
+    with Installer(now.env, echo=str) as installer:
+        try:
+            found = installer.find("postgres")
+        except ToolError:
+            return
+    if found and found.path and not postgres.reachable(found.path, name):
+        where = postgres.home(now.run_dir)
+        yield Check("root", "ok", f"{name} cannot reach the Postgres programs: they are copied to {where}")
+
+
+def ports_free(now: Settings) -> Iterator[Check]:
+    """Every port: free, or ours."""
+    if life.locked(now.run_dir):
+        yield Check("ports", "ok", "held by the running testbed")
+        return
+    numbers = [int(value) for name, value in now.env.items() if name.endswith("_PORT") and value.isdecimal()]
+    taken = ports.busy(sorted(set(numbers)))
+    for one in taken:
+        yield Check("ports", "fail", str(one), "end that process, or choose another port (compose/ports.env)")
+    if not taken:
+        yield Check("ports", "ok", f"all {len(numbers)} are free")
+
+
+def secrets(now: Settings) -> Iterator[Check]:
+    """.env: complete, private, unknown to git, and fitting the data."""
+    path = now.root / ".env"
+    if not path.exists():
+        data = postgres.existing_data(now.run_dir)
+        text = ".env is not there" + ("" if data else "; make up makes it")
+        yield judge("secrets", not data, text, "restore .env, or make clean to delete the data")
+        return
+    try:
+        kept = envfile.read(path)
+    except envfile.EnvError as exc:
+        yield Check("secrets", "fail", str(exc), "correct these lines of .env")
+        return
+    missing = [name for name in credentials.SIZES if not kept.get(name)]
+    yield judge("secrets", not missing, f".env: {len(kept)} values", f"lacks {', '.join(missing)}", "warn")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    yield judge("secrets", mode == 0o600, f".env has mode {mode:04o}", "chmod 600 .env", "warn")
+    asked = (
+        subprocess.run(["git", "check-ignore", "-q", ".env"], cwd=now.root, capture_output=True, check=False)
+        if shutil.which("git")
+        else None
+    )
+    yield judge(
+        "secrets",
+        asked is None or asked.returncode != 1,
+        ".env is not for git",
+        "add it to .gitignore",
+        "warn",
+    )
+
+
+def running(now: Settings) -> Iterator[Check]:
+    """State of each part; what an earlier life has left."""
+    state = life.read_state(now.run_dir)
+    rows = state.get("parts", {})
+    if life.locked(now.run_dir):
+        for name, row in rows.items():
+            text = f"{name}: {row['state']} {row['detail']}".strip()
+            worse: Status = "fail" if row["state"] in LOST else "warn"
+            yield judge("running", row["state"] in UP, text, f"make logs NAME={name}", worse)
+        return
+    left = [
+        str(row["pid"])
+        for row in rows.values()
+        if row["pid"] and process.alive(row["pid"], row["start_ticks"])
+    ]
+    text = f"processes of a killed supervisor: {', '.join(left)}" if left else "nothing runs"
+    yield judge("running", not left, text, "make down ends them, and so does make up", "warn")

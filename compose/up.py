@@ -1,0 +1,120 @@
+"""`make up`: everything from an empty checkout to a ready testbed; doing it again changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from compose import credentials, doctor, life, postgres, ready, stack, view
+from compose.installer.programs import Installer
+from compose.part import Part
+from compose.prepare import prepare
+from compose.settings import Settings
+from compose.stack import Rows, Stack, StackError
+from compose.unit import ENDED, UP
+
+FIRST = ("postgres", "prometheus", "minio")
+LAST = ("k6",)  # nobody waits for it while the services start
+
+
+def up(settings: Settings, console: Console) -> None:
+    """Installs, starts, waits, tells. Raises `StackError`, `ToolError`, … with what to do."""
+    began = time.monotonic()
+    _choose_runtime(settings, console)
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(settings.run_dir, console):
+        running = life.locked(settings.run_dir)
+        if not running:
+            doctor.silently(settings, console)
+        env = {**settings.env, **_secrets(settings)}
+        with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
+            env = prepare(settings.run_dir, {**env, **tools.locate(FIRST)})
+            testbed = _joined(settings, env, console) if running else _started(settings, env, console)
+            tools.locate(LAST)
+        _show(testbed, console, began)
+
+
+def _choose_runtime(settings: Settings, console: Console) -> None:
+    if settings.runtime == "compose":
+        raise StackError(
+            "RUNTIME=compose is not there yet. Leave RUNTIME out to run everything as processes."
+        )
+    why = "RUNTIME=native" if settings.runtime else "plain processes; Docker Compose is not supported yet"
+    console.print(f"runtime   native ({why})", highlight=False)
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    (settings.run_dir / "runtime").write_text("native\n")
+
+
+@contextlib.contextmanager
+def _alone(run_dir: Path, console: Console) -> Iterator[None]:
+    """One `up` per run folder at a time; the second waits and then finds everything done."""
+    with (run_dir / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print("another `make up` is at work here; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _secrets(settings: Settings) -> dict[str, str]:
+    existing = bool(postgres.existing_data(settings.run_dir))
+    return credentials.ensure(settings.root / ".env", os.environ, data_exists=existing)
+
+
+def _started(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:
+    parts = stack.resolve(env)
+    try:
+        stack.check_ports(parts)
+    except StackError as exc:
+        names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
+        raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
+    life.launch(settings.run_dir, parts)
+    testbed = Stack(settings.run_dir, env)
+    _wait(testbed, parts, console)
+    return testbed
+
+
+def _joined(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:
+    """A testbed that runs already: started again where parts have ended, refused when it is another."""
+    testbed, parts = Stack(settings.run_dir, env), stack.resolve(env)
+    if testbed.control("status")["digest"] != stack.digest(parts):
+        raise StackError("a testbed with other settings or programs is running. Run `make down` first.")
+    for name, row in testbed.rows().items():
+        if row["state"] in ENDED:
+            console.print(f"{name} was {row['state']}; starting it again", highlight=False)
+            testbed.control("restart", name)
+    _wait(testbed, parts, console)
+    return testbed
+
+
+def _wait(testbed: Stack, parts: list[Part], console: Console) -> None:
+    seen: dict[str, str] = {}
+
+    def tell(rows: Rows) -> None:
+        for name, row in rows.items():
+            if row["state"] != seen.get(name, "waiting") and (seen or row["state"] not in UP):
+                after = f" after {row['healthy_after_s']:.2f} s" if row["state"] == "healthy" else ""
+                console.print(f"{name:<10} {row['state']}{after} {row['detail']}".rstrip(), highlight=False)
+            seen[name] = row["state"]
+
+    stack.wait_healthy(testbed, watch=tell)
+    ready.gateway_well(testbed.env)
+    if any(part.name == "prometheus" for part in parts):
+        ready.wait_targets(testbed.env)
+
+
+def _show(testbed: Stack, console: Console, began: float) -> None:
+    rows = testbed.rows()
+    console.print()
+    console.print(view.table(rows))
+    view.print_memory(console, rows)
+    view.print_addresses(console, testbed.env, prometheus="prometheus" in rows)
+    took_s = time.monotonic() - began
+    console.print(f"\n[green]ready[/] after {took_s:.1f} s. Next: make demo, make stress", highlight=False)

@@ -1,0 +1,98 @@
+"""What a person sees of a testbed: one table, one list of addresses, one sum of memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from compose import process
+from compose.unit import LOST
+
+MIB = 1 << 20
+COLOURS = {"healthy": "green", "done": "green", "unhealthy": "yellow", "paused": "yellow", "stopped": "dim"}
+
+
+PIPE_COLUMNS = 120
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or wide enough for the table when there is none."""
+    plain = Console(stderr=stderr)
+    return plain if plain.is_terminal else Console(stderr=stderr, width=PIPE_COLUMNS, soft_wrap=True)
+
+
+def colour(state: str) -> str:
+    """Red for what is lost, yellow for what is under way or unwell, green for what is well."""
+    return "bold red" if state in LOST else COLOURS.get(state, "yellow")
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The parts, one line each. Memory is the proportional set size of a part with its children."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for title, justify in (
+        ("part", "left"),
+        ("state", "left"),
+        ("pid", "right"),
+        ("port", "right"),
+        ("healthy after", "right"),
+        ("restarts", "right"),
+        ("memory", "right"),
+        ("version", "left"),
+    ):
+        shown.add_column(title, justify=justify, no_wrap=title != "state")  # type: ignore[arg-type]
+    for name, row in rows.items():
+        shown.add_row(
+            name,
+            Text(_state(row), style=colour(row["state"])),
+            str(row["pid"] or ""),
+            str(row["port"] or ""),
+            f"{row['healthy_after_s']:.2f} s" if row["healthy_after_s"] else "",
+            str(row["restarts"] or ""),
+            f"{memory_bytes(row['pid']) / MIB:.0f} MiB" if row["pid"] else "",
+            row["version"],
+        )
+    return shown
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    changed = f"with other {', '.join(row['overrides'])}" if row["overrides"] else ""
+    return " ".join(filter(None, (row["state"], row["detail"], changed)))
+
+
+def memory_bytes(pid: int) -> int:
+    """Memory of a process and its descendants, shared pages counted once."""
+    return sum(process.pss_bytes(each) for each in process.tree(pid))
+
+
+def print_lost(console: Console, rows: Mapping[str, Mapping[str, Any]]) -> bool:
+    """The last log lines of every part that is lost; whether there was one."""
+    lost = [(name, row) for name, row in rows.items() if row["state"] in LOST]
+    for name, row in lost:
+        console.print(f"\n{name}: {row['state']} {row['detail']}", style="bold red", markup=False)
+        for line in row["last_lines"]:
+            console.print(f"    {line}", markup=False, highlight=False)
+    return bool(lost)
+
+
+def print_memory(console: Console, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """What all parts take together, beside what the machine has."""
+    used = sum(memory_bytes(row["pid"]) for row in rows.values() if row["pid"])
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    console.print(
+        f"\nmemory    {used / MIB:.0f} MiB of this machine's {total / MIB:.0f} MiB", highlight=False
+    )
+
+
+def print_addresses(console: Console, env: Mapping[str, str], *, prometheus: bool) -> None:
+    """Where to go next."""
+    console.print(f"gateway   {env['GATEWAY_URL']}", highlight=False)
+    console.print(
+        f"store     {env['S3_PUBLIC_ENDPOINT']}  (console {env['S3_CONSOLE_URL']})", highlight=False
+    )
+    address = env["PROMETHEUS_URL"] if prometheus else "off"
+    console.print(f"metrics   {address}  (Grafana: with Docker Compose only)", highlight=False)
