@@ -42,6 +42,7 @@ class Endpoints:
     s3_access_key: str = field(repr=False)
     s3_secret_key: str = field(repr=False)
     s3_bucket: str
+    s3_region: str = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def read_endpoints(environ: Mapping[str, str]) -> Endpoints:
         s3_access_key=need("S3_ACCESS_KEY"),
         s3_secret_key=need("S3_SECRET_KEY"),
         s3_bucket=need("S3_BUCKET"),
+        s3_region=environ.get("S3_REGION") or "us-east-1",
     )
     if problems:
         raise ConnectionsError(tuple(problems))
@@ -140,7 +142,7 @@ def open_store(endpoints: Endpoints) -> Minio:
         access_key=endpoints.s3_access_key,
         secret_key=endpoints.s3_secret_key,
         secure=False,
-        region="us-east-1",
+        region=endpoints.s3_region,
         http_client=pool,
     )
 
