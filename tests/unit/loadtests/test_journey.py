@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 def test_a_shape_is_scaled_and_pauses_are_equal() -> None:
     chosen = make_journey("stress", {"SCALE": "0.2"}, load_strategies())
-    assert chosen.stages == ((60, 50), (60, 100), (60, 150), (120, 200), (60, 0))
+    assert list(chosen.stages) == [(60, 50), (60, 100), (60, 150), (120, 200), (60, 0)]
     plan = chosen.plan()
     assert [trial.arm for trial in plan.trials] == ["proxy-chunked", "direct-multipart"]
     assert {trial.load.think_s for trial in plan.trials} == {2.0}

@@ -78,6 +78,6 @@ def test_settings_that_are_not_in_effect_are_named() -> None:
     found = differences(wanted, {"upload": {"finalise": "inline", "chunk_store": "disk"}})
     assert found == ["upload runs with FINALISE=inline, not detached"]
     assert flat_config({"upload": {"finalise": "inline"}}, {"login_each": False}) == {
-        "upload.finalise": "inline",
+        "upload.FINALISE": "inline",
         "workload.login_each": "False",
     }
