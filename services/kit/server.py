@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 HEAD_S = 10.0
 DRAIN_POLL_S = 0.05
+BARE_HEADERS = {"Connection": "close", "Server": "vaultbench"}
 Malformed = Callable[[int], None]
 
 
@@ -80,7 +81,7 @@ class Connection(RequestHandler):
             self._hardened.malformed(status)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun")
-        response = web.Response(status=status)
+        response = web.Response(status=status, headers=BARE_HEADERS)
         response.force_close()
         return response
 

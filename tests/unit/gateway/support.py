@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,6 +29,7 @@ from services.kit.tokens import CredentialChecker, UserTokens
 KEY = "k" * 32
 USER = UUID("11111111-2222-4333-8444-555555555555")
 SAFE_S = 5.0
+LARGE_BYTES = 65_536
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -101,6 +104,7 @@ class Front:
     session: ClientSession
     runner: web.ServerRunner
     log_path: Path
+    wires: list[Wire] = field(default_factory=list)
 
     def sample(self, name: str, **labels: str) -> float:
         return self.gateway.metrics.registry.get_sample_value(name, labels) or 0.0
@@ -123,6 +127,8 @@ class Front:
         self, method: str, path: str, headers: dict[str, str] | None = None, body: Any = None
     ) -> Received:
         url = f"http://127.0.0.1:{self.port}{path}"
+        if isinstance(body, bytes) and len(body) > LARGE_BYTES:
+            body = BytesIO(body)
         async with self.session.request(
             method, url, headers=headers, data=body, allow_redirects=False
         ) as response:
@@ -133,7 +139,8 @@ class Front:
             )
 
     async def connect(self) -> Wire:
-        return Wire(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.wires.append(Wire(*await asyncio.open_connection("127.0.0.1", self.port)))
+        return self.wires[-1]
 
     async def raw(self, *pieces: bytes) -> bytes:
         """Send bytes on a new connection; everything that came back until the gateway closed it."""
@@ -212,6 +219,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
+async def ended(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[int]:
     """The handler on a port of its own."""
@@ -235,7 +248,7 @@ async def scripted(script: Script) -> AsyncIterator[int]:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            writer.close()
+            await ended(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
@@ -259,7 +272,10 @@ async def fronting(port: int, world: World | None = None, **settings: str) -> As
             session = await stack.enter_async_context(
                 ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False)
             )
-            yield Front(running.addresses[0][1], gateway, session, running, Path(log_file.name))
+            front = Front(running.addresses[0][1], gateway, session, running, Path(log_file.name))
+            yield front
+            for wire in front.wires:
+                await ended(wire.writer)
 
 
 @asynccontextmanager
@@ -283,13 +299,9 @@ async def behind(script: Script, **settings: str) -> AsyncIterator[Front]:
 
 def statuses(received: bytes) -> list[int]:
     """The status of every answer in a byte stream."""
-    return [int(line.split(b" ")[1]) for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.")]
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
 
 
 def request_bytes(line: str, *headers: str, body: bytes = b"") -> bytes:
     """A request from its line and header lines; ``Host`` is added."""
     return "\r\n".join([f"{line} HTTP/1.1", "Host: gateway", *headers, "", ""]).encode() + body
-
-
-def lines(*items: Iterable[bytes]) -> bytes:
-    return b"\r\n".join(b"".join(item) if not isinstance(item, bytes) else item for item in items)
