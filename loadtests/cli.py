@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -18,13 +17,13 @@ from loadtests.harness.journey import SHAPES
 from loadtests.harness.journey import journey as run_journey
 from loadtests.harness.ledger_show import show_ledger
 from loadtests.harness.overrides import NAMES
+from loadtests.harness.session import find_bundle
 from loadtests.harness.smoke import smoke as run_smoke
 from loadtests.harness.stress import finish
 from loadtests.harness.stress import stress as run_stress
 
 INVALID = 2
 INTERRUPTED = 130
-BundleFolder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def edge(work: Callable[[Console], int]) -> None:
@@ -74,7 +73,9 @@ def smoke() -> None:
 
 
 @main.command()
-@click.option("--shape", default="load", show_default=True, help=f"One of {', '.join(SHAPES)}.")
+@click.option(
+    "--shape", default="load", envvar="SHAPE", show_default=True, help=f"One of {', '.join(SHAPES)}."
+)
 def journey(shape: str) -> None:
     """Play users that log in, look, pause and upload. SCALE is a factor on their number (0.1)."""
     edge(lambda console: run_journey(shape, os.environ, command_line(), console))
@@ -87,14 +88,14 @@ def bench() -> None:
 
 
 @main.command()
-@click.argument("bundle", type=BundleFolder)
-def report(bundle: Path) -> None:
-    """Analyse and render a bundle again; needs nothing but the folder."""
-    edge(lambda console: finish(bundle, console, interrupted=False))
+@click.argument("run", required=False, envvar="RUN")
+def report(run: str | None) -> None:
+    """Analyse and render a run again, by its id or folder; the newest by default."""
+    edge(lambda console: finish(find_bundle(run), console, interrupted=False))
 
 
 @main.command()
-@click.argument("bundle", type=BundleFolder)
-def ledger(bundle: Path) -> None:
-    """Print what became of every upload of a bundle, trial by trial."""
-    edge(lambda console: show_ledger(bundle, console))
+@click.argument("run", required=False, envvar="RUN")
+def ledger(run: str | None) -> None:
+    """Print what became of every upload of a run, trial by trial; of the newest by default."""
+    edge(lambda console: show_ledger(find_bundle(run), console))

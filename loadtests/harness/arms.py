@@ -54,6 +54,8 @@ def differences(
 def flat_config(settings: Mapping[str, Mapping[str, Any]], workload: Mapping[str, Any]) -> dict[str, str]:
     """What a trial ran with, one entry per setting, so that two trials can be compared entry by entry."""
     flat = {
-        f"{process}.{name.upper()}": str(value) for process, own in settings.items() for name, value in own.items()
+        f"{process}.{name.upper()}": str(value)
+        for process, own in settings.items()
+        for name, value in own.items()
     }
     return flat | {f"workload.{name}": str(value) for name, value in workload.items()}

@@ -11,6 +11,8 @@ NAMES = ("PROFILE", "SCALE", "VUS", "FILE_SIZE", "STRATEGIES", "LOGIN")
 ProfileName = Literal["smoke", "ci", "full"]
 PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
 LOGINS = ("prepared", "each")
+# What else may stand behind a make target without being an override of the load.
+OTHER_MAKE_VARIABLES = frozenset({"CLEAN", "PYTHON", "RUN", "SHAPE"})
 MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
 MAX_VUS = 2000
@@ -55,7 +57,7 @@ def parse_size(text: str) -> int:
 def read_overrides(environ: Mapping[str, str], strategies: Collection[str]) -> Overrides:
     """Overrides from the environment. Raises ``OverrideError`` naming every problem at once."""
     given = {name: environ[name] for name in NAMES if environ.get(name)}
-    problems: list[str] = []
+    problems = [f"{name} is not known; expected {', '.join(NAMES)}" for name in unknown_words(environ)]
 
     def refuse(name: str, expected: str) -> None:
         problems.append(f"{name}={given[name]}: expected {expected}")
@@ -90,6 +92,15 @@ def read_overrides(environ: Mapping[str, str], strategies: Collection[str]) -> O
         login_each=given.get("LOGIN") == "each",
         given=given,
     )
+
+
+def unknown_words(environ: Mapping[str, str]) -> list[str]:
+    """Misspelt variables of a make command line: make hands them on in MAKEFLAGS, behind ``--``."""
+    _, _, words = environ.get("MAKEFLAGS", "").partition("-- ")
+    names = [word.partition("=")[0] for word in words.split() if "=" in word]
+    return [
+        name for name in names if name not in NAMES and name not in OTHER_MAKE_VARIABLES and name.isupper()
+    ]
 
 
 def _number(text: str) -> float | None:

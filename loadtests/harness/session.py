@@ -13,7 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.bundle import BundleError
 from loadtests.harness.rig import Rig
+from loadtests.harness.system import ROOT
 
 RESULTS = "results"
 LOCK = "harness.lock"
@@ -27,6 +29,19 @@ def run_id(experiment: str, profile: str, now: float | None = None) -> str:
     """``YYYYmmdd-HHMMSS-<experiment>-<profile>``, in local time."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     return f"{stamp}-{experiment.lower().replace('-', '')}-{profile}"
+
+
+def find_bundle(run: str | None, results: Path = ROOT / RESULTS) -> Path:
+    """The bundle of a run id or folder, or the newest one. Raises ``BundleError``."""
+    if run:
+        found = next((path for path in (Path(run), results / run) if path.is_dir()), None)
+        if found is None:
+            raise BundleError(f"there is no run {run} in {results}")
+        return found
+    bundles = sorted(path.parent for path in results.glob("*/manifest.json"))
+    if not bundles:
+        raise BundleError(f"there is no run in {results} yet. Make one with: make stress")
+    return bundles[-1]
 
 
 @contextmanager

@@ -60,3 +60,9 @@ def test_sizes(text: str, size: int) -> None:
 def test_a_strategy_named_twice_is_refused() -> None:
     with pytest.raises(OverrideError, match="each name once"):
         read_overrides({"STRATEGIES": "proxy-chunked,proxy-chunked"}, STRATEGIES)
+
+
+def test_a_misspelt_word_behind_make_is_refused() -> None:
+    with pytest.raises(OverrideError, match="PROFIEL is not known; expected PROFILE"):
+        read_overrides({"MAKEFLAGS": "w -- PROFIEL=smoke PYTHON=python3.12"}, STRATEGIES)
+    assert read_overrides({"MAKEFLAGS": " -- PROFILE=ci", "PROFILE": "ci"}, STRATEGIES).profile == "ci"
