@@ -10,7 +10,7 @@ from loadtests.harness.analyse_capacity import capacity as capacity_of
 from loadtests.harness.analyse_facts import Facts, read_facts
 from loadtests.harness.analyse_model import Analysis, Capacity, Ratio, Sentence
 from loadtests.harness.analyse_outcome import Outcome, judge_outcome
-from loadtests.harness.analyse_reach import ledger_view, reach
+from loadtests.harness.analyse_reach import failures, ledger_view, reach
 from loadtests.harness.analyse_series import timeline
 from loadtests.harness.analyse_table import table, table_csv
 from loadtests.harness.bundle import Bundle, BundleWriter
@@ -69,6 +69,7 @@ def analyse(facts: Facts) -> Analysis:
         "cdf_source": source,
         "table": table(facts, found),
         "ledger": books,
+        "failures": failures(facts),
         "reach": reach(facts),
         "timeline": timeline(facts),
         "warnings": warnings,

@@ -245,6 +245,16 @@ class LedgerView(Record):
     failed: bool
 
 
+class Failure(Record):
+    """Uploads of one arm that failed in the same way."""
+
+    arm: str
+    step: str
+    status: int | None  # 0: no answer
+    code: str | None
+    count: int
+
+
 class Sentence(Record):
     """Plain words with the id of what proves them; ``limits`` are set smaller, below."""
 
@@ -289,6 +299,7 @@ class Analysis(Record):
     cdf_source: str | None
     table: tuple[Row, ...]
     ledger: LedgerView
+    failures: tuple[Failure, ...]
     reach: Reach
     timeline: Timeline
     warnings: tuple[Warn, ...]

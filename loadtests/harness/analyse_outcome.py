@@ -30,8 +30,8 @@ NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("aa-failed", "make doctor"),
     ("not-reached", "make stress"),
     ("script-set-rate", "make stress"),
-    ("not-saturated", "make stress VUS={double}"),
     ("few-pairs", "make stress PROFILE=ci"),
+    ("not-saturated", "make stress VUS={double}"),
     ("dirty-start", "make stress CLEAN=1"),
     ("noisy-host", "make stress"),
 )

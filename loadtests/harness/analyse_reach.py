@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from loadtests.harness.analyse_facts import Facts
-from loadtests.harness.analyse_model import LedgerRow, LedgerView, Level, Reach
+from loadtests.harness.analyse_model import Failure, LedgerRow, LedgerView, Level, Reach
 from loadtests.harness.judge_measures import uploads_expected
 from loadtests.harness.model import LedgerClass, Question, Severity, Trial, TrialPlan, Warn
 
@@ -93,6 +93,21 @@ def ledger_view(facts: Facts) -> LedgerView:
         by_arm={arm: _ordered(counts) for arm, counts in sorted(by_arm.items())},
         totals=_ordered(totals),
         failed=any(row.failed for row in rows),
+    )
+
+
+def failures(facts: Facts) -> tuple[Failure, ...]:
+    """Failed uploads by arm, step, status and code, the most frequent first."""
+    counts = Counter(
+        (s.strategy, s.failed_step or "cut off", s.failed_status, s.failed_code)
+        for samples in facts.uploads.values()
+        for s in samples
+        if s.failed_at is not None
+    )
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return tuple(
+        Failure(arm=arm, step=step, status=status, code=code, count=count)
+        for (arm, step, status, code), count in ordered
     )
 
 

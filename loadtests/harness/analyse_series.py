@@ -10,7 +10,7 @@ from loadtests.harness.analyse_model import Timeline
 from loadtests.harness.model import MonitorSample
 from loadtests.harness.price import process_order
 
-MAX_POINTS = 360  # a longer run is averaged into this many bins
+MAX_POINTS = 240  # a longer run is averaged into this many bins
 
 
 def timeline(facts: Facts) -> Timeline:

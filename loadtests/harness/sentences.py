@@ -71,7 +71,8 @@ def _rates(found: Capacity, ratio: Ratio, names: dict[str, str], *, shared: bool
     size = words.size(arm.file_size_bytes)
     return (
         f"{least}{words.number(arm.goodput_per_s.value)} verified uploads of {size} per second "
-        f"{_by(names[ratio.arm])} and {least}{words.number(base.goodput_per_s.value)} {_by(names[ratio.base])}"
+        f"{_by(names[ratio.arm])} and {least}{words.number(base.goodput_per_s.value)} "
+        f"{_by(names[ratio.base])}"
     )
 
 
@@ -83,24 +84,24 @@ def _reason(found: Capacity, ratio: Ratio, names: dict[str, str]) -> str:
         cheaper, dearer = (ratio.arm, ratio.base) if cpu.value < 1 else (ratio.base, ratio.arm)
         share = cpu.value if cpu.value < 1 else 1 / cpu.value
         return (
-            f", because the processors were {busy} busy and an upload {_by(names[cheaper])} takes "
-            f"{words.percent(share)} of the processor time it takes {_by(names[dearer])}"
+            f", because the processors were {busy} busy and {_one(names[cheaper])} takes "
+            f"{words.percent(share)} of the processor time of {_one(names[dearer])}"
         )
     decided = (ratio.verdict or "").startswith(("faster", "slower"))
     return f"; what makes the difference was not identified (processors {busy} busy)" if decided else ""
 
 
 def _refused(found: Capacity, ratio: Ratio, names: dict[str, str]) -> str:
-    measured = ", ".join(
-        f"{words.number(_arm(found.arms, arm).goodput_per_s.value)} uploads per second {_by(names[arm])}"
+    measured = " and ".join(
+        f"{words.number(_arm(found.arms, arm).goodput_per_s.value)} {_by(names[arm])}"
         for arm in (ratio.base, ratio.arm)
     )
     unproven = [proof for proof in found.saturation if not proof.proven]
     if ratio.refused != "the script set this number" or not unproven:
-        return f"No winner is named, because {ratio.refused}; measured were {measured}."
+        return f"No winner is named, because {ratio.refused}; uploads per second were {measured}."
     proof = unproven[0]
     return (
-        f"The script set this number, not the system: {_predicted(proof)} and measured were {measured}; "
+        f"The script set this number, not the system: {_predicted(proof)}, and measured were {measured}; "
         f"{proof.more_vus} instead of {proof.vus} clients change it by {words.signed_percent(proof.gain)} "
         f"{_by(names[proof.arm])}, so no winner is named."
     )
@@ -137,7 +138,7 @@ def knee_sentence(knees: Sequence[Knee], names: dict[str, str]) -> Sentence | No
     known = [knee for knee in knees if knee.last_vus is not None]
     if not known:
         return None
-    parts = [_knee_part(knee, names[knee.arm]) for knee in known]
+    parts = [_knee_part(knee, names[knee.arm], first=index == 0) for index, knee in enumerate(known)]
     busy = words.span(*(knee.host_busy_at_knee for knee in known))
     text = words.capital(", ".join(parts))
     tail = (
@@ -146,10 +147,11 @@ def knee_sentence(knees: Sequence[Knee], names: dict[str, str]) -> Sentence | No
     return Sentence(kind="answer", text=f"{text}{tail}.", evidence=known[0].id)
 
 
-def _knee_part(knee: Knee, name: str) -> str:
+def _knee_part(knee: Knee, name: str, *, first: bool) -> str:
+    unit = " uploads at once" if first else ""
     if knee.gains_until_vus is not None:
-        return f"{name} stops gaining at {knee.gains_until_vus} uploads at once"
-    return f"{name} still gained at {knee.last_vus}, the last level that was reached"
+        return f"{name} stops gaining at {knee.gains_until_vus}{unit}"
+    return f"{name} still gained at {knee.last_vus}{unit}, the last level that was reached"
 
 
 def neighbours_sentence(found: Neighbours, names: dict[str, str]) -> Sentence | None:
@@ -180,20 +182,21 @@ def price_sentence(prices: Sequence[Price], names: dict[str, str], arms: Sequenc
     chosen = [price for price in prices if price.arm in arms and price.system_cpu_s is not None]
     if not chosen:
         return None
-    parts = [
-        f"{words.milliseconds((p.system_cpu_s or 0) * 1000)} of processor time {_by(names[p.arm])}"
-        for p in chosen
-    ]
-    text = "One upload costs " + " and ".join(parts) + ", without login"
+    parts = [f"{words.milliseconds((p.system_cpu_s or 0) * 1000)} {_by(names[p.arm])}" for p in chosen]
+    text = "In processor time an upload costs " + " and ".join(parts) + ", login apart"
     through = [p for p in chosen if p.gateway_bytes_in is not None]
     if through:
-        bytes_in = (f"{words.number(p.gateway_bytes_in)} times {_by(names[p.arm])}" for p in through)
+        bytes_in = (f"{p.gateway_bytes_in:.1f} times {_by(names[p.arm])}" for p in through)
         text += "; its bytes pass the gateway " + " and ".join(bytes_in)
     return Sentence(kind="answer", text=text + ".", evidence="price")
 
 
 def _by(name: str) -> str:
     return "directly" if name == "direct" else f"by {name}"
+
+
+def _one(name: str) -> str:
+    return "a direct upload" if name == "direct" else f"one by {name}"
 
 
 def _arm(arms: Sequence[ArmCapacity], name: str) -> ArmCapacity:
