@@ -23,7 +23,7 @@ def clean(settings: Settings, *, everything: bool, say: Say) -> None:
     for folder in folders:
         say(f"deleting {folder} ({size_bytes(folder) / MB:.0f} MB)")
         shutil.rmtree(folder)
-    secrets = settings.root / ".env"
+    secrets = settings.secrets_file
     if everything and secrets.exists():
         say(f"deleting {secrets}")
         secrets.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,15 +46,18 @@ def locked(run_dir: Path) -> bool:
     return False
 
 
-def launch(run_dir: Path, parts: Sequence[Part]) -> None:
-    """Starts a detached supervisor; returns when it answers. It outlives us and our terminal."""
+def launch(run_dir: Path, parts: Sequence[Part], *, tied: bool = False) -> None:
+    """Starts a detached supervisor; returns when it answers. It outlives us and our terminal.
+
+    With `tied` it stops everything when the calling thread ends, however that ends (Linux).
+    """
     end_leftovers(run_dir)
     (run_dir / "state.json").unlink(missing_ok=True)
     (run_dir / "logs").mkdir(exist_ok=True)
     _shorten_logs(run_dir / "logs")
     with (run_dir / "logs" / "supervisor.log").open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "compose.supervisor", str(run_dir)],
+            [*_tie(tied), sys.executable, "-m", "compose.supervisor", str(run_dir)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -71,6 +75,11 @@ def launch(run_dir: Path, parts: Sequence[Part]) -> None:
         lines = control.last_lines(run_dir, "supervisor")
         raise LifeError("the supervisor did not start:\n" + "\n".join(lines))
     child.returncode = 0  # it is not ours to wait for: it outlives this process
+
+
+def _tie(tied: bool) -> list[str]:
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if tied and setpriv else []
 
 
 def answers(run_dir: Path) -> bool:

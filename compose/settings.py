@@ -28,10 +28,12 @@ ORIGINS = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`env` is the environment under which everything is resolved: defaults of ports.env, then ours."""
+    """`env` is the environment under which everything is resolved: defaults of ports.env, then ours.
+    RUN_DIR and ENV_FILE move what the start-up writes, so that a second testbed can stand beside the first."""
 
     root: Path
     run_dir: Path
+    secrets_file: Path
     env: Mapping[str, str]
     runtime: str
     prometheus_source: str
@@ -52,6 +54,7 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     return Settings(
         root=root,
         run_dir=Path(environ.get("RUN_DIR") or root / ".run").absolute(),
+        secrets_file=Path(environ.get("ENV_FILE") or root / ".env").absolute(),
         env={**environ, **defaults, "STORE_CORS_ORIGINS": store_origins(environ)},
         runtime=environ.get("RUNTIME", ""),
         prometheus_source=environ.get("PROMETHEUS_SOURCE") or "auto",

@@ -99,6 +99,7 @@ def start(
 ) -> Stack:
     """Prepares the folder and starts all parts; returns before they are healthy.
 
+    It ends with the calling thread at the latest, so a killed test run leaves nothing behind.
     Programs come from MINIO_BIN, POSTGRES_BIN_DIR … when set, else from the tool cache, into which they are
     installed when missing. Raises `StackError` when a port is taken.
     """
@@ -108,7 +109,7 @@ def start(
         ready = prepare(run_dir, {**env, **tools.locate(needed)})
     parts = resolve(ready, without=left_out, environment=environment)
     check_ports(parts)
-    life.launch(run_dir, parts)
+    life.launch(run_dir, parts, tied=True)
     return Stack(run_dir, ready)
 
 

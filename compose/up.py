@@ -65,7 +65,7 @@ def _alone(run_dir: Path, console: Console) -> Iterator[None]:
 
 def _secrets(settings: Settings) -> dict[str, str]:
     existing = bool(postgres.existing_data(settings.run_dir))
-    return credentials.ensure(settings.root / ".env", os.environ, data_exists=existing)
+    return credentials.ensure(settings.secrets_file, os.environ, data_exists=existing)
 
 
 def _started(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:

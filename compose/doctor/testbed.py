@@ -61,7 +61,7 @@ def ports_free(now: Settings) -> Iterator[Check]:
 
 def secrets(now: Settings) -> Iterator[Check]:
     """.env: complete, private, unknown to git, and fitting the data."""
-    path = now.root / ".env"
+    path = now.secrets_file
     if not path.exists():
         data = postgres.existing_data(now.run_dir)
         text = ".env is not there" + ("" if data else "; make up makes it")
