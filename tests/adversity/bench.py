@@ -1,0 +1,165 @@
+"""What the adversity tests need of the running system: users, kills, pauses, and the ledger as judge."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import asyncpg
+
+from loadtests.harness.audit import Audit, Auditor
+from loadtests.harness.audit_store import AuditStore
+from loadtests.harness.clean import Cleaner
+from loadtests.harness.connections import Databases, open_databases, open_store, read_endpoints
+from loadtests.harness.ledger_records import Baseline, Console
+from loadtests.harness.model import Load, Question, TrialPlan
+from loadtests.harness.payload import Payload, UploadRow
+from loadtests.harness.users import sign_up
+from tests.adversity.client import PIECE_BYTES, TRIAL, Client
+from tests.stack import System
+
+WAIT_S = 30.0
+POLL_S = 0.02
+MIB = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Bench:
+    """The system under attack, cleaned of the harness's files, and one judge."""
+
+    system: System
+    http: aiohttp.ClientSession
+    databases: Databases
+    store: AuditStore
+    baseline: Baseline
+    rows: list[UploadRow] = field(default_factory=list)
+
+    async def client(self, size_bytes: int, *, resends: bool = True) -> Client:
+        """A new user who uploads files of one size."""
+        run = secrets.token_hex(4)
+        identity = await sign_up(self.http, self.system.gateway, run)
+        payload = Payload(run, seed=7, size_bytes=size_bytes, chunk_bytes=PIECE_BYTES)
+        return Client(self.http, self.system.gateway, identity, payload, resends)
+
+    def row(self, client: Client) -> UploadRow:
+        """The next upload of a client."""
+        row = client.payload.row(f"{client.payload.run}.{TRIAL}.{len(self.rows):06d}")
+        self.rows.append(row)
+        return row
+
+    async def kill(self) -> int:
+        """Kill -9 the upload service; returns its process id for ``recovered``."""
+        pid = await self._pid()
+        await self.control("kill", "upload")
+        return pid
+
+    async def recovered(self, killed: int) -> None:
+        """Wait until another process has taken the place of the killed one and is ready."""
+
+        async def replaced() -> bool:
+            return await self._pid() not in (0, killed)
+
+        await until(replaced)
+
+    @asynccontextmanager
+    async def paused(self, part: str) -> AsyncIterator[None]:
+        """A part that neither answers nor refuses, as long as the block runs."""
+        await self.control("pause", part)
+        try:
+            yield
+        finally:
+            await self.control("resume", part)
+
+    async def control(self, operation: str, part: str) -> None:
+        await asyncio.to_thread(self.system.stack.control, operation, part)
+
+    async def _pid(self) -> int:
+        """The process id of the upload service, 0 while it is not healthy."""
+        row = (await asyncio.to_thread(self.system.stack.rows))["upload"]
+        return int(row["pid"] or 0) if row["state"] == "healthy" else 0
+
+    @asynccontextmanager
+    async def locked(self, rows: Sequence[UploadRow]) -> AsyncIterator[None]:
+        """Hold the rows of uploads' sessions: whatever wants to change them waits."""
+        holder = await asyncpg.connect(self.system.database_url("upload"))
+        try:
+            async with holder.transaction():
+                refs = [row.ref for row in rows]
+                await holder.execute(
+                    "SELECT 1 FROM upload_sessions WHERE idempotency_key = ANY($1) FOR UPDATE", refs
+                )
+                yield
+        finally:
+            await holder.close()
+
+    async def end_waiting_statements(self) -> int:
+        """End the database's side of statements that wait for a lock, as if they had never come."""
+        ended = await self.databases.upload.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return len(ended)
+
+    async def waiting_statements(self) -> int:
+        waiting: int = await self.databases.upload.fetchval(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return waiting
+
+    async def running_steps(self, rows: Sequence[UploadRow]) -> list[str]:
+        """The steps of the running jobs of these uploads."""
+        found = await self.databases.upload.fetch(
+            "SELECT j.step FROM finalise_jobs j JOIN upload_sessions s ON s.id = j.session_id "
+            "WHERE s.idempotency_key = ANY($1) AND j.state = 'running'",
+            [row.ref for row in rows],
+        )
+        return [row["step"] for row in found]
+
+    async def audit(self, *clients: Client) -> Audit:
+        """Judge all uploads of the clients together."""
+        consoles = [client.console() for client in clients]
+        console = Console(
+            intents=tuple(intent for one in consoles for intent in one.intents),
+            outcomes=tuple(outcome for one in consoles for outcome in one.outcomes),
+        )
+        plan = TrialPlan(
+            trial=TRIAL,
+            question=Question.BENCH,
+            arm="both",
+            file_size_bytes=0,
+            load=Load(executor="none"),
+            seed=1,
+            level="adversity",
+            settle_limit_s=60.0,
+        )
+        auditor = Auditor(self.databases, self.store, read_all=True)
+        return await auditor.audit(plan, console, baseline=self.baseline, rows=self.rows)
+
+
+@asynccontextmanager
+async def open_bench(system: System) -> AsyncIterator[Bench]:
+    endpoints = read_endpoints(system.stack.env)
+    async with AsyncExitStack() as stack:
+        databases = await stack.enter_async_context(open_databases(endpoints))
+        store = AuditStore(open_store(endpoints), endpoints.s3_bucket)
+        stack.callback(store.close)
+        cleaner = Cleaner(databases, store)
+        cleaned = await cleaner.clean()
+        timeout = aiohttp.ClientTimeout(total=70)
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        yield Bench(system, http, databases, store, cleaned.baseline)
+        await cleaner.clean()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = WAIT_S) -> None:
+    """Wait for a condition; a test that waits in vain fails here."""
+    end = time.monotonic() + limit_s
+    while not await condition():
+        assert time.monotonic() < end, f"{condition.__qualname__} did not come true within {limit_s} s"
+        await asyncio.sleep(POLL_S)
