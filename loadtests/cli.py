@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import sys
@@ -34,7 +35,7 @@ def edge(work: Callable[[Console], int]) -> None:
     except EXPECTED as error:
         console.print(f"[red]{error}[/]", highlight=False)
         code = INVALID
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED
     sys.exit(code)
 

@@ -30,7 +30,7 @@ async def apply_arm(rig: Rig, arm: str) -> None:
     environment = rig.arms[arm].environment if arm in rig.arms else {}
     for process in affected:
         wanted = environment.get(process, {})
-        rig.event("restart", detail_process=process, planned=True, environment=wanted)
+        rig.event("restart", process=process, planned=True, environment=wanted)
         await control(rig.system.run_dir, {"op": "restart", "part": process, "env": wanted})
     settings = await rig.settings()
     if differing := differences(environment, settings):

@@ -43,10 +43,12 @@ class Runner:
         plan = self.planner.plan()
         manifest = await make_manifest(self.rig, plan, started_at=started_at, command=command)
         self.writer.write_manifest(manifest)
+        whole = False
         try:
             await self._stages(ramp)
+            whole = not self.rig.stop.is_set()
         finally:
-            self._finish(manifest)
+            self._finish(manifest, interrupted=not whole)
 
     async def _stages(self, ramp: Sequence[TrialPlan]) -> None:
         await self._ramp(ramp)
@@ -63,10 +65,10 @@ class Runner:
         self._freeze("neighbours", {"slower_capacity_per_s": slower})
         await self._all(neighbours)
 
-    def _finish(self, manifest: Manifest) -> None:
+    def _finish(self, manifest: Manifest, *, interrupted: bool) -> None:
         self.writer.write_plan(self.planner.plan())
         self.writer.append_events(self.rig.take_events())
-        update = {"ended_at": time.time(), "interrupted": self.rig.stop.is_set()}
+        update = {"ended_at": time.time(), "interrupted": interrupted}
         self.writer.write_manifest(manifest.model_copy(update=update))
         warnings: list[Warn] = [warn for trial in self.trials for warn in trial.warnings]
         self.writer.write_warnings(warnings)

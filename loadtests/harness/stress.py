@@ -8,19 +8,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.harness.analyse import analyse
 from loadtests.harness.bundle import BundleWriter
 from loadtests.harness.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.overrides import read_overrides
 from loadtests.harness.plan import Planner
 from loadtests.harness.progress import Progress, minutes
-from loadtests.harness.report import render
+from loadtests.harness.report import render_bundle
 from loadtests.harness.rig import open_rig
 from loadtests.harness.runner import Runner
 from loadtests.harness.session import RESULTS, interruptible, only_one, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.system import find_system
-from loadtests.harness.terminal import print_report
+from loadtests.harness.terminal import print_result
 
 INTERRUPTED = 130
 
@@ -76,9 +75,8 @@ async def _run(
 
 def finish(path: Path, console: Console, *, interrupted: bool) -> int:
     """Analyse, render and print a bundle; returns the exit code."""
-    analysis = analyse(path)
-    render(path)
-    print_report(path, console)
+    analysis = render_bundle(path)
+    print_result(analysis, path, console)
     if interrupted:
         console.print(
             f"[red]Interrupted:[/] what was measured until then is in {path}. The system still runs."
