@@ -1,0 +1,1 @@
+"""The files service: whose file it is, who may see it, and how to read it."""
