@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
@@ -43,7 +43,7 @@ def timeout_fault() -> Fault:
     return Fault("request_timeout", "The request body made no progress.", headers={"Connection": "close"})
 
 
-async def pieces(request: web.BaseRequest, idle_s: float) -> AsyncIterator[bytes]:
+async def pieces(request: web.BaseRequest, idle_s: float) -> AsyncGenerator[bytes, None]:
     """The body as it arrives, in pieces of at most the read buffer's size.
 
     Raises:

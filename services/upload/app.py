@@ -1,0 +1,262 @@
+"""Composition of the upload service: every part is made and joined here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from services.kit.clock import World
+from services.kit.db import Database, open_database
+from services.kit.health import Check, Health
+from services.kit.log import Log
+from services.kit.migrate import migrate
+from services.kit.run import listening, process, runner, stopped
+from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
+from services.kit.tokens import CredentialChecker, CredentialSigner
+from services.kit.upstream import Upstream
+from services.kit.web import Edge, create_app
+from services.upload.background import Background, Gauges
+from services.upload.chunk_store.disk import DiskChunkStore
+from services.upload.chunk_store.s3 import S3ChunkStore
+from services.upload.chunk_store.sink import ChunkStore
+from services.upload.chunk_store.spool import Spool
+from services.upload.cleaning import Cleaner
+from services.upload.finalise.direct import MultipartMaker, SingleMaker
+from services.upload.finalise.instance import InstanceLock
+from services.upload.finalise.journal import Backoff, DetachedJournal, LeasedJournal
+from services.upload.finalise.modes import Early, FinaliseMode, Inline
+from services.upload.finalise.plan import BUFFER_BYTES
+from services.upload.finalise.pool import Buffers
+from services.upload.finalise.proxied import EmptyMaker, Maker, ProxiedMaker
+from services.upload.finalise.repack import Repack
+from services.upload.finalise.runner import Runner
+from services.upload.finalise.worker import Finaliser, Limits
+from services.upload.handlers import Handlers, Services
+from services.upload.metrics import Metrics
+from services.upload.model import Method
+from services.upload.placement import Placement
+from services.upload.registration import Registrar
+from services.upload.repository.chunks import Chunks
+from services.upload.repository.jobs import Jobs
+from services.upload.repository.parts import Parts
+from services.upload.repository.sessions import Sessions
+from services.upload.routes import ROUTES
+from services.upload.service.chunks import ChunkService
+from services.upload.service.completing import Completing
+from services.upload.service.management import ManagementService
+from services.upload.service.multipart import MultipartService
+from services.upload.service.opening import Opening
+from services.upload.service.presigned import Presigner
+from services.upload.service.proxied import ProxiedService
+from services.upload.service.single import SingleService
+from services.upload.settings import Settings
+from services.upload.store import health_check, prepare
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+GREETING = "Upload service Working"
+REPACKS_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The repositories of one process, which is one lease owner."""
+
+    sessions: Sessions
+    chunks: Chunks
+    parts: Parts
+    jobs: Jobs
+
+    @classmethod
+    def of(cls, database: Database, owner: str, settings: Settings) -> Tables:
+        lease, ttl = timedelta(seconds=settings.lease_s), timedelta(seconds=settings.upload_ttl_s)
+        return cls(
+            Sessions(database, owner, lease),
+            Chunks(database, owner, lease, ttl),
+            Parts(database, owner, lease, ttl),
+            Jobs(database, owner, lease),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What most parts need."""
+
+    settings: Settings
+    world: World
+    metrics: Metrics
+    log: Log
+    store: S3Client
+    capabilities: Capabilities
+    spool: Spool
+    tables: Tables
+
+
+async def serve(settings: Settings) -> None:
+    """Run until the process is asked to stop."""
+    metrics, world = Metrics(), World()
+    instance = settings.instance or "upload"
+    async with process(settings, "upload", metrics.registry, metrics.loop) as (log, stack):
+        direct_url = settings.database_direct_url or settings.database_url
+        await migrate(direct_url, MIGRATIONS, "upload")
+        database = await stack.enter_async_context(
+            open_database(settings.database_url, "upload", metrics.database, prepared=settings.db_prepared)
+        )
+        address = S3Address(
+            endpoint=settings.s3_endpoint,
+            public_endpoint=settings.s3_public_endpoint,
+            bucket=settings.s3_bucket,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+        )
+        store = await stack.enter_async_context(open_client(address, world, metrics.store.observe))
+        owner = f"{instance}/{world.new_uuid()}"
+        facts = await prepare(address, store, settings.cors_origins, owner.replace("/", "-"), log.event)
+        tables = Tables.of(database, owner, settings)
+        spool = _spool(settings)
+        base = Base(settings, world, metrics, log, store, facts.capabilities, spool, tables)
+
+        cleaner = Cleaner(store, _chunk_stores(base), tables.sessions, log.event)
+        finaliser = _finaliser(base, cleaner, await _registrar(base, stack))
+        lock = InstanceLock(direct_url, instance, log.event)
+        background = Background(
+            finaliser,
+            cleaner,
+            lock,
+            renew_s=settings.lease_s / 4,
+            drain_s=settings.shutdown_s,
+            log=log.event,
+        )
+        checks: dict[str, Check] = {
+            "database": database.check,
+            "store": health_check(store, facts),
+            "finalise_queue": finaliser.check,
+            **_CHUNK_CHECKS[settings.chunk_store](spool),
+        }
+        health = Health("upload", GREETING, checks, world.monotonic, details=facts.shown)
+        keys = {"gateway": settings.internal_key_gateway_upload}
+        edge = Edge("upload", log, metrics.http, health, world, CredentialChecker("upload", keys, world.now))
+        handlers = Handlers(_services(base, finaliser, cleaner), settings.body_idle_s)
+        app = create_app(edge, ROUTES, handlers.table())
+        gauges = Gauges(tables.jobs, metrics, spool.size_bytes)
+        async with (
+            background.running(gauges),
+            listening(runner(app, settings), settings.host, settings.port, log),
+        ):
+            await stopped(log, "upload")
+            health.draining = True
+
+
+def _spool(settings: Settings) -> Spool:
+    return Spool(Path(settings.spool_dir).absolute())
+
+
+async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
+    signer = CredentialSigner("upload", "files", base.settings.internal_key_upload_files, base.world.now)
+    files = [
+        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
+        for url in base.settings.files_urls
+    ]
+    return Registrar(files, signer, base.world)
+
+
+def _chunk_stores(base: Base) -> dict[str, ChunkStore]:
+    """Every value of ``CHUNK_STORE``."""
+    placement = Placement(base.capabilities.direct_final)
+    return {
+        "s3": S3ChunkStore(base.store, base.tables.sessions, placement, base.world),
+        "disk": DiskChunkStore(base.spool, base.world),
+    }
+
+
+def _disk_checks(spool: Spool) -> dict[str, Check]:
+    return {"spool_disk": spool.check}
+
+
+def _no_checks(_: Spool) -> dict[str, Check]:
+    return {}
+
+
+_CHUNK_CHECKS: Mapping[str, Callable[[Spool], dict[str, Check]]] = {"s3": _no_checks, "disk": _disk_checks}
+
+
+def _backoff(base: Base) -> Backoff:
+    return Backoff(base.settings.finalise_attempts, base.settings.finalise_backoff_s, base.world.rng)
+
+
+def _finaliser(base: Base, cleaner: Cleaner, registrar: Registrar) -> Finaliser:
+    settings, store, phases = base.settings, base.store, base.metrics.phase
+    repack = Repack(store, base.spool, Buffers(REPACKS_AT_ONCE, BUFFER_BYTES))
+    makers: dict[Method, Maker] = {
+        Method.PROXY: ProxiedMaker(store, repack, phases),
+        Method.MULTIPART: MultipartMaker(store, phases),
+        Method.SINGLE: SingleMaker(store, phases),
+    }
+    attempts = Runner(
+        makers,
+        EmptyMaker(store, phases),
+        registrar=registrar,
+        cleaner=cleaner,
+        metrics=base.metrics,
+        log=base.log.event,
+    )
+    return Finaliser(
+        attempts,
+        base.tables.jobs,
+        LeasedJournal(base.tables.jobs, _backoff(base)),
+        limits=Limits(settings.finalise_workers, settings.finalise_queue, settings.finalise_wait_s),
+        metrics=base.metrics,
+        log=base.log.event,
+    )
+
+
+def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
+    """Every value of ``FINALISE``."""
+    leased = LeasedJournal(base.tables.jobs, _backoff(base))
+    return {
+        "inline": Inline(finaliser, leased),
+        "queued": Early(finaliser, leased, base.metrics),
+        "detached": Early(finaliser, DetachedJournal(base.tables.jobs), base.metrics),
+    }
+
+
+def _services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Services:
+    settings, tables, metrics = base.settings, base.tables, base.metrics
+    modes = _modes(base, finaliser)
+    ttl = timedelta(seconds=settings.upload_ttl_s)
+    opening = Opening(
+        tables.sessions, finaliser, base.world, metrics, limit=settings.max_open_uploads, ttl=ttl
+    )
+    presigner = Presigner(base.store, settings.presign_put_s)
+    completing = Completing(tables.parts, finaliser)
+    return Services(
+        proxied=ProxiedService(
+            opening,
+            mode=settings.finalise,
+            switches=frozenset(modes if settings.bench_endpoints else ()),
+            max_bytes=settings.proxy_max_bytes,
+        ),
+        chunks=ChunkService(
+            tables.chunks,
+            _chunk_stores(base)[settings.chunk_store],
+            tables.jobs,
+            finaliser=finaliser,
+            modes=modes,
+            metrics=metrics,
+        ),
+        multipart=MultipartService(
+            opening,
+            tables.sessions,
+            tables.parts,
+            store=base.store,
+            presigner=presigner,
+            completing=completing,
+            cleaner=cleaner,
+            metrics=metrics,
+            max_bytes=settings.multipart_max_bytes,
+        ),
+        single=SingleService(opening, tables.sessions, presigner, completing),
+        management=ManagementService(tables.sessions, cleaner, metrics),
+    )

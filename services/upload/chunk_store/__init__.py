@@ -1,0 +1,1 @@
+"""Where the bytes of a chunk go until the upload is complete."""

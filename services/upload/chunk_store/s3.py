@@ -1,0 +1,212 @@
+"""Chunks in the object store: the default. No byte touches a disk of ours.
+
+A chunk streams into its final object, a part of the upload's multipart upload, or a temporary object;
+``placement`` says which. Costs one store request per chunk, and one more for the first part of an upload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Protocol
+
+from services.kit.clock import World
+from services.kit.errors import unavailable
+from services.kit.s3 import (
+    ChecksumMismatchError,
+    NoSuchUploadError,
+    NotFoundError,
+    ObjectStore,
+    PreconditionFailedError,
+    PutExchange,
+    StoreError,
+)
+from services.upload import errors
+from services.upload.chunk_store.sink import Nowhere, Sink
+from services.upload.chunk_store.sniff import type_of
+from services.upload.model import Opened, Send, Session, Source
+from services.upload.placement import Place, Placement, may_be_part, part_number
+
+
+class UploadIds(Protocol):
+    """Where the store's upload id of a session is kept; see ``repository.sessions``."""
+
+    async def save_store_upload(
+        self, session_id: int, upload_id: str, urls_life: None
+    ) -> tuple[str, object] | None: ...
+
+    async def key_taken(self, session_id: int) -> None: ...
+
+
+class _Streamed:
+    """What the sinks share: an exchange with the store.
+
+    Args:
+        remove: deletes the object when it was stored but not accepted; None when it must stay.
+    """
+
+    def __init__(
+        self,
+        exchange: PutExchange,
+        location: str,
+        mime_type: str | None = None,
+        remove: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._exchange, self._remove = exchange, remove
+        self.location: str | None = location
+        self.mime_type = mime_type
+        self.write, self.drained, self.abort = exchange.write, exchange.drained, exchange.abort
+
+    @property
+    def full(self) -> bool:
+        return self._exchange.full
+
+    async def finish(self, checksum: str) -> str | None:
+        try:
+            return (await self._exchange.finish()).etag
+        except ChecksumMismatchError as error:
+            raise errors.checksum_mismatch() from error
+        except NoSuchUploadError as error:  # aborted meanwhile; the resend is told so
+            raise errors.send_again() from error
+        except StoreError as error:
+            raise unavailable("object store") from error
+
+    async def discard(self, *, aborted: bool = False) -> None:
+        if self._remove is not None:
+            with suppress(StoreError):
+                await self._remove()
+
+
+class _Final(_Streamed):
+    """The whole file at its final key, which must be free.
+
+    If it is not, an earlier try may have put the same bytes there: then they count as this sender's,
+    once its own bytes have the same hash.
+    """
+
+    def __init__(
+        self,
+        exchange: PutExchange,
+        mime_type: str | None,
+        store: ObjectStore,
+        session: Session,
+        ids: UploadIds,
+    ) -> None:
+        super().__init__(exchange, "final", mime_type)
+        self._store, self._session, self._ids = store, session, ids
+
+    async def finish(self, checksum: str) -> str | None:
+        try:
+            return (await self._exchange.finish()).etag
+        except PreconditionFailedError:
+            return await self._taken(checksum)
+        except ChecksumMismatchError as error:
+            raise errors.checksum_mismatch() from error
+        except StoreError as error:
+            raise unavailable("object store") from error
+
+    async def discard(self, *, aborted: bool = False) -> None:
+        if aborted:
+            with suppress(StoreError):
+                await self._store.delete(self._session.storage_key)
+
+    async def _taken(self, checksum: str) -> str:
+        try:
+            found = await self._store.head(self._session.storage_key)
+        except NotFoundError as error:
+            raise errors.send_again() from error
+        except StoreError as error:
+            raise unavailable("object store") from error
+        if found.meta.get("sha256") == checksum and found.size_bytes == self._session.file_size_bytes:
+            return found.etag
+        await self._ids.key_taken(self._session.id)
+        raise errors.send_again()
+
+
+class S3ChunkStore:
+    """See ``sink.ChunkStore``."""
+
+    def __init__(self, store: ObjectStore, ids: UploadIds, placement: Placement, world: World) -> None:
+        self._store, self._ids, self._placement, self._world = store, ids, placement, world
+        self._opening: dict[int, asyncio.Future[str]] = {}
+
+    def claims(self, send: Send) -> bool:
+        return may_be_part(send)
+
+    async def open(self, send: Send, opened: Opened, first: bytes) -> Sink:
+        place = self._placement.place(send, opened)
+        if place is Place.NOWHERE:
+            return Nowhere()
+        try:
+            match place:
+                case Place.FINAL:
+                    return await self._final(send, opened.session, first)
+                case Place.PART:
+                    return await self._part(send, opened, first)
+                case _:
+                    return await self._temporary(send, opened.session, first)
+        except StoreError as error:
+            raise unavailable("object store") from error
+
+    async def _final(self, send: Send, session: Session, first: bytes) -> Sink:
+        mime_type = session.mime_type or type_of(first)
+        exchange = await self._store.open_put(
+            session.storage_key,
+            send.size_bytes,
+            payload_sha256=send.checksum,
+            if_none_match=True,
+            content_type=mime_type,
+            meta={"sha256": send.checksum or ""},
+        )
+        return _Final(exchange, mime_type, self._store, session, self._ids)
+
+    async def _temporary(self, send: Send, session: Session, first: bytes) -> Sink:
+        key = f"chunks/{send.upload_uuid}/{send.index}-{self._world.token_hex(8)}"
+        exchange = await self._store.open_put(key, send.size_bytes, payload_sha256=send.checksum)
+        mime_type = type_of(first) if send.index == 0 and session.mime_type is None else None
+        return _Streamed(exchange, f"temp:{key}", mime_type, lambda: self._store.delete(key))
+
+    async def _part(self, send: Send, opened: Opened, first: bytes) -> Sink:
+        session, number = opened.session, part_number(send, opened) or 0
+        upload_id, mime_type = session.storage_upload_id, None
+        if upload_id is None:
+            # The object's type is fixed here, so only a first chunk's content can still name it.
+            mime_type = session.mime_type or (type_of(first) if send.index == 0 else None)
+            upload_id = await self._upload_id(session, mime_type)
+        exchange = await self._store.open_part(
+            session.storage_key, upload_id, number, send.size_bytes, payload_sha256=send.checksum
+        )
+        return _Streamed(exchange, f"part:{number}", mime_type)
+
+    async def _upload_id(self, session: Session, mime_type: str | None) -> str:
+        """Open the store's multipart upload, once even when several first chunks arrive together."""
+        opening = self._opening.get(session.id)
+        if opening is not None:
+            return await asyncio.shield(opening)
+        opening = self._opening[session.id] = asyncio.get_running_loop().create_future()
+        try:
+            upload_id = await self._open_upload(session, mime_type)
+        except BaseException as error:
+            opening.set_exception(error)
+            opening.exception()  # looked at, also when nobody else waits
+            raise
+        finally:
+            del self._opening[session.id]
+        opening.set_result(upload_id)
+        return upload_id
+
+    async def _open_upload(self, session: Session, mime_type: str | None) -> str:
+        fresh = await self._store.create_multipart(session.storage_key, content_type=mime_type)
+        saved = await self._ids.save_store_upload(session.id, fresh, None)
+        if saved is None or saved[0] != fresh:
+            with suppress(StoreError):
+                await self._store.abort_multipart(session.storage_key, fresh)
+        if saved is None:
+            raise errors.aborted()
+        return saved[0]
+
+    async def remove(self, source: Source) -> None:
+        if source.kind == "temp":
+            with suppress(StoreError):
+                await self._store.delete(source.place)

@@ -1,0 +1,121 @@
+"""Spool files: chunks on this host's disk, for the experiment that compares with writing them there.
+
+A file is written to a name of its own and synced, its folder too, before the chunk is accepted. Disk
+calls run in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+from services.kit.errors import Fault, unavailable
+from services.kit.health import NotOkError
+
+READ_BYTES = 256 * 1024
+MIN_FREE_SHARE = 0.10
+
+
+class SpoolFile:
+    """One chunk being written."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path, self._file = path, file
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Spool:
+    """A folder of spool files, one subfolder per upload.
+
+    Args:
+        usage: ``shutil.disk_usage``, or a test's.
+    """
+
+    def __init__(
+        self, folder: Path, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage
+    ) -> None:
+        self._folder, self._usage = folder, usage
+
+    async def open(self, upload_uuid: UUID, name: str) -> SpoolFile:
+        """A new file.
+
+        Raises:
+            Fault: ``insufficient_storage`` when less than a tenth of the disk is free.
+        """
+        try:
+            if self._free_share() < MIN_FREE_SHARE:
+                raise Fault("insufficient_storage", "The spool disk is nearly full. Please try again later.")
+            return await asyncio.to_thread(self._open, upload_uuid, name)
+        except OSError as error:
+            raise unavailable("spool disk") from error
+
+    def _open(self, upload_uuid: UUID, name: str) -> SpoolFile:
+        folder = self._folder / str(upload_uuid)
+        folder.mkdir(parents=True, exist_ok=True)
+        return SpoolFile(folder / name, (folder / name).open("xb"))
+
+    async def read(self, path: str, offset: int, size_bytes: int) -> AsyncIterator[bytes]:
+        """Raises FileNotFoundError when it is gone."""
+        file = await asyncio.to_thread(Path(path).open, "rb")
+        try:
+            await asyncio.to_thread(file.seek, offset)
+            left = size_bytes
+            while left and (data := await asyncio.to_thread(file.read, min(left, READ_BYTES))):
+                left -= len(data)
+                yield data
+        finally:
+            file.close()
+
+    async def remove(self, path: str) -> None:
+        """The file, and its folder when that was the last one."""
+        await asyncio.to_thread(_remove, Path(path))
+
+    def _free_share(self) -> float:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        total, _, free = self._usage(self._folder)
+        return free / total
+
+    def size_bytes(self) -> int:
+        """Bytes on disk now."""
+        total = 0
+        for path in self._folder.glob("*/*"):
+            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                total += path.stat().st_size
+        return total
+
+    async def check(self) -> str:
+        share = self._free_share()
+        if share < MIN_FREE_SHARE:
+            raise NotOkError(
+                f"{share:.0%} of the spool disk is free, at least {MIN_FREE_SHARE:.0%} is needed"
+            )
+        return f"{share:.0%} free"
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    try:
+        path.parent.rmdir()
+    except OSError:
+        return  # other chunks of the upload are still there

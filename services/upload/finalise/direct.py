@@ -1,0 +1,85 @@
+"""Checking and completing what clients stored by presigned URLs."""
+
+from __future__ import annotations
+
+from services.kit.errors import Fault
+from services.kit.s3 import (
+    InvalidPartError,
+    NoSuchUploadError,
+    NotFoundError,
+    ObjectStore,
+    Part,
+    same_etag,
+)
+from services.upload import errors
+from services.upload.finalise.journal import Journal
+from services.upload.finalise.outcome import ReopenError
+from services.upload.finalise.proxied import Phases, made_before
+from services.upload.model import Made, RegisteredPart, State, Step, Work
+
+
+def differing(registered: tuple[RegisteredPart, ...], stored: list[Part]) -> list[int]:
+    """Numbers whose part in the store is missing, surplus, or of another size or ETag."""
+    theirs = {part.number: part for part in stored}
+    wrong = set(theirs) - {part.number for part in registered}
+    for part in registered:
+        found = theirs.get(part.number)
+        if found is None or found.size_bytes != part.size_bytes or not same_etag(found.etag, part.etag):
+            wrong.add(part.number)
+    return sorted(wrong)
+
+
+class MultipartMaker:
+    """Compare the store's list with the registered parts, then complete."""
+
+    def __init__(self, store: ObjectStore, phases: Phases) -> None:
+        self._store, self._phases = store, phases
+
+    async def make(self, work: Work, journal: Journal) -> Made:
+        if work.step is Step.REGISTER:
+            return Made(work.etag or "")
+        session = work.session
+        key, upload_id = session.storage_key, session.storage_upload_id or ""
+        try:
+            with self._phases(session.method, "verify"):
+                wrong = differing(work.parts, await self._store.list_parts(key, upload_id))
+            if wrong:
+                raise ReopenError(State.UPLOADING, errors.invalid_part(wrong))
+            with self._phases(session.method, "store"):
+                parts = [Part(part.number, part.etag, part.size_bytes) for part in work.parts]
+                stored = await self._store.complete_multipart(key, upload_id, parts)
+        except InvalidPartError as error:  # overwritten since it was listed
+            fault = errors.invalid_part([part.number for part in work.parts][:100])
+            raise ReopenError(State.UPLOADING, fault) from error
+        except (NoSuchUploadError, NotFoundError):  # completed before, and the answer got lost
+            return await made_before(self._store, work, work.etag)
+        return Made(stored.etag)
+
+
+class SingleMaker:
+    """Ask the store for the object that the client PUT."""
+
+    def __init__(self, store: ObjectStore, phases: Phases) -> None:
+        self._store, self._phases = store, phases
+
+    async def make(self, work: Work, journal: Journal) -> Made:
+        if work.step is Step.REGISTER:
+            return Made(work.etag or "")
+        with self._phases(work.session.method, "verify"):
+            try:
+                found = await self._store.head(work.session.storage_key)
+            except NotFoundError as error:
+                raise ReopenError(State.PENDING, errors.object_missing()) from error
+        fault = self._difference(work, found.size_bytes, found.etag)
+        if fault is not None:
+            raise ReopenError(State.PENDING, fault)
+        return Made(found.etag)
+
+    @staticmethod
+    def _difference(work: Work, size_bytes: int, etag: str) -> Fault | None:
+        declared = work.session.file_size_bytes
+        if size_bytes != declared:
+            return errors.size_mismatch(f"The object has {size_bytes} bytes, declared were {declared}.")
+        if work.etag is not None and not same_etag(work.etag, etag):
+            return errors.invalid_part([1], "The object has another ETag than the one given.")
+        return None

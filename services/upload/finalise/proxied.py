@@ -1,0 +1,121 @@
+"""From accepted chunks to the object of a proxied upload.
+
+- one chunk at the final key: nothing to do;
+- one temporary object: a copy inside the store;
+- parts, the last chunk perhaps a temporary object: copy that one in, complete the multipart upload;
+- anything else: repack.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from services.kit.s3 import NoSuchUploadError, NotFoundError, ObjectStore, Part, same_etag
+from services.upload.finalise.journal import Journal
+from services.upload.finalise.outcome import GaveUpError
+from services.upload.finalise.repack import Repack
+from services.upload.model import MAX_PARTS, Made, Source, Step, Work
+
+TAIL_NUMBER = MAX_PARTS  # no slot ever yields the highest number
+
+
+class Phases(Protocol):
+    """Times the phases of a finalisation."""
+
+    def __call__(self, method: str, phase: str) -> AbstractContextManager[object]: ...
+
+
+class Maker(Protocol):
+    """Makes the object of one kind of upload; safe to repeat from any step."""
+
+    async def make(self, work: Work, journal: Journal) -> Made: ...
+
+
+def data_gone() -> GaveUpError:
+    return GaveUpError("upload_failed", "The bytes received so far are no longer in the store.")
+
+
+async def made_before(store: ObjectStore, work: Work, etag: str | None) -> Made:
+    """The sources are gone: then the object must be there, with the ETag that was recorded before.
+
+    Raises:
+        GaveUpError: it is not; size alone proves nothing.
+    """
+    try:
+        found = await store.head(work.session.storage_key)
+    except NotFoundError as error:
+        raise data_gone() from error
+    if etag is None or found.size_bytes != work.session.file_size_bytes or not same_etag(found.etag, etag):
+        raise data_gone()
+    return Made(found.etag, work.checksum)
+
+
+class EmptyMaker:
+    """A file of no bytes."""
+
+    def __init__(self, store: ObjectStore, phases: Phases) -> None:
+        self._store, self._phases = store, phases
+
+    async def make(self, work: Work, journal: Journal) -> Made:
+        session = work.session
+        with self._phases(session.method, "store"):
+            stored = await self._store.put_bytes(session.storage_key, b"", content_type=session.mime_type)
+        return Made(stored.etag)
+
+
+class ProxiedMaker:
+    def __init__(self, store: ObjectStore, repack: Repack, phases: Phases) -> None:
+        self._store, self._repack, self._phases = store, repack, phases
+
+    async def make(self, work: Work, journal: Journal) -> Made:
+        if work.step is Step.REGISTER:
+            return Made(work.etag or "", work.checksum)
+        method = work.session.method
+        if work.step is Step.STORE and work.repack_upload_id is None:
+            with self._phases(method, "store"):
+                return await self._complete(work)
+        if len(work.sources) == 1 and work.sources[0].kind == "temp":
+            with self._phases(method, "store"):
+                return await self._copy(work)
+        with self._phases(method, "assemble"):
+            return await self._repack.make(work, journal)
+
+    async def _copy(self, work: Work) -> Made:
+        session, source = work.session, work.sources[0]
+        meta = {"sha256": work.checksum} if work.checksum else None
+        try:
+            stored = await self._store.copy(
+                source.place,
+                session.storage_key,
+                source_etag=source.etag,
+                content_type=session.mime_type,
+                meta=meta,
+            )
+        except NotFoundError:
+            return await made_before(self._store, work, source.etag)
+        return Made(stored.etag, work.checksum)
+
+    async def _complete(self, work: Work) -> Made:
+        session = work.session
+        try:
+            parts = [await self._part(work, source) for source in work.sources]
+            stored = await self._store.complete_multipart(
+                session.storage_key, session.storage_upload_id or "", parts
+            )
+        except (NoSuchUploadError, NotFoundError):  # completed before, and the answer got lost
+            return await made_before(self._store, work, work.etag)
+        return Made(stored.etag, work.checksum)
+
+    async def _part(self, work: Work, source: Source) -> Part:
+        if source.kind == "part":
+            return Part(int(source.place), source.etag or "", source.size_bytes)
+        session = work.session
+        stored = await self._store.copy_part(
+            session.storage_key,
+            session.storage_upload_id or "",
+            TAIL_NUMBER,
+            source.place,
+            source_etag=source.etag,
+        )
+        return Part(TAIL_NUMBER, stored.etag, source.size_bytes)

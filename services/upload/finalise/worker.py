@@ -1,0 +1,187 @@
+"""Finalisations of this process: started by requests, taken from the table, waited for, drained.
+
+Twice a second the table is asked for jobs that are due and for leases that have run out; every 5 s
+the leases held here are renewed. A request waits for its job wherever that runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from structlog.typing import FilteringBoundLogger
+
+from services.kit.errors import Fault
+from services.kit.health import NotOkError
+from services.upload import errors
+from services.upload.finalise.journal import Journal
+from services.upload.finalise.outcome import Ending, Outcome
+from services.upload.finalise.runner import Runner
+from services.upload.metrics import Metrics
+from services.upload.model import State, Work
+from services.upload.repository.jobs import Jobs
+
+TICK_S = 0.5
+FULL_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``workers`` finalisations run at once; ``queue`` waiting ones are too many for readiness;
+    ``wait_s`` is how long a request waits; ``renew_s`` between renewals of leases."""
+
+    workers: int
+    queue: int
+    wait_s: float
+    renew_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    task: asyncio.Task[Outcome]
+    leased: bool
+
+
+class Finaliser:
+    def __init__(
+        self,
+        runner: Runner,
+        jobs: Jobs,
+        journal: Journal,
+        *,
+        limits: Limits,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._runner, self._jobs, self._journal, self._limits = runner, jobs, journal, limits
+        self._metrics, self._log = metrics, log
+        self._slots = asyncio.Semaphore(limits.workers)
+        self._running: dict[int, _Running] = {}
+        self._watched: dict[int, asyncio.Future[Outcome]] = {}
+        self._waiting = 0
+        metrics.jobs("queued").set_function(lambda: self._waiting)
+        metrics.jobs("running").set_function(lambda: len(self._running) - self._waiting)
+
+    def start(self, work: Work, journal: Journal | None = None) -> None:
+        """Finalise ``work``, whose lease this process holds, in a task of its own."""
+        session_id = work.session.id
+        if session_id in self._running:
+            return
+        chosen = journal or self._journal
+        task = asyncio.get_running_loop().create_task(self._run(work, chosen))
+        self._running[session_id] = _Running(task, chosen.leased)
+
+    async def _run(self, work: Work, journal: Journal) -> Outcome:
+        session_id, queued_at = work.session.id, perf_counter()
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        waited_s = perf_counter() - queued_at
+        self._metrics.finalise_seconds(work.session.method, "wait").observe(waited_s)
+        try:
+            outcome = await self._runner.run(work, journal)
+        finally:
+            self._slots.release()
+            self._running.pop(session_id, None)
+        self._publish(session_id, outcome)
+        return outcome
+
+    def _publish(self, session_id: int, outcome: Outcome) -> None:
+        future = self._watched.get(session_id)
+        if future is not None and not future.done() and outcome.ending is not Ending.LOST:
+            future.set_result(outcome)
+
+    async def join(self, session_id: int) -> None:
+        """Return when the upload is durable.
+
+        Raises:
+            Fault: what the attempt failed with, or ``still_finalising`` after the wait.
+        """
+        running = self._running.get(session_id)
+        if running is not None:
+            done, _ = await asyncio.wait((running.task,), timeout=self._limits.wait_s)
+            if not done:
+                raise errors.still_finalising()
+            running.task.result().check()
+            return
+        await self._join_elsewhere(session_id)
+
+    async def _join_elsewhere(self, session_id: int) -> None:
+        """Another process has it, or a later attempt: the tick looks at its row."""
+        future = self._watched.get(session_id)
+        if future is None:
+            future = self._watched[session_id] = asyncio.get_running_loop().create_future()
+            future.add_done_callback(lambda _: self._watched.pop(session_id, None))
+        done, _ = await asyncio.wait((future,), timeout=self._limits.wait_s)
+        if not done:
+            self._watched.pop(session_id, None)
+            raise errors.still_finalising()
+        future.result().check()
+
+    async def tick(self, instance: str | None = None) -> None:
+        """Take what is due, look after what is waited for. ``instance``: also take back that name's."""
+        free = self._limits.workers - len(self._running)
+        if instance is not None:
+            free = max(free, self._limits.queue)
+        if free > 0:
+            for work in await self._jobs.take(free, instance):
+                self._log.info("finalise taken", upload=str(work.session.upload_uuid), step=work.step)
+                self.start(work)
+        if self._watched:
+            for seen in await self._jobs.watch(list(self._watched)):
+                self._publish(seen.session_id, _outcome(seen.status, seen.error_message))
+
+    async def renew(self) -> None:
+        """Renew the leases of the jobs that run here."""
+        held = [session_id for session_id, one in self._running.items() if one.leased]
+        if held:
+            lost = set(held) - await self._jobs.renew(held)
+            for session_id in lost & set(self._running):
+                self._log.warning("lease lost", session=session_id)
+
+    async def drain(self, limit_s: float) -> None:
+        """Let running jobs end; what does not is released to whoever comes next."""
+        tasks = [one.task for one in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=limit_s)
+        for one in list(self._running.values()):
+            one.task.cancel()
+        try:
+            await self._jobs.release()
+        except Fault as fault:
+            self._log.warning("leases not released", reason=fault.message)
+
+    async def check(self) -> str:
+        """Readiness: too many finalisations wait."""
+        if self._waiting >= FULL_SHARE * self._limits.queue:
+            raise NotOkError(f"{self._waiting} finalisations wait, the limit is {self._limits.queue}")
+        return f"{self._waiting} waiting"
+
+
+def _outcome(status: State, message: str | None) -> Outcome:
+    if status is State.COMPLETED:
+        return Outcome(Ending.DURABLE)
+    if status is State.FAILED:
+        return Outcome(Ending.FAILED, errors.failed(message))
+    if status is State.ABORTED:
+        return Outcome(Ending.FAILED, errors.aborted())
+    return Outcome(Ending.REOPENED, errors.not_open())
+
+
+Every = Callable[[], Awaitable[None]]
+
+
+async def run_every(period_s: float, call: Every, log: FilteringBoundLogger) -> None:
+    """Call for ever; a fault is logged and the next turn comes."""
+    while True:
+        await asyncio.sleep(period_s)
+        try:
+            await call()
+        except Fault as fault:
+            log.warning("background turn failed", reason=fault.message)
+        except Exception:
+            log.exception("background turn failed")

@@ -1,0 +1,147 @@
+"""HTTP of the upload service: parse, call one method of a service, render."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from services.kit.body import json_value, pieces, refuse_encoding
+from services.kit.codec import Members, parse_uuid
+from services.kit.errors import Fault
+from services.kit.web import REQUEST_ID as EDGE_REQUEST_ID
+from services.kit.web import Handler, json_response, user_of
+from services.upload import inputs, views
+from services.upload.context import REQUEST_ID
+from services.upload.model import RegisteredPart
+from services.upload.service.chunks import ChunkService
+from services.upload.service.management import ManagementService
+from services.upload.service.multipart import MultipartService
+from services.upload.service.proxied import ProxiedService
+from services.upload.service.single import SingleService
+
+MAX_ETAG_CHARACTERS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a handler may call."""
+
+    proxied: ProxiedService
+    chunks: ChunkService
+    multipart: MultipartService
+    single: SingleService
+    management: ManagementService
+
+
+class Handlers:
+    """Args:
+    idle_s: how long a body may make no progress.
+    """
+
+    def __init__(self, services: Services, idle_s: float) -> None:
+        self._services, self._idle_s = services, idle_s
+
+    def table(self) -> Mapping[str, Handler]:
+        return {
+            "proxy_session": self.proxy_session,
+            "proxy_chunk": self.proxy_chunk,
+            "multipart_session": self.multipart_session,
+            "multipart_presign": self.multipart_presign,
+            "multipart_part": self.multipart_part,
+            "multipart_complete": self.multipart_complete,
+            "single_session": self.single_session,
+            "single_complete": self.single_complete,
+            "status": self.status,
+            "sessions": self.sessions,
+            "session_abort": self.session_abort,
+        }
+
+    async def _json(self, request: web.Request) -> object:
+        # What this request causes, also later in a task of its own, carries its id.
+        REQUEST_ID.set(request[EDGE_REQUEST_ID])
+        return await json_value(request, self._idle_s)
+
+    async def proxy_session(self, request: web.Request) -> web.Response:
+        wanted, _ = inputs.wanted(request, await self._json(request))
+        session = await self._services.proxied.open(wanted, request.query.get("finalise"))
+        return json_response(views.proxy_session(session))
+
+    async def proxy_chunk(self, request: web.Request) -> web.Response:
+        REQUEST_ID.set(request[EDGE_REQUEST_ID])
+        refuse_encoding(request)
+        send = inputs.send(request)
+        async with aclosing(pieces(request, self._idle_s)) as body:
+            taken = await self._services.chunks.receive(send, body)
+        return json_response(views.chunk(taken))
+
+    async def multipart_session(self, request: web.Request) -> web.Response:
+        wanted, members = inputs.wanted(request, await self._json(request), "part_size_bytes")
+        part_size_bytes = members.integer("part_size_bytes", minimum=1)
+        opened = await self._services.multipart.open(wanted, part_size_bytes)
+        return json_response(views.multipart_session(opened))
+
+    async def multipart_presign(self, request: web.Request) -> web.Response:
+        members = Members(await self._json(request), frozenset({"upload_uuid", "part_numbers"}))
+        upload_uuid, numbers = members.uuid("upload_uuid"), inputs.part_numbers(members)
+        urls, until = await self._services.multipart.presign(upload_uuid, user_of(request), numbers)
+        return json_response(views.presigned(upload_uuid, urls, until))
+
+    async def multipart_part(self, request: web.Request) -> web.Response:
+        known = frozenset({"upload_uuid", "part_number", "size_bytes", "etag"})
+        members = Members(await self._json(request), known)
+        upload_uuid = members.uuid("upload_uuid")
+        number = members.integer("part_number")
+        size_bytes = members.integer("size_bytes")
+        etag = members.string("etag", maximum=MAX_ETAG_CHARACTERS)
+        inputs.judge_part_number(number)
+        part = RegisteredPart(number, size_bytes, etag)
+        await self._services.multipart.register(upload_uuid, user_of(request), part)
+        return json_response(views.registered(upload_uuid, part))
+
+    async def multipart_complete(self, request: web.Request) -> web.Response:
+        members = Members(await self._json(request), frozenset({"upload_uuid"}))
+        session = await self._services.multipart.complete(members.uuid("upload_uuid"), user_of(request))
+        return json_response(views.completed(session))
+
+    async def single_session(self, request: web.Request) -> web.Response:
+        wanted, _ = inputs.wanted(request, await self._json(request))
+        return json_response(views.single_session(await self._services.single.open(wanted)))
+
+    async def single_complete(self, request: web.Request) -> web.Response:
+        members = Members(await self._json(request), frozenset({"upload_uuid", "etag"}))
+        upload_uuid = members.uuid("upload_uuid")
+        etag = members.string("etag", maximum=MAX_ETAG_CHARACTERS, default=None)
+        session = await self._services.single.complete(upload_uuid, user_of(request), etag)
+        return json_response(views.completed(session))
+
+    async def status(self, request: web.Request) -> web.Response:
+        given = request.query.get("upload_uuid")
+        if not given:
+            raise Fault("missing_field", "The query needs upload_uuid.", details={"field": "upload_uuid"})
+        upload_uuid = parse_uuid(given, "upload_uuid")
+        progress = await self._services.management.status(upload_uuid, user_of(request))
+        return json_response(views.status(progress))
+
+    async def sessions(self, request: web.Request) -> web.Response:
+        ended_too, page, size = inputs.page(request)
+        found, total = await self._services.management.own(
+            user_of(request), ended_too=ended_too, page=page, size=size
+        )
+        more = page * size < total and page < inputs.MAX_PAGE
+        return json_response(
+            {
+                "sessions": [views.listed(progress) for progress in found],
+                "total": total,
+                "page": page,
+                "size": size,
+                "next_page": page + 1 if more else None,
+            }
+        )
+
+    async def session_abort(self, request: web.Request) -> web.Response:
+        upload_uuid = parse_uuid(request.match_info["upload_uuid"], "upload_uuid")
+        await self._services.management.abort(upload_uuid, user_of(request))
+        return web.Response(status=204)

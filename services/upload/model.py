@@ -1,0 +1,187 @@
+"""The words of the upload service as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+MIN_PART_BYTES = 5 * 1024 * 1024  # the store's smallest part, but for the last one
+MAX_PART_BYTES = 5 * 1024 * 1024 * 1024
+MAX_PUT_BYTES = 5 * 1024 * 1024 * 1024  # the store's largest object in one PUT
+MAX_PARTS = 10_000
+ADVISED_CHUNK_BYTES = 5 * 1024 * 1024
+MAX_CHUNK_BYTES = 10 * 1024 * 1024
+MAX_CHUNK_INDEX = 9_999
+
+
+class Method(StrEnum):
+    PROXY = "proxy"
+    MULTIPART = "multipart"
+    SINGLE = "single"
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    ASSEMBLING = "assembling"
+    UPLOADING = "uploading"
+    COMPLETING = "completing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+OPEN_STATES = (State.PENDING, State.ASSEMBLING, State.UPLOADING, State.COMPLETING)
+
+
+class Step(StrEnum):
+    """How far a finalisation is; it resumes here.
+
+    ``ASSEMBLE``: the sources are as they were accepted. ``JOINED``: the parts are being, or were,
+    joined to an object that is no file yet. ``STORE``: the object's parts are being, or were, completed.
+    ``VERIFY``: what a client stored is to be checked and completed. ``REGISTER``: the object is there.
+    """
+
+    ASSEMBLE = "assemble"
+    JOINED = "joined"
+    STORE = "store"
+    VERIFY = "verify"
+    REGISTER = "register"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One upload. Its uuid is also the id of the file it becomes."""
+
+    id: int
+    upload_uuid: UUID
+    user_id: UUID
+    method: Method
+    status: State
+    file_name: str
+    mime_type: str | None
+    file_size_bytes: int
+    part_size_bytes: int | None
+    total_chunks: int
+    received_bytes: int
+    received_chunks: int
+    max_chunk_index: int
+    storage_key: str
+    storage_upload_id: str | None
+    etag: str | None
+    finalise_mode: str
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    urls_expire_at: datetime | None
+    final_key_taken: bool
+
+    def with_status(self, status: State) -> Session:
+        return replace(self, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What a session is opened with; ``urls_life`` when presigned URLs are handed out with it."""
+
+    upload_uuid: UUID
+    user_id: UUID
+    method: Method
+    file_name: str
+    mime_type: str | None
+    file_size_bytes: int
+    part_size_bytes: int | None
+    total_chunks: int
+    finalise_mode: str
+    idempotency_key: str | None
+    ttl: timedelta
+    urls_life: timedelta | None = None
+
+    @property
+    def storage_key(self) -> str:
+        return f"users/{self.user_id}/{self.upload_uuid}"
+
+    def same_facts(self, other: Session) -> bool:
+        """Whether ``other`` was opened by the same request."""
+        return (self.method, self.file_name, self.file_size_bytes, self.part_size_bytes) == (
+            other.method,
+            other.file_name,
+            other.file_size_bytes,
+            other.part_size_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One chunk as its request declares it; ``checksum`` is the client's SHA-256, if it sent one."""
+
+    upload_uuid: UUID
+    user_id: UUID
+    index: int
+    size_bytes: int
+    checksum: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session as a chunk finds it, what is stored at its index, and the slot claimed for it."""
+
+    session: Session
+    stored_bytes: int | None
+    stored_checksum: str | None
+    slot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An accepted chunk: ``location`` is ``final``, ``part:<number>``, ``temp:<key>`` or
+    ``spool:<path>``."""
+
+    size_bytes: int
+    location: str
+    etag: str | None
+
+    @property
+    def kind(self) -> str:
+        return self.location.partition(":")[0]
+
+    @property
+    def place(self) -> str:
+        return self.location.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPart:
+    number: int
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A finalisation to be done: the upload, what it is made of, and how far it is.
+
+    ``etag`` is the ETag of the object that ``step`` makes, when it was known before; ``joined_etag`` and
+    ``repack_upload_id`` belong to a repack.
+    """
+
+    session: Session
+    step: Step
+    etag: str | None = None
+    sources: tuple[Source, ...] = ()
+    parts: tuple[RegisteredPart, ...] = ()
+    checksum: str | None = None  # SHA-256 of the whole file, when one chunk holds it
+    attempts: int = 1
+    joined_etag: str | None = None
+    repack_upload_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The object is in the store under its final key."""
+
+    etag: str
+    checksum: str | None = None

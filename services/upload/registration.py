@@ -1,0 +1,66 @@
+"""Telling the files service that a file exists; repeating it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.kit.clock import World
+from services.kit.codec import encode
+from services.kit.names import OCTET_STREAM
+from services.kit.tokens import CredentialSigner
+from services.kit.upstream import Upstream, UpstreamError
+from services.upload.context import REQUEST_ID
+from services.upload.finalise.outcome import GaveUpError, RefusedError
+from services.upload.model import Made, Session
+
+PATH = "/internal/file"
+TIMEOUT_S = 10.0
+
+
+class Registrar:
+    """Args:
+    files: one client per address; the one with the fewest running requests is asked.
+    """
+
+    def __init__(self, files: Sequence[Upstream], signer: CredentialSigner, world: World) -> None:
+        self._files, self._signer, self._world = files, signer, world
+
+    async def register(self, session: Session, made: Made) -> None:
+        """The file is in its owner's list when this returns.
+
+        Raises:
+            RefusedError: no or no good answer; a later attempt may help.
+            GaveUpError: the id is registered with other facts.
+        """
+        headers = {
+            "Content-Type": "application/json",
+            "X-Service-Token": self._signer.token(None),
+            "X-Request-Id": REQUEST_ID.get() or str(self._world.new_uuid()),
+        }
+        upstream = min(self._files, key=lambda one: one.running)
+        try:
+            reply = await upstream.json("POST", PATH, _facts(session, made), headers, TIMEOUT_S)
+        except UpstreamError as error:
+            raise RefusedError(type(error).__name__) from error
+        if reply.status == 409:
+            raise GaveUpError(
+                "registration_conflict", "The file's id is registered with other facts or was given up."
+            )
+        if reply.status not in {200, 201}:
+            raise RefusedError(f"status {reply.status}")
+
+
+def _facts(session: Session, made: Made) -> bytes:
+    return encode(
+        {
+            "file_uuid": session.upload_uuid,
+            "upload_uuid": session.upload_uuid,
+            "user_id": session.user_id,
+            "name": session.file_name,
+            "mime_type": session.mime_type or OCTET_STREAM,
+            "storage_key": session.storage_key,
+            "size_bytes": session.file_size_bytes,
+            "checksum": made.checksum,
+            "etag": made.etag,
+        }
+    )

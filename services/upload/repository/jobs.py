@@ -1,0 +1,261 @@
+"""Finalisation jobs: taken with a lease, written only by who holds it.
+
+Every write names the holder and asks that the lease still runs, by the database's clock; a write that
+touches no row means that somebody else has the job now, and its process stops working on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.kit.db import Database, Statement
+from services.upload.model import Made, RegisteredPart, Source, State, Step, Work
+from services.upload.repository.rows import COLUMNS, session_of
+
+_MINE = "session_id = $1 AND lease_owner = $2 AND state = 'running' AND lease_until > now()"
+_CLEAN_AFTER = """CASE WHEN u.storage_upload_id IS NOT NULL OR u.urls_expire_at IS NOT NULL OR $5
+  THEN greatest(now() + interval '120 s', u.urls_expire_at + interval '60 s') END"""
+
+_TAKE = Statement(
+    "poll_jobs",
+    f"""
+    WITH due AS (
+      SELECT session_id FROM finalise_jobs
+      WHERE state = 'queued' AND next_run_at <= now() OR state = 'running' AND lease_until <= now()
+        OR $4 AND state = 'running' AND lease_owner LIKE $5 AND lease_owner <> $1
+      ORDER BY next_run_at LIMIT $3 FOR UPDATE SKIP LOCKED),
+    j AS (UPDATE finalise_jobs t SET state = 'running', lease_owner = $1, lease_until = now() + $2,
+            attempts = t.attempts + 1, updated_at = now()
+          FROM due WHERE t.session_id = due.session_id RETURNING t.*)
+    SELECT {COLUMNS}, j.step, j.etag AS job_etag, j.attempts, j.joined_etag, j.repack_upload_id,
+      ARRAY(SELECT ROW(c.size_bytes, c.location, c.etag, c.checksum) FROM upload_chunks c
+            WHERE c.session_id = s.id ORDER BY c.chunk_index) AS chunks,
+      ARRAY(SELECT ROW(p.part_number, p.size_bytes, p.etag) FROM multipart_parts p
+            WHERE p.session_id = s.id ORDER BY p.part_number) AS parts
+    FROM j JOIN upload_sessions s ON s.id = j.session_id""",  # noqa: S608 - constants of this module
+)
+
+_LOAD = Statement(
+    "job_load",
+    f"""
+    SELECT {COLUMNS}, coalesce(j.step, 'assemble') AS step, j.etag AS job_etag,
+      coalesce(j.attempts, 1) AS attempts, j.joined_etag, j.repack_upload_id,
+      ARRAY(SELECT ROW(c.size_bytes, c.location, c.etag, c.checksum) FROM upload_chunks c
+            WHERE c.session_id = s.id ORDER BY c.chunk_index) AS chunks,
+      ARRAY(SELECT ROW(p.part_number, p.size_bytes, p.etag) FROM multipart_parts p
+            WHERE p.session_id = s.id ORDER BY p.part_number) AS parts
+    FROM upload_sessions s LEFT JOIN finalise_jobs j ON j.session_id = s.id WHERE s.id = $1""",  # noqa: S608
+)
+
+_RENEW = Statement(
+    "poll_renew",
+    """UPDATE finalise_jobs SET lease_until = now() + $3
+    WHERE session_id = ANY($1::bigint[]) AND lease_owner = $2 AND state = 'running' AND lease_until > now()
+    RETURNING session_id""",
+)
+
+_STEP = Statement(
+    "job_step",
+    f"""
+    WITH j AS (UPDATE finalise_jobs SET step = $3, etag = $4, joined_etag = $5, repack_upload_id = $6,
+                 updated_at = now() WHERE {_MINE} RETURNING session_id),
+    u AS (UPDATE upload_sessions u SET status = 'uploading', updated_at = now() FROM j
+          WHERE u.id = j.session_id AND u.status = 'assembling' AND $3 = 'store')
+    SELECT session_id FROM j""",  # noqa: S608
+)
+
+_COMPLETE = f"""
+    UPDATE upload_sessions u SET status = 'completed', ended_at = clock_timestamp(), updated_at = now(),
+      etag = $3, checksum = $4, error_code = NULL, error_message = NULL, clean_after = {_CLEAN_AFTER}"""  # noqa: S608
+
+_FINISH = Statement(
+    "job_finish",
+    f"""
+    WITH j AS (UPDATE finalise_jobs SET state = 'done', step = 'register', etag = $3, last_error = NULL,
+                 updated_at = now() WHERE {_MINE} RETURNING session_id)
+    {_COMPLETE} FROM j WHERE u.id = j.session_id RETURNING u.created_at, u.ended_at""",  # noqa: S608
+)
+
+_FINISH_DETACHED = Statement(
+    "session_finish",
+    f"""{_COMPLETE} WHERE u.id = $1 AND u.finalise_mode = $2 AND u.status IN ('assembling', 'uploading')
+    RETURNING u.created_at, u.ended_at""",
+)
+
+_RETRY = Statement(
+    "job_retry",
+    f"""
+    WITH j AS (UPDATE finalise_jobs SET state = 'queued', next_run_at = now() + $5, lease_owner = NULL,
+                 lease_until = NULL, last_error = $3, updated_at = now() WHERE {_MINE} RETURNING session_id)
+    UPDATE upload_sessions u SET error_code = $3, error_message = $4, updated_at = now()
+    FROM j WHERE u.id = j.session_id RETURNING u.id""",  # noqa: S608
+)
+
+_FAIL = Statement(
+    "job_fail",
+    f"""
+    WITH j AS (UPDATE finalise_jobs SET state = 'failed', last_error = $3, lease_owner = NULL,
+                 lease_until = NULL, updated_at = now() WHERE {_MINE} RETURNING session_id)
+    UPDATE upload_sessions u SET status = 'failed', error_code = $3, error_message = $4, updated_at = now()
+    FROM j WHERE u.id = j.session_id RETURNING u.id""",  # noqa: S608
+)
+
+_FAIL_DETACHED = Statement(
+    "session_fail",
+    """UPDATE upload_sessions SET status = 'failed', error_code = $2, error_message = $3, updated_at = now()
+    WHERE id = $1 AND status IN ('assembling', 'uploading') RETURNING id""",
+)
+
+_REOPEN = Statement(
+    "job_reopen",
+    f"""
+    WITH j AS (DELETE FROM finalise_jobs WHERE {_MINE} RETURNING session_id)
+    UPDATE upload_sessions u SET status = $3::upload_status, error_code = $4, error_message = $5,
+      updated_at = now() FROM j WHERE u.id = j.session_id RETURNING u.id""",  # noqa: S608
+)
+
+_RELEASE = Statement(
+    "job_release",
+    """UPDATE finalise_jobs SET state = 'queued', next_run_at = now(), lease_owner = NULL,
+      lease_until = NULL, updated_at = now() WHERE lease_owner = $1 AND state = 'running'""",
+)
+
+_WATCH = Statement(
+    "poll_watched",
+    """SELECT id, status, etag, error_code, error_message FROM upload_sessions
+    WHERE id = ANY($1::bigint[]) AND status NOT IN ('assembling', 'completing')
+      AND NOT (status = 'uploading' AND upload_method = 'proxy')""",
+)
+
+_GAUGES = Statement(
+    "poll_gauges",
+    """SELECT upload_method::text AS method, status::text AS status, count(*) AS n, NULL::float8 AS age_s
+    FROM upload_sessions WHERE status IN ('pending', 'assembling', 'uploading', 'completing') GROUP BY 1, 2
+    UNION ALL SELECT NULL, state, count(*), extract(epoch FROM now() - min(created_at))::float8
+    FROM finalise_jobs WHERE state IN ('queued', 'running') GROUP BY state""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    created_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The state of an upload that somebody waits for."""
+
+    session_id: int
+    status: State
+    error_code: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """``method`` is None for a count of jobs; ``age_s`` is the oldest job's."""
+
+    method: str | None
+    state: str
+    count: int
+    age_s: float | None
+
+
+class Jobs:
+    """Statements on ``finalise_jobs`` as one holder.
+
+    Args:
+        owner: this process as lease owner, ``<instance>/<uuid made at start>``.
+    """
+
+    def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
+        self._db, self.owner, self._lease = database, owner, lease
+
+    async def take(self, limit: int, instance: str | None = None) -> list[Work]:
+        """Jobs that are due, or whose lease has run out; with ``instance`` also those that earlier
+        processes of that name hold (only the holder of the name's lock may ask so)."""
+        mine = (instance or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "/%"
+        rows = await self._db.rows(_TAKE, self.owner, self._lease, limit, instance is not None, mine)
+        return [_work(row) for row in rows]
+
+    async def load(self, session_id: int) -> Work:
+        row = await self._db.row(_LOAD, session_id)
+        if row is None:
+            raise LookupError("the session is gone")
+        return _work(row)
+
+    async def renew(self, session_ids: Sequence[int]) -> set[int]:
+        """The leases that could be renewed."""
+        rows = await self._db.rows(_RENEW, list(session_ids), self.owner, self._lease)
+        return {row["session_id"] for row in rows}
+
+    async def step(self, work: Work) -> bool:
+        """Record ``work``'s step; False when the lease is lost."""
+        facts = (work.step, work.etag, work.joined_etag, work.repack_upload_id)
+        return await self._db.row(_STEP, work.session.id, self.owner, *facts) is not None
+
+    async def finish(self, work: Work, made: Made) -> Finished | None:
+        facts = (work.session.id, self.owner, made.etag, made.checksum, temporary_used(work))
+        return _finished(await self._db.row(_FINISH, *facts))
+
+    async def finish_detached(self, work: Work, made: Made) -> Finished | None:
+        session = work.session
+        facts = (session.id, session.finalise_mode, made.etag, made.checksum, temporary_used(work))
+        return _finished(await self._db.row(_FINISH_DETACHED, *facts))
+
+    async def retry(self, work: Work, code: str, message: str, delay: timedelta) -> bool:
+        row = await self._db.row(_RETRY, work.session.id, self.owner, code, message, delay)
+        return row is not None
+
+    async def fail(self, work: Work, code: str, message: str) -> bool:
+        return await self._db.row(_FAIL, work.session.id, self.owner, code, message) is not None
+
+    async def fail_detached(self, work: Work, code: str, message: str) -> bool:
+        return await self._db.row(_FAIL_DETACHED, work.session.id, code, message) is not None
+
+    async def reopen(self, work: Work, status: State, code: str, message: str) -> bool:
+        """Give the upload back to the client: its parts or object are not what they must be."""
+        return await self._db.row(_REOPEN, work.session.id, self.owner, status, code, message) is not None
+
+    async def release(self) -> int:
+        """Let go of everything held, at the end of the process; others take it at once."""
+        return await self._db.execute(_RELEASE, self.owner)
+
+    async def watch(self, session_ids: Sequence[int]) -> list[Watched]:
+        """Of these uploads, the ones whose finalisation has ended."""
+        rows = await self._db.rows(_WATCH, list(session_ids))
+        return [
+            Watched(row["id"], State(row["status"]), row["error_code"], row["error_message"]) for row in rows
+        ]
+
+    async def gauges(self) -> list[Gauge]:
+        rows = await self._db.rows(_GAUGES)
+        return [Gauge(row["method"], row["status"], row["n"], row["age_s"]) for row in rows]
+
+
+def temporary_used(work: Work) -> bool:
+    """Whether a temporary object was among the sources: then leftovers are looked for again later."""
+    return any(source.kind == "temp" for source in work.sources)
+
+
+def _finished(row: Any) -> Finished | None:
+    return None if row is None else Finished(row["created_at"], row["ended_at"])
+
+
+def _work(row: Any) -> Work:
+    chunks = [tuple(chunk) for chunk in row["chunks"]]
+    return Work(
+        session=session_of(row),
+        step=Step(row["step"]),
+        etag=row["job_etag"],
+        sources=tuple(Source(*chunk[:3]) for chunk in chunks),
+        parts=tuple(RegisteredPart(*tuple(part)) for part in row["parts"]),
+        checksum=chunks[0][3] if len(chunks) == 1 else None,
+        attempts=row["attempts"],
+        joined_etag=row["joined_etag"],
+        repack_upload_id=row["repack_upload_id"],
+    )

@@ -1,0 +1,92 @@
+"""Direct uploads: registered parts, and the moment the client calls them complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from services.kit.db import Database, Statement
+from services.upload.model import RegisteredPart, Session, Step, Work
+from services.upload.repository.rows import COLUMNS, session_of
+
+# The session row is locked and read as it is after the wait; the old part only names the result.
+_REGISTER = Statement(
+    "part_register",
+    f"""
+    WITH s AS (SELECT * FROM upload_sessions WHERE upload_uuid = $1 AND user_id = $2 FOR NO KEY UPDATE),
+    p AS (INSERT INTO multipart_parts AS m (session_id, part_number, size_bytes, etag)
+          SELECT id, $3, $4, $5 FROM s
+          WHERE upload_method = 'multipart' AND status IN ('pending', 'uploading')
+            AND $3 BETWEEN 1 AND total_chunks
+            AND $4 = CASE WHEN $3 < total_chunks THEN part_size_bytes
+                          ELSE file_size_bytes - part_size_bytes * (total_chunks - 1) END
+          ON CONFLICT (session_id, part_number)
+            DO UPDATE SET size_bytes = EXCLUDED.size_bytes, etag = EXCLUDED.etag, uploaded_at = now()
+          RETURNING m.session_id),
+    f AS (UPDATE upload_sessions u SET status = 'uploading', updated_at = now(),
+            expires_at = greatest(u.expires_at, now() + $6)
+          FROM s, p WHERE u.id = s.id AND s.status = 'pending')
+    SELECT {COLUMNS}, EXISTS (SELECT FROM p) AS stored,
+      (SELECT etag FROM multipart_parts o WHERE o.session_id = s.id AND o.part_number = $3) AS old_etag
+    FROM s""",  # noqa: S608 - constants of this module
+)
+
+_BEGIN = Statement(
+    "complete_begin",
+    f"""
+    SELECT b.outcome, {COLUMNS}, b.missing, b.job_step, b.job_etag, b.numbers, b.sizes, b.etags
+    FROM complete_begin($1, $2, $3::upload_method, $4, $5, $6) b, LATERAL (SELECT (b.session).*) s""",  # noqa: S608
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The session a part was registered with; ``stored`` is False when the upload refused it."""
+
+    session: Session
+    stored: bool
+    old_etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """``outcome``: begun (with ``work``), join, done, missing, wrong_method, aborted, gone."""
+
+    outcome: str
+    session: Session | None = None
+    missing: tuple[int, ...] = ()
+    work: Work | None = None
+
+
+class Parts:
+    """Statements of direct uploads.
+
+    Args:
+        owner: lease owner of this process.
+        lease: how long a job taken here is ours without renewal.
+        ttl: life of an upload after its first registered part.
+    """
+
+    def __init__(self, database: Database, owner: str, lease: timedelta, ttl: timedelta) -> None:
+        self._db, self._owner, self._lease, self._ttl = database, owner, lease, ttl
+
+    async def register(self, upload_uuid: UUID, user_id: UUID, part: RegisteredPart) -> Registered | None:
+        row = await self._db.row(
+            _REGISTER, upload_uuid, user_id, part.number, part.size_bytes, part.etag, self._ttl
+        )
+        return None if row is None else Registered(session_of(row), row["stored"], row["old_etag"])
+
+    async def begin(self, upload_uuid: UUID, user_id: UUID, method: str, etag: str | None) -> Begun:
+        """Take state and job; ``etag`` is what the client says its object has."""
+        row = await self._db.row(_BEGIN, upload_uuid, user_id, method, etag, self._owner, self._lease)
+        if row is None or row["outcome"] == "gone":
+            return Begun("gone")
+        session = session_of(row)
+        if row["outcome"] != "begun":
+            return Begun(row["outcome"], session, tuple(row["missing"] or ()))
+        columns = zip(row["numbers"] or (), row["sizes"] or (), row["etags"] or (), strict=True)
+        parts = tuple(RegisteredPart(*one) for one in columns)
+        return Begun(
+            "begun", session, work=Work(session, Step(row["job_step"]), row["job_etag"], parts=parts)
+        )

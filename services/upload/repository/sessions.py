@@ -1,0 +1,202 @@
+"""Sessions: open, look at, list, abort, and what the store and the clients add to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.kit.db import Database, Statement
+from services.upload.model import NewSession, RegisteredPart, Session, Source
+from services.upload.repository.rows import COLUMNS, session_of
+
+_OPEN = "('pending', 'assembling', 'uploading', 'completing')"
+
+# One statement: the idempotency key's row if there is one, else the limit, else the new row. A file of
+# no bytes gets its job at once, because nothing will arrive that could make it.
+_INSERT = Statement(
+    "session_insert",
+    f"""
+    WITH old AS (SELECT * FROM upload_sessions WHERE user_id = $2 AND idempotency_key = $10),
+    open AS (SELECT count(*) AS n FROM
+             (SELECT FROM upload_sessions WHERE user_id = $2 AND status IN {_OPEN} LIMIT $14) counted),
+    fresh AS (
+      INSERT INTO upload_sessions (upload_uuid, user_id, upload_method, status, file_name, mime_type,
+        file_size_bytes, part_size_bytes, total_chunks, finalise_mode, idempotency_key, storage_key,
+        expires_at, urls_expire_at)
+      SELECT $1, $2, $3::upload_method,
+        CASE WHEN $6 > 0 THEN 'pending' WHEN $3 = 'proxy' THEN 'assembling' ELSE 'completing' END
+          ::upload_status,
+        $4, $5, $6, $7, $8, $9, $10, $11, now() + $12, now() + $13
+      FROM open WHERE open.n < $14 AND NOT EXISTS (SELECT FROM old)
+      ON CONFLICT (user_id, idempotency_key) DO NOTHING
+      RETURNING *),
+    job AS (
+      INSERT INTO finalise_jobs (session_id, state, step, attempts, lease_owner, lease_until)
+      SELECT id, 'running', 'assemble', 1, $15, now() + $16 FROM fresh WHERE file_size_bytes = 0)
+    SELECT open.n >= $14 AS full, true AS created, {COLUMNS} FROM open LEFT JOIN fresh s ON true
+      WHERE NOT EXISTS (SELECT FROM old)
+    UNION ALL SELECT false, false, {COLUMNS} FROM old s""",  # noqa: S608 - constants of this module
+)
+
+_SAVE_UPLOAD = Statement(
+    "session_store_upload",
+    """
+    UPDATE upload_sessions SET storage_upload_id = coalesce(storage_upload_id, $2),
+      urls_expire_at = greatest(urls_expire_at, now() + $3), updated_at = now()
+    WHERE id = $1 AND status IN ('pending', 'uploading') RETURNING storage_upload_id, urls_expire_at""",
+)
+
+_EXTEND_URLS = Statement(
+    "session_extend_urls",
+    f"""
+    WITH s AS (SELECT * FROM upload_sessions WHERE upload_uuid = $1 AND user_id = $2 FOR NO KEY UPDATE),
+    u AS (UPDATE upload_sessions SET urls_expire_at = greatest(upload_sessions.urls_expire_at, now() + $4)
+          FROM s WHERE upload_sessions.id = s.id AND s.upload_method = $3::upload_method
+            AND s.status IN ('pending', 'uploading'))
+    SELECT {COLUMNS}, now() + $4 AS until FROM s""",  # noqa: S608
+)
+
+_KEY_TAKEN = Statement(
+    "session_key_taken",
+    "UPDATE upload_sessions SET final_key_taken = true WHERE id = $1 AND status = 'pending'",
+)
+
+_STATUS = Statement(
+    "session_status",
+    f"""
+    SELECT {COLUMNS},
+      CASE s.upload_method
+        WHEN 'multipart' THEN ARRAY(SELECT part_number FROM multipart_parts p WHERE p.session_id = s.id
+                                    ORDER BY part_number)
+        ELSE ARRAY(SELECT chunk_index FROM upload_chunks c WHERE c.session_id = s.id ORDER BY chunk_index)
+      END AS stored,
+      (SELECT sum(size_bytes) FROM multipart_parts p WHERE p.session_id = s.id)::bigint AS registered_bytes
+    FROM upload_sessions s WHERE s.upload_uuid = $1 AND s.user_id = $2""",  # noqa: S608
+)
+
+_LIST = Statement(
+    "session_list",
+    f"""
+    WITH own AS (SELECT * FROM upload_sessions WHERE user_id = $1 AND ($2 OR status IN {_OPEN})),
+    page AS (SELECT * FROM own ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4)
+    SELECT {COLUMNS}, counted.total,
+      (SELECT sum(size_bytes) FROM multipart_parts p WHERE p.session_id = s.id)::bigint AS registered_bytes
+    FROM (SELECT count(*) AS total FROM own) counted LEFT JOIN page s ON true
+    ORDER BY s.created_at DESC, s.id DESC""",  # noqa: S608
+)
+
+_ABORT = Statement(
+    "session_abort",
+    f"""
+    WITH s AS (SELECT * FROM upload_sessions WHERE upload_uuid = $1 AND user_id = $2 FOR NO KEY UPDATE),
+    u AS (UPDATE upload_sessions t SET status = 'aborted', ended_at = clock_timestamp(), updated_at = now(),
+            clean_after = greatest(now() + interval '120 s', t.urls_expire_at + interval '60 s')
+          FROM s WHERE t.id = s.id AND (s.status IN ('pending', 'failed')
+            OR s.status = 'uploading' AND s.upload_method = 'multipart') RETURNING t.id)
+    SELECT {COLUMNS}, EXISTS (SELECT FROM u) AS done FROM s""",  # noqa: S608
+)
+
+_LEFTOVERS = Statement(
+    "clean_leftovers",
+    """
+    SELECT s.storage_upload_id, j.repack_upload_id,
+      ARRAY(SELECT location FROM upload_chunks c WHERE c.session_id = s.id) AS locations
+    FROM upload_sessions s LEFT JOIN finalise_jobs j ON j.session_id = s.id WHERE s.id = $1""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A session with what is stored of it: chunk indexes (proxy) or part numbers (multipart)."""
+
+    session: Session
+    received_bytes: int
+    stored: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What an ended upload may have left behind."""
+
+    upload_ids: tuple[str, ...]
+    sources: tuple[Source, ...]
+
+
+class Sessions:
+    """Statements on ``upload_sessions``.
+
+    Args:
+        owner: lease owner of this process, for the job of a file without bytes.
+    """
+
+    def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
+        self._db, self._owner, self._lease = database, owner, lease
+
+    async def insert(self, new: NewSession, limit: int) -> tuple[Session, bool] | None:
+        """The session of this request and whether it is new; None when the user has too many open."""
+        while True:
+            row = await self._db.row(
+                _INSERT,
+                *(new.upload_uuid, new.user_id, new.method, new.file_name, new.mime_type),
+                *(new.file_size_bytes, new.part_size_bytes, new.total_chunks, new.finalise_mode),
+                *(new.idempotency_key, new.storage_key, new.ttl, new.urls_life, limit),
+                *(self._owner, self._lease),
+            )
+            if row is not None and row["id"] is not None:
+                return session_of(row), row["created"]
+            if row is None or row["full"]:
+                return None
+            # The same key was inserted between our look and our insert: look again.
+
+    async def save_store_upload(
+        self, session_id: int, upload_id: str, urls_life: timedelta | None
+    ) -> tuple[str, datetime | None] | None:
+        """Keep the store's upload id; the one that was first is returned. None: no longer open."""
+        row = await self._db.row(_SAVE_UPLOAD, session_id, upload_id, urls_life)
+        return None if row is None else (row["storage_upload_id"], row["urls_expire_at"])
+
+    async def extend_urls(
+        self, upload_uuid: UUID, user_id: UUID, method: str, life: timedelta
+    ) -> tuple[Session, datetime] | None:
+        """Before new URLs are handed out; changes nothing unless the upload is open."""
+        row = await self._db.row(_EXTEND_URLS, upload_uuid, user_id, method, life)
+        return None if row is None else (session_of(row), row["until"])
+
+    async def key_taken(self, session_id: int) -> None:
+        await self._db.execute(_KEY_TAKEN, session_id)
+
+    async def status(self, upload_uuid: UUID, user_id: UUID) -> Progress | None:
+        row = await self._db.row(_STATUS, upload_uuid, user_id)
+        if row is None:
+            return None
+        session = session_of(row)
+        return Progress(session, row["registered_bytes"] or session.received_bytes, tuple(row["stored"]))
+
+    async def own(
+        self, user_id: UUID, *, ended_too: bool, limit: int, offset: int
+    ) -> tuple[list[Progress], int]:
+        """A page of a user's sessions, newest first, and how many there are in all."""
+        rows = await self._db.rows(_LIST, user_id, ended_too, limit, offset)
+        page = []
+        for row in rows:
+            if row["id"] is not None:
+                session = session_of(row)
+                page.append(Progress(session, row["registered_bytes"] or session.received_bytes))
+        return page, rows[0]["total"]
+
+    async def abort(self, upload_uuid: UUID, user_id: UUID) -> tuple[Session, bool] | None:
+        """The session as it was, and whether it was aborted now."""
+        row = await self._db.row(_ABORT, upload_uuid, user_id)
+        return None if row is None else (session_of(row), row["done"])
+
+    async def leftovers(self, session_id: int) -> Leftovers:
+        row = await self._db.row(_LEFTOVERS, session_id)
+        if row is None:
+            return Leftovers((), ())
+        ids = (row["storage_upload_id"], row["repack_upload_id"])
+        sources = tuple(Source(0, location, None) for location in row["locations"])
+        return Leftovers(tuple(upload_id for upload_id in ids if upload_id), sources)
+
+
+__all__ = ["Leftovers", "Progress", "RegisteredPart", "Sessions"]

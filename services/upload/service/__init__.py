@@ -1,0 +1,1 @@
+"""The rules of the upload service; they know neither HTTP nor SQL."""

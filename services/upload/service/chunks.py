@@ -1,0 +1,197 @@
+"""Receiving a chunk: look, place, stream and hash, record, and finish the upload when it was the last.
+
+The body goes to a new place; only when its length and hash are right is anything recorded. So a refused
+or broken send, or two sends of one index at once, never change accepted bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from time import perf_counter
+
+from services.kit.errors import Fault
+from services.upload import errors
+from services.upload.chunk_store.sink import ChunkStore, Nowhere, Sink
+from services.upload.finalise.modes import FinaliseMode
+from services.upload.finalise.worker import Finaliser
+from services.upload.metrics import Metrics
+from services.upload.model import Opened, Send, Session, State, Work
+from services.upload.placement import leaves_gap, refusal
+from services.upload.repository.chunks import Accepted, Chunks, Stored
+from services.upload.repository.jobs import Jobs
+
+_KEPT = {"stored", "replaced"}
+_NOTHING_NEW = {"duplicate": State.PENDING, "empty": State.PENDING, "done": State.COMPLETED}
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTaken:
+    """The answer to a chunk that is in."""
+
+    send: Send
+    received_bytes: int
+    status: State
+
+
+class ChunkService:
+    """Args:
+    modes: the values of ``FINALISE``, by the name that each session carries.
+    """
+
+    def __init__(
+        self,
+        chunks: Chunks,
+        store: ChunkStore,
+        jobs: Jobs,
+        *,
+        finaliser: Finaliser,
+        modes: Mapping[str, FinaliseMode],
+        metrics: Metrics,
+    ) -> None:
+        self._chunks, self._store, self._jobs = chunks, store, jobs
+        self._finaliser, self._modes, self._metrics = finaliser, modes, metrics
+
+    async def receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
+        """Take one chunk; for the last one of an inline upload the return means durable.
+
+        Raises:
+            Fault: every refusal of the contract, and ``dependency_unavailable``.
+            ConnectionError: the client left; nothing is recorded.
+        """
+        try:
+            return await self._receive(send, body)
+        except Fault:
+            self._metrics.chunks("refused").inc()
+            raise
+
+    async def _receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
+        opened = await self._open(send)
+        sink, stored = await self._take(send, opened, body)
+        started = perf_counter()
+        accepted = await self._chunks.accept(send, stored)
+        self._metrics.chunk_seconds("database").observe(perf_counter() - started)
+        if accepted.outcome not in _KEPT:
+            await sink.discard(aborted=accepted.outcome == "aborted")
+            return await self._not_kept(send, opened.session, accepted)
+        self._metrics.chunks(accepted.outcome).inc()
+        self._metrics.bytes(opened.session.method).inc(send.size_bytes)
+        if accepted.replaced is not None:
+            await self._store.remove(accepted.replaced)
+        status = State.PENDING
+        if accepted.complete:
+            work = _work(opened.session, stored, accepted)
+            status = await self._modes[work.session.finalise_mode].after_accept(work)
+        return ChunkTaken(send, accepted.received_bytes, status)
+
+    async def _open(self, send: Send) -> Opened:
+        opened = await self._chunks.open(send, claim=self._store.claims(send))
+        if opened is None:
+            raise errors.not_found()
+        fault = refusal(send, opened)
+        if fault is not None:
+            raise fault
+        if leaves_gap(send, opened):
+            top = max(opened.session.max_chunk_index, send.index)
+            missing = await self._chunks.missing(opened.session.id, top, send.index)
+            if missing:
+                raise errors.chunk_gap(missing)
+        return opened
+
+    async def _take(self, send: Send, opened: Opened, body: AsyncIterator[bytes]) -> tuple[Sink, Stored]:
+        """The body in its place, checked."""
+        started = perf_counter()
+        first = await anext(body, b"")
+        sink = await self._store.open(send, opened, first) if send.size_bytes else Nowhere()
+        try:
+            pumped = await _pump(sink, first, body)
+            if pumped.size_bytes != send.size_bytes:
+                raise errors.size_mismatch(
+                    f"{pumped.size_bytes} bytes came, declared were {send.size_bytes}."
+                )
+        except BaseException:
+            await sink.abort()
+            raise
+        received_at = perf_counter()
+        etag = await self._finish(sink, send, pumped.checksum)
+        seconds = self._metrics.chunk_seconds
+        seconds("receive").observe(received_at - started - pumped.hash_s)
+        seconds("hash").observe(pumped.hash_s)
+        seconds("write").observe(perf_counter() - received_at)
+        return sink, Stored(pumped.size_bytes, pumped.checksum, sink.location, etag, sink.mime_type)
+
+    @staticmethod
+    async def _finish(sink: Sink, send: Send, checksum: str) -> str | None:
+        if send.checksum is None or send.checksum == checksum:
+            return await sink.finish(checksum)
+        # The store may be about to keep it: wait for its answer, then make sure that it does not.
+        with suppress(Fault):
+            await sink.finish(checksum)
+            await sink.discard()
+        raise errors.checksum_mismatch()
+
+    async def _not_kept(self, send: Send, session: Session, accepted: Accepted) -> ChunkTaken:
+        outcome = accepted.outcome
+        if outcome in {"duplicate", "empty"}:
+            self._metrics.chunks(outcome).inc()
+        status = _NOTHING_NEW.get(outcome)
+        if status is None:
+            if outcome not in {"join", "requeued"}:
+                raise _refused(outcome, session, accepted)
+            if outcome == "requeued":
+                work = await self._jobs.load(session.id)
+                self._finaliser.start(work, self._modes[session.finalise_mode].journal)
+            await self._finaliser.join(session.id)
+            status = State.COMPLETED
+        return ChunkTaken(send, accepted.received_bytes, status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pumped:
+    size_bytes: int
+    checksum: str
+    hash_s: float
+
+
+async def _pump(sink: Sink, first: bytes, body: AsyncIterator[bytes]) -> _Pumped:
+    """Every piece is hashed and handed on; the only wait is for a full connection to the store."""
+    digest, received, hash_s, clock = sha256(), 0, 0.0, perf_counter
+    data = first
+    while data:
+        received += len(data)
+        before = clock()
+        digest.update(data)
+        hash_s += clock() - before
+        await sink.write(data)
+        if sink.full:
+            await sink.drained()
+        data = await anext(body, b"")
+    return _Pumped(received, digest.hexdigest(), hash_s)
+
+
+def _work(session: Session, stored: Stored, accepted: Accepted) -> Work:
+    if accepted.step is None:
+        raise ValueError("the upload is not complete")
+    now = replace(
+        session,
+        status=State.ASSEMBLING,
+        mime_type=session.mime_type or stored.mime_type,
+        storage_upload_id=accepted.store_upload_id,
+    )
+    checksum = stored.checksum if len(accepted.sources) == 1 else None
+    return Work(now, accepted.step, accepted.etag, accepted.sources, checksum=checksum)
+
+
+def _refused(outcome: str, session: Session, accepted: Accepted) -> Fault:
+    faults = {
+        "gone": errors.not_found(),
+        "aborted": errors.aborted(),
+        "failed": errors.failed(session.error_message),
+        "conflict": errors.chunk_conflict(),
+        "not_open": errors.not_open(),
+        "too_large": errors.size_mismatch("With this chunk the upload would exceed its declared size."),
+        "gap": errors.chunk_gap(accepted.missing),
+    }
+    return faults.get(outcome) or errors.send_again()

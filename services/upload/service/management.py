@@ -1,0 +1,40 @@
+"""Status, list and abort, of every method."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from services.upload import errors
+from services.upload.cleaning import Cleaner
+from services.upload.metrics import Metrics
+from services.upload.model import State
+from services.upload.repository.sessions import Progress, Sessions
+
+
+class ManagementService:
+    def __init__(self, sessions: Sessions, cleaner: Cleaner, metrics: Metrics) -> None:
+        self._sessions, self._cleaner, self._metrics = sessions, cleaner, metrics
+
+    async def status(self, upload_uuid: UUID, user_id: UUID) -> Progress:
+        progress = await self._sessions.status(upload_uuid, user_id)
+        if progress is None:
+            raise errors.not_found()
+        return progress
+
+    async def own(
+        self, user_id: UUID, *, ended_too: bool, page: int, size: int
+    ) -> tuple[list[Progress], int]:
+        """A page of the user's uploads, newest first, and how many there are in all."""
+        return await self._sessions.own(user_id, ended_too=ended_too, limit=size, offset=(page - 1) * size)
+
+    async def abort(self, upload_uuid: UUID, user_id: UUID) -> None:
+        """End an open or failed upload and remove its bytes; fine when it is aborted already."""
+        found = await self._sessions.abort(upload_uuid, user_id)
+        if found is None:
+            raise errors.not_found()
+        session, done = found
+        if done:
+            self._metrics.sessions(session.method, "aborted").inc()
+            self._cleaner.aborted(session)
+        elif session.status is not State.ABORTED:
+            raise errors.not_open()

@@ -1,0 +1,71 @@
+"""The object store at start: bucket, self-test, health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from services.kit.health import Check, NotOkError
+from services.kit.s3 import (
+    BucketState,
+    Capabilities,
+    S3Address,
+    S3Client,
+    StoreError,
+    prepare_bucket,
+    self_test,
+)
+
+START_ATTEMPTS = 30
+START_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What was found out at start."""
+
+    bucket: BucketState
+    capabilities: Capabilities
+
+    def shown(self) -> dict[str, Any]:
+        """For ``/health/detailed``."""
+        return {"bucket": asdict(self.bucket), "store": asdict(self.capabilities)}
+
+
+async def prepare(
+    address: S3Address,
+    client: S3Client,
+    origins: Sequence[str],
+    test_name: str,
+    log: FilteringBoundLogger,
+) -> StoreFacts:
+    """Bucket and self-test; waits half a minute for a store that is still starting.
+
+    Raises:
+        ConnectionError: the store did not answer in that time.
+    """
+    for attempt in range(START_ATTEMPTS):
+        try:
+            bucket = await prepare_bucket(address, client, origins)
+            return StoreFacts(bucket, await self_test(client, test_name))
+        except StoreError as error:
+            log.warning("store not ready", attempt=attempt, reason=error.code)
+        await asyncio.sleep(START_PAUSE_S)
+    raise ConnectionError("the object store does not answer")
+
+
+def health_check(client: S3Client, facts: StoreFacts) -> Check:
+    async def check() -> str | None:
+        if not facts.bucket.private:
+            raise NotOkError("the bucket can be read by strangers")
+        try:
+            await client.check()
+        except StoreError as error:
+            raise NotOkError(f"the object store does not answer for the bucket ({error.code})") from error
+        return None
+
+    return check
