@@ -14,6 +14,7 @@ from loadtests.harness.analyse_reach import failures, ledger_view, reach
 from loadtests.harness.analyse_series import timeline
 from loadtests.harness.analyse_table import table, table_csv
 from loadtests.harness.bundle import Bundle, BundleWriter
+from loadtests.harness.judge_measures import NO_UPLOADS
 from loadtests.harness.judge_run import OWN_CORES, run_warnings
 from loadtests.harness.knee import knees
 from loadtests.harness.neighbours_view import cdfs, neighbours
@@ -58,6 +59,7 @@ def analyse(facts: Facts) -> Analysis:
         "verdict_line": verdict_line(found, names),
         "sentences": closing(facts, found=found, outcome=outcome, names=names),
         "next_command": outcome.next_command,
+        "arms": _all_arms(facts),
         "titles": {arm: facts.plan.strategy_titles.get(arm, arm) for arm in _all_arms(facts)},
         "names": names,
         "colours": _colours(facts),
@@ -114,7 +116,8 @@ def _verdict(ratio: Ratio, names: dict[str, str]) -> str:
 
 
 def _all_arms(facts: Facts) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*facts.plan.strategies, *(trial.plan.arm for trial in facts.trials))))
+    tried = (trial.plan.arm for trial in facts.trials if trial.plan.arm != NO_UPLOADS)
+    return tuple(dict.fromkeys((*facts.plan.strategies, *tried)))
 
 
 def _colours(facts: Facts) -> dict[str, str]:

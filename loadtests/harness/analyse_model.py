@@ -288,6 +288,7 @@ class Analysis(Record):
     verdict_line: str
     sentences: tuple[Sentence, ...]
     next_command: str | None
+    arms: tuple[str, ...]  # in the order that every table and chart keeps
     titles: dict[str, str]
     names: dict[str, str]  # short names of the arms, as the sentences use them
     colours: dict[str, str]

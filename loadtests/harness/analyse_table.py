@@ -30,7 +30,11 @@ def table(facts: Facts, capacity: Capacity | None) -> tuple[Row, ...]:
         if trial.plan.arm != NO_UPLOADS:
             key = (trial.plan.question, trial.plan.level, trial.plan.arm)
             groups.setdefault(key, []).append(trial)
-    keys = sorted(groups, key=lambda key: (_ORDER.index(key[0]), _load_order(groups[key][0]), key[2]))
+    arms = {arm: place for place, arm in enumerate(facts.plan.strategies)}
+    keys = sorted(
+        groups,
+        key=lambda key: (_ORDER.index(key[0]), _load_order(groups[key][0]), arms.get(key[2], len(arms))),
+    )
     ratios = {ratio.arm: ratio for ratio in (capacity.ratios if capacity else ())}
     return tuple(_row(facts, groups[key], ratios) for key in keys)
 

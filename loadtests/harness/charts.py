@@ -22,6 +22,7 @@ from loadtests.harness.analyse_model import Analysis
 
 INK, MUTED, RULE, FAINT = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4"
 WIDTH_IN = 6.2
+WIDE_IN = 11.0
 # Processes keep their colour in every chart; the hues differ in lightness too (Okabe and Ito's set).
 PROCESS_COLOURS = {
     "gateway": "#0072b2",
@@ -80,7 +81,7 @@ def figure(
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure in the report's style; nothing global is changed after it."""
     with mpl.rc_context(_STYLE):
-        drawn = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        drawn = Figure(figsize=(width_in, height_in), layout="constrained")
         grid = drawn.subplots(1, columns, squeeze=False, sharey=sharey)
         yield drawn, list(grid[0])
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    PercentFormatter,
+    ScalarFormatter,
+)
 
 from loadtests.harness import words
 from loadtests.harness.analyse_model import Analysis, ArmCapacity, Capacity, Knee, Neighbours, Price, Quantile
@@ -36,7 +43,7 @@ def goodput(analysis: Analysis, found: Capacity) -> Chart | None:
         axes.set_xticks(range(len(arms)), [name_of(analysis, arm.arm) for arm in arms], color=INK)
         axes.set_xlim(-0.5, len(arms) - 0.35)
         axes.set_ylim(0, max(max(arm.per_trial) for arm in arms) * 1.15)
-        axes.set_ylabel("verified uploads per second")
+        axes.set_title("verified uploads per second", fontsize=10.5, loc="left", color=MUTED)
         only(axes, "y")
         svg = to_svg(drawn, "goodput")
     values = ", ".join(f"{name_of(analysis, a.arm)} {words.number(a.goodput_per_s.value)}" for a in arms)
@@ -220,6 +227,7 @@ def distribution(analysis: Analysis) -> Chart | None:
                 own = colour(analysis, cdf.arm)
                 axes.step(values, shares, color=own, linewidth=2, label=name_of(analysis, cdf.arm))
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(ScalarFormatter())
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.axhline(0.95, color=FAINT, linewidth=1.5)
@@ -227,12 +235,12 @@ def distribution(analysis: Analysis) -> Chart | None:
             axes.set_title(title, fontsize=10.5, loc="left", color=MUTED)
             axes.set_xlabel("ms")
         panels[1].legend(loc="lower right")
-        panels[0].set_ylabel("share of uploads that took at most this")
         svg = to_svg(drawn, "distribution")
     return Chart(
         "distribution",
         "How long: every upload, from its first request",
-        f"Measured with {analysis.cdf_source}. An arm whose curves differ answers before its file is safe.",
+        f"Share of the uploads that took at most so long. Measured with {analysis.cdf_source}. "
+        "An arm whose curves differ answers before its file is safe.",
         "Cumulative distributions of time to acknowledgement and time to durable, by arm",
         svg,
     )

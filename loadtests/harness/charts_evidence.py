@@ -13,6 +13,7 @@ from loadtests.harness.charts import (
     INK,
     MUTED,
     PROCESS_COLOURS,
+    WIDE_IN,
     Chart,
     colour,
     figure,
@@ -20,6 +21,7 @@ from loadtests.harness.charts import (
     only,
     to_svg,
 )
+from loadtests.harness.price import process_order
 
 LEDGER_COLOURS = {
     "verified": "#009e73", "pending": "#b9c2ca", "G-00": "#f0c75e", "G-01": "#e69f00", "G-02": "#8b1a1a",
@@ -90,7 +92,7 @@ def _forest_row(axes: Axes, analysis: Analysis, place: int, ratio: Ratio) -> str
 
 def ledger(analysis: Analysis, books: LedgerView) -> Chart | None:
     """Shares of the classes by arm; the axis is cut where all but the verified begins."""
-    arms = [arm for arm in books.by_arm if sum(books.by_arm[arm].values())]
+    arms = [arm for arm in analysis.arms if sum(books.by_arm.get(arm, {}).values())]
     if not arms:
         return None
     classes = [name for name in LEDGER_COLOURS if any(books.by_arm[arm].get(name) for arm in arms)]
@@ -127,8 +129,8 @@ def ledger(analysis: Analysis, books: LedgerView) -> Chart | None:
 def timeline(analysis: Analysis, course: Timeline) -> Chart | None:
     if not course.at_s:
         return None
-    with figure(3.4) as (drawn, (axes,)):
-        names = [name for name in course.cores if max(course.cores[name]) > 0]
+    with figure(3.2, width_in=WIDE_IN) as (drawn, (axes,)):
+        names = sorted((n for n in course.cores if max(course.cores[n]) > 0), key=process_order)
         axes.stackplot(
             course.at_s, [course.cores[name] for name in names], labels=names, linewidth=0, step="post",
             colors=[PROCESS_COLOURS.get(name, MUTED) for name in names],
@@ -142,7 +144,7 @@ def timeline(analysis: Analysis, course: Timeline) -> Chart | None:
         axes.set_ylabel("cores busy")
         axes.set_xlabel("seconds since the start of the run")
         only(axes, "y")
-        drawn.legend(loc="outside upper left", ncols=6, handlelength=1.0, columnspacing=1.1)
+        drawn.legend(loc="outside upper left", ncols=12, handlelength=1.0, columnspacing=1.1)
         svg = to_svg(drawn, "timeline")
     return Chart(
         "timeline",

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from loadtests.harness import glossary, words
@@ -25,6 +25,7 @@ from loadtests.harness.report_tables import tables
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
 TEMPLATES = Path(__file__).parent / "templates"
 _SEVERITIES = tuple(Severity)
+_UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
 
 
 def render_bundle(path: Path) -> Analysis:
@@ -41,7 +42,7 @@ def view_of(analysis: Analysis, manifest: Manifest) -> dict[str, Any]:
     """Everything the templates show, as plain values."""
     by_id = {table.ident: table for table in tables(analysis)}
     drawn = {chart.name: chart for chart in charts(analysis)}
-    answers = ("goodput", "ramp", "beside", "price", "distribution")
+    answers = ("goodput", "noise", "ramp", "beside", "price", "distribution")
     return {
         "analysis": analysis,
         "title": _title(analysis),
@@ -125,7 +126,7 @@ def _duration(start: float, end: float | None) -> str:
 
 
 def _title(analysis: Analysis) -> str:
-    arms = [analysis.names[arm] for arm in analysis.titles if "-" not in analysis.names[arm]]
+    arms = [analysis.names[arm] for arm in analysis.arms if "-" not in analysis.names[arm]]
     return (
         f"{words.capital(arms[0])} or {arms[1]}?"
         if len(arms) == 2
@@ -152,7 +153,7 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        autoescape=select_autoescape(("html.j2",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -183,4 +184,4 @@ def linked(text: str) -> Markup:
         seen.add(term.anchor)
         return f'<a class="term" href="#{term.anchor}" title="{escape(term.text)}">{found[1]}</a>'
 
-    return Markup(_spelling().sub(link, str(escape(text))))  # noqa: S704
+    return Markup(_UNIT.sub("\\1\u00a0\\2", _spelling().sub(link, str(escape(text)))))  # noqa: S704

@@ -63,8 +63,8 @@ def headline(analysis: Analysis) -> Table:
         "headline",
         "The arms at the level of the comparison",
         "",
-        ("arm", "level", "uploads/s", "TTA p50", "TTD p50", "TTD p95", "CPU ms", "SQL", "store", "errors", "trials",
-         "verdict"),
+        ("arm", "level", "uploads/s", "TTA p50", "TTD p50", "TTD p95", "CPU ms", "SQL", "store", "errors",
+         "trials", "verdict"),
         tuple(_headline_row(row, prices_by_arm.get(row.arm)) for row in rows),
         2,
     )  # fmt: skip
@@ -73,7 +73,8 @@ def headline(analysis: Analysis) -> Table:
 def _headline_row(row: Row, price: Price | None) -> tuple[str, ...]:
     cpu = price.system_cpu_s if price else None
     return (
-        row.arm, row.level, words.number(row.goodput_per_s), _ms(row.tta_p50), _ms(row.ttd_p50), _ms(row.ttd_p95),
+        row.arm, row.level, words.precise(row.goodput_per_s), _ms(row.tta_p50), _ms(row.ttd_p50),
+        _ms(row.ttd_p95),
         words.number(cpu * 1000 if cpu is not None else None), words.number(row.statements),
         words.number(row.store_requests), words.percent(row.error_rate), str(row.trials), _verdict(row),
     )  # fmt: skip
@@ -83,12 +84,12 @@ def comparison(analysis: Analysis) -> Table:
     return Table(
         "comparison",
         "Comparison",
-        "One row for each arm and level. RPS, request median and p95 are the columns of older reports: they count "
-        "requests, of which the strategies send different numbers, so they compare nothing. A dash was not "
-        "measured, or has too few samples to be printed.",
-        ("arm", "question", "level", "concurrency", "RPS", "requests per upload", "request median", "request p95",
-         "errors", "goodput/s", "MB/s", "TTA p50", "TTA p95", "TTD p50", "TTD p95", "TTD p99", "uploads", "lost",
-         "trials", "ratio", "verdict", "validity"),
+        "One row for each arm and level. RPS, request median and request p95 are the columns of older "
+        "reports: they count requests, of which the strategies send different numbers, so they compare "
+        "nothing. A dash was not measured, or has too few samples to be printed.",
+        ("arm", "question", "level", "concurrency", "RPS", "requests per upload", "request median",
+         "request p95", "errors", "goodput/s", "MB/s", "TTA p50", "TTA p95", "TTD p50", "TTD p95", "TTD p99",
+         "uploads", "lost", "trials", "ratio", "verdict", "validity"),
         tuple(_comparison_row(row) for row in analysis.table),
         3,
     )  # fmt: skip
@@ -98,8 +99,9 @@ def _comparison_row(row: Row) -> tuple[str, ...]:
     return (
         row.arm, QUESTIONS.get(row.question, row.question), row.level, words.number(row.concurrency),
         words.number(row.rps), _count(row.requests_per_flow), words.milliseconds(row.median_ms),
-        words.milliseconds(row.p95_ms), words.percent(row.error_rate), words.number(row.goodput_per_s),
-        words.number(row.payload_mb_per_s), _ms(row.tta_p50), _ms(row.tta_p95), _ms(row.ttd_p50), _ms(row.ttd_p95),
+        words.milliseconds(row.p95_ms), words.percent(row.error_rate), words.precise(row.goodput_per_s),
+        words.precise(row.payload_mb_per_s), _ms(row.tta_p50), _ms(row.tta_p95), _ms(row.ttd_p50),
+        _ms(row.ttd_p95),
         _ms(row.ttd_p99), f"{row.uploads:,}", str(row.ledger_losses), str(row.trials),
         words.ratio(row.ratio) if row.ratio else words.MISSING, _verdict(row), row.validity.value,
     )  # fmt: skip
@@ -110,7 +112,8 @@ def prices(analysis: Analysis) -> Table:
     return Table(
         "price",
         "Price of one upload",
-        "CPU in milliseconds of one core by process; gateway bytes per payload byte; statements and store requests "
+        "CPU in milliseconds of one core by process; gateway bytes per payload byte; statements and store "
+        "requests "
         "beside what the strategy's manifest expects; the highest memory of a process.",
         ("arm", "system CPU", "authentication", *names, "gateway in", "gateway out", "SQL (expected)",
          "store (expected)", "most memory"),
@@ -136,7 +139,8 @@ def capacity(analysis: Analysis) -> Table:
     return Table(
         "capacity",
         "Capacity",
-        "Means over trials with their 95 % interval; on processors shared with the load generator a lower bound.",
+        "Means over trials with their 95 % interval; on processors shared with the load generator a lower "
+        "bound.",
         (
             "arm",
             "file",
@@ -155,8 +159,9 @@ def capacity(analysis: Analysis) -> Table:
 
 def _capacity_row(arm: ArmCapacity) -> tuple[str, ...]:
     return (
-        arm.arm, words.size(arm.file_size_bytes), arm.level, words.number(arm.goodput_per_s.value),
-        _interval(arm.goodput_per_s), words.number(arm.payload_mb_per_s.value), words.percent(arm.host_busy.value),
+        arm.arm, words.size(arm.file_size_bytes), arm.level, words.precise(arm.goodput_per_s.value),
+        _interval(arm.goodput_per_s), words.precise(arm.payload_mb_per_s.value),
+        words.percent(arm.host_busy.value),
         words.number(arm.share_of_raw), str(arm.goodput_per_s.n),
     )  # fmt: skip
 
@@ -166,12 +171,15 @@ def saturation(analysis: Analysis) -> Table:
     return Table(
         "saturation",
         "Proof of saturation",
-        "A verdict needs that 1.5 times the VUs raise goodput by less than the limit in both arms, without think "
+        "A verdict needs that 1.5 times the VUs raise goodput by less than the limit in both arms, "
+        "without think "
         "time. Predicted is VUs / (think + latency): the rate that the script alone would give.",
-        ("arm", "VUs", "uploads/s", "more VUs", "uploads/s with them", "gain", "limit", "predicted", "proven"),
+        ("arm", "VUs", "uploads/s", "more VUs", "uploads/s with them", "gain", "limit", "predicted",
+        "proven"),
         tuple(
-            (p.arm, str(p.vus), words.number(p.goodput_per_s), str(p.more_vus), words.number(p.more_goodput_per_s),
-             words.signed_percent(p.gain), words.percent(p.limit), words.number(p.predicted_per_s),
+            (p.arm, str(p.vus), words.precise(p.goodput_per_s), str(p.more_vus),
+            words.precise(p.more_goodput_per_s),
+             words.signed_percent(p.gain), words.percent(p.limit), words.precise(p.predicted_per_s),
              "yes" if p.proven else "no")
             for p in proofs
         ),
@@ -182,7 +190,8 @@ def knees(analysis: Analysis) -> Table:
     return Table(
         "ramp",
         "Ramp",
-        "Stops gaining: the next levels bring less than 5 % more. Slow: p95 exceeds three times its value at the "
+        "Stops gaining: the next levels bring less than 5 % more. Slow: p95 exceeds three times its value "
+        "at the "
         "lowest load. In a closed loop waiting times grow with the clients by design.",
         (
             "arm",
@@ -199,7 +208,8 @@ def knees(analysis: Analysis) -> Table:
 
 def _knee_row(knee: Knee) -> tuple[str, ...]:
     return (
-        knee.arm, _count(knee.gains_until_vus), _count(knee.slow_from_vus), words.number(knee.peak_goodput_per_s),
+        knee.arm, _count(knee.gains_until_vus), _count(knee.slow_from_vus),
+        words.precise(knee.peak_goodput_per_s),
         knee.stopped_by, words.percent(knee.host_busy_at_knee), knee.bottleneck,
     )  # fmt: skip
 
@@ -210,10 +220,12 @@ def beside(analysis: Analysis) -> Table:
         "neighbours",
         "Login, list and the uploads themselves at one offered rate",
         "Open arrivals; successes only, failures are counted apart. Intervals in brackets.",
-        ("beside", "uploads/s", "login p50", "login p95", "list p50", "list p95", "failed", "TTA p50", "TTA p95",
+        ("beside", "uploads/s", "login p50", "login p95", "list p50", "list p95", "failed", "TTA p50",
+        "TTA p95",
          "TTD p50", "TTD p95"),
         tuple(
-            ("nobody uploads" if a.arm == "none" else a.arm, words.number(a.upload_rate_per_s), _ms(a.login_p50),
+            ("nobody uploads" if a.arm == "none" else a.arm, words.number(a.upload_rate_per_s),
+            _ms(a.login_p50),
              _bracketed(a.login_p95), _ms(a.list_p50), _bracketed(a.list_p95), str(sum(a.failed.values())),
              _ms(a.tta_p50), _ms(a.tta_p95), _ms(a.ttd_p50), _ms(a.ttd_p95))
             for a in arms
@@ -226,7 +238,8 @@ def ledger(analysis: Analysis) -> Table:
     names = [name for name in books.totals if name != "verified"]
     names = ["verified", *(names or ["pending", "G-01", "G-02", "G-07"])]
     rows = [
-        (row.trial, row.arm, QUESTIONS.get(row.question, row.question), row.level, f"{row.intents:,}", f"{row.acks:,}",
+        (row.trial, row.arm, QUESTIONS.get(row.question, row.question), row.level, f"{row.intents:,}",
+        f"{row.acks:,}",
          *(f"{row.counts.get(name, 0):,}" for name in names), str(row.hashed), str(row.compared),
          "FAILED" if row.failed else "passed")
         for row in books.rows
@@ -234,7 +247,8 @@ def ledger(analysis: Analysis) -> Table:
     return Table(
         "ledger",
         "Ledger",
-        "Every intended upload of every trial. Hashed: content read back and compared; compared: size and ETag only.",
+        "Every intended upload of every trial. Hashed: content read back and compared; compared: size and "
+        "ETag only.",
         ("trial", "arm", "question", "level", "intents", "acks", *names, "hashed", "compared", "audit"),
         tuple(rows),
         4,
@@ -262,7 +276,8 @@ def reach(analysis: Analysis) -> Table:
         "Which planned levels were really produced, and what stopped the rest.",
         ("arm", "question", "level", "reached", "planned", "run", "valid", "stopped by"),
         tuple(
-            ("nobody uploads" if level.arm == "none" else level.arm, QUESTIONS.get(level.question, level.question),
+            ("nobody uploads" if level.arm == "none" else level.arm, QUESTIONS.get(level.question,
+            level.question),
              level.level, "yes" if level.reached else "no", str(level.planned), str(level.attempted),
              str(level.valid), ": ".join(part for part in (level.reason, level.evidence) if part))
             for level in analysis.reach.levels
@@ -290,7 +305,7 @@ def _bracketed(quantile: Quantile) -> str:
 def _interval(estimate: Estimate) -> str:
     if estimate.low is None:
         return words.MISSING
-    return f"{words.number(estimate.low)} to {words.number(estimate.high)}"
+    return f"{words.precise(estimate.low)} to {words.precise(estimate.high)}"
 
 
 def _cpu(seconds: float | None) -> str:

@@ -138,20 +138,29 @@ def knee_sentence(knees: Sequence[Knee], names: dict[str, str]) -> Sentence | No
     known = [knee for knee in knees if knee.last_vus is not None]
     if not known:
         return None
-    parts = [_knee_part(knee, names[knee.arm], first=index == 0) for index, knee in enumerate(known)]
     busy = words.span(*(knee.host_busy_at_knee for knee in known))
-    text = words.capital(", ".join(parts))
+    text = _ends(known, names)
     tail = (
         f"; the processors were {busy} busy there, the bottleneck itself was not identified" if busy else ""
     )
-    return Sentence(kind="answer", text=f"{text}{tail}.", evidence=known[0].id)
+    return Sentence(kind="answer", text=f"{words.capital(text)}{tail}.", evidence=known[0].id)
 
 
-def _knee_part(knee: Knee, name: str, *, first: bool) -> str:
-    unit = " uploads at once" if first else ""
-    if knee.gains_until_vus is not None:
-        return f"{name} stops gaining at {knee.gains_until_vus}{unit}"
-    return f"{name} still gained at {knee.last_vus}{unit}, the last level that was reached"
+def _ends(knees: Sequence[Knee], names: dict[str, str]) -> str:
+    """Where each arm stops gaining; the unit stands once."""
+    ended = [knee for knee in knees if knee.gains_until_vus is not None]
+    rest = [knee for knee in knees if knee.gains_until_vus is None]
+    levels = {knee.gains_until_vus for knee in ended}
+    if len(ended) > 1 and len(levels) == 1:
+        both = " and ".join(names[knee.arm] for knee in ended)
+        parts = [f"{both} stop gaining at {ended[0].gains_until_vus} uploads at once"]
+    else:
+        parts = [f"{names[k.arm]} stops gaining at {k.gains_until_vus} uploads at once" for k in ended[:1]]
+        parts += [f"{names[knee.arm]} at {knee.gains_until_vus}" for knee in ended[1:]]
+    parts += [
+        f"{names[knee.arm]} still gained at {knee.last_vus}, the last level that was reached" for knee in rest
+    ]
+    return ", ".join(parts)
 
 
 def neighbours_sentence(found: Neighbours, names: dict[str, str]) -> Sentence | None:

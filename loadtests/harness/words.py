@@ -21,6 +21,13 @@ def number(value: float | None) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.{2 if abs(value) < 10 else 0}f}"
 
 
+def precise(value: float | None) -> str:
+    """Three significant digits, for tables."""
+    if value is None or value == 0 or not 0.005 <= abs(value) < 100:
+        return number(value)
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
 def percent(share: float | None) -> str:
     if share is None:
         return MISSING
@@ -38,7 +45,7 @@ def milliseconds(value: float | None) -> str:
         return MISSING
     if value >= 1000:
         return f"{value / 1000:.{1 if value < 10_000 else 0}f} s"
-    return f"{value:.{0 if value >= 10 else 1}f} ms"
+    return f"{value:.{0 if value >= 9.95 else 1}f} ms"
 
 
 def size(size_bytes: float | None) -> str:

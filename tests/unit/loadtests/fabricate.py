@@ -74,6 +74,7 @@ ARMS = {
 }  # fmt: skip
 RSS = {"gateway": 58, "auth": 61, "upload": 66, "files": 57, "pg-auth": 40, "pg-upload": 88, "pg-files": 62,
        "minio": 240, "k6": 310, "harness": 120, "rest": 0}  # fmt: skip
+OPEN_MEAN_S = {PROXY: 0.071, DIRECT: 0.052, SINGLE: 0.044}  # one upload at an easy rate
 IDLE_CPU_MS_PER_S = {"harness": 12.0, "rest": 15.0}
 
 
@@ -287,7 +288,7 @@ class _Maker:
             np.linspace(start + 0.001, end - 0.001, count),
         ])  # fmt: skip
         vus = plan.load.vus or 1
-        mean = 0.06 if plan.load.rate_per_s else vus / rate * 0.985
+        mean = OPEN_MEAN_S[plan.arm] if plan.load.rate_per_s else vus / rate * 0.985
         hidden = 0.0 if self.recipe.sleep_inside else self.recipe.hidden_sleep_s
         if plan.load.rate_per_s is None:
             mean = max(0.005, mean - self.recipe.think_s - hidden)
