@@ -92,11 +92,11 @@ def bench() -> None:
 @click.argument("run", required=False, envvar="RUN")
 def report(run: str | None) -> None:
     """Analyse and render a run again, by its id or folder; the newest by default."""
-    edge(lambda console: finish(find_bundle(run), console, interrupted=False))
+    edge(lambda console: finish(find_bundle(run, os.environ), console, interrupted=False))
 
 
 @main.command()
 @click.argument("run", required=False, envvar="RUN")
 def ledger(run: str | None) -> None:
     """Print what became of every upload of a run, trial by trial; of the newest by default."""
-    edge(lambda console: show_ledger(find_bundle(run), console))
+    edge(lambda console: show_ledger(find_bundle(run, os.environ), console))

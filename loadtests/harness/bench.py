@@ -18,7 +18,7 @@ from loadtests.harness.manifest import make_manifest
 from loadtests.harness.model import Plan, Severity, Trial
 from loadtests.harness.progress import Progress, minutes
 from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.session import RESULTS, interruptible, only_one, run_id
+from loadtests.harness.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.system import System, find_system
 from loadtests.harness.trial import run_trial
@@ -35,7 +35,7 @@ def bench(environ: Mapping[str, str], command: str, console: Console) -> int:
     console.print(
         f"{len(trials)} trials, about {minutes(plan.estimated_s)}. No login, no pauses, every upload checked."
     )
-    writer = BundleWriter(system.root / RESULTS / plan.run)
+    writer = BundleWriter(results_folder(environ) / plan.run)
     with only_one(system.run_dir):
         return asyncio.run(_bench(system, plan, trials, writer=writer, command=command, console=console))
 

@@ -19,7 +19,7 @@ from loadtests.harness.model import Load, Plan, Question, TrialPlan
 from loadtests.harness.overrides import Overrides, read_overrides
 from loadtests.harness.progress import Progress, minutes
 from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.session import RESULTS, interruptible, only_one, run_id
+from loadtests.harness.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.system import System, find_system
 from loadtests.harness.trial import run_trial
@@ -110,7 +110,7 @@ def journey(shape: str, environ: Mapping[str, str], command: str, console: Conso
     chosen = make_journey(shape, environ, load_strategies())
     system = find_system(environ)
     plan = chosen.plan()
-    writer = BundleWriter(system.root / RESULTS / chosen.run)
+    writer = BundleWriter(results_folder(environ) / chosen.run)
     length = minutes(plan.estimated_s)
     console.print(f"Journey {shape}, up to {chosen.peak_vus} users (SCALE={chosen.scale:g}), about {length}.")
     console.print(f"Watch it in Prometheus: {system.environ.get('PROMETHEUS_URL', '')}", highlight=False)

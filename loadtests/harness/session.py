@@ -7,7 +7,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from loadtests.harness.bundle import BundleError
 from loadtests.harness.rig import Rig
 from loadtests.harness.system import ROOT
 
-RESULTS = "results"
 LOCK = "harness.lock"
 
 
@@ -31,8 +30,14 @@ def run_id(experiment: str, profile: str, now: float | None = None) -> str:
     return f"{stamp}-{experiment.lower().replace('-', '')}-{profile}"
 
 
-def find_bundle(run: str | None, results: Path = ROOT / RESULTS) -> Path:
+def results_folder(environ: Mapping[str, str]) -> Path:
+    """Where bundles go: ``results`` in the checkout, or ``VAULTBENCH_RESULTS``."""
+    return Path(environ.get("VAULTBENCH_RESULTS") or ROOT / "results").absolute()
+
+
+def find_bundle(run: str | None, environ: Mapping[str, str]) -> Path:
     """The bundle of a run id or folder, or the newest one. Raises ``BundleError``."""
+    results = results_folder(environ)
     if run:
         found = next((path for path in (Path(run), results / run) if path.is_dir()), None)
         if found is None:

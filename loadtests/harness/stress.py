@@ -16,7 +16,7 @@ from loadtests.harness.progress import Progress, minutes
 from loadtests.harness.report import render_bundle
 from loadtests.harness.rig import open_rig
 from loadtests.harness.runner import Runner
-from loadtests.harness.session import RESULTS, interruptible, only_one, run_id
+from loadtests.harness.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.system import find_system
 from loadtests.harness.terminal import print_result
@@ -32,7 +32,7 @@ def stress(name: str, environ: Mapping[str, str], command: str, console: Console
     system = find_system(environ)
     run = run_id(experiment.id, overrides.profile)
     planner = Planner(run, experiment, overrides, strategies)
-    writer = BundleWriter(system.root / RESULTS / run)
+    writer = BundleWriter(results_folder(environ) / run)
     announce(planner, writer.path, console)
     with only_one(system.run_dir):
         interrupted = asyncio.run(
