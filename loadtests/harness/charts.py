@@ -77,6 +77,8 @@ Draw = Callable[[Axes], None]
 
 @contextmanager
 def figure(
+    height_in: float, columns: int = 1, *, sharey: bool = False, width_in: float = WIDTH_IN
+) -> Iterator[tuple[Figure, list[Axes]]]:
     height_in: float, columns: int = 1, *, sharey: bool = False
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure in the report's style; nothing global is changed after it."""
