@@ -167,7 +167,7 @@ async def test_a_waiter_whose_client_left_costs_no_hash(database_url: str) -> No
     async with auth(database_url, HASH_WORKERS="1", PASSWORD_HASH="pbkdf2") as client:
         await client.post("/signup", USER)
         waiting = [asyncio.create_task(client.post("/login", USER)) for _ in range(6)]
-        while await client.metric("db_query_seconds_count", statement="user_by_email") < 6:  # noqa: ASYNC110 - a poll of another process
+        while await client.metric("db_query_seconds_count", statement="user_by_email") < 6:
             await asyncio.sleep(0.01)
         for task in waiting[1:]:
             task.cancel()

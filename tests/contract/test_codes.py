@@ -1,0 +1,38 @@
+"""Every error code was answered by some test of this session, or says where else it is provoked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from services.kit.errors import STATUS
+
+pytestmark = pytest.mark.contract
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).parent
+# Codes that need a fault, a limit or a switch which the shared system does not have: the test that
+# provokes them on a system or part of its own.
+ELSEWHERE = {
+    "overloaded": "integration/auth/test_service.py",
+    "invalid_file_size": "contract/test_uploads.py",
+}
+
+
+def test_every_code_was_seen(request: pytest.FixtureRequest, seen: Counter[str]) -> None:
+    ran = {item.path for item in request.session.items}
+    if not set(HERE.glob("test_*.py")) <= ran or request.config.option.keyword:
+        pytest.skip("only part of the contract suite was asked for")
+    missing = set(STATUS) - set(seen) - set(ELSEWHERE)
+    assert not missing, f"no test provokes {sorted(missing)}"
+
+
+@pytest.mark.parametrize(("code", "path"), ELSEWHERE.items())
+def test_the_other_place_exists_and_names_the_code(code: str, path: str) -> None:
+    assert code in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_nothing_is_answered_that_is_not_in_the_table(seen: Counter[str]) -> None:
+    assert set(seen) <= set(STATUS)
