@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.samples import Sample
 
 from tests.unit.gateway.support import (
     USER,
@@ -331,7 +335,7 @@ async def test_ten_thousand_paths_make_no_series() -> None:
         assert front.sample("http_requests_total", method="GET", path="unmatched", status="404") == 10_001
 
 
-def _series(registry):  # type: ignore[no-untyped-def]
+def _series(registry: CollectorRegistry) -> Iterator[Sample]:
     for metric in registry.collect():
         yield from metric.samples
 
@@ -340,7 +344,7 @@ async def test_a_service_that_logs_what_it_gets_sees_one_request_per_request() -
     """The classic desync: the body of the first request must not become a second one upstream."""
     heads: list[bytes] = []
 
-    async def handle(request):  # type: ignore[no-untyped-def]
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         heads.append(request.raw_path.encode())
         await request.content.read()
         return web.json_response({})

@@ -286,14 +286,14 @@ async def recorded(
     service = Recorder()
     if answer is not None:
         service.answer = answer
-    async with serving(service.handle) as port, fronting(port, **settings) as front:
+    async with serving(service.handle) as port, fronting(port, None, **settings) as front:
         yield front, service
 
 
 @asynccontextmanager
 async def behind(script: Script, **settings: str) -> AsyncIterator[Front]:
     """A gateway before a raw server."""
-    async with scripted(script) as port, fronting(port, **settings) as front:
+    async with scripted(script) as port, fronting(port, None, **settings) as front:
         yield front
 
 
