@@ -29,7 +29,7 @@ ORIGINS = (
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`env` is the environment under which everything is resolved: defaults of ports.env, then ours.
-    RUN_DIR and ENV_FILE move what the start-up writes, so that a second testbed can stand beside the first."""
+    RUN_DIR and ENV_FILE move what the start-up writes: a second testbed can stand beside the first."""
 
     root: Path
     run_dir: Path

@@ -67,7 +67,7 @@ class Unit:
         self._task: asyncio.Task[None] | None = None
         self._deaths: deque[float] = deque(maxlen=DEATHS_MAX)
         self._begun, self._ticks = 0.0, 0
-        self._wanted, self._forgiven = True, False
+        self._wanted, self._forgiven, self._proven = True, False, False
 
     @property
     def pid(self) -> int:
@@ -123,7 +123,7 @@ class Unit:
     def resume(self) -> None:
         """Ends `pause`."""
         process.signal_tree(self.pid, signal.SIGCONT)
-        self._turn("healthy" if self.healthy_after_s else "starting")
+        self._turn("healthy" if self._proven else "starting")
 
     async def _keep(self) -> None:
         """Starts the part when its turn has come and again whenever it dies, until nobody wants it."""
@@ -159,6 +159,7 @@ class Unit:
         self._proc = await self._spawn()
         self._begun, self._ticks = asyncio.get_running_loop().time(), process.start_ticks(self._proc.pid)
         self.started_at, self.healthy_after_s = datetime.now(UTC).isoformat(), 0.0
+        self._proven = False
         self._turn("starting")
         watch = asyncio.create_task(self._watch())
         try:
@@ -193,7 +194,9 @@ class Unit:
         if self.spec.oneshot:
             return
         self.healthy_after_s = round(asyncio.get_running_loop().time() - self._begun, 3)
-        self._turn("healthy")
+        self._proven = True
+        if self.state == "starting":  # not while paused
+            self._turn("healthy")
         while probe := self.spec.live or self.spec.ready:
             await asyncio.sleep(LIVE_EVERY_S)
             well = await answers(probe)
