@@ -79,8 +79,6 @@ Draw = Callable[[Axes], None]
 def figure(
     height_in: float, columns: int = 1, *, sharey: bool = False, width_in: float = WIDTH_IN
 ) -> Iterator[tuple[Figure, list[Axes]]]:
-    height_in: float, columns: int = 1, *, sharey: bool = False
-) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure in the report's style; nothing global is changed after it."""
     with mpl.rc_context(_STYLE):
         drawn = Figure(figsize=(width_in, height_in), layout="constrained")
