@@ -215,7 +215,7 @@ class Wire:
 async def until(condition: Callable[[], bool]) -> None:
     """Give the loop turns until ``condition`` holds; fails after a safe time."""
     async with asyncio.timeout(SAFE_S):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        while not condition():
             await asyncio.sleep(0.002)
 
 

@@ -1,0 +1,166 @@
+"""The parts of the gateway that decide without talking to anybody."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter
+
+from gateway.limits import MemoryCounts, Proxies, RateLimits
+from gateway.pools import Pool
+from gateway.routes import Entry, RouteTable, entries
+from gateway.settings import Settings, Tiers
+from gateway.target import BadTargetError, split
+from services.kit.errors import Fault
+from services.kit.metrics import Cached
+from services.kit.routing import Route
+from services.kit.settings import SettingsError, load, public
+from tests.unit.gateway.support import KEY, environment
+
+pytestmark = pytest.mark.unit
+PATHS = st.text(st.sampled_from("abI/.%2eEfF5cC?&=~é"), max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/", "/", ""),
+        ("/a/b", "/a/b", ""),
+        ("/a/b/", "/a/b/", ""),
+        ("/a//b", "/a/b", ""),
+        ("/a/./b/.", "/a/b/", ""),
+        ("/a/b/..", "/a/", ""),
+        ("/../../a", "/a", ""),
+        ("/a?x=/../y", "/a", "x=/../y"),
+        ("/a%2Fb", "/a/b", ""),
+        ("/a%252Fb", "/a%2Fb", ""),
+        ("/.hidden", "/.hidden", ""),
+        ("http://host/a?b", "/a", "b"),
+        ("HTTP://host", "/", ""),
+        ("/a?é", "/a", "%C3%A9"),
+    ],
+)
+def test_targets_have_one_form(target: str, path: str, query: str) -> None:
+    assert split(target) == (path, query)
+
+
+@pytest.mark.parametrize("target", ["*", "host:80", "a", "ftp://host/a", "/a#b", "/a?b#c", ""])
+def test_other_targets_are_refused(target: str) -> None:
+    with pytest.raises(BadTargetError):
+        split(target)
+
+
+@given(PATHS)
+def test_a_normalised_path_has_no_dots_and_no_empty_segments(text: str) -> None:
+    segments = split("/" + text)[0].split("/")[1:]
+    assert not [segment for segment in segments[:-1] if segment in {"", ".", ".."}]
+    assert segments[-1] not in {".", ".."}
+
+
+@given(PATHS)
+def test_nothing_forwarded_is_internal_or_outside_the_table(text: str) -> None:
+    table = RouteTable(entries())
+    for prefix in ("/api/files/", "/api/upload/", "/auth/", "/"):
+        path, _ = split(prefix + text)
+        try:
+            entry, forwarded = table.match("GET", path)
+        except Fault as fault:
+            assert fault.code in {"route_not_found", "method_not_allowed"}
+            continue
+        assert not forwarded.lower().startswith("/internal")
+        assert forwarded.count("/") == entry.route.template.count("/")
+
+
+def test_literal_segments_win_over_parameters() -> None:
+    table = RouteTable(
+        Entry("/p" + route.template, "/p", "s", route)
+        for route in (Route("GET", "/f/{id}", "one"), Route("GET", "/f/all", "all"))
+    )
+    assert table.match("GET", "/p/f/all")[0].route.name == "all"
+    assert table.match("HEAD", "/p/f/any")[1] == "/f/any"
+
+
+@given(st.integers(1, 20), st.integers(0, 40))
+def test_exactly_the_limit_passes_in_a_window(limit: int, requests: int) -> None:
+    counts = MemoryCounts(lambda: 59.5)
+    answers = [counts.hit("key", limit) for _ in range(requests)]
+    assert answers.count(0) == min(limit, requests)
+    assert set(answers) <= {0, 1}
+
+
+def test_a_new_minute_forgets_the_old_one() -> None:
+    now = [0.0]
+    counts = MemoryCounts(lambda: now[0])
+    assert [counts.hit("a", 1), counts.hit("a", 1), counts.hit("b", 1)] == [0, 60, 0]
+    now[0] = 60.0
+    assert counts.hit("a", 1) == 0
+    assert len(counts._counts) == 1
+
+
+def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
+    refused = Cached(Counter("r", "r", ("scope", "tier"), registry=CollectorRegistry()))
+    limits = RateLimits(MemoryCounts(lambda: 0.0), 0, Tiers().limits, refused)
+    with pytest.raises(Fault, match="rate_limited"):
+        limits._check("ip x", 0, "ip", "none")
+    assert refused("ip", "none")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("peer", "lines", "client"),
+    [
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1"], "1.1.1.1"),
+        ("10.0.0.1", ["1.1.1.1, 2.2.2.2"], "2.2.2.2"),
+        ("10.0.0.1", ["1.1.1.1", "2.2.2.2, 10.0.0.2"], "2.2.2.2"),
+        ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ("9.9.9.9", ["1.1.1.1"], "9.9.9.9"),
+        ("unix", ["1.1.1.1"], "unix"),
+    ],
+)
+def test_the_client_is_the_right_most_untrusted_address(peer: str, lines: list[str], client: str) -> None:
+    settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8"))
+    assert Proxies(settings.trusted_proxies).client(peer, lines) == client
+
+
+class _Replica:
+    def __init__(self, running: int) -> None:
+        self.running = running
+
+
+def test_the_replica_with_the_fewest_exchanges_is_next_and_ties_take_turns() -> None:
+    busy, first, second = _Replica(3), _Replica(1), _Replica(1)
+    pool = Pool([busy, first, second])  # type: ignore[list-item]
+    picked = [pool.pick() for _ in range(30)]
+    assert {id(first), id(second)} == {id(replica) for replica in picked}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("JWT_SECRET", "short"),
+        ("RATE_LIMIT_BACKEND", "redis"),
+        ("RATE_LIMIT_TIERS", "premium=5"),
+        ("RATE_LIMIT_TIERS", "standard=-1"),
+        ("RATE_LIMIT_TIERS", "standard=x"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("AUTH_URL", "auth:9001"),
+        ("UPLOAD_URLS", ","),
+        ("HEAD_TIMEOUT_S", "0"),
+        ("UPSTREAM_POOL", "0"),
+    ],
+)
+def test_a_bad_setting_stops_the_start(key: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, environment(1, **{key: value}))
+    assert [problem.split(" ")[0] for problem in caught.value.problems] == [key]
+
+
+def test_every_missing_setting_is_named_and_no_secret_is_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, {})
+    missing = {problem.split(" ")[0] for problem in caught.value.problems}
+    assert {"JWT_SECRET", "AUTH_URL", "UPLOAD_URLS", "FILES_URLS", "PORT"} <= missing
+    settings = load(Settings, environment(1))
+    assert KEY not in str(public(settings))
+    assert KEY not in repr(settings)
