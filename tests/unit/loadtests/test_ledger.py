@@ -67,6 +67,13 @@ CASES = {
         C.DUPLICATE,
     ),
     "two objects": (ACKED, [DONE], [FILE], [OBJECT, replace(OBJECT, key="users/x/y")], C.DUPLICATE),
+    "two objects, the second of other bytes under the same id": (
+        ACKED,
+        [DONE],
+        [FILE],
+        [OBJECT, StoredObject(f"users/x/{world.upload_id('a')}", 5, "zz")],
+        C.DUPLICATE,
+    ),
     "two sessions": (
         ACKED,
         [DONE, replace(DONE, upload_uuid=OTHER_ID, user_id=world.OTHER, storage_key="users/x/y")],
@@ -229,6 +236,17 @@ def test_finding(name: str) -> None:
     assert flags.pop(flag) == count
     flags.pop("G-12", None)  # every failed upload is a hollow iteration as well
     assert not any(flags.values()), flags
+
+
+def test_pieces_of_an_open_upload_are_no_leftovers() -> None:
+    some = World(
+        intents=[world.intent("a")],
+        sessions=[world.session("a", "uploading", job_state="queued")],
+        multiparts=[OpenMultipart(world.key_of("a"), "id", 5)],
+        temporary=[StoredObject(f"chunks/{world.upload_id('a')}/0-x", 5, "e")],
+        spool=[SpoolFile("spool/0", world.upload_id("a"), 5)],
+    )
+    assert not any(classify(some.evidence()).flags.values())
 
 
 def test_what_was_there_before_is_nobody_s_fault() -> None:
