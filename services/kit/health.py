@@ -25,7 +25,10 @@ class NotOkError(Exception):
 
 @dataclass(slots=True)
 class Health:
-    """A process's checks. ``draining`` turns readiness off before the listener closes."""
+    """A process's checks. ``draining`` turns readiness off before the listener closes.
+
+    ``detailed_checks`` are run for ``/health/detailed`` only: they do not decide readiness.
+    """
 
     service: str
     greeting: str
@@ -33,6 +36,7 @@ class Health:
     monotonic: Callable[[], float]
     version: str = "0.1.0"
     details: Callable[[], dict[str, Any]] = dict
+    detailed_checks: Mapping[str, Check] = field(default_factory=dict)
     draining: bool = False
     started_at: float = field(init=False)
     _cached: tuple[float, dict[str, dict[str, Any]]] | None = None
@@ -44,11 +48,13 @@ class Health:
         """``{name: {ok, latency_ms, message}}``, at most 2 s old."""
         if self._cached is not None and self.monotonic() - self._cached[0] < CACHE_S:
             return self._cached[1]
-        names = list(self.checks)
-        outcomes = await asyncio.gather(*(self._run(self.checks[name]) for name in names))
-        results = dict(zip(names, outcomes, strict=True))
+        results = await self._run_all(self.checks)
         self._cached = (self.monotonic(), results)
         return results
+
+    async def _run_all(self, checks: Mapping[str, Check]) -> dict[str, dict[str, Any]]:
+        outcomes = await asyncio.gather(*(self._run(check) for check in checks.values()))
+        return dict(zip(checks, outcomes, strict=True))
 
     async def _run(self, check: Check) -> dict[str, Any]:
         started = perf_counter()
@@ -69,6 +75,8 @@ class Health:
     async def ready(self, request_id: str, *, detailed: bool = False) -> tuple[int, dict[str, Any]]:
         """Status and body of ``/ready`` or ``/health/detailed``."""
         checks = await self.results()
+        if detailed and self.detailed_checks:
+            checks = {**checks, **await self._run_all(self.detailed_checks)}
         bad = [name for name, result in checks.items() if not result["ok"]]
         body: dict[str, Any] = {"status": "ready", "service": self.service, "checks": checks}
         if detailed:

@@ -136,7 +136,8 @@ def _boundary(edge: Edge) -> Any:
         status, code, sent = CLIENT_GONE, None, 0
         try:
             response = await _answer(edge, request, handler, request_id)
-            status, code = response.status, response.headers.get("X-Error-Code")
+            if not _gone(request, response):
+                status, code = response.status, response.headers.get("X-Error-Code")
             sent = response.content_length or 0
             if not response.prepared:
                 response.headers["X-Request-Id"] = request_id
@@ -152,6 +153,11 @@ def _boundary(edge: Edge) -> Any:
                 _access(log, request, {**facts, "duration_ms": round(seconds * 1000, 3)})
 
     return boundary
+
+
+def _gone(request: web.Request, response: web.StreamResponse) -> bool:
+    """Whether the client left while a streamed answer was on its way."""
+    return response.prepared and (request.transport is None or request.transport.is_closing())
 
 
 def _access(log: Log, request: web.Request, facts: dict[str, Any]) -> None:

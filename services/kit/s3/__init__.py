@@ -18,6 +18,7 @@ from services.kit.s3.errors import (
     StoreError,
     UnavailableError,
 )
+from services.kit.s3.health import StoreHealth
 from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, Part, Stored, same_etag
 from services.kit.s3.protocol import ObjectStore, PutExchange
 from services.kit.s3.selftest import Capabilities, self_test
@@ -43,6 +44,7 @@ __all__ = [
     "S3Address",
     "S3Client",
     "StoreError",
+    "StoreHealth",
     "Stored",
     "UnavailableError",
     "open_client",

@@ -116,14 +116,20 @@ class S3Client(MultipartOperations):
         return self._signer.presign("PUT", key, life_s, part_query(upload_id, number))
 
     def presign_get(
-        self, key: str, life_s: int, *, disposition: str | None = None, content_type: str | None = None
+        self,
+        key: str,
+        life_s: int,
+        *,
+        disposition: str | None = None,
+        content_type: str | None = None,
+        signed_at: float | None = None,
     ) -> str:
         query = {}
         if disposition is not None:
             query["response-content-disposition"] = disposition
         if content_type is not None:
             query["response-content-type"] = content_type
-        return self._signer.presign("GET", key, life_s, query)
+        return self._signer.presign("GET", key, life_s, query, signed_at)
 
     async def list_objects(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectEntry]:
         op = "list_objects"

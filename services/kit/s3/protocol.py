@@ -164,9 +164,19 @@ class ObjectStore(Protocol):
     def presign_part(self, key: str, upload_id: str, number: int, life_s: int) -> str: ...
 
     def presign_get(
-        self, key: str, life_s: int, *, disposition: str | None = None, content_type: str | None = None
+        self,
+        key: str,
+        life_s: int,
+        *,
+        disposition: str | None = None,
+        content_type: str | None = None,
+        signed_at: float | None = None,
     ) -> str:
-        """A URL to read the object; the answer's disposition and type as given."""
+        """A URL to read the object; the answer's disposition and type as given.
+
+        ``signed_at``, in seconds since the epoch, is now unless given; the URL ends ``life_s`` after its
+        whole second.
+        """
 
     async def list_objects(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectEntry]:
         """Objects whose key starts with ``prefix`` and sorts behind ``after``, at most 1,000."""

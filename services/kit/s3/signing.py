@@ -82,8 +82,8 @@ class Signer:
     def _path(self, key: str) -> str:
         return f"/{self._bucket}/{quote(key)}" if key else f"/{self._bucket}"
 
-    def _date(self) -> datetime:
-        return datetime.fromtimestamp(self._now(), UTC)
+    def _date(self, at: float | None = None) -> datetime:
+        return datetime.fromtimestamp(self._now() if at is None else at, UTC)
 
     def sign(
         self,
@@ -115,14 +115,21 @@ class Signer:
         texts = {name: str(value) for name, value in result.items()}
         return Signed(method, URL(url.geturl(), encoded=True), texts)
 
-    def presign(self, method: str, key: str, life_s: int, query: Mapping[str, str] | None = None) -> str:
-        """A URL for the public endpoint, good for ``life_s`` (at most 7 days) from now."""
+    def presign(
+        self,
+        method: str,
+        key: str,
+        life_s: int,
+        query: Mapping[str, str] | None = None,
+        signed_at: float | None = None,
+    ) -> str:
+        """A URL for the public endpoint, good for ``life_s`` (at most 7 days) from ``signed_at`` or now."""
         url = self._public._replace(path=self._path(key), query=query_text(query or {}))
         return presign_v4(
             method=method,
             url=url,
             region=REGION,
             credentials=self._credentials,
-            date=self._date(),
+            date=self._date(signed_at),
             expires=life_s,
         ).geturl()

@@ -1,0 +1,35 @@
+"""The faults of the files service, each made in one place."""
+
+from __future__ import annotations
+
+from services.kit.errors import Fault, unavailable
+from services.kit.s3 import NotFoundError, PreconditionFailedError, StoreError
+
+
+def file_not_found() -> Fault:
+    """Unknown, deleted, or not for the caller to see: all look the same."""
+    return Fault("file_not_found", "There is no such file.")
+
+
+def forbidden() -> Fault:
+    return Fault("forbidden", "You may see this file, but not do this with it.")
+
+
+def invalid_query(text: str) -> Fault:
+    return Fault("invalid_query", text)
+
+
+def registration_conflict() -> Fault:
+    return Fault("registration_conflict", "This id is registered with other facts.")
+
+
+def range_not_satisfiable(size_bytes: int) -> Fault:
+    headers = {"Content-Range": f"bytes */{size_bytes}", "Accept-Ranges": "bytes"}
+    return Fault("range_not_satisfiable", "The file has no such bytes.", headers=headers)
+
+
+def store_fault(error: StoreError) -> Fault:
+    """What a failed read means to the reader: the row promised an object that the store does not have."""
+    if isinstance(error, NotFoundError | PreconditionFailedError):
+        return Fault("store_inconsistent", "The stored content is not what was recorded for this file.")
+    return unavailable("object store")

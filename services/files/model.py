@@ -1,0 +1,132 @@
+"""The words of the files service as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Permission(StrEnum):
+    """What the caller is to a file; exactly one applies, the first of these."""
+
+    OWNER = "owner"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+    PUBLIC = "public"
+
+
+RENAMERS = (Permission.OWNER, Permission.EDITOR)
+DELETERS = (Permission.OWNER,)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A file as its reader sees it."""
+
+    file_id: UUID
+    owner_id: UUID
+    name: str
+    mime_type: str
+    size_bytes: int
+    created_at: datetime
+    is_public: bool
+    updated_at: datetime
+    permission: Permission
+    checksum: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A file together with where its bytes are."""
+
+    summary: Summary
+    storage_key: str
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The facts that upload hands over; repeated with the same facts it changes nothing."""
+
+    file_id: UUID
+    upload_id: UUID
+    owner_id: UUID
+    name: str
+    mime_type: str
+    storage_key: str
+    size_bytes: int
+    checksum: str | None
+    etag: str | None
+
+
+class Registered(StrEnum):
+    CREATED = "created"
+    REPEATED = "repeated"
+    CONFLICT = "conflict"
+
+
+class Change(StrEnum):
+    """How a change to a file ended."""
+
+    DONE = "done"
+    HIDDEN = "hidden"
+    FORBIDDEN = "forbidden"
+
+
+class Scope(StrEnum):
+    """Which files a list shows."""
+
+    OWNED = "owned"
+    SHARED = "shared"
+    SHORTCUTS = "shortcuts"
+    STORE = "store"  # the owner's objects as the store lists them
+
+
+class Sort(StrEnum):
+    CREATED = "created_at"
+    NAME = "name"
+    SIZE = "size"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last file of a page: the value sorted by, and the id that breaks ties.
+
+    ``value`` is microseconds since the epoch, a name, or bytes.
+    """
+
+    value: int | str
+    file_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """One page of a list; ``after`` replaces ``page`` as the place to go on from."""
+
+    scope: Scope
+    size: int = 20
+    page: int = 1
+    sort: Sort = Sort.CREATED
+    descending: bool = True
+    name: str | None = None
+    prefix: str | None = None
+    after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``total`` is None where the source cannot count. ``more`` tells whether a next page exists."""
+
+    files: list[Summary]
+    total: int | None
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A URL and the moment it stops working."""
+
+    url: str
+    expires_at: datetime

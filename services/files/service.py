@@ -1,0 +1,84 @@
+"""The rules of files: who may do what, and where a list comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+from services.files.errors import file_not_found, forbidden, registration_conflict
+from services.files.links import Links
+from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
+from services.files.repository import Files
+from services.kit.s3 import ByteRange, Download, ObjectStore
+
+
+class ListSource(Protocol):
+    """Where the pages of a list come from."""
+
+    async def page(self, query: ListQuery, user_id: UUID) -> Page: ...
+
+
+class FileService:
+    """Args:
+    sources: by name; ``postgres`` knows every list, others only what a user owns.
+    """
+
+    def __init__(
+        self, files: Files, sources: Mapping[str, ListSource], store: ObjectStore, links: Links
+    ) -> None:
+        self._files, self._sources, self._store, self._links = files, sources, store, links
+
+    async def list(self, source: str, query: ListQuery, user_id: UUID) -> Page:
+        return await self._sources[source].page(query, user_id)
+
+    async def readable(self, file_id: UUID, user_id: UUID | None) -> Readable:
+        """The file, for somebody who may read it.
+
+        Raises:
+            Fault: ``file_not_found``, also when it is there and hidden.
+        """
+        file = await self._files.read(file_id, user_id)
+        if file is None:
+            raise file_not_found()
+        return file
+
+    async def summary(self, file_id: UUID, user_id: UUID | None) -> Summary:
+        return (await self.readable(file_id, user_id)).summary
+
+    async def link(self, file_id: UUID, user_id: UUID | None) -> tuple[Link, str]:
+        """A link to the content, and the file's name."""
+        file = await self.readable(file_id, user_id)
+        return self._links.give(file), file.summary.name
+
+    def open(self, file: Readable, byte_range: ByteRange | None) -> AbstractAsyncContextManager[Download]:
+        """The content, exactly as it was registered: the store checks the recorded ETag.
+
+        Raises (on entry): StoreError.
+        """
+        return self._store.get(file.storage_key, byte_range=byte_range, if_match=file.etag)
+
+    async def rename(self, file_id: UUID, user_id: UUID, name: str) -> None:
+        _settle(await self._files.rename(file_id, user_id, name))
+
+    async def delete(self, file_id: UUID, user_id: UUID) -> None:
+        _settle(await self._files.delete(file_id, user_id))
+
+    async def register(self, facts: Registration) -> bool:
+        """Whether the file is new.
+
+        Raises:
+            Fault: ``registration_conflict``.
+        """
+        outcome = await self._files.register(facts)
+        if outcome is Registered.CONFLICT:
+            raise registration_conflict()
+        return outcome is Registered.CREATED
+
+
+def _settle(change: Change) -> None:
+    if change is Change.HIDDEN:
+        raise file_not_found()
+    if change is Change.FORBIDDEN:
+        raise forbidden()

@@ -1,0 +1,43 @@
+"""How files look in JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.files import cursor
+from services.files.model import ListQuery, Page, Position, Scope, Summary
+from services.kit.codec import rfc3339
+
+
+def summary(file: Summary) -> dict[str, Any]:
+    return {
+        "file_id": file.file_id,
+        "owner_id": file.owner_id,
+        "name": file.name,
+        "mime_type": file.mime_type,
+        "size_bytes": file.size_bytes,
+        "created_at": rfc3339(file.created_at),
+        "is_public": file.is_public,
+        "updated_at": rfc3339(file.updated_at),
+        "permission": file.permission,
+        "checksum": file.checksum,
+    }
+
+
+def page(query: ListQuery, shown: Page) -> dict[str, Any]:
+    """``next_page`` and ``next_cursor`` are null on the last page."""
+    counted = query.scope is not Scope.STORE
+    more = shown.more and bool(shown.files)
+    return {
+        "files": [summary(file) for file in shown.files],
+        "total": shown.total,
+        "page": query.page,
+        "size": query.size,
+        "next_page": query.page + 1 if more and counted and query.page < cursor.MAX_PAGE else None,
+        "next_cursor": cursor.write(query, _last(query, shown)) if more else None,
+    }
+
+
+def _last(query: ListQuery, shown: Page) -> Position:
+    last = shown.files[-1]
+    return Position(0, last.file_id) if query.scope is Scope.STORE else cursor.position_of(last, query.sort)
