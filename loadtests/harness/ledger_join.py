@@ -62,9 +62,10 @@ class Join:
         self._evidence = evidence
         self._intents = {intent.upload_ref: intent for intent in reversed(evidence.intents)}
         self._by_content = _unique((intent.sha256, ref) for ref, intent in self._intents.items())
-        self._sessions = self._claim_sessions()
-        self._files = self._claim_files()
-        self._objects = self._claim_objects()
+        # In the order of their references, so that the order of rows decides nothing.
+        self._sessions = dict(sorted(self._claim_sessions().items()))
+        self._files = dict(sorted(self._claim_files().items()))
+        self._objects = dict(sorted(self._claim_objects().items()))
         self.refs_by_session = {row: ref for ref, rows in self._sessions.items() for row in rows}
         self.claimed_files = {row for rows in self._files.values() for row in rows}
         self.claimed_keys = {row.key: ref for ref, rows in self._objects.items() for row in rows}
@@ -76,13 +77,20 @@ class Join:
         return tuple(self._joined(ref) for ref in refs)
 
     def _joined(self, ref: str) -> Joined:
-        return Joined(
-            intent=self._intents[ref],
-            outcome=self._evidence.outcomes.get(ref),
-            sessions=tuple(self._sessions.get(ref, {}).values()),
-            files=tuple(self._files.get(ref, {}).values()),
-            objects=tuple(self._objects.get(ref, ())),
+        """What belongs to one intent; the first of several is the one that the client was told of."""
+        outcome = self._evidence.outcomes.get(ref)
+        told = outcome.upload_uuid if outcome else None
+        sessions = sorted(
+            self._sessions.get(ref, {}).values(),
+            key=lambda row: (str(row.upload_uuid) != told, row.status != "completed", row.upload_uuid),
         )
+        first = sessions[0].upload_uuid if sessions else None
+        files = sorted(
+            self._files.get(ref, {}).values(), key=lambda row: (row.upload_uuid != first, row.file_uuid)
+        )
+        place = files[0].storage_key if files else None
+        objects = sorted(self._objects.get(ref, ()), key=lambda stored: (stored.key != place, stored.key))
+        return Joined(self._intents[ref], outcome, tuple(sessions), tuple(files), tuple(objects))
 
     def _claim_sessions(self) -> Mapping[str, dict[UUID, SessionRow]]:
         claimed: dict[str, dict[UUID, SessionRow]] = defaultdict(dict)

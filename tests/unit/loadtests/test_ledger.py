@@ -279,6 +279,32 @@ def replace_intent(ref: str, **changes: str) -> Intent:
     return world.intent(ref).model_copy(update=changes)
 
 
+def test_a_stranger_fails_the_trial() -> None:
+    some = World(objects=[world.stored("z")]).verified("a")
+    evidence = some.evidence()
+    table = make_table("t1", evidence, classify(evidence))
+    assert (table.classes["verified"], table.flags["G-11"], table.failed) == (1, 1, True)
+
+
+def test_one_wrong_etag_of_two_is_enough() -> None:
+    """The file row agrees with the object, the session row does not."""
+    some = World().verified("a")
+    some.sessions[0] = replace(DONE, etag="another")
+    assert kinds(some)["a"] is C.CORRUPT
+
+
+def test_quotes_around_an_etag_mean_nothing() -> None:
+    some = World().verified("a")
+    some.sessions[0] = replace(DONE, etag=f'"{DONE.etag}"')
+    assert kinds(some)["a"] is C.VERIFIED
+
+
+def test_a_copy_that_was_there_before_is_no_second_object() -> None:
+    copy = replace(OBJECT, key="users/x/y")
+    some = World(objects=[copy], baseline=Baseline(object_keys=frozenset({copy.key}))).verified("a")
+    assert kinds(some)["a"] is C.VERIFIED
+
+
 def test_table_adds_up_and_lists_offenders() -> None:
     some = failed_with(objects=[OBJECT])
     some.intents.append(world.intent("lost"))
