@@ -67,8 +67,9 @@ class LineBuffer:
 
     def _keep(self, block: bytes) -> None:
         if len(block) > MAX_PENDING_BYTES:
-            self.dropped += block.count(b"\n")
-            return
+            end = block.rfind(b"\n", 0, MAX_PENDING_BYTES) + 1  # a line that was begun is ended
+            self.dropped += block.count(b"\n", end)
+            block = block[:end]
         self._rest = block
         if self._loop is not None and not self._armed:
             self._armed = True
