@@ -58,27 +58,31 @@ class Database:
     def __init__(self, pool: asyncpg.Pool[Any], metrics: DatabaseMetrics) -> None:
         self._pool = pool
         self._metrics = metrics
-        self._taken = 0
+        self._wanted = 0  # connections in use or waited for
         metrics.watch(lambda: pool.get_size() - pool.get_idle_size(), pool.get_idle_size)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
-        started = perf_counter()
-        # A timer is only paid for when there is something to wait for.
-        wait_s = None if self._taken < POOL_MAX else POOL_WAIT_S
-        self._taken += 1
+        # A timer is only paid for when there may be something to wait for.
+        wait_s = None if self._wanted < POOL_MAX else POOL_WAIT_S
+        self._wanted += 1
         try:
-            try:
-                connection = await self._pool.acquire(timeout=wait_s)
-            except _UNREACHABLE as error:
-                raise unavailable("database") from error
-            self._metrics.wait.observe(perf_counter() - started)
+            connection = await self._acquire(wait_s)
             try:
                 yield connection
             finally:
                 await self._pool.release(connection)
         finally:
-            self._taken -= 1
+            self._wanted -= 1
+
+    async def _acquire(self, wait_s: float | None) -> Any:
+        started = perf_counter()
+        try:
+            connection = await self._pool.acquire(timeout=wait_s)
+        except _UNREACHABLE as error:
+            raise unavailable("database") from error
+        self._metrics.wait.observe(perf_counter() - started)
+        return connection
 
     async def _run(self, statement: Statement, method: str, *args: Any) -> Any:
         async with self._connection() as connection:
