@@ -102,7 +102,8 @@ def status() -> None:
     console.print(view.table(rows))
     view.print_memory(console, rows)
     for name, health in ready.targets(now.env).items() if "prometheus" in rows else ():
-        console.print(f"scraped   {name}: {health}", highlight=False)
+        idle = name == "harness" and health != "up"
+        console.print(f"scraped   {name}: {'down, no run is on' if idle else health}", highlight=False)
     if view.print_lost(console, rows):
         sys.exit(1)
 

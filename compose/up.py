@@ -98,8 +98,9 @@ def _wait(testbed: Stack, parts: list[Part], console: Console) -> None:
     seen: dict[str, str] = {}
 
     def tell(rows: Rows) -> None:
+        first = not seen
         for name, row in rows.items():
-            if row["state"] != seen.get(name, "waiting") and (seen or row["state"] not in UP):
+            if row["state"] != seen.get(name, "waiting") and not (first and row["state"] in UP):
                 after = f" after {row['healthy_after_s']:.2f} s" if row["state"] == "healthy" else ""
                 console.print(f"{name:<10} {row['state']}{after} {row['detail']}".rstrip(), highlight=False)
             seen[name] = row["state"]

@@ -1,0 +1,106 @@
+"""KEY=VALUE files, secrets on disk, names inside values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compose import credentials, envfile, settings
+from compose.credentials import CredentialsLost
+from compose.envfile import EnvError
+
+pytestmark = pytest.mark.unit
+
+
+class TestRead:
+    def test_skips_comments_and_keeps_equals_signs(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.env"
+        path.write_text("# words\n\nA=1\nB=x=y\nC=\n")
+        assert envfile.read(path) == {"A": "1", "B": "x=y", "C": ""}
+
+    def test_names_every_bad_line(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.env"
+        path.write_text("A=1\nexport B=2\nlower=3\n")
+        with pytest.raises(EnvError) as caught:
+            envfile.read(path)
+        assert caught.value.problems == ["x.env, line 2: not KEY=VALUE", "x.env, line 3: not KEY=VALUE"]
+
+
+class TestResolve:
+    def test_names_see_overrides(self) -> None:
+        defaults = {"PORT": "1", "URL": "http://h:${PORT}", "BOTH": "${URL}/x"}
+        assert envfile.resolve(defaults, {"PORT": "2"})["BOTH"] == "http://h:2/x"
+
+    def test_overrides_are_taken_as_they_are(self) -> None:
+        assert envfile.resolve({"A": "1", "B": "2"}, {"B": "${A}"})["B"] == "${A}"
+
+    def test_an_empty_override_is_none(self) -> None:
+        assert envfile.resolve({"A": "1"}, {"A": ""}) == {"A": "1"}
+
+
+class TestCredentials:
+    def test_made_once_and_readable_by_the_owner_only(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        first = credentials.ensure(path, {}, data_exists=False)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert credentials.ensure(path, {}, data_exists=True) == first
+        assert set(first) == set(credentials.SIZES)
+        assert len(set(first.values())) == len(first)
+        assert all(len(first[name]) == 2 * size for name, size in credentials.SIZES.items())
+
+    def test_the_environment_wins_without_being_written_over_what_is_kept(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        first = credentials.ensure(path, {}, data_exists=False)
+        assert credentials.ensure(path, {"JWT_SECRET": "mine"}, data_exists=True)["JWT_SECRET"] == "mine"
+        assert envfile.read(path) == first
+
+    def test_what_the_environment_gives_at_first_is_kept_with_the_data(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        credentials.ensure(path, {"PG_AUTH_PASSWORD": "mine"}, data_exists=False)
+        assert credentials.ensure(path, {}, data_exists=True)["PG_AUTH_PASSWORD"] == "mine"
+
+    def test_a_lost_file_beside_data_is_not_replaced(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        with pytest.raises(CredentialsLost, match=r"Restore \.env, or run `make clean`"):
+            credentials.ensure(path, {}, data_exists=True)
+        assert not path.exists()
+
+    def test_a_new_kind_of_secret_is_added_to_an_old_file(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        first = credentials.ensure(path, {}, data_exists=False)
+        without = {name: value for name, value in first.items() if name != "REDIS_PASSWORD"}
+        envfile.write_secret(path, without)
+        again = credentials.ensure(path, {}, data_exists=True)
+        assert again["REDIS_PASSWORD"]
+        assert {**again, "REDIS_PASSWORD": ""} == {**first, "REDIS_PASSWORD": ""}
+
+
+class TestSettings:
+    def test_every_problem_at_once(self) -> None:
+        bad = {
+            "RUNTIME": "vm",
+            "PROMETHEUS_SOURCE": "yum",
+            "GATEWAY_PORT": "http",
+            "AUTH_PORT": "9002",
+            "MINIO_BIN": "/no/such/minio",
+            "POSTGRES_BIN_DIR": "/no/such",
+        }
+        with pytest.raises(EnvError) as caught:
+            settings.read(bad)
+        told = "\n".join(caught.value.problems)
+        assert all(name in told for name in bad if name != "AUTH_PORT")
+        assert "UPLOAD_PORT=9002: AUTH_PORT has this port already" in told
+
+    def test_defaults_are_those_of_the_file(self) -> None:
+        now = settings.read({})
+        assert now.env["S3_PUBLIC_ENDPOINT"] == "http://localhost:9100"
+        assert now.run_dir == settings.ROOT / ".run"
+        assert now.secrets_file == settings.ROOT / ".env"
+
+    def test_a_moved_port_moves_the_addresses(self) -> None:
+        assert settings.read({"UPLOAD_PORT": "9502"}).env["UPLOAD_URLS"] == "http://127.0.0.1:9502"
+
+    def test_the_store_gets_the_origins_of_the_gateway(self) -> None:
+        origins = settings.read({"CORS_ORIGINS": "https://a.example, ,http://localhost:3000"}).env
+        assert origins["STORE_CORS_ORIGINS"].split(",") == [*settings.ORIGINS, "https://a.example"]

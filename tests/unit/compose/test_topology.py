@@ -1,0 +1,150 @@
+"""The description of the processes against the processes' own settings, and against secrets leaking."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from compose import envfile, part, settings, topology
+from compose.credentials import SIZES
+from compose.envfile import EnvError
+from compose.part import Part
+from gateway.settings import Settings as GatewaySettings
+from services.auth.settings import Settings as AuthSettings
+from services.files.settings import Settings as FilesSettings
+from services.kit.settings import ProcessSettings
+from services.upload.settings import Settings as UploadSettings
+
+pytestmark = pytest.mark.unit
+
+PROCESSES: dict[str, type[ProcessSettings]] = {
+    "gateway": GatewaySettings,
+    "auth": AuthSettings,
+    "upload": UploadSettings,
+    "files": FilesSettings,
+}
+# Read by Python and the C library, not by us.
+INTERPRETER = {"PYTHONUNBUFFERED", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX"}
+SYSTEM = {"PATH", "HOME", "LANG"}
+FIXED = {"ADMIN_HOST", "HOST", "DATABASE_DIRECT_URL"}  # loopback; no pooler between process and database
+FOUND = {
+    "ROOT": "/checkout",
+    "RUN_DIR": "/checkout/.run",
+    "PYTHON": "/venv/bin/python",
+    "CORES": "2",
+    "PG_ACCOUNT": "",
+    "PG_DATA_DIR": "/checkout/.run/pg",
+    "POSTGRES_BIN_DIR": "/tools/postgres/bin",
+    "POSTGRES_VERSION": "16",
+    "MINIO_BIN": "/tools/minio",
+    "MINIO_VERSION": "1",
+    "PROMETHEUS_BIN": "/tools/prometheus",
+    "PROMETHEUS_VERSION": "2",
+    "VERSION": "0",
+}
+SECRETS = {name: f"secret-of-{name}" for name in SIZES}
+EVERYTHING = {
+    cls_field.metadata["key"] for cls in PROCESSES.values() for cls_field in dataclasses.fields(cls)
+}
+
+
+def env(**more: str) -> dict[str, str]:
+    return {**dict(settings.read({}).env), **SECRETS, **FOUND, **more}
+
+
+def parts(**more: str) -> dict[str, Part]:
+    return {one.name: one for one in topology.load_topology(env(**more))}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_gets_every_setting_it_reads_and_no_other(name: str) -> None:
+    keys = {one.metadata["key"] for one in dataclasses.fields(PROCESSES[name])}
+    ports = {key: value for key, value in env().items() if key.endswith("_PORT")}
+    somebody_set_all = {key: "1" for key in EVERYTHING if key not in ports and key not in env()}
+    got = set(parts(**somebody_set_all)[name].env)
+    assert got - INTERPRETER - SYSTEM - FIXED == keys - FIXED
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_nothing_optional_is_set_by_itself(name: str) -> None:
+    values = parts()[name].env
+    assert "LOG_LEVEL" not in values
+    assert values["BENCH_ENDPOINTS"] == "1"
+    assert values["MALLOC_ARENA_MAX"] == "1"
+
+
+def test_each_secret_goes_only_where_it_is_used() -> None:
+    holders = {
+        secret: {name for name, one in parts().items() if any(value in text for text in one.env.values())}
+        for secret, value in SECRETS.items()
+    }
+    assert holders["JWT_SECRET"] == {"gateway", "auth"}
+    assert holders["S3_SECRET_KEY"] == {"minio", "upload", "files"}
+    assert holders["PG_AUTH_PASSWORD"] == {"auth"}
+    assert holders["INTERNAL_KEY_UPLOAD_FILES"] == {"upload", "files"}
+
+
+def test_no_secret_is_in_an_argument_list() -> None:
+    words = [word for one in parts().values() for word in one.command]
+    words += [word for one in parts().values() if one.ready and one.ready.exec for word in one.ready.exec]
+    assert not [word for word in words for secret in SECRETS.values() if secret in word]
+
+
+def test_no_secret_is_in_a_file_of_the_start_up() -> None:
+    folder = Path(topology.NATIVE).parent
+    for path in (*folder.glob("*.yaml"), *folder.glob("*.env"), *folder.glob("*.toml")):
+        assert "minioadmin" not in path.read_text()
+        for line in path.read_text().splitlines():
+            key, found, value = line.strip().partition(": ")
+            assert not (found and key in SIZES and "${" not in value), line
+
+
+def test_every_port_of_the_file_belongs_to_one_part() -> None:
+    known = envfile.read(settings.PORTS)
+    used = [port for one in parts().values() for port in one.ports]
+    expected = {int(value) for key, value in known.items() if key.endswith("_PORT")}
+    assert sorted(used) == sorted(expected - {int(known["HARNESS_METRICS_PORT"])})
+
+
+def test_edges_lead_to_parts_and_have_no_circle() -> None:
+    found = parts()
+    seen: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"circle: {path}"
+        for other in found[name].after:
+            visit(other, (*path, name))
+        seen.append(name)
+
+    for name in found:
+        visit(name, ())
+    assert seen.index("pg-auth") < seen.index("auth") < seen.index("gateway")
+
+
+def test_every_missing_name_is_reported() -> None:
+    lacking = env()
+    del lacking["JWT_SECRET"], lacking["S3_PORT"]
+    with pytest.raises(EnvError) as caught:
+        topology.load_topology(lacking)
+    told = "\n".join(caught.value.problems)
+    assert "auth needs JWT_SECRET" in told
+    assert "minio needs S3_PORT" in told
+
+
+def test_a_part_left_out_is_waited_for_by_nobody() -> None:
+    found = {one.name: one for one in topology.load_topology(env(), without=["minio"])}
+    assert "minio" not in found
+    assert found["upload"].after == {"pg-upload": "healthy"}
+
+
+def test_parts_survive_the_wire() -> None:
+    described = list(parts().values())
+    assert part.load(part.dump(described)) == described
+
+
+def test_the_same_testbed_from_another_shell_is_the_same() -> None:
+    assert part.dump(topology.load_topology(env(PATH="/a", HOME="/b", LANG="x"))) == part.dump(
+        topology.load_topology(env(PATH="/c", HOME="/d", LANG="y"))
+    )
