@@ -32,7 +32,7 @@ from services.upload.finalise.plan import BUFFER_BYTES
 from services.upload.finalise.pool import Buffers
 from services.upload.finalise.proxied import EmptyMaker, Maker, ProxiedMaker
 from services.upload.finalise.repack import Repack
-from services.upload.finalise.runner import Runner
+from services.upload.finalise.runner import Register, Runner
 from services.upload.finalise.worker import Finaliser, Limits
 from services.upload.handlers import Handlers, Services
 from services.upload.metrics import Metrics
@@ -118,8 +118,8 @@ async def serve(settings: Settings) -> None:
         spool = _spool(settings)
         base = Base(settings, world, metrics, log, store, facts.capabilities, spool, tables)
 
-        cleaner = Cleaner(store, _chunk_stores(base), tables.sessions, log.event)
-        finaliser = _finaliser(base, cleaner, await _registrar(base, stack))
+        cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
+        finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
         lock = InstanceLock(direct_url, instance, log.event)
         background = Background(
             finaliser,
@@ -138,7 +138,7 @@ async def serve(settings: Settings) -> None:
         health = Health("upload", GREETING, checks, world.monotonic, details=facts.shown)
         keys = {"gateway": settings.internal_key_gateway_upload}
         edge = Edge("upload", log, metrics.http, health, world, CredentialChecker("upload", keys, world.now))
-        handlers = Handlers(_services(base, finaliser, cleaner), settings.body_idle_s)
+        handlers = Handlers(build_services(base, finaliser, cleaner), settings.body_idle_s)
         app = create_app(edge, ROUTES, handlers.table())
         gauges = Gauges(tables.jobs, metrics, spool.size_bytes)
         async with (
@@ -162,7 +162,7 @@ async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
     return Registrar(files, signer, base.world)
 
 
-def _chunk_stores(base: Base) -> dict[str, ChunkStore]:
+def chunk_stores(base: Base) -> dict[str, ChunkStore]:
     """Every value of ``CHUNK_STORE``."""
     placement = Placement(base.capabilities.direct_final)
     return {
@@ -186,7 +186,7 @@ def _backoff(base: Base) -> Backoff:
     return Backoff(base.settings.finalise_attempts, base.settings.finalise_backoff_s, base.world.rng)
 
 
-def _finaliser(base: Base, cleaner: Cleaner, registrar: Registrar) -> Finaliser:
+def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finaliser:
     settings, store, phases = base.settings, base.store, base.metrics.phase
     repack = Repack(store, base.spool, Buffers(REPACKS_AT_ONCE, BUFFER_BYTES))
     makers: dict[Method, Maker] = {
@@ -222,7 +222,7 @@ def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
     }
 
 
-def _services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Services:
+def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Services:
     settings, tables, metrics = base.settings, base.tables, base.metrics
     modes = _modes(base, finaliser)
     ttl = timedelta(seconds=settings.upload_ttl_s)
@@ -240,7 +240,7 @@ def _services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Services:
         ),
         chunks=ChunkService(
             tables.chunks,
-            _chunk_stores(base)[settings.chunk_store],
+            chunk_stores(base)[settings.chunk_store],
             tables.jobs,
             finaliser=finaliser,
             modes=modes,
