@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import aiohttp
 
 from loadtests.harness import counters, processes
 from loadtests.harness.model import MonitorSample, ProcessUse
-from loadtests.harness.processes import Snapshot, Watched
+from loadtests.harness.processes import Snapshot, Usage, Watched
 
 PERIOD_S = 1.0
 IN_FLIGHT = "http_in_flight_requests"
@@ -32,15 +33,24 @@ class Observer:
     trial: str | None = None
     _last: Snapshot | None = None
     _peaks: dict[str, int] = field(default_factory=dict)
+    _child: Watched | None = None
+    _reaped_before_s: float = 0.0
 
-    def watch(self, name: str, pid: int) -> None:
+    def watch_child(self, name: str, pid: int) -> None:
+        """Watch our own, only, child: once it has ended, the kernel's sum over reaped children stands for it."""
         ticks = processes.start_ticks(pid)
         if ticks is not None:
-            self.watched = [one for one in self.watched if one.name != name] + [Watched(name, pid, ticks)]
+            self._child, self._reaped_before_s = Watched(name, pid, ticks), reaped_cpu_s()
+            self.watched = [one for one in self.watched if one.name != name] + [self._child]
 
     def look(self) -> Snapshot:
         """One exact look at everything, without recording it."""
-        return processes.snapshot(self.clock(), self.watched)
+        seen = processes.snapshot(self.clock(), self.watched)
+        child = self._child
+        if child is None or child.name in seen.usage:
+            return seen
+        used = Usage(reaped_cpu_s() - self._reaped_before_s, 0, child.start_ticks)
+        return Snapshot(seen.at, seen.host_busy_s, {**seen.usage, child.name: used})
 
     def begin_window(self) -> Snapshot:
         """A look at the window's start; peaks of memory count from here."""
@@ -181,6 +191,12 @@ def busy_cores(before: Snapshot, now: Snapshot, share: float) -> dict[str, float
         if name in before.usage
     }
     return {name: used for name, used in cores.items() if used > share}
+
+
+def reaped_cpu_s() -> float:
+    """CPU-seconds of all children of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def allowed_cores() -> float:

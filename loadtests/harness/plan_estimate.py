@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loadtests.harness.experiment import Profile
 
 # Cleaning, quiet wait, starting k6, settling and audit of one trial, beside its load.
-TRIAL_OVERHEAD_S = 6.0
+TRIAL_OVERHEAD_S = 4.5
 RUN_OVERHEAD_S = 12.0  # identities, reading settings, analysis and report
 # Levels a ramp is likely to need; the knee decides.
 LIKELY_RAMP_STEPS = 5

@@ -150,7 +150,7 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
     )
     watcher.phase("start")
     child = await k6.start_k6(rig.k6_program, files, variables)
-    observer.watch("k6", child.process.pid)
+    observer.watch_child("k6", child.process.pid)
     sampling = asyncio.create_task(observer.run())
     try:
         return await _phases(rig, plan, child, observer, watcher)

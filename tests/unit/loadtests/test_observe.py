@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 import aiohttp
 import pytest
 
@@ -47,3 +50,18 @@ def test_in_flight_is_the_mean_inside_the_window() -> None:
     ]
     assert mean_in_flight(samples, 1.5, 3.5) == 5
     assert mean_in_flight([], 0, 1) is None
+
+
+async def test_a_child_that_has_ended_still_counts_what_it_used() -> None:
+    work = "sum(i * i for i in range(2_000_000)); input()"
+    async with aiohttp.ClientSession() as http:
+        observer = Observer([], http, None)
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", work, stdin=asyncio.subprocess.PIPE
+        )
+        observer.watch_child("k6", child.pid)
+        begin = observer.look()
+        await child.communicate(b"go on\n")
+        (used,) = (use for use in observer.uses(begin, observer.look()) if use.name == "k6")
+    assert not used.restarted
+    assert used.cpu_s > 0.02
