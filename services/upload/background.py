@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from structlog.typing import FilteringBoundLogger
 
+from services.kit.errors import Fault
 from services.upload.cleaning import Cleaner
 from services.upload.finalise.instance import InstanceLock
 from services.upload.finalise.worker import TICK_S, Finaliser, run_every
@@ -40,7 +41,8 @@ class Background:
     @asynccontextmanager
     async def running(self, gauges: Gauges) -> AsyncIterator[None]:
         """Take back this name's jobs, then work until the block ends, then drain."""
-        await self._turn()
+        with suppress(Fault):  # the next turn comes in half a second
+            await self._turn()
         turns = ((TICK_S, self._turn), (self._renew_s, self._finaliser.renew), (GAUGES_S, gauges.read))
         tasks = [asyncio.create_task(run_every(period_s, call, self._log)) for period_s, call in turns]
         try:
@@ -54,8 +56,9 @@ class Background:
             await self._lock.close()
 
     async def _turn(self) -> None:
-        mine = self._lock.instance if await self._lock.newly_held() else None
-        await self._finaliser.tick(mine)
+        if await self._lock.newly_held():
+            await self._finaliser.take_back(self._lock.instance)
+        await self._finaliser.tick()
 
 
 class Gauges:

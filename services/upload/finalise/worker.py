@@ -122,18 +122,23 @@ class Finaliser:
             raise errors.still_finalising()
         future.result().check()
 
-    async def tick(self, instance: str | None = None) -> None:
-        """Take what is due, look after what is waited for. ``instance``: also take back that name's."""
+    async def tick(self) -> None:
+        """Take what is due, look after what is waited for."""
         free = self._limits.workers - len(self._running)
-        if instance is not None:
-            free = max(free, self._limits.queue)
         if free > 0:
-            for work in await self._jobs.take(free, instance):
-                self._log.info("finalise taken", upload=str(work.session.upload_uuid), step=work.step)
-                self.start(work)
+            self._resume(await self._jobs.take_due(free))
         if self._watched:
             for seen in await self._jobs.watch(list(self._watched)):
                 self._publish(seen.session_id, _outcome(seen.status, seen.error_message))
+
+    async def take_back(self, instance: str) -> None:
+        """Go on with what an earlier process of this name was doing."""
+        self._resume(await self._jobs.take_back(instance))
+
+    def _resume(self, taken: list[Work]) -> None:
+        for work in taken:
+            self._log.info("finalise taken", upload=str(work.session.upload_uuid), step=work.step)
+            self.start(work)
 
     async def renew(self) -> None:
         """Renew the leases of the jobs that run here."""

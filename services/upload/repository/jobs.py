@@ -19,35 +19,43 @@ _MINE = "session_id = $1 AND lease_owner = $2 AND state = 'running' AND lease_un
 _CLEAN_AFTER = """CASE WHEN u.storage_upload_id IS NOT NULL OR u.urls_expire_at IS NOT NULL OR $5
   THEN greatest(now() + interval '120 s', u.urls_expire_at + interval '60 s') END"""
 
-_TAKE = Statement(
+_FACTS = f"""{COLUMNS}, coalesce(j.step, 'assemble') AS step, j.etag AS job_etag,
+      coalesce(j.attempts, 1) AS attempts, j.joined_etag, j.repack_upload_id,
+      ARRAY(SELECT ROW(c.size_bytes, c.location, c.etag, c.checksum) FROM upload_chunks c
+            WHERE c.session_id = s.id ORDER BY c.chunk_index) AS chunks,
+      ARRAY(SELECT ROW(p.part_number, p.size_bytes, p.etag) FROM multipart_parts p
+            WHERE p.session_id = s.id ORDER BY p.part_number) AS parts"""  # noqa: S608
+
+_TAKEN = f"""
+    j AS (UPDATE finalise_jobs t SET state = 'running', lease_owner = $1, lease_until = now() + $2,
+            attempts = t.attempts + 1, updated_at = now()
+          FROM due WHERE t.session_id = due.session_id RETURNING t.*)
+    SELECT {_FACTS} FROM j JOIN upload_sessions s ON s.id = j.session_id"""  # noqa: S608
+
+_TAKE_DUE = Statement(
     "poll_jobs",
     f"""
     WITH due AS (
       SELECT session_id FROM finalise_jobs
       WHERE state = 'queued' AND next_run_at <= now() OR state = 'running' AND lease_until <= now()
-        OR $4 AND state = 'running' AND lease_owner LIKE $5 AND lease_owner <> $1
-      ORDER BY next_run_at LIMIT $3 FOR UPDATE SKIP LOCKED),
-    j AS (UPDATE finalise_jobs t SET state = 'running', lease_owner = $1, lease_until = now() + $2,
-            attempts = t.attempts + 1, updated_at = now()
-          FROM due WHERE t.session_id = due.session_id RETURNING t.*)
-    SELECT {COLUMNS}, j.step, j.etag AS job_etag, j.attempts, j.joined_etag, j.repack_upload_id,
-      ARRAY(SELECT ROW(c.size_bytes, c.location, c.etag, c.checksum) FROM upload_chunks c
-            WHERE c.session_id = s.id ORDER BY c.chunk_index) AS chunks,
-      ARRAY(SELECT ROW(p.part_number, p.size_bytes, p.etag) FROM multipart_parts p
-            WHERE p.session_id = s.id ORDER BY p.part_number) AS parts
-    FROM j JOIN upload_sessions s ON s.id = j.session_id""",  # noqa: S608 - constants of this module
+      LIMIT $3 FOR UPDATE SKIP LOCKED),
+    {_TAKEN}""",  # noqa: S608
+)
+
+_TAKE_BACK = Statement(
+    "job_take_back",
+    f"""
+    WITH due AS (
+      SELECT session_id FROM finalise_jobs
+      WHERE state = 'running' AND left(lease_owner, -37) = $3 AND lease_owner <> $1
+      FOR UPDATE SKIP LOCKED),
+    {_TAKEN}""",  # noqa: S608
 )
 
 _LOAD = Statement(
     "job_load",
-    f"""
-    SELECT {COLUMNS}, coalesce(j.step, 'assemble') AS step, j.etag AS job_etag,
-      coalesce(j.attempts, 1) AS attempts, j.joined_etag, j.repack_upload_id,
-      ARRAY(SELECT ROW(c.size_bytes, c.location, c.etag, c.checksum) FROM upload_chunks c
-            WHERE c.session_id = s.id ORDER BY c.chunk_index) AS chunks,
-      ARRAY(SELECT ROW(p.part_number, p.size_bytes, p.etag) FROM multipart_parts p
-            WHERE p.session_id = s.id ORDER BY p.part_number) AS parts
-    FROM upload_sessions s LEFT JOIN finalise_jobs j ON j.session_id = s.id WHERE s.id = $1""",  # noqa: S608
+    f"""SELECT {_FACTS} FROM upload_sessions s LEFT JOIN finalise_jobs j ON j.session_id = s.id
+    WHERE s.id = $1""",  # noqa: S608
 )
 
 _RENEW = Statement(
@@ -175,12 +183,13 @@ class Jobs:
     def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
         self._db, self.owner, self._lease = database, owner, lease
 
-    async def take(self, limit: int, instance: str | None = None) -> list[Work]:
-        """Jobs that are due, or whose lease has run out; with ``instance`` also those that earlier
-        processes of that name hold (only the holder of the name's lock may ask so)."""
-        mine = (instance or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "/%"
-        rows = await self._db.rows(_TAKE, self.owner, self._lease, limit, instance is not None, mine)
-        return [_work(row) for row in rows]
+    async def take_due(self, limit: int) -> list[Work]:
+        """Jobs whose time has come, or whose lease has run out."""
+        return [_work(row) for row in await self._db.rows(_TAKE_DUE, self.owner, self._lease, limit)]
+
+    async def take_back(self, instance: str) -> list[Work]:
+        """What earlier processes of that name hold; only for the holder of the name's lock."""
+        return [_work(row) for row in await self._db.rows(_TAKE_BACK, self.owner, self._lease, instance)]
 
     async def load(self, session_id: int) -> Work:
         row = await self._db.row(_LOAD, session_id)
