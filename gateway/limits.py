@@ -64,10 +64,9 @@ class RateLimits:
         self._check(f"ip {exchange.peer}", self._per_ip, "ip", NO_TIER)
 
     def per_user(self, exchange: Exchange) -> None:
-        user = exchange.user
-        if user is not None:
-            tier = user.tier if user.tier in self._tiers else DEFAULT_TIER
-            self._check(f"user {user.user_id}", self._tiers[tier], "user", tier)
+        if exchange.user_id is not None:
+            tier = exchange.tier if exchange.tier in self._tiers else DEFAULT_TIER
+            self._check(f"user {exchange.user_id}", self._tiers[tier], "user", tier)
 
     def _check(self, key: str, limit: int, scope: str, tier: str) -> None:
         wait_s = self._counts.hit(key, limit)

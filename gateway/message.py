@@ -11,7 +11,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.routes import Entry
 from services.kit.codec import encode
 from services.kit.errors import Fault
-from services.kit.tokens import User
 from services.kit.upstream import Incoming
 
 JSON = "application/json"
@@ -33,12 +32,9 @@ class Exchange:
     path: str = ""
     query: str = ""
     entry: Entry | None = None
-    user: User | None = None
+    user_id: str | None = None
+    tier: str = ""
     cors: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def user_id(self) -> str | None:
-        return str(self.user.user_id) if self.user else None
 
 
 @dataclass(slots=True)

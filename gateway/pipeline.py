@@ -78,4 +78,5 @@ class Pipeline:
         scheme, _, token = given[0].partition(" ")
         if len(given) > 1 or scheme.lower() != "bearer":
             raise Fault("token_malformed", "This is not a bearer token.", headers=BEARER)
-        exchange.user = self.tokens.verify(token.strip())
+        user = self.tokens.verify(token.strip())
+        exchange.user_id, exchange.tier = str(user.user_id), user.tier

@@ -109,8 +109,10 @@ class Gateway:
         bytes_in = request.content.total_bytes
         metrics.http.in_flight.dec()
         metrics.http.finish(exchange.method, template, outcome.status, seconds)
-        metrics.bytes_in.inc(bytes_in)
-        metrics.bytes_out.inc(outcome.bytes_out)
+        if bytes_in:
+            metrics.bytes_in.inc(bytes_in)
+        if outcome.bytes_out:
+            metrics.bytes_out.inc(outcome.bytes_out)
         if entry is None or entry.route.name != "ping":
             self.log.access(
                 {

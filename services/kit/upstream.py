@@ -1,8 +1,7 @@
 """Client of another service: one kept-alive pool per address, typed failures, streamed bodies.
 
-The library is aiohttp's client in its tuned form: no cookies, no automatic headers, no decoding, no
-redirects, URLs taken as they are, and no repetition of its own (a request is sent again only by the
-rule below). A deadline is one timer that cancels the waiting task, not a context per request.
+URLs are taken as they are and redirects are answers. A request is sent again only by the rule below. A
+deadline is one timer that cancels the waiting task, not a context per request.
 """
 
 from __future__ import annotations
@@ -11,21 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import monotonic, perf_counter
-from typing import Any, Self
+from typing import Self
 
-from aiohttp import (
-    ClientError,
-    ClientRequest,
-    ClientResponse,
-    ClientSession,
-    ClientTimeout,
-    ConnectionTimeoutError,
-    DummyCookieJar,
-    TCPConnector,
-)
-from aiohttp.client_exceptions import ClientConnectorError
-from aiohttp.client_middlewares import ClientHandlerType
-from aiohttp.payload import Payload
+from aiohttp import ClientResponse
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -44,6 +31,7 @@ from services.kit.exchange import (
     UpstreamUnreachable,
 )
 from services.kit.metrics import UpstreamMetrics
+from services.kit.outgoing import Connector, send
 
 __all__ = [
     "Body",
@@ -59,11 +47,8 @@ __all__ = [
 
 POOL = 512
 KEEPALIVE_S = 60.0  # less than a server's 75 s, so that the client closes idle connections
-CONNECT_S = 2.0
-READ_BUFFER_BYTES = 65_536
 RETRY_WINDOW_S = 10.0
 RETRY_SHARE = 0.10
-_AUTOMATIC_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _REPEATABLE = frozenset({"GET", "HEAD"})
 
 
@@ -99,29 +84,6 @@ class _Retries:
         return True
 
 
-class _Connector(TCPConnector):
-    """Counts connections where they are made: a trace would cost every request for that one number."""
-
-    def __init__(self, opened: Callable[[], None], **options: Any) -> None:
-        super().__init__(**options)
-        self._opened = opened
-
-    async def _create_connection(self, req: ClientRequest, traces: Any, timeout: ClientTimeout) -> Any:  # noqa: ASYNC109
-        protocol = await super()._create_connection(req, traces, timeout)
-        self._opened()
-        return protocol
-
-
-async def _typed(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Turn the library's failures into ours, below the place where it would repeat a request."""
-    try:
-        return await handler(request)
-    except (ClientConnectorError, ConnectionTimeoutError) as error:
-        raise UpstreamUnreachable(type(error).__name__) from error
-    except (ClientError, OSError) as error:
-        raise UpstreamBroken(type(error).__name__) from error
-
-
 class Upstream:
     """One address of another service. ``running`` is the number of exchanges not yet closed."""
 
@@ -139,25 +101,16 @@ class Upstream:
         self._url = url.rstrip("/")
         self._metrics = metrics
         self._retries = _Retries(now)
-        self._session = self._open_session(limit=pool, keepalive_timeout=KEEPALIVE_S)
-        self._fresh = self._open_session(limit=pool, force_close=True)
-
-    def _open_session(self, **options: Any) -> ClientSession:
-        return ClientSession(
-            connector=_Connector(self._metrics.opened(self.name).inc, **options),
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=_AUTOMATIC_HEADERS,
-            timeout=ClientTimeout(total=None, sock_connect=CONNECT_S),
-            read_bufsize=READ_BUFFER_BYTES,
-            middlewares=(_typed,),
-        )
+        self._host = URL(self._url).host_port_subcomponent or ""
+        opened = metrics.opened(name).inc
+        self._kept = Connector(opened, limit=pool, keepalive_timeout=KEEPALIVE_S)
+        self._fresh = Connector(opened, limit=pool, force_close=True)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        await self._kept.close()
         await self._fresh.close()
 
     async def json(
@@ -220,6 +173,7 @@ class Upstream:
         body: bytes | Body,
         *limits_s: float,
     ) -> Call:
+        headers["Host"] = self._host
         return Call(method, URL(self._url + target, encoded=True), headers, body, *limits_s)
 
     async def _open(self, guard: Guard, call: Call) -> Incoming:
@@ -254,12 +208,12 @@ class Upstream:
 
     async def _whole(self, call: Call, body: bytes | None) -> ClientResponse:
         try:
-            return await _send(self._session, call, body)
+            return await send(self._kept, call, body)
         except UpstreamBroken:
             if call.method not in _REPEATABLE or not self._retries.allowed():
                 raise
         self._metrics.retries(self.name).inc()
-        return await _send(self._fresh, call, body)
+        return await send(self._fresh, call, body)
 
     async def _stream(self, guard: Guard, call: Call, body: Body) -> ClientResponse:
         source = Streamed(body, guard, call.timeout_s)
@@ -270,16 +224,10 @@ class Upstream:
             writing=UpstreamTimeout("the other side takes no bytes"),
         )
         try:
-            response = await _send(self._session, call, source)
+            response = await send(self._kept, call, source)
         except UpstreamBroken as error:
             if source.error is not None:
                 raise source.error from error
             raise
         source.answered = True
         return response
-
-
-async def _send(session: ClientSession, call: Call, data: bytes | Payload | None) -> ClientResponse:
-    return await session.request(
-        call.method, call.url, headers=call.headers, data=data, allow_redirects=False
-    )
