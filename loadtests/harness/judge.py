@@ -6,6 +6,7 @@ that carries the evidence. Guards that need the samples or several trials are in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -41,13 +42,18 @@ class Guard:
         return Warn(
             code=self.code,
             severity=self.severity,
-            message=self.message.format(value=value, limit=self.limit, detail=detail),
+            message=spaced_percent(self.message.format(value=value, limit=self.limit, detail=detail)),
             metric=self.metric,
             value=round(value, 6),
             limit=self.limit,
             advice=self.advice,
             trial=trial.plan.trial,
         )
+
+
+def spaced_percent(text: str) -> str:
+    """"99 %" for the "99%" that number formats give, as everywhere else in the reports."""
+    return re.sub(r"(?<=\d)%", " %", text)
 
 
 def judge_trial(trial: Trial, ledger: LedgerTable | None) -> tuple[Warn, ...]:

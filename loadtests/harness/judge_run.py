@@ -161,7 +161,7 @@ def not_saturated(facts: Facts) -> Iterator[Warn]:
             code="not-saturated",
             severity=Severity.CAUTION,
             message=f"{proof.more_vus} instead of {proof.vus} VUs change the goodput of {arm} "
-            f"by {proof.gain:+.1%} (limit {proof.limit:.0%}): the script set this number",
+            f"by {proof.gain * 100:+.1f} % (limit {proof.limit * 100:g} %): the script set this number",
             metric=f"gain of {arm} with 1.5 times the VUs",
             value=round(proof.gain, 4),
             limit=proof.limit,

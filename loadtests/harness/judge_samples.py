@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from loadtests.harness.analyse_facts import Facts, times_to_ack
+from loadtests.harness.judge import spaced_percent
 from loadtests.harness.judge_measures import CLOSED_EXECUTOR, OPEN_EXECUTOR, uploads_expected, window_s
 from loadtests.harness.model import Question, Severity, StepSample, Trial, Warn
 from loadtests.harness.stats import trend
@@ -166,7 +167,7 @@ def _warn(
     return Warn(
         code=code,
         severity=severity,
-        message=message,
+        message=spaced_percent(message),
         metric=metric,
         value=value,
         limit=limit,

@@ -172,14 +172,18 @@ def _spelling() -> re.Pattern[str]:
     return re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, longest_first)) + r")(?![\w-])", re.IGNORECASE)
 
 
-def linked(text: str) -> Markup:
-    """Escaped text in which the first use of every term links to the glossary."""
-    by_spelling = {spelling.lower(): term for spelling, term in glossary.spellings().items()}
+def linked(text: str, command: str | None = None) -> Markup:
+    """Escaped text in which the first use of every term links to the glossary, and ``command`` is code."""
+    if command and command in text:
+        before, _, after = text.partition(command)
+        return linked(before) + Markup("<code>{}</code>").format(command) + linked(after)
+    by_spelling = {spelling.lower(): (spelling, term) for spelling, term in glossary.spellings().items()}
     seen: set[str] = set()
 
     def link(found: re.Match[str]) -> str:
-        term = by_spelling[found[1].lower()]
-        if term.anchor in seen:
+        spelling, term = by_spelling[found[1].lower()]
+        abbreviation = spelling != spelling.lower()
+        if term.anchor in seen or (abbreviation and found[1] != spelling):
             return found[1]
         seen.add(term.anchor)
         return f'<a class="term" href="#{term.anchor}" title="{escape(term.text)}">{found[1]}</a>'

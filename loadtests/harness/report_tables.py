@@ -76,7 +76,8 @@ def _headline_row(row: Row, price: Price | None) -> tuple[str, ...]:
         row.arm, row.level, words.precise(row.goodput_per_s), _ms(row.tta_p50), _ms(row.ttd_p50),
         _ms(row.ttd_p95),
         words.number(cpu * 1000 if cpu is not None else None), words.number(row.statements),
-        words.number(row.store_requests), words.percent(row.error_rate), str(row.trials), _verdict(row),
+        words.number(row.store_requests), words.percent(row.error_rate), str(row.trials),
+        (row.ratio.verdict or "none") if row.ratio else words.MISSING,
     )  # fmt: skip
 
 

@@ -157,9 +157,10 @@ def _ends(knees: Sequence[Knee], names: dict[str, str]) -> str:
     else:
         parts = [f"{names[k.arm]} stops gaining at {k.gains_until_vus} uploads at once" for k in ended[:1]]
         parts += [f"{names[knee.arm]} at {knee.gains_until_vus}" for knee in ended[1:]]
-    parts += [
-        f"{names[knee.arm]} still gained at {knee.last_vus}, the last level that was reached" for knee in rest
-    ]
+    if rest:
+        gaining = " and ".join(names[knee.arm] for knee in rest)
+        last = " and ".join(dict.fromkeys(str(knee.last_vus) for knee in rest))
+        parts.append(f"{gaining} still gained at {last} uploads at once, the last level that was reached")
     return ", ".join(parts)
 
 
