@@ -37,7 +37,7 @@ class Observer:
     _reaped_before_s: float = 0.0
 
     def watch_child(self, name: str, pid: int) -> None:
-        """Watch our own, only, child: once it has ended, the kernel's sum over reaped children stands for it."""
+        """Watch our only child: once it has ended, the kernel's sum over ended children stands for it."""
         ticks = processes.start_ticks(pid)
         if ticks is not None:
             self._child, self._reaped_before_s = Watched(name, pid, ticks), reaped_cpu_s()
