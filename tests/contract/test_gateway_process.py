@@ -1,0 +1,160 @@
+"""The gateway as a process: start, stop, and what its admin port shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from aiohttp import ClientSession, web
+
+from tests.unit.gateway.support import (
+    KEY,
+    Recorder,
+    Wire,
+    ended,
+    environment,
+    request_bytes,
+    serving,
+    statuses,
+    token,
+)
+
+pytestmark = pytest.mark.contract
+START_S = 20.0
+MIB = 1024 * 1024
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class Running:
+    process: asyncio.subprocess.Process
+    port: int
+    admin_port: int
+
+    async def connect(self) -> Wire:
+        return Wire(*await asyncio.open_connection("127.0.0.1", self.port))
+
+    async def exit_code(self) -> int:
+        async with asyncio.timeout(START_S):
+            return await self.process.wait()
+
+    async def log(self) -> str:
+        assert self.process.stdout is not None
+        return (await self.process.stdout.read()).decode()
+
+
+async def launch(port: int, **settings: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "gateway",
+        env={"PATH": os.environ["PATH"], **environment(port), **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+@asynccontextmanager
+async def running(service_port: int) -> AsyncIterator[Running]:
+    port, admin_port = free_port(), free_port()
+    settings = {"PORT": str(port), "ADMIN_PORT": str(admin_port), "BENCH_ENDPOINTS": "1"}
+    process = await launch(service_port, **settings)
+    try:
+        async with asyncio.timeout(START_S):
+            while not await accepts(port):
+                await asyncio.sleep(0.02)
+        yield Running(process, port, admin_port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def accepts(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    await ended(writer)
+    return True
+
+
+async def test_sigterm_finishes_a_running_upload_and_then_the_process() -> None:
+    received = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        count = len(await request.content.readany())
+        received.set()
+        while piece := await request.content.readany():
+            count += len(piece)
+        await go_on.wait()
+        return web.json_response({"count": count})
+
+    async with serving(handle) as service_port, running(service_port) as gateway:
+        idle, wire = await gateway.connect(), await gateway.connect()
+        line = f"Authorization: Bearer {token()}"
+        wire.send(request_bytes("POST /api/upload/proxy/chunk?id=0", line, f"Content-Length: {2 * MIB}"))
+        wire.send(b"x" * MIB)
+        await asyncio.wait_for(received.wait(), START_S)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await idle.rest() == b""
+        assert not await accepts(gateway.port)
+        wire.send(b"x" * MIB)
+        go_on.set()
+        head = await wire.head()
+        assert statuses(head) == [200]
+        assert b"connection: close" in head.lower()
+        assert await wire.rest() == b'{"count": %d}' % (2 * MIB)
+        assert await gateway.exit_code() == 0
+        log = await gateway.log()
+    assert '"event":"stopping"' in log
+    assert KEY not in log
+
+
+async def test_metrics_and_settings_are_on_the_admin_port_only() -> None:
+    service = Recorder()
+    async with (
+        serving(service.handle) as service_port,
+        running(service_port) as gateway,
+        ClientSession() as http,
+    ):
+        for path, admin_status in (("/metrics", 200), ("/settings", 200), ("/live", 404)):
+            async with http.get(f"http://127.0.0.1:{gateway.admin_port}{path}") as answer:
+                text = await answer.text()
+                assert answer.status == admin_status
+                assert KEY not in text
+        async with http.get(f"http://127.0.0.1:{gateway.admin_port}/settings") as answer:
+            settings = (await answer.json())["settings"]
+            assert (settings["RATE_LIMIT"], settings["UPSTREAM_POOL"]) == (True, 512)
+        for path in ("/metrics", "/settings"):
+            async with http.get(f"http://127.0.0.1:{gateway.port}{path}") as answer:
+                assert answer.status == 404
+
+
+async def test_a_taken_port_and_bad_settings_end_the_process_with_a_reason() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = await launch(1, PORT=str(taken.getsockname()[1]), ADMIN_PORT=str(free_port()))
+        output, _ = await asyncio.wait_for(process.communicate(), START_S)
+    assert process.returncode == 1
+    assert b"cannot start" in output
+    process = await launch(1, JWT_SECRET="short", AUTH_URL="")
+    output, _ = await asyncio.wait_for(process.communicate(), START_S)
+    assert process.returncode not in {0, None}
+    assert b"JWT_SECRET is ***" in output
+    assert b"AUTH_URL is not set" in output
