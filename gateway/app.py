@@ -56,7 +56,7 @@ async def build(
 ) -> Gateway:
     """The gateway and its upstream pools, which ``stack`` closes."""
     pools = await _pools(settings, metrics, stack)
-    proxies = Proxies(settings.trusted_proxies)
+    proxies = Proxies(settings.trusted_networks)
     health = Health("gateway", GREETING, checks(pools), world.monotonic)
     pipeline = Pipeline(
         cors=Cors(settings.cors_origins),
@@ -89,7 +89,7 @@ async def _pools(settings: Settings, metrics: Metrics, stack: AsyncExitStack) ->
 
 def _limits(settings: Settings, metrics: Metrics, world: World) -> RateLimits:
     counts: Counts = MemoryCounts(world.now) if settings.rate_limit else NoCounts()
-    return RateLimits(counts, settings.rate_limit_ip, settings.rate_limit_tiers.limits, metrics.rate_limited)
+    return RateLimits(counts, settings.rate_limit_ip, settings.rate_limit_tiers, metrics.rate_limited)
 
 
 def _signers(settings: Settings, world: World) -> Mapping[str, CredentialSigner]:

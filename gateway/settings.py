@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from services.kit.settings import (
@@ -23,35 +22,26 @@ from services.kit.settings import (
 )
 
 DEFAULT_TIER = "standard"
+DEFAULT_TIERS = {DEFAULT_TIER: 100_000}
 Network = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Tiers:
-    """Requests per minute and user, by tier; ``str`` is the form of the setting."""
-
-    limits: Mapping[str, int] = field(default_factory=lambda: {DEFAULT_TIER: 100_000})
-
-    def __str__(self) -> str:
-        return ",".join(f"{name}={limit}" for name, limit in self.limits.items())
-
-
 def tiers() -> Parser:
-    def read(value: str) -> Tiers:
+    def read(value: str) -> dict[str, int]:
         limits = {}
         for item in filter(None, (part.strip() for part in value.split(","))):
             name, _, limit = item.partition("=")
             limits[name.strip()] = int(limit)
         if DEFAULT_TIER not in limits or min(limits.values()) < 0 or not all(limits):
             raise ValueError(value)
-        return Tiers(limits)
+        return limits
 
     return Parser(read, f"a comma list of tier=requests, {DEFAULT_TIER} among them")
 
 
-def networks() -> Parser:
-    def read(value: str) -> tuple[Network, ...]:
-        return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
+def network_list() -> Parser:
+    def read(value: str) -> tuple[str, ...]:
+        return tuple(str(ip_network(item.strip())) for item in value.split(",") if item.strip())
 
     return Parser(read, "a comma list of addresses or networks, like 10.0.0.0/8")
 
@@ -80,8 +70,8 @@ class Settings(ProcessSettings):
         "CORS_ORIGINS", text_list(), (), help="more allowed browser origins, matched exactly"
     )
     hsts: bool = setting("HSTS", switch(), False, help="send Strict-Transport-Security")
-    trusted_proxies: tuple[Network, ...] = setting(
-        "TRUSTED_PROXIES", networks(), (), help="peers whose X-Forwarded-* headers are believed"
+    trusted_proxies: tuple[str, ...] = setting(
+        "TRUSTED_PROXIES", network_list(), (), help="peers whose X-Forwarded-* headers are believed"
     )
     rate_limit: bool = setting("RATE_LIMIT", switch(), True, help="limit requests per address and user")
     rate_limit_backend: str = setting(
@@ -90,9 +80,13 @@ class Settings(ProcessSettings):
     rate_limit_ip: int = setting(
         "RATE_LIMIT_IP", integer(0), 100_000, help="requests per address and clock minute"
     )
-    rate_limit_tiers: Tiers = setting(
-        "RATE_LIMIT_TIERS", tiers(), Tiers(), help="requests per user and clock minute, by tier"
+    rate_limit_tiers: dict[str, int] = setting(
+        "RATE_LIMIT_TIERS", tiers(), DEFAULT_TIERS, help="requests per user and clock minute, by tier"
     )
     head_s: float = setting(
         "HEAD_TIMEOUT_S", number(0.05, 3600), 10.0, help="seconds a request head may take to arrive"
     )
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        return tuple(ip_network(item) for item in self.trusted_proxies)

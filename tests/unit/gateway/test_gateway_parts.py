@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, Counter
 from gateway.limits import MemoryCounts, Proxies, RateLimits
 from gateway.pools import Pool
 from gateway.routes import Entry, RouteTable, entries
-from gateway.settings import Settings, Tiers
+from gateway.settings import DEFAULT_TIERS, Settings
 from gateway.target import BadTargetError, split
+from services.kit.codec import encode
 from services.kit.errors import Fault
 from services.kit.metrics import Cached
 from services.kit.routing import Route
@@ -100,7 +101,7 @@ def test_a_new_minute_forgets_the_old_one() -> None:
 
 def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
     refused = Cached(Counter("r", "r", ("scope", "tier"), registry=CollectorRegistry()))
-    limits = RateLimits(MemoryCounts(lambda: 0.0), 0, Tiers().limits, refused)
+    limits = RateLimits(MemoryCounts(lambda: 0.0), 0, DEFAULT_TIERS, refused)
     with pytest.raises(Fault, match="rate_limited"):
         limits._check("ip x", 0, "ip", "none")
     assert refused("ip", "none")._value.get() == 1
@@ -120,7 +121,7 @@ def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
 )
 def test_the_client_is_the_right_most_untrusted_address(peer: str, lines: list[str], client: str) -> None:
     settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8"))
-    assert Proxies(settings.trusted_proxies).client(peer, lines) == client
+    assert Proxies(settings.trusted_networks).client(peer, lines) == client
 
 
 class _Replica:
@@ -161,6 +162,9 @@ def test_every_missing_setting_is_named_and_no_secret_is_shown() -> None:
         load(Settings, {})
     missing = {problem.split(" ")[0] for problem in caught.value.problems}
     assert {"JWT_SECRET", "AUTH_URL", "UPLOAD_URLS", "FILES_URLS", "PORT"} <= missing
-    settings = load(Settings, environment(1))
-    assert KEY not in str(public(settings))
+    settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8,::1"))
+    shown = encode(public(settings)).decode()
+    assert KEY not in shown
+    assert '"RATE_LIMIT_TIERS":{"standard":100000}' in shown
+    assert '"TRUSTED_PROXIES":["10.0.0.0/8","::1/128"]' in shown
     assert KEY not in repr(settings)
