@@ -90,6 +90,7 @@ async def process(
     log = Log(service, instance, settings.log_level, settings.logging)
     log.buffer.attach(asyncio.get_running_loop())
     asyncio.get_running_loop().set_exception_handler(_loop_fault(log))
+    loop_metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))  # counted by the scrape, on the loop
     ticker = asyncio.create_task(_watch_loop(loop_metrics))
     try:
         async with AsyncExitStack() as stack:
@@ -118,7 +119,6 @@ async def _watch_loop(metrics: LoopMetrics) -> None:
         due = loop.time() + LAG_TICK_S
         await asyncio.sleep(LAG_TICK_S)
         metrics.lag.observe(max(0.0, loop.time() - due))
-        metrics.tasks.set(len(asyncio.all_tasks()))
 
 
 def _admin_app(
