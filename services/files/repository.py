@@ -49,18 +49,21 @@ _DELETE = Statement(
     flag AS (DELETE FROM public_files x USING done WHERE x.file_uuid = done.file_uuid)
     SELECT permission, EXISTS (SELECT FROM done) AS done FROM seen""",  # noqa: S608 - fixed pieces
 )
-# The update changes nothing: it makes the row that is there visible to RETURNING, also when it was
-# committed after this statement began.
+# No row: the insert met a row that was committed after this statement began, or a row with another id.
 _REGISTER = Statement(
     "file_register",
-    """INSERT INTO files AS f (file_uuid, upload_uuid, user_id, file_name, folded_name, mime_type,
-                            storage_key, size_bytes, checksum, etag)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    ON CONFLICT (file_uuid) DO UPDATE SET file_uuid = f.file_uuid
-    RETURNING xmax = 0 AS created, voided_at IS NULL
+    """WITH made AS (
+      INSERT INTO files (file_uuid, upload_uuid, user_id, file_name, folded_name, mime_type,
+                         storage_key, size_bytes, checksum, etag)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+      ON CONFLICT DO NOTHING RETURNING 1)
+    SELECT true AS created, true AS same FROM made
+    UNION ALL
+    SELECT false, voided_at IS NULL
       AND (upload_uuid, user_id, mime_type, storage_key, size_bytes, checksum, etag)
           IS NOT DISTINCT FROM ($2::uuid, $3::uuid, $6::text, $7::text, $8::bigint, $9::text, $10::text)
-      AND (file_name = $4 OR updated_at > created_at) AS same""",
+      AND (file_name = $4 OR updated_at > created_at)
+    FROM files WHERE file_uuid = $1""",
 )
 
 
@@ -89,27 +92,26 @@ class Files:
         return _change(row, DELETERS)
 
     async def register(self, facts: Registration) -> Registered:
-        """Insert the file, or find out that it is there; one statement.
+        """Insert the file, or find out that it is there; one statement, two only in a race.
 
         The same facts may come again after a rename or a delete: that is a repetition, too. An id that
         was given up (a tombstone) never becomes a file.
         """
-        try:
-            row = await self._database.row(
-                _REGISTER,
-                facts.file_id,
-                facts.upload_id,
-                facts.owner_id,
-                facts.name,
-                facts.name.casefold(),
-                facts.mime_type,
-                facts.storage_key,
-                facts.size_bytes,
-                facts.checksum,
-                facts.etag,
-            )
-        except asyncpg.UniqueViolationError:  # another file has the upload's id or the key
-            return Registered.CONFLICT
+        values = (
+            facts.file_id,
+            facts.upload_id,
+            facts.owner_id,
+            facts.name,
+            facts.name.casefold(),
+            facts.mime_type,
+            facts.storage_key,
+            facts.size_bytes,
+            facts.checksum,
+            facts.etag,
+        )
+        row = await self._database.row(_REGISTER, *values)
+        if row is None:  # two at once: a second look sees what the other one committed
+            row = await self._database.row(_REGISTER, *values)
         if row is None or not row["same"]:
             return Registered.CONFLICT
         return Registered.CREATED if row["created"] else Registered.REPEATED

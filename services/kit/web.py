@@ -8,6 +8,7 @@ raises or the client leaves.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -29,6 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 ROUTE: web.RequestKey[Route] = web.RequestKey("route", Route)
+_PARAMETER = re.compile(r"\{(\w+)\}")  # aiohttp's own pattern leaves out braces
 PONG = b'{"status":"pong"}'
 
 
@@ -89,7 +91,7 @@ def create_app(edge: Edge, routes: Sequence[Route], handlers: Mapping[str, Handl
     app = web.Application(middlewares=[_boundary(edge)], client_max_size=0)
     app[EDGE] = edge
     for route in routes:
-        resource = app.router.add_resource(route.template)
+        resource = app.router.add_resource(_PARAMETER.sub(r"{\1:[^/]+}", route.template))
         handler = _bind(route, bound[route.name])
         resource.add_route(route.method, handler)
         if route.method == "GET":
