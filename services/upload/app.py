@@ -133,7 +133,7 @@ async def serve(settings: Settings) -> None:
             "database": database.check,
             "store": health_check(store, facts),
             "finalise_queue": finaliser.check,
-            **_CHUNK_CHECKS[settings.chunk_store](spool),
+            "spool_disk": _SPOOL_CHECKS[settings.chunk_store](spool),
         }
         health = Health("upload", GREETING, checks, world.monotonic, details=facts.shown)
         keys = {"gateway": settings.internal_key_gateway_upload}
@@ -171,15 +171,18 @@ def chunk_stores(base: Base) -> dict[str, ChunkStore]:
     }
 
 
-def _disk_checks(spool: Spool) -> dict[str, Check]:
-    return {"spool_disk": spool.check}
+def _disk_check(spool: Spool) -> Check:
+    return spool.check
 
 
-def _no_checks(_: Spool) -> dict[str, Check]:
-    return {}
+def _no_disk_check(_: Spool) -> Check:
+    async def unused() -> str:
+        return "not used: chunks go to the store"
+
+    return unused
 
 
-_CHUNK_CHECKS: Mapping[str, Callable[[Spool], dict[str, Check]]] = {"s3": _no_checks, "disk": _disk_checks}
+_SPOOL_CHECKS: Mapping[str, Callable[[Spool], Check]] = {"s3": _no_disk_check, "disk": _disk_check}
 
 
 def _backoff(base: Base) -> Backoff:
