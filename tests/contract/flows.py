@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.contract.api import Answer, Api
+from tests.contract.api import Answer, Api, streamed
 
 MIB = 1 << 20
 CHUNK_BYTES = 10 * MIB  # as the load script cuts
@@ -147,7 +147,7 @@ class Single:
 
 async def put(api: Api, url: str, body: bytes) -> str:
     """A client's PUT to the store; aiohttp would add a content type, which clients need not."""
-    async with api.session.put(url, data=body, skip_auto_headers=("Content-Type",)) as answer:
+    async with api.session.put(url, data=streamed(body), skip_auto_headers=("Content-Type",)) as answer:
         assert answer.status == 200, await answer.read()
         return answer.headers["ETag"]
 
