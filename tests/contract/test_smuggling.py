@@ -58,6 +58,9 @@ REFUSED_HEADS = {
     "bare line feed": b"POST /auth/login HTTP/1.1\nHost: gateway\nContent-Length: 2\n\n{}",
     "bare carriage return in a value": post("X-A: 1\r2", "Content-Length: 2", body=b"{}"),
     "NUL in a value": post("X-A: 1\x002", "Content-Length: 2", body=b"{}"),
+    "control character in a value": post("X-A: 1\x012", "Content-Length: 2", body=b"{}"),
+    "delete character in a value": post("X-A: 1\x7f2", "Content-Length: 2", body=b"{}"),
+    "control character in the target": line(b"GET /auth/live?\x01 HTTP/1.1"),
     "space before the colon": post("Content-Length : 2", body=b"{}"),
     "empty name": post(": x", "Content-Length: 2", body=b"{}"),
     "HTTP/1.2": line(b"GET /auth/live HTTP/1.2"),
@@ -287,6 +290,8 @@ async def test_no_spelling_of_an_internal_path_is_forwarded(path: str) -> None:
         ("/api/files/f/%zz", "/f/%25zz"),
         ("/api/files/f/%ff", "/f/%FF"),
         ("/api/files/f/%C3%A9", "/f/%C3%A9"),
+        ('/auth/live?a="<>|\\^`{}[]&b=%&c=?/../', '/live?a="<>|\\^`{}[]&b=%&c=?/../'),
+        ("/auth/live?", "/live"),
     ],
 )
 async def test_the_matched_path_is_the_forwarded_path(path: str, forwarded: str) -> None:
