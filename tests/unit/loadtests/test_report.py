@@ -1,0 +1,291 @@
+"""The report: one file, the same bytes every time, invalid said first, every term explained."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtests.harness import glossary, words
+from loadtests.harness.analyse import analyse
+from loadtests.harness.analyse_facts import read_facts
+from loadtests.harness.analyse_model import Analysis, Ratio
+from loadtests.harness.bundle import Bundle, BundleWriter
+from loadtests.harness.charts_evidence import charts
+from loadtests.harness.model import LedgerTable, Trial
+from loadtests.harness.report import conditions, linked, render_bundle
+from loadtests.harness.terminal import print_result
+from tests.unit.loadtests import fabricate as make
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+REPORTS = ("report.html", "report.md", "report.json")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make.fabricate(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def analysis(path: Path) -> Analysis:
+    return render_bundle(path)
+
+
+@pytest.fixture(scope="module")
+def html(path: Path, analysis: Analysis) -> str:
+    return (path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def invalid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def alter(trial: Trial, ledger: LedgerTable) -> tuple[Trial, LedgerTable]:
+        return make.with_process(trial, "upload", restarted=trial.plan.trial == "t002"), ledger
+
+    recipe = make.recipe(pairs=2, ramp=(), single=False, large=False, neighbours=False, alter=alter)
+    return make.fabricate(tmp_path_factory.mktemp("invalid"), recipe)
+
+
+class Page(HTMLParser):
+    """Collects what a page links to, loads and names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.targets: set[str] = set()
+        self.loads: list[str] = []
+        self.svgs = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.svgs += tag == "svg"
+        if identifier := values.get("id"):
+            self.ids.append(identifier)
+        if (link := values.get("href")) and tag == "a":
+            self.targets.add(link)
+        if tag in ("script", "link", "iframe", "object", "img"):
+            self.loads.append(tag)
+        if source := values.get("src"):
+            self.loads.append(source)
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    parsed = Page()
+    parsed.feed(html)
+    return parsed
+
+
+class TestHtml:
+    def test_one_file_that_loads_nothing(self, page: Page, html: str) -> None:
+        assert page.loads == []
+        assert "@import" not in html and "url(http" not in html
+
+    def test_ids_are_unique_and_every_link_leads_somewhere(self, page: Page) -> None:
+        assert len(page.ids) == len(set(page.ids))
+        assert all(target.startswith("#") for target in page.targets)
+        assert {target[1:] for target in page.targets} <= set(page.ids)
+
+    def test_a_chart_for_each_answer_and_the_evidence(self, page: Page) -> None:
+        expected = {"goodput", "ramp", "beside", "price", "distribution", "noise", "books", "timeline"}
+        assert {f"chart-{name}" for name in expected} <= set(page.ids)
+        assert page.svgs == len(expected)
+
+    def test_sentences_come_before_any_table_and_link_to_their_evidence(
+        self, html: str, analysis: Analysis, page: Page
+    ) -> None:
+        assert html.index('<ul class="answers">') < html.index("<table")
+        assert {f"#{sentence.evidence}" for sentence in analysis.sentences} <= page.targets
+
+    def test_values_are_escaped(self, tmp_path: Path) -> None:
+        path = make.fabricate(tmp_path, make.SMOKE)
+        manifest = Bundle(path).manifest()
+        tools = {**manifest.tools, "k6": "<script>alert(1)</script>"}
+        BundleWriter(path).write_manifest(manifest.model_copy(update={"tools": tools}))
+        render_bundle(path)
+        text = (path / "report.html").read_text(encoding="utf-8")
+        assert "<script" not in text and "&lt;script&gt;" in text
+
+    def test_every_warning_is_shown(self, html: str, analysis: Analysis) -> None:
+        assert all(warn.code in html for warn in analysis.warnings)
+
+
+class TestInvalidRun:
+    def test_said_first_in_red_with_one_command(self, invalid: Path) -> None:
+        analysis = render_bundle(invalid)
+        text = (invalid / "report.html").read_text(encoding="utf-8")
+        first = text[text.index('<ul class="answers">') :]
+        assert re.match(r'<ul class="answers">\s*<li class="invalid">', first)
+        assert analysis.exit_code == 2
+        assert first[: first.index("</li>")].count("<code>") == 1
+        assert "<code>make logs</code>" in first
+
+    def test_terminal_says_it_first_in_red(self, invalid: Path) -> None:
+        out = StringIO()
+        console = Console(file=out, force_terminal=True, width=120, color_system="standard")
+        print_result(render_bundle(invalid), invalid, console)
+        shown = out.getvalue()
+        assert shown.lstrip().startswith("\x1b[1;31mThis run is invalid: restarted inside the window: upload")
+        assert "make logs" in shown
+
+
+def test_terminal_puts_the_sentences_before_the_table(path: Path, analysis: Analysis) -> None:
+    out = StringIO()
+    print_result(analysis, path, Console(file=out, width=140))
+    shown = " ".join(out.getvalue().split())
+    places = [shown.index(sentence.text) for sentence in analysis.sentences]
+    assert places == sorted(places)
+    assert places[-1] < shown.index("uploads/s TTA p50")
+    assert "report.html" in shown and "faster" in shown
+
+
+def test_two_processes_write_identical_bytes(tmp_path: Path) -> None:
+    path = make.fabricate(tmp_path, make.recipe(pairs=2, ramp=(1, 2, 4)))
+    code = (
+        "import sys, pathlib; from loadtests.harness.report import render_bundle; "
+        "render_bundle(pathlib.Path(sys.argv[1]))"
+    )
+    written = []
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-c", code, str(path)],
+            check=True,
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed, "HOME": str(tmp_path)},
+        )
+        names = (*REPORTS, "analysis.json", "table.csv")
+        written.append([(path / name).read_bytes() for name in names])
+        for name in names:
+            (path / name).unlink()
+    assert written[0] == written[1]
+
+
+def test_twins_say_the_same(path: Path, analysis: Analysis) -> None:
+    text = (path / "report.md").read_text(encoding="utf-8")
+    value = json.loads((path / "report.json").read_text(encoding="utf-8"))
+    for sentence in analysis.sentences:
+        assert sentence.text in text
+    assert [s["text"] for s in value["sentences"]] == [s.text for s in analysis.sentences]
+    assert value["verdict"] == analysis.verdict_line and analysis.verdict_line in text
+    for table in value["tables"].values():
+        assert f"### {table['title']}" in text
+        assert all(len(row) == len(table["columns"]) for row in table["rows"])
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        make.SMOKE,
+        make.recipe(cut_after=0),
+        make.recipe(cut_after=3),
+        make.recipe(pairs=1, ramp=(1, 2), neighbours=False),
+    ],
+    ids=["smoke", "nothing ran", "cut in the ramp", "few"],
+)
+def test_any_bundle_can_be_rendered(tmp_path: Path, recipe: make.Recipe) -> None:
+    path = make.fabricate(tmp_path, recipe)
+    analysis = render_bundle(path)
+    assert all((path / name).stat().st_size > 1000 for name in REPORTS)
+    out = StringIO()
+    print_result(analysis, path, Console(file=out, width=100))
+    assert analysis.validity.value in out.getvalue()
+
+
+def test_every_chart_has_words_for_who_cannot_see_it(analysis: Analysis) -> None:
+    for chart in charts(analysis):
+        assert chart.alt and chart.caption and chart.svg.startswith("<svg")
+
+
+def test_ids_in_charts_do_not_collide(analysis: Analysis) -> None:
+    ids = [found for chart in charts(analysis) for found in re.findall(r'\bid="([^"]+)"', chart.svg)]
+    assert len(ids) == len(set(ids))
+
+
+class TestTerms:
+    def test_first_use_links_and_the_text_is_escaped(self) -> None:
+        shown = linked("VU < goodput, goodput")
+        assert shown.count('href="#term-goodput"') == 1
+        assert shown.count('href="#term-vu"') == 1
+        assert "&lt;" in shown
+
+    def test_a_setting_is_no_term(self) -> None:
+        assert "term-vu" not in linked("make stress VUS=8")
+
+    def test_a_number_keeps_its_unit(self) -> None:
+        assert "12\u00a0ms" in linked("12 ms")
+
+    def test_glossary_page_is_the_glossary(self) -> None:
+        page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+        assert page == glossary.markdown()
+
+    def test_words_a_newcomer_asks_for(self) -> None:
+        asked = {
+            "VU",
+            "real users",
+            "RPS",
+            "goodput",
+            "percentiles",
+            "iteration",
+            "knee",
+            "pool wait",
+            "ports",
+        }
+        assert asked <= set(glossary.spellings())
+
+    def test_spellings_are_unique(self) -> None:
+        spelt = [word.lower() for term in glossary.TERMS for word in (term.name, *term.also)]
+        assert len(spelt) == len(set(spelt))
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(None, "–"), (0, "0"), (0.0001, "0"), (3.0, "3"), (7.984, "7.98"), (43.6, "44"), (1234.5, "1,234")],
+    )
+    def test_number(self, value: float | None, text: str) -> None:
+        assert words.number(value) == text
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(4.61, "4.6 ms"), (9.98, "10 ms"), (271.4, "271 ms"), (1040, "1.0 s"), (14410, "14 s")],
+    )
+    def test_milliseconds(self, value: float, text: str) -> None:
+        assert words.milliseconds(value) == text
+
+    @pytest.mark.parametrize(
+        ("size", "text"), [(512, "512 B"), (51_200, "50 KiB"), (1 << 20, "1 MiB"), (3 << 19, "1.5 MiB")]
+    )
+    def test_size(self, size: int, text: str) -> None:
+        assert words.size(size) == text
+
+    @pytest.mark.parametrize(
+        ("low", "value", "high", "text"),
+        [
+            (1.31, 1.40, 1.52, "1.4 times (1.3 to 1.5)"),
+            (1.29, 1.32, 1.34, "1.32 times (1.29 to 1.34)"),
+            (1.001, 1.002, 1.004, "1.002 times (1.001 to 1.004)"),
+        ],
+    )
+    def test_ratio_can_be_told_from_its_interval(
+        self, low: float, value: float, high: float, text: str
+    ) -> None:
+        found = Ratio(
+            id="x", metric="goodput", base="a", arm="b", n=6, value=value, low=low, high=high, p_t=None,
+            p_holm=None, p_wilcoxon=None, margin=0.1, verdict="faster",
+        )  # fmt: skip
+        assert words.ratio(found) == text
+
+
+def test_scale_is_printed_beside_the_numbers(path: Path) -> None:
+    facts = read_facts(Bundle(path))
+    scaled = replace(facts, plan=facts.plan.model_copy(update={"scale": 0.5}))
+    assert any("not comparable" in text for _, text in conditions(analyse(scaled)))
