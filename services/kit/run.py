@@ -23,8 +23,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from services.kit.codec import encode, rfc3339
 from services.kit.log import Log
-from services.kit.metrics import LoopMetrics
+from services.kit.metrics import UNMATCHED, LoopMetrics
+from services.kit.server import AppRunner
 from services.kit.settings import ProcessSettings, SettingsError, load, public
+from services.kit.web import EDGE
 
 S = TypeVar("S", bound=ProcessSettings)
 KEEPALIVE_S = 75.0
@@ -148,4 +150,10 @@ def _admin_app(
 
 def runner(app: web.Application, settings: ProcessSettings) -> web.AppRunner:
     """The public port's runner with the limits every process has."""
-    return web.AppRunner(app, handle_signals=False, shutdown_timeout=settings.shutdown_s, **SERVER_OPTIONS)
+    http = app[EDGE].http
+    return AppRunner(
+        app,
+        malformed=lambda status: http.finish("OTHER", UNMATCHED, status, 0.0),
+        shutdown_timeout=settings.shutdown_s,
+        **SERVER_OPTIONS,
+    )

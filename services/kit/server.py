@@ -91,7 +91,8 @@ class Server(web.Server):
 
     def __init__(self, handler: Any, *, malformed: Malformed, head_s: float = HEAD_S, **options: Any) -> None:
         cancellation = options.pop("handler_cancellation", False)
-        super().__init__(handler, handler_cancellation=cancellation)
+        factory = options.pop("request_factory", None)
+        super().__init__(handler, handler_cancellation=cancellation, request_factory=factory)
         self._options = options
         self.head_s = head_s
         self.malformed = malformed
@@ -113,3 +114,16 @@ class Server(web.Server):
             await asyncio.sleep(DRAIN_POLL_S)
             self.pre_shutdown()
         await super().shutdown(DRAIN_POLL_S)
+
+
+class AppRunner(web.AppRunner):
+    """Runs an application on the hardened server."""
+
+    def __init__(self, app: web.Application, *, malformed: Malformed, **options: Any) -> None:
+        super().__init__(app, handle_signals=False, **options)
+        self._malformed = malformed
+
+    async def _make_server(self) -> Server:
+        await super()._make_server()  # starts the application; the server it makes is not used
+        factory = self._app._make_request
+        return Server(self._app._handle, malformed=self._malformed, request_factory=factory, **self._kwargs)
