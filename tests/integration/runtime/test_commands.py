@@ -1,0 +1,212 @@
+"""The commands as people type them, with real programs, in a folder and on ports of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compose import life, ports, process, settings
+from compose.envfile import read as read_env
+from compose.settings import ROOT
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a person sits: a run folder, a secrets file, ports."""
+
+    run_dir: Path
+    env: dict[str, str]
+
+    def type(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        arguments = [sys.executable, "-m", "compose", *command]
+        env = {**os.environ, **self.env, **more}
+        return subprocess.run(arguments, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+    def good(self, *command: str, **more: str) -> str:
+        done = self.type(*command, **more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def bad(self, *command: str, **more: str) -> str:
+        done = self.type(*command, **more)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = life.read_state(self.run_dir)["parts"]
+        return found
+
+    def listening(self) -> list[int]:
+        return [
+            taken.port
+            for taken in ports.busy([int(self.env[name]) for name in self.env if name.endswith("_PORT")])
+        ]
+
+
+@contextmanager
+def new_desk() -> Iterator[Desk]:
+    with tempfile.TemporaryDirectory(prefix="vaultbench-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # the account of the databases passes through
+        names = [key for key in read_env(settings.PORTS) if key.endswith("_PORT")]
+        numbers = dict(zip(names, map(str, ports.free(len(names))), strict=True))
+        places = {"RUN_DIR": str(folder / "run"), "ENV_FILE": str(folder / "env"), "PROMETHEUS_SOURCE": "off"}
+        made = Desk(folder / "run", {**numbers, **places})
+        yield made
+        made.type("clean", ALL="1")
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """A new one."""
+    with new_desk() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def busy_desk() -> Iterator[Desk]:
+    """One where everything runs; each test brings it up again first, which costs nothing when it is."""
+    with new_desk() as made:
+        yield made
+
+
+def test_a_life_from_nothing_to_nothing(desk: Desk) -> None:
+    assert "nothing was running" in desk.good("down")
+    assert "no data to delete" in desk.good("clean")
+
+    told = desk.good("up")
+    assert "ready after" in told
+    assert desk.env["GATEWAY_PORT"] in told
+    first = desk.parts()
+    assert {row["state"] for row in first.values()} == {"healthy"}
+    assert len(first) == 8
+    secrets = Path(desk.env["ENV_FILE"]).read_bytes()
+    assert Path(desk.env["ENV_FILE"]).stat().st_mode & 0o777 == 0o600
+
+    assert "ready after" in desk.good("up")
+    assert {name: row["pid"] for name, row in desk.parts().items()} == {
+        n: row["pid"] for n, row in first.items()
+    }
+    assert "healthy" in desk.good("status")
+    assert "upload.log" in desk.good("logs", NAME="upload")
+    assert "no log of 'nobody'" in desk.bad("logs", NAME="nobody")
+
+    assert "Run `make down` first" in desk.bad("up", LOG_LEVEL="debug")
+
+    desk.good("down")
+    assert not [row["pid"] for row in first.values() if process.alive(row["pid"], row["start_ticks"])]
+    assert desk.listening() == []
+
+    assert "ready after" in desk.good("up")
+    assert Path(desk.env["ENV_FILE"]).read_bytes() == secrets
+
+    assert f"deleting {desk.run_dir}" in desk.good("clean")
+    assert not desk.run_dir.exists()
+    assert Path(desk.env["ENV_FILE"]).exists()
+    assert desk.listening() == []
+
+
+def test_no_secret_is_visible_to_other_users(busy_desk: Desk) -> None:
+    busy_desk.good("up")
+    secrets = list(read_env(Path(busy_desk.env["ENV_FILE"])).values())
+    shown = [process.command_line(row["pid"]) for row in busy_desk.parts().values()]
+    shown += [path.read_text(errors="replace") for path in (busy_desk.run_dir / "logs").iterdir()]
+    shown += [(busy_desk.run_dir / name).read_text() for name in ("state.json", "prometheus.yml")]
+    assert not [secret for secret in secrets for text in shown if secret in text]
+
+
+def test_a_killed_supervisor_and_a_killed_service_are_repaired(busy_desk: Desk) -> None:
+    busy_desk.good("up")
+    before = busy_desk.parts()
+    os.kill(life.read_state(busy_desk.run_dir)["supervisor_pid"], signal.SIGKILL)
+    assert "ready after" in busy_desk.good("up")
+    assert not [row for row in before.values() if process.alive(row["pid"], row["start_ticks"])]
+
+
+def test_killed_half_way_the_next_up_goes_on(desk: Desk) -> None:
+    env = {**os.environ, **desk.env}
+    with subprocess.Popen(
+        [sys.executable, "-m", "compose", "up"], cwd=ROOT, env=env, stdout=subprocess.PIPE
+    ) as up:
+        assert up.stdout is not None
+        for line in up.stdout:
+            if b"starting" in line:
+                break
+        up.kill()
+    assert "ready after" in desk.good("up")
+
+
+def test_a_busy_port_is_named_with_its_owner_and_nothing_starts(desk: Desk) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", int(desk.env["FILES_ADMIN_PORT"])))
+        listener.listen()
+        told = desk.bad("up")
+    assert f"port {desk.env['FILES_ADMIN_PORT']} is taken by process {os.getpid()}: " in told
+    assert not life.locked(desk.run_dir)
+    assert life.read_state(desk.run_dir) == {}
+
+
+def test_lost_secrets_beside_data_stop_the_start(desk: Desk) -> None:
+    cluster = desk.run_dir / "pg" / "auth"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("16\n")
+    assert "make clean" in desk.bad("up")
+    assert not Path(desk.env["ENV_FILE"]).exists()
+
+
+def test_wrong_settings_are_all_told_at_once(desk: Desk) -> None:
+    told = desk.bad("up", RUNTIME="vm", AUTH_PORT="many", K6_BIN="/no/such/k6")
+    assert all(name in told for name in ("RUNTIME='vm'", "AUTH_PORT='many'", "K6_BIN='/no/such/k6'"))
+
+
+def test_compose_says_that_it_is_not_there_yet(desk: Desk) -> None:
+    assert "RUNTIME=compose is not there yet. Leave RUNTIME out" in desk.bad("up", RUNTIME="compose")
+
+
+def test_a_lost_part_is_red_in_status_with_its_last_words(busy_desk: Desk) -> None:
+    busy_desk.good("up")
+    pid = busy_desk.parts()["pg-upload"]["pid"]
+    shutil.rmtree(busy_desk.run_dir / "pg" / "upload")
+    os.kill(pid, signal.SIGKILL)
+    while busy_desk.type("status").returncode == 0:  # five deaths take seconds
+        assert life.locked(busy_desk.run_dir)
+    told = busy_desk.bad("status")
+    assert "pg-upload: given-up" in told
+    assert "postgres: could not access" in told or "does not exist" in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the databases to another account")
+def test_root_below_a_private_home(desk: Desk) -> None:
+    private = desk.run_dir.parent / "home"
+    private.mkdir(mode=0o700)
+    told = desk.good("up", RUN_DIR=str(private / "run"))
+    assert "ready after" in told
+    assert not (private / "run" / "pg").exists()
+    assert private.stat().st_mode & 0o777 == 0o700
+    cleaned = desk.good("clean", RUN_DIR=str(private / "run"))
+    assert cleaned.count("deleting") == 2
+
+
+def test_prometheus_accepts_its_configuration_and_sees_all(desk: Desk) -> None:
+    del desk.env["PROMETHEUS_SOURCE"]
+    desk.good("up")
+    told = desk.good("status")
+    assert all(f"vaultbench/{name}: up" in told for name in ("gateway", "auth", "upload", "files"))
+    state = json.loads((desk.run_dir / "state.json").read_text())
+    assert state["parts"]["prometheus"]["version"][0] in "23"

