@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 
 from loadtests.harness.audit import Audit, Auditor
-from loadtests.harness.audit_store import AuditStore
+from loadtests.harness.audit_store import FILES_PREFIX, AuditStore
 from loadtests.harness.clean import Cleaner
 from loadtests.harness.connections import Databases, open_databases, open_store, read_endpoints
 from loadtests.harness.ledger_records import Baseline, Console
@@ -112,14 +112,17 @@ class Bench:
         )
         return waiting
 
-    async def running_steps(self, rows: Sequence[UploadRow]) -> list[str]:
-        """The steps of the running jobs of these uploads."""
+    async def running_jobs(self, rows: Sequence[UploadRow]) -> set[str]:
+        """Object keys of those uploads whose job is running."""
         found = await self.databases.upload.fetch(
-            "SELECT j.step FROM finalise_jobs j JOIN upload_sessions s ON s.id = j.session_id "
+            "SELECT s.storage_key FROM finalise_jobs j JOIN upload_sessions s ON s.id = j.session_id "
             "WHERE s.idempotency_key = ANY($1) AND j.state = 'running'",
             [row.ref for row in rows],
         )
-        return [row["step"] for row in found]
+        return {row["storage_key"] for row in found}
+
+    async def stored_keys(self) -> set[str]:
+        return {stored.key for stored in await self.store.objects(FILES_PREFIX)}
 
     async def audit(self, *clients: Client) -> Audit:
         """Judge all uploads of the clients together."""
@@ -153,8 +156,10 @@ async def open_bench(system: System) -> AsyncIterator[Bench]:
         cleaned = await cleaner.clean()
         timeout = aiohttp.ClientTimeout(total=70)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
-        yield Bench(system, http, databases, store, cleaned.baseline)
-        await cleaner.clean()
+        try:
+            yield Bench(system, http, databases, store, cleaned.baseline)
+        finally:
+            await cleaner.clean()
 
 
 async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = WAIT_S) -> None:

@@ -105,7 +105,7 @@ class Client:
         for piece in self._pieces(row):
             await hook("put", piece.index)
             answer = await self._body("put", piece, session["parts"][piece.index]["url"], {}, hook)
-            part = {"part_number": piece.index + 1, "size_bytes": len(piece.body), "etag": answer["ETag"]}
+            part = {"part_number": piece.index + 1, "size_bytes": len(piece.body), "etag": answer["etag"]}
             await hook("part", piece.index)
             await self._json("part", "/api/upload/multipart/part", known | part)
         await hook("complete", 0)
@@ -149,7 +149,7 @@ class Client:
         async def attempt() -> tuple[int, dict[str, Any]]:
             async with self.http.request(method, url, data=pieces(), headers=sent) as answer:
                 await answer.read()
-                return answer.status, dict(answer.headers)
+                return answer.status, {"etag": answer.headers.get("ETag")}
 
         return await self._until_answered(step, attempt)
 

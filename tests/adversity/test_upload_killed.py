@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -27,6 +26,7 @@ pytestmark = [pytest.mark.adversity, pytest.mark.noisy]
 PROXY, DIRECT = "proxy-chunked", "direct-multipart"
 SMALL, LARGE = MIB, 11 * MIB  # one piece, and three
 BOTH = ((PROXY, SMALL), (PROXY, LARGE), (DIRECT, SMALL), (DIRECT, LARGE))
+PROXIED = BOTH[:2]
 STORM_SEED = 20_241
 STORM_KILLS = 4
 NEVER = ("G-02", "G-03", "G-05", "G-07")
@@ -47,8 +47,7 @@ class Gate:
             await self._open.wait()
 
     async def reached(self) -> None:
-        async with asyncio.timeout(30):
-            await self._reached.wait()
+        await self._reached.wait()
 
     def open(self) -> None:
         self._open.set()
@@ -63,6 +62,16 @@ class Flight:
     gate: Gate
     task: asyncio.Task[bool]
 
+    async def at_gate(self) -> None:
+        """Wait until the client stands at its gate; fails if it ends before."""
+        reached = asyncio.create_task(self.gate.reached())
+        await asyncio.wait([reached, self.task], timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        arrived = reached.done()
+        reached.cancel()
+        if self.task.done():
+            self.task.result()
+        assert arrived, f"upload {self.row.ref} did not come to its gate: {self.client.outcomes}"
+
 
 async def take_off(
     bench: Bench, strategy: str, size_bytes: int, step: str, index: int, *, resends: bool = True
@@ -72,23 +81,23 @@ async def take_off(
     return Flight(client, row, gate, asyncio.create_task(client.upload(strategy, row, gate.hook)))
 
 
-@asynccontextmanager
-async def held(flights: Sequence[Flight]) -> AsyncIterator[None]:
-    """All uploads wait at their gates as long as the block runs."""
+async def all_held(flights: Sequence[Flight]) -> None:
     for flight in flights:
-        await flight.gate.reached()
-    try:
-        yield
-    finally:
-        for flight in flights:
-            flight.gate.open()
+        await flight.at_gate()
 
 
-async def before_the_end(bench: Bench, *, resends: bool = True) -> list[Flight]:
-    """Both strategies, one piece and several, each held before the request that ends the upload."""
+def release(flights: Sequence[Flight]) -> None:
+    for flight in flights:
+        flight.gate.open()
+
+
+async def before_the_end(
+    bench: Bench, kinds: Sequence[tuple[str, int]] = BOTH, *, resends: bool = True
+) -> list[Flight]:
+    """Uploads held before, or in the middle of, the request that ends them."""
     return [
         await take_off(bench, strategy, size, *last_request(strategy, size), resends=resends)
-        for strategy, size in BOTH
+        for strategy, size in kinds
     ]
 
 
@@ -126,8 +135,9 @@ HELD_AT = [
 
 async def test_between_and_inside_requests(bench: Bench) -> None:
     flights = [await take_off(bench, *moment) for moment in HELD_AT]
-    async with held(flights):
-        await bench.recovered(await bench.kill())
+    await all_held(flights)
+    await bench.recovered(await bench.kill())
+    release(flights)
     audit = await landed(bench, flights)
     assert_all_verified(audit, len(flights))
     resent = dict(zip(HELD_AT, (flight.client.resent for flight in flights), strict=True))
@@ -158,11 +168,13 @@ async def die_while_registering(bench: Bench, flights: Sequence[Flight]) -> None
     rows = [flight.row for flight in flights]
 
     async def all_registering() -> bool:
-        return await bench.running_steps(rows) == ["register"] * len(rows)
+        """Every job runs although its object is there: what is left to do is the registration."""
+        running = await bench.running_jobs(rows)
+        return len(running) == len(rows) and running <= await bench.stored_keys()
 
+    await all_held(flights)
     async with bench.paused("files"):
-        async with held(flights):
-            pass
+        release(flights)
         await until(all_registering)
         killed = await bench.kill()
     await bench.recovered(killed)
@@ -174,11 +186,11 @@ async def test_while_the_store_is_waited_for(bench: Bench) -> None:
     direct = [flight.row for flight in flights[2:]]
 
     async def jobs_have_begun() -> bool:
-        return len(await bench.running_steps(direct)) == len(direct)
+        return len(await bench.running_jobs(direct)) == len(direct)
 
+    await all_held(flights)
     async with bench.paused("minio"):
-        async with held(flights):
-            pass
+        release(flights)
         await until(jobs_have_begun)
         killed = await bench.kill()
     await bench.recovered(killed)
@@ -192,16 +204,14 @@ async def test_between_stored_and_accepted(bench: Bench, arrives: bool) -> None:
 
     The database may still carry the statement out: then a job is there whose owner never knew of it.
     """
-    flights = (await before_the_end(bench))[:2]
+    flights = await before_the_end(bench, PROXIED)
 
     async def both_wait() -> bool:
         return await bench.waiting_statements() >= len(flights)
 
-    for flight in flights:
-        await flight.gate.reached()
+    await all_held(flights)
     async with bench.locked([flight.row for flight in flights]):
-        for flight in flights:
-            flight.gate.open()
+        release(flights)
         await until(both_wait)
         killed = await bench.kill()
         if not arrives:
