@@ -29,7 +29,7 @@ ORIGINS = (
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`env` is the environment under which everything is resolved: defaults of ports.env, then ours.
-    RUN_DIR and ENV_FILE move what the start-up writes: a second testbed can stand beside the first."""
+    VAULTBENCH_RUN_DIR and VAULTBENCH_ENV_FILE move what is written, for a second testbed."""
 
     root: Path
     run_dir: Path
@@ -53,8 +53,8 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         raise envfile.EnvError(problems)
     return Settings(
         root=root,
-        run_dir=Path(environ.get("RUN_DIR") or root / ".run").absolute(),
-        secrets_file=Path(environ.get("ENV_FILE") or root / ".env").absolute(),
+        run_dir=Path(environ.get("VAULTBENCH_RUN_DIR") or root / ".run").absolute(),
+        secrets_file=Path(environ.get("VAULTBENCH_ENV_FILE") or root / ".env").absolute(),
         env={**environ, **defaults, "STORE_CORS_ORIGINS": store_origins(environ)},
         runtime=environ.get("RUNTIME", ""),
         prometheus_source=environ.get("PROMETHEUS_SOURCE") or "auto",

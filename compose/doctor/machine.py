@@ -38,7 +38,7 @@ def host(now: Settings) -> Iterator[Check]:
         "host", free >= DATA_BYTES, text, "make room: the store refuses uploads when the disk is full"
     )
     kind = file_system(folder)
-    remedy = "results would have no disk in the path; use a folder on a disk (RUN_DIR=)"
+    remedy = "results would have no disk in the path; use a folder on a disk (VAULTBENCH_RUN_DIR=)"
     yield judge("host", kind not in IN_MEMORY, f"data is on {kind}", remedy, "warn")
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     enough = files == resource.RLIM_INFINITY or files >= OPEN_FILES

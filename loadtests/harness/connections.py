@@ -58,13 +58,17 @@ class Databases:
 
 
 def read_environment(root: Path, overrides: Mapping[str, str]) -> dict[str, str]:
-    """Settings of a checkout: ``compose/ports.env``, over it ``.env``, over it ``overrides``.
+    """Settings of a checkout: ``compose/ports.env``, over it those that `make up` was given (in the
+    run folder), over them ``.env``, over it ``overrides``. VAULTBENCH_RUN_DIR and VAULTBENCH_ENV_FILE
+    name another testbed.
 
     ``overrides`` is normally the process environment. ``${NAME}`` is replaced by the setting of that
     name; an unknown name stays as it is and shows up as a problem of whoever needs the value.
     """
     values: dict[str, str] = {}
-    for file in (root / "compose" / "ports.env", root / ".env"):
+    in_effect = Path(overrides.get("VAULTBENCH_RUN_DIR") or root / ".run") / "ports.env"
+    secrets = Path(overrides.get("VAULTBENCH_ENV_FILE") or root / ".env")
+    for file in (root / "compose" / "ports.env", in_effect, secrets):
         if file.exists():
             values.update(_parse_env(file.read_text(encoding="utf-8")))
     values.update(overrides)

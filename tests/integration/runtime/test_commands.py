@@ -66,7 +66,11 @@ def new_desk() -> Iterator[Desk]:
         folder.chmod(0o711)  # the account of the databases passes through
         names = [key for key in read_env(settings.PORTS) if key.endswith("_PORT")]
         numbers = dict(zip(names, map(str, ports.free(len(names))), strict=True))
-        places = {"RUN_DIR": str(folder / "run"), "ENV_FILE": str(folder / "env"), "PROMETHEUS_SOURCE": "off"}
+        places = {
+            "VAULTBENCH_RUN_DIR": str(folder / "run"),
+            "VAULTBENCH_ENV_FILE": str(folder / "env"),
+            "PROMETHEUS_SOURCE": "off",
+        }
         made = Desk(folder / "run", {**numbers, **places})
         yield made
         made.type("clean", ALL="1")
@@ -96,8 +100,9 @@ def test_a_life_from_nothing_to_nothing(desk: Desk) -> None:
     first = desk.parts()
     assert {row["state"] for row in first.values()} == {"healthy"}
     assert len(first) == 8
-    secrets = Path(desk.env["ENV_FILE"]).read_bytes()
-    assert Path(desk.env["ENV_FILE"]).stat().st_mode & 0o777 == 0o600
+    assert read_env(desk.run_dir / "ports.env")["GATEWAY_URL"].endswith(desk.env["GATEWAY_PORT"])
+    secrets = Path(desk.env["VAULTBENCH_ENV_FILE"]).read_bytes()
+    assert Path(desk.env["VAULTBENCH_ENV_FILE"]).stat().st_mode & 0o777 == 0o600
 
     assert "ready after" in desk.good("up")
     assert {name: row["pid"] for name, row in desk.parts().items()} == {
@@ -114,17 +119,17 @@ def test_a_life_from_nothing_to_nothing(desk: Desk) -> None:
     assert desk.listening() == []
 
     assert "ready after" in desk.good("up")
-    assert Path(desk.env["ENV_FILE"]).read_bytes() == secrets
+    assert Path(desk.env["VAULTBENCH_ENV_FILE"]).read_bytes() == secrets
 
     assert f"deleting {desk.run_dir}" in desk.good("clean")
     assert not desk.run_dir.exists()
-    assert Path(desk.env["ENV_FILE"]).exists()
+    assert Path(desk.env["VAULTBENCH_ENV_FILE"]).exists()
     assert desk.listening() == []
 
 
 def test_no_secret_is_visible_to_other_users(busy_desk: Desk) -> None:
     busy_desk.good("up")
-    secrets = list(read_env(Path(busy_desk.env["ENV_FILE"])).values())
+    secrets = list(read_env(Path(busy_desk.env["VAULTBENCH_ENV_FILE"])).values())
     shown = [process.command_line(row["pid"]) for row in busy_desk.parts().values()]
     shown += [path.read_text(errors="replace") for path in (busy_desk.run_dir / "logs").iterdir()]
     shown += [(busy_desk.run_dir / name).read_text() for name in ("state.json", "prometheus.yml")]
@@ -167,7 +172,7 @@ def test_lost_secrets_beside_data_stop_the_start(desk: Desk) -> None:
     cluster.mkdir(parents=True)
     (cluster / "PG_VERSION").write_text("16\n")
     assert "make clean" in desk.bad("up")
-    assert not Path(desk.env["ENV_FILE"]).exists()
+    assert not Path(desk.env["VAULTBENCH_ENV_FILE"]).exists()
 
 
 def test_wrong_settings_are_all_told_at_once(desk: Desk) -> None:
@@ -195,11 +200,11 @@ def test_a_lost_part_is_red_in_status_with_its_last_words(busy_desk: Desk) -> No
 def test_root_below_a_private_home(desk: Desk) -> None:
     private = desk.run_dir.parent / "home"
     private.mkdir(mode=0o700)
-    told = desk.good("up", RUN_DIR=str(private / "run"))
+    told = desk.good("up", VAULTBENCH_RUN_DIR=str(private / "run"))
     assert "ready after" in told
     assert not (private / "run" / "pg").exists()
     assert private.stat().st_mode & 0o777 == 0o700
-    cleaned = desk.good("clean", RUN_DIR=str(private / "run"))
+    cleaned = desk.good("clean", VAULTBENCH_RUN_DIR=str(private / "run"))
     assert cleaned.count("deleting") == 2
 
 

@@ -24,7 +24,11 @@ pytestmark = pytest.mark.unit
 
 
 def read(tmp_path: Path, **more: str) -> Settings:
-    places = {"RUN_DIR": str(tmp_path / "run"), "ENV_FILE": str(tmp_path / "env"), "HOME": str(tmp_path)}
+    places = {
+        "VAULTBENCH_RUN_DIR": str(tmp_path / "run"),
+        "VAULTBENCH_ENV_FILE": str(tmp_path / "env"),
+        "HOME": str(tmp_path),
+    }
     return settings.read({"PATH": os.environ["PATH"], **places, **more})
 
 
@@ -82,7 +86,11 @@ class TestDoctor:
         assert list(tmp_path.iterdir()) == []
 
     def test_json_is_for_programs_and_a_failure_is_exit_1(self, tmp_path: Path) -> None:
-        places = {"RUN_DIR": str(tmp_path / "run"), "ENV_FILE": str(tmp_path / "env"), "RUNTIME": "compose"}
+        places = {
+            "VAULTBENCH_RUN_DIR": str(tmp_path / "run"),
+            "VAULTBENCH_ENV_FILE": str(tmp_path / "env"),
+            "RUNTIME": "compose",
+        }
         done = CliRunner().invoke(main, ["doctor", "--json"], env={**places, "VAULTBENCH_OFFLINE": "1"})
         found = json.loads(done.output)
         assert done.exit_code == 1
