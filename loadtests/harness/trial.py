@@ -162,20 +162,24 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
 
 
 async def _phases(rig: Rig, plan: TrialPlan, child: K6, observer: Observer, watcher: Watcher) -> Course:
+    # An exact count of iterations and a shape of stages have no window of their own: all of it counts.
+    whole = plan.load.executor in ("per-vu-iterations", "ramping-vus")
+    begin = observer.begin_window() if whole else None
     course = Course(load_started_at=await child.wait_started(START_LIMIT_S))
     load, start = plan.load, course.load_started_at
     watcher.load(child.files.console)
-    watcher.phase("warm-up", load.warmup_s)
-    await _until(start + load.warmup_s, child, rig)
-    course.begin, gateway_before = observer.begin_window(), await _gateway(rig)
+    if begin is None:
+        watcher.phase("warm-up", load.warmup_s)
+        await _until(start + load.warmup_s, child, rig)
+        begin = observer.begin_window()
+    gateway_before = await _gateway(rig)
     watcher.phase("window", load.window_s or k6.load_s(load))
-    # An exact count of iterations and a shape of stages have no window of their own: all of it counts.
-    to_the_end = load.executor in ("per-vu-iterations", "ramping-vus")
-    window_end = start + (k6.load_s(load) + DRAIN_LIMIT_S if to_the_end else load.warmup_s + load.window_s)
-    await _until(window_end, child, rig)
-    course.end, gateway_after = observer.end_window(), await _gateway(rig)
-    course.window = Window(course.begin.at, course.end.at)
-    course.gateway = (gateway_before, gateway_after)
+    await _until(
+        start + (k6.load_s(load) + DRAIN_LIMIT_S if whole else load.warmup_s + load.window_s), child, rig
+    )
+    course.begin, course.end = begin, observer.end_window()
+    course.gateway = (gateway_before, await _gateway(rig))
+    course.window = Window(start if whole else begin.at, course.end.at)
     watcher.phase("cool-down")
     if rig.stop.is_set():
         course.exit_code = await child.stop()
