@@ -18,7 +18,15 @@ from services.kit.db import Database, open_database
 from services.kit.health import Health
 from services.kit.migrate import migrate
 from services.kit.run import listening, process, runner, stopped
-from services.kit.s3 import ObjectStore, StoreHealth, open_client, prepare_bucket
+from services.kit.s3 import (
+    BucketState,
+    ObjectStore,
+    S3Client,
+    StoreError,
+    StoreHealth,
+    open_client,
+    prepare_bucket,
+)
 from services.kit.tokens import CredentialChecker
 from services.kit.web import Edge, create_app
 
@@ -35,7 +43,7 @@ async def serve(settings: Settings) -> None:
             open_database(settings.database_url, "files", metrics.database, prepared=settings.db_prepared)
         )
         store = await stack.enter_async_context(open_client(settings.s3, world, metrics.store.observe))
-        bucket = await prepare_bucket(settings.s3, store, settings.origins)
+        bucket = await _bucket(settings, store)
         watched = StoreHealth(store, settings.s3, bucket)
         health = Health(
             "files",
@@ -50,6 +58,14 @@ async def serve(settings: Settings) -> None:
         async with listening(runner(app, settings), settings.host, settings.port, log):
             await stopped(log, "files")
             health.draining = True
+
+
+async def _bucket(settings: Settings, store: S3Client) -> BucketState:
+    """Raises ConnectionError, which ends the start with one line, when the store stays away or refuses."""
+    try:
+        return await prepare_bucket(settings.s3, store, settings.origins)
+    except StoreError as error:
+        raise ConnectionError(f"the object store cannot be used ({error.code})") from error
 
 
 def _credentials(settings: Settings, world: World) -> CredentialChecker:

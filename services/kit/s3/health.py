@@ -1,0 +1,41 @@
+"""Health checks of the store, in the form that ``kit.health`` runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.kit.health import NotOkError
+from services.kit.s3.bucket import BucketState, is_private
+from services.kit.s3.errors import StoreError
+from services.kit.s3.protocol import ObjectStore
+from services.kit.s3.signing import S3Address
+
+
+class StoreHealth:
+    """Args:
+    state: what was found when the bucket was prepared.
+    """
+
+    def __init__(self, store: ObjectStore, address: S3Address, state: BucketState) -> None:
+        self._store, self._address, self._state = store, address, state
+
+    async def check(self) -> None:
+        """The store answers for the bucket."""
+        try:
+            await self._store.check()
+        except StoreError as error:
+            raise NotOkError("the object store does not answer") from error
+
+    async def bucket(self) -> str:
+        """Nobody reads the bucket without a signature; asked anew, because a policy can be set later."""
+        try:
+            private = await is_private(self._address)
+        except StoreError as error:
+            raise NotOkError("the object store does not answer") from error
+        if not private:
+            raise NotOkError("a policy lets everybody into the bucket")
+        return "private"
+
+    def details(self) -> dict[str, Any]:
+        """``cors`` says whether browsers are let in by the bucket or by the server's own setting."""
+        return {"bucket_cors": self._state.cors}
