@@ -18,7 +18,11 @@ OTHERS = ("test_gateway", "test_smuggling", "test_govault")  # they have systems
 # provokes them on a system or part of its own.
 ELSEWHERE = {
     "overloaded": "integration/auth/test_service.py",
-    "invalid_file_size": "contract/test_uploads.py",
+    "internal_error": "integration/auth/test_service.py",
+    "registration_conflict": "integration/files/test_registration.py",
+    "deadline_exceeded": "contract/test_gateway_life.py",
+    "request_timeout": "contract/test_gateway_life.py",
+    "insufficient_storage": "unit/upload/test_spool.py",
 }
 
 
