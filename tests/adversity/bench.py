@@ -67,6 +67,16 @@ class Bench:
         await until(replaced)
 
     @asynccontextmanager
+    async def upload_runs_with(self, **settings: str) -> AsyncIterator[None]:
+        """The upload service with other settings, as long as the block runs."""
+        control = self.system.stack.control
+        await asyncio.to_thread(control, "restart", "upload", env=settings)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(control, "restart", "upload")
+
+    @asynccontextmanager
     async def paused(self, part: str) -> AsyncIterator[None]:
         """A part that neither answers nor refuses, as long as the block runs."""
         await self.control("pause", part)

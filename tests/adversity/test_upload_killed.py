@@ -232,6 +232,21 @@ async def test_between_stored_and_accepted(bench: Bench, arrival: Arrival) -> No
     assert_all_verified(audit, len(flights))
 
 
+async def test_the_ledger_sees_what_a_detached_task_loses(bench: Bench) -> None:
+    """The judge is not blind: where uploads are acknowledged before they are durable, a kill loses them."""
+    async with bench.upload_runs_with(FINALISE="detached"):
+        flights = await before_the_end(bench, PROXIED)
+        await all_held(flights)
+        async with bench.paused("files"):
+            release(flights)
+            assert all(await asyncio.gather(*(flight.task for flight in flights)))
+            killed = await bench.kill()
+        await bench.recovered(killed)
+        audit = await landed(bench, flights)
+    assert audit.table.classes["G-02"] == audit.table.flags["G-10"] == len(flights), audit.table.offending
+    assert audit.table.failed
+
+
 async def test_storm(bench: Bench) -> None:
     """Uploads without pause, kills at seeded moments; half of the clients never send anything again."""
     over = asyncio.Event()
