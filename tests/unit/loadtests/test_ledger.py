@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from loadtests.harness.ledger_classify import classify
-from loadtests.harness.ledger_records import Baseline, FileRow, OpenMultipart, SpoolFile, StoredObject
-from loadtests.harness.ledger_table import make_samples, make_table
+from loadtests.harness.ledger_records import Baseline, FileRow, StoredObject
 from loadtests.harness.model import Intent, LedgerClass
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
@@ -186,83 +181,6 @@ def test_early_ack_is_judged_on_one_clock(offset_s: float, ended_at: float, earl
     assert result.verdicts[0].visible_at == pytest.approx(ended_at - offset_s + 0.25)
 
 
-def failed_with(**parts: Any) -> World:
-    some = World(**parts).verified("b")
-    some.intents.append(world.intent("a"))
-    some.outcomes.append(FAILED)
-    some.sessions.append(world.session("a", "failed", job_state="failed"))
-    return some
-
-
-FINDINGS: dict[str, tuple[Callable[[], World], str, int]] = {
-    "object of a failed upload": (lambda: failed_with(objects=[OBJECT]), "G-04", 1),
-    "multipart of a failed upload": (
-        lambda: failed_with(multiparts=[OpenMultipart(world.key_of("a"), "id", 5)]),
-        "G-09",
-        1,
-    ),
-    "temporary object of a completed upload": (
-        lambda: failed_with(temporary=[StoredObject(f"chunks/{world.upload_id('b')}/0-x", 5, "e")]),
-        "G-09",
-        1,
-    ),
-    "spool file of a failed upload": (
-        lambda: failed_with(spool=[SpoolFile("spool/0", world.upload_id("a"), 5)]),
-        "G-09",
-        1,
-    ),
-    "job of a failed upload": (
-        lambda: World([world.intent("b")], sessions=[world.session("b", "failed", job_state="queued")]),
-        "G-09",
-        1,
-    ),
-    "session of nobody": (lambda: failed_with(sessions=[world.session("z", checksum=None)]), "G-11", 1),
-    "file row of nobody": (lambda: failed_with(files=[world.file("z")]), "G-11", 1),
-    "object of nobody": (lambda: failed_with(objects=[world.stored("z")]), "G-11", 1),
-    "temporary object of nobody": (
-        lambda: failed_with(temporary=[StoredObject("chunks/nobody/0-x", 5, "e")]),
-        "G-11",
-        1,
-    ),
-    "another user's new file": (lambda: failed_with(other_file_ids=frozenset({OTHER_ID})), "G-11", 1),
-    "hollow iterations": (lambda: failed_with(iterations=5), "G-12", 4),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FINDINGS)
-def test_finding(name: str) -> None:
-    build, flag, count = FINDINGS[name]
-    flags = dict(classify(build().evidence()).flags)
-    assert flags.pop(flag) == count
-    flags.pop("G-12", None)  # every failed upload is a hollow iteration as well
-    assert not any(flags.values()), flags
-
-
-def test_pieces_of_an_open_upload_are_no_leftovers() -> None:
-    some = World(
-        intents=[world.intent("a")],
-        sessions=[world.session("a", "uploading", job_state="queued")],
-        multiparts=[OpenMultipart(world.key_of("a"), "id", 5)],
-        temporary=[StoredObject(f"chunks/{world.upload_id('a')}/0-x", 5, "e")],
-        spool=[SpoolFile("spool/0", world.upload_id("a"), 5)],
-    )
-    assert not any(classify(some.evidence()).flags.values())
-
-
-def test_what_was_there_before_is_nobody_s_fault() -> None:
-    before = Baseline(frozenset({OTHER_ID}), frozenset({"users/x/y", "chunks/x/y"}))
-    some = World(
-        baseline=before,
-        other_file_ids=frozenset({OTHER_ID}),
-        objects=[StoredObject("users/x/y", 5, "e")],
-        temporary=[StoredObject("chunks/x/y", 5, "e")],
-    ).verified("a")
-    result = classify(some.evidence())
-    table = make_table("t1", some.evidence(), result)
-    assert not any(result.flags.values())
-    assert (table.failed, table.baseline_files) == (False, 1)
-
-
 def test_shared_content_joins_nothing() -> None:
     """Two uploads of equal bytes: a third row with these bytes belongs to neither."""
     some = World().verified("a", "b")
@@ -277,13 +195,6 @@ def test_shared_content_joins_nothing() -> None:
 
 def replace_intent(ref: str, **changes: str) -> Intent:
     return world.intent(ref).model_copy(update=changes)
-
-
-def test_a_stranger_fails_the_trial() -> None:
-    some = World(objects=[world.stored("z")]).verified("a")
-    evidence = some.evidence()
-    table = make_table("t1", evidence, classify(evidence))
-    assert (table.classes["verified"], table.flags["G-11"], table.failed) == (1, 1, True)
 
 
 def test_one_wrong_etag_of_two_is_enough() -> None:
@@ -303,96 +214,3 @@ def test_a_copy_that_was_there_before_is_no_second_object() -> None:
     copy = replace(OBJECT, key="users/x/y")
     some = World(objects=[copy], baseline=Baseline(object_keys=frozenset({copy.key}))).verified("a")
     assert kinds(some)["a"] is C.VERIFIED
-
-
-def test_table_adds_up_and_lists_offenders() -> None:
-    some = failed_with(objects=[OBJECT])
-    some.intents.append(world.intent("lost"))
-    some.outcomes.append(world.outcome("lost"))
-    evidence = some.evidence()
-    result = classify(evidence)
-    table = make_table("t1", evidence, result)
-    assert sum(table.classes.values()) == table.intents == 3
-    assert (table.acks, table.hashed, table.compared) == (2, 0, 1)
-    assert table.verified_bytes == table.stored_bytes == world.SIZE
-    assert table.failed
-    assert [row["class"] for row in table.offending] == ["G-02", "G-04"]
-    assert table.offending[0]["reason"] == "acknowledged, but the id given to the client does not exist"
-    samples = {sample.upload_ref: sample for sample in make_samples(result)}
-    assert samples["b"].acked_at == world.ACKED_AT
-    assert samples["b"].failed_at is None
-    assert (samples["a"].failed_step, samples["a"].failed_status) == ("chunk", 503)
-    assert samples["a"].flags == ("G-04", "G-12")
-
-
-STATES = st.sampled_from(
-    ["pending", "assembling", "uploading", "completing", "completed", "failed", "aborted"]
-)
-REF = st.sampled_from(["a", "b", "c"])
-
-
-ROWS = st.lists(
-    st.tuples(REF, st.booleans()), max_size=4, unique_by=lambda row: row if row[1] else object()
-)  # fmt: skip
-
-
-@st.composite
-def worlds(draw: st.DrawFn) -> World:
-    some = World(intents=[world.intent(ref) for ref in "abc"])
-    some.outcomes = [
-        world.outcome(ref, acked=draw(st.booleans())) for ref in draw(st.sets(REF))
-    ]  # fmt: skip
-    # Ids and keys are unique in the databases; which of them are the upload's own is drawn.
-    some.sessions = [
-        world.session(
-            ref,
-            draw(STATES),
-            upload_uuid=world.upload_id(ref) if own else UUID(int=50 + number),
-            idempotency_key=draw(st.sampled_from([ref, None, "unknown"])),
-            checksum=draw(st.sampled_from([world.digest_of(ref), None])),
-            storage_key=world.key_of(ref) if own else f"users/x/{number}",
-        )
-        for number, (ref, own) in enumerate(draw(ROWS))
-    ]
-    some.files = [
-        world.file(
-            ref,
-            file_uuid=world.upload_id(ref) if own else UUID(int=60 + number),
-            storage_key=world.key_of(ref) if own else f"users/y/{number}",
-            deleted=draw(st.booleans()),
-        )
-        for number, (ref, own) in enumerate(draw(ROWS))
-    ]
-    some.objects = [world.stored(ref) for ref in draw(st.sets(st.sampled_from(["a", "b", "c", "z"])))]
-    some.progressing = frozenset(world.upload_id(ref) for ref in draw(st.sets(REF)))
-    some.hashes = {world.key_of(ref): world.digest_of(draw(REF)) for ref in draw(st.sets(REF))}
-    return some
-
-
-@settings(max_examples=300, deadline=None)
-@given(some=worlds())
-def test_every_intent_gets_exactly_one_class(some: World) -> None:
-    evidence = some.evidence()
-    result = classify(evidence)
-    table = make_table("t1", evidence, result)
-    assert [verdict.intent.upload_ref for verdict in result.verdicts] == ["a", "b", "c"]
-    assert sum(table.classes.values()) == 3
-    assert table.verified_bytes == table.stored_bytes
-    for verdict in result.verdicts:
-        acked = verdict.outcome is not None and verdict.outcome.acked
-        if verdict.kind is C.VERIFIED:
-            assert acked and verdict.stored is not None and verdict.file is not None
-            assert verdict.stored.size_bytes == verdict.intent.size_bytes
-        if verdict.kind in {C.NO_TRACE, C.CLEAN_FAILURE, C.STUCK, C.LATE_SUCCESS}:
-            assert not acked  # whatever was acknowledged is verified, pending, or fails the trial
-
-
-@settings(max_examples=100, deadline=None)
-@given(some=worlds(), order=st.randoms())
-def test_the_order_of_rows_does_not_matter(some: World, order: Random) -> None:
-    before = classify(some.evidence())
-    for rows in (some.sessions, some.files, some.objects):
-        order.shuffle(rows)
-    after = classify(some.evidence())
-    assert [verdict.kind for verdict in before.verdicts] == [verdict.kind for verdict in after.verdicts]
-    assert before.flags == after.flags

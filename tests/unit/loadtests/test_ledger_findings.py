@@ -1,0 +1,125 @@
+"""What is no intent's class: orphan objects, leftovers, strangers; and the table that counts it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from loadtests.harness.ledger_classify import classify
+from loadtests.harness.ledger_records import Baseline, OpenMultipart, SpoolFile, StoredObject
+from loadtests.harness.ledger_table import make_samples, make_table
+from tests.unit.loadtests import ledger_world as world
+from tests.unit.loadtests.ledger_world import World
+
+pytestmark = pytest.mark.unit
+
+FAILED = world.outcome("a", acked=False)
+OBJECT = world.stored("a")
+OTHER_ID = UUID(int=77)
+
+
+def failed_with(**parts: Any) -> World:
+    some = World(**parts).verified("b")
+    some.intents.append(world.intent("a"))
+    some.outcomes.append(FAILED)
+    some.sessions.append(world.session("a", "failed", job_state="failed"))
+    return some
+
+
+FINDINGS: dict[str, tuple[Callable[[], World], str, int]] = {
+    "object of a failed upload": (lambda: failed_with(objects=[OBJECT]), "G-04", 1),
+    "multipart of a failed upload": (
+        lambda: failed_with(multiparts=[OpenMultipart(world.key_of("a"), "id", 5)]),
+        "G-09",
+        1,
+    ),
+    "temporary object of a completed upload": (
+        lambda: failed_with(temporary=[StoredObject(f"chunks/{world.upload_id('b')}/0-x", 5, "e")]),
+        "G-09",
+        1,
+    ),
+    "spool file of a failed upload": (
+        lambda: failed_with(spool=[SpoolFile("spool/0", world.upload_id("a"), 5)]),
+        "G-09",
+        1,
+    ),
+    "job of a failed upload": (
+        lambda: World([world.intent("b")], sessions=[world.session("b", "failed", job_state="queued")]),
+        "G-09",
+        1,
+    ),
+    "session of nobody": (lambda: failed_with(sessions=[world.session("z", checksum=None)]), "G-11", 1),
+    "file row of nobody": (lambda: failed_with(files=[world.file("z")]), "G-11", 1),
+    "object of nobody": (lambda: failed_with(objects=[world.stored("z")]), "G-11", 1),
+    "temporary object of nobody": (
+        lambda: failed_with(temporary=[StoredObject("chunks/nobody/0-x", 5, "e")]),
+        "G-11",
+        1,
+    ),
+    "another user's new file": (lambda: failed_with(other_file_ids=frozenset({OTHER_ID})), "G-11", 1),
+    "hollow iterations": (lambda: failed_with(iterations=5), "G-12", 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_finding(name: str) -> None:
+    build, flag, count = FINDINGS[name]
+    flags = dict(classify(build().evidence()).flags)
+    assert flags.pop(flag) == count
+    flags.pop("G-12", None)  # every failed upload is a hollow iteration as well
+    assert not any(flags.values()), flags
+
+
+def test_pieces_of_an_open_upload_are_no_leftovers() -> None:
+    some = World(
+        intents=[world.intent("a")],
+        sessions=[world.session("a", "uploading", job_state="queued")],
+        multiparts=[OpenMultipart(world.key_of("a"), "id", 5)],
+        temporary=[StoredObject(f"chunks/{world.upload_id('a')}/0-x", 5, "e")],
+        spool=[SpoolFile("spool/0", world.upload_id("a"), 5)],
+    )
+    assert not any(classify(some.evidence()).flags.values())
+
+
+def test_what_was_there_before_is_nobody_s_fault() -> None:
+    before = Baseline(frozenset({OTHER_ID}), frozenset({"users/x/y", "chunks/x/y"}))
+    some = World(
+        baseline=before,
+        other_file_ids=frozenset({OTHER_ID}),
+        objects=[StoredObject("users/x/y", 5, "e")],
+        temporary=[StoredObject("chunks/x/y", 5, "e")],
+    ).verified("a")
+    result = classify(some.evidence())
+    table = make_table("t1", some.evidence(), result)
+    assert not any(result.flags.values())
+    assert (table.failed, table.baseline_files) == (False, 1)
+
+
+def test_a_stranger_fails_the_trial() -> None:
+    some = World(objects=[world.stored("z")]).verified("a")
+    evidence = some.evidence()
+    table = make_table("t1", evidence, classify(evidence))
+    assert (table.classes["verified"], table.flags["G-11"], table.failed) == (1, 1, True)
+
+
+def test_table_adds_up_and_lists_offenders() -> None:
+    some = failed_with(objects=[OBJECT])
+    some.intents.append(world.intent("lost"))
+    some.outcomes.append(world.outcome("lost"))
+    evidence = some.evidence()
+    result = classify(evidence)
+    table = make_table("t1", evidence, result)
+    assert sum(table.classes.values()) == table.intents == 3
+    assert (table.acks, table.hashed, table.compared) == (2, 0, 1)
+    assert table.verified_bytes == table.stored_bytes == world.SIZE
+    assert table.failed
+    assert [row["class"] for row in table.offending] == ["G-02", "G-04"]
+    assert table.offending[0]["reason"] == "acknowledged, but the id given to the client does not exist"
+    samples = {sample.upload_ref: sample for sample in make_samples(result)}
+    assert samples["b"].acked_at == world.ACKED_AT
+    assert samples["b"].failed_at is None
+    assert (samples["a"].failed_step, samples["a"].failed_status) == ("chunk", 503)
+    assert samples["a"].flags == ("G-04", "G-12")
