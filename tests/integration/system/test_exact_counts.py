@@ -1,0 +1,199 @@
+"""What one upload costs in statements, store requests and connections: exact numbers, from the counters."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.contract import flows
+from tests.contract.api import Api
+from tests.contract.conftest import PASSWORD
+from tests.contract.flows import MIB, Multipart, Proxy, Single, Strategy
+from tests.stack import System
+
+pytestmark = pytest.mark.integration
+
+# Work that no upload waits for: polls, readiness, and the cleaning of what it left behind.
+BACKGROUND = ("poll_", "clean_", "health", "job_take_back", "delete_object")
+STATEMENTS, STORE = "db_query_seconds_count", "store_request_seconds_count"
+OPENED = "upstream_connections_opened_total"
+
+
+class Counters:
+    """Sums over the processes' counters; ``spent`` is what one block of work added."""
+
+    def __init__(self, system: System, http: aiohttp.ClientSession) -> None:
+        self._system, self._http = system, http
+
+    async def read(self) -> Counter[tuple[str, str, str]]:
+        found: Counter[tuple[str, str, str]] = Counter()
+        for part in ("gateway", "auth", "upload", "files"):
+            async with self._http.get(f"{self._system.admin(part)}/metrics") as answer:
+                text = await answer.text()
+            for family in text_string_to_metric_families(text):
+                for sample in family.samples:
+                    if sample.name in {STATEMENTS, STORE, OPENED}:
+                        labels = sample.labels
+                        what = labels.get("statement") or labels.get("op") or labels["upstream"]
+                        found[part, sample.name, what] += int(sample.value)
+        return found
+
+    async def series(self, part: str) -> int:
+        async with self._http.get(f"{self._system.admin(part)}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return sum(not line.startswith("#") for line in lines)
+
+
+def of_work(spent: Counter[tuple[str, str, str]], part: str, name: str) -> dict[str, int]:
+    """What was spent by name, background work apart."""
+    return {
+        what: number
+        for (at, metric, what), number in spent.items()
+        if (at, metric) == (part, name) and number and not what.startswith(BACKGROUND)
+    }
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        yield session
+
+
+@pytest.fixture
+async def user(system: System, http: aiohttp.ClientSession, request: pytest.FixtureRequest) -> Api:
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:16]
+    anyone = Api(http, system.gateway, Counter())
+    body = {"username": name, "email": f"{name}@counts.example", "password": PASSWORD}
+    token = (await anyone.ok("POST", "/auth/signup", json=body))["token"]
+    return Api(http, system.gateway, Counter(), token, body["email"])
+
+
+@pytest.fixture
+def counters(system: System, http: aiohttp.ClientSession) -> Counters:
+    return Counters(system, http)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one upload: statements in upload_db and store requests by the services; files_db takes one."""
+
+    strategy: Strategy
+    size: int
+    statements: int
+    requests: int
+
+    def __str__(self) -> str:
+        return f"{self.strategy.name}-{self.size // MIB}MiB"
+
+
+COSTS = [
+    Cost(Proxy(), MIB, 4, 1),
+    Cost(Proxy(checksums=False), MIB, 4, 2),
+    Cost(Proxy(5 * MIB), 10 * MIB, 7, 4),
+    Cost(Proxy(5 * MIB), 12 * MIB, 9, 5),
+    Cost(Proxy(), 25 * MIB, 9, 5),
+    Cost(Multipart(), MIB, 5, 3),
+    Cost(Multipart(), 12 * MIB, 7, 3),
+    Cost(Single(), MIB, 3, 1),
+    Cost(Single(), 12 * MIB, 3, 1),
+]
+
+
+@pytest.mark.parametrize("cost", COSTS, ids=str)
+async def test_one_upload(user: Api, counters: Counters, cost: Cost) -> None:
+    strategy, data = cost.strategy, bytes(cost.size)
+    before = await counters.read()
+    upload = await flows.start(strategy, user, data)
+    answer = None
+    for index in range(len(strategy.pieces(data))):
+        answer = await strategy.send(upload, index)
+    if not isinstance(strategy, Proxy):
+        answer = await strategy.finish(upload)
+    spent = await counters.read() - before
+    assert answer is not None
+    assert answer.json["status"] == "completed"
+    in_upload, in_store = of_work(spent, "upload", STATEMENTS), of_work(spent, "upload", STORE)
+    assert sum(in_upload.values()) == cost.statements, in_upload
+    assert sum(in_store.values()) == cost.requests, in_store
+    assert sum(of_work(spent, "files", STATEMENTS).values()) == 1
+    assert of_work(spent, "files", STORE) == {}
+    assert of_work(spent, "auth", STATEMENTS) == {}
+
+
+async def test_what_surrounds_an_upload(user: Api, counters: Counters) -> None:
+    """Login and list are one statement each, so an iteration of the load script is 7 by proxy, 8 direct."""
+    before = await counters.read()
+    await user.ok("POST", "/auth/login", json={"email": user.email, "password": PASSWORD})
+    assert await flows.owned(user) == []
+    spent = await counters.read() - before
+    assert sum(of_work(spent, "auth", STATEMENTS).values()) == 1
+    assert sum(of_work(spent, "files", STATEMENTS).values()) == 1
+    assert of_work(spent, "upload", STATEMENTS) == {}
+
+
+async def test_downloads_and_changes_are_one_statement_each(user: Api, counters: Counters) -> None:
+    uuid = (await flows.run(Proxy(), user, b"abcd")).uuid
+    path = f"/api/files/f/{uuid}"
+    for method, suffix, body, requests in (
+        ("GET", "", None, 0),
+        ("GET", "/download", None, 0),
+        ("GET", "/download?delivery=proxied", None, 1),
+        ("PATCH", "", {"name": "b.bin"}, 0),
+        ("DELETE", "", None, 0),
+    ):
+        before = await counters.read()
+        answer = await user.call(method, path + suffix, json=body)
+        assert answer.status in {200, 204}
+        spent = await counters.read() - before
+        assert sum(of_work(spent, "files", STATEMENTS).values()) == 1, (method, suffix, spent)
+        assert sum(of_work(spent, "files", STORE).values()) == requests, (method, suffix, spent)
+
+
+async def test_steady_state_opens_no_connection(user: Api, counters: Counters) -> None:
+    for strategy in (Proxy(), Multipart(), Single()):
+        await flows.run(strategy, user, b"warm")
+    before = await counters.read()
+    for _ in range(30):
+        for strategy in (Proxy(), Multipart(), Single()):
+            await flows.run(strategy, user, b"abcd")
+    spent = await counters.read() - before
+    assert {part: of_work(spent, part, OPENED) for part in ("gateway", "upload")} == {
+        "gateway": {},
+        "upload": {},
+    }
+
+
+async def test_hostile_paths_make_no_series(user: Api, counters: Counters) -> None:
+    """Random paths, methods, ids and queries leave the number of series where it was."""
+
+    def paths(number: int) -> tuple[str, str]:
+        name = hashlib.sha256(str(number).encode()).hexdigest()
+        uuid = f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:32]}"
+        return [
+            ("GET", f"/{name}"),
+            ("GET", f"/api/files/f/{uuid}"),
+            ("GET", f"/api/files/f/{uuid}/download?x={name}"),
+            ("GET", f"/api/upload/status?upload_uuid={uuid}"),
+            (f"X{name[:8].upper()}", f"/api/upload/{name}"),
+            ("DELETE", f"/api/upload/session/{uuid}"),
+        ][number % 6]
+
+    async def attack(numbers: range) -> None:
+        for number in numbers:
+            method, path = paths(number)
+            headers = {"Authorization": f"Bearer {user.token}"}
+            async with user.session.request(method, user.base + path, headers=headers) as answer:
+                assert answer.status in {400, 404, 405}, (method, path)
+
+    await attack(range(6))
+    before = {part: await counters.series(part) for part in ("gateway", "upload", "files")}
+    await asyncio.gather(*(attack(range(start, 2_000, 8)) for start in range(6, 14)))
+    after = {part: await counters.series(part) for part in ("gateway", "upload", "files")}
+    assert after == before
