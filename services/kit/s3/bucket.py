@@ -51,6 +51,8 @@ async def _in_thread(op: str, call: Any, *args: Any) -> Any:
         return await asyncio.to_thread(call, *args)
     except S3Error as error:
         raise typed(op, error.response.status, error.code or "") from error
+    except ValueError as error:  # the SDK judges names before it asks the store
+        raise typed(op, 400, "InvalidName") from error
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         raise transport_error(op) from error
 

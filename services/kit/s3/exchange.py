@@ -52,6 +52,7 @@ class _PushPayload(aiohttp.Payload):
         self.writer: StreamWriter | None = None
         self.started: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
+        self.complete = False
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         raise TypeError("a streamed body cannot be shown")
@@ -67,7 +68,13 @@ class _PushPayload(aiohttp.Payload):
         self.writer = writer
         if not self.started.done():
             self.started.set_result(None)
-        await asyncio.shield(self.ended)
+        try:
+            await self.ended
+        except asyncio.CancelledError:
+            # The answer can overtake the end of this task; a cancelled writer closes its connection,
+            # so a body that was written whole ends as if nothing had happened.
+            if not self.complete:
+                raise
 
     def use(self) -> None:
         self._consumed = True
@@ -116,6 +123,7 @@ class StreamedPut:
 
     def _end(self) -> None:
         self._payload.use()
+        self._payload.complete = True
         if not self._payload.ended.done():
             self._payload.ended.set_result(None)
 

@@ -26,11 +26,11 @@ pytestmark = pytest.mark.integration
 
 async def test_created_by_several_at_once(address: S3Address) -> None:
     fresh = replace(address, bucket="at-once")
-    await asyncio.gather(*(create_bucket(fresh) for _ in range(8)))
     async with open_client(fresh, World(), lambda *_: None) as client:
-        state = await prepare_bucket(fresh, client, ["http://localhost:3000"])
-    assert state.private
-    assert state.cors in {"bucket", "server"}
+        states = await asyncio.gather(
+            *(prepare_bucket(fresh, client, ["http://localhost:3000"]) for _ in range(8))
+        )
+    assert all(state.private and state.cors in {"bucket", "server"} for state in states)
 
 
 async def test_a_policy_for_everybody_is_noticed(address: S3Address) -> None:
@@ -59,6 +59,8 @@ async def test_self_test_of_a_full_store(store: S3Client) -> None:
 async def test_wrong_credentials_and_no_store(address: S3Address) -> None:
     with pytest.raises(RefusedError):
         await create_bucket(replace(address, secret_key="not the secret", bucket="nobody"))
+    with pytest.raises(RefusedError):
+        await create_bucket(replace(address, bucket="Not A Bucket"))
     away = replace(address, endpoint="http://127.0.0.1:1")
     async with open_client(away, World(), lambda *_: None) as client:
         with pytest.raises(UnavailableError):

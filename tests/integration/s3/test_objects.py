@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -130,16 +132,27 @@ async def test_an_abort_after_success_changes_nothing(store: S3Client, key: str)
     assert await read(store, key) == b"ok"
 
 
-async def test_connections_are_used_again(store: S3Client, key: str) -> None:
+@pytest.mark.parametrize("size", [1, 5, PIECE, MIB])
+async def test_connections_are_used_again(store: S3Client, key: str, size: int) -> None:
     connector = store._transport._session.connector
     assert connector is not None
-    seen = set()
-    for _ in range(20):
-        exchange = await store.open_put(key, 5)
-        await exchange.write(b"12345")
-        await exchange.finish()
-        seen |= {id(protocol) for idle in connector._conns.values() for protocol, _ in idle}
-    assert len(seen) == 1
+    opened, connect = list[object](), connector._create_connection
+
+    async def counted(*args: Any) -> Any:
+        opened.append(args)
+        return await connect(*args)
+
+    connector._create_connection = counted  # type: ignore[method-assign,assignment]
+    body = os.urandom(size)
+
+    async def one_after_another(worker: int) -> None:
+        for number in range(25):
+            exchange = await store.open_put(f"{key}/{worker}/{number}", size)
+            await send(exchange, body)
+            await exchange.finish()
+
+    await asyncio.gather(*(one_after_another(worker) for worker in range(4)))
+    assert len(opened) == 4
 
 
 async def test_ranges_and_if_match(store: S3Client, key: str) -> None:
