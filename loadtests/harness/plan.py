@@ -18,7 +18,7 @@ from loadtests.harness.strategies import Strategy
 
 ALONE = "none"  # arm of a neighbours trial without uploads
 # VUs kept ready for one upload per second, as seconds one upload may take, before k6 makes more.
-SECONDS_PER_ARRIVAL = 3.0
+SECONDS_PER_ARRIVAL = 4.0
 
 
 class PlanError(Exception):
@@ -99,7 +99,7 @@ class Planner:
         part = self.profile.neighbours
         if part is None:
             return []
-        rate = round(part.share * slower_capacity_per_s, 3)
+        rate = round(part.share * slower_capacity_per_s, 1)
         names, drawn = [ALONE, *self.deciding], []
         for number in range(part.rounds):
             start = number % len(names)

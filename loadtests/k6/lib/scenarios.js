@@ -51,12 +51,16 @@ function uploads(exec) {
   }
 }
 
+// VUs kept ready for the requests of others: each may take four seconds before k6 has to make more, and
+// arrivals that are due while it makes them are dropped.
+const sideVus = (rate) => Math.max(8, Math.ceil(rate * 4));
+
 export function options(exec) {
   const scenarios = {};
   const main = uploads(exec);
   if (main !== null) scenarios.uploads = main;
-  if (config.loginRate > 0) scenarios.logins = arrivals(config.loginRate, 'login', 8, 64);
-  if (config.listRate > 0) scenarios.lists = arrivals(config.listRate, 'list', 8, 64);
+  if (config.loginRate > 0) scenarios.logins = arrivals(config.loginRate, 'login', sideVus(config.loginRate), 200);
+  if (config.listRate > 0) scenarios.lists = arrivals(config.listRate, 'list', sideVus(config.listRate), 200);
   return {
     scenarios,
     // Without the URL tag: every presigned URL would become a time series of its own.
