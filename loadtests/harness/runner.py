@@ -18,7 +18,7 @@ from loadtests.harness.rig import Rig
 from loadtests.harness.trial import run_trial
 
 # A trial's table of uploads is made this much longer than the best rate seen so far needs.
-TABLE_HEADROOM = 2.5
+TABLE_HEADROOM = 2.0
 DEFAULT_VUS = 16  # where neither a ramp nor a person says how many
 
 
