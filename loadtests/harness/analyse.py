@@ -17,6 +17,7 @@ from loadtests.harness.bundle import Bundle, BundleWriter
 from loadtests.harness.judge_measures import NO_UPLOADS
 from loadtests.harness.judge_run import OWN_CORES, run_warnings
 from loadtests.harness.knee import knees
+from loadtests.harness.model import Question
 from loadtests.harness.neighbours_view import cdfs, neighbours
 from loadtests.harness.price import prices
 
@@ -47,7 +48,7 @@ def analyse(facts: Facts) -> Analysis:
     books = ledger_view(facts)
     outcome = judge_outcome(facts, warnings, found, books)
     source, distributions = cdfs(facts)
-    names = words.short_names(_all_arms(facts), facts.deciding_arms)
+    names = words.short_names(_all_arms(facts), _compared(facts))
     parts: dict[str, Any] = {
         "run": facts.manifest.run,
         "experiment": facts.manifest.experiment,
@@ -94,6 +95,7 @@ def closing(
     beside = neighbours(facts)
     answers = (
         sentences.capacity_sentence(found, names, shared=shared) if found else None,
+        sentences.journey_sentence(table(facts, found), names),
         sentences.knee_sentence(knees(facts), names),
         sentences.neighbours_sentence(beside, names) if beside else None,
         sentences.price_sentence(priced, names, compared),
@@ -113,6 +115,11 @@ def _verdict(ratio: Ratio, names: dict[str, str]) -> str:
         return f"{couple}: none ({ratio.refused})"
     measured = f"{words.ratio(ratio)}, {words.count(ratio.n, 'pair')}, margin ±{words.percent(ratio.margin)}"
     return f"{couple}: {ratio.verdict} ({measured})"
+
+
+def _compared(facts: Facts) -> tuple[str, ...]:
+    """Arms that stand beside each other and may go by their first word."""
+    return facts.deciding_arms or facts.arms(Question.JOURNEY) or facts.arms(Question.CAPACITY)
 
 
 def _all_arms(facts: Facts) -> tuple[str, ...]:

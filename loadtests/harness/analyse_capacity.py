@@ -53,7 +53,7 @@ def capacity(facts: Facts, warnings: Sequence[Warn]) -> Capacity | None:
         noise_ratios=tuple(neighbours),
         noise_floor=noise_floor(neighbours),
         aa=_control(facts),
-        because=_because(ratios, cpu_ratios, arms),
+        because=_because(ratios, cpu_ratios, arms) if _quiet(facts) else None,
         multipart_price=_multipart_price(arms, single),
     )
 
@@ -199,6 +199,12 @@ def _arm(facts: Facts, arm: str, trials: Sequence[Trial]) -> ArmCapacity:
 def estimate_of(values: Sequence[float]) -> Estimate:
     mean = mean_interval(values)
     return Estimate(n=mean.n, value=mean.value, low=mean.low, high=mean.high)
+
+
+def _quiet(facts: Facts) -> bool:
+    """Whether the host belonged to the system and its load in every pair: else busy explains nothing."""
+    trials = (trial for pair in facts.pairs() for trial in pair)
+    return not any(w.code == "noisy-host" for trial in trials for w in facts.trial_warnings[trial.plan.trial])
 
 
 def _because(ratios: Sequence[Ratio], cpu_ratios: Sequence[Ratio], arms: Sequence[ArmCapacity]) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtests.harness.analyse_books import LedgerView
 from loadtests.harness.analyse_facts import Facts
-from loadtests.harness.analyse_model import Capacity, LedgerView, Sentence
+from loadtests.harness.analyse_model import Capacity, Sentence
 from loadtests.harness.judge import validity
 from loadtests.harness.model import Question, Severity, Validity, Warn
 

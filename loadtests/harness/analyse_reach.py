@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from loadtests.harness.analyse_books import Failure, LedgerRow, LedgerView, Level, Reach
 from loadtests.harness.analyse_facts import Facts
-from loadtests.harness.analyse_model import Failure, LedgerRow, LedgerView, Level, Reach
 from loadtests.harness.judge_measures import uploads_expected
 from loadtests.harness.model import LedgerClass, Question, Severity, Trial, TrialPlan, Warn
 

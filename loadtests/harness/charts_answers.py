@@ -29,6 +29,7 @@ from loadtests.harness.charts import (
     to_svg,
 )
 from loadtests.harness.price import AUTHENTICATION, process_order
+from loadtests.harness.sentences import multipart_note
 
 
 def goodput(analysis: Analysis, found: Capacity) -> Chart | None:
@@ -51,7 +52,8 @@ def goodput(analysis: Analysis, found: Capacity) -> Chart | None:
         "goodput",
         "How much: goodput of each arm",
         "Large dots are means with their 95 % interval, small dots single trials; a thin line joins the two "
-        "trials of a pair. An arm without lines ran beside the pairs and takes part in no verdict.",
+        "trials of a pair. An arm without lines ran beside the pairs and takes part in no verdict."
+        + multipart_note(found),
         f"Verified uploads per second: {values}",
         svg,
     )

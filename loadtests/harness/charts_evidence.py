@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from loadtests.harness import charts_answers, words
-from loadtests.harness.analyse_model import Analysis, Capacity, LedgerView, Ratio, Timeline
+from loadtests.harness.analyse_books import LedgerView
+from loadtests.harness.analyse_model import Analysis, Capacity, Ratio, Timeline
 from loadtests.harness.charts import (
     FAINT,
     INK,

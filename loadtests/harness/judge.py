@@ -52,7 +52,7 @@ class Guard:
 
 
 def spaced_percent(text: str) -> str:
-    """"99 %" for the "99%" that number formats give, as everywhere else in the reports."""
+    """ "99 %" for the "99%" that number formats give, as everywhere else in the reports."""
     return re.sub(r"(?<=\d)%", " %", text)
 
 

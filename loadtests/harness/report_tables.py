@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from loadtests.harness import words
+from loadtests.harness import report_books, words
 from loadtests.harness.analyse_model import Analysis, ArmCapacity, Estimate, Knee, Price, Quantile, Row
 from loadtests.harness.price import process_order
-
-QUESTIONS = {
-    "capacity": "how much",
-    "saturation": "with 1.5 times the VUs",
-    "single": "one request",
-    "large": "large file",
-    "ramp": "ramp",
-    "neighbours": "beside login and list",
-    "raw": "raw",
-    "journey": "journey",
-    "bench": "benchmark",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """``first`` columns hold words, the rest numbers. Every cell is text, ready to print."""
-
-    ident: str
-    title: str
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    first: int = 1
+from loadtests.harness.report_cells import QUESTIONS, Table, whole
+from loadtests.harness.sentences import multipart_note
 
 
 def tables(analysis: Analysis) -> tuple[Table, ...]:
@@ -43,9 +20,9 @@ def tables(analysis: Analysis) -> tuple[Table, ...]:
         saturation(analysis),
         knees(analysis),
         beside(analysis),
-        ledger(analysis),
-        failures(analysis),
-        reach(analysis),
+        report_books.ledger(analysis),
+        report_books.failures(analysis),
+        report_books.reach(analysis),
     )
     return tuple(table for table in made if table.rows)
 
@@ -99,7 +76,7 @@ def comparison(analysis: Analysis) -> Table:
 def _comparison_row(row: Row) -> tuple[str, ...]:
     return (
         row.arm, QUESTIONS.get(row.question, row.question), row.level, words.number(row.concurrency),
-        words.number(row.rps), _count(row.requests_per_flow), words.milliseconds(row.median_ms),
+        words.number(row.rps), whole(row.requests_per_flow), words.milliseconds(row.median_ms),
         words.milliseconds(row.p95_ms), words.percent(row.error_rate), words.precise(row.goodput_per_s),
         words.precise(row.payload_mb_per_s), _ms(row.tta_p50), _ms(row.tta_p95), _ms(row.ttd_p50),
         _ms(row.ttd_p95),
@@ -140,8 +117,8 @@ def capacity(analysis: Analysis) -> Table:
     return Table(
         "capacity",
         "Capacity",
-        "Means over trials with their 95 % interval; on processors shared with the load generator a lower "
-        "bound.",
+        "Means over trials with their 95 % interval; lower bounds where the load generator shares the "
+        "processors." + (multipart_note(found) if found else ""),
         (
             "arm",
             "file",
@@ -209,7 +186,7 @@ def knees(analysis: Analysis) -> Table:
 
 def _knee_row(knee: Knee) -> tuple[str, ...]:
     return (
-        knee.arm, _count(knee.gains_until_vus), _count(knee.slow_from_vus),
+        knee.arm, whole(knee.gains_until_vus), whole(knee.slow_from_vus),
         words.precise(knee.peak_goodput_per_s),
         knee.stopped_by, words.percent(knee.host_busy_at_knee), knee.bottleneck,
     )  # fmt: skip
@@ -231,59 +208,6 @@ def beside(analysis: Analysis) -> Table:
              _ms(a.tta_p50), _ms(a.tta_p95), _ms(a.ttd_p50), _ms(a.ttd_p95))
             for a in arms
         ),
-    )  # fmt: skip
-
-
-def ledger(analysis: Analysis) -> Table:
-    books = analysis.ledger
-    names = [name for name in books.totals if name != "verified"]
-    names = ["verified", *(names or ["pending", "G-01", "G-02", "G-07"])]
-    rows = [
-        (row.trial, row.arm, QUESTIONS.get(row.question, row.question), row.level, f"{row.intents:,}",
-        f"{row.acks:,}",
-         *(f"{row.counts.get(name, 0):,}" for name in names), str(row.hashed), str(row.compared),
-         "FAILED" if row.failed else "passed")
-        for row in books.rows
-    ]  # fmt: skip
-    return Table(
-        "ledger",
-        "Ledger",
-        "Every intended upload of every trial. Hashed: content read back and compared; compared: size and "
-        "ETag only.",
-        ("trial", "arm", "question", "level", "intents", "acks", *names, "hashed", "compared", "audit"),
-        tuple(rows),
-        4,
-    )
-
-
-def failures(analysis: Analysis) -> Table:
-    return Table(
-        "failures",
-        "Failed uploads",
-        "By the step that failed. Status 0: no answer came.",
-        ("arm", "step", "code", "status", "uploads"),
-        tuple(
-            (f.arm, f.step, f.code or words.MISSING, _count(f.status), f"{f.count:,}")
-            for f in analysis.failures
-        ),
-        3,
-    )
-
-
-def reach(analysis: Analysis) -> Table:
-    return Table(
-        "reach",
-        "Reach",
-        "Which planned levels were really produced, and what stopped the rest.",
-        ("arm", "question", "level", "reached", "planned", "run", "valid", "stopped by"),
-        tuple(
-            ("nobody uploads" if level.arm == "none" else level.arm, QUESTIONS.get(level.question,
-            level.question),
-             level.level, "yes" if level.reached else "no", str(level.planned), str(level.attempted),
-             str(level.valid), ": ".join(part for part in (level.reason, level.evidence) if part))
-            for level in analysis.reach.levels
-        ),
-        4,
     )  # fmt: skip
 
 
@@ -315,13 +239,3 @@ def _cpu(seconds: float | None) -> str:
 
 def _expected(value: float | None, expected: float | None) -> str:
     return words.number(value) + (f" ({words.number(expected)})" if expected is not None else "")
-
-
-def _count(value: int | None) -> str:
-    return words.MISSING if value is None else str(value)
-
-
-def column_of(table: Table, name: str) -> Iterable[str]:
-    """The cells of one column, for checks."""
-    place = table.columns.index(name)
-    return (row[place] for row in table.rows)

@@ -17,6 +17,7 @@ from loadtests.harness.analyse_model import (
     Neighbours,
     Price,
     Ratio,
+    Row,
     Sentence,
 )
 from loadtests.harness.analyse_model import Saturation as Proof
@@ -132,6 +133,31 @@ def _single_arm(found: Capacity, names: dict[str, str], *, shared: bool) -> Sent
             )
             return Sentence(kind="answer", text=text, evidence=arm.id)
     return None
+
+
+def multipart_note(found: Capacity) -> str:
+    """What the store's multipart calls cost, so that it is not mistaken for the path of the bytes."""
+    price = found.multipart_price
+    if price is None:
+        return ""
+    return (
+        f" One presigned request instead of parts carries {price:.2f} times as much directly: "
+        "the rest is the price of the store's multipart calls, not of the path of the bytes."
+    )
+
+
+def journey_sentence(rows: Sequence[Row], names: dict[str, str]) -> Sentence | None:
+    """A shape with pauses, which decides nothing."""
+    played = [row for row in rows if row.question == "journey" and row.goodput_per_s is not None]
+    if not played:
+        return None
+    rates = " and ".join(f"{words.number(row.goodput_per_s)} {_by(names[row.arm])}" for row in played)
+    text = (
+        f"With up to {played[0].vus} users who pause between their steps, {rates} verified uploads per "
+        "second were measured; the pauses in the script set this rate as long as the system keeps up, "
+        "so no winner is named."
+    )
+    return Sentence(kind="answer", text=text, evidence="comparison")
 
 
 def knee_sentence(knees: Sequence[Knee], names: dict[str, str]) -> Sentence | None:

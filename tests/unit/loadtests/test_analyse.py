@@ -13,10 +13,9 @@ import pytest
 from loadtests.harness.analyse import analyse, analyse_bundle, read_analysis
 from loadtests.harness.analyse_capacity import NOT_COMPARABLE, compare
 from loadtests.harness.analyse_facts import Facts, read_facts
-from loadtests.harness.analyse_model import Analysis, Estimate, Quantile, RampPoint
+from loadtests.harness.analyse_model import Analysis
 from loadtests.harness.analyse_table import CSV_FIRST
 from loadtests.harness.bundle import Bundle
-from loadtests.harness.knee import knee_of
 from loadtests.harness.model import LedgerClass, Question, Severity, Trial, Validity
 from loadtests.harness.stats import ratio_of_pairs
 from tests.unit.loadtests import fabricate as make
@@ -79,6 +78,10 @@ class TestHowMuch:
         assert "because" not in idle.sentences[0].text
         assert "not identified" in idle.sentences[0].text
 
+    def test_busy_with_other_programs_is_no_reason(self, facts: Facts) -> None:
+        noisy = altered(facts, lambda t: make.with_process(t, "rest", cpu_s=2.0))
+        assert noisy.capacity is not None and noisy.capacity.because is None
+
     @pytest.mark.parametrize("metric", sorted(NOT_COMPARABLE))
     def test_no_ratio_of_requests_per_second_can_be_formed(self, metric: str) -> None:
         with pytest.raises(ValueError, match="never compared"):
@@ -133,17 +136,14 @@ class TestScriptSetThisNumber:
         assert proof.predicted_per_s == pytest.approx(proof.goodput_per_s, rel=0.1)
 
 
-def point(vus: int, goodput: float | None, p95: float, *, valid: bool = True, busy: float = 0.5) -> RampPoint:
-    return RampPoint(
-        arm=PROXY,
-        level=f"{vus} VU",
-        vus=vus,
-        concurrency=float(vus),
-        goodput_per_s=Estimate(n=1, value=goodput),
-        p95_ms=Quantile(q=0.95, n=200, minimum=100, value=p95),
-        host_busy=busy,
-        valid=valid,
-    )
+def test_a_journey_with_pauses_names_no_winner(facts: Facts) -> None:
+    def change(trial: Trial) -> Trial:
+        return trial.model_copy(update={"plan": trial.plan.model_copy(update={"question": Question.JOURNEY})})
+
+    played = [trial for trial in facts.trials if trial.plan.question is Question.SATURATION]
+    found = analyse(replace(facts, trials=tuple(map(change, played))))
+    assert "no winner is named" in found.sentences[0].text
+    assert found.capacity is None
 
 
 class TestUntilWhen:
@@ -151,30 +151,6 @@ class TestUntilWhen:
         assert {knee.arm: knee.gains_until_vus for knee in analysis.knees} == {PROXY: 16, DIRECT: 16}
         assert all(knee.bottleneck == "not identified" for knee in analysis.knees)
         assert all((knee.host_busy_at_knee or 0) > 0.85 for knee in analysis.knees)
-
-    def test_stops_gaining(self) -> None:
-        curve = [point(1, 10, 10), point(2, 19, 11), point(4, 30, 14), point(8, 31, 20), point(16, 31, 25)]
-        knee = knee_of(PROXY, curve)
-        assert (knee.gains_until_vus, knee.stopped_by, knee.slow_from_vus) == (4, "stops gaining", None)
-
-    def test_one_low_level_is_no_knee(self) -> None:
-        curve = [point(1, 10, 10), point(2, 10.2, 11), point(4, 30, 14), point(8, 45, 20)]
-        assert knee_of(PROXY, curve).gains_until_vus is None
-
-    def test_slow_before_it_stops_gaining(self) -> None:
-        curve = [point(1, 10, 10), point(2, 15, 31), point(4, 22, 60), point(8, 33, 99)]
-        knee = knee_of(PROXY, curve)
-        assert (knee.slow_from_vus, knee.knee_vus, knee.stopped_by) == (2, 2, "latency")
-
-    def test_machines_end(self) -> None:
-        curve = [point(1, 10, 10), point(2, 19, 11), point(4, 36, 14, busy=0.97)]
-        assert knee_of(PROXY, curve).stopped_by == "machine's end"
-
-    def test_an_invalid_level_counts_for_nothing_and_ends_the_ramp(self) -> None:
-        curve = [point(1, 10, 10), point(2, 19, 11), point(4, 36, 14), point(8, 90, 14, valid=False)]
-        knee = knee_of(PROXY, curve)
-        assert (knee.last_vus, knee.peak_goodput_per_s) == (4, 36)
-        assert knee.stopped_by == "load generator's end"
 
     def test_an_invalid_level_does_not_void_the_run(self, facts: Facts) -> None:
         def change(trial: Trial) -> Trial:
