@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 import pytest
 
-from tests.integration.files.conftest import Api
+from services.kit.s3.bucket import sdk
+from tests.integration.files.conftest import BUCKET, Api, address
+from tests.stack import Backends
 
 pytestmark = pytest.mark.integration
 
@@ -24,6 +29,30 @@ async def test_health(api: Api) -> None:
     assert shown["bucket_cors"] in {"bucket", "server"}
     async with api.session.get(api.url + "/ping") as reply:
         assert await reply.read() == b'{"status":"pong"}'
+
+
+async def test_a_bucket_open_to_everybody_is_reported(api: Api, backends: Backends) -> None:
+    client = sdk(address(backends))
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ["*"]},
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}/*"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    await asyncio.to_thread(client.set_bucket_policy, BUCKET, policy)
+    try:
+        async with api.session.get(api.url + "/health/detailed") as reply:
+            shown = await reply.json()
+            assert (reply.status, shown["error"], shown["checks"]["bucket"]["ok"]) == (
+                503,
+                "not_ready",
+                False,
+            )
+        async with api.session.get(api.url + "/ready") as reply:
+            assert reply.status == 200
+    finally:
+        await asyncio.to_thread(client.delete_bucket_policy, BUCKET)
 
 
 async def test_settings_show_no_secret(api: Api) -> None:
