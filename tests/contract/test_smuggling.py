@@ -66,6 +66,8 @@ REFUSED_HEADS = {
     "HTTP/1.2": line(b"GET /auth/live HTTP/1.2"),
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/0.9": b"GET /auth/live\r\n\r\n",
+    "HTTP/0.9 with headers": line(b"GET /auth/live"),
+    "a value that is not UTF-8": line(b"GET /auth/live HTTP/1.1", b"X-A: \xe9"),
     "lower-case method": line(b"get /auth/live HTTP/1.1"),
     "unknown method": line(b"FETCH /auth/live HTTP/1.1"),
     "no host": b"GET /auth/live HTTP/1.1\r\n\r\n",

@@ -87,7 +87,7 @@ class Recorder:
     answer: Callable[[Seen], web.StreamResponse] = lambda _: web.json_response({"ok": True})
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        headers = [(name.decode(), value.decode()) for name, value in request.raw_headers]
+        headers = [(name.decode(), value.decode(errors="replace")) for name, value in request.raw_headers]
         body = bytearray()
         async for piece in request.content.iter_any():
             body += piece
