@@ -79,6 +79,16 @@ def environment(
     return {name: str(value) for name, value in values.items()}
 
 
+def to_prometheus(url: str) -> dict[str, str]:
+    """Variables that make k6 push its own figures too, for whoever wants to watch a journey."""
+    return {
+        "K6_OUT": "experimental-prometheus-rw",
+        "K6_PROMETHEUS_RW_SERVER_URL": f"{url}/api/v1/write",
+        "K6_PROMETHEUS_RW_TREND_STATS": "p(50),p(95),p(99)",
+        "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
+    }
+
+
 def load_s(load: Load) -> float:
     """How long arrivals last. They go on a little after the window, so that its end sees full load."""
     if load.stages:

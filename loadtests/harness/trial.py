@@ -19,7 +19,7 @@ from loadtests.harness.k6 import K6, Files
 from loadtests.harness.ledger_console import read_console
 from loadtests.harness.ledger_records import Baseline
 from loadtests.harness.measure import Window
-from loadtests.harness.model import Severity, Trial, TrialPlan, Warn
+from loadtests.harness.model import Question, Severity, Trial, TrialPlan, Warn
 from loadtests.harness.observe import Observer, allowed_cores, wait_quiet
 from loadtests.harness.payload import UploadRow, upload_ref, write_pattern, write_table
 from loadtests.harness.plan import ALONE
@@ -146,8 +146,13 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         script=strategy.script if strategy else None,
         piece_bytes=piece_bytes(rig, plan),
         start_spread_s=min(plan.load.warmup_s / 2, SPREAD_PER_VU_S * (plan.load.vus or 0)),
-        journey=plan.question == "journey",
+        journey=plan.question is Question.JOURNEY,
     )
+    if (
+        plan.question is Question.JOURNEY
+        and rig.system.parts().get("prometheus", {}).get("state") == "healthy"
+    ):
+        variables |= k6.to_prometheus(rig.system.environ["PROMETHEUS_URL"])
     watcher.phase("start")
     child = await k6.start_k6(rig.k6_program, files, variables)
     observer.watch_child("k6", child.process.pid)
