@@ -12,11 +12,14 @@ from gateway.pools import Pool
 from gateway.routes import Entry, RouteTable, entries
 from gateway.settings import DEFAULT_TIERS, Settings
 from gateway.target import BadTargetError, split
+from gateway.writer import DISCARD_BYTES, DISCARD_S
 from services.kit.codec import encode
 from services.kit.errors import Fault
 from services.kit.metrics import Cached
 from services.kit.routing import Route
+from services.kit.run import SERVER_OPTIONS
 from services.kit.settings import SettingsError, load, public
+from services.kit.upstream import KEEPALIVE_S
 from tests.unit.gateway.support import KEY, environment
 
 pytestmark = pytest.mark.unit
@@ -168,3 +171,9 @@ def test_every_missing_setting_is_named_and_no_secret_is_shown() -> None:
     assert '"RATE_LIMIT_TIERS":{"standard":100000}' in shown
     assert '"TRUSTED_PROXIES":["10.0.0.0/8","::1/128"]' in shown
     assert KEY not in repr(settings)
+
+
+def test_idle_limits_let_the_side_that_asks_close_first() -> None:
+    assert SERVER_OPTIONS["keepalive_timeout"] == 75
+    assert KEEPALIVE_S == 60
+    assert (SERVER_OPTIONS["lingering_time"], DISCARD_S, DISCARD_BYTES) == (2.0, 2.0, 1024 * 1024)
