@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -70,9 +70,6 @@ class Chart:
     caption: str
     alt: str
     svg: str
-
-
-Draw = Callable[[Axes], None]
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from loadtests.harness.analyse_capacity import BUSY, estimate_of
 from loadtests.harness.analyse_facts import Facts, in_window, times_to_durable
@@ -116,8 +115,3 @@ def _end(
     if (curve[-1].host_busy or 0) >= BUSY:
         return "machine's end"
     return "latency" if slow_from is not None else "end of the levels"
-
-
-def steps_of(points: Sequence[RampPoint]) -> list[tuple[int, float]]:
-    """Gain of every step over the level before it, as (VUs, share)."""
-    return [(b.vus, _goodput(b) / _goodput(a) - 1) for a, b in pairwise(_valid_curve(points))]

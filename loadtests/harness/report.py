@@ -51,7 +51,6 @@ def view_of(analysis: Analysis, manifest: Manifest) -> dict[str, Any]:
         "evidence": [chart for name, chart in drawn.items() if name not in answers],
         "tables": by_id,
         "warnings": sorted(analysis.warnings, key=lambda warn: -_SEVERITIES.index(warn.severity)),
-        "advice": list(dict.fromkeys(warn.advice for warn in analysis.warnings if warn.advice)),
         "manifest": list(_flat(manifest.model_dump(mode="json"))),
         "terms": sorted(glossary.TERMS, key=lambda term: term.name.lower()),
         "tone": _tone(analysis),

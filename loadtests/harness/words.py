@@ -84,10 +84,6 @@ def _ratio_digits(found: Ratio) -> int:
     return next((d for d in (1, 2) if len({f"{value:.{d}f}" for value in shown}) == len(shown)), 3)
 
 
-def interval(low: float | None, high: float | None, digits: int = 0) -> str:
-    return f"{low:.{digits}f}–{high:.{digits}f}" if low is not None and high is not None else MISSING
-
-
 def span(*shares: float | None) -> str:
     """One percentage, or the range of several; empty when none is known."""
     known = sorted({round((share or 0) * 100) for share in shares if share is not None})
