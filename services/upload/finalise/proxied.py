@@ -64,25 +64,33 @@ class EmptyMaker:
         return Made(stored.etag)
 
 
+def _joinable(work: Work) -> bool:
+    """Parts, the last chunk perhaps a temporary object, and no repack begun."""
+    *head, last = work.sources
+    kinds = {source.kind for source in head}
+    return kinds == {"part"} and last.kind in {"part", "temp"} and work.repack_upload_id is None
+
+
 class ProxiedMaker:
     def __init__(self, store: ObjectStore, repack: Repack, phases: Phases) -> None:
         self._store, self._repack, self._phases = store, repack, phases
 
     async def make(self, work: Work, journal: Journal) -> Made:
-        if work.step is Step.REGISTER:
-            return Made(work.etag or "", work.checksum)
+        only = work.sources[0] if len(work.sources) == 1 else None
+        if only is not None and only.kind == "final":
+            return Made(only.etag or "", work.checksum)
         method = work.session.method
-        if work.step is Step.STORE and work.repack_upload_id is None:
+        if only is not None and only.kind == "temp":
+            with self._phases(method, "store"):
+                return await self._copy(work, only)
+        if work.step in {Step.ASSEMBLE, Step.STORE} and _joinable(work):
             with self._phases(method, "store"):
                 return await self._complete(work)
-        if len(work.sources) == 1 and work.sources[0].kind == "temp":
-            with self._phases(method, "store"):
-                return await self._copy(work)
         with self._phases(method, "assemble"):
             return await self._repack.make(work, journal)
 
-    async def _copy(self, work: Work) -> Made:
-        session, source = work.session, work.sources[0]
+    async def _copy(self, work: Work, source: Source) -> Made:
+        session = work.session
         meta = {"sha256": work.checksum} if work.checksum else None
         try:
             stored = await self._store.copy(

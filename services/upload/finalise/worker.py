@@ -116,6 +116,7 @@ class Finaliser:
         if future is None:
             future = self._watched[session_id] = asyncio.get_running_loop().create_future()
             future.add_done_callback(lambda _: self._watched.pop(session_id, None))
+        await self._look([session_id])  # it may have ended since the caller looked
         done, _ = await asyncio.wait((future,), timeout=self._limits.wait_s)
         if not done:
             self._watched.pop(session_id, None)
@@ -128,8 +129,11 @@ class Finaliser:
         if free > 0:
             self._resume(await self._jobs.take_due(free))
         if self._watched:
-            for seen in await self._jobs.watch(list(self._watched)):
-                self._publish(seen.session_id, _outcome(seen.status, seen.error_message))
+            await self._look(list(self._watched))
+
+    async def _look(self, session_ids: list[int]) -> None:
+        for seen in await self._jobs.watch(session_ids):
+            self._publish(seen.session_id, _outcome(seen.status, seen.error_message))
 
     async def take_back(self, instance: str) -> None:
         """Go on with what an earlier process of this name was doing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,7 +25,7 @@ from services.kit.settings import load
 from services.upload.app import MIGRATIONS, Base, Tables, build_finaliser, build_services, chunk_stores
 from services.upload.chunk_store.spool import Spool
 from services.upload.cleaning import Cleaner
-from services.upload.finalise.outcome import RefusedError
+from services.upload.finalise.outcome import GaveUpError, RefusedError
 from services.upload.finalise.worker import Finaliser
 from services.upload.handlers import Services
 from services.upload.metrics import Metrics
@@ -37,6 +39,33 @@ BUCKET = "upload-tests"
 MIB = 1024 * 1024
 
 
+class Died(BaseException):
+    """The process is gone at this point: nothing after it runs, nothing is written any more."""
+
+
+class DyingStore:
+    """A store client whose process dies before or after the ``count``-th call of one operation."""
+
+    def __init__(self, store: S3Client, op: str, when: str, count: int = 1) -> None:
+        self._store, self._op, self._when, self._left = store, op, when, count
+
+    def __getattr__(self, name: str) -> Any:
+        wrapped = getattr(self._store, name)
+        if name != self._op:
+            return wrapped
+
+        async def dying(*args: Any, **options: Any) -> Any:
+            self._left -= 1
+            if self._left == 0 and self._when == "before":
+                raise Died
+            result = await wrapped(*args, **options)
+            if self._left == 0:
+                raise Died
+            return result
+
+        return dying
+
+
 @dataclass(slots=True)
 class Registry:
     """Stands where the files service stands; ``refusals`` are spent before it accepts."""
@@ -44,13 +73,24 @@ class Registry:
     refusals: int = 0
     rows: dict[UUID, tuple[Session, Made]] = field(default_factory=dict)
     calls: int = 0
+    gate: asyncio.Event | None = None
+    died: str | None = None  # "before" or "after": the process dies around the next registration
 
     async def register(self, session: Session, made: Made) -> None:
         self.calls += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.died == "before":
+            raise Died
+        before = self.rows.get(session.upload_uuid)
+        if before is not None and before[1] != made:
+            raise GaveUpError("registration_conflict", "registered with other facts")
         if self.refusals:
             self.refusals -= 1
             raise RefusedError("refused by the test")
         self.rows[session.upload_uuid] = (session, made)
+        if self.died == "after":
+            raise Died
 
 
 @dataclass(slots=True)
@@ -142,7 +182,13 @@ def own_settings(backends: Backends, database_url: str, tmp_path: Path) -> Setti
 
 @asynccontextmanager
 async def bench_of(
-    settings: Settings, instance: str = "one", capabilities: Capabilities | None = None
+    settings: Settings,
+    instance: str = "one",
+    *,
+    capabilities: Capabilities | None = None,
+    registry: Registry | None = None,
+    dies: tuple[str, str, int] | None = None,
+    user_id: UUID | None = None,
 ) -> AsyncIterator[Bench]:
     """A bench; two of them on the same settings are two processes that share database and store."""
     metrics, world = Metrics(), World()
@@ -165,18 +211,20 @@ async def bench_of(
             world=world,
             metrics=metrics,
             log=log,
-            store=store,
+            store=cast(S3Client, DyingStore(store, *dies)) if dies else store,
             capabilities=capabilities or Capabilities(True, True, True),
             spool=Spool(Path(settings.spool_dir), lambda _: (100, 0, 100)),
             tables=Tables.of(database, f"{instance}/{uuid4()}", settings),
         )
-        registry = Registry()
+        registry = registry or Registry()
         cleaner = Cleaner(store, chunk_stores(base), base.tables.sessions, log.event)
         finaliser = build_finaliser(base, cleaner, registry)
         services = build_services(base, finaliser, cleaner)
-        yield Bench(base, database, registry, finaliser, cleaner, services, uuid4())
-        await finaliser.drain(5)
-        await cleaner.drain(5)
+        try:
+            yield Bench(base, database, registry, finaliser, cleaner, services, user_id or uuid4())
+        finally:
+            await finaliser.drain(5)
+            await cleaner.drain(5)
 
 
 @pytest.fixture
