@@ -57,6 +57,7 @@ async def _bench(
             await rig.create_identities(IDENTITIES)
             done = await _trials(rig, plan, trials, writer=writer, progress=progress, command=command)
         await rig.cleaner.clean()
+    done = [(group, trial) for group, trial in done if not trial.interrupted]
     found = bench_table.rows(done, strategies)
     writer.write_json("bench.json", [asdict(row) | {"reached": row.reached} for row in found])
     console.print(table(found))

@@ -60,10 +60,15 @@ def parse(text: str) -> Scrape:
 
 async def scrape(http: aiohttp.ClientSession, admin_url: str) -> Scrape:
     """One process's counters. Raises ``aiohttp.ClientError`` or ``TimeoutError``."""
+    return parse(await fetch(http, admin_url))
+
+
+async def fetch(http: aiohttp.ClientSession, admin_url: str) -> str:
+    """One process's metrics page as text. Raises ``aiohttp.ClientError`` or ``TimeoutError``."""
     timeout = aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)
     async with http.get(f"{admin_url}/metrics", timeout=timeout) as answer:
         answer.raise_for_status()
-        return parse(await answer.text())
+        return await answer.text()
 
 
 async def scrape_all(http: aiohttp.ClientSession, admin_urls: Mapping[str, str]) -> dict[str, Scrape]:
