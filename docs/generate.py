@@ -52,11 +52,16 @@ def _setting(field: dataclasses.Field[Any]) -> tuple[str, str, str, str]:
     if type(default) is object:
         shown = "**required**"
     else:
-        shown = {True: "`on`", False: "`off`", "": "empty"}.get(default, f"`{_plain(default)}`")
+        shown = f"`{_plain(default)}`" if _plain(default) else "empty"
     return f"`{field.metadata['key']}`", shown, parser.expected, field.metadata["help"]
 
 
 def _plain(value: Any) -> str:
+    """A default as it would be typed."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, dict):
+        return ",".join(f"{name}={one}" for name, one in value.items())
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -93,8 +98,8 @@ def errors_page() -> str:
 def commands_page() -> str:
     text = MARK + COMMANDS_HEAD
     for program, module, attribute in (
-        ("python -m compose", "compose.cli", "cli"),
-        ("python -m loadtests", "loadtests.cli", "cli"),
+        ("python -m compose", "compose.cli", "main"),
+        ("python -m loadtests", "loadtests.cli", "main"),
     ):
         group: click.Group = getattr(importlib.import_module(module), attribute)
         text += f"\n## {program}\n"
