@@ -57,9 +57,14 @@ def spaced_percent(text: str) -> str:
 
 
 def judge_trial(trial: Trial, ledger: LedgerTable | None) -> tuple[Warn, ...]:
-    """Every guard broken by one trial. ``ledger`` is absent only where nothing was reconciled."""
+    """Every guard broken by one trial. ``ledger`` is absent only where nothing was reconciled.
+
+    An interrupted trial has no window worth judging; what was acknowledged in it must be there all the same.
+    """
     broken: dict[tuple[str, str], Warn] = {}
     for guard in GUARDS:  # of two limits on one metric the stricter consequence comes first and stands
+        if trial.interrupted and guard.code not in AUDIT_CODES:
+            continue
         warn = guard.check(trial, ledger)
         if warn:
             broken.setdefault((guard.code, guard.metric), warn)
@@ -73,6 +78,7 @@ def validity(warns: Iterable[Warn]) -> Validity:
     return Validity.CAUTIONS if Severity.CAUTION in severities else Validity.VALID
 
 
+AUDIT_CODES = frozenset({"ledger-mismatch", "bytes-mismatch"})
 _INVALID, _CAUTION = Severity.INVALID, Severity.CAUTION
 _LESS_LOAD = "ask for less load, or run k6 on processors of its own"
 _READ_LEDGER = "read the offending rows in the ledger of this trial"
