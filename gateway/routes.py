@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from services.files.routes import ROUTES as FILES
-
 from gateway.target import escaped
 from services.auth.routes import ROUTES as AUTH
+from services.files.routes import ROUTES as FILES
 from services.kit.errors import Fault
 from services.kit.routing import Route, health_routes
 from services.upload.routes import ROUTES as UPLOAD

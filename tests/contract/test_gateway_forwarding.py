@@ -10,18 +10,8 @@ import pytest
 from aiohttp import web
 
 from gateway.headers import SECURITY
-from tests.unit.gateway.support import (
-    USER,
-    Seen,
-    bearer,
-    checker,
-    fronting,
-    recorded,
-    request_bytes,
-    serving,
-    statuses,
-    token,
-)
+from tests.unit.gateway.support import USER, Seen, bearer, checker, fronting, recorded, serving, token
+from tests.unit.gateway.wire import request_bytes, statuses
 
 pytestmark = pytest.mark.contract
 FILE = "00000000-0000-4000-8000-000000000001"

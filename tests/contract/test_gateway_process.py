@@ -14,17 +14,8 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import ClientSession, web
 
-from tests.unit.gateway.support import (
-    KEY,
-    Recorder,
-    Wire,
-    ended,
-    environment,
-    request_bytes,
-    serving,
-    statuses,
-    token,
-)
+from tests.unit.gateway.support import KEY, Recorder, environment, serving, token
+from tests.unit.gateway.wire import Wire, ended, request_bytes, statuses
 
 pytestmark = pytest.mark.contract
 START_S = 20.0

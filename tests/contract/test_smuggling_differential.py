@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.gateway.support import Recorder, fronting, request_bytes, serving
+from tests.unit.gateway.support import Recorder, fronting, serving
+from tests.unit.gateway.wire import request_bytes
 
 pytestmark = pytest.mark.contract
 PEER = Path(__file__).parent / "peers" / "reverseproxy"

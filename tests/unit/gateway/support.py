@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -25,10 +24,10 @@ from services.kit.log import Log
 from services.kit.run import SERVER_OPTIONS
 from services.kit.settings import load
 from services.kit.tokens import CredentialChecker, UserTokens
+from tests.unit.gateway.wire import Wire, ended, request_bytes
 
 KEY = "k" * 32
 USER = UUID("11111111-2222-4333-8444-555555555555")
-SAFE_S = 5.0
 LARGE_BYTES = 65_536
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -172,59 +171,6 @@ class Received:
         return code
 
 
-@dataclass(slots=True)
-class Wire:
-    """A client connection, byte by byte."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    def send(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def rest(self) -> bytes:
-        received = b""
-        try:
-            async with asyncio.timeout(SAFE_S):
-                while piece := await self.reader.read(65_536):
-                    received += piece
-        except ConnectionError:
-            pass
-        self.writer.close()
-        return received
-
-    async def head(self) -> bytes:
-        async with asyncio.timeout(SAFE_S):
-            return await self.reader.readuntil(b"\r\n\r\n")
-
-    async def answer(self) -> tuple[int, bytes]:
-        """One whole answer with a declared length."""
-        head = await self.head()
-        status = int(head.split(b" ", 2)[1])
-        length = 0
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        async with asyncio.timeout(SAFE_S):
-            return status, await self.reader.readexactly(length)
-
-    def leave(self) -> None:
-        self.writer.transport.abort()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Give the loop turns until ``condition`` holds; fails after a safe time."""
-    async with asyncio.timeout(SAFE_S):
-        while not condition():
-            await asyncio.sleep(0.002)
-
-
-async def ended(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
-
-
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[int]:
     """The handler on a port of its own."""
@@ -297,11 +243,12 @@ async def behind(script: Script, **settings: str) -> AsyncIterator[Front]:
         yield front
 
 
-def statuses(received: bytes) -> list[int]:
-    """The status of every answer in a byte stream."""
-    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
+MIB = 1024 * 1024
+AUTHORIZED = f"Authorization: Bearer {token()}"
+DOWNLOAD = "GET /api/files/f/00000000-0000-4000-8000-000000000001/download"
 
 
-def request_bytes(line: str, *headers: str, body: bytes = b"") -> bytes:
-    """A request from its line and header lines; ``Host`` is added."""
-    return "\r\n".join([f"{line} HTTP/1.1", "Host: gateway", *headers, "", ""]).encode() + body
+def chunk_head(length: int, *headers: str) -> bytes:
+    """The head of a chunk upload that may pass."""
+    line = "POST /api/upload/proxy/chunk?id=0"
+    return request_bytes(line, AUTHORIZED, f"Content-Length: {length}", *headers)

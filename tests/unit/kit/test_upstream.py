@@ -1,105 +1,22 @@
-"""The client of another service, against servers in this process that misbehave on purpose."""
+"""Calls to another service: what is sent, sent again, and said about a failure."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
-from prometheus_client import CollectorRegistry
 
-from services.kit.metrics import UpstreamMetrics
 from services.kit.upstream import (
-    Body,
-    BodyStalled,
-    Upstream,
     UpstreamBroken,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from tests.unit.kit.upstream_peer import application, client_of, read_head, scripted, source
 
 pytestmark = pytest.mark.unit
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Peer:
-    """An upstream client and the metrics that it writes."""
-
-    def __init__(self, client: Upstream, registry: CollectorRegistry) -> None:
-        self.client = client
-        self._registry = registry
-
-    def count(self, name: str, **labels: str) -> float:
-        return self._registry.get_sample_value(name, {"upstream": "files", **labels}) or 0.0
-
-    def results(self, result: str) -> float:
-        return self.count("upstream_request_seconds_count", result=result)
-
-    @property
-    def opened(self) -> float:
-        return self.count("upstream_connections_opened_total")
-
-    @property
-    def retries(self) -> float:
-        return self.count("upstream_retries_total")
-
-
-@asynccontextmanager
-async def client_of(port: int) -> AsyncIterator[Peer]:
-    registry = CollectorRegistry()
-    async with Upstream("files", f"http://127.0.0.1:{port}", UpstreamMetrics(registry)) as client:
-        yield Peer(client, registry)
-
-
-@asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[Peer]:
-    """A raw server that runs ``script`` on each connection and then closes it."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await script(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        async with client_of(server.sockets[0].getsockname()[1]) as peer:
-            yield peer
-    finally:
-        server.close()
-
-
-@asynccontextmanager
-async def application(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[Peer]:
-    app = web.Application(client_max_size=0)
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        async with client_of(runner.addresses[0][1]) as peer:
-            yield peer
-    finally:
-        await runner.cleanup()
-
-
-async def read_head(reader: asyncio.StreamReader) -> bytes:
-    return await reader.readuntil(b"\r\n\r\n")
-
-
-def source(*pieces: bytes) -> Body:
-    rest = list(pieces)
-
-    async def read() -> bytes:
-        return rest.pop(0) if rest else b""
-
-    return Body(read, sum(len(piece) for piece in pieces))
 
 
 async def test_a_call_returns_status_headers_and_body_and_sends_nothing_by_itself() -> None:
@@ -238,109 +155,3 @@ async def test_an_ambiguous_answer_is_broken(answer: bytes) -> None:
     async with scripted(script) as peer:
         with pytest.raises(UpstreamBroken):
             await peer.client.json("POST", "/", b"", {}, 2.0)
-
-
-async def test_an_early_answer_stops_the_body_and_drops_the_connection() -> None:
-    ended = asyncio.Event()
-    given = 0
-
-    async def read() -> bytes:
-        nonlocal given
-        given += 1
-        await asyncio.sleep(0)
-        return b"x" * 65_536
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_head(reader)
-        await reader.readexactly(100_000)
-        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-        while await reader.read(65_536):
-            pass
-        ended.set()
-
-    async with scripted(script) as peer:
-        incoming = await peer.client.open("POST", "/", CIMultiDict(), Body(read, 1_000_000_000), timeout_s=2)
-        assert incoming.status == 413
-        assert await incoming.read() == b"no"
-        incoming.close()
-        await asyncio.wait_for(ended.wait(), 2)
-        stopped_at = given
-        await asyncio.sleep(0)
-        assert given == stopped_at < 1_000
-    assert (peer.results("client_fault"), peer.client.running) == (1, 0)
-
-
-async def test_the_deadline_of_a_streamed_body_starts_at_its_end() -> None:
-    async def slow() -> bytes:
-        await asyncio.sleep(0.03)
-        return b"x"
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(body=await request.read())
-
-    async with application(handler) as peer:
-        incoming = await peer.client.open("POST", "/", CIMultiDict(), Body(slow, 5), timeout_s=0.1)
-        assert await incoming.read() == b"xxxxx"
-        incoming.close()
-
-
-async def test_a_source_that_gives_nothing_is_not_the_upstreams_fault() -> None:
-    async def never() -> bytes:
-        await asyncio.get_running_loop().create_future()
-        return b""
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(body=await request.read())
-
-    async with application(handler) as peer:
-        with pytest.raises(BodyStalled):
-            await peer.client.open("POST", "/", CIMultiDict(), Body(never, 5), timeout_s=1, stall_s=0.05)
-    assert (peer.results("timeout"), peer.results("transport"), peer.client.running) == (0, 0, 0)
-
-
-async def test_an_upstream_that_takes_nothing_is_a_timeout() -> None:
-    async def endless() -> bytes:
-        return b"x" * 65_536
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_head(reader)
-        await held.wait()
-
-    held = asyncio.Event()
-    async with scripted(script) as peer:
-        with pytest.raises(UpstreamTimeout):
-            await peer.client.open("POST", "/", CIMultiDict(), Body(endless, 10**9), timeout_s=1, stall_s=0.1)
-        held.set()
-    assert peer.results("timeout") == 1
-
-
-async def test_what_the_source_raises_comes_back() -> None:
-    async def failing() -> bytes:
-        raise ConnectionResetError("the client left")
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(body=await request.read())
-
-    async with application(handler) as peer:
-        with pytest.raises(ConnectionResetError, match="the client left"):
-            await peer.client.open("POST", "/", CIMultiDict(), Body(failing, 5), timeout_s=1)
-    assert peer.results("transport") == 0
-
-
-async def test_a_cancelled_caller_closes_the_connection() -> None:
-    arrived, closed = asyncio.Event(), asyncio.Event()
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_head(reader)
-        arrived.set()
-        assert await reader.read() == b""
-        closed.set()
-
-    async with scripted(script) as peer:
-        task = asyncio.create_task(peer.client.json("GET", "/", b"", {}, 30.0))
-        await asyncio.wait_for(arrived.wait(), 2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.wait_for(closed.wait(), 2)
-    assert peer.client.running == 0

@@ -1,0 +1,124 @@
+"""Streamed bodies to another service: early answers, limits of time, and who is at fault."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp import web
+from multidict import CIMultiDict
+
+from services.kit.upstream import (
+    Body,
+    BodyStalled,
+    UpstreamTimeout,
+)
+from tests.unit.kit.upstream_peer import application, read_head, scripted
+
+pytestmark = pytest.mark.unit
+
+
+async def test_an_early_answer_stops_the_body_and_drops_the_connection() -> None:
+    ended = asyncio.Event()
+    given = 0
+
+    async def read() -> bytes:
+        nonlocal given
+        given += 1
+        await asyncio.sleep(0)
+        return b"x" * 65_536
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        await reader.readexactly(100_000)
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        while await reader.read(65_536):
+            pass
+        ended.set()
+
+    async with scripted(script) as peer:
+        incoming = await peer.client.open("POST", "/", CIMultiDict(), Body(read, 1_000_000_000), timeout_s=2)
+        assert incoming.status == 413
+        assert await incoming.read() == b"no"
+        incoming.close()
+        await asyncio.wait_for(ended.wait(), 2)
+        stopped_at = given
+        await asyncio.sleep(0)
+        assert given == stopped_at < 1_000
+    assert (peer.results("client_fault"), peer.client.running) == (1, 0)
+
+
+async def test_the_deadline_of_a_streamed_body_starts_at_its_end() -> None:
+    async def slow() -> bytes:
+        await asyncio.sleep(0.03)
+        return b"x"
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async with application(handler) as peer:
+        incoming = await peer.client.open("POST", "/", CIMultiDict(), Body(slow, 5), timeout_s=0.1)
+        assert await incoming.read() == b"xxxxx"
+        incoming.close()
+
+
+async def test_a_source_that_gives_nothing_is_not_the_upstreams_fault() -> None:
+    async def never() -> bytes:
+        await asyncio.get_running_loop().create_future()
+        return b""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async with application(handler) as peer:
+        with pytest.raises(BodyStalled):
+            await peer.client.open("POST", "/", CIMultiDict(), Body(never, 5), timeout_s=1, stall_s=0.05)
+    assert (peer.results("timeout"), peer.results("transport"), peer.client.running) == (0, 0, 0)
+
+
+async def test_an_upstream_that_takes_nothing_is_a_timeout() -> None:
+    async def endless() -> bytes:
+        return b"x" * 65_536
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        await held.wait()
+
+    held = asyncio.Event()
+    async with scripted(script) as peer:
+        with pytest.raises(UpstreamTimeout):
+            await peer.client.open("POST", "/", CIMultiDict(), Body(endless, 10**9), timeout_s=1, stall_s=0.1)
+        held.set()
+    assert peer.results("timeout") == 1
+
+
+async def test_what_the_source_raises_comes_back() -> None:
+    async def failing() -> bytes:
+        raise ConnectionResetError("the client left")
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async with application(handler) as peer:
+        with pytest.raises(ConnectionResetError, match="the client left"):
+            await peer.client.open("POST", "/", CIMultiDict(), Body(failing, 5), timeout_s=1)
+    assert peer.results("transport") == 0
+
+
+async def test_a_cancelled_caller_closes_the_connection() -> None:
+    arrived, closed = asyncio.Event(), asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        arrived.set()
+        assert await reader.read() == b""
+        closed.set()
+
+    async with scripted(script) as peer:
+        task = asyncio.create_task(peer.client.json("GET", "/", b"", {}, 30.0))
+        await asyncio.wait_for(arrived.wait(), 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(closed.wait(), 2)
+    assert peer.client.running == 0
