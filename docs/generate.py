@@ -16,7 +16,17 @@ from typing import Any
 import click
 from prometheus_client import CollectorRegistry
 
-from docs.texts import COMMANDS_HEAD, ERRORS, ERRORS_HEAD, METRICS_HEAD, SETTINGS_HEAD
+from compose import envfile
+from compose.settings import PORTS
+from docs.texts import (
+    COMMANDS_HEAD,
+    ERRORS,
+    ERRORS_HEAD,
+    HARNESS,
+    METRICS_HEAD,
+    SETTINGS_HEAD,
+    STARTUP,
+)
 from services.kit.errors import RETRY_AFTER_S, STATUS
 
 FOLDER = Path(__file__).parent
@@ -44,7 +54,17 @@ def settings_page() -> str:
         cls = importlib.import_module(f"{package}.settings").Settings
         rows = [_setting(field) for field in dataclasses.fields(cls)]
         text += f"\n## {name}\n\n" + table(("variable", "default", "expected", "what it does"), sorted(rows))
-    return text
+    return text + _outside()
+
+
+def _outside() -> str:
+    """What is set outside the processes: behind make, and the ports."""
+    words = [(f"`{name}`", text) for name, text in sorted(STARTUP.items())]
+    text = "\n## Start-up\n\n" + table(("variable", "what it does"), words)
+    words = [(f"`{name}`", text) for name, text in HARNESS.items()]
+    text += "\n## Measuring\n\n" + table(("variable", "what it does"), words)
+    ports = [(f"`{name}`", f"`{value}`") for name, value in envfile.read(PORTS).items()]
+    return text + "\n## Ports and URLs (`compose/ports.env`)\n\n" + table(("variable", "default"), ports)
 
 
 def _setting(field: dataclasses.Field[Any]) -> tuple[str, str, str, str]:

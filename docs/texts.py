@@ -31,6 +31,37 @@ COMMANDS_HEAD = """# Commands
 every command.
 """
 
+# What may stand behind a make target or in its environment; a test compares the names with the code.
+STARTUP: dict[str, str] = {
+    "RUNTIME": "how the parts run; empty: chosen by what the machine has",
+    "PROMETHEUS_SOURCE": "where Prometheus comes from; `off` leaves it out",
+    "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
+    "ALL": "`make clean ALL=1` also deletes `.env`",
+    "VAULTBENCH_TOOLS": "folder of the installed programs, shared by all checkouts",
+    "VAULTBENCH_RUN_DIR": "folder of data, logs and state: a second testbed beside the first",
+    "VAULTBENCH_ENV_FILE": "the file of secrets that goes with it",
+    "MINIO_BIN": "use this program instead of installing one",
+    "K6_BIN": "use this program instead of installing one",
+    "PROMETHEUS_BIN": "use this program instead of installing one",
+    "TOXIPROXY_BIN": "use this program instead of installing one",
+    "VERSITYGW_BIN": "use this program instead of installing one",
+    "POSTGRES_BIN_DIR": "folder with `initdb`, `postgres`, `pg_isready`, instead of installing them",
+    "CHROMIUM_BIN": "browser of the browser tests",
+}
+
+HARNESS: dict[str, str] = {
+    "PROFILE": "size of a run: `smoke` (a minute, no winner), `ci` (the default), `full`",
+    "SCALE": "multiplies VUs and rates",
+    "VUS": "the number of clients of the capacity question, instead of the one the ramp finds",
+    "FILE_SIZE": "bytes of each file, such as `1MiB`",
+    "STRATEGIES": "comma list of folders in `loadtests/strategies`",
+    "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
+    "CLEAN": "`1`: also delete other users' files before the run",
+    "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
+    "RUN": "of `make report` and `make ledger`: the run's id",
+    "PYTHON": "the interpreter that `make` uses",
+}
+
 ERRORS: dict[str, str] = {
     "invalid_json": "the body is not exactly one JSON value, or a member is there twice",
     "unknown_field": "a member that this route does not know (`details.field`)",

@@ -1,0 +1,32 @@
+"""What is set outside the processes is documented under its own name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from compose.settings import CHOICES, PROGRAMS
+from docs.texts import HARNESS, STARTUP
+from loadtests.harness.overrides import NAMES, OTHER_MAKE_VARIABLES
+
+pytestmark = pytest.mark.docs
+ROOT = Path(__file__).resolve().parents[2]
+READ = re.compile(r"""environ(?:\.get\(|\[)\s*"([A-Z][A-Z0-9_]+)\"""")
+
+
+def test_every_choice_and_program_of_the_start_up() -> None:
+    assert {*CHOICES, *PROGRAMS} <= set(STARTUP)
+
+
+def test_every_word_behind_a_measuring_target() -> None:
+    assert {*NAMES, *OTHER_MAKE_VARIABLES} == set(HARNESS)
+
+
+def test_every_variable_that_the_start_up_reads_by_name() -> None:
+    sources = (ROOT / "compose").rglob("*.py")
+    read = {name for path in sources for name in READ.findall(path.read_text(encoding="utf-8"))}
+    known_elsewhere = {"CORS_ORIGINS", "CI", "XDG_CACHE_HOME", "HOME", "PATH"}
+    assert {name for name in read if name not in STARTUP} <= known_elsewhere
+    assert "VAULTBENCH_TOOLS" in read, "the search itself must find something"
