@@ -1,0 +1,76 @@
+"""The metric families that dashboards, rules and the harness rely on: name, type and labels."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+ALL = {
+    "http_requests": ("counter", {"method", "path", "status"}),
+    "http_request_duration_seconds": ("histogram", {"method", "path"}),
+    "http_in_flight_requests": ("gauge", set()),
+    "event_loop_lag_seconds": ("histogram", set()),
+    "asyncio_tasks": ("gauge", set()),
+}
+DATABASE = {
+    "db_query_seconds": ("histogram", {"statement"}),
+    "db_pool_connections": ("gauge", {"state"}),
+    "db_pool_wait_seconds": ("histogram", set()),
+}
+UPSTREAM = {
+    "upstream_request_seconds": ("histogram", {"upstream", "result"}),
+    "upstream_connections_opened": ("counter", {"upstream"}),
+    "upstream_retries": ("counter", {"upstream"}),
+}
+STORE = {"store_request_seconds": ("histogram", {"op", "result"})}
+LIMITED = {"rate_limited": ("counter", {"scope", "tier"})}
+FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
+    "gateway": {**ALL, **UPSTREAM, **LIMITED},
+    "services.auth": {
+        **ALL,
+        **DATABASE,
+        **LIMITED,
+        "auth_logins": ("counter", {"result", "cache"}),
+        "auth_password_hash_seconds": ("histogram", {"scheme", "op"}),
+    },
+    "services.files": {
+        **ALL,
+        **DATABASE,
+        **STORE,
+        "files_presigned": ("counter", {"op", "cache"}),
+        "files_download_bytes": ("counter", set()),
+    },
+    "services.upload": {
+        **ALL,
+        **DATABASE,
+        **STORE,
+        **UPSTREAM,
+        "upload_sessions": ("counter", {"method", "event"}),
+        "upload_sessions_open": ("gauge", {"method", "status"}),
+        "upload_bytes": ("counter", {"method"}),
+        "upload_chunks": ("counter", {"result"}),
+        "upload_chunk_phase_seconds": ("histogram", {"phase"}),
+        "upload_parts_registered": ("counter", {"result"}),
+        "upload_time_to_durable_seconds": ("histogram", {"method"}),
+        "upload_finalise_seconds": ("histogram", {"method", "phase"}),
+        "upload_finalise_jobs": ("gauge", {"state"}),
+        "upload_finalise_oldest_seconds": ("gauge", set()),
+        "upload_finalise_attempts": ("counter", {"method", "result"}),
+        "upload_ack_before_durable": ("counter", set()),
+        "upload_spool_bytes": ("gauge", set()),
+    },
+}
+
+
+@pytest.mark.parametrize("package", FAMILIES)
+def test_families(package: str) -> None:
+    registry = importlib.import_module(f"{package}.metrics").Metrics().registry
+    found = {}
+    for collector in registry._collector_to_names:
+        for family in getattr(collector, "describe", collector.collect)():
+            found[family.name] = (family.type, set(getattr(collector, "_labelnames", ())))
+    wanted = FAMILIES[package]
+    assert {name: found.get(name) for name in wanted} == wanted
