@@ -50,7 +50,8 @@ def main(cls: type[S], serve: Callable[[S], Coroutine[Any, Any, None]], service:
     try:
         settings = load(cls, os.environ)
     except SettingsError as error:
-        sys.exit(f"{service}: the settings are not complete\n  " + "\n  ".join(error.problems) + "\n")
+        print(f"{service}: the settings are not complete", *error.problems, sep="\n  ", file=sys.stderr)
+        sys.exit(2)
     try:
         uvloop.run(serve(settings))
     except OSError as error:
