@@ -20,8 +20,8 @@ ELSEWHERE = {
     "overloaded": "integration/auth/test_service.py",
     "internal_error": "integration/auth/test_service.py",
     "registration_conflict": "integration/files/test_registration.py",
-    "deadline_exceeded": "contract/test_gateway_life.py",
-    "request_timeout": "contract/test_gateway_life.py",
+    "deadline_exceeded": "contract/test_gateway_time.py",
+    "request_timeout": "contract/test_gateway_time.py",
     "insufficient_storage": "unit/upload/test_spool.py",
 }
 
