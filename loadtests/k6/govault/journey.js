@@ -38,7 +38,7 @@ export const options = {
       })),
     },
   },
-  systemTags: ['name', 'status', 'scenario'],
+  systemTags: ['name', 'status', 'scenario', 'check', 'group'], // the summary counts checks by the last two
 };
 
 const json = { 'Content-Type': 'application/json' };
