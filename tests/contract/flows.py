@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import pytest
 
 from tests.contract.api import Answer, Api, streamed
 
 MIB = 1 << 20
 CHUNK_BYTES = 10 * MIB  # as the load script cuts
 PART_BYTES = 5 * MIB
+STATUS_MEMBERS = {
+    "upload_uuid",
+    "status",
+    "total_chunks",
+    "uploaded_chunks",
+    "received_bytes",
+    "file_id",
+    "error",
+    "file_name",
+    "file_size_bytes",
+    "method",
+    "created_at",
+    "updated_at",
+    "expires_at",
+}
 
 
 @dataclass(slots=True)
@@ -163,3 +181,13 @@ async def content(api: Api, file_id: str) -> bytes:
     answer = await api.get(f"/api/files/f/{file_id}/download", params={"delivery": "proxied"})
     assert answer.status == 200, answer.body
     return answer.body
+
+
+def payload(size: int, seed: int = 0) -> bytes:
+    """Bytes that no store can compress or guess."""
+    return random.Random(size + seed).randbytes(size)
+
+
+one_of_each = pytest.mark.parametrize(
+    "strategy", [Proxy(), Multipart(), Single()], ids=["proxy", "multipart", "single"]
+)
