@@ -53,7 +53,7 @@ from services.upload.service.presigned import Presigner
 from services.upload.service.proxied import ProxiedService
 from services.upload.service.single import SingleService
 from services.upload.settings import Settings
-from services.upload.store import health_check, prepare
+from services.upload.store import StoreFacts, health_check, prepare
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
@@ -104,13 +104,7 @@ async def serve(settings: Settings) -> None:
         database = await stack.enter_async_context(
             open_database(settings.database_url, "upload", metrics.database, prepared=settings.db_prepared)
         )
-        address = S3Address(
-            endpoint=settings.s3_endpoint,
-            public_endpoint=settings.s3_public_endpoint,
-            bucket=settings.s3_bucket,
-            access_key=settings.s3_access_key,
-            secret_key=settings.s3_secret_key,
-        )
+        address = _address(settings)
         store = await stack.enter_async_context(open_client(address, world, metrics.store.observe))
         owner = f"{instance}/{world.new_uuid()}"
         facts = await prepare(address, store, settings.cors_origins, owner.replace("/", "-"), log.event)
@@ -122,20 +116,9 @@ async def serve(settings: Settings) -> None:
         finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
         lock = InstanceLock(direct_url, instance, log.event)
         background = Background(
-            finaliser,
-            cleaner,
-            lock,
-            renew_s=settings.lease_s / 4,
-            drain_s=settings.shutdown_s,
-            log=log.event,
+            finaliser, cleaner, lock, renew_s=settings.lease_s / 4, drain_s=settings.shutdown_s, log=log.event
         )
-        checks: dict[str, Check] = {
-            "database": database.check,
-            "store": health_check(store, facts),
-            "finalise_queue": finaliser.check,
-            "spool_disk": _SPOOL_CHECKS[settings.chunk_store](spool),
-        }
-        health = Health("upload", GREETING, checks, world.monotonic, details=facts.shown)
+        health = _health(base, database, finaliser, facts)
         keys = {"gateway": settings.internal_key_gateway_upload}
         edge = Edge("upload", log, metrics.http, health, world, CredentialChecker("upload", keys, world.now))
         handlers = Handlers(build_services(base, finaliser, cleaner), settings.body_idle_s)
@@ -147,6 +130,26 @@ async def serve(settings: Settings) -> None:
         ):
             await stopped(log, "upload")
             health.draining = True
+
+
+def _address(settings: Settings) -> S3Address:
+    return S3Address(
+        endpoint=settings.s3_endpoint,
+        public_endpoint=settings.s3_public_endpoint,
+        bucket=settings.s3_bucket,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+    )
+
+
+def _health(base: Base, database: Database, finaliser: Finaliser, facts: StoreFacts) -> Health:
+    checks: dict[str, Check] = {
+        "database": database.check,
+        "store": health_check(base.store, facts),
+        "finalise_queue": finaliser.check,
+        "spool_disk": _SPOOL_CHECKS[base.settings.chunk_store](base.spool),
+    }
+    return Health("upload", GREETING, checks, base.world.monotonic, details=facts.shown)
 
 
 def _spool(settings: Settings) -> Spool:
