@@ -7,57 +7,24 @@ A field that was not measured is ``None``; zero means that zero was measured.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from loadtests.harness.vocabulary import LedgerClass, Question, Severity, Validity
+
+# The vocabulary belongs to the records.
+__all__ = [
+    "Counters", "Event", "Intent", "K6Summary", "LedgerClass", "LedgerTable", "Load", "Manifest",
+    "MonitorSample", "Outcome", "Plan", "ProcessUse", "Question", "Record", "Severity", "StepSample",
+    "Trial", "TrialPlan", "UploadSample", "Validity", "Warn",
+]  # fmt: skip
 
 
 class Record(BaseModel):
     """Base of every record: immutable, and an unknown member is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Severity(StrEnum):
-    INFO = "info"
-    CAUTION = "caution"
-    INVALID = "invalid"
-
-
-class Validity(StrEnum):
-    VALID = "valid"
-    CAUTIONS = "valid with cautions"
-    INVALID = "invalid"
-
-
-class LedgerClass(StrEnum):
-    """What became of one intent. ``PENDING`` still progressed when settling was cut off."""
-
-    VERIFIED = "verified"
-    PENDING = "pending"
-    CLEAN_FAILURE = "G-00"
-    NO_TRACE = "G-01"
-    LOST = "G-02"
-    CORRUPT = "G-03"
-    ORPHAN_ROW = "G-05"
-    STUCK = "G-06"
-    DUPLICATE = "G-07"
-    LATE_SUCCESS = "G-08"
-
-
-class Question(StrEnum):
-    """What a trial was made for."""
-
-    CAPACITY = "capacity"  # closed loop without think time, paired
-    SATURATION = "saturation"  # the same with 1.5 times the VUs: the proof
-    SINGLE = "single"  # direct-single beside the pairs, no verdict
-    LARGE = "large"  # several chunks and parts, unpaired
-    RAMP = "ramp"  # stepped ramp to the knee
-    NEIGHBOURS = "neighbours"  # login and list beside open-arrival uploads, and alone
-    RAW = "raw"  # bare presigned PUTs: the reference of the benchmark
-    JOURNEY = "journey"  # GoVault's own shape with its think times
-    BENCH = "bench"  # the benchmark table
 
 
 class Warn(Record):
