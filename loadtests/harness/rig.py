@@ -21,8 +21,8 @@ from loadtests.harness.audit import Auditor
 from loadtests.harness.audit_store import AuditStore
 from loadtests.harness.clean import Cleaner
 from loadtests.harness.experiment import Arm
-from loadtests.harness.model import Event
-from loadtests.harness.payload import Payload
+from loadtests.harness.model import Event, Trial
+from loadtests.harness.payload import BLOCK_BYTES, Payload
 from loadtests.harness.processes import Watched, start_ticks
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.system import System, find_k6, settings_of
@@ -30,6 +30,8 @@ from loadtests.harness.users import Identity
 
 TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a trial
 PATTERN_SEED = 20_240_731
+LIKELY_MAX_BYTES_PER_S = 700e6
+TABLE_HEADROOM = 2.5  # between the best rate seen of a file size and another strategy's
 
 
 @dataclass(slots=True)
@@ -49,10 +51,10 @@ class Rig:
     identities: list[Identity] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     piece_bytes: int | None = None  # overrides the strategies' own chunk and part size
-    bytes_per_s: float = 500e6  # more than the store can take; lowered when it is known
     events: list[Event] = field(default_factory=list)
     _tokens_at: float = 0.0
     _payloads: dict[tuple[int, int], Payload] = field(default_factory=dict)
+    _best_bytes_per_s: dict[int, float] = field(default_factory=dict)  # by file size
 
     def event(self, kind: str, trial: str | None = None, **detail: Any) -> None:
         self.events.append(Event(at=time.time(), kind=kind, trial=trial, detail=detail))
@@ -84,8 +86,22 @@ class Rig:
         """Bodies and hashes of one file size; the pattern is made once."""
         key = (size_bytes, piece_bytes)
         if key not in self._payloads:
-            self._payloads[key] = Payload(self.run, PATTERN_SEED, size_bytes, chunk_bytes=piece_bytes)
+            self._payloads[key] = Payload(
+                self.run, PATTERN_SEED, size_bytes, chunk_bytes=piece_bytes, etags=size_bytes <= BLOCK_BYTES
+            )
         return self._payloads[key]
+
+    def learn(self, trial: Trial) -> None:
+        """Remember what the system can take of long files: hashing more of them than needed takes minutes."""
+        size = trial.plan.file_size_bytes
+        if size > BLOCK_BYTES and trial.goodput_bytes_per_s > 0:
+            best = self._best_bytes_per_s.get(size, 0.0)
+            self._best_bytes_per_s[size] = max(best, trial.goodput_bytes_per_s)
+
+    def bytes_per_s(self, size_bytes: int) -> float:
+        """More than a trial can store: its table of uploads must not run out."""
+        best = self._best_bytes_per_s.get(size_bytes)
+        return LIKELY_MAX_BYTES_PER_S if best is None else min(LIKELY_MAX_BYTES_PER_S, TABLE_HEADROOM * best)
 
     def watched(self) -> list[Watched]:
         """All parts of the system and this process."""

@@ -17,8 +17,6 @@ from loadtests.harness.progress import Progress
 from loadtests.harness.rig import Rig
 from loadtests.harness.trial import run_trial
 
-# A trial's table of uploads is made this much longer than the best rate seen so far needs.
-TABLE_HEADROOM = 2.0
 DEFAULT_VUS = 16  # where neither a ramp nor a person says how many
 
 
@@ -84,8 +82,6 @@ class Runner:
         trial = await run_trial(self.rig, plan, self.writer, self.progress)
         self.trials.append(trial)
         self.progress.finished(trial)
-        best = max(found.goodput_bytes_per_s for found in self.trials)
-        self.rig.bytes_per_s = max(100e6, TABLE_HEADROOM * best)
         return trial
 
     async def _ramp(self, plans: Sequence[TrialPlan]) -> None:

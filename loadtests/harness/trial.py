@@ -74,6 +74,7 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
         cores=allowed_cores(),
         interrupted=rig.stop.is_set(),
     )
+    rig.learn(trial)
     _write(rig, writer, trial, evidence, observer)
     return trial
 
@@ -115,7 +116,7 @@ def _prepare(rig: Rig, plan: TrialPlan, writer: BundleWriter) -> tuple[Files, li
     table = pattern = None
     if plan.arm != ALONE:
         payload = rig.payload(plan.file_size_bytes, piece_bytes(rig, plan))
-        count = k6.table_rows(plan.load, plan.file_size_bytes, rig.bytes_per_s)
+        count = k6.table_rows(plan.load, plan.file_size_bytes, rig.bytes_per_s(plan.file_size_bytes))
         refs = [upload_ref(rig.run, plan.trial, index) for index in range(count)]
         with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter's lock free
             rows = list(threads.map(payload.row, refs))
