@@ -173,7 +173,9 @@ def test(arguments: tuple[str, ...]) -> None:
 def _checked() -> int:
     """All checks even when the first fails; 1 when any did."""
     packages = [
-        name for name in ("compose", "gateway", "services", "loadtests", "grafana", "docs", "tests") if _is_code(name)
+        name
+        for name in ("compose", "gateway", "services", "loadtests", "grafana", "docs", "tests")
+        if _is_code(name)
     ]
     codes = [
         _shown("ruff", "check", "."),
