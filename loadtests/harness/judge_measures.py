@@ -12,6 +12,7 @@ RAW_PUT = "raw-put"
 SERVICES = ("gateway", "auth", "upload", "files", "pg-auth", "pg-upload", "pg-files")
 EXPECTED_PROCESSES = (*SERVICES, "minio", "k6")
 OPEN_EXECUTOR = "constant-arrival-rate"
+COUNT_EXECUTOR = "per-vu-iterations"
 CLOSED_EXECUTOR = "constant-vus"
 
 
@@ -42,6 +43,8 @@ def counted_only(trial: Trial) -> bool:
 
 
 def k6_share(trial: Trial, _: LedgerTable | None) -> float | None:
+    if trial.plan.load.executor == COUNT_EXECUTOR:  # a count is no rate; its window can be one request long
+        return None
     used = cpu_s(trial, "k6")
     capacity = trial.k6_cores_allowed * window_s(trial)
     return used / capacity if used is not None and capacity > 0 else None

@@ -20,7 +20,7 @@ MAIN_SCRIPT = SCRIPTS / "main.js"
 QUIET = {"K6_NO_USAGE_REPORT": "true", "K6_AUTO_EXTENSION_RESOLUTION": "false"}
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG")
 STOP_GRACE_S = 70.0  # longer than one request may take
-POLL_S = 0.05
+POLL_S = 0.02
 
 
 class K6Failed(Exception):

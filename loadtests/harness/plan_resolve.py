@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+MIN_LEVELS = 4
 
-def saturating_vus(goodput: Mapping[str, Mapping[int, float]], *, tolerance: float = 0.05) -> int:
+
+def saturating_vus(goodput: Mapping[str, Mapping[int, float]], *, tolerance: float = 0.10) -> int:
     """VUs that should saturate every arm: twice the first level within ``tolerance`` of its arm's best.
 
     ``goodput`` holds uploads per second by arm and VUs. At least 8: below, one slow request is felt.
@@ -21,10 +23,11 @@ def saturating_vus(goodput: Mapping[str, Mapping[int, float]], *, tolerance: flo
 def past_knee(goodput: Mapping[int, float], *, gain: float = 0.05, steps: int = 2) -> bool:
     """Whether the last ``steps`` steps of a ramp each gained less than ``gain`` over the best before.
 
-    One step of a few seconds may fail to gain by chance; two in a row end the ramp.
+    One step of a few seconds may fail to gain by chance; two in a row end the ramp, and no ramp ends
+    before four levels: at the lowest ones a passing disturbance weighs most.
     """
     levels = sorted(goodput)
-    if len(levels) <= steps:
+    if len(levels) < max(MIN_LEVELS, steps + 1):
         return False
     best_before = max(goodput[level] for level in levels[:-steps])
     return all(goodput[level] < best_before * (1 + gain) for level in levels[-steps:])

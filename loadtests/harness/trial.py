@@ -170,14 +170,13 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
 async def _phases(rig: Rig, plan: TrialPlan, child: K6, observer: Observer, watcher: Watcher) -> Course:
     # An exact count of iterations and a shape of stages have no window of their own: all of it counts.
     whole = plan.load.executor in ("per-vu-iterations", "ramping-vus")
-    begin = observer.begin_window() if whole else None
     course = Course(load_started_at=await child.wait_started(START_LIMIT_S))
     load, start = plan.load, course.load_started_at
     watcher.load(child.files.console)
-    if begin is None:
+    if not whole:
         watcher.phase("warm-up", load.warmup_s)
         await _until(start + load.warmup_s, child, rig)
-        begin = observer.begin_window()
+    begin = observer.begin_window()
     gateway_before = await _gateway(rig)
     watcher.phase("window", load.window_s or k6.load_s(load))
     await _until(

@@ -12,6 +12,10 @@ import * as scenarios from './lib/scenarios.js';
 // A strategy is found by its path, so that a new folder needs no line here.
 const strategy = config.strategyScript === '' ? null : require(config.strategyScript);
 
+// A client that just failed waits before its next upload. Without it a fault that answers at once, such as
+// a full disk, would be counted thousands of times, and the table of uploads would run out.
+const AFTER_FAILURE_S = 0.5;
+
 export const options = scenarios.options(config.strategy === 'raw-put' ? 'raw' : 'one');
 
 // The load begins now: all VUs are made, none has run.
@@ -53,6 +57,7 @@ function transfer(row, index, identity) {
   } catch (error) {
     const failure = error instanceof StepFailed ? error : new StepFailed('script', 0, String(error));
     lines.outcome(row, flow, failure);
+    sleep(AFTER_FAILURE_S);
   }
 }
 

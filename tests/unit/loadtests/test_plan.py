@@ -143,6 +143,7 @@ def test_saturating_vus_are_twice_the_first_good_level_of_the_slower_starter() -
         ([10, 20, 40], False),
         ([10, 20, 40, 41], False),
         ([10, 20, 40, 41, 41.5], True),
+        ([10, 10, 10], False),
         ([10, 20, 40, 39, 60], False),
         ([10], False),
     ],
