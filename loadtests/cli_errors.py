@@ -14,11 +14,11 @@ from loadtests.harness.overrides import OverrideError
 from loadtests.harness.plan import PlanError
 from loadtests.harness.session import AlreadyRunning
 from loadtests.harness.strategies import StrategyError
-from loadtests.harness.system import SystemNotUp
+from loadtests.harness.system import SupervisorRefused, SystemNotUp
 from loadtests.harness.users import SignupFailed
 
 EXPECTED = (
     AlreadyRunning, ArmNotInEffect, BundleError, CleanError, ConnectionsError, DishonestSettings,
-    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp,
-    UnknownShape,
+    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SupervisorRefused,
+    SystemNotUp, UnknownShape,
 )  # fmt: skip

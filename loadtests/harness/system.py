@@ -28,6 +28,10 @@ class SystemNotUp(Exception):
     """There is nothing to measure; the message is for people and names the command that helps."""
 
 
+class SupervisorRefused(Exception):
+    """The supervisor did not do what was asked; the message holds its reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """One running testbed on this machine."""
@@ -111,11 +115,11 @@ async def settings_of(http: aiohttp.ClientSession, admin_url: str) -> dict[str, 
 async def control(run_dir: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     """One request to the supervisor, e.g. ``{"op": "restart", "part": "upload", "env": {...}}``.
 
-    Raises ``SystemNotUp`` if nobody listens and ``RuntimeError`` with the supervisor's refusal.
+    Raises ``SystemNotUp`` if nobody listens and ``SupervisorRefused``.
     """
     answer = await asyncio.wait_for(asyncio.to_thread(_ask, run_dir, request), CONTROL_TIMEOUT_S)
     if not answer.get("ok"):
-        raise RuntimeError(f"the supervisor refused {request.get('op')}: {answer.get('error')}")
+        raise SupervisorRefused(f"the supervisor refused {request.get('op')}: {answer.get('error')}")
     return answer
 
 

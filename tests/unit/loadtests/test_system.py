@@ -11,7 +11,7 @@ import pytest
 
 from loadtests.harness.arms import differences, flat_config
 from loadtests.harness.session import AlreadyRunning, only_one, run_id
-from loadtests.harness.system import PARTS, SystemNotUp, control, find_k6, find_system
+from loadtests.harness.system import PARTS, SupervisorRefused, SystemNotUp, control, find_k6, find_system
 
 pytestmark = pytest.mark.unit
 
@@ -46,7 +46,7 @@ async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
     server = await asyncio.start_unix_server(answer, f"/proc/self/fd/{descriptor}/ctl.sock")
     try:
         assert (await control(deep, {"op": "restart", "part": "upload"}))["ok"]
-        with pytest.raises(RuntimeError, match="no such part"):
+        with pytest.raises(SupervisorRefused, match="no such part"):
             await control(deep, {"op": "refuse"})
     finally:
         server.close()
