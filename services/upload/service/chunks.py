@@ -106,7 +106,9 @@ class ChunkService:
         first = await anext(body, b"")
         sink = await self._store.open(send, opened, first) if send.size_bytes else Nowhere()
         try:
-            pumped = await _pump(sink, first, body)
+            pump = _pump(sink, first, body)
+            del first  # else this frame would keep a piece in memory as long as the body lasts
+            pumped = await pump
             if pumped.size_bytes != send.size_bytes:
                 raise errors.size_mismatch(
                     f"{pumped.size_bytes} bytes came, declared were {send.size_bytes}."
@@ -155,16 +157,19 @@ class _Pumped:
     hash_s: float
 
 
-async def _pump(sink: Sink, first: bytes, body: AsyncIterator[bytes]) -> _Pumped:
-    """Every piece is hashed and handed on; the only wait is for a full connection to the store."""
+async def _pump(sink: Sink, data: bytes, body: AsyncIterator[bytes]) -> _Pumped:
+    """Every piece is hashed and handed on; the only wait is for a full connection to the store.
+
+    No piece is kept while the next one is waited for: a hundred uploads would keep a hundred of them.
+    """
     digest, received, hash_s, clock = sha256(), 0, 0.0, perf_counter
-    data = first
     while data:
         received += len(data)
         before = clock()
         digest.update(data)
         hash_s += clock() - before
         await sink.write(data)
+        del data
         if sink.full:
             await sink.drained()
         data = await anext(body, b"")
