@@ -8,6 +8,12 @@ BEGIN
                  current_database(), '10s');
   EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET idle_in_transaction_session_timeout = %L',
                  current_database(), '10s');
+  -- Every statement finds its rows by an index. A plan that was made while a table was empty would read
+  -- the whole table for as long as its connection lives; a bitmap scan never clears dead index entries.
+  EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET enable_seqscan = off', current_database());
+  EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET enable_bitmapscan = off', current_database());
+  -- The planner's price for a scan that is switched off would start the compiler.
+  EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET jit = off', current_database());
 END $$;
 
 CREATE TYPE upload_status AS ENUM
