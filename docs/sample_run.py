@@ -13,11 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from loadtests.harness.analyse_model import Analysis
-from loadtests.harness.bundle import Bundle
-from loadtests.harness.charts import Chart
-from loadtests.harness.charts_evidence import charts
-from loadtests.harness.report import moment, render_bundle
+from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.reporting.charts import Chart
+from loadtests.harness.reporting.charts_evidence import charts
+from loadtests.harness.reporting.report import moment, render_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"

@@ -12,16 +12,16 @@ import click
 from rich.console import Console
 
 from loadtests.cli_errors import EXPECTED
-from loadtests.harness.bench import bench as run_bench
-from loadtests.harness.demo import demo as run_demo
-from loadtests.harness.journey import SHAPES
-from loadtests.harness.journey import journey as run_journey
-from loadtests.harness.ledger_show import show_ledger
-from loadtests.harness.overrides import NAMES
-from loadtests.harness.session import find_bundle
-from loadtests.harness.smoke import smoke as run_smoke
-from loadtests.harness.stress import finish
-from loadtests.harness.stress import stress as run_stress
+from loadtests.harness.commands.bench import bench as run_bench
+from loadtests.harness.commands.demo import demo as run_demo
+from loadtests.harness.commands.journey import SHAPES
+from loadtests.harness.commands.journey import journey as run_journey
+from loadtests.harness.commands.ledger_show import show_ledger
+from loadtests.harness.commands.smoke import smoke as run_smoke
+from loadtests.harness.commands.stress import finish
+from loadtests.harness.commands.stress import stress as run_stress
+from loadtests.harness.planning.overrides import NAMES
+from loadtests.harness.running.session import find_bundle
 
 INVALID = 2
 INTERRUPTED = 130

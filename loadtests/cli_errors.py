@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from loadtests.harness.arms import ArmNotInEffect
-from loadtests.harness.bundle import BundleError
-from loadtests.harness.clean import CleanError
-from loadtests.harness.connections import ConnectionsError
-from loadtests.harness.experiment import ExperimentError
-from loadtests.harness.journey import UnknownShape
-from loadtests.harness.k6 import K6Failed
-from loadtests.harness.manifest import DishonestSettings
-from loadtests.harness.overrides import OverrideError
-from loadtests.harness.plan import PlanError
-from loadtests.harness.session import AlreadyRunning
-from loadtests.harness.strategies import StrategyError
-from loadtests.harness.system import SupervisorRefused, SystemNotUp
-from loadtests.harness.users import SignupFailed
+from loadtests.harness.commands.journey import UnknownShape
+from loadtests.harness.planning.arms import ArmNotInEffect
+from loadtests.harness.planning.experiment import ExperimentError
+from loadtests.harness.planning.overrides import OverrideError
+from loadtests.harness.planning.plan import PlanError
+from loadtests.harness.planning.strategies import StrategyError
+from loadtests.harness.records.bundle import BundleError
+from loadtests.harness.running.clean import CleanError
+from loadtests.harness.running.connections import ConnectionsError
+from loadtests.harness.running.k6 import K6Failed
+from loadtests.harness.running.manifest import DishonestSettings
+from loadtests.harness.running.session import AlreadyRunning
+from loadtests.harness.running.system import SupervisorRefused, SystemNotUp
+from loadtests.harness.running.users import SignupFailed
 
 EXPECTED = (
     AlreadyRunning, ArmNotInEffect, BundleError, CleanError, ConnectionsError, DishonestSettings,

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import aiohttp
 import asyncpg
 
-from loadtests.harness.audit import Audit, Auditor
-from loadtests.harness.audit_store import FILES_PREFIX, AuditStore
-from loadtests.harness.clean import Cleaner
-from loadtests.harness.connections import Databases, open_databases, open_store, read_endpoints
-from loadtests.harness.ledger_records import Baseline, Console
-from loadtests.harness.model import Load, Question, TrialPlan
-from loadtests.harness.payload import Payload, UploadRow
-from loadtests.harness.users import sign_up
+from loadtests.harness.auditing.audit import Audit, Auditor
+from loadtests.harness.auditing.audit_store import FILES_PREFIX, AuditStore
+from loadtests.harness.auditing.ledger_records import Baseline, Console
+from loadtests.harness.planning.payload import Payload, UploadRow
+from loadtests.harness.records.model import Load, Question, TrialPlan
+from loadtests.harness.running.clean import Cleaner
+from loadtests.harness.running.connections import Databases, open_databases, open_store, read_endpoints
+from loadtests.harness.running.users import sign_up
 from tests.adversity.client import PIECE_BYTES, TRIAL, Client
 from tests.stack import System
 

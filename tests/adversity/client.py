@@ -14,10 +14,10 @@ from typing import Any
 
 import aiohttp
 
-from loadtests.harness.ledger_records import Console
-from loadtests.harness.model import Intent, Outcome
-from loadtests.harness.payload import Payload, UploadRow
-from loadtests.harness.users import Identity
+from loadtests.harness.auditing.ledger_records import Console
+from loadtests.harness.planning.payload import Payload, UploadRow
+from loadtests.harness.records.model import Intent, Outcome
+from loadtests.harness.running.users import Identity
 
 TRIAL = "adversity"
 PIECE_BYTES = 5 * 1024 * 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from loadtests.harness.report import render_bundle
+from loadtests.harness.reporting.report import render_bundle
 from tests.browser import chromium
 from tests.unit.loadtests import fabricate
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from loadtests.harness.audit import Auditor
-from loadtests.harness.audit_store import RAW_PREFIX
-from loadtests.harness.clean import Cleaner, CleanError
+from loadtests.harness.auditing.audit import Auditor
+from loadtests.harness.auditing.audit_store import RAW_PREFIX
+from loadtests.harness.running.clean import Cleaner, CleanError
 from tests.integration.loadtests.planted import Planter, Rig
 
 pytestmark = pytest.mark.integration

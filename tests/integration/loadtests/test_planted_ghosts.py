@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from loadtests.harness.audit import Audit, Auditor
-from loadtests.harness.ledger_records import Baseline
-from loadtests.harness.model import LedgerClass, Load, Question, TrialPlan
+from loadtests.harness.auditing.audit import Audit, Auditor
+from loadtests.harness.auditing.ledger_records import Baseline
+from loadtests.harness.records.model import LedgerClass, Load, Question, TrialPlan
 from tests.integration.loadtests.planted import SIZE, TRIAL, Planter
 
 pytestmark = pytest.mark.integration

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.bundle import Bundle
-from loadtests.harness.console import read_tail
-from loadtests.harness.model import LedgerClass, Question
-from loadtests.harness.strategies import load_strategies
-from loadtests.harness.system import ROOT
+from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.model import LedgerClass, Question
+from loadtests.harness.running.console import read_tail
+from loadtests.harness.running.system import ROOT
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]

@@ -119,6 +119,7 @@ class TestControl:
         )
         bed.reaches("part", "healthy")
         said = bed.run_dir / "logs" / "part.log"
+        assert within(lambda: said.read_text().split() == ["none"])  # healthy comes before its first line
         assert control.call(bed.run_dir, "restart", "part", env={"ARM": "x"})["part"]["overrides"] == ["ARM"]
         assert within(lambda: said.read_text().split() == ["none", "x"])
         control.call(bed.run_dir, "kill", "part")

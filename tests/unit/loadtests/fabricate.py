@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.harness.bundle import BundleWriter
-from loadtests.harness.model import Load, Manifest, Plan, Question, Severity, Trial, TrialPlan, Warn
+from loadtests.harness.records.bundle import BundleWriter
+from loadtests.harness.records.model import Load, Manifest, Plan, Question, Severity, Trial, TrialPlan, Warn
 from tests.unit.loadtests.fabricate_recipe import (
     ARMS,
     CORES,

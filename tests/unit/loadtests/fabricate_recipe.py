@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from loadtests.harness.model import LedgerTable, Trial
+from loadtests.harness.records.model import LedgerTable, Trial
 
 PROXY, DIRECT, SINGLE = "proxy-chunked", "direct-multipart", "direct-single"
 STARTED_AT = 1_790_000_000.0

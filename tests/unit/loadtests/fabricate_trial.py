@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from loadtests.harness.bundle import BundleWriter
-from loadtests.harness.model import (
+from loadtests.harness.records.bundle import BundleWriter
+from loadtests.harness.records.model import (
     Counters,
     Event,
     K6Summary,

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
-from loadtests.harness.ledger_records import (
+from loadtests.harness.auditing.ledger_records import (
     Baseline,
     Evidence,
     FileRow,
@@ -17,7 +17,7 @@ from loadtests.harness.ledger_records import (
     SpoolFile,
     StoredObject,
 )
-from loadtests.harness.model import Intent, Outcome
+from loadtests.harness.records.model import Intent, Outcome
 
 USER = UUID(int=1)
 OTHER = UUID(int=2)

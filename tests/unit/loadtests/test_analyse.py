@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.analyse import analyse, analyse_bundle, read_analysis
-from loadtests.harness.analyse_capacity import NOT_COMPARABLE, compare
-from loadtests.harness.analyse_facts import Facts, read_facts
-from loadtests.harness.analyse_model import Analysis
-from loadtests.harness.analyse_table import CSV_FIRST
-from loadtests.harness.bundle import Bundle
-from loadtests.harness.model import LedgerClass, Question, Severity, Trial, Validity
-from loadtests.harness.stats import ratio_of_pairs
+from loadtests.harness.analysis.analyse import analyse, analyse_bundle, read_analysis
+from loadtests.harness.analysis.analyse_capacity import NOT_COMPARABLE, compare
+from loadtests.harness.analysis.analyse_facts import Facts, read_facts
+from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.analyse_table import CSV_FIRST
+from loadtests.harness.analysis.stats import ratio_of_pairs
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.model import LedgerClass, Question, Severity, Trial, Validity
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests.fabricate import DIRECT, PROXY, SINGLE
 

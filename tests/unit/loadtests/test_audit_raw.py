@@ -2,10 +2,10 @@
 
 import pytest
 
-from loadtests.harness.audit_raw import count_raw, raw_key, raw_table
-from loadtests.harness.ledger_records import Console, StoredObject
-from loadtests.harness.model import Load, Question, StepSample, TrialPlan
-from loadtests.harness.payload import UploadRow
+from loadtests.harness.auditing.audit_raw import count_raw, raw_key, raw_table
+from loadtests.harness.auditing.ledger_records import Console, StoredObject
+from loadtests.harness.planning.payload import UploadRow
+from loadtests.harness.records.model import Load, Question, StepSample, TrialPlan
 
 pytestmark = pytest.mark.unit
 

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from loadtests.harness.bench_plan import ARMS, DIRECT, PROXY, bench_trials
-from loadtests.harness.bench_table import Row
-from loadtests.harness.raw import RAW_ARM
+from loadtests.harness.commands.bench_plan import ARMS, DIRECT, PROXY, bench_trials
+from loadtests.harness.commands.bench_table import Row
+from loadtests.harness.running.raw import RAW_ARM
 
 pytestmark = pytest.mark.unit
 

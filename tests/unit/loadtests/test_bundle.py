@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from loadtests.harness.bundle import Bundle, BundleError, BundleWriter, read_members, whole_lines
-from loadtests.harness.model import (
+from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter, read_members, whole_lines
+from loadtests.harness.records.model import (
     Event,
     LedgerClass,
     LedgerTable,

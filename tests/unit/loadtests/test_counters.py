@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.counters import differences, parse
+from loadtests.harness.running.counters import differences, parse
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.experiment import EXPERIMENTS_FOLDER, ExperimentError, load_experiment
+from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, ExperimentError, load_experiment
 
 pytestmark = pytest.mark.unit
 

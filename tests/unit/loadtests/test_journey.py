@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.journey import UnknownShape, make_journey
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.commands.journey import UnknownShape, make_journey
+from loadtests.harness.planning.strategies import load_strategies
 
 pytestmark = pytest.mark.unit
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.bundle import Bundle
-from loadtests.harness.judge import GUARDS, judge_trial, validity
-from loadtests.harness.model import LedgerTable, Question, Severity, Trial, Validity
+from loadtests.harness.analysis.judge import GUARDS, judge_trial, validity
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.model import LedgerTable, Question, Severity, Trial, Validity
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.analyse import analyse
-from loadtests.harness.analyse_facts import Facts, read_facts
-from loadtests.harness.bundle import Bundle
-from loadtests.harness.judge_run import judge_run, run_warnings
-from loadtests.harness.model import Question, Severity, Trial, Warn
+from loadtests.harness.analysis.analyse import analyse
+from loadtests.harness.analysis.analyse_facts import Facts, read_facts
+from loadtests.harness.analysis.judge_run import judge_run, run_warnings
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.model import Question, Severity, Trial, Warn
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests.fabricate import DIRECT, PROXY, Recipe
 

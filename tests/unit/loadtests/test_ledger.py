@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from loadtests.harness.ledger_classify import classify
-from loadtests.harness.ledger_records import Baseline, FileRow, StoredObject
-from loadtests.harness.model import Intent, LedgerClass
+from loadtests.harness.auditing.ledger_classify import classify
+from loadtests.harness.auditing.ledger_records import Baseline, FileRow, StoredObject
+from loadtests.harness.records.model import Intent, LedgerClass
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.harness.ledger_console import parse_console, read_console
+from loadtests.harness.auditing.ledger_console import parse_console, read_console
 
 pytestmark = pytest.mark.unit
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from loadtests.harness.ledger_classify import classify
-from loadtests.harness.ledger_records import Baseline, OpenMultipart, SpoolFile, StoredObject
-from loadtests.harness.ledger_table import make_samples, make_table
+from loadtests.harness.auditing.ledger_classify import classify
+from loadtests.harness.auditing.ledger_records import Baseline, OpenMultipart, SpoolFile, StoredObject
+from loadtests.harness.auditing.ledger_table import make_samples, make_table
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
 

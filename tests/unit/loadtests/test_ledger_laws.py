@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.harness.ledger_classify import classify
-from loadtests.harness.ledger_table import make_table
-from loadtests.harness.model import LedgerClass
+from loadtests.harness.auditing.ledger_classify import classify
+from loadtests.harness.auditing.ledger_table import make_table
+from loadtests.harness.records.model import LedgerClass
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
 

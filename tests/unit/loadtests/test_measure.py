@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness import measure
-from loadtests.harness.measure import Window
-from loadtests.harness.model import Intent, LedgerClass, Outcome, StepSample, UploadSample
+from loadtests.harness.records.model import Intent, LedgerClass, Outcome, StepSample, UploadSample
+from loadtests.harness.running import measure
+from loadtests.harness.running.measure import Window
 
 pytestmark = pytest.mark.unit
 

@@ -8,9 +8,9 @@ import sys
 import aiohttp
 import pytest
 
-from loadtests.harness.model import MonitorSample
-from loadtests.harness.observe import Observer, busy_cores, mean_in_flight
-from loadtests.harness.processes import Snapshot, Usage, Watched
+from loadtests.harness.records.model import MonitorSample
+from loadtests.harness.running.observe import Observer, busy_cores, mean_in_flight
+from loadtests.harness.running.processes import Snapshot, Usage, Watched
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.overrides import OverrideError, parse_size, read_overrides
+from loadtests.harness.planning.overrides import OverrideError, parse_size, read_overrides
 
 pytestmark = pytest.mark.unit
 

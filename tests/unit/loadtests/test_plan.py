@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from loadtests.harness.experiment import EXPERIMENTS_FOLDER, load_experiment
-from loadtests.harness.model import Question, TrialPlan
-from loadtests.harness.overrides import read_overrides
-from loadtests.harness.plan import Planner
-from loadtests.harness.plan_resolve import past_knee, saturating_vus
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
+from loadtests.harness.planning.overrides import read_overrides
+from loadtests.harness.planning.plan import Planner
+from loadtests.harness.planning.plan_resolve import past_knee, saturating_vus
+from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.records.model import Question, TrialPlan
 
 pytestmark = pytest.mark.unit
 

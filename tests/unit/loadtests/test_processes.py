@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness import processes
-from loadtests.harness.processes import Watched
+from loadtests.harness.running import processes
+from loadtests.harness.running.processes import Watched
 
 pytestmark = pytest.mark.unit
 

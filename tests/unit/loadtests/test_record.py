@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.harness.counters import parse
-from loadtests.harness.ledger_records import Console
-from loadtests.harness.measure import Window
-from loadtests.harness.model import (
+from loadtests.harness.auditing.ledger_records import Console
+from loadtests.harness.records.model import (
     Counters,
     Intent,
     K6Summary,
@@ -24,9 +22,11 @@ from loadtests.harness.model import (
     UploadSample,
     Validity,
 )
-from loadtests.harness.processes import Snapshot
-from loadtests.harness.record import Course, Evidence, make_trial
-from loadtests.harness.runner import ramp_end
+from loadtests.harness.running.counters import parse
+from loadtests.harness.running.measure import Window
+from loadtests.harness.running.processes import Snapshot
+from loadtests.harness.running.record import Course, Evidence, make_trial
+from loadtests.harness.running.runner import ramp_end
 
 pytestmark = pytest.mark.unit
 

@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtests.harness import glossary, words
-from loadtests.harness.analyse import analyse
-from loadtests.harness.analyse_facts import read_facts
-from loadtests.harness.analyse_model import Analysis, Ratio
-from loadtests.harness.bundle import Bundle, BundleWriter
-from loadtests.harness.charts_evidence import charts
-from loadtests.harness.model import LedgerTable, Trial
-from loadtests.harness.report import conditions, linked, render_bundle
-from loadtests.harness.terminal import print_result
+from loadtests.harness.analysis import words
+from loadtests.harness.analysis.analyse import analyse
+from loadtests.harness.analysis.analyse_facts import read_facts
+from loadtests.harness.analysis.analyse_model import Analysis, Ratio
+from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.model import LedgerTable, Trial
+from loadtests.harness.reporting import glossary
+from loadtests.harness.reporting.charts_evidence import charts
+from loadtests.harness.reporting.report import conditions, linked, render_bundle
+from loadtests.harness.reporting.terminal import print_result
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
@@ -151,7 +152,7 @@ def test_terminal_puts_the_sentences_before_the_table(path: Path, analysis: Anal
 def test_two_processes_write_identical_bytes(tmp_path: Path) -> None:
     path = make.fabricate(tmp_path, make.recipe(pairs=2, ramp=(1, 2, 4)))
     code = (
-        "import sys, pathlib; from loadtests.harness.report import render_bundle; "
+        "import sys, pathlib; from loadtests.harness.reporting.report import render_bundle; "
         "render_bundle(pathlib.Path(sys.argv[1]))"
     )
     written = []

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from loadtests.harness.stats import (
+from loadtests.harness.analysis.stats import (
     MIN_SAMPLES,
     RatioEstimate,
     VerdictKind,

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.arms import differences, flat_config
-from loadtests.harness.session import AlreadyRunning, only_one, run_id
-from loadtests.harness.system import PARTS, SupervisorRefused, SystemNotUp, control, find_k6, find_system
+from loadtests.harness.planning.arms import differences, flat_config
+from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
+from loadtests.harness.running.system import (
+    PARTS,
+    SupervisorRefused,
+    SystemNotUp,
+    control,
+    find_k6,
+    find_system,
+)
 
 pytestmark = pytest.mark.unit
 

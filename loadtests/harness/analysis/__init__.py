@@ -1,0 +1,1 @@
+"""From a bundle to judged numbers: guards, statistics, the four answers."""

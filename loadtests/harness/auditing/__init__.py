@@ -1,0 +1,1 @@
+"""The ledger: every intent reconciled against rows and objects."""

@@ -1,0 +1,178 @@
+"""The audit of one trial: settle, look, read back, judge.
+
+Every upload that a client decided to make gets exactly one class, from what the databases and the
+store hold after the load. It reads; it never mends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from uuid import UUID
+
+from loadtests.harness.auditing import audit_rows
+from loadtests.harness.auditing.audit_settle import Settled, open_uploads, settle
+from loadtests.harness.auditing.audit_store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
+from loadtests.harness.auditing.audit_warnings import audit_warnings
+from loadtests.harness.auditing.ledger_classify import classify
+from loadtests.harness.auditing.ledger_records import (
+    Baseline,
+    Classified,
+    Console,
+    Evidence,
+    OpenMultipart,
+    SessionRow,
+    Snapshot,
+    SpoolFile,
+    StoredObject,
+)
+from loadtests.harness.auditing.ledger_table import WHOLE_CLASSES, make_samples, make_table
+from loadtests.harness.planning.payload import UploadRow
+from loadtests.harness.records.model import LedgerTable, StepSample, TrialPlan, UploadSample, Warn
+from loadtests.harness.running.connections import Databases
+
+SAMPLE_OBJECTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the audit of one trial adds to the bundle."""
+
+    table: LedgerTable
+    samples: tuple[UploadSample, ...]
+    steps: tuple[StepSample, ...]
+    warnings: tuple[Warn, ...]
+    settled: Settled
+    clock_offset_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Audits trials against one system. ``read_all``: hash every object, not a seeded sample."""
+
+    databases: Databases
+    store: AuditStore
+    read_all: bool = False
+
+    async def audit(
+        self,
+        plan: TrialPlan,
+        console: Console,
+        *,
+        baseline: Baseline,
+        rows: Iterable[UploadRow] = (),
+        iterations: int | None = None,
+    ) -> Audit:
+        """Settle and judge one trial whose load has ended.
+
+        ``rows`` is the table k6 was given: its ETags are compared where a store's ETags are MD5 sums.
+        ``iterations`` is k6's own count of complete upload iterations, if it is known.
+        """
+        users = await audit_rows.harness_users(self.databases.auth)
+        settled = await settle(
+            lambda: open_uploads(self.databases.upload, users), limit_s=plan.settle_limit_s
+        )
+        outcomes = {outcome.upload_ref: outcome for outcome in console.outcomes}
+        evidence = Evidence(
+            intents=console.intents,
+            outcomes=outcomes,
+            snapshot=await self.snapshot(users, settled.progressing),
+            baseline=baseline,
+            expected_etags={row.ref: frozenset(row.etags) for row in rows},
+            iterations=iterations,
+        )
+        evidence, classified = await self.judge(evidence, plan.seed)
+        table = make_table(plan.trial, evidence, classified)
+        offsets = dict(evidence.snapshot.clock_offset_s)
+        return Audit(
+            table=table,
+            samples=make_samples(classified),
+            steps=console.steps,
+            warnings=tuple(audit_warnings(console, table, settled, offsets)),
+            settled=settled,
+            clock_offset_s=offsets,
+        )
+
+    async def judge(self, evidence: Evidence, seed: int) -> tuple[Evidence, Classified]:
+        """Classify, read back objects of uploads that look whole, and classify with their hashes."""
+        first = classify(evidence)
+        whole = sorted(
+            verdict.stored.key
+            for verdict in first.verdicts
+            if verdict.kind in WHOLE_CLASSES and verdict.stored is not None
+        )
+        if not self.read_all and len(whole) > SAMPLE_OBJECTS:
+            whole = sorted(random.Random(seed).sample(whole, SAMPLE_OBJECTS))
+        hashed = replace(evidence, hashes=await self.store.hashes(whole))
+        return hashed, classify(hashed)
+
+    async def snapshot(self, users: frozenset[UUID], progressing: frozenset[UUID]) -> Snapshot:
+        """Rows of the harness's users and everything the store lists."""
+        offsets, error_s = await audit_rows.clock_offsets(self.databases.named())
+        sessions, files, objects, temporary = await asyncio.gather(
+            audit_rows.sessions_of(self.databases.upload, users),
+            audit_rows.files_of(self.databases.files, users),
+            self.store.objects(FILES_PREFIX),
+            self.store.objects(TEMPORARY_PREFIX),
+        )
+        listed = await self.store.multiparts(suspect_keys(sessions, objects))
+        return Snapshot(
+            sessions=sessions,
+            files=files,
+            other_file_ids=await audit_rows.other_file_ids(self.databases.files, users),
+            objects=objects,
+            temporary=temporary,
+            multiparts=of_users(listed, users),
+            spool=tuple(_spool_files(sessions)),
+            progressing=progressing,
+            clock_offset_s=offsets,
+            clock_error_s=error_s,
+        )
+
+
+def suspect_keys(sessions: Iterable[SessionRow], objects: Iterable[StoredObject] = ()) -> set[str]:
+    """Keys that may have an open multipart upload: of uploads that made one and were not completed,
+    or that were, but whose object is not the work of a multipart upload."""
+    etags: Mapping[str, str] = {stored.key: stored.etag for stored in objects}
+    return {
+        session.storage_key
+        for session in sessions
+        if session.storage_upload_id
+        and (session.status != "completed" or "-" not in etags.get(session.storage_key, ""))
+    }
+
+
+def of_users(uploads: Iterable[OpenMultipart], users: frozenset[UUID]) -> tuple[OpenMultipart, ...]:
+    """Those under the folders of the given users."""
+    names = {str(user) for user in users}
+    return tuple(upload for upload in uploads if user_of(upload.key) in names)
+
+
+def user_of(key: str) -> str:
+    """The user id in ``users/<user>/<file>``; empty where there is none."""
+    folders = key.split("/")
+    return folders[1] if len(folders) > 2 and f"{folders[0]}/" == FILES_PREFIX else ""
+
+
+def _spool_files(sessions: Iterable[SessionRow]) -> Iterable[SpoolFile]:
+    for session in sessions:
+        for name in session.spool_paths:
+            path = Path(name)
+            if path.is_file():
+                yield SpoolFile(name, session.upload_uuid, path.stat().st_size)
+
+
+def verified_how(read_all: bool) -> str:
+    """One sentence for the manifest: what was read back, and what was only compared."""
+    others = (
+        "the size in the store against the client's intent and both rows, the store's ETag against the one "
+        "the service recorded, and, where the objects read back show that the store's ETags are MD5 sums, "
+        "against the MD5 of the bytes that were sent"
+    )
+    if read_all:
+        return f"every object read back and its SHA-256 compared with the client's intent; also {others}"
+    read = f"after each trial {SAMPLE_OBJECTS} seeded objects read back and hashed (SHA-256)"
+    return f"{read}; for the rest {others}"

@@ -1,0 +1,141 @@
+"""``make demo``: one file by each strategy, shown as a timeline of who talked to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtests.harness.planning.strategies import Strategy, load_strategies
+from loadtests.harness.records.model import Counters
+from loadtests.harness.running import counters, users
+from loadtests.harness.running.client import Step, Uploader
+from loadtests.harness.running.counters import Scrape
+from loadtests.harness.running.rig import Rig, open_rig
+from loadtests.harness.running.session import interruptible, only_one, run_id
+from loadtests.harness.running.system import System, find_system
+
+FILE_BYTES = 1024 * 1024
+WARM_UPS = 3  # the first uploads open connections and prepare statements
+BAR_WIDTH = 28
+
+Play = Callable[[bytes], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One step with what the services counted while it ran."""
+
+    step: Step
+    counted: Counters
+
+
+def demo(environ: Mapping[str, str], console: Console) -> int:
+    """Upload one file by each strategy and show every step."""
+    system = find_system(environ)
+    with only_one(system.run_dir):
+        asyncio.run(_demo(system, console))
+    return 0
+
+
+async def _demo(system: System, console: Console) -> None:
+    strategies = load_strategies()
+    async with open_rig(run_id("demo", "demo"), system, strategies) as rig, interruptible(rig, console):
+        console.print(f"One file of {FILE_BYTES:,} random bytes by each strategy, one after the other.\n")
+        user = await users.sign_up(rig.http, system.gateway_url, f"demo-{secrets.token_hex(6)}")
+        for strategy in strategies.values():
+            if rig.stop.is_set():
+                break
+            await _show(rig, strategy, user.token, console)
+        await rig.cleaner.clean()
+    console.print(
+        "Statements are SQL sent to the three databases; store requests are those of our own services."
+    )
+    console.print("Next: [bold]make stress[/] measures both under load (PROFILE=smoke takes a minute);")
+    console.print(
+        "      [bold]make journey SHAPE=load[/] plays users that pause, to be watched in Prometheus."
+    )
+
+
+async def _show(rig: Rig, strategy: Strategy, token: str, console: Console) -> None:
+    for _ in range(WARM_UPS):
+        if (play := _uploader(rig, token).by_strategy(strategy.name)) is None:
+            console.print(
+                f"[dim]{strategy.name}: the demo's client does not know this strategy; k6 does.[/]\n"
+            )
+            return
+        await play(secrets.token_bytes(FILE_BYTES))
+    shown = await trace(rig, strategy.name, token)
+    console.print(f"[bold]{strategy.manifest.title}[/] ({strategy.name})")
+    console.print(strategy.manifest.description, style="dim")
+    console.print(timeline(shown))
+    console.print(summary_line(shown), "\n")
+
+
+def _uploader(rig: Rig, token: str) -> Uploader:
+    return Uploader(rig.http, rig.system.gateway_url, token, key=secrets.token_hex(8))
+
+
+async def trace(rig: Rig, strategy: str, token: str) -> list[Shown]:
+    """Upload one file and look at the services' counters after every step."""
+    uploader = _uploader(rig, token)
+    shown: list[Shown] = []
+    last = await _counters(rig)
+
+    async def watch(step: Step) -> None:
+        nonlocal last
+        now = await _counters(rig)
+        shown.append(Shown(step, counters.differences(last, now)))
+        last = now
+
+    uploader.watch = watch
+    play = uploader.by_strategy(strategy)
+    if play is not None:
+        await play(secrets.token_bytes(FILE_BYTES))
+    return shown
+
+
+async def _counters(rig: Rig) -> dict[str, Scrape]:
+    return await counters.scrape_all(rig.http, rig.system.admin_urls)
+
+
+def timeline(shown: list[Shown]) -> Table:
+    """Steps with a bar where and how long each ran; pauses between steps are left out."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("step", "who talks to whom"):
+        table.add_column(title)
+    for title in ("ms", "bytes sent", "via gateway", "statements", "store requests"):
+        table.add_column(title, justify="right")
+    table.add_column("time →")
+    total_ms = sum(item.step.duration_ms for item in shown) or 1.0
+    passed_ms = 0.0
+    for item in shown:
+        begin = round(passed_ms / total_ms * BAR_WIDTH)
+        length = max(1, round(item.step.duration_ms / total_ms * BAR_WIDTH))
+        through = item.counted.gateway_bytes_in
+        table.add_row(
+            item.step.name,
+            item.step.path_of_bytes,
+            f"{item.step.duration_ms:.1f}",
+            f"{item.step.sent_bytes:,}",
+            "?" if through is None else f"{through:,.0f}",
+            f"{sum(item.counted.statements.values()):.0f}",
+            f"{sum(item.counted.store_requests.values()):.0f}",
+            " " * begin + "█" * length,
+        )
+        passed_ms += item.step.duration_ms
+    return table
+
+
+def summary_line(shown: list[Shown]) -> str:
+    """The totals of one upload in a sentence."""
+    total_ms = sum(item.step.duration_ms for item in shown)
+    statements = sum(sum(item.counted.statements.values()) for item in shown)
+    store = sum(sum(item.counted.store_requests.values()) for item in shown)
+    return (
+        f"{len(shown)} requests, {total_ms:.1f} ms, {statements:.0f} statements, {store:.0f} store requests."
+    )

@@ -1,0 +1,90 @@
+"""``make smoke``: does every part answer, and does a file come back as it was sent?"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+
+import aiohttp
+from rich.console import Console
+
+from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.running import users
+from loadtests.harness.running.client import StepFailed, Uploader
+from loadtests.harness.running.rig import Rig, open_rig
+from loadtests.harness.running.session import only_one, run_id
+from loadtests.harness.running.system import System, find_system
+from loadtests.harness.running.users import SignupFailed
+
+FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts
+HEALTH_ROUTES = tuple(
+    f"{prefix}/{route}"
+    for prefix in ("", "/auth", "/api/upload", "/api/files")
+    for route in ("health", "live", "ready", "ping")
+)
+
+
+def smoke(environ: Mapping[str, str], console: Console) -> int:
+    """Ask every health route, upload and download one file by each strategy. 0 if all is well."""
+    system = find_system(environ)
+    with only_one(system.run_dir):
+        problems = asyncio.run(_smoke(system, console))
+    if problems:
+        console.print(f"[red]{len(problems)} checks failed.[/] See: make status, make logs")
+        return 1
+    console.print("[green]All checks passed.[/]")
+    return 0
+
+
+async def _smoke(system: System, console: Console) -> list[str]:
+    async with open_rig(run_id("smoke", "smoke"), system, load_strategies()) as rig:
+        problems = [
+            problem
+            for problem in await asyncio.gather(*(_route(rig, path) for path in HEALTH_ROUTES))
+            if problem
+        ]
+        console.print(
+            f"{len(HEALTH_ROUTES) - len(problems)} of {len(HEALTH_ROUTES)} health routes answer 200"
+        )
+        try:
+            user = await users.sign_up(rig.http, system.gateway_url, f"smoke-{secrets.token_hex(6)}")
+        except (SignupFailed, aiohttp.ClientError) as error:
+            problems.append(f"sign-up: {error}")
+        else:
+            for name in rig.strategies:
+                problem = await _upload(rig, name, user.token)
+                console.print(f"{name}: {problem or 'stored, listed and read back byte by byte'}")
+                problems += [problem] if problem else []
+        await rig.cleaner.clean()
+    for problem in problems:
+        console.print(f"[red]{problem}[/]", highlight=False)
+    return problems
+
+
+async def _route(rig: Rig, path: str) -> str | None:
+    try:
+        async with rig.http.get(
+            rig.system.gateway_url + path, timeout=aiohttp.ClientTimeout(total=10)
+        ) as answer:
+            return None if answer.status == 200 else f"GET {path}: {answer.status}"
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return f"GET {path}: {error or type(error).__name__}"
+
+
+async def _upload(rig: Rig, strategy: str, token: str) -> str | None:
+    """Nothing if one upload by a strategy holds in every respect, else what did not."""
+    uploader = Uploader(rig.http, rig.system.gateway_url, token, name=f"smoke-{strategy}.bin")
+    play = uploader.by_strategy(strategy)
+    if play is None:
+        return None
+    content = secrets.token_bytes(FILE_BYTES)
+    try:
+        file_id = await play(content)
+        listed = await uploader.listed()
+        returned = await uploader.download(file_id)
+    except (StepFailed, aiohttp.ClientError, TimeoutError) as error:
+        return f"{strategy}: {error or type(error).__name__}"
+    if file_id not in listed:
+        return f"{strategy}: the file is not in its owner's list"
+    return None if returned == content else f"{strategy}: other bytes came back than were sent"

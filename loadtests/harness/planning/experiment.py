@@ -1,0 +1,152 @@
+"""The declarative file of an experiment, checked key by key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+EXPERIMENTS_FOLDER = Path(__file__).parents[2] / "experiments"
+
+
+class ExperimentError(Exception):
+    """The file cannot be used; one line for each problem: key, value, what was expected."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Arm(_Part):
+    """One complete configuration: a strategy, and settings by process that differ from the default."""
+
+    strategy: str
+    environment: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
+class Phases(_Part):
+    """Seconds of warm-up and of the window that counts."""
+
+    warmup_s: float = Field(ge=0)
+    window_s: float = Field(gt=0)
+
+
+class Ramp(Phases):
+    """Steps of a closed loop, until the knee or the last level."""
+
+    levels: list[int] = Field(min_length=2)
+
+
+class Capacity(Phases):
+    """The paired comparison. ``vus: auto`` is resolved from the ramp."""
+
+    pairs: int = Field(ge=1)
+    vus: int | Literal["auto"]
+    control_pairs: int = Field(default=0, ge=0)  # A/A pairs of the first arm
+
+
+class Saturation(_Part):
+    """The proof that the script does not set the rate: more VUs, no more uploads."""
+
+    factor: float = Field(gt=1)
+    trials: int = Field(ge=1)
+
+
+class Single(_Part):
+    """Arms without a verdict, beside the pairs."""
+
+    trials: int = Field(ge=1)
+
+
+class Large(Phases):
+    """One unpaired level with several chunks and parts."""
+
+    file_size_bytes: int = Field(gt=0)
+    vus: int = Field(ge=1)
+    iterations: int | None = Field(default=None, ge=1)  # exact count instead of a window
+
+
+class Neighbours(Phases):
+    """Logins and lists as open arrivals, alone and beside uploads."""
+
+    share: float = Field(gt=0, lt=1)  # of the slower arm's capacity
+    rounds: int = Field(ge=1)
+    login_rate_per_s: float = Field(gt=0)
+    list_rate_per_s: float = Field(gt=0)
+
+
+class Profile(_Part):
+    """One size of the run. A part that is absent is not run."""
+
+    margin: float = Field(gt=0, lt=1)
+    file_size_bytes: int = Field(ge=64)
+    settle_s: float = Field(gt=0)
+    read_back: int | Literal["all"]  # objects hashed per trial
+    identities: int = Field(ge=1)
+    ramp: Ramp | None = None
+    capacity: Capacity
+    saturation: Saturation | None = None
+    single: Single | None = None
+    large: Large | None = None
+    neighbours: Neighbours | None = None
+
+
+class Profiles(_Part):
+    smoke: Profile
+    ci: Profile
+    full: Profile
+
+
+class Claim(_Part):
+    """What decides one claim."""
+
+    id: str = Field(pattern=r"^CLM-\d{2}$")
+    metric: str
+    direction: Literal["above", "below", "equivalent"]
+    minimum_pairs: int = Field(ge=1)
+
+
+class Experiment(_Part):
+    """One experiment as declared."""
+
+    id: str = Field(pattern=r"^EXP-\d{2}$")
+    title: str
+    question: str
+    source: str
+    parts: list[str]
+    arms: list[Arm] = Field(min_length=1)
+    paired_factor: str
+    seed: int
+    think_s: float = Field(ge=0)
+    claims: list[Claim]
+    profiles: Profiles
+
+    def profile(self, name: str) -> Profile:
+        found: Profile = getattr(self.profiles, name)
+        return found
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Raises ``ExperimentError`` listing every problem at once."""
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(found.stem for found in EXPERIMENTS_FOLDER.glob("*.yaml")))
+        raise ExperimentError(f"no experiment {path.stem}; known are {known}") from None
+    except yaml.YAMLError as error:
+        raise ExperimentError(f"{path.name} is not YAML: {error}") from error
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ExperimentError("\n".join(_problem(path, found) for found in error.errors())) from error
+
+
+def _problem(path: Path, found: Any) -> str:
+    key = ".".join(str(part) for part in found["loc"]) or "(whole file)"
+    if found["type"] == "extra_forbidden":
+        return f"{path.name}: {key}: {found['input']!r}: this key is not known"
+    if found["type"] == "missing":
+        return f"{path.name}: {key}: missing"
+    return f"{path.name}: {key}: {found['input']!r}: {found['msg']}"

@@ -1,0 +1,1 @@
+"""What a run leaves behind: its records, their words, the folder they are kept in."""

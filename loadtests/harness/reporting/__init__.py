@@ -1,0 +1,1 @@
+"""From the analysis to what people read."""

@@ -1,0 +1,113 @@
+"""Charts of a report as SVG text: the same analysis gives the same bytes, in any process.
+
+The answers' charts are in ``charts_answers``, those of the evidence behind them in
+``charts_evidence``; here is what they share.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from loadtests.harness.analysis.analyse_model import Analysis
+
+INK, MUTED, RULE, FAINT = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4"
+WIDTH_IN = 6.2
+WIDE_IN = 11.0
+# Processes keep their colour in every chart; the hues differ in lightness too (Okabe and Ito's set).
+PROCESS_COLOURS = {
+    "gateway": "#0072b2",
+    "upload": "#56b4e9",
+    "files": "#b4dcf5",
+    "pg-upload": "#009e73",
+    "pg-files": "#8fd3bd",
+    "minio": "#e69f00",
+    "auth": "#cc79a7",
+    "pg-auth": "#e8c3d7",
+    "k6": "#7a8691",
+    "harness": "#a9b3bc",
+    "prometheus": "#c3cad1",
+    "rest": "#dde2e7",
+}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vaultbench",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10.5,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 1.0,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart with the words that stand beside it; ``alt`` says what it shows to who cannot see it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    svg: str
+
+
+@contextmanager
+def figure(
+    height_in: float, columns: int = 1, *, sharey: bool = False, width_in: float = WIDTH_IN
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure in the report's style; nothing global is changed after it."""
+    with mpl.rc_context(_STYLE):
+        drawn = Figure(figsize=(width_in, height_in), layout="constrained")
+        grid = drawn.subplots(1, columns, squeeze=False, sharey=sharey)
+        yield drawn, list(grid[0])
+
+
+def to_svg(drawn: Figure, name: str) -> str:
+    """The figure as an ``<svg>`` element whose ids are its own, so that several fit one page."""
+    out = io.StringIO()
+    with mpl.rc_context(_STYLE):
+        FigureCanvasSVG(drawn)
+        drawn.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r' (width|height)="[0-9.]+pt"', "", text, count=2)
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", text)
+
+
+def only(axes: Axes, which: str) -> None:
+    """Grid lines of one axis, and no line where the other's labels stand."""
+    axes.grid(visible=False)
+    axes.grid(visible=True, axis="x" if which == "x" else "y")
+    axes.spines["left" if which == "x" else "bottom"].set_visible(which != "x")
+
+
+def colour(analysis: Analysis, arm: str) -> str:
+    return analysis.colours.get(arm, MUTED)
+
+
+def name_of(analysis: Analysis, arm: str) -> str:
+    return "nobody uploads" if arm == "none" else analysis.names.get(arm, arm)

@@ -1,0 +1,60 @@
+"""Tables of what became of every upload, and of which levels were reached."""
+
+from __future__ import annotations
+
+from loadtests.harness.analysis import words
+from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.reporting.report_cells import QUESTIONS, Table, whole
+
+
+def ledger(analysis: Analysis) -> Table:
+    books = analysis.ledger
+    names = [name for name in books.totals if name != "verified"]
+    names = ["verified", *(names or ["pending", "G-01", "G-02", "G-07"])]
+    rows = [
+        (row.trial, row.arm, QUESTIONS.get(row.question, row.question), row.level, f"{row.intents:,}",
+        f"{row.acks:,}",
+         *(f"{row.counts.get(name, 0):,}" for name in names), str(row.hashed), str(row.compared),
+         "FAILED" if row.failed else "passed")
+        for row in books.rows
+    ]  # fmt: skip
+    return Table(
+        "ledger",
+        "Ledger",
+        "Every intended upload of every trial. Hashed: content read back and compared; compared: size and "
+        "ETag only.",
+        ("trial", "arm", "question", "level", "intents", "acks", *names, "hashed", "compared", "audit"),
+        tuple(rows),
+        4,
+    )
+
+
+def failures(analysis: Analysis) -> Table:
+    return Table(
+        "failures",
+        "Failed uploads",
+        "By the step that failed. Status 0: no answer came.",
+        ("arm", "step", "code", "status", "uploads"),
+        tuple(
+            (f.arm, f.step, f.code or words.MISSING, whole(f.status), f"{f.count:,}")
+            for f in analysis.failures
+        ),
+        3,
+    )
+
+
+def reach(analysis: Analysis) -> Table:
+    return Table(
+        "reach",
+        "Reach",
+        "Which planned levels were really produced, and what stopped the rest.",
+        ("arm", "question", "level", "reached", "planned", "run", "valid", "stopped by"),
+        tuple(
+            ("nobody uploads" if level.arm == "none" else level.arm, QUESTIONS.get(level.question,
+            level.question),
+             level.level, "yes" if level.reached else "no", str(level.planned), str(level.attempted),
+             str(level.valid), ": ".join(part for part in (level.reason, level.evidence) if part))
+            for level in analysis.reach.levels
+        ),
+        4,
+    )  # fmt: skip

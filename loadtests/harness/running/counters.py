@@ -1,0 +1,113 @@
+"""The services' own counters, scraped from their admin ports: what an upload cost, as they count it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtests.harness.records.model import Counters
+
+SCRAPE_TIMEOUT_S = 5.0
+# Which database a service's statements go to; the gateway has none.
+DATABASE_OF = {"auth": "auth_db", "upload": "upload_db", "files": "files_db"}
+# Statements that run by the clock or clean up, not for a request: outside the price of an upload.
+BACKGROUND = ("poll_", "clean_", "sweep_", "health")
+
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """Every sample of one process, by name and sorted labels."""
+
+    values: Mapping[Sample, float] = field(default_factory=dict)
+
+    def total(self, name: str, **labels: str) -> float:
+        """Sum over all samples of that name that carry the given labels."""
+        wanted = set(labels.items())
+        return sum(v for (sample, found), v in self.values.items() if sample == name and wanted <= set(found))
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """Sums by the values of one label."""
+        sums: dict[str, float] = defaultdict(float)
+        for (sample, found), value in self.values.items():
+            if sample == name:
+                sums[dict(found).get(label, "")] += value
+        return dict(sums)
+
+    def has(self, name: str) -> bool:
+        return any(sample == name for sample, _ in self.values)
+
+    def __sub__(self, earlier: Scrape) -> Scrape:
+        return Scrape({key: value - earlier.values.get(key, 0.0) for key, value in self.values.items()})
+
+
+def parse(text: str) -> Scrape:
+    """Samples of a Prometheus text page."""
+    return Scrape(
+        {
+            (sample.name, tuple(sorted(sample.labels.items()))): float(sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+    )
+
+
+async def scrape(http: aiohttp.ClientSession, admin_url: str) -> Scrape:
+    """One process's counters. Raises ``aiohttp.ClientError`` or ``TimeoutError``."""
+    return parse(await fetch(http, admin_url))
+
+
+async def fetch(http: aiohttp.ClientSession, admin_url: str) -> str:
+    """One process's metrics page as text. Raises ``aiohttp.ClientError`` or ``TimeoutError``."""
+    timeout = aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)
+    async with http.get(f"{admin_url}/metrics", timeout=timeout) as answer:
+        answer.raise_for_status()
+        return await answer.text()
+
+
+async def scrape_all(http: aiohttp.ClientSession, admin_urls: Mapping[str, str]) -> dict[str, Scrape]:
+    """Counters of every service; one that does not answer is absent, never zero."""
+    answers = await asyncio.gather(
+        *(scrape(http, url) for url in admin_urls.values()), return_exceptions=True
+    )
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, aiohttp.ClientError | TimeoutError):
+            raise answer
+    pairs = zip(admin_urls, answers, strict=True)
+    return {name: answer for name, answer in pairs if isinstance(answer, Scrape)}
+
+
+def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Counters:
+    """What the services counted between two scrapes; absent where either is missing."""
+    change = {name: after[name] - before[name] for name in after if name in before}
+    store: dict[str, float] = defaultdict(float)
+    for name in DATABASE_OF:
+        for op, count in change.get(name, Scrape()).by("store_request_seconds_count", "op").items():
+            store[op] += count
+    gateway = change.get("gateway")
+    return Counters(
+        statements={
+            database: _of_requests(change[name]) for name, database in DATABASE_OF.items() if name in change
+        },
+        store_requests={op: count for op, count in sorted(store.items()) if count},
+        gateway_bytes_in=_optional(gateway, "gateway_bytes_total", direction="in"),
+        gateway_bytes_out=_optional(gateway, "gateway_bytes_total", direction="out"),
+        gateway_requests=_optional(gateway, "http_request_duration_seconds_count"),
+        gateway_latency_sum_s=_optional(gateway, "http_request_duration_seconds_sum"),
+    )
+
+
+def _of_requests(change: Scrape) -> float:
+    """Statements that requests caused."""
+    by_name = change.by("db_query_seconds_count", "statement")
+    return sum(count for name, count in by_name.items() if not name.startswith(BACKGROUND))
+
+
+def _optional(change: Scrape | None, name: str, **labels: str) -> float | None:
+    return change.total(name, **labels) if change is not None and change.has(name) else None

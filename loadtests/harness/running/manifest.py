@@ -1,0 +1,167 @@
+"""Where, when and with what a run is made: read from the machine and the processes themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from loadtests.harness.auditing.audit import verified_how
+from loadtests.harness.records.model import Manifest, Plan
+from loadtests.harness.running.observe import allowed_cores
+from loadtests.harness.running.rig import PATTERN_SEED, Rig
+
+LIBRARIES = ("aiohttp", "asyncpg", "minio", "numpy", "prometheus-client", "pydantic", "scipy", "uvloop")
+PG_SETTINGS = (
+    "server_version", "shared_buffers", "max_connections", "fsync", "full_page_writes",
+    "synchronous_commit", "wal_sync_method", "autovacuum", "max_wal_size", "checkpoint_timeout",
+)  # fmt: skip
+HONEST = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "autovacuum": "on"}
+TOKENS = {"prepared": "prepared before the load", "each": "a login in every iteration"}
+KERNEL_LIMITS = {
+    "ephemeral_ports": "net/ipv4/ip_local_port_range",
+    "somaxconn": "net/core/somaxconn",
+    "time_wait_reuse": "net/ipv4/tcp_tw_reuse",
+}
+
+
+class DishonestSettings(Exception):
+    """A database runs without the guarantees that the comparison rests on."""
+
+
+async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str) -> Manifest:
+    """Everything but the end of the run. Raises ``DishonestSettings``."""
+    databases = await database_settings(rig.auditor.databases.named())
+    refuse_dishonest(databases)
+    revision, dirty = await asyncio.to_thread(git_state, rig.system.root)
+    return Manifest(
+        run=plan.run,
+        experiment=plan.experiment,
+        profile=plan.profile,
+        started_at=started_at,
+        git_revision=revision,
+        git_dirty=dirty,
+        command=command,
+        overrides=plan.overrides,
+        host=host_facts(),
+        tools=await asyncio.to_thread(tool_versions, rig),
+        settings=await rig.settings(),
+        databases=databases,
+        scripts=script_hashes(rig.system.root),
+        seeds={"order": plan.seed, "payload": PATTERN_SEED},
+        verified_how=verified_how(rig.auditor.read_all),
+        notes={
+            "identities": len(rig.identities),
+            "tokens": TOKENS[plan.overrides.get("LOGIN", "prepared")],
+            "run_mode": "native processes on one host",
+            "keep_alive": "k6 keeps its connections; payload bytes are random, unique by stamps",
+            "observing": "each process once a second; the gateway's metrics page once a second",
+        },
+    )  # fmt: skip
+
+
+async def database_settings(databases: Mapping[str, asyncpg.Connection]) -> dict[str, dict[str, str]]:
+    """``pg_settings`` as the servers report them."""
+    query = "SELECT name, current_setting(name) AS value FROM pg_settings WHERE name = ANY($1)"
+    return {
+        name: {row["name"]: row["value"] for row in await connection.fetch(query, list(PG_SETTINGS))}
+        for name, connection in databases.items()
+    }
+
+
+def refuse_dishonest(databases: Mapping[str, Mapping[str, str]]) -> None:
+    """A run on settings that may lose acknowledged rows is not recorded."""
+    wrong = [
+        f"{database} runs with {name}={settings[name]}"
+        for database, settings in databases.items()
+        for name, wanted in HONEST.items()
+        if settings.get(name, wanted) != wanted
+    ]
+    if wrong:
+        raise DishonestSettings("; ".join(wrong) + ": such a database may lose what it confirmed")
+
+
+def host_facts() -> dict[str, Any]:
+    """The machine, as far as it bears on a result."""
+    meminfo = _first_number(Path("/proc/meminfo"), "MemTotal")
+    limits = {name: _text(Path("/proc/sys") / path) for name, path in KERNEL_LIMITS.items()}
+    return {
+        "cpu_model": cpu_model(),
+        "cores": allowed_cores(),
+        "memory_bytes": meminfo * 1024 if meminfo else None,
+        "kernel": platform.release(),
+        "system": platform.system(),
+        "nofile": _nofile(),
+        "cgroup": _text(Path("/proc/self/cgroup")).splitlines()[:1],
+        "load_before": _text(Path("/proc/loadavg")),
+        "pressure_cpu": _text(Path("/proc/pressure/cpu")).splitlines()[:1],
+        **limits,
+    }
+
+
+def cpu_model() -> str:
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def tool_versions(rig: Rig) -> dict[str, str]:
+    """Versions of every program and library that takes part."""
+    found = {name: str(part["version"]) for name, part in rig.system.parts().items() if part.get("version")}
+    answer = subprocess.run(
+        [rig.k6_program, "version"], capture_output=True, text=True, timeout=20, check=False
+    )
+    found["k6"] = answer.stdout.split("\n")[0].strip()
+    found["python"] = sys.version.split()[0]
+    return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def script_hashes(root: Path) -> dict[str, str]:
+    """SHA-256 of everything that shapes the load."""
+    folders = [root / "loadtests" / name for name in ("k6", "strategies", "experiments")]
+    files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def git_state(root: Path) -> tuple[str | None, bool | None]:
+    """Revision and whether files differ from it; nothing outside a repository."""
+
+    def ask(*words: str) -> str | None:
+        try:
+            answer = subprocess.run(
+                ["git", *words], cwd=root, capture_output=True, text=True, timeout=20, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return answer.stdout.strip()
+
+    revision, status = ask("rev-parse", "HEAD"), ask("status", "--porcelain")
+    return revision, None if status is None else bool(status)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _first_number(path: Path, key: str) -> int | None:
+    for line in _text(path).splitlines():
+        if line.startswith(key):
+            return int(line.split()[1])
+    return None
+
+
+def _nofile() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
