@@ -32,6 +32,10 @@ def take(run: Path) -> None:
     """Make ``run`` the committed sample. k6's raw lines stay out: the samples were made from them."""
     shutil.rmtree(BUNDLE, ignore_errors=True)
     shutil.copytree(run, BUNDLE, ignore=shutil.ignore_patterns("k6", *_DERIVED))
+    for path in BUNDLE.glob("*.json*"):
+        if path.suffix != ".gz":  # where the checkout was is nobody's business
+            text = path.read_text(encoding="utf-8").replace(str(ROOT), "vaultbench")
+            path.write_text(text, encoding="utf-8")
 
 
 def pages() -> dict[Path, str]:
@@ -63,7 +67,7 @@ def _picture(chart: Chart) -> str:
 def _section(analysis: Analysis, shown: list[Chart]) -> str:
     manifest = Bundle(BUNDLE).manifest()
     cores, memory_gib = manifest.host["cores"], manifest.host["memory_bytes"] / 2**30
-    where = f"{cores} cores of {manifest.host['cpu_model']}, {memory_gib:.0f} GiB"
+    where = f"{cores:g} cores of {manifest.host['cpu_model']}, {memory_gib:.0f} GiB"
     answers = [sentence.text for sentence in analysis.sentences if sentence.kind != "limit"]
     lines = [f"> {text}\n>" for text in answers]
     lines[-1] = lines[-1].removesuffix("\n>")

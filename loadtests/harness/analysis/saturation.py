@@ -22,7 +22,7 @@ def prove(facts: Facts, arm: str) -> Saturation | None:
         return None
     vus, more_vus = base[0].plan.load.vus or 0, more[0].plan.load.vus or 0
     goodput, more_goodput = _mean(base), _mean(more)
-    gain = more_goodput / goodput - 1
+    gain = float(scipy_stats.gmean([one.goodput_per_s / _beside(one, base) for one in more])) - 1
     think_s = base[0].plan.load.think_s
     return Saturation(
         id=f"saturation.{arm}",
@@ -48,6 +48,13 @@ def script_rate(trials: Sequence[Trial]) -> float | None:
         if trial.plan.load.vus and trial.k6.iteration_duration_mean_ms
     ]
     return sum(rates) / len(rates) if rates else None
+
+
+def _beside(one: Trial, base: Sequence[Trial]) -> float:
+    """Goodput of the trials run last before and first after ``one``: a machine that drifts is no gain."""
+    before = [trial for trial in base if trial.started_at < one.started_at]
+    after = [trial for trial in base if trial.started_at > one.started_at]
+    return _mean([*before[-1:], *after[:1]] or base)
 
 
 def _mean(trials: Sequence[Trial]) -> float:

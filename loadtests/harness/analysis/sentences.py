@@ -101,21 +101,24 @@ def _refused(found: Capacity, ratio: Ratio, names: dict[str, str]) -> str:
     if ratio.refused != "the script set this number" or not unproven:
         return f"No winner is named, because {ratio.refused}; uploads per second were {measured}."
     proof = unproven[0]
+    if proof.think_s:
+        cause = f"{_predicted(proof)}, and measured were {measured}"
+    else:
+        cause = f"{proof.vus} clients did not fill it, measured were {measured}"
     return (
-        f"The script set this number, not the system: {_predicted(proof)}, and measured were {measured}; "
+        f"The script set this number, not the system: {cause}; "
         f"{proof.more_vus} instead of {proof.vus} clients change it by {words.signed_percent(proof.gain)} "
         f"{_by(names[proof.arm])}, so no winner is named."
     )
 
 
 def _predicted(proof: Proof) -> str:
-    pause = f" that pause {words.number(proof.think_s)} s" if proof.think_s else ""
+    """What clients that pause can ask for at most; shown beside what was measured."""
+    pause = f"{proof.vus} clients that pause {words.number(proof.think_s)} s"
     if proof.predicted_per_s is None:
-        return f"{proof.vus} clients{pause} asked"
-    return (
-        f"{proof.vus} clients{pause}, divided by pause and waiting time, "
-        f"predict {words.number(proof.predicted_per_s)} uploads per second"
-    )
+        return f"{pause} asked"
+    rate = words.number(proof.predicted_per_s)
+    return f"{pause}, divided by pause and waiting time, predict {rate} uploads per second"
 
 
 def _refusal_evidence(found: Capacity, ratio: Ratio) -> str:
