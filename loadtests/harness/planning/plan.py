@@ -84,13 +84,13 @@ class Planner:
         return self._add(drawn)
 
     def draw_capacity(self, vus: int) -> list[TrialPlan]:
-        """Blocks of pairs, and between them the arms without a verdict and the proof of saturation."""
+        """Blocks of pairs, and in their middles the arms without a verdict and the proof of saturation."""
         blocks = self._blocks(vus)
         extras = self._extras(vus)
         drawn = []
         for index, block in enumerate(blocks):
-            drawn += block
-            drawn += extras[index :: len(blocks)]
+            middle = len(block) // 2  # so that each has trials of the comparison before and after it
+            drawn += [*block[:middle], *extras[index :: len(blocks)], *block[middle:]]
         drawn += self._large()
         return self._add([trial for group in drawn for trial in group])
 

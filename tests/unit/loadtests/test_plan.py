@@ -64,7 +64,7 @@ def test_saturation_and_the_single_put_run_between_the_blocks() -> None:
     assert questions == {Question.CAPACITY: 12, Question.SATURATION: 6, Question.SINGLE: 2, Question.LARGE: 3}
     more = [trial for trial in trials if trial.question is Question.SATURATION]
     assert {trial.load.vus for trial in more} == {24}
-    assert Counter(trial.arm for trial in more) == {A: 2, B: 2}
+    assert Counter(trial.arm for trial in more) == {A: 3, B: 3}
     positions = [index for index, trial in enumerate(trials) if trial.question is Question.SATURATION]
     last_pair = max(index for index, trial in enumerate(trials) if trial.question is Question.CAPACITY)
     assert max(positions) < last_pair
