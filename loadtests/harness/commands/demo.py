@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.harness.analysis import words
 from loadtests.harness.planning.strategies import Strategy, load_strategies
 from loadtests.harness.records.model import Counters
 from loadtests.harness.running import counters, users
@@ -21,6 +22,7 @@ from loadtests.harness.running.system import System, find_system
 
 FILE_BYTES = 1024 * 1024
 WARM_UPS = 3  # the first uploads open connections and prepare statements
+WIDE = 100  # columns; a narrower terminal shows the table without bars
 BAR_WIDTH = 28
 
 Play = Callable[[bytes], Awaitable[str]]
@@ -53,7 +55,8 @@ async def _demo(system: System, console: Console) -> None:
             await _show(rig, strategy, user.token, console)
         await rig.cleaner.clean()
     console.print(
-        "Statements are SQL sent to the three databases; store requests are those of our own services."
+        "sent: bytes of the file; gateway: bytes that passed it; SQL: statements in the three\n"
+        "databases; store: requests from our services to the object store."
     )
     console.print("Next: [bold]make stress[/] measures both under load (PROFILE=smoke takes a minute);")
     console.print(
@@ -72,7 +75,7 @@ async def _show(rig: Rig, strategy: Strategy, token: str, console: Console) -> N
     shown = await trace(rig, strategy.name, token)
     console.print(f"[bold]{strategy.manifest.title}[/] ({strategy.name})")
     console.print(strategy.manifest.description, style="dim")
-    console.print(timeline(shown))
+    console.print(timeline(shown, bars=console.width >= WIDE))
     console.print(summary_line(shown), "\n")
 
 
@@ -103,14 +106,15 @@ async def _counters(rig: Rig) -> dict[str, Scrape]:
     return await counters.scrape_all(rig.http, rig.system.admin_urls)
 
 
-def timeline(shown: list[Shown]) -> Table:
+def timeline(shown: list[Shown], *, bars: bool) -> Table:
     """Steps with a bar where and how long each ran; pauses between steps are left out."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("step", "who talks to whom"):
-        table.add_column(title)
-    for title in ("ms", "bytes sent", "via gateway", "statements", "store requests"):
-        table.add_column(title, justify="right")
-    table.add_column("time →")
+        table.add_column(title, no_wrap=True)
+    for title in ("ms", "sent", "gateway", "SQL", "store"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if bars:
+        table.add_column("time →")
     total_ms = sum(item.step.duration_ms for item in shown) or 1.0
     passed_ms = 0.0
     for item in shown:
@@ -119,13 +123,13 @@ def timeline(shown: list[Shown]) -> Table:
         through = item.counted.gateway_bytes_in
         table.add_row(
             item.step.name,
-            item.step.path_of_bytes,
+            item.step.path_of_bytes.replace(" → ", "→"),
             f"{item.step.duration_ms:.1f}",
-            f"{item.step.sent_bytes:,}",
-            "?" if through is None else f"{through:,.0f}",
+            words.size(item.step.sent_bytes),
+            words.size(through),
             f"{sum(item.counted.statements.values()):.0f}",
             f"{sum(item.counted.store_requests.values()):.0f}",
-            " " * begin + "█" * length,
+            *([" " * begin + "█" * length] if bars else []),
         )
         passed_ms += item.step.duration_ms
     return table

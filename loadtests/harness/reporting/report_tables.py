@@ -49,8 +49,7 @@ def headline(analysis: Analysis) -> Table:
         "headline",
         "The arms at the level of the comparison",
         "",
-        ("arm", "level", "uploads/s", "TTA p50", "TTD p50", "TTD p95", "CPU ms", "SQL", "store", "errors",
-         "trials", "verdict"),
+        ("arm", "level", "uploads/s", "TTA p50", "TTD p50", "CPU ms", "SQL", "store", "verdict"),
         tuple(_headline_row(row, prices_by_arm.get(row.arm)) for row in rows),
         2,
     )  # fmt: skip
@@ -60,9 +59,8 @@ def _headline_row(row: Row, price: Price | None) -> tuple[str, ...]:
     cpu = price.system_cpu_s if price else None
     return (
         row.arm, row.level, words.precise(row.goodput_per_s), _ms(row.tta_p50), _ms(row.ttd_p50),
-        _ms(row.ttd_p95),
         words.number(cpu * 1000 if cpu is not None else None), words.number(row.statements),
-        words.number(row.store_requests), words.percent(row.error_rate), str(row.trials),
+        words.number(row.store_requests),
         (row.ratio.verdict or "none") if row.ratio else words.MISSING,
     )  # fmt: skip
 

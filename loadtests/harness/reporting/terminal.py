@@ -38,9 +38,7 @@ def _print_table(analysis: Analysis, console: Console) -> None:
         return
     shown = RichTable(box=None, pad_edge=False, header_style="dim")
     for index, name in enumerate(table.columns):
-        shown.add_column(
-            name, justify="left" if index < table.first else "right", no_wrap=index < table.first
-        )
+        shown.add_column(name, justify="left" if index < table.first else "right", no_wrap=True)
     for row in table.rows:
         shown.add_row(*row)
     console.print(shown)

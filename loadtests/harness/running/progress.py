@@ -17,10 +17,10 @@ from loadtests.harness.running.console import read_tail
 QUESTIONS = {
     Question.RAMP: "Until when?",
     Question.CAPACITY: "How much?",
-    Question.SATURATION: "How much? (proof of saturation)",
-    Question.SINGLE: "How much? (one presigned PUT, no verdict)",
-    Question.LARGE: "Several chunks and parts",
-    Question.NEIGHBOURS: "What does it do to the others?",
+    Question.SATURATION: "How much? (proof)",
+    Question.SINGLE: "How much? (one PUT)",
+    Question.LARGE: "Several chunks",
+    Question.NEIGHBOURS: "And the others?",
     Question.RAW: "The store alone",
     Question.JOURNEY: "Journey",
     Question.BENCH: "Benchmark",
@@ -98,10 +98,10 @@ class Progress:
         sign = {"valid": "[green]ok[/]", "invalid": "[red]invalid[/]"}.get(
             trial.validity, "[yellow]caution[/]"
         )
-        rate = f"{trial.goodput_per_s:7.1f} uploads/s" if plan.arm != "none" else " " * 17
+        rate = f"{trial.goodput_per_s:6.1f}/s" if plan.arm != "none" else " " * 8
         self.say(
-            f"[dim]{self._number:3d}/{self._total}[/] {QUESTIONS[plan.question]:42} "
-            f"{plan.arm:17} {plan.level:>15} {rate}  {sign}"
+            f"[dim]{self._number:3d}/{self._total}[/] {QUESTIONS[plan.question]:19} "
+            f"{plan.arm:16} {plan.level:>14} {rate}  {sign}"
         )
 
     def phase(self, name: str, length_s: float | None = None) -> None:
