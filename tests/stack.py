@@ -80,16 +80,14 @@ class System:
         return f"postgresql://app:{env[f'PG_{name}_PASSWORD']}@127.0.0.1:{env[f'PG_{name}_PORT']}/{part}_db"
 
     def log_sizes(self) -> dict[str, int]:
-        """Where each process's log ends now; hand it to ``complaints`` later."""
-        return {part: path.stat().st_size for part, path in self._logs()}
+        """Where each process's last whole line ends; hand it to ``complaints`` later."""
+        return {part: len(_whole_lines(path)) for part, path in self._logs()}
 
     def complaints(self, since: Mapping[str, int]) -> list[str]:
         """Error lines and anything that is no log line at all, written after ``since``."""
         found = []
         for part, path in self._logs():
-            with path.open("rb") as log:
-                log.seek(since.get(part, 0))
-                lines = log.read().decode(errors="replace").splitlines()
+            lines = _whole_lines(path)[since.get(part, 0) :].decode(errors="replace").splitlines()
             found += [f"{part}: {line}" for line in lines if _complains(line)]
         return found
 
@@ -98,6 +96,12 @@ class System:
             path = self.stack.run_dir / "logs" / f"{part}.log"
             if path.exists():
                 yield part, path
+
+
+def _whole_lines(path: Path) -> bytes:
+    """The log up to its last line break: a block may be half written while it is read."""
+    text = path.read_bytes()
+    return text[: text.rfind(b"\n") + 1]
 
 
 def _complains(line: str) -> bool:
