@@ -31,7 +31,7 @@ tools-clean: ## delete the cache of external programs
 ## Proxy or direct?
 demo: ## upload one file by each strategy and show each step (under a minute)
 	$(IN_VENV) loadtests demo
-stress: ## the comparison: four questions, about 8 minutes; PROFILE= SCALE= VUS= FILE_SIZE= STRATEGIES= LOGIN=
+stress: ## the comparison: four questions, about 10 minutes; PROFILE= SCALE= VUS= FILE_SIZE= STRATEGIES= LOGIN=
 	$(IN_VENV) loadtests stress
 smoke: ## every route once, to see that the running system works
 	$(IN_VENV) loadtests smoke
