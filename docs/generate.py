@@ -28,6 +28,7 @@ from docs.texts import (
     STARTUP,
 )
 from services.kit.errors import RETRY_AFTER_S, STATUS
+from services.kit.metrics_types import Family, Values
 
 FOLDER = Path(__file__).parent
 PROCESSES = {
@@ -90,20 +91,23 @@ def metrics_page() -> str:
     for name, package in PROCESSES.items():
         registry: CollectorRegistry = importlib.import_module(f"{package}.metrics").Metrics().registry
         rows = sorted(_families(registry))
-        text += f"\n## {name}\n\n" + table(("name", "type", "labels", "what it counts"), rows)
+        text += f"\n## {name}\n\n" + table(
+            ("name", "type", "labels and their values", "what it counts"), rows
+        )
     return text
 
 
 def _families(registry: CollectorRegistry) -> Iterable[tuple[str, str, str, str]]:
-    seen = set()
     for collector in registry._collector_to_names:
-        labels = ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ())) or "none"
-        for family in getattr(collector, "describe", collector.collect)():
-            if family.name.startswith(("process_", "python_")) or family.name in seen:
-                continue
-            seen.add(family.name)
-            suffix = "_total" if family.type == "counter" else ""
-            yield f"`{family.name}{suffix}`", family.type, labels, family.documentation
+        if isinstance(collector, Family):
+            suffix = "_total" if collector.kind == "counter" else ""
+            labels = "; ".join(map(_label, collector.labels.items())) or "none"
+            yield f"`{collector.name}{suffix}`", collector.kind, labels, collector.documentation
+
+
+def _label(label: tuple[str, Values]) -> str:
+    name, values = label
+    return f"`{name}`: {values if isinstance(values, str) else ', '.join(values)}"
 
 
 def errors_page() -> str:

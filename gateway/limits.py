@@ -10,7 +10,7 @@ from typing import Protocol
 from gateway.message import Exchange
 from gateway.settings import DEFAULT_TIER, Network
 from services.kit.errors import Fault
-from services.kit.metrics import Cached
+from services.kit.metrics_types import Counters
 
 WINDOW_S = 60
 NO_TIER = "none"
@@ -54,7 +54,7 @@ class NoCounts:
 class RateLimits:
     """The two rate-limit steps; ``refused`` counts by scope and tier."""
 
-    def __init__(self, counts: Counts, per_ip: int, tiers: Mapping[str, int], refused: Cached) -> None:
+    def __init__(self, counts: Counts, per_ip: int, tiers: Mapping[str, int], refused: Counters) -> None:
         self._counts = counts
         self._per_ip = per_ip
         self._tiers = tiers

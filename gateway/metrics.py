@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
-
-from services.kit.metrics import Cached, HttpMetrics, LoopMetrics, UpstreamMetrics, base_registry
+from services.kit.metrics import HttpMetrics, LoopMetrics, UpstreamMetrics, base_registry, rate_limited
+from services.kit.metrics_types import Counters
 
 
 class Metrics:
@@ -15,16 +14,12 @@ class Metrics:
         self.http = HttpMetrics(self.registry)
         self.loop = LoopMetrics(self.registry)
         self.upstream = UpstreamMetrics(self.registry)
-        self.rate_limited = Cached(
-            Counter(
-                "rate_limited", "Requests refused by a rate limit", ("scope", "tier"), registry=self.registry
-            )
-        )
-        transferred = Counter(
+        self.rate_limited = rate_limited(self.registry, ("ip", "user"))
+        transferred = Counters(
             "gateway_bytes",
             "Body bytes on the clients' side of the gateway",
-            ("direction",),
+            {"direction": ("in", "out")},
             registry=self.registry,
         )
-        self.bytes_in = transferred.labels("in")
-        self.bytes_out = transferred.labels("out")
+        self.bytes_in = transferred("in")
+        self.bytes_out = transferred("out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from pathlib import Path
 
@@ -37,6 +38,7 @@ async def serve(settings: Settings) -> None:
         )
         pool = HashPool(settings.effective_hash_workers, settings.hash_queue, world.monotonic)
         stack.callback(pool.close)
+        metrics.queue.watch("hash", lambda: pool.waiting, settings.hash_queue)
         health = Health("auth", GREETING, {"database": database.check}, world.monotonic)
         credentials = CredentialChecker(
             "auth",
@@ -54,8 +56,11 @@ async def serve(settings: Settings) -> None:
 def _service(
     settings: Settings, world: World, metrics: Metrics, database: Database, pool: HashPool
 ) -> AuthService:
+    loop = asyncio.get_running_loop()
+
     def observe(scheme: str, op: str, seconds: float) -> None:
-        metrics.hash_seconds(scheme, op).observe(seconds)
+        """Called by the hashing threads; only the loop's own thread counts."""
+        loop.call_soon_threadsafe(metrics.hash_seconds(scheme, op).observe, seconds)
 
     return AuthService(
         Accounts(database),

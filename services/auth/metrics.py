@@ -1,41 +1,44 @@
-"""Metric families of the auth service."""
+"""Every metric of the auth service."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from services.kit.metrics import (
     FAST_BUCKETS,
-    Cached,
     DatabaseMetrics,
     HttpMetrics,
     LoopMetrics,
+    QueueMetrics,
     base_registry,
+    rate_limited,
 )
+from services.kit.metrics_types import Counters, Histograms
+
+SCHEMES = ("argon2id", "scrypt", "pbkdf2", "sha256", "bcrypt")
 
 
 class Metrics:
-    """The one registry of the process."""
+    """One registry and the families in it."""
 
     def __init__(self) -> None:
-        self.registry: CollectorRegistry = base_registry()
+        self.registry = base_registry()
         self.http = HttpMetrics(self.registry)
         self.loop = LoopMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
-        self.logins = Cached(
-            Counter("auth_logins", "Logins by outcome", ("result", "cache"), registry=self.registry)
+        self.queue = QueueMetrics(self.registry, ("hash",))
+        self.logins = Counters(
+            "auth_logins",
+            "Logins by outcome",
+            {
+                "result": ("ok", "invalid", "limited", "overloaded", "error"),
+                "cache": ("hit", "miss", "off"),
+            },
+            registry=self.registry,
         )
-        self.hash_seconds = Cached(
-            Histogram(
-                "auth_password_hash_seconds",
-                "Time of one password hash, wait for a thread apart",
-                ("scheme", "op"),
-                buckets=FAST_BUCKETS,
-                registry=self.registry,
-            )
+        self.hash_seconds = Histograms(
+            "auth_password_hash_seconds",
+            "Time of one password hash, wait for a thread apart",
+            {"scheme": SCHEMES, "op": ("hash", "verify")},
+            bounds=FAST_BUCKETS,
+            registry=self.registry,
         )
-        self.limited = Cached(
-            Counter(
-                "rate_limited", "Requests refused by a rate limit", ("scope", "tier"), registry=self.registry
-            )
-        )
+        self.limited = rate_limited(self.registry, ("login",))

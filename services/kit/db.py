@@ -59,7 +59,7 @@ class Database:
         self._pool = pool
         self._metrics = metrics
         self._wanted = 0  # connections in use or waited for
-        metrics.watch(lambda: pool.get_size() - pool.get_idle_size(), pool.get_idle_size)
+        metrics.watch(lambda: pool.get_size() - pool.get_idle_size(), pool.get_idle_size, pool.get_max_size())
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:

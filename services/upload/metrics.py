@@ -1,4 +1,4 @@
-"""Metric families of the upload service."""
+"""Every metric of the upload service."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
 from services.kit.metrics import (
     FAST_BUCKETS,
     HTTP_BUCKETS,
-    Cached,
     DatabaseMetrics,
     HttpMetrics,
     LoopMetrics,
+    QueueMetrics,
     StoreMetrics,
     UpstreamMetrics,
     base_registry,
 )
+from services.kit.metrics_types import Counters, Gauges, Histograms
+from services.upload.model import OPEN_STATES, Method
 
 _DURABLE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+_METHODS = tuple(Method)
 
 
 class Metrics:
-    """The one registry of the process."""
+    """One registry and the families in it."""
 
     def __init__(self) -> None:
         self.registry = registry = base_registry()
@@ -33,78 +36,86 @@ class Metrics:
         self.database = DatabaseMetrics(registry)
         self.store = StoreMetrics(registry)
         self.upstream = UpstreamMetrics(registry)
+        self.queue = QueueMetrics(registry, ("finalise",))
         self._sessions(registry)
         self._bytes(registry)
         self._finalisation(registry)
 
     def _sessions(self, registry: CollectorRegistry) -> None:
-        self.sessions = Cached(
-            Counter("upload_sessions", "Uploads by what happened", ("method", "event"), registry=registry)
+        self.sessions = Counters(
+            "upload_sessions",
+            "Uploads by what happened",
+            {"method": _METHODS, "event": ("created", "completed", "failed", "aborted", "expired")},
+            registry=registry,
         )
-        self.sessions_open = Cached(
-            Gauge("upload_sessions_open", "Uploads that are open", ("method", "status"), registry=registry)
+        self.sessions_open = Gauges(
+            "upload_sessions_open",
+            "Uploads that are open",
+            {"method": _METHODS, "status": OPEN_STATES},
+            registry=registry,
         )
 
     def _bytes(self, registry: CollectorRegistry) -> None:
-        self.bytes = Cached(
-            Counter(
-                "upload_bytes",
-                "Bytes received by proxy, or verified at completion",
-                ("method",),
-                registry=registry,
-            )
+        self.bytes = Counters(
+            "upload_bytes",
+            "Bytes received by proxy, or verified at completion",
+            {"method": _METHODS},
+            registry=registry,
         )
-        self.chunks = Cached(Counter("upload_chunks", "Chunks by result", ("result",), registry=registry))
-        self.chunk_seconds = Cached(
-            Histogram(
-                "upload_chunk_phase_seconds",
-                "Time of the phases of one chunk",
-                ("phase",),
-                buckets=FAST_BUCKETS,
-                registry=registry,
-            )
+        self.chunks = Counters(
+            "upload_chunks",
+            "Chunks by result",
+            {"result": ("stored", "duplicate", "replaced", "empty", "refused")},
+            registry=registry,
         )
-        self.parts = Cached(
-            Counter("upload_parts_registered", "Registrations of parts", ("result",), registry=registry)
+        self.chunk_seconds = Histograms(
+            "upload_chunk_phase_seconds",
+            "Time of the phases of one chunk",
+            {"phase": ("receive", "hash", "write", "database")},
+            bounds=FAST_BUCKETS,
+            registry=registry,
         )
-        self.spool_bytes = Gauge("upload_spool_bytes", "Bytes of spool files on disk", registry=registry)
+        self.parts = Counters(
+            "upload_parts_registered",
+            "Registrations of parts",
+            {"result": ("new", "updated", "same", "refused")},
+            registry=registry,
+        )
+        self.spool_bytes = Gauges("upload_spool_bytes", "Bytes of spool files on disk", registry=registry)()
 
     def _finalisation(self, registry: CollectorRegistry) -> None:
-        self.durable_seconds = Cached(
-            Histogram(
-                "upload_time_to_durable_seconds",
-                "From the session's creation to durable",
-                ("method",),
-                buckets=_DURABLE_BUCKETS,
-                registry=registry,
-            )
+        self.durable_seconds = Histograms(
+            "upload_time_to_durable_seconds",
+            "From the session's creation to durable",
+            {"method": _METHODS},
+            bounds=_DURABLE_BUCKETS,
+            registry=registry,
         )
-        self.finalise_seconds = Cached(
-            Histogram(
-                "upload_finalise_seconds",
-                "Time of the phases of one finalisation",
-                ("method", "phase"),
-                buckets=HTTP_BUCKETS,
-                registry=registry,
-            )
+        self.finalise_seconds = Histograms(
+            "upload_finalise_seconds",
+            "Time of the phases of one finalisation",
+            {"method": _METHODS, "phase": ("wait", "assemble", "store", "verify", "register", "total")},
+            bounds=HTTP_BUCKETS,
+            registry=registry,
         )
-        self.jobs = Cached(
-            Gauge("upload_finalise_jobs", "Finalisations of this process", ("state",), registry=registry)
+        self.jobs = Gauges(
+            "upload_finalise_jobs",
+            "Finalisations of this process",
+            {"state": ("queued", "running")},
+            registry=registry,
         )
-        self.oldest = Gauge(
+        self.oldest = Gauges(
             "upload_finalise_oldest_seconds", "Age of the oldest queued finalisation", registry=registry
+        )()
+        self.attempts = Counters(
+            "upload_finalise_attempts",
+            "Attempts to finalise by result",
+            {"method": _METHODS, "result": ("ok", "retry", "failed")},
+            registry=registry,
         )
-        self.attempts = Cached(
-            Counter(
-                "upload_finalise_attempts",
-                "Attempts to finalise by result",
-                ("method", "result"),
-                registry=registry,
-            )
-        )
-        self.early_acks = Counter(
+        self.early_acks = Counters(
             "upload_ack_before_durable", "Last chunks answered before durable", registry=registry
-        )
+        )()
 
     @contextmanager
     def phase(self, method: str, phase: str) -> Iterator[None]:

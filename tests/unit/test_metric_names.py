@@ -6,6 +6,8 @@ import importlib
 
 import pytest
 
+from services.kit.metrics_types import Family
+
 pytestmark = pytest.mark.unit
 
 ALL = {
@@ -18,6 +20,7 @@ ALL = {
 DATABASE = {
     "db_query_seconds": ("histogram", {"statement"}),
     "db_pool_connections": ("gauge", {"state"}),
+    "db_pool_limit": ("gauge", set()),
     "db_pool_wait_seconds": ("histogram", set()),
 }
 UPSTREAM = {
@@ -26,6 +29,7 @@ UPSTREAM = {
     "upstream_retries": ("counter", {"upstream"}),
 }
 STORE = {"store_request_seconds": ("histogram", {"op", "result"})}
+QUEUE = {"queue_waiting": ("gauge", {"queue"}), "queue_limit": ("gauge", {"queue"})}
 LIMITED = {"rate_limited": ("counter", {"scope", "tier"})}
 FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
     "gateway": {**ALL, **UPSTREAM, **LIMITED},
@@ -33,6 +37,7 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
         **ALL,
         **DATABASE,
         **LIMITED,
+        **QUEUE,
         "auth_logins": ("counter", {"result", "cache"}),
         "auth_password_hash_seconds": ("histogram", {"scheme", "op"}),
     },
@@ -48,6 +53,7 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
         **DATABASE,
         **STORE,
         **UPSTREAM,
+        **QUEUE,
         "upload_sessions": ("counter", {"method", "event"}),
         "upload_sessions_open": ("gauge", {"method", "status"}),
         "upload_bytes": ("counter", {"method"}),
@@ -68,9 +74,7 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
 @pytest.mark.parametrize("package", FAMILIES)
 def test_families(package: str) -> None:
     registry = importlib.import_module(f"{package}.metrics").Metrics().registry
-    found = {}
-    for collector in registry._collector_to_names:
-        for family in getattr(collector, "describe", collector.collect)():
-            found[family.name] = (family.type, set(getattr(collector, "_labelnames", ())))
+    families = [one for one in registry._collector_to_names if isinstance(one, Family)]
+    found = {one.name: (one.kind, set(one.labels)) for one in families}
     wanted = FAMILIES[package]
     assert {name: found.get(name) for name in wanted} == wanted

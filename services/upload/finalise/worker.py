@@ -63,6 +63,7 @@ class Finaliser:
         self._waiting = 0
         metrics.jobs("queued").set_function(lambda: self._waiting)
         metrics.jobs("running").set_function(lambda: len(self._running) - self._waiting)
+        metrics.queue.watch("finalise", lambda: self._waiting, limits.queue)
 
     def start(self, work: Work, journal: Journal | None = None) -> None:
         """Finalise ``work``, whose lease this process holds, in a task of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from gateway.limits import MemoryCounts, Proxies, RateLimits
 from gateway.pools import Pool
@@ -15,7 +15,7 @@ from gateway.target import BadTargetError, split
 from gateway.writer import DISCARD_BYTES, DISCARD_S
 from services.kit.codec import encode
 from services.kit.errors import Fault
-from services.kit.metrics import Cached
+from services.kit.metrics import rate_limited
 from services.kit.routing import Route
 from services.kit.run import SERVER_OPTIONS
 from services.kit.settings import SettingsError, load, public
@@ -103,11 +103,11 @@ def test_a_new_minute_forgets_the_old_one() -> None:
 
 
 def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
-    refused = Cached(Counter("r", "r", ("scope", "tier"), registry=CollectorRegistry()))
+    refused = rate_limited(CollectorRegistry(), ("ip", "user"))
     limits = RateLimits(MemoryCounts(lambda: 0.0), 0, DEFAULT_TIERS, refused)
     with pytest.raises(Fault, match="rate_limited"):
         limits._check("ip x", 0, "ip", "none")
-    assert refused("ip", "none")._value.get() == 1
+    assert refused("ip", "none").value == 1
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.kit.metrics import HttpMetrics, base_registry
+from services.kit.metrics_types import Family
 
 pytestmark = pytest.mark.unit
 
@@ -44,10 +45,10 @@ def test_every_process_declares_its_families_once_and_without_identities(package
     names = [family.name for family in registry.collect()]
     assert len(names) == len(set(names))
     assert {"http_requests", "http_request_duration_seconds", "event_loop_lag_seconds"} <= set(names)
-    for collector in registry._collector_to_names:
-        labels = set(getattr(collector, "_labelnames", ()))
-        assert not labels & ID_LIKE
-        assert getattr(collector, "_documentation", "x").strip()
+    for family in registry._collector_to_names:
+        if isinstance(family, Family):
+            assert not set(family.labels) & ID_LIKE
+            assert family.documentation.strip()
 
 
 def test_the_base_registry_holds_the_client_librarys_own() -> None:
