@@ -23,6 +23,7 @@ from services.kit.errors import Fault
 from services.kit.health import Health
 from services.kit.log import Log
 from services.kit.metrics import UNMATCHED
+from services.kit.trail import TRAIL, Trail
 from services.kit.upstream import UpstreamError
 from services.kit.web import request_id_of
 
@@ -43,13 +44,15 @@ class Gateway:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         started = perf_counter()
         exchange = self._exchange(request)
+        trail = Trail(exchange.request_id)
+        TRAIL.set(trail)
         outcome = Outcome()
         self.metrics.http.in_flight.inc()
         try:
             answer = await self._decide(exchange, request)
             response = await self._respond(exchange, answer, request, outcome)
         finally:
-            self._account(exchange, outcome, request, perf_counter() - started)
+            self._account(exchange, outcome, request, trail, perf_counter() - started)
         if answer.close and not request.content.is_eof():
             if not expects_continue(request):
                 await discard(request)
@@ -101,7 +104,12 @@ class Gateway:
             raise _reset(request) from error
 
     def _account(
-        self, exchange: Exchange, outcome: Outcome, request: web.BaseRequest, seconds: float
+        self,
+        exchange: Exchange,
+        outcome: Outcome,
+        request: web.BaseRequest,
+        trail: Trail,
+        seconds: float,
     ) -> None:
         """Step 2: one place, after the answer, also when there was none."""
         metrics, entry = self.metrics, exchange.entry
@@ -125,6 +133,7 @@ class Gateway:
                     "error": outcome.error,
                     "bytes_out": outcome.bytes_out,
                     "duration_ms": round(seconds * 1000, 3),
+                    "upstream_ms": round(trail.upstream_s * 1000, 3),
                 }
             )
 

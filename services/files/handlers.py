@@ -17,6 +17,7 @@ from services.kit.body import json_value
 from services.kit.codec import Members, parse_sha256, parse_uuid, rfc3339
 from services.kit.errors import Fault
 from services.kit.names import file_name
+from services.kit.trail import about
 from services.kit.web import CALLER, Handler, json_response, user_of
 
 REGISTRAR = "upload"
@@ -104,7 +105,7 @@ class Handlers:
 
 
 def _file_id(request: web.Request) -> UUID:
-    return parse_uuid(request.match_info["file_id"], "The file id")
+    return about(parse_uuid(request.match_info["file_id"], "The file id"))  # it is the upload's id too
 
 
 def _facts(members: Members) -> Registration:
@@ -114,7 +115,7 @@ def _facts(members: Members) -> Registration:
     checksum = members.string("checksum", default=None)
     return Registration(
         file_id=members.uuid("file_uuid"),
-        upload_id=members.uuid("upload_uuid"),
+        upload_id=about(members.uuid("upload_uuid")),
         owner_id=members.uuid("user_id"),
         name=file_name(members.string("name")),
         mime_type=mime_type,

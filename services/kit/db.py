@@ -17,6 +17,7 @@ import asyncpg
 
 from services.kit.errors import Fault, unavailable
 from services.kit.metrics import DatabaseMetrics
+from services.kit.trail import TRAIL
 
 POOL_MIN, POOL_MAX = 2, 20
 POOL_WAIT_S = 5.0
@@ -99,7 +100,9 @@ class Database:
         except _UNREACHABLE as error:
             raise unavailable("database") from error
         finally:
-            self._metrics.seconds(statement.name).observe(perf_counter() - started)
+            seconds = perf_counter() - started
+            self._metrics.seconds(statement.name).observe(seconds)
+            TRAIL.get().statement(seconds)
 
     async def row(self, statement: Statement, *args: Any) -> asyncpg.Record | None:
         """The first row, or None."""

@@ -100,7 +100,7 @@ def _drop_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
 
 
 def timestamp() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Log:
@@ -131,7 +131,7 @@ class Log:
         """One request's line; ``fields`` hold only names and numbers that may be shown."""
         if self._access_on:
             line = {"time": timestamp(), "level": "info", **self._base, "event": "request", **fields}
-            self.buffer.write(orjson.dumps(line) + b"\n")
+            self.buffer.write(orjson.dumps(line, default=str) + b"\n")  # the driver's UUID is a subclass
 
 
 def _dumps(value: Any, default: Callable[[Any], Any] = str, **_: Any) -> bytes:

@@ -32,6 +32,7 @@ from services.kit.exchange import (
 )
 from services.kit.metrics import UpstreamMetrics
 from services.kit.outgoing import Connector, send
+from services.kit.trail import TRAIL
 
 __all__ = [
     "Body",
@@ -193,7 +194,9 @@ class Upstream:
         self._observe(started, result)
 
     def _observe(self, started: float, result: str) -> None:
-        self._metrics.seconds(self.name, result).observe(perf_counter() - started)
+        seconds = perf_counter() - started
+        self._metrics.seconds(self.name, result).observe(seconds)
+        TRAIL.get().upstream(seconds)
 
     async def _answer(self, guard: Guard, call: Call) -> ClientResponse:
         self._retries.request()

@@ -25,6 +25,7 @@ from services.kit.log import Log
 from services.kit.metrics import CLIENT_GONE, UNMATCHED, HttpMetrics
 from services.kit.routing import Route
 from services.kit.tokens import Caller, CredentialChecker
+from services.kit.trail import TRAIL, Trail
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
@@ -134,6 +135,8 @@ def _boundary(edge: Edge) -> Any:
     async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = clock()
         request_id = request[REQUEST_ID] = request_id_of(request, edge.world)
+        trail = Trail(request_id)
+        TRAIL.set(trail)
         http.in_flight.inc()
         status, code, sent = CLIENT_GONE, None, 0
         try:
@@ -152,7 +155,7 @@ def _boundary(edge: Edge) -> Any:
             http.finish(request.method, template, status, seconds)
             if route is None or route.name != "ping":
                 facts = {"route": template, "status": status, "error": code, "bytes_out": sent}
-                _access(log, request, {**facts, "duration_ms": round(seconds * 1000, 3)})
+                _access(log, request, trail, {**facts, "duration_ms": round(seconds * 1000, 3)})
 
     return boundary
 
@@ -162,11 +165,18 @@ def _gone(request: web.Request, response: web.StreamResponse) -> bool:
     return response.prepared and (request.transport is None or request.transport.is_closing())
 
 
-def _access(log: Log, request: web.Request, facts: dict[str, Any]) -> None:
+def _access(log: Log, request: web.Request, trail: Trail, facts: dict[str, Any]) -> None:
     caller = request.get(CALLER)
-    user_id = str(caller.user_id) if caller and caller.user_id else None
-    line = {"request_id": request[REQUEST_ID], "method": request.method, "user_id": user_id}
-    log.access({**line, "bytes_in": request.content_length or 0, **facts})
+    log.access(
+        {
+            "request_id": trail.request_id,
+            "method": request.method,
+            "user_id": caller.user_id if caller else None,
+            "bytes_in": request.content_length or 0,
+            **facts,
+            **trail.fields(),
+        }
+    )
 
 
 async def _answer(edge: Edge, request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:

@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from services.kit.errors import Fault
 from services.kit.s3 import ObjectStore, StoreError
+from services.kit.trail import nobody
 from services.upload.chunk_store.sink import ChunkStore
 from services.upload.model import Session, Work
 from services.upload.repository.sessions import Sessions
@@ -43,7 +44,7 @@ class Cleaner:
         self._later(self._remove_all(session))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work, context=nobody())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -70,7 +71,7 @@ class Cleaner:
             await self._remove_prefix(f"chunks/{session.upload_uuid}/")
             await self._store.delete(session.storage_key)
         except (StoreError, Fault) as error:
-            self._log.warning("cleaning", upload=str(session.upload_uuid), reason=str(error))
+            self._log.warning("cleaning", upload_uuid=str(session.upload_uuid), reason=str(error))
 
     async def _remove_prefix(self, prefix: str) -> None:
         while found := await self._store.list_objects(prefix):

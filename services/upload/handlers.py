@@ -11,10 +11,9 @@ from aiohttp import web
 from services.kit.body import json_value, pieces, refuse_encoding
 from services.kit.codec import Members, parse_uuid
 from services.kit.errors import Fault
-from services.kit.web import REQUEST_ID as EDGE_REQUEST_ID
+from services.kit.trail import about
 from services.kit.web import Handler, json_response, user_of
 from services.upload import inputs, views
-from services.upload.context import REQUEST_ID
 from services.upload.model import RegisteredPart
 from services.upload.service.chunks import ChunkService
 from services.upload.service.management import ManagementService
@@ -60,8 +59,6 @@ class Handlers:
         }
 
     async def _json(self, request: web.Request) -> object:
-        # What this request causes, also later in a task of its own, carries its id.
-        REQUEST_ID.set(request[EDGE_REQUEST_ID])
         return await json_value(request, self._idle_s)
 
     async def proxy_session(self, request: web.Request) -> web.Response:
@@ -70,9 +67,9 @@ class Handlers:
         return json_response(views.proxy_session(session))
 
     async def proxy_chunk(self, request: web.Request) -> web.Response:
-        REQUEST_ID.set(request[EDGE_REQUEST_ID])
         refuse_encoding(request)
         send = inputs.send(request)
+        about(send.upload_uuid)
         async with aclosing(pieces(request, self._idle_s)) as body:
             taken = await self._services.chunks.receive(send, body)
         return json_response(views.chunk(taken))
@@ -85,14 +82,14 @@ class Handlers:
 
     async def multipart_presign(self, request: web.Request) -> web.Response:
         members = Members(await self._json(request), frozenset({"upload_uuid", "part_numbers"}))
-        upload_uuid, numbers = members.uuid("upload_uuid"), inputs.part_numbers(members)
+        upload_uuid, numbers = about(members.uuid("upload_uuid")), inputs.part_numbers(members)
         urls, until = await self._services.multipart.presign(upload_uuid, user_of(request), numbers)
         return json_response(views.presigned(upload_uuid, urls, until))
 
     async def multipart_part(self, request: web.Request) -> web.Response:
         known = frozenset({"upload_uuid", "part_number", "size_bytes", "etag"})
         members = Members(await self._json(request), known)
-        upload_uuid = members.uuid("upload_uuid")
+        upload_uuid = about(members.uuid("upload_uuid"))
         number = members.integer("part_number")
         size_bytes = members.integer("size_bytes")
         etag = members.string("etag", maximum=MAX_ETAG_CHARACTERS)
@@ -103,7 +100,9 @@ class Handlers:
 
     async def multipart_complete(self, request: web.Request) -> web.Response:
         members = Members(await self._json(request), frozenset({"upload_uuid"}))
-        session = await self._services.multipart.complete(members.uuid("upload_uuid"), user_of(request))
+        session = await self._services.multipart.complete(
+            about(members.uuid("upload_uuid")), user_of(request)
+        )
         return json_response(views.completed(session))
 
     async def single_session(self, request: web.Request) -> web.Response:
@@ -112,7 +111,7 @@ class Handlers:
 
     async def single_complete(self, request: web.Request) -> web.Response:
         members = Members(await self._json(request), frozenset({"upload_uuid", "etag"}))
-        upload_uuid = members.uuid("upload_uuid")
+        upload_uuid = about(members.uuid("upload_uuid"))
         etag = members.string("etag", maximum=MAX_ETAG_CHARACTERS, default=None)
         session = await self._services.single.complete(upload_uuid, user_of(request), etag)
         return json_response(views.completed(session))
@@ -121,7 +120,7 @@ class Handlers:
         given = request.query.get("upload_uuid")
         if not given:
             raise Fault("missing_field", "The query needs upload_uuid.", details={"field": "upload_uuid"})
-        upload_uuid = parse_uuid(given, "upload_uuid")
+        upload_uuid = about(parse_uuid(given, "upload_uuid"))
         progress = await self._services.management.status(upload_uuid, user_of(request))
         return json_response(views.status(progress))
 
@@ -142,6 +141,6 @@ class Handlers:
         )
 
     async def session_abort(self, request: web.Request) -> web.Response:
-        upload_uuid = parse_uuid(request.match_info["upload_uuid"], "upload_uuid")
+        upload_uuid = about(parse_uuid(request.match_info["upload_uuid"], "upload_uuid"))
         await self._services.management.abort(upload_uuid, user_of(request))
         return web.Response(status=204)

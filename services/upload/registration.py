@@ -8,8 +8,8 @@ from services.kit.clock import World
 from services.kit.codec import encode
 from services.kit.names import OCTET_STREAM
 from services.kit.tokens import CredentialSigner
+from services.kit.trail import TRAIL
 from services.kit.upstream import Upstream, UpstreamError
-from services.upload.context import REQUEST_ID
 from services.upload.finalise.outcome import GaveUpError, RefusedError
 from services.upload.model import Made, Session
 
@@ -35,7 +35,7 @@ class Registrar:
         headers = {
             "Content-Type": "application/json",
             "X-Service-Token": self._signer.token(None),
-            "X-Request-Id": REQUEST_ID.get() or str(self._world.new_uuid()),
+            "X-Request-Id": TRAIL.get().request_id or str(self._world.new_uuid()),
         }
         upstream = min(self._files, key=lambda one: one.running)
         try:

@@ -12,6 +12,7 @@ import aiohttp
 
 from services.kit.s3.errors import StoreError, refusal, transport_error
 from services.kit.s3.signing import Signed
+from services.kit.trail import TRAIL
 
 Observe = Callable[[str, str, float], None]
 CONNECTIONS = 256
@@ -74,7 +75,9 @@ class Transport:
             result = error.result
             raise
         finally:
-            self._observe(op, result, perf_counter() - started)
+            seconds = perf_counter() - started
+            self._observe(op, result, seconds)
+            TRAIL.get().store_request(seconds)
         try:
             yield response
         finally:

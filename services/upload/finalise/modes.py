@@ -46,6 +46,6 @@ class Early:
         self._finaliser, self.journal, self._metrics = finaliser, journal, metrics
 
     async def after_accept(self, work: Work) -> State:
-        self._finaliser.start(work, self.journal)
+        self._finaliser.start(work, self.journal, apart=True)
         self._metrics.early_acks.inc()
         return State.ASSEMBLING

@@ -77,7 +77,7 @@ class Runner:
             await journal.reopen(work, error.state, error.fault.code, error.fault.message)
             return Outcome(Ending.REOPENED, error.fault)
         except GaveUpError as error:
-            self._log.error("finalise gave up", upload=str(work.session.upload_uuid), code=error.code)
+            self._log.error("finalise gave up", upload_uuid=str(work.session.upload_uuid), code=error.code)
             await journal.fail(work, error.code, error.message)
             return Outcome(Ending.FAILED, errors.failed(error.message))
         except StoreError as error:
@@ -87,13 +87,15 @@ class Runner:
         except (LeaseLostError, Fault):
             raise
         except Exception as error:  # noqa: BLE001 - the edge of a task: a bug must not lose the job
-            self._log.exception("finalise", upload=str(work.session.upload_uuid))
+            self._log.exception("finalise", upload_uuid=str(work.session.upload_uuid))
             return await self._again(work, journal, unavailable("upload service"), error)
         return Outcome(Ending.DURABLE)
 
     async def _again(self, work: Work, journal: Journal, fault: Fault, error: Exception) -> Outcome:
         upload = str(work.session.upload_uuid)
-        self._log.warning("finalise attempt failed", upload=upload, attempt=work.attempts, reason=str(error))
+        self._log.warning(
+            "finalise attempt failed", upload_uuid=upload, attempt=work.attempts, reason=str(error)
+        )
         ending = await journal.retry(work, fault.code, fault.message)
         return Outcome(ending, fault if ending is Ending.RETRYING else errors.failed(fault.message))
 

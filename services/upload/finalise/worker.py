@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from services.kit.errors import Fault
 from services.kit.health import NotOkError
+from services.kit.trail import TRAIL, Trail
 from services.upload import errors
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import Ending, Outcome
@@ -65,14 +66,30 @@ class Finaliser:
         metrics.jobs("running").set_function(lambda: len(self._running) - self._waiting)
         metrics.queue.watch("finalise", lambda: self._waiting, limits.queue)
 
-    def start(self, work: Work, journal: Journal | None = None) -> None:
-        """Finalise ``work``, whose lease this process holds, in a task of its own."""
+    def start(self, work: Work, journal: Journal | None = None, *, apart: bool = False) -> None:
+        """Finalise ``work``, whose lease this process holds, in a task of its own.
+
+        Args:
+            apart: no request waits for it, so it writes a log line of its own.
+        """
         session_id = work.session.id
         if session_id in self._running:
             return
         chosen = journal or self._journal
-        task = asyncio.get_running_loop().create_task(self._run(work, chosen))
+        task = asyncio.get_running_loop().create_task(
+            self._apart(work, chosen) if apart else self._run(work, chosen)
+        )
         self._running[session_id] = _Running(task, chosen.leased)
+
+    async def _apart(self, work: Work, journal: Journal) -> Outcome:
+        trail = Trail(TRAIL.get().request_id, work.session.upload_uuid)
+        TRAIL.set(trail)
+        started = perf_counter()
+        outcome = await self._run(work, journal)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
+        line = {**trail.fields(), "upload_uuid": str(trail.upload_uuid), "duration_ms": duration_ms}
+        self._log.info("finalised", request_id=trail.request_id or None, ending=outcome.ending, **line)
+        return outcome
 
     async def _run(self, work: Work, journal: Journal) -> Outcome:
         session_id, queued_at = work.session.id, perf_counter()
@@ -142,8 +159,8 @@ class Finaliser:
 
     def _resume(self, taken: list[Work]) -> None:
         for work in taken:
-            self._log.info("finalise taken", upload=str(work.session.upload_uuid), step=work.step)
-            self.start(work)
+            self._log.info("finalise taken", upload_uuid=str(work.session.upload_uuid), step=work.step)
+            self.start(work, apart=True)
 
     async def renew(self) -> None:
         """Renew the leases of the jobs that run here."""

@@ -9,6 +9,7 @@ from uuid import UUID
 from services.kit.clock import World
 from services.kit.errors import Fault
 from services.kit.names import file_name, type_by_name
+from services.kit.trail import about
 from services.upload import errors
 from services.upload.finalise.worker import Finaliser
 from services.upload.metrics import Metrics
@@ -91,6 +92,7 @@ class Opening:
         if opened is None:
             raise Fault("too_many_open_uploads", f"A user may have at most {self._limit} open uploads.")
         session, created = opened
+        about(session.upload_uuid)
         if not created:
             self._judge_repeat(new, session)
         else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import pytest
@@ -63,6 +65,19 @@ def of_work(spent: Counter[tuple[str, str, str]], part: str, name: str) -> dict[
     }
 
 
+async def logged(system: System, part: str, wanted: str, last: str) -> list[dict[str, Any]]:
+    """The lines of requests about an upload, once the one with the request id ``last`` is written."""
+    log = system.stack.run_dir / "logs" / f"{part}.log"
+    async with asyncio.timeout(5):
+        while True:
+            text = log.read_text(encoding="utf-8")
+            whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+            lines = [json.loads(line) for line in whole if wanted in line and '"event":"request"' in line]
+            if any(line["request_id"] == last for line in lines):
+                return lines
+            await asyncio.sleep(0.05)
+
+
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
@@ -110,7 +125,7 @@ COSTS = [
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
-async def test_one_upload(user: Api, counters: Counters, cost: Cost) -> None:
+async def test_one_upload(user: Api, counters: Counters, system: System, cost: Cost) -> None:
     strategy, data = cost.strategy, bytes(cost.size)
     before = await counters.read()
     upload = await flows.start(strategy, user, data)
@@ -128,6 +143,17 @@ async def test_one_upload(user: Api, counters: Counters, cost: Cost) -> None:
     assert sum(of_work(spent, "files", STATEMENTS).values()) == 1
     assert of_work(spent, "files", STORE) == {}
     assert of_work(spent, "auth", STATEMENTS) == {}
+
+    last = answer.headers["X-Request-Id"]
+    lines = await logged(system, "upload", upload.uuid, last)
+    assert {line["upload_uuid"] for line in lines} == {upload.uuid}
+    assert sum(line["statements"] for line in lines) == cost.statements
+    assert sum(line["store_requests"] for line in lines) == cost.requests
+    (registered,) = await logged(system, "files", upload.uuid, last)
+    assert (registered["route"], registered["statements"]) == ("/internal/file", 1)
+    (done,) = [line for line in lines if line["request_id"] == last]
+    assert done["duration_ms"] > done["upstream_ms"] > registered["duration_ms"] > registered["sql_ms"] > 0
+    assert all((line["store_ms"] > 0) == (line["store_requests"] > 0) for line in lines)
 
 
 async def test_what_surrounds_an_upload(user: Api, counters: Counters) -> None:
