@@ -34,7 +34,9 @@ async def serve(settings: Settings) -> None:
     metrics, world = Metrics(), World()
     async with process(settings, "gateway", metrics.registry, metrics.loop) as (log, stack):
         gateway = await build(settings, metrics, world, log, stack)
-        async with listening(runner(gateway, settings), settings.host, settings.port, log):
+        async with listening(
+            runner(gateway, settings), settings.host, settings.port, log, drain_s=settings.drain_s
+        ):
             await stopped(log, "gateway")
             gateway.health.draining = True
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from services.kit.health import Check, NotOkError
-from services.kit.upstream import Upstream, UpstreamError
+from services.kit.replicas import balanced, live
+from services.kit.upstream import Upstream
 
-LIVE_S = 2.0
+LIVE_S = 1.5  # less than a check may take, so that one silent replica does not hide the others
 
 
 class Pool:
-    """The replicas of one service: the one with the fewest exchanges gets the next, in turn on a tie."""
+    """The replicas of one service; ``front`` is what requests are sent to."""
 
     def __init__(self, replicas: Sequence[Upstream]) -> None:
-        self._replicas = list(replicas)
-        self._turn = 0
-
-    def pick(self) -> Upstream:
-        replicas = self._replicas
-        if len(replicas) == 1:
-            return replicas[0]
-        self._turn = (self._turn + 1) % len(replicas)
-        turned = replicas[self._turn :] + replicas[: self._turn]
-        return min(turned, key=lambda replica: replica.running)
+        self.replicas = tuple(replicas)
+        self.front = balanced(replicas)
 
     async def check(self) -> str | None:
         """Ask every replica's ``/live``.
@@ -31,16 +24,10 @@ class Pool:
         Raises:
             NotOkError: none of them answered.
         """
-        alive = 0
-        for replica in self._replicas:
-            try:
-                reply = await replica.json("GET", "/live", b"", {}, LIVE_S)
-            except UpstreamError:
-                continue
-            alive += reply.status == 200
+        alive = await live(self.replicas, LIVE_S)
         if not alive:
             raise NotOkError("does not answer")
-        return f"{alive} of {len(self._replicas)} live" if len(self._replicas) > 1 else None
+        return f"{alive} of {len(self.replicas)} live" if len(self.replicas) > 1 else None
 
 
 def checks(pools: Mapping[str, Pool]) -> dict[str, Check]:

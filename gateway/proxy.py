@@ -86,7 +86,7 @@ class Proxy:
         deadline_s = entry.route.deadline_s
         headers = self._injector.headers(exchange, peer, entry.service, deadline_s)
         target = f"{exchange.path}?{exchange.query}" if exchange.query else exchange.path
-        upstream = self._pools[entry.service].pick()
+        upstream = self._pools[entry.service].front
         try:
             return await upstream.open(
                 exchange.method, target, headers, body, timeout_s=deadline_s, stall_s=self._idle_s

@@ -48,7 +48,9 @@ async def serve(settings: Settings) -> None:
         edge = Edge("auth", log, metrics.http, health, world, credentials)
         service = _service(settings, world, metrics, database, pool)
         app = create_app(edge, ROUTES, Handlers(service, settings.body_idle_s).table())
-        async with listening(runner(app, settings), settings.host, settings.port, log):
+        async with listening(
+            runner(app, settings), settings.host, settings.port, log, drain_s=settings.drain_s
+        ):
             await stopped(log, "auth")
             health.draining = True
 

@@ -55,7 +55,9 @@ async def serve(settings: Settings) -> None:
         )
         edge = Edge("files", log, metrics.http, health, world, _credentials(settings, world))
         app = create_app(edge, ROUTES, _handlers(settings, metrics, world, database, store).table())
-        async with listening(runner(app, settings), settings.host, settings.port, log):
+        async with listening(
+            runner(app, settings), settings.host, settings.port, log, drain_s=settings.drain_s
+        ):
             await stopped(log, "files")
             health.draining = True
 

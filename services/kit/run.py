@@ -1,7 +1,9 @@
 """A process's life: listen, serve, drain, stop.
 
-SIGTERM and SIGINT turn readiness off, close the listener and idle connections, let running requests
-end (at most ``SHUTDOWN_S``), and only then stop what they used.
+SIGTERM and SIGINT turn readiness off and close the listener. For ``DRAIN_S`` connections that are open go
+on being served, each answer saying that it is the last, so that whoever balances replicas goes elsewhere
+before anything is cut. Then idle connections are closed, running requests end (at most ``SHUTDOWN_S``),
+and only then what they used is stopped.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,6 +32,7 @@ from services.kit.settings import ProcessSettings, SettingsError, load, public
 from services.kit.web import EDGE
 
 S = TypeVar("S", bound=ProcessSettings)
+BACKLOG = 1024
 KEEPALIVE_S = 75.0
 LINGER_S = 2.0
 LAG_TICK_S = 0.1
@@ -69,19 +73,40 @@ async def stopped(log: Log, service: str) -> None:
 
 
 @asynccontextmanager
-async def listening(server: web.BaseRunner, host: str, port: int, log: Log) -> AsyncIterator[None]:
+async def listening(
+    server: web.BaseRunner, host: str, port: int, log: Log, *, drain_s: float = 0.0
+) -> AsyncIterator[None]:
     """Serve on ``host:port`` until the block ends, then drain.
 
     Raises:
         OSError: the port is taken.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     await server.setup()
     try:
-        await web.TCPSite(server, host, port, backlog=1024).start()
-        log.event.info("listening", port=port)
-        yield
+        with socket.create_server((host, port), family=family, backlog=BACKLOG) as listener:
+            site = web.SockSite(server, listener.dup(), backlog=BACKLOG)
+            await site.start()
+            log.event.info("listening", port=port)
+            yield
+            await site.stop()
+            await _take_the_rest(server, listener)
+        await asyncio.sleep(drain_s)
     finally:
         await server.cleanup()
+
+
+async def _take_the_rest(server: web.BaseRunner, listener: socket.socket) -> None:
+    """Serve who connected but was not accepted yet: closing a listener would reset these connections."""
+    loop, factory = asyncio.get_running_loop(), server.server
+    listener.setblocking(False)
+    while factory is not None:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        connection.setblocking(False)
+        await loop.connect_accepted_socket(factory, connection)
 
 
 @asynccontextmanager

@@ -188,6 +188,12 @@ class ProcessSettings:
         help="serve /settings on the admin port and the experiment switches",
     )
     shutdown_s: float = setting("SHUTDOWN_S", number(0, 600), 30.0, help="seconds a stop waits for requests")
+    drain_s: float = setting(
+        "DRAIN_S",
+        number(0, 1.5),
+        0.0,
+        help="seconds a stopping replica still serves open connections, so that balancers notice",
+    )
     body_idle_s: float = setting(
         "BODY_IDLE_S", number(0.1, 3600), 30.0, help="seconds a body may make no progress before 408"
     )

@@ -146,6 +146,8 @@ def _boundary(edge: Edge) -> Any:
             sent = response.content_length or 0
             if not response.prepared:
                 response.headers["X-Request-Id"] = request_id
+                if edge.health.draining:
+                    response.force_close()
             return response
         finally:
             seconds = clock() - started

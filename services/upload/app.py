@@ -13,6 +13,7 @@ from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
 from services.kit.log import Log
 from services.kit.migrate import migrate
+from services.kit.replicas import balanced
 from services.kit.run import listening, process, runner, stopped
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.tokens import CredentialChecker, CredentialSigner
@@ -126,7 +127,7 @@ async def serve(settings: Settings) -> None:
         gauges = Gauges(tables.jobs, metrics, spool.size_bytes)
         async with (
             background.running(gauges),
-            listening(runner(app, settings), settings.host, settings.port, log),
+            listening(runner(app, settings), settings.host, settings.port, log, drain_s=settings.drain_s),
         ):
             await stopped(log, "upload")
             health.draining = True
@@ -162,7 +163,7 @@ async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
         await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
         for url in base.settings.files_urls
     ]
-    return Registrar(files, signer, base.world)
+    return Registrar(balanced(files), signer, base.world)
 
 
 def chunk_stores(base: Base) -> dict[str, ChunkStore]:

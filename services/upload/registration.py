@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.kit.clock import World
 from services.kit.codec import encode
 from services.kit.names import OCTET_STREAM
+from services.kit.replicas import Balanced
 from services.kit.tokens import CredentialSigner
 from services.kit.trail import TRAIL
 from services.kit.upstream import Upstream, UpstreamError
@@ -19,10 +18,10 @@ TIMEOUT_S = 10.0
 
 class Registrar:
     """Args:
-    files: one client per address; the one with the fewest running requests is asked.
+    files: the files service, one address or several.
     """
 
-    def __init__(self, files: Sequence[Upstream], signer: CredentialSigner, world: World) -> None:
+    def __init__(self, files: Upstream | Balanced, signer: CredentialSigner, world: World) -> None:
         self._files, self._signer, self._world = files, signer, world
 
     async def register(self, session: Session, made: Made) -> None:
@@ -37,9 +36,8 @@ class Registrar:
             "X-Service-Token": self._signer.token(None),
             "X-Request-Id": TRAIL.get().request_id or str(self._world.new_uuid()),
         }
-        upstream = min(self._files, key=lambda one: one.running)
         try:
-            reply = await upstream.json("POST", PATH, _facts(session, made), headers, TIMEOUT_S)
+            reply = await self._files.json("POST", PATH, _facts(session, made), headers, TIMEOUT_S)
         except UpstreamError as error:
             raise RefusedError(type(error).__name__) from error
         if reply.status == 409:

@@ -17,8 +17,8 @@ async def gone(front: Front) -> None:
     await until(lambda: front.counted(499) == 1)
     assert front.sample("http_in_flight_requests") == 0
     assert [line["status"] for line in front.lines()] == [499]
-    upstreams = front.gateway.pipeline.proxy._pools.values()
-    await until(lambda: all(pool.pick().running == 0 for pool in upstreams))
+    pools = front.gateway.pipeline.proxy._pools.values()
+    await until(lambda: all(one.running == 0 for pool in pools for one in pool.replicas))
 
 
 async def test_a_client_that_leaves_while_it_waits_cancels_the_upstream_request() -> None:

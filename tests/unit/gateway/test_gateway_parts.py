@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from gateway.limits import MemoryCounts, Proxies, RateLimits
-from gateway.pools import Pool
 from gateway.routes import Entry, RouteTable, entries
 from gateway.settings import DEFAULT_TIERS, Settings
 from gateway.target import BadTargetError, split
@@ -125,18 +124,6 @@ def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
 def test_the_client_is_the_right_most_untrusted_address(peer: str, lines: list[str], client: str) -> None:
     settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8"))
     assert Proxies(settings.trusted_networks).client(peer, lines) == client
-
-
-class _Replica:
-    def __init__(self, running: int) -> None:
-        self.running = running
-
-
-def test_the_replica_with_the_fewest_exchanges_is_next_and_ties_take_turns() -> None:
-    busy, first, second = _Replica(3), _Replica(1), _Replica(1)
-    pool = Pool([busy, first, second])  # type: ignore[list-item]
-    picked = [pool.pick() for _ in range(30)]
-    assert {id(first), id(second)} == {id(replica) for replica in picked}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""How a replica leaves: whoever is connected is served, and told; whoever knocks is let in or refused."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack
+
+import pytest
+
+from services.kit.clock import World
+from services.kit.health import Health
+from services.kit.log import Log
+from services.kit.metrics import HttpMetrics, base_registry
+from services.kit.routing import health_routes
+from services.kit.run import listening, runner
+from services.kit.settings import ProcessSettings, load
+from services.kit.web import Edge, create_app
+
+pytestmark = pytest.mark.unit
+SAFE_S, DRAIN_S = 5.0, 0.5
+PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Process:
+    """A process of ours without its main: it listens until ``leave``."""
+
+    def __init__(self, drain_s: float) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        settings = load(ProcessSettings, {"PORT": str(self.port), "SHUTDOWN_S": "2"})
+        self._log = Log("files", "files", "error", "off")
+        self._health = Health("files", "hello", {}, World().monotonic)
+        edge = Edge("files", self._log, HttpMetrics(base_registry()), self._health, World())
+        self._runner = runner(create_app(edge, health_routes(), {}), settings)
+        self._drain_s = drain_s
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        await self._stack.enter_async_context(
+            listening(self._runner, "127.0.0.1", self.port, self._log, drain_s=self._drain_s)
+        )
+
+    async def leave(self) -> None:
+        self._health.draining = True
+        await self._stack.aclose()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+async def refused(port: int) -> None:
+    async with asyncio.timeout(SAFE_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0)
+
+
+async def test_open_connections_are_served_for_a_while_and_told_to_go() -> None:
+    process = Process(DRAIN_S)
+    await process.start()
+    reader, writer = await process.connect()
+    writer.write(PING)
+    assert b"connection: close" not in (await reader.readuntil(b'pong"}')).lower()
+    leaving = asyncio.create_task(process.leave())
+    await refused(process.port)
+    writer.write(PING)
+    answer = await asyncio.wait_for(reader.read(), SAFE_S)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+    await asyncio.wait_for(leaving, SAFE_S)
+    writer.close()
+
+
+async def test_without_a_drain_idle_connections_are_closed_at_once() -> None:
+    process = Process(0.0)
+    await process.start()
+    reader, writer = await process.connect()
+    writer.write(PING)
+    await reader.readuntil(b'pong"}')
+    await asyncio.wait_for(process.leave(), SAFE_S)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_that_was_not_accepted_yet_is_served_not_reset() -> None:
+    process = Process(DRAIN_S)
+    await process.start()
+    with socket.create_connection(("127.0.0.1", process.port)) as early:  # the loop has had no turn yet
+        early.sendall(PING)
+        await asyncio.wait_for(process.leave(), SAFE_S)
+        early.settimeout(SAFE_S)
+        assert early.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
