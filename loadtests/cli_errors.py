@@ -14,11 +14,11 @@ from loadtests.harness.running.connections import ConnectionsError
 from loadtests.harness.running.k6 import K6Failed
 from loadtests.harness.running.manifest import DishonestSettings
 from loadtests.harness.running.session import AlreadyRunning
-from loadtests.harness.running.system import SupervisorRefused, SystemNotUp
+from loadtests.harness.running.testbed import SystemNotUp, TestbedRefused
 from loadtests.harness.running.users import SignupFailed
 
 EXPECTED = (
     AlreadyRunning, ArmNotInEffect, BundleError, CleanError, ConnectionsError, DishonestSettings,
-    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SupervisorRefused,
-    SystemNotUp, UnknownShape,
+    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp,
+    TestbedRefused, UnknownShape,
 )  # fmt: skip

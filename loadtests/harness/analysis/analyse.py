@@ -142,6 +142,7 @@ def _conditions(facts: Facts) -> dict[str, Any]:
         "command": manifest.command,
         "git_revision": manifest.git_revision,
         "git_dirty": manifest.git_dirty,
+        "runtime": manifest.runtime,
         "host": manifest.host,
         "tools": manifest.tools,
         "overrides": manifest.overrides,

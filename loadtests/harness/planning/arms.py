@@ -7,7 +7,6 @@ from typing import Any
 
 from loadtests.harness.planning.experiment import Arm
 from loadtests.harness.running.rig import Rig
-from loadtests.harness.running.system import control
 
 
 class ArmNotInEffect(Exception):
@@ -31,7 +30,7 @@ async def apply_arm(rig: Rig, arm: str) -> None:
     for process in affected:
         wanted = environment.get(process, {})
         rig.event("restart", process=process, planned=True, environment=wanted)
-        await control(rig.system.run_dir, {"op": "restart", "part": process, "env": wanted})
+        await rig.testbed.restart(process, wanted)
     settings = await rig.settings()
     if differing := differences(environment, settings):
         raise ArmNotInEffect(f"{arm}: " + "; ".join(differing))

@@ -168,6 +168,7 @@ class ProcessUse(Record):
     name: str  # gateway, auth, upload, files, pg-auth, pg-upload, pg-files, minio, k6, harness, rest
     pid: int | None = None
     start_ticks: int | None = None
+    container: str | None = None  # id, where it runs in one
     cpu_s: float
     peak_rss_bytes: int | None = None  # highest resident size seen in the window
     restarted: bool = False
@@ -258,6 +259,7 @@ class MonitorSample(Record):
     name: str
     pid: int | None = None
     start_ticks: int | None = None
+    container: str | None = None
     cpu_cores: float
     rss_bytes: int | None = None
     extra: dict[str, float] = Field(default_factory=dict)
@@ -284,6 +286,8 @@ class Manifest(Record):
     command: str
     overrides: dict[str, str]
     host: dict[str, Any]  # cpu_model, cores, memory_bytes, kernel, cgroup, nofile, ports, pressure, ...
+    runtime: str = "native"  # or "compose": results of the two are not compared
+    containers: dict[str, dict[str, Any]] = Field(default_factory=dict)  # image and limits as read back
     tools: dict[str, str]  # minio, k6, postgres, python, library versions
     settings: dict[str, dict[str, Any]]  # by process, as read back from /settings
     databases: dict[str, dict[str, str]]  # by database, pg_settings read back

@@ -109,6 +109,8 @@ def conditions(analysis: Analysis) -> list[tuple[str, str]]:
         ("command", found["command"]),
         ("checked", found["verified_how"]),
     ]
+    if found.get("runtime", "native") != "native":
+        lines.insert(1, ("runs in", "containers; do not compare with a run of plain processes"))
     if found["scale"] != 1:
         lines.insert(4, ("scale", f"{found['scale']:g}: not comparable with results at full scale"))
     return lines

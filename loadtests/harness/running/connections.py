@@ -76,8 +76,14 @@ def read_environment(root: Path, overrides: Mapping[str, str]) -> dict[str, str]
 
 
 def read_endpoints(environ: Mapping[str, str]) -> Endpoints:
-    """Raises ``ConnectionsError`` naming every variable that is absent or malformed."""
+    """Raises ``ConnectionsError`` naming every variable that is absent or malformed.
+
+    ``PG_AUTH_HOST`` and so on name other hosts than this one, e.g. inside a network of containers.
+    """
     problems: list[str] = []
+
+    def host(name: str) -> str:
+        return environ.get(name) or "127.0.0.1"
 
     def need(name: str) -> str:
         value = environ.get(name, "")
@@ -93,12 +99,12 @@ def read_endpoints(environ: Mapping[str, str]) -> Endpoints:
 
     databases = {
         name: f"postgres://app:{quote(need(f'PG_{name.upper()}_PASSWORD'), safe='')}"
-        f"@127.0.0.1:{need_port(f'PG_{name.upper()}_PORT')}/{name}_db"
+        f"@{host(f'PG_{name.upper()}_HOST')}:{need_port(f'PG_{name.upper()}_PORT')}/{name}_db"
         for name in DATABASES
     }
     endpoints = Endpoints(
         databases=databases,
-        s3_endpoint=f"127.0.0.1:{need_port('S3_PORT')}",
+        s3_endpoint=f"{host('S3_HOST')}:{need_port('S3_PORT')}",
         s3_access_key=need("S3_ACCESS_KEY"),
         s3_secret_key=need("S3_SECRET_KEY"),
         s3_bucket=need("S3_BUCKET"),

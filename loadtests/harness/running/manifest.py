@@ -42,7 +42,7 @@ async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str
     """Everything but the end of the run. Raises ``DishonestSettings``."""
     databases = await database_settings(rig.auditor.databases.named())
     refuse_dishonest(databases)
-    revision, dirty = await asyncio.to_thread(git_state, rig.system.root)
+    revision, dirty = await asyncio.to_thread(git_state, rig.system.root, rig.system.environ)
     return Manifest(
         run=plan.run,
         experiment=plan.experiment,
@@ -53,7 +53,9 @@ async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str
         command=command,
         overrides=plan.overrides,
         host=host_facts(),
-        tools=await asyncio.to_thread(tool_versions, rig),
+        runtime=rig.testbed.runtime,
+        containers=await rig.testbed.facts(),
+        tools=await tool_versions(rig),
         settings=await rig.settings(),
         databases=databases,
         scripts=script_hashes(rig.system.root),
@@ -62,9 +64,9 @@ async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str
         notes={
             "identities": len(rig.identities),
             "tokens": TOKENS[plan.overrides.get("LOGIN", "prepared")],
-            "run_mode": "native processes on one host",
+            "run_mode": rig.testbed.run_mode,
             "keep_alive": "k6 keeps its connections; payload bytes are random, unique by stamps",
-            "observing": "each process once a second; the gateway's metrics page once a second",
+            "observing": rig.testbed.observing,
         },
     )  # fmt: skip
 
@@ -115,15 +117,18 @@ def cpu_model() -> str:
     return platform.processor() or "unknown"
 
 
-def tool_versions(rig: Rig) -> dict[str, str]:
+async def tool_versions(rig: Rig) -> dict[str, str]:
     """Versions of every program and library that takes part."""
-    found = {name: str(part["version"]) for name, part in rig.system.parts().items() if part.get("version")}
-    answer = subprocess.run(
-        [rig.k6_program, "version"], capture_output=True, text=True, timeout=20, check=False
-    )
-    found["k6"] = answer.stdout.split("\n")[0].strip()
+    found = dict(await rig.testbed.versions())
+    found["k6"] = await asyncio.to_thread(k6_version, rig.k6_program)
     found["python"] = sys.version.split()[0]
     return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def k6_version(program: Path) -> str:
+    """The first line of what it says of itself."""
+    answer = subprocess.run([program, "version"], capture_output=True, text=True, timeout=20, check=False)
+    return answer.stdout.split("\n")[0].strip()
 
 
 def script_hashes(root: Path) -> dict[str, str]:
@@ -133,8 +138,13 @@ def script_hashes(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def git_state(root: Path) -> tuple[str | None, bool | None]:
-    """Revision and whether files differ from it; nothing outside a repository."""
+def git_state(root: Path, environ: Mapping[str, str]) -> tuple[str | None, bool | None]:
+    """Revision and whether files differ from it; nothing outside a repository.
+
+    A container holds no repository: whoever starts it says so by ``GIT_REVISION`` and ``GIT_DIRTY``.
+    """
+    if told := environ.get("GIT_REVISION"):
+        return told, environ.get("GIT_DIRTY", "") == "1"
 
     def ask(*words: str) -> str | None:
         try:

@@ -17,6 +17,7 @@ import aiohttp
 from loadtests.harness.records.model import MonitorSample, ProcessUse
 from loadtests.harness.running import counters, processes
 from loadtests.harness.running.processes import Snapshot, Usage, Watched
+from loadtests.harness.running.testbed import Testbed
 
 PERIOD_S = 1.0
 IN_FLIGHT = re.compile(r"^http_in_flight_requests ([0-9.e+]+)$", re.MULTILINE)
@@ -26,6 +27,7 @@ IN_FLIGHT = re.compile(r"^http_in_flight_requests ([0-9.e+]+)$", re.MULTILINE)
 class Observer:
     """Samples processes beside a trial and keeps everything it saw."""
 
+    testbed: Testbed
     watched: list[Watched]
     http: aiohttp.ClientSession
     gateway_admin_url: str | None
@@ -44,28 +46,26 @@ class Observer:
             self._child, self._reaped_before_s = Watched(name, pid, ticks), reaped_cpu_s()
             self.watched = [one for one in self.watched if one.name != name] + [self._child]
 
-    def look(self) -> Snapshot:
-        """One exact look at everything, without recording it."""
-        seen = processes.snapshot(self.clock(), self.watched)
+    async def look(self, *, exact: bool = True) -> Snapshot:
+        """One look at everything, without recording it."""
+        seen = await self.testbed.snapshot(self.clock, self.watched, exact=exact)
         child = self._child
         if child is None or child.name in seen.usage:
             return seen
         used = Usage(reaped_cpu_s() - self._reaped_before_s, 0, child.start_ticks)
         return Snapshot(seen.at, seen.host_busy_s, {**seen.usage, child.name: used})
 
-    def begin_window(self) -> Snapshot:
+    async def begin_window(self) -> Snapshot:
         """A look at the window's start; peaks of memory count from here."""
         self._peaks = {}
-        for one in self.watched:
-            processes.reset_peak(one.pid)
-        return self.look()
+        await self.testbed.begin_peaks(self.watched)
+        return await self.look()
 
-    def end_window(self) -> Snapshot:
+    async def end_window(self) -> Snapshot:
         """A look at the window's end, with the kernel's own peaks where it keeps them."""
-        last = self.look()
-        for one in self.watched:
-            if not one.family:
-                self._raise_peak(one.name, processes.memory_bytes(one.pid, "VmHWM"))
+        last = await self.look()
+        for name, peak in (await self.testbed.peaks(self.watched)).items():
+            self._raise_peak(name, peak)
         for name, usage in last.usage.items():
             self._raise_peak(name, usage.rss_bytes)
         return last
@@ -78,7 +78,7 @@ class Observer:
 
     async def _sample(self) -> None:
         extra = await self._gateway()
-        now = self.look()
+        now = await self.look(exact=False)
         before, self._last = self._last, now
         if before is None or now.at <= before.at:
             return
@@ -95,6 +95,7 @@ class Observer:
                     name=one.name,
                     pid=one.pid,
                     start_ticks=use.start_ticks,
+                    container=one.container,
                     cpu_cores=(use.cpu_s - earlier.cpu_s) / length_s,
                     rss_bytes=use.rss_bytes,
                     extra=extra if one.name == "gateway" else {},
@@ -136,6 +137,7 @@ class Observer:
             name=one.name,
             pid=one.pid,
             start_ticks=one.start_ticks,
+            container=one.container,
             cpu_s=max(0.0, cpu_s),
             peak_rss_bytes=self._peaks.get(one.name),
             restarted=not same,
@@ -166,7 +168,7 @@ def mean_in_flight(samples: list[MonitorSample], begin: float, end: float) -> fl
 
 
 async def wait_quiet(
-    watched: list[Watched], *, limit_s: float, quiet_s: float = 2.0, share: float = 0.03
+    testbed: Testbed, watched: list[Watched], *, limit_s: float, quiet_s: float = 2.0, share: float = 0.03
 ) -> dict[str, float]:
     """Wait until store and databases have used under ``share`` of a core for ``quiet_s``.
 
@@ -176,10 +178,10 @@ async def wait_quiet(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limit_s
     step_s, calm_s = 0.5, 0.0
-    last, busy = processes.snapshot(loop.time(), quiet), dict[str, float]()
+    last, busy = await testbed.snapshot(loop.time, quiet), dict[str, float]()
     while calm_s < quiet_s and loop.time() < deadline:
         await asyncio.sleep(step_s)
-        now = processes.snapshot(loop.time(), quiet)
+        now = await testbed.snapshot(loop.time, quiet)
         busy = busy_cores(last, now, share)
         calm_s = 0.0 if busy else calm_s + (now.at - last.at)
         last = now

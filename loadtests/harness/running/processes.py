@@ -25,11 +25,15 @@ class Watched:
     pid: int
     start_ticks: int
     family: bool = False  # count the children too (Postgres)
+    container: str | None = None  # id of the container it is the first process of; not in our /proc then
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one process had used when it was looked at. ``cpu_s`` counts from its start."""
+    """What one process had used when it was looked at. ``cpu_s`` counts from its start.
+
+    ``start_ticks`` tells lives apart: clock ticks since boot, of containers nanoseconds since the epoch.
+    """
 
     cpu_s: float
     rss_bytes: int
@@ -99,6 +103,18 @@ def reset_peak(pid: int, proc: Path = PROC) -> bool:
     except OSError:
         return False
     return True
+
+
+def reset_peaks(watched: Iterable[Watched]) -> None:
+    """Start the kernel's count of peak memory anew for all of them."""
+    for one in watched:
+        reset_peak(one.pid)
+
+
+def peaks(watched: Iterable[Watched], proc: Path = PROC) -> dict[str, int]:
+    """The kernel's own peaks; of a family there is none, as its members had theirs at different times."""
+    found = {one.name: memory_bytes(one.pid, "VmHWM", proc) for one in watched if not one.family}
+    return {name: peak for name, peak in found.items() if peak}
 
 
 def snapshot(at: float, watched: Iterable[Watched], proc: Path = PROC) -> Snapshot:

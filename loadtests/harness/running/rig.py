@@ -25,7 +25,8 @@ from loadtests.harness.records.model import Event, Trial
 from loadtests.harness.running import connections, users
 from loadtests.harness.running.clean import Cleaner
 from loadtests.harness.running.processes import Watched, start_ticks
-from loadtests.harness.running.system import System, find_k6, settings_of
+from loadtests.harness.running.system import System, find_k6, open_testbed, settings_of
+from loadtests.harness.running.testbed import Testbed
 from loadtests.harness.running.users import Identity
 
 TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a trial
@@ -40,6 +41,7 @@ class Rig:
 
     run: str
     system: System
+    testbed: Testbed
     http: aiohttp.ClientSession
     k6_program: Path
     strategies: Mapping[str, Strategy]
@@ -60,7 +62,9 @@ class Rig:
         self.events.append(Event(at=time.time(), kind=kind, trial=trial, detail=detail))
 
     def take_events(self) -> list[Event]:
-        taken, self.events = self.events, []
+        for seen in self.testbed.take_seen():
+            self.events.append(Event(at=seen.at, kind=seen.kind, detail={"part": seen.part, **seen.detail}))
+        taken, self.events = sorted(self.events, key=lambda event: event.at), []
         return taken
 
     @property
@@ -103,10 +107,15 @@ class Rig:
         best = self._best_bytes_per_s.get(size_bytes)
         return LIKELY_MAX_BYTES_PER_S if best is None else min(LIKELY_MAX_BYTES_PER_S, TABLE_HEADROOM * best)
 
-    def watched(self) -> list[Watched]:
+    async def watched(self) -> list[Watched]:
         """All parts of the system and this process."""
         own = Watched("harness", os.getpid(), start_ticks(os.getpid()) or 0)
-        return [*self.system.watched(), own]
+        return [*await self.testbed.watched(), own]
+
+    async def has_prometheus(self) -> bool:
+        """Whether somebody could watch the load there."""
+        found = (await self.testbed.parts()).get("prometheus")
+        return found is not None and found.state == "healthy"
 
     async def settings(self) -> dict[str, dict[str, Any]]:
         """Settings in effect by process, as each says itself; one that does not answer is absent."""
@@ -123,16 +132,18 @@ async def open_rig(
 ) -> AsyncIterator[Rig]:
     """Connections, a private work folder and everything else, closed and deleted at the end."""
     async with AsyncExitStack() as stack:
+        testbed = await stack.enter_async_context(open_testbed(system))
         databases = await stack.enter_async_context(connections.open_databases(system.endpoints))
         store = AuditStore(connections.open_store(system.endpoints), system.endpoints.s3_bucket)
         stack.callback(store.close)
-        connector = aiohttp.TCPConnector(limit=64)
+        connector = aiohttp.TCPConnector(limit=64, resolver=system.resolver())
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         work_dir = Path(tempfile.mkdtemp(prefix="vaultbench-"))
         stack.callback(shutil.rmtree, work_dir, ignore_errors=True)
         yield Rig(
             run=run,
             system=system,
+            testbed=testbed,
             http=http,
             k6_program=find_k6(system.environ, system.root),
             strategies=strategies,

@@ -2,106 +2,135 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import shutil
-import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
-from loadtests.harness.running import connections, processes
+from loadtests.harness.running import connections, containers, native, routing
 from loadtests.harness.running.connections import Endpoints
+from loadtests.harness.running.routing import StoreRoute
+from loadtests.harness.running.testbed import PARTS, SERVICES, PartState, SystemNotUp, Testbed
 
 ROOT = Path(__file__).resolve().parents[3]
-SERVICES = ("gateway", "auth", "upload", "files")
-CLUSTERS = ("pg-auth", "pg-upload", "pg-files")
-PARTS = (*SERVICES, *CLUSTERS, "minio")
-CONTROL_TIMEOUT_S = 90.0
-
-
-class SystemNotUp(Exception):
-    """There is nothing to measure; the message is for people and names the command that helps."""
-
-
-class SupervisorRefused(Exception):
-    """The supervisor did not do what was asked; the message holds its reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One running testbed on this machine."""
+    """One running testbed, as seen from this process."""
 
     root: Path
     run_dir: Path
     gateway_url: str
     admin_urls: Mapping[str, str]
     endpoints: Endpoints
-    public_store: str  # host:port that presigned URLs are signed for
+    store: StoreRoute
     environ: Mapping[str, str] = field(repr=False)
+    project: str | None = None  # of Docker Compose, when we run inside its network
 
-    def parts(self) -> dict[str, dict[str, Any]]:
-        """State of every part as the supervisor last wrote it."""
-        return dict(read_state(self.run_dir)["parts"])
+    @property
+    def public_store(self) -> str:
+        """host:port that presigned URLs are signed for."""
+        return self.store.public
 
-    def watched(self) -> list[processes.Watched]:
-        """The parts that run now, with the start time that goes with their pid."""
-        found = []
-        for name, part in self.parts().items():
-            pid = part.get("pid")
-            ticks = processes.start_ticks(pid) if pid else None
-            if pid and ticks is not None:
-                found.append(processes.Watched(name, pid, ticks, family=name in CLUSTERS))
-        return found
+    def resolver(self) -> AbstractResolver | None:
+        return self.store.resolver()
 
 
 def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
-    """The system of this checkout. ``VAULTBENCH_RUN_DIR`` names another state folder.
+    """The system of this checkout. ``VAULTBENCH_RUN_DIR`` names another state folder; ``BENCH_PROJECT``
+    says that we are the bench container of that Compose project.
 
     Raises ``SystemNotUp`` if it does not run.
     """
     run_dir = Path(environ.get("VAULTBENCH_RUN_DIR") or root / ".run")
+    project = environ.get("BENCH_PROJECT") or None
     settings = connections.read_environment(root, environ)
-    state = read_state(run_dir)
-    down = [name for name in PARTS if state["parts"].get(name, {}).get("state") != "healthy"]
-    if down:
-        raise SystemNotUp(f"The system is not up ({', '.join(down)} not healthy). Start it with: make up")
+    if project:
+        refuse_down(containers.parts_now(project, ready_probe(settings)))
+    else:
+        refuse_down(_native_parts(run_dir))
     try:
         endpoints = connections.read_endpoints(settings)
     except connections.ConnectionsError as error:
         raise SystemNotUp(f"The settings of the system are incomplete: {error}") from error
-    ports = {name: settings[f"{name.upper()}_PORT"] for name in SERVICES}
     return System(
         root=root,
         run_dir=run_dir,
-        gateway_url=f"http://127.0.0.1:{ports['gateway']}",
-        admin_urls={name: f"http://127.0.0.1:{_admin_port(settings, name)}" for name in SERVICES},
+        gateway_url=_url(settings, "gateway", _port(settings, "gateway")),
+        admin_urls={name: _url(settings, name, _admin_port(settings, name)) for name in SERVICES},
         endpoints=endpoints,
-        public_store=settings.get("S3_PUBLIC_ENDPOINT", f"http://localhost:{settings['S3_PORT']}").split(
-            "//"
-        )[-1],
+        store=StoreRoute(public := routing.netloc(settings), endpoints.s3_endpoint if project else public),
         environ=settings,
+        project=project,
     )
+
+
+def _native_parts(run_dir: Path) -> Mapping[str, PartState]:
+    chosen = run_dir / "runtime"
+    if chosen.exists() and chosen.read_text(encoding="utf-8").split()[:1] == ["compose"]:
+        raise SystemNotUp(
+            "The system runs in containers, so the load must come from one too. Use make, e.g.: make stress"
+        )
+    return native.read_parts(run_dir)
+
+
+def refuse_down(parts: Mapping[str, PartState]) -> None:
+    """Raises ``SystemNotUp`` naming every part that cannot be used."""
+    missing = PartState("missing")
+    down = [name for name in PARTS if parts.get(name, missing).state != "healthy"]
+    if down:
+        raise SystemNotUp(f"The system is not up ({', '.join(down)} not healthy). Start it with: make up")
+
+
+def _url(settings: Mapping[str, str], name: str, port: int) -> str:
+    # In a network of containers each part has a name of its own.
+    host = name if settings.get("BENCH_PROJECT") else "127.0.0.1"
+    return f"http://{host}:{port}"
+
+
+def _port(settings: Mapping[str, str], name: str) -> int:
+    return int(settings[f"{name.upper()}_PORT"])
 
 
 def _admin_port(settings: Mapping[str, str], name: str) -> int:
     explicit = settings.get(f"{name.upper()}_ADMIN_PORT")
-    return int(explicit) if explicit else int(settings[f"{name.upper()}_PORT"]) + 10
+    return int(explicit) if explicit else _port(settings, name) + 10
 
 
-def read_state(run_dir: Path) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = json.loads((run_dir / "state.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SystemNotUp("The system is not up. Start it with: make up") from None
-    supervisor = state.get("supervisor_pid")
-    if supervisor and processes.stat_fields(supervisor) is None:
-        raise SystemNotUp("The system is not up any more (its supervisor is gone). Start it with: make up")
-    return state
+def ready_probe(settings: Mapping[str, str]) -> containers.Ready:
+    """Asks a part over the network whether it serves; one without a page to ask serves when it runs."""
+    pages = {name: f"{_url(settings, name, _port(settings, name))}/ready" for name in SERVICES}
+    pages["minio"] = f"{_url(settings, 'minio', int(settings['S3_PORT']))}/minio/health/ready"
+
+    async def ready(part: str) -> bool:
+        if part not in pages:
+            return True
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http,
+                http.get(pages[part]) as answer,
+            ):
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return ready
+
+
+@asynccontextmanager
+async def open_testbed(system: System) -> AsyncIterator[Testbed]:
+    """The hold on whatever runs the parts: the supervisor, or the Docker engine."""
+    if system.project is None:
+        yield native.NativeTestbed(system.run_dir)
+        return
+    async with containers.open_containers(system.project, ready_probe(system.environ)) as found:
+        yield found
 
 
 async def settings_of(http: aiohttp.ClientSession, admin_url: str) -> dict[str, Any]:
@@ -110,36 +139,6 @@ async def settings_of(http: aiohttp.ClientSession, admin_url: str) -> dict[str, 
         answer.raise_for_status()
         content: dict[str, Any] = await answer.json()
         return content
-
-
-async def control(run_dir: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One request to the supervisor, e.g. ``{"op": "restart", "part": "upload", "env": {...}}``.
-
-    Raises ``SystemNotUp`` if nobody listens and ``SupervisorRefused``.
-    """
-    answer = await asyncio.wait_for(asyncio.to_thread(_ask, run_dir, request), CONTROL_TIMEOUT_S)
-    if not answer.get("ok"):
-        raise SupervisorRefused(f"the supervisor refused {request.get('op')}: {answer.get('error')}")
-    return answer
-
-
-def _ask(run_dir: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    # A socket's path may have 107 bytes only; through the folder's descriptor it is always short.
-    folder = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(CONTROL_TIMEOUT_S)
-            client.connect(f"/proc/self/fd/{folder}/ctl.sock")
-            client.sendall(json.dumps(dict(request)).encode() + b"\n")
-            with client.makefile("r", encoding="utf-8") as lines:
-                content: dict[str, Any] = json.loads(
-                    lines.readline() or '{"ok": false, "error": "no answer"}'
-                )
-                return content
-    except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise SystemNotUp("The supervisor does not listen. Start the system with: make up") from error
-    finally:
-        os.close(folder)
 
 
 def find_k6(environ: Mapping[str, str], root: Path = ROOT) -> Path:

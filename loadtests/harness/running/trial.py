@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -51,11 +52,12 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     await rig.fresh_tokens()
     files, rows = await asyncio.to_thread(_prepare, rig, plan, writer)
     watcher.phase("quiet")
-    busy = await wait_quiet(rig.system.watched(), limit_s=QUIET_LIMIT_S)
+    busy = await wait_quiet(rig.testbed, await rig.testbed.watched(), limit_s=QUIET_LIMIT_S)
     settings = await rig.settings()
     before = await counters.scrape_all(rig.http, rig.system.admin_urls)
 
-    observer = Observer(rig.watched(), rig.http, rig.system.admin_urls["gateway"], trial=plan.trial)
+    gateway = rig.system.admin_urls["gateway"]
+    observer = Observer(rig.testbed, await rig.watched(), rig.http, gateway, trial=plan.trial)
     course = await _load(rig, plan, files, observer, watcher)
     after_load = await counters.scrape_all(rig.http, rig.system.admin_urls)
 
@@ -93,6 +95,7 @@ def _write(rig: Rig, writer: BundleWriter, trial: Trial, evidence: Evidence, obs
 
 def _workload(rig: Rig, plan: TrialPlan) -> dict[str, object]:
     return {
+        "runtime": rig.testbed.runtime,
         "file_size_bytes": plan.file_size_bytes,
         "login_each": plan.load.login_each,
         "identities": len(rig.identities),
@@ -150,11 +153,10 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         start_spread_s=min(plan.load.warmup_s / 2, SPREAD_PER_VU_S * (plan.load.vus or 0)),
         journey=plan.question is Question.JOURNEY,
     )
-    if (
-        plan.question is Question.JOURNEY
-        and rig.system.parts().get("prometheus", {}).get("state") == "healthy"
-    ):
+    if plan.question is Question.JOURNEY and await rig.has_prometheus():
         variables |= k6.to_prometheus(rig.system.environ["PROMETHEUS_URL"])
+    if hosts := await rig.system.store.k6_hosts():
+        variables["HOSTS"] = json.dumps(hosts)
     watcher.phase("start")
     child = await k6.start_k6(rig.k6_program, files, variables)
     observer.watch_child("k6", child.process.pid)
@@ -177,13 +179,13 @@ async def _phases(rig: Rig, plan: TrialPlan, child: K6, observer: Observer, watc
     if not whole:
         watcher.phase("warm-up", load.warmup_s)
         await _until(start + load.warmup_s, child, rig)
-    begin = observer.begin_window()
+    begin = await observer.begin_window()
     gateway_before = await _gateway(rig)
     watcher.phase("window", load.window_s or k6.load_s(load))
     await _until(
         start + (k6.load_s(load) + DRAIN_LIMIT_S if whole else load.warmup_s + load.window_s), child, rig
     )
-    course.begin, course.end = begin, observer.end_window()
+    course.begin, course.end = begin, await observer.end_window()
     course.gateway = (gateway_before, await _gateway(rig))
     course.window = Window(start if whole else begin.at, course.end.at)
     watcher.phase("cool-down")

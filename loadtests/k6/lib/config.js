@@ -23,6 +23,7 @@ export const config = Object.freeze({
   table: text('TABLE', ''), // one row per upload: reference, digests, stamps
   identities: text('IDENTITIES', ''), // users with prepared tokens
   summary: text('SUMMARY', ''),
+  hosts: JSON.parse(text('HOSTS', '{}')), // "host:port" of URLs -> address and port to connect to
   seed: number('SEED', 1),
 
   executor: text('EXECUTOR', 'none'),

@@ -63,6 +63,7 @@ export function options(exec) {
   if (config.listRate > 0) scenarios.lists = arrivals(config.listRate, 'list', sideVus(config.listRate), 200);
   return {
     scenarios,
+    hosts: config.hosts,
     // Without the URL tag: every presigned URL would become a time series of its own.
     systemTags: ['name', 'scenario', 'status'],
     summaryTrendStats: ['avg', 'min', 'med', 'max', 'p(90)', 'p(95)', 'p(99)', 'p(99.9)', 'count'],

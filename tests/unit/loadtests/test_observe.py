@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from loadtests.harness.records.model import MonitorSample
+from loadtests.harness.running.native import NativeTestbed
 from loadtests.harness.running.observe import Observer, busy_cores, mean_in_flight
 from loadtests.harness.running.processes import Snapshot, Usage, Watched
 
@@ -19,10 +21,10 @@ def look(at: float, host: float, **cpu: tuple[float, int]) -> Snapshot:
     return Snapshot(at, host, {name: Usage(used, 1000, start) for name, (used, start) in cpu.items()})
 
 
-async def test_uses_notice_restarts_and_what_nobody_accounts_for() -> None:
+async def test_uses_notice_restarts_and_what_nobody_accounts_for(tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as http:
         watched = [Watched("a", 1, 5), Watched("b", 2, 6), Watched("late", 3, 7)]
-        observer = Observer(watched, http, None)
+        observer = Observer(NativeTestbed(tmp_path), watched, http, None)
         begin = look(0.0, 100.0, a=(1.0, 5), b=(9.0, 6))
         end = look(8.0, 110.0, a=(4.0, 5), b=(0.5, 60))
         uses = {use.name: use for use in observer.uses(begin, end)}
@@ -52,16 +54,17 @@ def test_in_flight_is_the_mean_inside_the_window() -> None:
     assert mean_in_flight([], 0, 1) is None
 
 
-async def test_a_child_that_has_ended_still_counts_what_it_used() -> None:
+async def test_a_child_that_has_ended_still_counts_what_it_used(tmp_path: Path) -> None:
     work = "sum(i * i for i in range(2_000_000)); input()"
     async with aiohttp.ClientSession() as http:
-        observer = Observer([], http, None)
+        observer = Observer(NativeTestbed(tmp_path), [], http, None)
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-c", work, stdin=asyncio.subprocess.PIPE
         )
         observer.watch_child("k6", child.pid)
-        begin = observer.look()
+        begin = await observer.look()
         await child.communicate(b"go on\n")
-        (used,) = (use for use in observer.uses(begin, observer.look()) if use.name == "k6")
+        uses = observer.uses(begin, await observer.look())
+        (used,) = (use for use in uses if use.name == "k6")
     assert not used.restarted
     assert used.cpu_s > 0.02

@@ -10,21 +10,23 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.planning.arms import differences, flat_config
+from loadtests.harness.running.native import control
 from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
-from loadtests.harness.running.system import (
-    PARTS,
-    SupervisorRefused,
-    SystemNotUp,
-    control,
-    find_k6,
-    find_system,
-)
+from loadtests.harness.running.system import find_k6, find_system
+from loadtests.harness.running.testbed import PARTS, SystemNotUp, TestbedRefused
 
 pytestmark = pytest.mark.unit
 
 
 def test_no_state_means_make_up(tmp_path: Path) -> None:
     with pytest.raises(SystemNotUp, match="make up"):
+        find_system({}, tmp_path)
+
+
+def test_a_system_in_containers_is_measured_from_one(tmp_path: Path) -> None:
+    (tmp_path / ".run").mkdir()
+    (tmp_path / ".run" / "runtime").write_text("compose\n")
+    with pytest.raises(SystemNotUp, match="make stress"):
         find_system({}, tmp_path)
 
 
@@ -53,7 +55,7 @@ async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
     server = await asyncio.start_unix_server(answer, f"/proc/self/fd/{descriptor}/ctl.sock")
     try:
         assert (await control(deep, {"op": "restart", "part": "upload"}))["ok"]
-        with pytest.raises(SupervisorRefused, match="no such part"):
+        with pytest.raises(TestbedRefused, match="no such part"):
             await control(deep, {"op": "refuse"})
     finally:
         server.close()

@@ -1,0 +1,228 @@
+"""The system as containers of a Compose project, seen and acted upon through the Docker Engine API.
+
+CPU and memory are what a container's control group counts, so everything that runs in it is included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from loadtests.harness.running import container, container_facts, engine_stats, processes
+from loadtests.harness.running.container import Listed
+from loadtests.harness.running.engine_api import SOCKET, Engine, EngineError, Json, open_engine
+from loadtests.harness.running.processes import Snapshot, Usage, Watched
+from loadtests.harness.running.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
+
+READY_LIMIT_S = 90.0
+READY_POLL_S = 0.1
+WATCHED_EVENTS = ["die", "start", "oom", "kill", "pause", "unpause"]
+Result = TypeVar("Result")
+Ready = Callable[[str], Awaitable[bool]]
+
+
+@dataclass(slots=True)
+class ContainerTestbed:
+    """Implements ``Testbed`` for one Compose project. ``ready`` asks a part whether it serves.
+
+    Docker's own health checks run every ten seconds: right for an operator, too seldom for a trial.
+    """
+
+    engine: Engine
+    project: str
+    ready: Ready
+    runtime: ClassVar[str] = "compose"
+    run_mode: ClassVar[str] = "containers of Docker Compose on one host; the load comes from a container too"
+    observing: ClassVar[str] = (
+        "each container once a second from its control group (Docker Engine API), its peak of memory is the "
+        "highest of these looks; the gateway's metrics page once a second"
+    )
+    _started: dict[str, int] = field(default_factory=dict)  # by container: start of the life last seen
+    _cpu_s: dict[str, float] = field(default_factory=dict)
+    _seen: list[Seen] = field(default_factory=list)
+    _changed: set[str] = field(default_factory=set)  # parts that run with an arm's environment
+
+    async def listed(self) -> list[Listed]:
+        """Every container of the project but those that were started for one command."""
+        entries = await self.engine.containers(com_docker_compose_project=self.project)
+        return [one for one in map(container.listed, entries) if one is not None]
+
+    async def parts(self) -> dict[str, PartState]:
+        found = await self.listed()
+        states = await asyncio.gather(*(self._state(one) for one in found))
+        return {one.part: PartState(state) for one, state in zip(found, states, strict=True)}
+
+    async def _state(self, one: Listed) -> str:
+        if one.state != "running":
+            return one.state
+        state = engine_stats.state_word((await self.engine.inspect(one.id)).get("State", {}))
+        return "healthy" if state in ("starting", "running") and await self.ready(one.part) else state
+
+    async def versions(self) -> dict[str, str]:
+        return await container_facts.versions(self.engine, await self.running())
+
+    async def running(self) -> list[Listed]:
+        return [one for one in await self.listed() if one.state == "running"]
+
+    async def watched(self) -> list[Watched]:
+        running = await self.running()
+        inspected = await asyncio.gather(*(self._inspect(one.id) for one in running))
+        found = []
+        for one, state in zip(running, inspected, strict=True):
+            if started := container.started_ns(state):
+                self._started[one.id] = started
+                found.append(Watched(one.part, state["State"]["Pid"], started, container=one.id))
+        return found
+
+    async def _inspect(self, name: str) -> Json:
+        """Nothing for a container that is gone."""
+        try:
+            return await self.engine.inspect(name)
+        except EngineError as error:
+            if error.status == 404:
+                return {}
+            raise
+
+    async def snapshot(
+        self, clock: Callable[[], float], watched: Sequence[Watched], *, exact: bool = False
+    ) -> Snapshot:
+        inside = [one for one in watched if one.container]
+        began = clock()
+        uses = await asyncio.gather(*(self._usage(one.container or "", exact=exact) for one in inside))
+        # The kernel's counters are the same from inside a container: this is the machine's load.
+        here = processes.snapshot(clock(), [one for one in watched if not one.container])
+        found = {one.name: use for one, use in zip(inside, uses, strict=True) if use is not None}
+        return Snapshot((began + clock()) / 2, here.host_busy_s, {**found, **here.usage})
+
+    async def _usage(self, name: str, *, exact: bool) -> Usage | None:
+        try:
+            stats = await self.engine.stats(name)
+        except EngineError as error:
+            if error.status in (404, 409):
+                return None
+            raise
+        use = engine_stats.usage(stats, self._started.get(name, 0))
+        if use is None:
+            return None
+        began_anew = use.cpu_s < self._cpu_s.get(name, 0.0)
+        self._cpu_s[name] = use.cpu_s
+        if not exact and not began_anew:
+            return use
+        self._started[name] = container.started_ns(await self._inspect(name))
+        return Usage(use.cpu_s, use.rss_bytes, self._started[name]) if self._started[name] else None
+
+    async def begin_peaks(self, watched: Sequence[Watched]) -> None:
+        processes.reset_peaks(one for one in watched if not one.container)
+
+    async def peaks(self, watched: Sequence[Watched]) -> dict[str, int]:
+        return processes.peaks(one for one in watched if not one.container)
+
+    async def act(self, what: Act, part: str) -> None:
+        acts = {"kill": self.engine.kill, "pause": self.engine.pause, "resume": self.engine.unpause}
+        try:
+            await acts[what]((await self._one(part)).id)
+        except EngineError as error:
+            raise TestbedRefused(f"the Docker engine refused to {what} {part}: {error}") from error
+
+    async def restart(self, part: str, environment: Mapping[str, str]) -> None:
+        try:
+            one = await self._one(part)
+            inspected = await self.engine.inspect(one.id)
+            if container.has_environment(inspected, environment):
+                await self.engine.restart(one.id)
+            else:
+                await container.replace(self.engine, inspected, environment)
+        except EngineError as error:
+            raise TestbedRefused(f"the Docker engine refused to restart {part}: {error}") from error
+        (self._changed.add if environment else self._changed.discard)(part)
+        await self._until_ready(part)
+
+    async def _until_ready(self, part: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_LIMIT_S
+        while not await self.ready(part):
+            if loop.time() > deadline:
+                raise TestbedRefused(f"{part} was restarted and is not ready after {READY_LIMIT_S:.0f} s")
+            await asyncio.sleep(READY_POLL_S)
+
+    async def _one(self, part: str) -> Listed:
+        for one in await self.listed():
+            if one.part == part:
+                return one
+        raise TestbedRefused(f"there is no container of {part} in project {self.project}")
+
+    async def facts(self) -> dict[str, dict[str, Any]]:
+        return await container_facts.facts(self.engine, await self.running())
+
+    def take_seen(self) -> list[Seen]:
+        taken, self._seen = self._seen, []
+        return taken
+
+    async def follow(self) -> None:
+        """Keep what happens to the containers, until cancelled."""
+        labels = [f"{container.PROJECT}={self.project}"]
+        with contextlib.suppress(EngineError):  # an engine that goes away is seen by everything else
+            async for event in self.engine.events(
+                time.time(), type=["container"], event=WATCHED_EVENTS, label=labels
+            ):
+                if (seen := seen_in(event)) is not None:
+                    self._seen.append(seen)
+
+    async def restore(self) -> None:
+        """Give every part its own environment again."""
+        for part in sorted(self._changed):
+            await self.restart(part, {})
+
+
+def seen_in(event: Mapping[str, Any]) -> Seen | None:
+    """An event of the engine as ours; nothing for one-off containers."""
+    actor = event.get("Actor", {})
+    attributes = actor.get("Attributes", {})
+    if container.SERVICE not in attributes or attributes.get(container.ONE_OFF) == "True":
+        return None
+    detail = {"container": str(actor.get("ID", ""))[: container.ID_LENGTH]}
+    detail |= {name: attributes[name] for name in ("exitCode", "signal") if name in attributes}
+    at = event.get("timeNano", 0) / engine_stats.NANO
+    return Seen(at, f"container-{event.get('Action')}", container.part_name(attributes), detail)
+
+
+@asynccontextmanager
+async def open_containers(project: str, ready: Ready, path: str = SOCKET) -> AsyncIterator[ContainerTestbed]:
+    """The containers of a project, followed inside the block and as Compose made them after it.
+
+    Raises ``SystemNotUp`` when no engine can be asked.
+    """
+    try:
+        async with open_engine(path) as engine:
+            testbed = ContainerTestbed(engine, project, ready)
+            following = asyncio.create_task(testbed.follow())
+            try:
+                yield testbed
+            finally:
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
+                await testbed.restore()
+    except EngineError as error:
+        raise SystemNotUp(f"The Docker engine cannot be asked about the containers: {error}") from error
+
+
+def parts_now(project: str, ready: Ready, path: str = SOCKET) -> dict[str, PartState]:
+    """State of every part, for callers outside of any event loop (or inside of one: it has its own)."""
+
+    async def ask() -> dict[str, PartState]:
+        async with open_containers(project, ready, path) as testbed:
+            return await testbed.parts()
+
+    return _in_own_loop(ask())
+
+
+def _in_own_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()
