@@ -8,11 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import envfile, postgres, settings
+from compose import envfile, postgres, scraping, settings
 from compose.settings import ROOT
 
 FOLDERS = ("logs", "spool", "s3", "prometheus")
-PROMETHEUS_TEMPLATE = Path(__file__).with_name("prometheus") / "prometheus.yml"
 
 
 def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -42,7 +41,9 @@ def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
     _replace(
         run_dir / "ports.env", "".join(f"{name}={ready[name]}\n" for name in envfile.read(settings.PORTS))
     )
-    _replace(run_dir / "prometheus.yml", envfile.expand(PROMETHEUS_TEMPLATE.read_text(), ready))
+    targets = scraping.native_targets(ready, absent=scraping.absent_exporters(ready))
+    _replace(run_dir / "prometheus.yml", scraping.configuration(targets))
+    _replace(run_dir / "processes.yml", scraping.processes(ready))
     return ready
 
 

@@ -37,7 +37,7 @@ def targets(env: Mapping[str, str]) -> dict[str, str]:
 
 def _labels(target: Mapping[str, Any]) -> list[str]:
     labels = target["labels"]
-    return [labels["job"], *([labels["service"]] if "service" in labels else [])]
+    return [labels["job"], *(labels[name] for name in ("service", "database") if name in labels)]
 
 
 def wait_targets(env: Mapping[str, str]) -> None:

@@ -17,7 +17,16 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "VAULTBENCH_OFFLINE": ("", "0", "1"),
     "ALL": ("", "0", "1"),
 }
-PROGRAMS = ("MINIO_BIN", "K6_BIN", "PROMETHEUS_BIN", "TOXIPROXY_BIN", "VERSITYGW_BIN")
+PROGRAMS = (
+    "MINIO_BIN",
+    "K6_BIN",
+    "PROMETHEUS_BIN",
+    "TOXIPROXY_BIN",
+    "VERSITYGW_BIN",
+    "POSTGRES_EXPORTER_BIN",
+    "NODE_EXPORTER_BIN",
+    "PROCESS_EXPORTER_BIN",
+)
 ORIGINS = (
     "http://localhost:3000",
     "http://localhost:5500",

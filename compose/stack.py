@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose import control, credentials, envfile, life, part, ports, settings, topology
+from compose import control, credentials, envfile, life, part, ports, scraping, settings, topology
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import owned_folders, prepare
@@ -82,7 +82,11 @@ def resolve(
     environment: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Part]:
     """The parts for a prepared environment; `environment` adds variables to single parts."""
-    left_out = {*without, *(() if env.get("PROMETHEUS_BIN") else ("prometheus",))}
+    left_out = {*without, *scraping.absent_exporters(env)}
+    if not env.get("PROMETHEUS_BIN"):
+        left_out.add("prometheus")
+    if "prometheus" in left_out:  # nobody would read them
+        left_out.update(scraping.EXPORTERS)
     added = environment or {}
     return [
         dataclasses.replace(one, env={**one.env, **added.get(one.name, {})})

@@ -15,6 +15,7 @@ from compose import credentials, doctor, life, postgres, ready, stack, view
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import prepare
+from compose.scraping import EXPORTER_PROGRAMS
 from compose.settings import Settings
 from compose.stack import Rows, Stack, StackError
 from compose.unit import ENDED, UP
@@ -34,7 +35,10 @@ def up(settings: Settings, console: Console) -> None:
             doctor.silently(settings, console)
         env = {**settings.env, **_secrets(settings)}
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
-            env = prepare(settings.run_dir, {**env, **tools.locate(FIRST)})
+            env = {**env, **tools.locate(FIRST)}
+            if env.get("PROMETHEUS_BIN"):
+                env |= tools.locate_optional(EXPORTER_PROGRAMS)
+            env = prepare(settings.run_dir, env)
             testbed = _joined(settings, env, console) if running else _started(settings, env, console)
             tools.locate(LAST)
         _show(testbed, console, began)

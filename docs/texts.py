@@ -45,6 +45,9 @@ STARTUP: dict[str, str] = {
     "PROMETHEUS_BIN": "use this program instead of installing one",
     "TOXIPROXY_BIN": "use this program instead of installing one",
     "VERSITYGW_BIN": "use this program instead of installing one",
+    "POSTGRES_EXPORTER_BIN": "use this program instead of installing one",
+    "NODE_EXPORTER_BIN": "use this program instead of installing one",
+    "PROCESS_EXPORTER_BIN": "use this program instead of installing one",
     "POSTGRES_BIN_DIR": "folder with `initdb`, `postgres`, `pg_isready`, instead of installing them",
     "CHROMIUM_BIN": "browser of the browser tests",
 }

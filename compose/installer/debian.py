@@ -30,6 +30,10 @@ def codename() -> str:
 
 def install(recipe: Recipe, tree: Path, job: Job) -> str:
     """Unpacks the package into `tree`; its version and checksum."""
+    if not available():
+        raise ToolError(
+            f"{recipe.package} comes as a Debian package, and this machine has no apt-get and dpkg-deb"
+        )
     apt = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
     try:
         job.run("Debian package", [*apt, "download", recipe.package], cwd=job.work)

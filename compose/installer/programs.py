@@ -98,6 +98,16 @@ class Installer:
                 located |= {found.recipe.variable: str(path), f"{name.upper()}_VERSION": found.version}
         return located
 
+    def locate_optional(self, names: Iterable[str]) -> dict[str, str]:
+        """As `locate`, but what cannot be had is told and left out."""
+        located: dict[str, str] = {}
+        for name in names:
+            try:
+                located |= self.locate([name])
+            except ToolError as exc:
+                self._echo(f"{name}: left out, its figures will be missing ({str(exc).splitlines()[0]})")
+        return located
+
     def _install(self, name: str) -> None:
         """Tries the candidates in order; the last one's failure is the answer."""
         if self._environ.get("VAULTBENCH_OFFLINE") == "1":

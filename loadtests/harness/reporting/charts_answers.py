@@ -190,7 +190,8 @@ def price(analysis: Analysis, prices: Sequence[Price]) -> Chart | None:
     if not shown:
         return None
     left_out = {*AUTHENTICATION, "k6", "harness", "prometheus", "rest"}
-    names = sorted({name for p in shown for name in p.cpu_s} - left_out, key=process_order)
+    measured = {name for p in shown for name in p.cpu_s if not name.startswith("exporter-")}
+    names = sorted(measured - left_out, key=process_order)
     with figure(1.15 + 0.5 * len(shown)) as (drawn, (axes,)):
         starts = [0.0] * len(shown)
         for name in names:

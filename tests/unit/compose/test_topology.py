@@ -42,6 +42,12 @@ FOUND = {
     "MINIO_VERSION": "1",
     "PROMETHEUS_BIN": "/tools/prometheus",
     "PROMETHEUS_VERSION": "2",
+    "POSTGRES_EXPORTER_BIN": "/tools/postgres_exporter",
+    "POSTGRES_EXPORTER_VERSION": "0",
+    "NODE_EXPORTER_BIN": "/tools/node_exporter",
+    "NODE_EXPORTER_VERSION": "1",
+    "PROCESS_EXPORTER_BIN": "/tools/process_exporter",
+    "PROCESS_EXPORTER_VERSION": "0",
     "VERSION": "0",
 }
 SECRETS = {name: f"secret-of-{name}" for name in SIZES}
@@ -82,7 +88,7 @@ def test_each_secret_goes_only_where_it_is_used() -> None:
     }
     assert holders["JWT_SECRET"] == {"gateway", "auth"}
     assert holders["S3_SECRET_KEY"] == {"minio", "upload", "files"}
-    assert holders["PG_AUTH_PASSWORD"] == {"auth"}
+    assert holders["PG_AUTH_PASSWORD"] == {"auth", "exporter-pg-auth"}
     assert holders["INTERNAL_KEY_UPLOAD_FILES"] == {"upload", "files"}
 
 

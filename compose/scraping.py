@@ -1,0 +1,69 @@
+"""What Prometheus scrapes and which rules it loads, from one template for every way to run the testbed.
+
+    configuration(native_targets(env, running={"gateway", "minio", …}), rules_dir)
+
+Compose fills in the same names with its own hosts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from compose import envfile
+from compose.settings import ROOT
+
+TEMPLATES = Path(__file__).with_name("prometheus")
+RULES = ROOT / "grafana" / "rules"
+# Exporters come as Debian packages; without them the testbed runs and their panels stay empty.
+EXPORTERS: Mapping[str, str] = {
+    "exporter-pg-auth": "postgres_exporter",
+    "exporter-pg-upload": "postgres_exporter",
+    "exporter-pg-files": "postgres_exporter",
+    "exporter-host": "node_exporter",
+    "exporter-processes": "process_exporter",
+}
+EXPORTER_PROGRAMS = tuple(dict.fromkeys(EXPORTERS.values()))
+
+# The template's name of a target list: the part whose presence makes it a target, and the port.
+TARGETS: Mapping[str, tuple[str, str]] = {
+    "GATEWAY": ("gateway", "GATEWAY_ADMIN_PORT"),
+    "AUTH": ("auth", "AUTH_ADMIN_PORT"),
+    "UPLOAD": ("upload", "UPLOAD_ADMIN_PORT"),
+    "FILES": ("files", "FILES_ADMIN_PORT"),
+    "MINIO": ("minio", "S3_PORT"),
+    "PG_AUTH": ("exporter-pg-auth", "EXPORTER_PG_AUTH_PORT"),
+    "PG_UPLOAD": ("exporter-pg-upload", "EXPORTER_PG_UPLOAD_PORT"),
+    "PG_FILES": ("exporter-pg-files", "EXPORTER_PG_FILES_PORT"),
+    "HOST": ("exporter-host", "EXPORTER_HOST_PORT"),
+    "PROCESSES": ("exporter-processes", "EXPORTER_PROCESSES_PORT"),
+    "HARNESS": ("", "HARNESS_METRICS_PORT"),
+}
+
+
+def absent_exporters(env: Mapping[str, str]) -> set[str]:
+    """Parts that cannot run, because nobody named their program."""
+    return {part for part, program in EXPORTERS.items() if not env.get(f"{program.upper()}_BIN")}
+
+
+def native_targets(env: Mapping[str, str], *, absent: Collection[str] = ()) -> dict[str, list[str]]:
+    """Target lists of a testbed of plain processes; nothing to scrape where a part is absent."""
+    return {
+        name: [] if part in absent else [f"127.0.0.1:{env[port]}"] for name, (part, port) in TARGETS.items()
+    }
+
+
+def configuration(targets: Mapping[str, Sequence[str]], rules_dir: str = str(RULES)) -> str:
+    """The text of Prometheus' configuration file."""
+    lists = {f"{name}_TARGETS": json.dumps(list(hosts)) for name, hosts in targets.items()}
+    template = (TEMPLATES / "prometheus.yml").read_text(encoding="utf-8")
+    _, found, body = template.partition("global:")  # the comment before it is about the template
+    return found + envfile.expand(body, {**lists, "RULES_DIR": rules_dir})
+
+
+def processes(env: Mapping[str, str]) -> str:
+    """The text of process-exporter's configuration file."""
+    template = (TEMPLATES / "processes.yml").read_text(encoding="utf-8")
+    _, found, body = template.partition("process_names:")
+    return found + envfile.expand(body, env)
