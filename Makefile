@@ -4,7 +4,7 @@ PYTHON ?= python3
 IN_VENV = @$(PYTHON) compose/bootstrap.py
 IN_DEV_VENV = @$(PYTHON) compose/bootstrap.py --dev
 
-.PHONY: help up down status logs doctor clean tools tools-clean demo smoke stress journey bench report ledger test check
+.PHONY: help up down status logs trace doctor clean tools tools-clean demo smoke stress journey bench report ledger test check
 .NOTPARALLEL:
 
 help:
@@ -19,6 +19,8 @@ status: ## what runs, how it is, how much memory it takes
 	$(IN_VENV) compose status
 logs: ## the end of all logs, or of one: NAME=upload
 	$(IN_VENV) compose logs
+trace: ## the way of one upload through all processes: ID=<upload_uuid or request id>
+	$(IN_VENV) compose trace
 doctor: ## what is missing or will not fit on this machine; changes nothing
 	$(IN_VENV) compose doctor
 clean: ## stop and delete all data; ALL=1 also deletes the secrets (.env)

@@ -17,6 +17,7 @@ from compose import settings as settings_module
 from compose import up as starting
 from compose.installer.cache import ToolError
 from compose.installer.programs import Installer
+from compose.trace.command import source_of, trace
 
 Parameters = ParamSpec("Parameters")
 NEEDED = (*starting.FIRST, *starting.LAST)
@@ -115,6 +116,20 @@ def status() -> None:
 def show_logs(name: str, lines: int) -> None:
     """Prints the end of the logs. Example: python -m compose logs --name upload"""
     logs.show(_settings().run_dir, name, lines, say=click.echo)
+
+
+@main.command("trace")
+@click.option("--id", "wanted", envvar="ID", required=True, help="An upload_uuid or a request id.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--all", "everything", envvar="ALL", is_flag=True, help="Long journeys without omissions.")
+@explained
+def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
+    """Shows the way of one upload or request through all processes, from their logs.
+
+    Example: python -m compose trace --id 44016b52-f120-4bf7-8570-71f5bc369a49
+    """
+    source = source_of(_settings().run_dir)
+    trace(source, wanted, view.console(), as_json=as_json, everything=everything)
 
 
 @main.command("doctor")

@@ -1,0 +1,39 @@
+"""`make trace ID=`: where to look, and what to say when nothing is found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rich.console import Console
+
+from compose.stack import StackError
+from compose.trace import follow, show
+from compose.trace.sources import FileLogs, LogSource
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def trace(source: LogSource, wanted: str, console: Console, *, as_json: bool, everything: bool) -> None:
+    """Prints the journey of an id; `StackError` when there is none."""
+    wanted = wanted.strip().lower()
+    if not _ID.fullmatch(wanted):
+        raise StackError(
+            f"ID={wanted!r} is no id; expected an upload_uuid or a request id, 8-4-4-4-12 hex digits"
+        )
+    try:
+        journey = follow.follow(source, wanted)
+    except follow.UnknownId as exc:
+        raise StackError(
+            f"no log has a line about {wanted}. Lines come within 0.1 s of an answer and stay until "
+            "their log was put away twice, or `make clean`; with LOGGING=off there are none."
+        ) from exc
+    if as_json:
+        console.file.write(show.as_json(journey) + "\n")
+    else:
+        show.show(console, journey, everything=everything)
+
+
+def source_of(run_dir: Path) -> LogSource:
+    """The logs of the testbed of this run folder."""
+    return FileLogs(run_dir / "logs")
