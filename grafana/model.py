@@ -19,7 +19,6 @@ class Kind(StrEnum):
 
     LINES = "timeseries"
     STAT = "stat"
-    BARS = "bargauge"
     CURVE = "xychart"  # y over x, one dot for each moment
 
 
@@ -69,7 +68,7 @@ class Panel:
     queries: tuple[Query, ...]
     kind: Kind = Kind.LINES
     width: int = 8
-    height: int = 8
+    height: int = 7
     thresholds: tuple[Threshold, ...] = ()
     colours: Mapping[str, str] = field(default_factory=dict)  # by legend
     stacked: bool = False

@@ -23,7 +23,5 @@ for panel in timeseries xychart; do
     make_schema "$panel" "import type * as p from '$types/composable/$panel/panelcfg/x/types.gen';
 export interface Checked { options: p.Options; custom: p.FieldConfig }"
 done
-for panel in stat bargauge; do
-    make_schema "$panel" "import type * as p from '$types/composable/$panel/panelcfg/x/types.gen';
+make_schema stat "import type * as p from '$types/composable/stat/panelcfg/x/types.gen';
 export interface Checked { options: p.Options }"
-done

@@ -1,0 +1,17 @@
+"""Colours of processes: the same in the report's charts, in panels and in Grafana."""
+
+# The hues differ in lightness too (Okabe and Ito's set).
+PROCESS_COLOURS = {
+    "gateway": "#0072b2",
+    "upload": "#56b4e9",
+    "files": "#b4dcf5",
+    "pg-upload": "#009e73",
+    "pg-files": "#8fd3bd",
+    "minio": "#e69f00",
+    "auth": "#cc79a7",
+    "pg-auth": "#e8c3d7",
+    "k6": "#7a8691",
+    "harness": "#a9b3bc",
+    "prometheus": "#c3cad1",
+    "rest": "#dde2e7",
+}

@@ -1,0 +1,114 @@
+"""Upload pipeline: from the session to the durable object, phase by phase."""
+
+from __future__ import annotations
+
+from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
+from grafana.parts import RED, RUN, STRATEGY, YELLOW, lines, percentile, spans
+from grafana.promql import mean, per_s
+
+METHOD = '{method=~"$strategy"}'
+WAITING_LONG = (Threshold(10, YELLOW), Threshold(60, RED))
+
+
+SESSIONS: tuple[Panel, ...] = (
+    lines(
+        "What happens to uploads",
+        "Uploads created, completed, failed, aborted, expired per second. Created far above completed "
+        "for long: uploads are begun and not ended.",
+        Unit.PER_S,
+        Query(per_s(f"upload_sessions_total{METHOD}", "event"), "{{event}}"),
+    ),
+    lines(
+        "Open uploads",
+        "Uploads by state. `uploading` follows the clients; a growing `assembling` or `completing` means "
+        "that finalising does not keep up.",
+        Unit.COUNT,
+        Query(f"sum by (method, status) (upload_sessions_open{METHOD})", "{{method}} {{status}}"),
+        stacked=True,
+    ),
+    lines(
+        "Chunks by result",
+        "Chunks of proxied uploads. `duplicate` and `replaced` are chunks sent again; `refused` ones were "
+        "damaged or too late.",
+        Unit.PER_S,
+        Query(per_s("upload_chunks_total", "result"), "{{result}}"),
+    ),
+    percentile(
+        "Phases of a chunk",
+        "Receiving its body, hashing it, writing it, recording it. They overlap in time. The top line is "
+        "what a proxied upload waits for: `receive` a slow client or gateway, `write` the store.",
+        "upload_chunk_phase_seconds",
+        "phase",
+    ),
+    lines(
+        "Mean time of a chunk's phases",
+        "The same phases as exact means. Means far below the percentile: few chunks are very slow.",
+        Unit.SECONDS,
+        Query(mean("upload_chunk_phase_seconds", "", "phase"), "{{phase}}"),
+    ),
+    lines(
+        "Parts registered",
+        "Parts that clients of direct uploads reported. `same` and `updated` are reports sent again.",
+        Unit.PER_S,
+        Query(per_s("upload_parts_registered_total", "result"), "{{result}}"),
+    ),
+)
+
+
+FINALISING: tuple[Panel, ...] = (
+    percentile(
+        "Phases of finalising",
+        "Waiting for a worker, assembling, the store's work, verifying, registering. A high `wait` asks "
+        "for more workers, a high `store` for a faster store.",
+        "upload_finalise_seconds",
+        "phase",
+        selector='{method=~"$strategy", phase!="total"}',
+    ),
+    lines(
+        "Finalisations",
+        "Queued and running in this process. Running at its ceiling with a growing queue is saturation.",
+        Unit.COUNT,
+        Query("sum by (state) (upload_finalise_jobs)", "{{state}}"),
+        stacked=True,
+    ),
+    lines(
+        "Age of the oldest queued finalisation",
+        "How long the first in the queue has waited. A saw-tooth is work in batches; a straight rise "
+        "means that nobody takes jobs any more.",
+        Unit.SECONDS,
+        Query("max(upload_finalise_oldest_seconds)", "oldest"),
+        limits=WAITING_LONG,
+    ),
+    lines(
+        "Attempts to finalise",
+        "By strategy and result. `retry` means that the store or a database was not there; `failed` has "
+        "given up.",
+        Unit.PER_S,
+        Query(per_s(f"upload_finalise_attempts_total{METHOD}", "method", "result"), "{{method}} {{result}}"),
+    ),
+    lines(
+        "Spool on disk",
+        "Bytes of spool files. Back to 0 when nothing is uploaded; what stays is left over from crashes "
+        "and waits for the sweeper.",
+        Unit.BYTES,
+        Query("sum(upload_spool_bytes)", "spool"),
+    ),
+    lines(
+        "Acknowledged before durable",
+        "Last chunks answered while the file was not safe yet, per second: with the default settings "
+        "none, because the answer waits.",
+        Unit.PER_S,
+        Query(per_s("upload_ack_before_durable_total"), "early"),
+    ),
+)
+
+
+def dashboard() -> Dashboard:
+    return Dashboard(
+        uid="vaultbench-pipeline",
+        title="Upload pipeline",
+        answers="Where an upload spends its time between its first byte and being safe, and what piles up.",
+        rows=(Row("Sessions and chunks", SESSIONS), Row("Finalising", FINALISING)),
+        variables=(STRATEGY, RUN),
+        annotations=spans(),
+    )

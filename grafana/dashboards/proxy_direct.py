@@ -1,0 +1,235 @@
+"""Proxy against direct: the first screen answers the question, the second says where the time goes."""
+
+from __future__ import annotations
+
+from grafana import promql
+from grafana.model import Dashboard, Kind, Panel, Query, Row, Unit
+from grafana.parts import NO_PUSH, RUN, STRATEGY, lines, percentile, spans, stat
+from grafana.processes import CPU
+from grafana.promql import over, per_s, quantile
+from grafana.strategies import strategies
+
+METHOD = '{method=~"$strategy"}'
+DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
+ALL_DONE = 'upload_sessions_total{event="completed"}'
+TTD = "upload_time_to_durable_seconds"
+ONE_AT_A_TIME = "Trials run one strategy at a time, so whatever the machine does is that strategy's."
+
+
+def while_busy(expr: str) -> str:
+    """The mean over those moments of the shown span in which there was something."""
+    return f"avg_over_time(({expr})[$__range:5s])"
+
+
+def each(above: str, below: str) -> str:
+    """A sum over everything, divided by each strategy's own figure."""
+    return f"{above} / on () group_right () ({below} > 0)"
+
+
+def _stick(arm: str, method: str, colour: str) -> Query:
+    chosen = f'{{method="{method}", method=~"$strategy"}}'
+    return Query(
+        expr=quantile(0.95, TTD, chosen),
+        x=per_s(f"{TTD}_sum{chosen}"),
+        legend=arm,
+        colour=colour,
+    )
+
+
+UPLOADS, SYSTEM = per_s(DONE, "method"), f"sum({CPU})"
+THROUGH_GATEWAY = per_s('gateway_bytes_total{direction="in"}')
+NUMBERS: tuple[Panel, ...] = (
+    stat(
+        "Uploads per second",
+        "Uploads that became durable, mean over the moments in which there were any. The higher one "
+        "carries more; equal numbers mean that something else is the limit.",
+        Unit.PER_S,
+        Query(while_busy(f"{UPLOADS} > 0"), "{{method}}", instant=True),
+        decimals=1,
+    ),
+    stat(
+        "Mean time to durable",
+        "From the session's creation to durable, exact mean of the whole span. A strategy may win in "
+        "uploads per second and lose here.",
+        Unit.SECONDS,
+        Query(
+            promql.mean(TTD, METHOD, "method").replace(promql.WINDOW, "$__range"), "{{method}}", instant=True
+        ),
+    ),
+    stat(
+        "CPU of one upload",
+        f"Processor seconds of all measured processes for one upload. {ONE_AT_A_TIME} The dearer "
+        "strategy needs the bigger machine.",
+        Unit.SECONDS,
+        Query(while_busy(each(SYSTEM, UPLOADS)), "{{method}}", instant=True),
+    ),
+    stat(
+        "Gateway bytes per file byte",
+        "Bytes that clients sent through the gateway for each byte of a file: 1 when all of the file "
+        "passes, almost 0 when only the talk about it does. Above 1: chunks were sent again.",
+        Unit.RATIO,
+        Query(
+            while_busy(each(THROUGH_GATEWAY, per_s(f"upload_bytes_total{METHOD}", "method"))),
+            "{{method}}",
+            instant=True,
+        ),
+        decimals=2,
+    ),
+    stat(
+        "Failed uploads",
+        "Uploads that failed, were aborted or expired in the shown span. Anything but 0 questions all "
+        "other numbers here.",
+        Unit.COUNT,
+        Query(
+            'sum by (method) (increase(upload_sessions_total{event=~"failed|aborted|expired", '
+            'method=~"$strategy"}[$__range]))',
+            "{{method}}",
+            instant=True,
+        ),
+        width=4,
+        decimals=0,
+    ),
+)
+
+
+CURVES: tuple[Panel, ...] = (
+    lines(
+        "Goodput",
+        "Uploads that became durable per second. A plateau while clients are added is the capacity; a "
+        "fall after it is congestion. A span shorter than the look-back of a rate (four scrapes) is "
+        "shown lower than it was.",
+        Unit.PER_S,
+        Query(per_s(DONE, "method"), "{{method}}"),
+    ),
+    percentile(
+        "Time to durable",
+        "From the session's creation to durable, by strategy. It should follow the number of clients; "
+        "a jump at equal load means that something queues.",
+        TTD,
+        "method",
+        selector=METHOD,
+    ),
+    Panel(
+        title="Latency over concurrency, p95 ± its bucket",
+        description="The hockey stick: each dot is one moment, time to durable over the uploads that "
+        "were under way (their summed time per second, by Little's law). Flat at first; where it turns "
+        "up, more clients only wait. The strategy whose stick bends further right carries more. "
+        + promql.error_of(TTD),
+        unit=Unit.SECONDS,
+        queries=tuple(_stick(one.arm, one.method, one.colour) for one in strategies()),
+        kind=Kind.CURVE,
+        x_title="uploads at once",
+    ),
+)
+
+
+COSTS: tuple[Panel, ...] = (
+    lines(
+        "CPU of one upload, by process",
+        f"Processor seconds for one durable upload. {ONE_AT_A_TIME} A band that grows with the load is "
+        "a process that pays more for each upload than before.",
+        Unit.SECONDS,
+        Query(f"{CPU} / on () group_left () ({per_s(ALL_DONE)} > 0)", "{{process}}"),
+        stacked=True,
+    ),
+    lines(
+        "Gateway bytes per file byte, over time",
+        "Bytes through the gateway, in and out, for each byte of a file. Direct uploads stay near 0; a "
+        "proxied one near 1. A rise means that bytes were sent more than once.",
+        Unit.RATIO,
+        *(
+            Query(
+                each(
+                    per_s(f'gateway_bytes_total{{direction="{way}"}}'),
+                    per_s(f"upload_bytes_total{METHOD}", "method"),
+                ),
+                f"{{{{method}}}} {way}",
+            )
+            for way in ("in", "out")
+        ),
+    ),
+    lines(
+        "Failures by step",
+        "Requests of clients that the gateway answered with an error, by route and status. Any line "
+        "belongs to a fault, an overload or a mistake; 499 are clients that left.",
+        Unit.REQUESTS_PER_S,
+        Query(
+            per_s(
+                'http_requests_total{service="gateway", path=~"/api/upload/.*", status!~"[23].."}',
+                "path",
+                "status",
+            ),
+            "{{path}} {{status}}",
+            empty="no request failed",
+        ),
+    ),
+)
+
+
+BEHIND: tuple[Panel, ...] = (
+    lines(
+        "Time to acknowledgement, p95",
+        "How long the client waited for its last answer, as k6 measured it; exact, not from buckets. "
+        "Far below the time to durable: uploads are acknowledged before they are safe.",
+        Unit.SECONDS,
+        Query('max by (arm) (k6_iteration_duration_p95{scenario="uploads"})', "{{arm}}", empty=NO_PUSH),
+    ),
+    lines(
+        "Uploads under way",
+        "Summed time of all uploads per second, which is how many were under way on average. It should "
+        "equal the clients of the load; less means that clients waited elsewhere.",
+        Unit.COUNT,
+        Query(per_s(f"{TTD}_sum{METHOD}", "method"), "{{method}}"),
+    ),
+    lines(
+        "Bytes stored",
+        "File bytes that were received or verified, per second. Equal goodput with fewer bytes means "
+        "smaller files, not less work.",
+        Unit.BYTES_PER_S,
+        Query(per_s(f"upload_bytes_total{METHOD}", "method"), "{{method}}"),
+    ),
+    lines(
+        "SQL statements of one upload",
+        "Statements by database for each durable upload. It is fixed by the strategy: a rise means "
+        "retries or polling that uploads pay for.",
+        Unit.COUNT,
+        Query(
+            over(per_s("db_query_seconds_count", "service"), per_s(ALL_DONE), on="on () group_left ()"),
+            "{{service}}",
+        ),
+        stacked=True,
+    ),
+    lines(
+        "Store requests of one upload",
+        "Requests that the services send to the object store for each durable upload; those of the "
+        "clients are not in it. Fixed by the strategy: a rise means retries.",
+        Unit.COUNT,
+        Query(
+            over(per_s("store_request_seconds_count", "op"), per_s(ALL_DONE), on="on () group_left ()"),
+            "{{op}}",
+        ),
+        stacked=True,
+    ),
+    lines(
+        "Acknowledged before durable",
+        "Last chunks that were answered while the file was not safe yet, per second. Every one is a "
+        "promise that a crash would break.",
+        Unit.PER_S,
+        Query(per_s("upload_ack_before_durable_total"), "early"),
+    ),
+)
+
+
+def dashboard() -> Dashboard:
+    return Dashboard(
+        uid="vaultbench-proxy-direct",
+        title="Proxy against direct",
+        answers="What each strategy stores, how long it takes, what it costs, and from where on more "
+        "clients only wait.",
+        rows=(
+            Row("The answer", (*NUMBERS, *CURVES, *COSTS)),
+            Row("Behind it", BEHIND),
+        ),
+        variables=(STRATEGY, RUN),
+        annotations=spans(),
+    )

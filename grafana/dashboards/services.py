@@ -1,0 +1,183 @@
+"""Services and databases: each service by itself, its pool, its statements, its store."""
+
+from __future__ import annotations
+
+from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
+from grafana.parts import RED, RUN, SERVICE, YELLOW, lines, percentile, spans
+from grafana.promql import mean, over, per_s
+
+MINE = '{service=~"$service"}'
+POOL_FULL = (Threshold(0.8, YELLOW), Threshold(0.9, RED))
+
+
+SERVICES: tuple[Panel, ...] = (
+    lines(
+        "Requests",
+        "Answers per second by service; one upload makes several. A service that falls while the "
+        "gateway does not is cut off.",
+        Unit.REQUESTS_PER_S,
+        Query(per_s(f"http_requests_total{MINE}", "service"), "{{service}}"),
+    ),
+    lines(
+        "Server errors",
+        "Answers of 500 and above by service. A line here without one in the gateway was mended by a "
+        "second attempt.",
+        Unit.REQUESTS_PER_S,
+        Query(
+            per_s('http_requests_total{service=~"$service", status=~"5.."}', "service", "status"),
+            "{{service}} {{status}}",
+            empty="no service failed",
+        ),
+    ),
+    percentile(
+        "Duration",
+        "From request to the end of the answer, by service. Upload contains the time its clients take "
+        "to send.",
+        "http_request_duration_seconds",
+        "service",
+        selector=MINE,
+    ),
+)
+
+
+DATABASES: tuple[Panel, ...] = (
+    lines(
+        "Pool in use",
+        "Connections in use as a share of those allowed. Yellow from 80 %, red from 90 %: then requests "
+        "wait for a connection.",
+        Unit.SHARE,
+        Query(
+            f'sum by (service) (db_pool_connections{{state="in_use", service=~"$service"}}) / '
+            f"sum by (service) (db_pool_limit{MINE})",
+            "{{service}}",
+        ),
+        limits=POOL_FULL,
+        maximum=1,
+    ),
+    percentile(
+        "Wait for a connection",
+        "Before a statement could start. More than a fraction of the statements' own time: the pool is "
+        "too small, or statements are too slow.",
+        "db_pool_wait_seconds",
+        "service",
+        selector=MINE,
+    ),
+    lines(
+        "Connections",
+        "Open connections by service and state. In use all at once and never idle is a pool at its end.",
+        Unit.COUNT,
+        Query(f"sum by (service, state) (db_pool_connections{MINE})", "{{service}} {{state}}"),
+        stacked=True,
+    ),
+    lines(
+        "Statements",
+        "SQL statements per second by name. The mix is fixed by what clients do; one that grows alone is "
+        "polling or a retry.",
+        Unit.PER_S,
+        Query(per_s(f"db_query_seconds_count{MINE}", "statement"), "{{statement}}"),
+        stacked=True,
+    ),
+    percentile(
+        "Time of statements",
+        "Pool wait apart. All of them slower together: the server is busy; a single one: its table, its "
+        "index or a lock.",
+        "db_query_seconds",
+        "statement",
+        selector=MINE,
+    ),
+    lines(
+        "Database time per second",
+        "Summed time of all statements: how many are under way on average. Near the cores of the "
+        "machine, the database is the limit.",
+        Unit.RATIO,
+        Query(per_s(f"db_query_seconds_sum{MINE}", "service"), "{{service}}"),
+        stacked=True,
+    ),
+)
+
+
+STORE: tuple[Panel, ...] = (
+    lines(
+        "Store requests by operation",
+        "Requests that the services send to the object store. Direct uploads ask for little: their bytes "
+        "come from the clients.",
+        Unit.REQUESTS_PER_S,
+        Query(per_s(f"store_request_seconds_count{MINE}", "op", "result"), "{{op}} {{result}}"),
+        stacked=True,
+    ),
+    percentile(
+        "Time of store requests",
+        "By operation. One that carries bytes grows with their size; a look at an object should not.",
+        "store_request_seconds",
+        "op",
+        selector=MINE,
+    ),
+    lines(
+        "Requests that the store counts",
+        "All requests by their own count of the store, clients' direct PUTs included. Far above the "
+        "services' own: clients upload directly.",
+        Unit.REQUESTS_PER_S,
+        Query(per_s("minio_s3_requests_total", "api"), "{{api}}"),
+    ),
+    lines(
+        "Bytes of the store",
+        "Received and sent by the object store. Received twice the stored bytes: chunks are stored and "
+        "copied again.",
+        Unit.BYTES_PER_S,
+        Query(per_s("minio_s3_traffic_received_bytes"), "received"),
+        Query(per_s("minio_s3_traffic_sent_bytes"), "sent"),
+    ),
+    lines(
+        "Errors of the store",
+        "Answers of 400 and above by operation. 404 of a look at an object may be meant; 5xx never are.",
+        Unit.REQUESTS_PER_S,
+        Query(per_s("minio_s3_requests_errors_total", "api"), "{{api}}", empty="the store refused nothing"),
+    ),
+    lines(
+        "Logins",
+        "By result. `limited` and `overloaded` under a measured load mean that logins are the limit.",
+        Unit.PER_S,
+        Query(per_s("auth_logins_total", "result"), "{{result}}"),
+    ),
+    lines(
+        "Time of a password hash, mean",
+        "One hash, the wait for a thread apart. It is slow on purpose; a rise under load means that hashes "
+        "compete for cores.",
+        Unit.SECONDS,
+        Query(mean("auth_password_hash_seconds", "", "scheme", "op"), "{{scheme}} {{op}}"),
+    ),
+    lines(
+        "Time of one store request, mean",
+        "Exact means by operation. Compare with the percentile: a wide gap is a long tail.",
+        Unit.SECONDS,
+        Query(mean("store_request_seconds", MINE, "op"), "{{op}}"),
+    ),
+    lines(
+        "Store requests of one request",
+        "Requests to the store for each answered request of a service. It is a constant of the code; a "
+        "rise means retries.",
+        Unit.RATIO,
+        Query(
+            over(
+                per_s(f"store_request_seconds_count{MINE}", "service"),
+                per_s(f"http_requests_total{MINE}", "service"),
+            ),
+            "{{service}}",
+        ),
+    ),
+)
+
+
+def dashboard() -> Dashboard:
+    return Dashboard(
+        uid="vaultbench-services",
+        title="Services and databases",
+        answers="Which service is slow, and whether it waits for its database, its pool or the store.",
+        rows=(
+            Row("Services", SERVICES),
+            Row("Databases", DATABASES),
+            Row("Object store and logins", STORE),
+        ),
+        variables=(SERVICE, RUN),
+        annotations=spans(),
+    )

@@ -1,0 +1,121 @@
+"""Panels, variables and annotations that several dashboards share."""
+
+from __future__ import annotations
+
+from grafana import promql
+from grafana.colours import PROCESS_COLOURS
+from grafana.model import Annotation, Kind, Panel, Query, Threshold, Unit, Variable
+from grafana.strategies import colours as strategy_colours
+from grafana.strategies import strategies
+
+GREEN, YELLOW, RED, GREY = "#0f7b4f", "#d9a21b", "#b3261e", "#7a8691"
+NOT_MEASURING = "no experiment ran in this span"
+NO_FAULT = "no experiment here provokes faults"
+NO_PUSH = "k6 pushes its figures only when asked to"
+COLOURS = strategy_colours() | PROCESS_COLOURS
+
+SERVICE = Variable("service", "Service", "label_values(http_requests_total, service)")
+STRATEGY = Variable(
+    "strategy", "Strategy", ", ".join(f"{one.arm} : {one.method}" for one in strategies()), fixed=True
+)
+RUN = Variable("run", "Run", "label_values(testbed_trial_active, run)", empty=NOT_MEASURING)
+
+
+def spans() -> tuple[Annotation, ...]:
+    """Trials in the colour of their arm, other arms in grey, faults in red."""
+    known = "|".join(one.arm for one in strategies())
+    arms = [(one.arm, f'arm="{one.arm}"', one.colour) for one in strategies()]
+    trials = [
+        Annotation(
+            name=f"Trials: {name}",
+            expr=f'testbed_trial_active{{run=~"$run", {selector}}} > 0',
+            colour=colour,
+            title="{{trial}} {{arm}}",
+            text="{{level}}",
+            empty=NOT_MEASURING,
+        )
+        for name, selector, colour in (*arms, ("other arms", f'arm!~"{known}"', GREY))
+    ]
+    fault = Annotation(
+        name="Faults",
+        expr="testbed_fault_active > 0",
+        colour=RED,
+        title="{{fault}}",
+        text="{{target}}",
+        empty=NO_FAULT,
+    )
+    return (*trials, fault)
+
+
+def percentile(
+    title: str,
+    description: str,
+    metric: str,
+    *by: str,
+    q: float = 0.95,
+    selector: str = "",
+    width: int = 8,
+    height: int = 7,
+    empty: str = "",
+    limits: tuple[Threshold, ...] = (),
+) -> Panel:
+    """A percentile over time, with what its buckets make of it in title and description."""
+    legend = " ".join(f"{{{{{label}}}}}" for label in by) or f"p{q * 100:g}"
+    return Panel(
+        title=f"{title}, p{q * 100:g} ± its bucket",
+        description=f"{description} {promql.error_of(metric)}",
+        unit=Unit.SECONDS,
+        queries=(Query(promql.quantile(q, metric, selector, *by), legend, empty=empty),),
+        width=width,
+        height=height,
+        thresholds=limits,
+        colours=COLOURS,
+    )
+
+
+def lines(
+    title: str,
+    description: str,
+    unit: Unit,
+    *queries: Query,
+    width: int = 8,
+    stacked: bool = False,
+    limits: tuple[Threshold, ...] = (),
+    maximum: float | None = None,
+) -> Panel:
+    """Series over time."""
+    return Panel(
+        title,
+        description,
+        unit,
+        queries,
+        width=width,
+        stacked=stacked,
+        thresholds=limits,
+        maximum=maximum,
+        colours=COLOURS,
+    )
+
+
+def stat(
+    title: str,
+    description: str,
+    unit: Unit,
+    *queries: Query,
+    width: int = 5,
+    decimals: int | None = None,
+    limits: tuple[Threshold, ...] = (),
+) -> Panel:
+    """One number for each series, of the whole span that is shown."""
+    return Panel(
+        title,
+        description,
+        unit,
+        queries,
+        kind=Kind.STAT,
+        width=width,
+        height=4,
+        decimals=decimals,
+        thresholds=limits,
+        colours=COLOURS,
+    )

@@ -1,0 +1,63 @@
+"""Short ways to write the expressions that recur, so that each rate and each percentile is taken alike."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from gateway.metrics import Metrics as Gateway
+from services.auth.metrics import Metrics as Auth
+from services.files.metrics import Metrics as Files
+from services.kit.metrics_types import Histograms
+from services.upload.metrics import Metrics as Upload
+
+WINDOW = "$__rate_interval"  # Grafana's: at least four scrapes
+
+
+def rate(selector: str) -> str:
+    """How fast a counter grows, per second."""
+    return f"rate({selector}[{WINDOW}])"
+
+
+def per_s(selector: str, *by: str) -> str:
+    """The same, summed over everything but ``by``."""
+    return total(rate(selector), *by)
+
+
+def total(expr: str, *by: str) -> str:
+    return f"sum by ({', '.join(by)}) ({expr})" if by else f"sum({expr})"
+
+
+def over(above: str, below: str, *, on: str = "") -> str:
+    """A quotient that is absent, not infinite, where there is nothing to divide by."""
+    return f"{above} / {on}{' ' if on else ''}({below} > 0)"
+
+
+def quantile(q: float, metric: str, selector: str = "", *by: str) -> str:
+    """A percentile, estimated inside the bucket that holds it."""
+    labels = ", ".join(("le", *by))
+    return f"histogram_quantile({q}, sum by ({labels}) ({rate(f'{metric}_bucket{selector}')}))"
+
+
+def mean(metric: str, selector: str = "", *by: str) -> str:
+    """Exact, whatever the buckets are."""
+    return over(per_s(f"{metric}_sum{selector}", *by), per_s(f"{metric}_count{selector}", *by))
+
+
+@cache
+def bounds(metric: str) -> tuple[float, ...]:
+    """Upper bounds of a histogram's buckets, as its process declares them."""
+    for metrics in (Gateway, Auth, Upload, Files):
+        for collector in metrics().registry._collector_to_names:
+            if isinstance(collector, Histograms) and collector.name == metric:
+                return collector.bounds
+    raise LookupError(f"no process has a histogram {metric}")
+
+
+def error_of(metric: str) -> str:
+    """What a percentile of this histogram is worth, in words for its description."""
+    known = ", ".join(_seconds(bound) for bound in bounds(metric))
+    return f"Estimated from buckets ending at {known}: the true value lies in the same bucket."
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g} s" if value >= 1 else f"{value * 1000:g} ms"
