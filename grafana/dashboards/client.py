@@ -85,7 +85,8 @@ SEEN: tuple[Panel, ...] = (
     ),
     lines(
         "Bytes of the clients",
-        "Sent and received by k6, to services and store together.",
+        "Sent and received by k6, to services and store together. Far above files times uploads: something "
+        "was sent again.",
         Unit.BYTES_PER_S,
         Query(per_s("k6_data_sent_total", "arm"), "{{arm}} sent", empty=NO_PUSH),
         Query(per_s("k6_data_received_total", "arm"), "{{arm}} received", empty=NO_PUSH),

@@ -155,7 +155,7 @@ COSTS: tuple[Panel, ...] = (
         Unit.REQUESTS_PER_S,
         Query(
             per_s(
-                'http_requests_total{service="gateway", path=~"/api/upload/.*", status!~"[23].."}',
+                'http_requests_total{service="gateway", path=~"/api/upload/.*", status!~"2..|3.."}',
                 "path",
                 "status",
             ),

@@ -12,7 +12,7 @@ ProfileName = Literal["smoke", "ci", "full"]
 PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
 LOGINS = ("prepared", "each")
 # What else may stand behind a make target without being an override of the load.
-OTHER_MAKE_VARIABLES = frozenset({"CLEAN", "PYTHON", "RUN", "SHAPE"})
+OTHER_MAKE_VARIABLES = frozenset({"CLEAN", "K6_PUSH", "PYTHON", "RUN", "SHAPE"})
 MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
 MAX_VUS = 2000

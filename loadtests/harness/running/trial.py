@@ -153,7 +153,8 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         start_spread_s=min(plan.load.warmup_s / 2, SPREAD_PER_VU_S * (plan.load.vus or 0)),
         journey=plan.question is Question.JOURNEY,
     )
-    if plan.question is Question.JOURNEY and await rig.has_prometheus():
+    pushing = plan.question is Question.JOURNEY or rig.system.environ.get("K6_PUSH") == "1"
+    if pushing and await rig.has_prometheus():
         variables |= k6.to_prometheus(rig.system.environ["PROMETHEUS_URL"])
     if hosts := await rig.system.store.k6_hosts():
         variables["HOSTS"] = json.dumps(hosts)
