@@ -61,7 +61,7 @@ HARNESS: dict[str, str] = {
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
-    "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
+    "RUN": "of `make report` and `make ledger`: the run's id",
     "K6_PUSH": "`1`: k6 also pushes its own figures to Prometheus while it runs, for the dashboards",
     "PYTHON": "the interpreter that `make` uses",
 }
