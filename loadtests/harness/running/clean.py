@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -149,9 +149,25 @@ class Cleaner:
         doomed += [
             stored.key for stored in temporary if self.everything or upload_of_temporary(stored.key) in ids
         ]
-        await self.store.remove(doomed)
+        await self._remove(doomed)
         gone = set(doomed)
         return len(doomed), frozenset(item.key for item in (*files, *temporary) if item.key not in gone)
+
+
+    async def _remove(self, keys: Collection[str]) -> None:
+        """Whole folders at once where the store can, and object by object what is still listed then."""
+        if not keys:
+            return
+        await self.store.purge(map(folder_of, keys))
+        prefixes = (FILES_PREFIX, TEMPORARY_PREFIX, RAW_PREFIX)
+        listed = await asyncio.gather(*(self.store.objects(prefix) for prefix in prefixes))
+        await self.store.remove(sorted(set(keys) & {item.key for some in listed for item in some}))
+
+
+def folder_of(key: str) -> str:
+    """The folder that one user, one upload or the benchmark has to itself."""
+    parts = key.split("/")
+    return f"{parts[0]}/" if f"{parts[0]}/" == RAW_PREFIX else f"{parts[0]}/{parts[1]}/"
 
 
 def _remove_spool(sessions: Iterable[SessionRow]) -> int:

@@ -168,7 +168,7 @@ def mean_in_flight(samples: list[MonitorSample], begin: float, end: float) -> fl
 
 
 async def wait_quiet(
-    testbed: Testbed, watched: list[Watched], *, limit_s: float, quiet_s: float = 2.0, share: float = 0.03
+    testbed: Testbed, watched: list[Watched], *, limit_s: float, quiet_s: float = 1.0, share: float = 0.03
 ) -> dict[str, float]:
     """Wait until store and databases have used under ``share`` of a core for ``quiet_s``.
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -42,17 +43,36 @@ class Watcher(Protocol):
     def load(self, console: Path) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A watcher whose phases also go into the bundle's events: they say where a run's time went."""
+
+    shown: Watcher
+    rig: Rig
+    trial: str
+
+    def phase(self, name: str, length_s: float | None = None) -> None:
+        self.rig.event("phase", self.trial, name=name)
+        self.shown.phase(name, length_s)
+
+    def load(self, console: Path) -> None:
+        self.shown.load(console)
+
+
 async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Watcher) -> Trial:
     """Run one trial and write all it leaves behind. An interrupt still ends in an audited record."""
     started_at = time.time()
     rig.event("trial-start", plan.trial, arm=plan.arm, level=plan.level, question=plan.question.value)
+    watcher = Recorded(watcher, rig, plan.trial)
     watcher.phase("clean")
     await arms.apply_arm(rig, plan.arm)
     cleaned = await rig.cleaner.clean()
     await rig.fresh_tokens()
-    files, rows = await asyncio.to_thread(_prepare, rig, plan, writer)
-    watcher.phase("quiet")
-    busy = await wait_quiet(rig.testbed, await rig.testbed.watched(), limit_s=QUIET_LIMIT_S)
+    watcher.phase("quiet")  # the tables are made meanwhile: only store and databases must come to rest
+    (files, rows), busy = await asyncio.gather(
+        asyncio.to_thread(_prepare, rig, plan, writer),
+        wait_quiet(rig.testbed, await rig.testbed.watched(), limit_s=QUIET_LIMIT_S),
+    )
     settings = await rig.settings()
     before = await counters.scrape_all(rig.http, rig.system.admin_urls)
 

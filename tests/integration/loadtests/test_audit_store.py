@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 
 import pytest
 from minio.datatypes import Part
 
 from tests.integration.loadtests.planted import SIZE, Planter, Rig
+from tests.stack import Backends
 
 pytestmark = pytest.mark.integration
 
@@ -52,3 +54,32 @@ async def test_deleting_what_is_gone_is_no_error(planter: Planter, rig: Rig) -> 
     keys = [f"users/{rig.user}/{number}" for number in range(1200)]
     await rig.store.remove(keys)
     assert await rig.store.objects("users/") == ()
+
+
+async def test_a_folder_goes_whole_and_leaves_no_trash(
+    planter: Planter, rig: Rig, backends: Backends
+) -> None:
+    uploads = [planter.upload() for _ in range(5)]
+    for upload in uploads:
+        planter.put(upload)
+    neighbour = f"users/{rig.user}-not/file"
+    planter.put(planter.upload(), key=neighbour)
+    before = trash(backends)
+    await rig.store.purge([f"users/{rig.user}/", "users/nobody/"])
+    assert [stored.key for stored in await rig.store.objects("users/")] == [neighbour]
+    async with asyncio.timeout(20):
+        while trash(backends) > before:  # emptied by itself, long before the store's own timer
+            await asyncio.sleep(0.02)
+    await rig.store.remove([neighbour])
+    assert trash(backends) > before
+
+
+def trash(backends: Backends) -> int:
+    """Entries that MinIO has put aside to delete from the disk later."""
+    return len(list((backends.stack.run_dir / "s3/.minio.sys/tmp/.trash").glob("*")))
+
+
+@pytest.mark.parametrize("prefix", ["", "users", f"users/{'0' * 8}", "/users/"])
+async def test_what_is_no_folder_is_never_purged(rig: Rig, prefix: str) -> None:
+    with pytest.raises(ValueError, match="not a folder"):
+        await rig.store.purge([prefix])

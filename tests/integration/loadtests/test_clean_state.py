@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import uuid4
 
 import pytest
 
 from loadtests.harness.auditing.audit import Auditor
-from loadtests.harness.auditing.audit_store import RAW_PREFIX
+from loadtests.harness.auditing.audit_store import RAW_PREFIX, AuditStore
 from loadtests.harness.running.clean import Cleaner, CleanError
 from tests.integration.loadtests.planted import Planter, Rig
 
@@ -51,6 +52,24 @@ async def test_nothing_of_ours_stays_and_strangers_keep_theirs(planter: Planter,
     assert cleaned.baseline.object_keys == {key}
     assert (cleaned.baseline.files, [warning.code for warning in cleaned.warnings()]) == (1, ["dirty-start"])
     assert await rig.databases.auth.fetchval("SELECT count(*) FROM users WHERE id = $1", rig.user) == 1
+
+
+class PlainStore(AuditStore):
+    """A store that does not know how to drop whole folders."""
+
+    async def purge(self, folders: Iterable[str]) -> None:
+        assert all(folder.endswith("/") for folder in folders)
+
+
+async def test_a_store_without_whole_folders_is_cleaned_as_well(planter: Planter, rig: Rig) -> None:
+    await plant_everything(planter)
+    key = await plant_stranger(planter)
+    store = PlainStore(rig.client, rig.bucket)
+    cleaned = await Cleaner(rig.databases, store).clean()
+    store.close()
+    assert cleaned.removed.objects == 9
+    assert await count_all(rig) == (1, 1, 1, 0)
+    assert cleaned.baseline.object_keys == {key}
 
 
 async def test_the_stranger_s_files_are_no_finding_afterwards(planter: Planter, rig: Rig) -> None:
