@@ -110,11 +110,13 @@ def verdict_line(found: Capacity | None, names: dict[str, str]) -> str:
 
 
 def _verdict(ratio: Ratio, names: dict[str, str]) -> str:
-    couple = f"{names[ratio.arm]} over {names[ratio.base]}"
-    if ratio.verdict is None:
-        return f"{couple}: none ({ratio.refused})"
-    measured = f"{words.ratio(ratio)}, {words.count(ratio.n, 'pair')}, margin ±{words.percent(ratio.margin)}"
-    return f"{couple}: {ratio.verdict} ({measured})"
+    """The faster arm comes first, as in the sentence above it."""
+    shown = words.faster_first(ratio)
+    base, arm = names[shown.base], names[shown.arm]
+    if shown.verdict is None:
+        return f"{arm} and {base}: none ({shown.refused})"
+    measured = f"{words.ratio(shown)}, {words.count(shown.n, 'pair')}, margin ±{words.percent(shown.margin)}"
+    return f"{arm} {words.standing(shown, base)} ({measured})"
 
 
 def _compared(facts: Facts) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from loadtests.harness.records.model import Question, Severity, Trial
 GAIN_LIMIT = 0.05
 SLOW_FACTOR = 3.0
 FEWEST_LEVELS = 3
+TOO_FEW_LEVELS = "too few levels"
 
 
 def knees(facts: Facts) -> tuple[Knee, ...]:
@@ -107,7 +108,7 @@ def _end(
     points: Sequence[RampPoint], curve: Sequence[RampPoint], gains_until: int | None, slow_from: int | None
 ) -> str:
     if len(curve) < FEWEST_LEVELS:
-        return "too few levels"
+        return TOO_FEW_LEVELS
     if gains_until is not None:
         return "stops gaining"
     if len(curve) < len(points):

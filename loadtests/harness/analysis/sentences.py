@@ -21,6 +21,7 @@ from loadtests.harness.analysis.analyse_model import (
     Sentence,
 )
 from loadtests.harness.analysis.analyse_model import Saturation as Proof
+from loadtests.harness.analysis.knee import TOO_FEW_LEVELS
 from loadtests.harness.analysis.stats import MIN_PAIRS
 
 
@@ -47,7 +48,7 @@ def _verdict_words(ratio: Ratio, names: dict[str, str]) -> str:
         return f"{words.capital(arm)} and {base} are equally fast on this machine, within ±{margin}"
     if verdict.startswith(("faster", "slower")):
         first, second = (arm, base) if verdict.startswith("faster") else (base, arm)
-        shown = _faster_first(ratio)
+        shown = words.faster_first(ratio)
         comparison = f"{words.times(shown)} as fast as {second} on this machine{words.bounds(shown)}"
         return f"{words.capital(first)} is {comparison}"
     measured = f"{arm} measured {words.times(ratio)} as fast as {base}{words.bounds(ratio)}"
@@ -55,15 +56,6 @@ def _verdict_words(ratio: Ratio, names: dict[str, str]) -> str:
         pairs = f"{words.count(ratio.n, 'pair')} of trials (naming a winner takes {MIN_PAIRS})"
         return f"{words.capital(measured)} in {pairs}"
     return f"No difference was shown between {arm} and {base}; {measured}"
-
-
-def _faster_first(ratio: Ratio) -> Ratio:
-    """The same ratio with the faster arm on top."""
-    if ratio.value is None or ratio.value >= 1:
-        return ratio
-    low = 1 / ratio.high if ratio.high else None
-    high = 1 / ratio.low if ratio.low else None
-    return ratio.model_copy(update={"value": 1 / ratio.value, "low": low, "high": high})
 
 
 def _rates(found: Capacity, ratio: Ratio, names: dict[str, str], *, shared: bool) -> str:
@@ -167,12 +159,31 @@ def knee_sentence(knees: Sequence[Knee], names: dict[str, str]) -> Sentence | No
     known = [knee for knee in knees if knee.last_vus is not None]
     if not known:
         return None
+    if all(knee.stopped_by == TOO_FEW_LEVELS for knee in known):
+        return _short_ramp(known, names)
     busy = words.span(*(knee.host_busy_at_knee for knee in known))
     text = _ends(known, names)
     tail = (
         f"; the processors were {busy} busy there, the bottleneck itself was not identified" if busy else ""
     )
     return Sentence(kind="answer", text=f"{words.capital(text)}{tail}.", evidence=known[0].id)
+
+
+def _short_ramp(knees: Sequence[Knee], names: dict[str, str]) -> Sentence:
+    """What a ramp of so few steps measured: a curve, but no end of it."""
+    parts = []
+    for knee in knees:
+        rates = [
+            words.number(p.goodput_per_s.value) for p in knee.points if p.goodput_per_s.value is not None
+        ]
+        change = f"went from {rates[0]} to {rates[-1]}" if len(rates) > 1 else f"came to {rates[0]}"
+        parts.append(f"{names[knee.arm]} {change} uploads per second")
+    levels = sorted({point.vus for knee in knees for point in knee.points})
+    text = (
+        f"From {levels[0]} to {levels[-1]} uploads at once {' and '.join(parts)}; these levels are too few "
+        "to say where more stop helping."
+    )
+    return Sentence(kind="answer", text=text, evidence=knees[0].id)
 
 
 def _ends(knees: Sequence[Knee], names: dict[str, str]) -> str:
@@ -194,17 +205,19 @@ def _ends(knees: Sequence[Knee], names: dict[str, str]) -> str:
 
 
 def neighbours_sentence(found: Neighbours, names: dict[str, str]) -> Sentence | None:
-    beside = [arm for arm in found.arms if arm.upload_rate_per_s and arm.login_p95.value is not None]
-    alone = next((arm for arm in found.arms if not arm.upload_rate_per_s), None)
-    if not beside or found.rate_per_s is None:
-        return None
-    return Sentence(
-        kind="answer",
-        text=f"While {words.number(found.rate_per_s)} uploads per second arrive, 95 of 100 logins take "
-        f"at most {_listed(beside, alone, names, 'login_p95')}; 95 of 100 file lists at most "
-        f"{_listed(beside, alone, names, 'list_p95')}.",
-        evidence=found.id,
-    )
+    for share, q in (("95 of 100", "p95"), ("half of the", "p50")):
+        known = [arm for arm in found.arms if getattr(arm, f"login_{q}").value is not None]
+        beside = [arm for arm in known if arm.upload_rate_per_s]
+        if beside and found.rate_per_s is not None:
+            alone = next((arm for arm in known if not arm.upload_rate_per_s), None)
+            text = (
+                f"While {words.number(found.rate_per_s)} uploads per second arrive, {share} logins take "
+                f"at most {_listed(beside, alone, names, f'login_{q}')}; {share} file lists at most "
+                f"{_listed(beside, alone, names, f'list_{q}')}"
+            )
+            few = f". {beside[0].login_p50.n} logins are too few to judge the slowest" if q == "p50" else ""
+            return Sentence(kind="answer", text=f"{text}{few}.", evidence=found.id)
+    return None
 
 
 def _listed(beside: Sequence[Beside], alone: Beside | None, names: dict[str, str], field: str) -> str:

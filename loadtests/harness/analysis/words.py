@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from loadtests.harness.analysis.analyse_model import Ratio
 
@@ -62,6 +63,28 @@ def size(size_bytes: float | None) -> str:
 def ratio(found: Ratio) -> str:
     """The ratio with its interval, as in "1.4 times (1.3 to 1.5)"."""
     return times(found) + bounds(found)
+
+
+def standing(found: Ratio, base: str) -> str:
+    """The verdict as said of the ratio's arm alone: "slower than proxy", never a bare "slower"."""
+    verdict = found.verdict
+    if verdict is None:
+        return f"none: {found.refused}"
+    if verdict == "~":
+        return f"no difference from {base} shown"
+    kind, _, rest = verdict.partition(" ")
+    return f"equal to {base} {rest}" if kind == "equivalent" else f"{kind} than {base} {rest}".rstrip()
+
+
+def faster_first(found: Ratio) -> Ratio:
+    """The same ratio with the faster arm on top, and its verdict turned round with it."""
+    if found.value is None or found.value >= 1:
+        return found
+    turned: dict[str, Any] = {"base": found.arm, "arm": found.base, "value": 1 / found.value}
+    turned["low"] = 1 / found.high if found.high else None
+    turned["high"] = 1 / found.low if found.low else None
+    turned["verdict"] = found.verdict.replace("slower", "faster") if found.verdict else None
+    return found.model_copy(update=turned)
 
 
 def times(found: Ratio) -> str:

@@ -168,7 +168,14 @@ class Planner:
 
     def estimate(self) -> Estimate:
         """Trials and seconds of the whole run, with likely values for what is not resolved yet."""
-        return estimate(self.profile, deciding=len(self.deciding), beside=len(self.beside))
+        ramp = [trial for trial in self.trials if trial.question is Question.RAMP]
+        over = len(ramp) < len(self.trials)  # what follows the ramp is drawn when it has ended
+        return estimate(
+            self.profile,
+            deciding=len(self.deciding),
+            beside=len(self.beside),
+            ramp_trials=len(ramp) if over else None,
+        )
 
     def _blocks(self, vus: int) -> list[list[list[TrialPlan]]]:
         """Blocks of two pairs each, ABBA or BAAB; an odd last pair is a block of its own."""

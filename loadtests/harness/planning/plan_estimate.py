@@ -1,4 +1,9 @@
-"""How long a run will take, stated before it starts."""
+"""How long a run will take, stated before it starts.
+
+The load of every trial is known from the profile. What a trial needs beside it was measured on two
+processors: a rest before it, k6's start, the last uploads' end and the audit take the same time each;
+deleting and reading back what was stored takes longer the longer the load was.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,10 @@ from dataclasses import dataclass
 
 from loadtests.harness.planning.experiment import Profile
 
-# Cleaning, quiet wait, starting k6, settling and audit of one trial, beside its load.
-TRIAL_OVERHEAD_S = 4.5
-RUN_OVERHEAD_S = 12.0  # identities, reading settings, analysis and report
+TRIAL_OVERHEAD_S = 2.4
+OVERHEAD_PER_LOAD = 0.12  # seconds for each second of load
+RUN_OVERHEAD_S = 5.0  # reading settings, analysis and report
+SIGNUP_S = 0.1  # of one identity
 # Levels a ramp is likely to need; the knee decides.
 LIKELY_RAMP_STEPS = 5
 
@@ -21,14 +27,18 @@ class Estimate:
     seconds: float
 
 
-def estimate(profile: Profile, *, deciding: int, beside: int) -> Estimate:
-    """From a profile and its numbers of arms with and without a verdict."""
-    groups = _groups(profile, deciding, beside)
-    seconds = sum(count * (load_s + TRIAL_OVERHEAD_S) for count, load_s in groups)
-    return Estimate(sum(count for count, _ in groups), RUN_OVERHEAD_S + seconds)
+def estimate(profile: Profile, *, deciding: int, beside: int, ramp_trials: int | None = None) -> Estimate:
+    """From a profile and its numbers of arms with and without a verdict.
+
+    ``ramp_trials``: how many the ramp took, once that is known.
+    """
+    groups = _groups(profile, deciding, beside, ramp_trials)
+    seconds = sum(count * (load_s * (1 + OVERHEAD_PER_LOAD) + TRIAL_OVERHEAD_S) for count, load_s in groups)
+    seconds += RUN_OVERHEAD_S + SIGNUP_S * profile.identities
+    return Estimate(sum(count for count, _ in groups), seconds)
 
 
-def _groups(profile: Profile, deciding: int, beside: int) -> list[tuple[int, float]]:
+def _groups(profile: Profile, deciding: int, beside: int, ramp_trials: int | None) -> list[tuple[int, float]]:
     """(trials, seconds of load of each) by part of the profile."""
     part = profile.capacity
     trials = (part.pairs * max(1, deciding - 1) + part.control_pairs) * 2
@@ -36,8 +46,8 @@ def _groups(profile: Profile, deciding: int, beside: int) -> list[tuple[int, flo
     trials += profile.saturation.trials * deciding if profile.saturation else 0
     groups = [(trials, part.warmup_s + part.window_s)]
     if ramp := profile.ramp:
-        steps = min(len(ramp.levels), LIKELY_RAMP_STEPS) * deciding
-        groups.append((steps, ramp.warmup_s + ramp.window_s))
+        likely = min(len(ramp.levels), LIKELY_RAMP_STEPS) * deciding
+        groups.append((likely if ramp_trials is None else ramp_trials, ramp.warmup_s + ramp.window_s))
     if large := profile.large:
         load_s = 1.0 if large.iterations else large.warmup_s + large.window_s
         groups.append((deciding + beside, load_s))

@@ -49,7 +49,7 @@ def headline(analysis: Analysis) -> Table:
         "headline",
         "The arms at the level of the comparison",
         "",
-        ("arm", "level", "uploads/s", "TTA p50", "TTD p50", "CPU ms", "SQL", "store", "verdict"),
+        ("arm", "level", "uploads/s", "TTA p50", "TTD p50", "CPU ms", "SQL", "store"),
         tuple(_headline_row(row, prices_by_arm.get(row.arm)) for row in rows),
         2,
     )  # fmt: skip
@@ -61,7 +61,6 @@ def _headline_row(row: Row, price: Price | None) -> tuple[str, ...]:
         row.arm, row.level, words.precise(row.goodput_per_s), _ms(row.tta_p50), _ms(row.ttd_p50),
         words.number(cpu * 1000 if cpu is not None else None), words.number(row.statements),
         words.number(row.store_requests),
-        (row.ratio.verdict or "none") if row.ratio else words.MISSING,
     )  # fmt: skip
 
 
@@ -75,12 +74,12 @@ def comparison(analysis: Analysis) -> Table:
         ("arm", "question", "level", "concurrency", "RPS", "requests per upload", "request median",
          "request p95", "errors", "goodput/s", "MB/s", "TTA p50", "TTA p95", "TTD p50", "TTD p95", "TTD p99",
          "uploads", "lost", "trials", "ratio", "verdict", "validity"),
-        tuple(_comparison_row(row) for row in analysis.table),
+        tuple(_comparison_row(row, analysis.names) for row in analysis.table),
         3,
     )  # fmt: skip
 
 
-def _comparison_row(row: Row) -> tuple[str, ...]:
+def _comparison_row(row: Row, names: dict[str, str]) -> tuple[str, ...]:
     return (
         row.arm, QUESTIONS.get(row.question, row.question), row.level, words.number(row.concurrency),
         words.number(row.rps), whole(row.requests_per_flow), words.milliseconds(row.median_ms),
@@ -88,7 +87,7 @@ def _comparison_row(row: Row) -> tuple[str, ...]:
         words.precise(row.payload_mb_per_s), _ms(row.tta_p50), _ms(row.tta_p95), _ms(row.ttd_p50),
         _ms(row.ttd_p95),
         _ms(row.ttd_p99), f"{row.uploads:,}", str(row.ledger_losses), str(row.trials),
-        words.ratio(row.ratio) if row.ratio else words.MISSING, _verdict(row), row.validity.value,
+        words.ratio(row.ratio) if row.ratio else words.MISSING, _verdict(row, names), row.validity.value,
     )  # fmt: skip
 
 
@@ -218,10 +217,8 @@ def beside(analysis: Analysis) -> Table:
     )  # fmt: skip
 
 
-def _verdict(row: Row) -> str:
-    if row.ratio is None:
-        return words.MISSING
-    return row.ratio.verdict or f"none: {row.ratio.refused}"
+def _verdict(row: Row, names: dict[str, str]) -> str:
+    return words.standing(row.ratio, names[row.ratio.base]) if row.ratio else words.MISSING
 
 
 def _ms(quantile: Quantile) -> str:

@@ -153,7 +153,6 @@ class Cleaner:
         gone = set(doomed)
         return len(doomed), frozenset(item.key for item in (*files, *temporary) if item.key not in gone)
 
-
     async def _remove(self, keys: Collection[str]) -> None:
         """Whole folders at once where the store can, and object by object what is still listed then."""
         if not keys:

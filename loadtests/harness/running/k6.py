@@ -21,6 +21,7 @@ QUIET = {"K6_NO_USAGE_REPORT": "true", "K6_AUTO_EXTENSION_RESOLUTION": "false"}
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG")
 STOP_GRACE_S = 70.0  # longer than one request may take
 POLL_S = 0.02
+AFTER_WINDOW_S = 0.3  # our look at the window's end comes a little late on a busy machine
 
 
 class K6Failed(Exception):
@@ -93,7 +94,7 @@ def load_s(load: Load) -> float:
     """How long arrivals last. They go on a little after the window, so that its end sees full load."""
     if load.stages:
         return sum(seconds for seconds, _ in load.stages)
-    return load.warmup_s + load.window_s + 0.5
+    return load.warmup_s + load.window_s + AFTER_WINDOW_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,4 +130,4 @@ class Progress:
 
 def minutes(seconds: float) -> str:
     """A duration as people say it."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

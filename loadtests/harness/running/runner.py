@@ -128,8 +128,7 @@ class Runner:
         plan = self.planner.plan()
         self.writer.write_plan(plan)
         self.rig.event("plan", stage=stage, trials=len(plan.trials), resolved=dict(resolved or {}))
-        expected = max(len(plan.trials), self.planner.estimate().trials)
-        self.progress.planned(expected, plan.estimated_s)
+        self.progress.planned(self.planner.estimate().trials, plan.estimated_s)
 
 
 def ramp_end(trial: Trial, goodput: Mapping[int, float]) -> str | None:

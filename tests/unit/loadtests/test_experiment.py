@@ -16,7 +16,7 @@ EXP07 = EXPERIMENTS_FOLDER / "exp07.yaml"
 def test_the_shipped_file_is_valid() -> None:
     experiment = load_experiment(EXP07)
     assert experiment.profile("ci").capacity.pairs == 6
-    assert experiment.profile("smoke").ramp is None
+    assert experiment.profile("smoke").ramp is not None and experiment.profile("smoke").saturation is None
     assert experiment.profile("full").capacity.control_pairs == 6
 
 

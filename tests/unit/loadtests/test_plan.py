@@ -10,6 +10,12 @@ import pytest
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import read_overrides
 from loadtests.harness.planning.plan import Planner
+from loadtests.harness.planning.plan_estimate import (
+    OVERHEAD_PER_LOAD,
+    RUN_OVERHEAD_S,
+    SIGNUP_S,
+    TRIAL_OVERHEAD_S,
+)
 from loadtests.harness.planning.plan_resolve import past_knee, saturating_vus
 from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.records.model import Question, TrialPlan
@@ -87,17 +93,34 @@ def test_trials_are_numbered_over_all_stages() -> None:
     assert one.plan().trials == tuple(drawn[1:])
 
 
-def test_smoke_is_one_pair_at_five_vus_and_one_large_file_each() -> None:
+def test_smoke_asks_all_four_questions_in_about_a_minute() -> None:
     one = planner(PROFILE="smoke")
-    assert one.draw_ramp() == []
     assert one.given_vus() == 5
-    trials = one.draw_capacity(5)
-    assert Counter(trial.question for trial in trials) == {Question.CAPACITY: 2, Question.LARGE: 3}
-    assert one.estimate().seconds <= 75
+    expected = one.estimate()
+    trials = [*one.draw_ramp(), *one.draw_capacity(5), *one.draw_neighbours(20.0)]
+    assert Counter(trial.question for trial in trials) == {
+        Question.RAMP: 4, Question.CAPACITY: 2, Question.LARGE: 3, Question.NEIGHBOURS: 3,
+    }  # fmt: skip
+    assert expected.trials == len(trials)
+    assert 60 <= expected.seconds <= 85
 
 
 def test_ci_takes_about_eight_minutes() -> None:
-    assert 400 <= planner().estimate().seconds <= 600
+    assert 450 <= planner().estimate().seconds <= 510
+
+
+def test_the_estimate_is_the_plan_s_own_load_and_a_known_cost_of_each_trial() -> None:
+    one = planner()
+    one.draw_ramp()
+    one.drop([trial.trial for trial in one.trials[9:]])  # the knee was found after nine steps
+    one.draw_capacity(32)
+    one.draw_neighbours(50.0)
+    expected = one.estimate()
+    load_s = sum(trial.load.warmup_s + trial.load.window_s for trial in one.trials)
+    fixed_s = RUN_OVERHEAD_S + SIGNUP_S * one.profile.identities
+    assert expected.trials == len(one.trials)
+    of_trials = load_s * (1 + OVERHEAD_PER_LOAD) + TRIAL_OVERHEAD_S * len(one.trials)
+    assert expected.seconds == pytest.approx(of_trials + fixed_s)
 
 
 def test_overrides_reach_the_trials() -> None:
@@ -112,7 +135,7 @@ def test_overrides_reach_the_trials() -> None:
 
 def test_scale_multiplies_vus() -> None:
     levels = [trial.load.vus for trial in planner(SCALE="0.5").draw_ramp()]
-    assert max(level for level in levels if level) == 64
+    assert max(level for level in levels if level) == 48
     assert planner(SCALE="2", PROFILE="smoke").given_vus() == 10
 
 
