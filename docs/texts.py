@@ -62,7 +62,7 @@ HARNESS: dict[str, str] = {
     "CLEAN": "`1`: also delete other users' files before the run",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
     "RUN": "of `make report` and `make ledger`: the run's id",
-    "K6_PUSH": "`1`: k6 also pushes its own figures to Prometheus while it runs, for the dashboards",
+    "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs",
     "PYTHON": "the interpreter that `make` uses",
 }
 

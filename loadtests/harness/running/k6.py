@@ -81,12 +81,16 @@ def environment(
 
 
 def to_prometheus(url: str) -> dict[str, str]:
-    """Variables that make k6 push its own figures too, for whoever wants to watch a journey."""
+    """Variables that make k6 push its own figures too, as often as Prometheus asks the others.
+
+    Percentiles are of each push's own interval; series end with the run of k6.
+    """
     return {
         "K6_OUT": "experimental-prometheus-rw",
         "K6_PROMETHEUS_RW_SERVER_URL": f"{url}/api/v1/write",
         "K6_PROMETHEUS_RW_TREND_STATS": "p(50),p(95),p(99)",
-        "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
+        "K6_PROMETHEUS_RW_PUSH_INTERVAL": "5s",
+        "K6_PROMETHEUS_RW_STALE_MARKERS": "true",
     }
 
 
@@ -141,11 +145,18 @@ class K6:
 
 
 async def start_k6(
-    program: Path, files: Files, variables: Mapping[str, str], script: Path = MAIN_SCRIPT
+    program: Path,
+    files: Files,
+    variables: Mapping[str, str],
+    script: Path = MAIN_SCRIPT,
+    *,
+    tags: Mapping[str, str] | None = None,
 ) -> K6:
-    """Start k6. It leads its own session, so that Ctrl-C reaches only the harness."""
+    """Start k6; every figure it pushes carries ``tags``. It leads its own session, so that Ctrl-C reaches
+    only the harness."""
     command = [
         "run", "--quiet", "--no-color", "--address", "", "--log-format=raw",
+        *(f"--tag={name}={value}" for name, value in (tags or {}).items()),
         f"--console-output={files.console}", str(script),
     ]  # fmt: skip
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -22,8 +23,9 @@ from loadtests.harness.planning.experiment import Arm
 from loadtests.harness.planning.payload import BLOCK_BYTES, Payload
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Event, Trial
-from loadtests.harness.running import connections, users
+from loadtests.harness.running import connections, exporter, users
 from loadtests.harness.running.clean import Cleaner
+from loadtests.harness.running.exporter import Activity
 from loadtests.harness.running.processes import Watched, start_ticks
 from loadtests.harness.running.system import System, find_k6, open_testbed, settings_of
 from loadtests.harness.running.testbed import Testbed
@@ -49,6 +51,7 @@ class Rig:
     auditor: Auditor
     presigner: Minio
     work_dir: Path
+    activity: Activity
     arms: Mapping[str, Arm] = field(default_factory=dict)
     identities: list[Identity] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,8 +115,10 @@ class Rig:
         own = Watched("harness", os.getpid(), start_ticks(os.getpid()) or 0)
         return [*await self.testbed.watched(), own]
 
-    async def has_prometheus(self) -> bool:
-        """Whether somebody could watch the load there."""
+    async def pushes_to_prometheus(self) -> bool:
+        """Whether k6 tells Prometheus what it sees: somebody may watch the load there."""
+        if self.system.environ.get("K6_PUSH") == "off":
+            return False
         found = (await self.testbed.parts()).get("prometheus")
         return found is not None and found.state == "healthy"
 
@@ -140,8 +145,11 @@ async def open_rig(
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         work_dir = Path(tempfile.mkdtemp(prefix="vaultbench-"))
         stack.callback(shutil.rmtree, work_dir, ignore_errors=True)
+        activity = Activity(run)
+        await stack.enter_async_context(shown(activity, system))
         yield Rig(
             run=run,
+            activity=activity,
             system=system,
             testbed=testbed,
             http=http,
@@ -152,6 +160,20 @@ async def open_rig(
             presigner=presigner(system),
             work_dir=work_dir,
         )
+
+
+@asynccontextmanager
+async def shown(activity: Activity, system: System) -> AsyncIterator[None]:
+    """Tell Prometheus what goes on; a taken port costs the annotations, not the run."""
+    # In a container Prometheus asks from another one.
+    host, port = None if system.project else "127.0.0.1", int(system.environ["HARNESS_METRICS_PORT"])
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(exporter.serving(activity, host, port))
+        except OSError as error:
+            reason = f"port {port} cannot be used ({error.strerror})"
+            print(f"No trials in the dashboards: {reason}", file=sys.stderr)
+        yield
 
 
 def presigner(system: System) -> Minio:

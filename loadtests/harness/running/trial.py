@@ -173,17 +173,17 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         start_spread_s=min(plan.load.warmup_s / 2, SPREAD_PER_VU_S * (plan.load.vus or 0)),
         journey=plan.question is Question.JOURNEY,
     )
-    pushing = plan.question is Question.JOURNEY or rig.system.environ.get("K6_PUSH") == "1"
-    if pushing and await rig.has_prometheus():
+    if await rig.pushes_to_prometheus():
         variables |= k6.to_prometheus(rig.system.environ["PROMETHEUS_URL"])
     if hosts := await rig.system.store.k6_hosts():
         variables["HOSTS"] = json.dumps(hosts)
     watcher.phase("start")
-    child = await k6.start_k6(rig.k6_program, files, variables)
+    child = await k6.start_k6(rig.k6_program, files, variables, tags={"testid": rig.run})
     observer.watch_child("k6", child.process.pid)
     sampling = asyncio.create_task(observer.run())
     try:
-        return await _phases(rig, plan, child, observer, watcher)
+        with rig.activity.trial(plan):
+            return await _phases(rig, plan, child, observer, watcher)
     finally:
         await child.stop()
         sampling.cancel()
