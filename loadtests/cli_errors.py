@@ -13,6 +13,7 @@ from loadtests.harness.running.clean import CleanError
 from loadtests.harness.running.connections import ConnectionsError
 from loadtests.harness.running.k6 import K6Failed
 from loadtests.harness.running.manifest import DishonestSettings
+from loadtests.harness.running.routing import UnknownStore
 from loadtests.harness.running.session import AlreadyRunning
 from loadtests.harness.running.testbed import SystemNotUp, TestbedRefused
 from loadtests.harness.running.users import SignupFailed
@@ -20,5 +21,5 @@ from loadtests.harness.running.users import SignupFailed
 EXPECTED = (
     AlreadyRunning, ArmNotInEffect, BundleError, CleanError, ConnectionsError, DishonestSettings,
     ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp,
-    TestbedRefused, UnknownShape,
+    TestbedRefused, UnknownShape, UnknownStore,
 )  # fmt: skip

@@ -43,6 +43,7 @@ class ContainerTestbed:
         "each container once a second from its control group (Docker Engine API), its peak of memory is the "
         "highest of these looks; the gateway's metrics page once a second"
     )
+    look_s: ClassVar[float] = 1.5  # older engines answer from a look they take once a second
     _started: dict[str, int] = field(default_factory=dict)  # by container: start of the life last seen
     _cpu_s: dict[str, float] = field(default_factory=dict)
     _seen: list[Seen] = field(default_factory=list)
@@ -93,29 +94,31 @@ class ContainerTestbed:
         self, clock: Callable[[], float], watched: Sequence[Watched], *, exact: bool = False
     ) -> Snapshot:
         inside = [one for one in watched if one.container]
-        began = clock()
         uses = await asyncio.gather(*(self._usage(one.container or "", exact=exact) for one in inside))
         # The kernel's counters are the same from inside a container: this is the machine's load.
         here = processes.snapshot(clock(), [one for one in watched if not one.container])
-        found = {one.name: use for one, use in zip(inside, uses, strict=True) if use is not None}
-        return Snapshot((began + clock()) / 2, here.host_busy_s, {**found, **here.usage})
+        found = {one.name: use for one, (_, use) in zip(inside, uses, strict=True) if use is not None}
+        read_at = [at for at, use in uses if use is not None]
+        at = sum(read_at) / len(read_at) if read_at else here.at
+        return Snapshot(at, here.host_busy_s, {**found, **here.usage})
 
-    async def _usage(self, name: str, *, exact: bool) -> Usage | None:
+    async def _usage(self, name: str, *, exact: bool) -> tuple[float, Usage | None]:
+        """What a container has used, and when that was read: the engine may make us wait."""
         try:
             stats = await self.engine.stats(name)
         except EngineError as error:
             if error.status in (404, 409):
-                return None
+                return 0.0, None
             raise
-        use = engine_stats.usage(stats, self._started.get(name, 0))
+        read_at, use = engine_stats.read_at(stats), engine_stats.usage(stats, self._started.get(name, 0))
         if use is None:
-            return None
+            return read_at, None
         began_anew = use.cpu_s < self._cpu_s.get(name, 0.0)
         self._cpu_s[name] = use.cpu_s
         if not exact and not began_anew:
-            return use
-        self._started[name] = container.started_ns(await self._inspect(name))
-        return Usage(use.cpu_s, use.rss_bytes, self._started[name]) if self._started[name] else None
+            return read_at, use
+        started = self._started[name] = container.started_ns(await self._inspect(name))
+        return read_at, Usage(use.cpu_s, use.rss_bytes, started) if started else None
 
     async def begin_peaks(self, watched: Sequence[Watched]) -> None:
         processes.reset_peaks(one for one in watched if not one.container)
@@ -124,11 +127,19 @@ class ContainerTestbed:
         return processes.peaks(one for one in watched if not one.container)
 
     async def act(self, what: Act, part: str) -> None:
-        acts = {"kill": self.engine.kill, "pause": self.engine.pause, "resume": self.engine.unpause}
+        acts = {"kill": self._kill, "pause": self.engine.pause, "resume": self.engine.unpause}
         try:
             await acts[what]((await self._one(part)).id)
         except EngineError as error:
             raise TestbedRefused(f"the Docker engine refused to {what} {part}: {error}") from error
+
+    async def _kill(self, name: str) -> None:
+        """SIGKILL, and the start that follows a crash: an engine leaves dead what it was told to kill."""
+        policy = (await self.engine.inspect(name))["HostConfig"].get("RestartPolicy", {}).get("Name") or "no"
+        await self.engine.kill(name)
+        await self.engine.wait(name)
+        if policy != "no":
+            await self.engine.start(name)
 
     async def restart(self, part: str, environment: Mapping[str, str]) -> None:
         try:

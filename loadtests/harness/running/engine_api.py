@@ -60,6 +60,10 @@ class Engine:
     async def kill(self, container: str) -> None:
         await self.post(f"/containers/{container}/kill")
 
+    async def wait(self, container: str) -> None:
+        """Until it does not run."""
+        await self.post(f"/containers/{container}/wait")
+
     async def pause(self, container: str) -> None:
         await self.post(f"/containers/{container}/pause")
 

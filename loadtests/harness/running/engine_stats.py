@@ -23,9 +23,14 @@ def nanoseconds(text: str) -> int:
     return int(whole.timestamp()) * NANO + int((match[2] or "0")[:9].ljust(9, "0"))
 
 
+def read_at(stats: Mapping[str, Any]) -> float:
+    """When the counters were read, in seconds since the epoch; 0 when they were not."""
+    return nanoseconds(str(stats.get("read", ""))) / NANO
+
+
 def usage(stats: Mapping[str, Any], started_ns: int) -> Usage | None:
     """What a container has used since its start; nothing when it does not run."""
-    if not nanoseconds(str(stats.get("read", ""))):
+    if not read_at(stats):
         return None
     total = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0)
     memory = stats.get("memory_stats", {})

@@ -48,6 +48,7 @@ def environment(
     script: Path | None,
     piece_bytes: int,
     start_spread_s: float,
+    linger_s: float = 0.0,
     journey: bool = False,
 ) -> dict[str, str]:
     """The variables of ``k6/lib/config.js`` for one trial."""
@@ -69,7 +70,7 @@ def environment(
         "RATE_PER_S": load.rate_per_s or 0,
         "ITERATIONS": load.iterations or 1,
         "STAGES": json.dumps(load.stages),
-        "LOAD_S": load_s(load),
+        "LOAD_S": load_s(load, linger_s),
         "START_SPREAD_MS": round(start_spread_s * 1000),
         "LOGIN_EACH": int(load.login_each),
         "JOURNEY": int(journey),
@@ -94,11 +95,12 @@ def to_prometheus(url: str) -> dict[str, str]:
     }
 
 
-def load_s(load: Load) -> float:
-    """How long arrivals last. They go on a little after the window, so that its end sees full load."""
+def load_s(load: Load, linger_s: float = 0.0) -> float:
+    """How long arrivals last. They go on a little after the window, so that its end sees full load;
+    ``linger_s`` is how late that end may be."""
     if load.stages:
         return sum(seconds for seconds, _ in load.stages)
-    return load.warmup_s + load.window_s + AFTER_WINDOW_S
+    return load.warmup_s + load.window_s + AFTER_WINDOW_S + linger_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +170,14 @@ async def start_k6(
     return K6(files, process)
 
 
-def table_rows(load: Load, file_size_bytes: int, bytes_per_s: float) -> int:
+def table_rows(load: Load, file_size_bytes: int, bytes_per_s: float, linger_s: float = 0.0) -> int:
     """How many uploads a trial can make at most, with room to spare.
 
     ``bytes_per_s`` is what the machine can possibly store; open loops need their arrivals only.
     """
     if load.executor == "per-vu-iterations":
         return (load.vus or 1) * (load.iterations or 1)
-    seconds = load_s(load) + 1.0
+    seconds = load_s(load, linger_s) + 1.0
     if load.executor == "constant-arrival-rate":
         return int((load.rate_per_s or 0) * seconds) + 10
     in_flight = max([load.vus or 0, *(target for _, target in load.stages)])

@@ -25,6 +25,7 @@ class NativeTestbed:
     run_dir: Path
     runtime: ClassVar[str] = "native"
     run_mode: ClassVar[str] = "native processes on one host"
+    look_s: ClassVar[float] = 0.0
     observing: ClassVar[str] = "each process once a second; the gateway's metrics page once a second"
 
     async def parts(self) -> dict[str, PartState]:

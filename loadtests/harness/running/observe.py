@@ -72,9 +72,11 @@ class Observer:
 
     async def run(self) -> None:
         """Record one sample of every process each second, until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             await self._sample()
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(max(0.0, began + PERIOD_S - loop.time()))
 
     async def _sample(self) -> None:
         extra = await self._gateway()

@@ -140,7 +140,8 @@ def _prepare(rig: Rig, plan: TrialPlan, writer: BundleWriter) -> tuple[Files, li
     table = pattern = None
     if plan.arm != ALONE:
         payload = rig.payload(plan.file_size_bytes, piece_bytes(rig, plan))
-        count = k6.table_rows(plan.load, plan.file_size_bytes, rig.bytes_per_s(plan.file_size_bytes))
+        bytes_per_s = rig.bytes_per_s(plan.file_size_bytes)
+        count = k6.table_rows(plan.load, plan.file_size_bytes, bytes_per_s, rig.testbed.look_s)
         refs = [upload_ref(rig.run, plan.trial, index) for index in range(count)]
         with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter's lock free
             rows = list(threads.map(payload.row, refs))
@@ -171,6 +172,7 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         script=strategy.script if strategy else None,
         piece_bytes=piece_bytes(rig, plan),
         start_spread_s=min(plan.load.warmup_s / 2, SPREAD_PER_VU_S * (plan.load.vus or 0)),
+        linger_s=rig.testbed.look_s,
         journey=plan.question is Question.JOURNEY,
     )
     if await rig.pushes_to_prometheus():
