@@ -1,0 +1,62 @@
+# Measuring: the harness and k6 in a container beside the others, for the length of one command.
+
+BENCH_USUAL_S=60
+MEMORY_BENCH_DEFAULT_MB=2048
+
+# bench COMMAND…: becomes Compose at the end, so that Ctrl-C and exit codes go straight through.
+bench() {
+    words=$(compose_program) || fail "Docker is here, Compose is not. Install the plugin docker-compose-plugin."
+    build_bench
+    bench_values
+    mkdir -p "$RUN_DIR" "$RESULTS_DIR"
+    files="-f compose.yaml"
+    for overlay in $(overlays) bench; do files="$files -f compose.$overlay.yaml"; done
+    cd "$HERE"
+    # shellcheck disable=SC2046,SC2086  (words on purpose)
+    exec $words -p "$PROJECT" $files run --rm --no-deps --use-aliases $(bench_terminal) bench "$@"
+}
+
+build_bench() {
+    stage_certificates
+    image "$BENCH_IMAGE" "$BENCH_USUAL_S" -f compose/Dockerfile.bench \
+        --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "K6_IMAGE=$K6_IMAGE"
+    rm -f "$HERE"/extra-ca/*.crt
+}
+
+# Live progress on a terminal; plain lines into a pipe or a file.
+bench_terminal() { [ -t 0 ] && [ -t 1 ] || say -T; }
+
+bench_values() {
+    RESULTS_DIR=${VAULTBENCH_RESULTS:-$ROOT/results}
+    case $RESULTS_DIR in /*) ;; *) RESULTS_DIR=$ROOT/$RESULTS_DIR ;; esac
+    MEMORY_BENCH_MB=${MEMORY_BENCH_MB:-$MEMORY_BENCH_DEFAULT_MB}
+    GIT_REVISION=$(git -C "$ROOT" rev-parse HEAD 2>/dev/null) || GIT_REVISION=''
+    GIT_DIRTY=''
+    [ -z "$GIT_REVISION" ] || [ -z "$(git -C "$ROOT" status --porcelain 2>/dev/null)" ] || GIT_DIRTY=1
+    BENCH_ZONE=$(bench_zone)
+    bench_identity
+    export RESULTS_DIR MEMORY_BENCH_MB GIT_REVISION GIT_DIRTY BENCH_ZONE BENCH_USER DOCKER_SOCKET DOCKER_GROUP
+}
+
+# Reports belong to the caller, who also needs the group of the engine's socket. Docker Desktop keeps the
+# engine in a machine of its own, where its socket is always at the usual place and belongs to root; without
+# root, the engine's user is who the container calls root.
+bench_identity() {
+    BENCH_USER=$(id -u):$(id -g) DOCKER_SOCKET=/var/run/docker.sock DOCKER_GROUP=0
+    case $(docker info --format '{{.OperatingSystem}} {{.SecurityOptions}}' 2>/dev/null) in
+    *"Docker Desktop"*) return ;;
+    *name=rootless*) BENCH_USER=0:0 ;;
+    esac
+    socket=$(docker_host)
+    DOCKER_SOCKET=${socket#unix://}
+    DOCKER_GROUP=$(stat -L -c %g "$DOCKER_SOCKET" 2>/dev/null || echo 0)
+}
+
+# The local time zone as a rule that needs no file: "+0230" becomes "<+0230>-02:30" (its sign counts west).
+bench_zone() {
+    date +%z | awk '/^[+-][0-9][0-9][0-9][0-9]$/ {
+        sign = substr($0, 1, 1) == "+" ? "-" : "+"
+        print "<" $0 ">" sign substr($0, 2, 2) ":" substr($0, 4, 2)
+        found = 1
+    } END { if (!found) print "UTC0" }'
+}
