@@ -1,0 +1,113 @@
+# Shared by the scripts of this folder: POSIX sh, awk and docker are all they need. Sourced, never run.
+
+ROOT=$(cd "$(dirname "$0")" && while [ ! -f Makefile ] && [ "$PWD" != / ]; do cd ..; done && pwd -P)
+HERE=$ROOT/compose
+RUN_DIR=${VAULTBENCH_RUN_DIR:-$ROOT/.run}
+SECRETS_FILE=${VAULTBENCH_ENV_FILE:-$ROOT/.env}
+PROJECT=${COMPOSE_PROJECT_NAME:-vaultbench}
+DOCKER_ANSWER_S=3
+BYTES_PER_MIB=1048576
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf '\n%s\n' "$*" >&2
+    exit 1
+}
+
+# within SECONDS COMMAND…: runs it, but not longer. macOS has no `timeout`.
+within() {
+    within_limit=$1
+    shift
+    "$@" &
+    within_pid=$!
+    (
+        exec >/dev/null 2>&1 </dev/null
+        sleep "$within_limit" &
+        trap 'kill $!' TERM
+        wait $! && kill "$within_pid"
+    ) &
+    within_watch=$!
+    within_code=0
+    wait "$within_pid" || within_code=$?
+    kill "$within_watch" 2>/dev/null || true
+    return "$within_code"
+}
+
+# read_values FILE: exports each KEY=VALUE line; a value that is set already wins, ${NAME} is filled in.
+# Only for files of the repository: a value may name variables.
+read_values() {
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in [A-Z]*=*) ;; *) continue ;; esac
+        name=${line%%=*}
+        eval "value=\${$name:-}"
+        [ -n "$value" ] || eval "value=\"${line#*=}\""
+        export "$name=$value"
+    done <"$1"
+}
+
+# read_secrets FILE: the same, but a value is taken as it is.
+read_secrets() {
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in [A-Z]*=*) ;; *) continue ;; esac
+        name=${line%%=*}
+        eval "value=\${$name:-}"
+        export "$name=${value:-${line#*=}}"
+    done <"$1"
+}
+
+# names_in FILE: the names of its values.
+names_in() { sed -n 's/^\([A-Z][A-Z0-9_]*\)=.*/\1/p' "$1"; }
+
+# filled_in FILE: its text with every ${NAME} replaced. A list of targets nobody has set is empty.
+filled_in() {
+    awk '{
+        rest = $0; text = ""
+        while (match(rest, /[$][{][A-Z][A-Z0-9_]*[}]/)) {
+            name = substr(rest, RSTART + 2, RLENGTH - 3)
+            if (!(name in ENVIRON) && name !~ /_TARGETS$/) { print "not set: " name > "/dev/stderr"; exit 1 }
+            text = text substr(rest, 1, RSTART - 1) ((name in ENVIRON) ? ENVIRON[name] : "[]")
+            rest = substr(rest, RSTART + RLENGTH)
+        }
+        print text rest
+    }' "$1"
+}
+
+# tool NAME KEY: a value of compose/tools.toml.
+tool() {
+    awk -v section="[$1]" -v key="$2" '
+        /^\[/ { inside = ($0 == section) }
+        inside && index($0, key " = \"") == 1 { sub(/^[^"]*"/, ""); sub(/"[^"]*$/, ""); print; exit }
+    ' "$HERE/tools.toml"
+}
+
+# The Compose that is here: the plugin (v2) or the older program. VAULTBENCH_COMPOSE decides by hand.
+compose_program() {
+    if [ -n "${VAULTBENCH_COMPOSE:-}" ]; then say "$VAULTBENCH_COMPOSE"
+    elif docker compose version >/dev/null 2>&1; then say "docker compose"
+    elif docker-compose version >/dev/null 2>&1; then say docker-compose
+    else return 1; fi
+}
+
+# in_compose ARGUMENT…: Compose with our files, project and environment, as the last `up` chose them.
+in_compose() {
+    [ -n "${COMPOSE_WORDS:-}" ] || COMPOSE_WORDS=$(compose_program) || fail "Docker is here, Compose is not. Install the plugin docker-compose-plugin."
+    files="-f compose.yaml"
+    for overlay in $(overlays); do files="$files -f compose.$overlay.yaml"; done
+    # shellcheck disable=SC2086  (words on purpose)
+    (cd "$HERE" && exec $COMPOSE_WORDS -p "$PROJECT" $files "$@")
+}
+
+# The overlays in effect: those asked for, else those of the running testbed.
+overlays() {
+    if [ -n "${OVERLAYS:-}" ]; then printf '%s' "$OVERLAYS" | tr ',' ' '
+    elif [ -f "$RUN_DIR/overlays" ]; then cat "$RUN_DIR/overlays"
+    fi
+}
+
+# containers [all]: the ids of our running containers, or of all that exist.
+containers() {
+    docker ps -q ${1:+-a} --filter "label=com.docker.compose.project=$PROJECT"
+}
+
+volumes() { docker volume ls -q --filter "label=com.docker.compose.project=$PROJECT"; }

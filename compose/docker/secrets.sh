@@ -1,0 +1,35 @@
+# The secrets of one testbed: made once, kept in a file that only its owner reads, never changed after.
+
+# Hexadecimal, so that no shell, URL or compose file needs quoting.
+random_hex() { od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
+
+# Makes what is missing in the file; stops when data exists that was made with lost passwords.
+ensure_secrets() {
+    missing='' lost=''
+    while read -r name bytes; do
+        case $name in '#'* | '') continue ;; esac
+        grep -q "^$name=." "$SECRETS_FILE" 2>/dev/null && continue
+        missing="$missing $name:$bytes"
+        eval "given=\${$name:-}"
+        case $name in PG_*) [ -n "$given" ] || lost="$lost $name" ;; esac
+    done <"$HERE/secrets.list"
+    [ -n "$missing" ] || return 0
+    if [ -n "$lost" ] && volumes | grep -q "^${PROJECT}_pg-"; then
+        fail "${SECRETS_FILE##*/} lacks$lost, but databases made with them exist. Restore ${SECRETS_FILE##*/}, or run \`make clean\` to delete the data and start anew."
+    fi
+    write_secrets "$missing"
+}
+
+# Beside and renamed: an interruption leaves no half file, and nobody else can read it at any moment.
+write_secrets() (
+    umask 077
+    beside=$SECRETS_FILE.tmp
+    rm -f "$beside"
+    [ ! -f "$SECRETS_FILE" ] || cat "$SECRETS_FILE" >"$beside"
+    for one in $1; do
+        name=${one%%:*}
+        eval "value=\${$name:-}"
+        printf '%s=%s\n' "$name" "${value:-$(random_hex "${one##*:}")}" >>"$beside"
+    done
+    mv "$beside" "$SECRETS_FILE"
+)

@@ -1,0 +1,55 @@
+#!/bin/sh
+# What every make target calls: finds out whether the testbed consists of containers or of processes, and
+# hands the command to the one or the other. Containers need docker only; processes need Python.
+#
+#   compose/make.sh PROGRAM COMMAND [ARGUMENT…]      PROGRAM: compose or loadtests
+#
+# Example: RUNTIME=compose compose/make.sh compose up
+set -eu
+. "$(dirname "$0")/docker/lib.sh"
+. "$HERE/docker/runtime.sh"
+
+main() {
+    case ${1-} in '' | -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$HERE/make.sh"; exit ;; esac
+    case "$1 ${2-}" in
+    "compose up") start "$@" ;;
+    "compose tools" | "compose test" | "compose check") as_processes "$@" ;;
+    *) as_recorded "$@" ;;
+    esac
+}
+
+start() {
+    settle_runtime
+    say "runtime   $runtime ($why)"
+    record_runtime "$runtime"
+    hand_over "$@"
+}
+
+# What runs is asked, never detected again: a daemon that was started since must not hide the testbed.
+as_recorded() {
+    runtime=$(recorded_runtime)
+    [ -n "$runtime" ] || choose_runtime
+    if [ "$1 ${2-}" = "compose down" ] && [ "$runtime" = native ]; then
+        (as_processes "$@")
+        rm -f "$RUN_DIR/runtime"
+        return
+    fi
+    hand_over "$@"
+}
+
+hand_over() {
+    if [ "$runtime" = native ]; then as_processes "$@"; fi
+    exec sh "$HERE/docker/main.sh" "$@"
+}
+
+as_processes() {
+    interpreter=${PYTHON:-python3}
+    command -v "$interpreter" >/dev/null 2>&1 || fail "Without Docker, Python 3.11 or later is needed, and $interpreter is not here.
+Install one of the two; \`make doctor\` says more once either is there.${why:+
+Docker: $why}"
+    dev=''
+    case "$1 ${2-}" in "compose test" | "compose check") dev=--dev ;; esac
+    RUNTIME=native exec "$interpreter" "$HERE/bootstrap.py" $dev "$@"
+}
+
+main "$@"
