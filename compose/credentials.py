@@ -12,24 +12,16 @@ from pathlib import Path
 
 from compose import envfile
 
-KEY_BYTES, PASSWORD_BYTES, NAME_BYTES = 32, 16, 10
-SIZES: Mapping[str, int] = {
-    "JWT_SECRET": KEY_BYTES,
-    "INTERNAL_KEY_GATEWAY_AUTH": KEY_BYTES,
-    "INTERNAL_KEY_GATEWAY_UPLOAD": KEY_BYTES,
-    "INTERNAL_KEY_GATEWAY_FILES": KEY_BYTES,
-    "INTERNAL_KEY_UPLOAD_FILES": KEY_BYTES,
-    "INTERNAL_KEY_FILES_AUTH": KEY_BYTES,
-    "INTERNAL_KEY_OPERATOR_UPLOAD": KEY_BYTES,
-    "INTERNAL_KEY_OPERATOR_FILES": KEY_BYTES,
-    "PG_AUTH_PASSWORD": PASSWORD_BYTES,
-    "PG_UPLOAD_PASSWORD": PASSWORD_BYTES,
-    "PG_FILES_PASSWORD": PASSWORD_BYTES,
-    "S3_ACCESS_KEY": NAME_BYTES,
-    "S3_SECRET_KEY": KEY_BYTES,
-    "GRAFANA_PASSWORD": PASSWORD_BYTES,
-    "REDIS_PASSWORD": PASSWORD_BYTES,
-}
+LIST = Path(__file__).with_name("secrets.list")
+
+
+def _sizes() -> dict[str, int]:
+    lines = (line.split() for line in LIST.read_text().splitlines() if line and not line.startswith("#"))
+    return {name: int(size) for name, size in lines}
+
+
+# Random bytes of each secret. The start-up of containers, which has no Python, reads the same list.
+SIZES: Mapping[str, int] = _sizes()
 IN_DATA = ("PG_AUTH_PASSWORD", "PG_UPLOAD_PASSWORD", "PG_FILES_PASSWORD")
 
 

@@ -27,12 +27,6 @@ PROGRAMS = (
     "NODE_EXPORTER_BIN",
     "PROCESS_EXPORTER_BIN",
 )
-ORIGINS = (
-    "http://localhost:3000",
-    "http://localhost:5500",
-    "https://localhost:5500",
-    "http://127.0.0.1:5500",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +67,9 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
 
 def store_origins(environ: Mapping[str, str]) -> str:
     """Web origins that may talk to the store: the gateway's fixed ones and those of CORS_ORIGINS."""
+    fixed = envfile.read(PORTS)["WEB_ORIGINS"].split(",")
     added = [origin.strip() for origin in environ.get("CORS_ORIGINS", "").split(",")]
-    return ",".join(dict.fromkeys([*ORIGINS, *filter(None, added)]))
+    return ",".join(dict.fromkeys([*fixed, *filter(None, added)]))
 
 
 def _bad_ports(values: Mapping[str, str]) -> list[str]:

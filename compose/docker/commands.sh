@@ -1,0 +1,141 @@
+# What the make targets do with containers.
+
+HEALTHY_WITHIN_S=180 WELL_WITHIN_S=30
+
+up() {
+    began=$(date +%s)
+    mkdir -p "$RUN_DIR"
+    alone
+    say "compose   $(compose_program) $(in_compose version --short)"
+    doctor_quietly
+    ensure_secrets
+    load_environment
+    write_files
+    build_images
+    # shellcheck disable=SC2046
+    in_compose up -d --remove-orphans $(wanted) || explain_failed_up
+    wait_healthy
+    wait_well
+    say ""
+    table
+    print_budget
+    print_addresses
+    say ""
+    say "ready after $(($(date +%s) - began)) s. Next: make demo, make stress"
+}
+
+# All parts but those of WITHOUT.
+wanted() {
+    in_compose config --services | while read -r part; do
+        case " $(printf '%s' "${WITHOUT:-}" | tr ',' ' ') " in *" $part "*) ;; *) say "$part" ;; esac
+    done
+}
+
+explain_failed_up() {
+    print_lost || true
+    fail "Not everything could be started; Docker's reason is above. A port that is taken gets another number through its
+variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
+}
+
+# One `up` at a time; the folder is the lock, the number in it tells whether its owner lives.
+alone() {
+    lock=$RUN_DIR/up.lock.d
+    told=''
+    until mkdir "$lock" 2>/dev/null; do
+        owner=$(cat "$lock/pid" 2>/dev/null || true)
+        if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then rm -rf "$lock"; continue; fi
+        [ -n "$told" ] || say "another \`make up\` is at work here; waiting for it"
+        told=1
+        sleep 1
+    done
+    echo $$ >"$lock/pid"
+    trap 'rm -rf "$RUN_DIR/up.lock.d"' EXIT
+    trap 'echo "interrupted; what was started goes on (make status), the same command continues" >&2; exit 130' INT TERM
+}
+
+wait_healthy() {
+    end=$(($(date +%s) + HEALTHY_WITHIN_S))
+    while states | grep -qv -e ' healthy ' -e ' running '; do
+        ! print_lost || fail "Not everything is well."
+        [ "$(date +%s)" -lt "$end" ] || { table; fail "Not everything was healthy within $HEALTHY_WITHIN_S s."; }
+        sleep 0.5 2>/dev/null || sleep 1
+    done
+}
+
+# The last two questions: does the gateway find everything well, does Prometheus see all?
+wait_well() {
+    end=$(($(date +%s) + WELL_WITHIN_S))
+    until gateway_status | grep -q '^200' && ! { scraped | grep '^vaultbench' | grep -qv ' up$'; }; do
+        [ "$(date +%s)" -lt "$end" ] || fail "The gateway says $(gateway_status); Prometheus says:
+$(scraped)"
+        sleep 0.5 2>/dev/null || sleep 1
+    done
+}
+
+# shellcheck disable=SC2016  (bash in the container fills in $0)
+gateway_status() {
+    in_compose exec -T gateway bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0 && printf "GET /health/detailed HTTP/1.0\r\nHost: x\r\n\r\n" >&3 && read -r _ code _ <&3 && echo "$code"' "$GATEWAY_PORT"
+}
+
+down() {
+    load_environment lenient
+    if [ -z "$(containers all)" ]; then say "nothing was running"
+    else
+        in_compose down --remove-orphans || sweep
+        say "stopped; data is kept"
+    fi
+    rm -f "$RUN_DIR/runtime" "$RUN_DIR/overlays"
+}
+
+# Without Compose, when half the system is missing: whatever carries our project's label.
+sweep() {
+    containers all | xargs docker rm -f >/dev/null
+    docker network ls -q --filter "label=com.docker.compose.project=$PROJECT" | xargs docker network rm >/dev/null
+}
+
+clean() {
+    down
+    found=$(volumes)
+    if [ -n "$found" ]; then
+        docker system df -v --format '{{range .Volumes}}{{.Name}} {{.Size}}{{"\n"}}{{end}}' 2>/dev/null |
+            awk -v mine="$PROJECT" 'index($1, mine "_") == 1 { print "deleting volume " $1 " (" $2 ")" }'
+        printf '%s\n' "$found" | xargs docker volume rm >/dev/null
+    fi
+    if [ -d "$RUN_DIR" ] && [ ! -L "$RUN_DIR" ]; then
+        say "deleting $RUN_DIR ($(du -sk "$RUN_DIR" | awk '{ printf "%.0f", $1 / 1000 }') MB)"
+        rm -rf "$RUN_DIR"
+    elif [ -z "$found" ]; then say "no data to delete"
+    fi
+    if [ "${ALL:-}" = 1 ] && [ -f "$SECRETS_FILE" ]; then
+        say "deleting $SECRETS_FILE"
+        rm -f "$SECRETS_FILE"
+    fi
+}
+
+status() {
+    load_environment lenient
+    if [ -z "$(containers all)" ]; then say "nothing runs; make up starts it"; return 0; fi
+    table
+    print_budget
+    scraped | while read -r name health; do
+        [ "$name" != harness ] || [ "$health" = up ] || health="$health, no run is on"
+        say "scraped   $name: $health"
+    done
+    ! print_lost || exit 1
+}
+
+logs() {
+    load_environment lenient
+    if [ -n "${NAME:-}" ] && ! states | grep -q "^$NAME "; then
+        fail "no log of '$NAME'; there are $(states | awk '{ printf "%s%s", sep, $1; sep = ", " }')"
+    fi
+    # shellcheck disable=SC2086
+    in_compose logs --no-color --tail "${LINES_OF_EACH:-40}" ${NAME:-}
+}
+
+tools_clean() {
+    load_environment lenient
+    for name in "$SERVICE_IMAGE" "$BENCH_IMAGE" "$built_minio" "$TOXIPROXY_IMAGE"; do
+        ! docker image inspect "$name" >/dev/null 2>&1 || { say "deleting the image $name"; docker image rm "$name" >/dev/null; }
+    done
+}

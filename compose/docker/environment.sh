@@ -1,0 +1,63 @@
+# Everything that compose.yaml names, in the environment: ports, images, memory, secrets, this machine.
+
+GRAFANA_HOME_DASHBOARD=vaultbench-proxy-direct.json
+
+# load_environment [lenient]: `lenient` is for stopping and looking, where a lost .env must not be in the way.
+load_environment() {
+    built_minio=$(sed -n 's/^MINIO_IMAGE=//p' "$HERE/images.env")
+    for file in ports images memory; do read_values "$HERE/$file.env"; done
+    [ ! -f "$SECRETS_FILE" ] || read_secrets "$SECRETS_FILE"
+    while read -r name _; do
+        case $name in '#'* | '') continue ;; esac
+        [ "${1:-}" != lenient ] || eval "export $name=\${$name:-none}"
+    done <"$HERE/secrets.list"
+    CORES=$(docker info --format '{{.NCPU}}' 2>/dev/null || echo 1)
+    STORE_CORS_ORIGINS=$WEB_ORIGINS${CORS_ORIGINS:+,$CORS_ORIGINS}
+    export CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR ROOT PROJECT
+    targets
+    for extra in $(overlays); do
+        [ ! -f "$HERE/docker/overlay-$extra.sh" ] || . "$HERE/docker/overlay-$extra.sh"
+    done
+}
+
+# What Prometheus scrapes: container names inside the network. An overlay may set a list of its own before.
+targets() {
+    GATEWAY_TARGETS=${GATEWAY_TARGETS:-"[\"gateway:$GATEWAY_ADMIN_PORT\"]"}
+    AUTH_TARGETS=${AUTH_TARGETS:-"[\"auth:$AUTH_ADMIN_PORT\"]"}
+    UPLOAD_TARGETS=${UPLOAD_TARGETS:-"[\"upload:$UPLOAD_ADMIN_PORT\"]"}
+    FILES_TARGETS=${FILES_TARGETS:-"[\"files:$FILES_ADMIN_PORT\"]"}
+    MINIO_TARGETS=${MINIO_TARGETS:-"[\"minio:$S3_PORT\"]"}
+    HARNESS_TARGETS=${HARNESS_TARGETS:-"[\"bench:$HARNESS_METRICS_PORT\"]"}
+    RULES_DIR=/etc/prometheus-rules
+    export GATEWAY_TARGETS AUTH_TARGETS UPLOAD_TARGETS FILES_TARGETS MINIO_TARGETS HARNESS_TARGETS RULES_DIR
+}
+
+# Files that containers or people read: Prometheus' configuration, the addresses in effect, and all values,
+# for Compose by hand.
+write_files() {
+    mkdir -p "$RUN_DIR/prometheus-config"
+    chmod 755 "$RUN_DIR" "$RUN_DIR/prometheus-config"
+    sed -n '/^global:/,$p' "$HERE/prometheus/prometheus.yml" >"$RUN_DIR/prometheus.template"
+    filled_in "$RUN_DIR/prometheus.template" >"$RUN_DIR/prometheus-config/prometheus.yml"
+    rm "$RUN_DIR/prometheus.template"
+    chmod 644 "$RUN_DIR/prometheus-config/prometheus.yml"
+    for name in $(names_in "$HERE/ports.env"); do eval "printf '%s=%s\n' $name \"\$$name\""; done >"$RUN_DIR/ports.env"
+    overlays >"$RUN_DIR/overlays.new"
+    mv "$RUN_DIR/overlays.new" "$RUN_DIR/overlays"
+    (
+        umask 077
+        rm -f "$RUN_DIR/compose.env"
+        for name in $(names_in "$HERE/ports.env" && names_in "$HERE/images.env" && names_in "$HERE/memory.env" &&
+            sed -n 's/^\([A-Z].*\) .*/\1/p' "$HERE/secrets.list") \
+            CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR; do
+            eval "printf '%s=%s\n' $name \"\$$name\""
+        done >"$RUN_DIR/compose.env"
+    )
+}
+
+# The sum of all limits in MiB, of the parts that are started.
+memory_budget() {
+    sum=0
+    for name in $(names_in "$HERE/memory.env"); do eval "sum=\$((sum + $name))"; done
+    say "$sum"
+}

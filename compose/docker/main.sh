@@ -1,0 +1,31 @@
+#!/bin/sh
+# The testbed as containers; called by compose/make.sh with PROGRAM COMMAND. Needs sh, awk and docker.
+#
+# Example: compose/docker/main.sh compose status
+set -eu
+. "$(dirname "$0")/lib.sh"
+for part in runtime secrets environment build view doctor commands; do
+    # shellcheck disable=SC1090
+    . "$HERE/docker/$part.sh"
+done
+
+case "${1-} ${2-}" in
+"compose up") up ;;
+"compose down") down ;;
+"compose clean") clean ;;
+"compose status") status ;;
+"compose logs") logs ;;
+"compose doctor") shift 2; doctor "$@" ;;
+"compose doctor-host") doctor_host ;;
+"compose tools-clean") tools_clean ;;
+# Compose itself, with our files and values: overlays, tests and the bench container use it.
+"compose run-compose") shift 2; load_environment lenient; in_compose "$@" ;;
+"loadtests "*)
+    [ -f "$HERE/docker/bench.sh" ] || fail "Measuring from a container is not there yet; make up RUNTIME=native measures."
+    shift
+    load_environment
+    . "$HERE/docker/bench.sh"
+    bench "$@"
+    ;;
+*) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac

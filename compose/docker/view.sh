@@ -1,0 +1,63 @@
+# What a person sees of the containers: one table, one list of addresses, one budget.
+
+# One line per container: part, state, health, exit code, restarts, id.
+rows() {
+    ids=$(containers all)
+    [ -n "$ids" ] || return 0
+    # shellcheck disable=SC2086
+    docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{index .Config.Labels "com.docker.compose.oneoff"}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{.RestartCount}} {{.Id}}' $ids |
+        awk '$2 != "True" { $2 = ""; print }' | sort
+}
+
+# The state in our words: healthy, starting, unhealthy, or what Docker calls it.
+states() {
+    rows | awk '{
+        state = $2
+        if (state == "running") state = ($3 == "-") ? "running" : $3
+        if (state == "exited") state = "exited(" $4 ")"
+        print $1, state, $5, $6
+    }'
+}
+
+table() {
+    stats=$(docker stats --no-stream --no-trunc --format '{{.ID}} {{.MemUsage}}' 2>/dev/null || true)
+    printf '%-12s %-12s %8s  %s\n' part state restarts memory
+    states | while read -r part state restarts id; do
+        memory=$(printf '%s\n' "$stats" | awk -v id="$id" '$1 == id { print $2 " of " $4 }')
+        printf '%-12s %-12s %8s  %s\n' "$part" "$state" "$restarts" "$memory"
+    done
+}
+
+# Parts that ended or are unwell, with the end of their logs; true when there are any.
+print_lost() {
+    lost=$(states | awk '$2 !~ /^(healthy|running|starting|created)$/ { print $1 ":" $2 ":" $4 }')
+    for one in $lost; do
+        printf '\n%s: %s\n' "${one%%:*}" "$(printf '%s' "$one" | cut -d: -f2)"
+        docker logs --tail 10 "${one##*:}" 2>&1 | sed 's/^/    /'
+    done
+    [ -n "$lost" ]
+}
+
+print_budget() {
+    total=$(($(docker info --format '{{.MemTotal}}') / BYTES_PER_MIB))
+    say ""
+    say "memory    limits add up to $(memory_budget) MiB of the $total MiB that Docker has"
+}
+
+print_addresses() {
+    say "gateway   $GATEWAY_URL"
+    say "store     $S3_PUBLIC_ENDPOINT  (console $S3_CONSOLE_URL)"
+    say "metrics   $PROMETHEUS_URL"
+    say "Grafana   $GRAFANA_URL  (to look: no login; to change: admin, GRAFANA_PASSWORD in ${SECRETS_FILE##*/})"
+}
+
+# Health of what Prometheus scrapes: job/service and up, down or unknown.
+scraped() {
+    in_compose exec -T prometheus wget -q -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/targets?state=active" 2>/dev/null |
+        awk '{ gsub(/"discoveredLabels"/, "\n&"); print }' | awk '
+            function value(key) {
+                return match($0, "\"" key "\":\"[^\"]*\"") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5) : ""
+            }
+            { sub(/^.*"labels":/, ""); job = value("job") }
+            job != "" { service = value("service"); print job (service == "" ? "" : "/" service), value("health") }'
+}
