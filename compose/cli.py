@@ -185,6 +185,15 @@ def test(arguments: tuple[str, ...]) -> None:
     sys.exit(code)
 
 
+@main.command("test-compose")
+@click.argument("arguments", nargs=-1)
+@explained
+def test_compose(arguments: tuple[str, ...]) -> None:
+    """The tests that start containers; Docker is needed. Example: python -m compose test-compose"""
+    os.environ["VAULTBENCH_TEST_COMPOSE"] = "1"
+    sys.exit(_shown("pytest", "-p", "no:cacheprovider", *(arguments or ("tests/compose",))))
+
+
 def _checked() -> int:
     """All checks even when the first fails; 1 when any did."""
     packages = [

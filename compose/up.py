@@ -27,8 +27,7 @@ LAST = ("k6",)  # nobody waits for it while the services start
 def up(settings: Settings, console: Console) -> None:
     """Installs, starts, waits, tells. Raises `StackError`, `ToolError`, … with what to do."""
     began = time.monotonic()
-    _choose_runtime(settings, console)
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    _record_runtime(settings)
     with _alone(settings.run_dir, console):
         running = life.locked(settings.run_dir)
         if not running:
@@ -44,13 +43,10 @@ def up(settings: Settings, console: Console) -> None:
         _show(testbed, console, began)
 
 
-def _choose_runtime(settings: Settings, console: Console) -> None:
+def _record_runtime(settings: Settings) -> None:
+    """make chooses between processes and containers; what comes here are processes."""
     if settings.runtime == "compose":
-        raise StackError(
-            "RUNTIME=compose is not there yet. Leave RUNTIME out to run everything as processes."
-        )
-    why = "RUNTIME=native" if settings.runtime else "plain processes; Docker Compose is not supported yet"
-    console.print(f"runtime   native ({why})", highlight=False)
+        raise StackError("python -m compose starts processes only; make up RUNTIME=compose starts containers")
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     (settings.run_dir / "runtime").write_text("native\n")
 

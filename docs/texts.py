@@ -34,6 +34,12 @@ every command.
 # What may stand behind a make target or in its environment; a test compares the names with the code.
 STARTUP: dict[str, str] = {
     "RUNTIME": "how the parts run; empty: chosen by what the machine has",
+    "WITHOUT": "with containers: parts that are not started, such as `grafana`",
+    "OVERLAYS": "with containers: more Compose files, by the word between `compose.` and `.yaml`",
+    "EXTRA_CA": "with containers: folder of certificates for building images behind a TLS proxy",
+    "COMPOSE_PROJECT_NAME": "with containers: their common name; `vaultbench`",
+    "VAULTBENCH_COMPOSE": "the Compose program, when there are two: `docker compose` or `docker-compose`",
+    "VAULTBENCH_TEST_COMPOSE": "`1`: pytest also runs the tests that start containers (`make test-compose`)",
     "PROMETHEUS_SOURCE": "where Prometheus comes from; `off` leaves it out",
     "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
     "ALL": "`make clean ALL=1` also deletes `.env`",

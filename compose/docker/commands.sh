@@ -7,7 +7,7 @@ up() {
     mkdir -p "$RUN_DIR"
     alone
     say "compose   $(compose_program) $(in_compose version --short)"
-    doctor_quietly
+    (doctor_quietly) || exit 1
     ensure_secrets
     load_environment
     write_files

@@ -50,7 +50,9 @@ host_findings() {
     if [ -n "$recorded" ]; then ok runtime "$recorded, as it was started"
     else
         reason=$(why_no_docker)
-        if [ -z "$reason" ]; then ok runtime "compose: a Docker daemon answers at $(docker_host)"
+        if [ "${RUNTIME:-}" = native ]; then ok runtime "native: RUNTIME=native"
+        elif [ "${RUNTIME:-}" = compose ] && [ -n "$reason" ]; then bad runtime "RUNTIME=compose cannot work: $reason" "start Docker, or leave RUNTIME out"
+        elif [ -z "$reason" ]; then ok runtime "compose: a Docker daemon answers at $(docker_host)"
         else ok runtime "native: $reason"; fi
     fi
     case $(docker_host) in

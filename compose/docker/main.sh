@@ -20,6 +20,7 @@ case "${1-} ${2-}" in
 "compose tools-clean") tools_clean ;;
 # Compose itself, with our files and values: overlays, tests and the bench container use it.
 "compose run-compose") shift 2; load_environment lenient; in_compose "$@" ;;
+"compose trace") fail "make trace reads the log files of processes; with containers: make logs" ;;
 "loadtests "*)
     [ -f "$HERE/docker/bench.sh" ] || fail "Measuring from a container is not there yet; make up RUNTIME=native measures."
     shift

@@ -1,22 +1,24 @@
 # What a person sees of the containers: one table, one list of addresses, one budget.
 
-# One line per container: part, state, health, exit code, restarts, id.
-rows() {
-    ids=$(containers all)
+# One line per container: part, state, restarts, id. The state is healthy, starting, unhealthy, running (no
+# probe), or what Docker calls it, with the exit code.
+states() {
+    ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False)
     [ -n "$ids" ] || return 0
     # shellcheck disable=SC2086
-    docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{index .Config.Labels "com.docker.compose.oneoff"}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{.RestartCount}} {{.Id}}' $ids |
-        awk '$2 != "True" { $2 = ""; print }' | sort
-}
-
-# The state in our words: healthy, starting, unhealthy, or what Docker calls it.
-states() {
-    rows | awk '{
-        state = $2
-        if (state == "running") state = ($3 == "-") ? "running" : $3
-        if (state == "exited") state = "exited(" $4 ")"
-        print $1, state, $5, $6
-    }'
+    restarts=$(docker inspect --format '{{.Id}} {{.RestartCount}}' $ids)
+    docker ps -a --no-trunc --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False \
+        --format '{{.Label "com.docker.compose.service"}}|{{.State}}|{{.Status}}|{{.ID}}' |
+        awk -F '|' -v restarts="$restarts" '
+            BEGIN { split(restarts, words, /[ \n]+/); for (i = 1; i in words; i += 2) count[words[i]] = words[i + 1] }
+            {
+                state = $2
+                if ($3 ~ /unhealthy/) state = "unhealthy"
+                else if ($3 ~ /\(healthy/) state = "healthy"
+                else if ($3 ~ /health: starting/) state = "starting"
+                else if (state == "exited") { sub(/^[^(]*/, "", $3); sub(/\).*/, ")", $3); state = state $3 }
+                print $1, state, count[$4], $4
+            }' | sort
 }
 
 table() {

@@ -68,7 +68,7 @@ def variables() -> set[str]:
         found |= {field.metadata["key"] for field in fields}
     for folder in ("compose", "loadtests", "services", "tests/browser"):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in {".py", ".env", ".yaml", ".js", ".toml"} and path.is_file():
+            if path.suffix in {".py", ".env", ".yaml", ".js", ".toml", ".sh"} and path.is_file():
                 found |= set(re.findall(r"[A-Z][A-Z0-9_]+", path.read_text(encoding="utf-8")))
     return found | set(re.findall(r"[A-Z][A-Z0-9_]+", MAKEFILE))
 

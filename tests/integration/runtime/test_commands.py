@@ -175,8 +175,8 @@ def test_wrong_settings_are_all_told_at_once(desk: Desk) -> None:
     assert all(name in told for name in ("RUNTIME='vm'", "AUTH_PORT='many'", "K6_BIN='/no/such/k6'"))
 
 
-def test_compose_says_that_it_is_not_there_yet(desk: Desk) -> None:
-    assert "RUNTIME=compose is not there yet. Leave RUNTIME out" in desk.bad("up", RUNTIME="compose")
+def test_containers_are_started_by_make_only(desk: Desk) -> None:
+    assert "make up RUNTIME=compose starts containers" in desk.bad("up", RUNTIME="compose")
 
 
 def test_a_lost_part_is_red_in_status_with_its_last_words(busy_desk: Desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 from compose import credentials, envfile, settings
 from compose.credentials import CredentialsLost
 from compose.envfile import EnvError
+from gateway.cors import ORIGINS
 
 pytestmark = pytest.mark.unit
 
@@ -103,4 +104,4 @@ class TestSettings:
 
     def test_the_store_gets_the_origins_of_the_gateway(self) -> None:
         origins = settings.read({"CORS_ORIGINS": "https://a.example, ,http://localhost:3000"}).env
-        assert origins["STORE_CORS_ORIGINS"].split(",") == [*settings.ORIGINS, "https://a.example"]
+        assert origins["STORE_CORS_ORIGINS"].split(",") == [*ORIGINS, "https://a.example"]

@@ -90,6 +90,7 @@ class TestDoctor:
             "VAULTBENCH_RUN_DIR": str(tmp_path / "run"),
             "VAULTBENCH_ENV_FILE": str(tmp_path / "env"),
             "RUNTIME": "compose",
+            "DOCKER_HOST": f"unix://{tmp_path}/nobody",
         }
         done = CliRunner().invoke(main, ["doctor", "--json"], env={**places, "VAULTBENCH_OFFLINE": "1"})
         found = json.loads(done.output)
@@ -226,11 +227,11 @@ class TestBootstrap:
 
 
 TARGETS = [
-    *("up", "down", "status", "logs", "doctor", "clean", "tools", "tools-clean"),
+    *("up", "down", "status", "logs", "trace", "doctor", "clean", "tools", "tools-clean"),
     *("demo", "stress", "smoke", "journey", "bench", "report", "ledger"),
-    *("test", "check"),
+    *("test", "test-compose", "check"),
 ]
-LINE = re.compile(r"\S*python\S* compose/bootstrap\.py (--dev )?(compose|loadtests) [a-z-]+( --all)?")
+LINE = re.compile(r"sh compose/make\.sh (compose|loadtests) [a-z-]+( --all)?")
 
 
 def make(*arguments: str) -> str:

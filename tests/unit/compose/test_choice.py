@@ -1,0 +1,252 @@
+"""Containers or processes: how the start-up decides on a host that has neither Python nor Go."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from compose import credentials, envfile, settings
+from tests.unit.compose.choice import WORKS, Desk, new_desk
+
+pytestmark = pytest.mark.unit
+
+PYTHON = '#!/bin/sh\necho "python got: $* RUNTIME=$RUNTIME"\n'
+CHOOSE = 'choose_runtime; echo "$runtime: $why"'
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return new_desk(tmp_path)
+
+
+class TestChoice:
+    def test_containers_when_a_daemon_answers_and_compose_is_there(self, desk: Desk) -> None:
+        said = desk.script(CHOOSE, **WORKS).stdout
+        assert said == "compose: a Docker daemon answers at unix:///var/run/docker.sock\n"
+
+    def test_a_docker_program_alone_is_not_enough(self, desk: Desk) -> None:
+        assert desk.script(CHOOSE, FAKE_COMPOSE="2.29.0").stdout.startswith(
+            "native: no Docker daemon answers"
+        )
+
+    def test_a_daemon_that_hangs_is_not_waited_for(self, desk: Desk) -> None:
+        began = time.monotonic()
+        said = desk.script(CHOOSE, **WORKS, FAKE_HANGS="1").stdout
+        assert said.startswith("native: no Docker daemon answers within 3 s")
+        assert time.monotonic() - began < 20
+
+    def test_without_compose(self, desk: Desk) -> None:
+        assert "neither `docker compose`" in desk.script(CHOOSE, FAKE_VERSION="27").stdout
+
+    def test_the_older_compose_will_do(self, desk: Desk) -> None:
+        desk.put("docker-compose", "#!/bin/sh\nexit 0\n")
+        assert desk.script("compose_program", FAKE_VERSION="27").stdout == "docker-compose\n"
+
+    @pytest.mark.parametrize("where", [{"DOCKER_HOST": "ssh://far"}, {"FAKE_CONTEXT": "tcp://far:2376"}])
+    def test_a_daemon_on_another_machine_is_not_used(self, desk: Desk, where: dict[str, str]) -> None:
+        said = desk.script(CHOOSE, **WORKS, **where).stdout
+        assert said.startswith("native: the Docker daemon is on another machine")
+        refused = desk.make("up", RUNTIME="compose", **WORKS, **where)
+        assert "RUNTIME=compose cannot work: the Docker daemon is on another machine" in refused.stderr
+        assert refused.returncode != 0
+
+    def test_an_unknown_wish_is_refused(self, desk: Desk) -> None:
+        assert "RUNTIME='vm': must be one of native, compose" in desk.make("up", RUNTIME="vm").stderr
+
+    def test_neither_docker_nor_python(self, desk: Desk) -> None:
+        done = desk.make("up")
+        assert done.returncode != 0
+        assert "Without Docker, Python 3.11 or later is needed" in done.stderr
+
+    def test_no_python_is_asked_for_with_docker(self, desk: Desk) -> None:
+        done = desk.make("status", **WORKS)
+        assert (done.returncode, done.stdout) == (0, "nothing runs; make up starts it\n")
+
+
+class TestRecord:
+    def test_what_runs_is_asked_and_never_detected_again(self, desk: Desk) -> None:
+        desk.put("python3", PYTHON)
+        desk.record("native")
+        assert "bootstrap.py compose status RUNTIME=native" in desk.make("status", **WORKS).stdout
+        assert (desk.folder / "calls").read_text() == ""
+
+    def test_up_stays_with_what_runs(self, desk: Desk) -> None:
+        desk.put("python3", PYTHON)
+        desk.record("native")
+        done = desk.make("up", **WORKS)
+        assert done.stdout.startswith("runtime   native (as it was started")
+
+    def test_the_other_one_is_refused_until_down(self, desk: Desk) -> None:
+        desk.put("python3", PYTHON)
+        desk.record("native")
+        refused = desk.make("up", RUNTIME="compose", **WORKS)
+        assert "A testbed was started with RUNTIME=native. Run `make down` first." in refused.stderr
+        desk.make("down")
+        assert not (desk.run_dir / "runtime").exists()
+
+    def test_the_choice_is_written_down(self, desk: Desk) -> None:
+        desk.put("python3", PYTHON)
+        desk.make("up", RUNTIME="native")
+        assert (desk.run_dir / "runtime").read_text() == "native\n"
+
+    def test_down_and_clean_on_nothing(self, desk: Desk) -> None:
+        assert desk.make("down", **WORKS).stdout == "nothing was running\n"
+        assert "no data to delete" in desk.make("clean", **WORKS).stdout
+
+    def test_clean_follows_no_link(self, desk: Desk, tmp_path: Path) -> None:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "precious").touch()
+        desk.run_dir.symlink_to(elsewhere)
+        desk.make("clean", **WORKS)
+        assert (elsewhere / "precious").exists()
+
+
+class TestSecrets:
+    def test_are_those_of_the_other_start_up(self, desk: Desk) -> None:
+        desk.script("ensure_secrets", **WORKS)
+        made = envfile.read(desk.secrets)
+        assert {name: len(value) // 2 for name, value in made.items()} == dict(credentials.SIZES)
+        assert all(re.fullmatch("[0-9a-f]+", value) for value in made.values())
+        assert len(set(made.values())) == len(made)
+        assert stat.S_IMODE(desk.secrets.stat().st_mode) == 0o600
+
+    def test_are_never_changed_after(self, desk: Desk) -> None:
+        desk.script("ensure_secrets", **WORKS)
+        before = desk.secrets.read_text()
+        desk.script("ensure_secrets", **WORKS)
+        assert desk.secrets.read_text() == before
+
+    def test_missing_ones_are_added_and_given_ones_win(self, desk: Desk) -> None:
+        desk.secrets.write_text("JWT_SECRET=kept\n")
+        desk.script("ensure_secrets", **WORKS, GRAFANA_PASSWORD="given")
+        made = envfile.read(desk.secrets)
+        assert (made["JWT_SECRET"], made["GRAFANA_PASSWORD"]) == ("kept", "given")
+        assert set(made) == set(credentials.SIZES)
+
+    def test_lost_passwords_of_existing_databases_are_not_replaced(self, desk: Desk) -> None:
+        done = desk.script("ensure_secrets", **WORKS, FAKE_VOLUMES="vaultbench_pg-auth vaultbench_s3")
+        assert "lacks PG_AUTH_PASSWORD PG_UPLOAD_PASSWORD PG_FILES_PASSWORD" in done.stderr
+        assert done.returncode == 1
+        assert not desk.secrets.exists()
+
+    def test_a_value_means_itself(self, desk: Desk) -> None:
+        desk.secrets.write_text("JWT_SECRET=$(touch x)$HOME`id`\n")
+        said = desk.script('load_environment lenient; printf "%s" "$JWT_SECRET"', **WORKS).stdout
+        assert said == "$(touch x)$HOME`id`"
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize(
+        "given", [{}, {"GATEWAY_PORT": "9500", "S3_PORT": "9700", "CORS_ORIGINS": "https://a.example"}]
+    )
+    def test_ports_and_addresses_are_those_of_the_other_start_up(
+        self, desk: Desk, given: dict[str, str]
+    ) -> None:
+        names = [*envfile.read(settings.PORTS), "STORE_CORS_ORIGINS"]
+        lines = "".join(f'printf "%s\\n" "{name}=${name}"\n' for name in names)
+        said = desk.script("load_environment lenient\n" + lines, **WORKS, **given).stdout
+        found = dict(line.split("=", 1) for line in said.splitlines())
+        expected = settings.read(given).env
+        assert found == {name: expected[name] for name in names}
+
+    def test_the_configuration_of_prometheus(self, desk: Desk) -> None:
+        done = desk.script("load_environment lenient; write_files", **WORKS)
+        assert done.returncode == 0, done.stderr
+        text = (desk.run_dir / "prometheus-config" / "prometheus.yml").read_text()
+        jobs = {job["job_name"]: job["static_configs"] for job in yaml.safe_load(text)["scrape_configs"]}
+        assert [one["targets"] for one in jobs["vaultbench"]] == [
+            ["gateway:9010"],
+            ["auth:9011"],
+            ["upload:9012"],
+            ["files:9013"],
+        ]
+        assert jobs["minio"][0]["targets"] == ["minio:9100"]
+        assert all(one["targets"] == [] for one in jobs["postgres"])
+
+    def test_all_values_are_there_for_compose_by_hand_and_private(self, desk: Desk) -> None:
+        desk.script("ensure_secrets; load_environment; write_files", **WORKS)
+        path = desk.run_dir / "compose.env"
+        written = envfile.read(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        described = (settings.ROOT / "compose" / "compose.yaml").read_text()
+        assert set(re.findall(r"\$\{([A-Z0-9_]+)", described)) <= set(written)
+
+    def test_the_budget_is_the_sum_of_the_limits(self, desk: Desk) -> None:
+        limits = envfile.read(settings.ROOT / "compose" / "memory.env")
+        said = desk.script("load_environment lenient; memory_budget", **WORKS).stdout
+        assert int(said) == sum(map(int, limits.values()))
+        fewer = desk.script("load_environment lenient; memory_budget", **WORKS, MEMORY_MINIO_MB="1").stdout
+        assert int(fewer) == int(said) - int(limits["MEMORY_MINIO_MB"]) + 1
+
+
+class TestDoctor:
+    def found(self, desk: Desk, **more: str) -> dict[str, tuple[str, str]]:
+        done = desk.script("doctor --json || true", **WORKS, **more)
+        return {one["text"]: (one["status"], one["remedy"]) for one in json.loads(done.stdout)}
+
+    def test_a_plain_host_is_well(self, desk: Desk) -> None:
+        lines = self.found(desk)
+        of_this_machine = ("free", "is taken by")  # its disk and its ports
+        told = {
+            text: line for text, line in lines.items() if not any(word in text for word in of_this_machine)
+        }
+        assert {status for status, _ in told.values()} == {"ok"}
+
+    @pytest.mark.parametrize(
+        ("made_up", "text", "status", "remedy"),
+        [
+            ({"FAKE_KERNEL": "5.15-microsoft-standard-WSL2"}, "WSL2", "ok", ""),
+            ({"FAKE_MACHINE": "aarch64"}, "arm64", "warn", "other arm64 machines only"),
+            (
+                {"DOCKER_HOST": "tcp://far:1"},
+                "remote Docker daemon: tcp://far:1",
+                "warn",
+                "unset DOCKER_HOST",
+            ),
+            (
+                {"FAKE_SYSTEM": "Docker Desktop", "FAKE_MEMORY": "4100000000"},
+                "Docker Desktop has 4100 MB of memory",
+                "warn",
+                "Settings, Resources, Memory",
+            ),
+            (
+                {"FAKE_MEMORY": "1000000000"},
+                "memory: 1000 MB, but the limits add up",
+                "warn",
+                "give Docker more",
+            ),
+        ],
+    )
+    def test_special_hosts_and_their_remedies(
+        self, desk: Desk, made_up: dict[str, str], text: str, status: str, remedy: str
+    ) -> None:
+        (line,) = [one for one in self.found(desk, **made_up).items() if text in one[0]]
+        assert line[1][0] == status
+        assert remedy in line[1][1]
+
+    def test_a_checkout_on_a_windows_drive(self, desk: Desk) -> None:
+        desk.put("stat", "#!/bin/sh\necho v9fs\n")
+        (line,) = [one for one in self.found(desk).items() if "Windows drive" in one[0]]
+        assert line[1] == ("warn", "clone it inside Linux, for example into ~/vaultbench")
+
+    def test_secrets_that_others_can_read(self, desk: Desk) -> None:
+        desk.secrets.write_text("JWT_SECRET=x\n")
+        desk.secrets.chmod(0o644)
+        assert self.found(desk)["secrets.env can be read by others"] == ("warn", "chmod 600 secrets.env")
+
+    def test_a_failure_is_exit_1(self, desk: Desk) -> None:
+        done = desk.script("doctor", FAKE_COMPOSE="2")
+        assert done.returncode == 1
+        assert "fail  docker   no daemon answers" in done.stdout
+
+    def test_nothing_is_changed(self, desk: Desk) -> None:
+        self.found(desk)
+        assert not desk.run_dir.exists()
+        assert not desk.secrets.exists()

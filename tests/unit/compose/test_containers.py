@@ -1,0 +1,203 @@
+"""compose.yaml against native.yaml: one topology, written twice because two programs read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from compose import envfile, settings, topology
+from compose.installer import recipe
+from compose.settings import ROOT
+
+pytestmark = pytest.mark.unit
+
+FOLDER = ROOT / "compose"
+CONTAINERS: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
+PROCESSES: dict[str, dict[str, Any]] = {
+    name: part
+    for name, part in yaml.safe_load(topology.NATIVE.read_text())["parts"].items()
+    # The exporters read /proc of the host or are Debian packages: processes only.
+    if not name.startswith("exporter-")
+}
+OURS = ("auth", "upload", "files", "gateway")
+IMAGES, MEMORY = (envfile.read(FOLDER / f"{name}.env") for name in ("images", "memory"))
+PUBLISHED = {"gateway", "minio", "prometheus", "grafana"}
+NAME = re.compile(r"\$\{([A-Z0-9_]+)")
+# What differs by nature: addresses inside the network, and where a container listens.
+ADDRESSES = {"DATABASE_URL", "AUTH_URL", "UPLOAD_URLS", "FILES_URLS", "S3_ENDPOINT", "SPOOL_DIR", "HOST"}
+ONLY_INSIDE = {"HOST", "ADMIN_HOST", "HOME"}
+
+
+def names(value: Any) -> set[str]:
+    """Every ${NAME} in a value, however deep."""
+    return set(NAME.findall(yaml.safe_dump(value, width=10_000)))
+
+
+def ports(value: Any) -> set[str]:
+    return {name for name in names(value) if name.endswith("_PORT")}
+
+
+def listens(container: Mapping[str, Any]) -> set[str]:
+    """The ports a container listens on, wherever its program takes them from."""
+    environment = container.get("environment", {})
+    own = {key: environment[key] for key in ("PORT", "ADMIN_PORT", "PGPORT") if key in environment}
+    return ports(own) | ports(container.get("command", []))
+
+
+def test_the_same_parts_and_grafana() -> None:
+    assert set(CONTAINERS) == set(PROCESSES) | {"grafana"}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_the_same_ports(name: str) -> None:
+    assert listens(CONTAINERS[name]) == set(PROCESSES[name]["ports"])
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_the_same_edges_each_after_health(name: str) -> None:
+    edges: dict[str, dict[str, str]] = CONTAINERS[name].get("depends_on", {})
+    assert list(edges) == PROCESSES[name].get("after", [])
+    assert {edge["condition"] for edge in edges.values()} <= {"service_healthy"}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_the_same_question_about_health(name: str) -> None:
+    asked = " ".join(CONTAINERS[name]["healthcheck"]["test"])
+    ready = PROCESSES[name]["ready"]
+    if "sql" in ready:
+        assert asked.endswith(f"-h 127.0.0.1 -U app -d {ready['sql']}")
+        assert CONTAINERS[name]["environment"]["PGPORT"] == ready["port"]
+    else:
+        port, path = re.fullmatch(r"http://127\.0\.0\.1:(\$\{\w+\})(/.*)", ready["http"]).groups()  # type: ignore[union-attr]
+        assert port in asked
+        assert path in asked
+
+
+@pytest.mark.parametrize("name", [*OURS, "minio"])
+def test_the_same_settings(name: str) -> None:
+    """Fixed values are equal; what somebody may set natively is handed on to the container, too."""
+    inside = CONTAINERS[name]["environment"]
+    outside = PROCESSES[name]["environment"]
+    handed_on = {key for key, value in inside.items() if value is None}
+    assert handed_on == set(PROCESSES[name].get("optional", ()))
+    fixed = {key: value for key, value in inside.items() if value is not None}
+    assert set(fixed) - ONLY_INSIDE == set(outside) - ONLY_INSIDE
+    # `:?` is Compose's way to refuse an empty value; the other start-up refuses every one.
+    plain = {key: re.sub(r":\?[^}]*", "", value) for key, value in fixed.items()}
+    differing = {key for key in set(plain) & set(outside) if plain[key] != outside[key]}
+    assert differing <= ADDRESSES
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_addresses_name_the_part_and_its_own_port(name: str) -> None:
+    inside = CONTAINERS[name]["environment"]
+    for key in ADDRESSES - {"HOST", "SPOOL_DIR"}:
+        for host, port in re.findall(r"(?:@|//)([a-z-]+):\$\{(\w+_PORT)\}", inside.get(key, "")):
+            assert port in listens(CONTAINERS[host]), key
+        assert key not in inside or "127.0.0.1" not in inside[key]
+
+
+@pytest.mark.parametrize("name", [name for name in PROCESSES if name != "prometheus"])
+def test_stopped_the_same_way(name: str) -> None:
+    stop = PROCESSES[name].get("stop", {"signal": "SIGTERM", "grace_s": 10})
+    inside = CONTAINERS[name]
+    assert inside.get("stop_signal", "SIGTERM") == stop["signal"]
+    assert inside["stop_grace_period"] == f"{stop['grace_s']}s"
+
+
+def test_the_databases_have_the_same_configuration() -> None:
+    from compose.postgres import CONFIGURATION  # noqa: PLC0415
+
+    for name in ("pg-auth", "pg-upload", "pg-files"):
+        for word in CONTAINERS[name]["command"][2::2]:
+            key, _, value = word.partition("=")
+            assert f"{key} = {value}" in CONFIGURATION
+        assert (
+            "--locale=C -E UTF8 -A scram-sha-256" in CONTAINERS[name]["environment"]["POSTGRES_INITDB_ARGS"]
+        )
+
+
+def test_only_what_people_open_is_published_and_only_here() -> None:
+    found = {name: one["ports"] for name, one in CONTAINERS.items() if "ports" in one}
+    assert set(found) == PUBLISHED
+    for name, lines in found.items():
+        for line in lines:
+            where, outside, inside = re.fullmatch(r"(.+):(\$\{\w+\}):(\$\{\w+\})", line).groups()  # type: ignore[union-attr]
+            assert outside == inside, "the port is part of what a presigned URL signs"
+            assert where == ("${GATEWAY_HOST}" if name == "gateway" else "127.0.0.1")
+    assert envfile.read(settings.PORTS)["GATEWAY_HOST"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_every_container_is_locked_down_and_bounded(name: str) -> None:
+    one = CONTAINERS[name]
+    assert one["read_only"] is True
+    assert one["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in one["security_opt"]
+    assert one["mem_limit"] == f"${{MEMORY_{name.upper().replace('-', '_')}_MB}}m"
+    assert re.fullmatch(r"\$\{[A-Z0-9]+_IMAGE\}", one["image"])
+
+
+def test_the_budget_counts_every_container_once() -> None:
+    assert {f"MEMORY_{name.upper().replace('-', '_')}_MB" for name in CONTAINERS} <= set(MEMORY)
+    assert all(value.isdecimal() for value in MEMORY.values())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_processes_come_back_after_a_crash(name: str) -> None:
+    assert CONTAINERS[name]["restart"] == "on-failure"
+
+
+def test_every_name_has_a_value_from_a_file_a_secret_or_the_start_up() -> None:
+    computed = {"CORES", "STORE_CORS_ORIGINS", "RUN_DIR", "GRAFANA_HOME_DASHBOARD"}
+    secrets = set(re.findall(r"^([A-Z]\w+) \d", (FOLDER / "secrets.list").read_text(), re.MULTILINE))
+    known = {*IMAGES, *MEMORY, *envfile.read(settings.PORTS), *secrets, *computed}
+    assert names(CONTAINERS) <= known
+
+
+def test_images_are_pinned_and_agree_with_the_programs_of_the_other_start_up() -> None:
+    toolchain, recipes = recipe.load()
+    tags = {name: image.rpartition(":")[2] for name, image in IMAGES.items()}
+    assert all(tag and tag != "latest" for tag in tags.values())
+    assert tags["MINIO_IMAGE"] == recipes["minio"].version
+    assert tags["K6_IMAGE"] == recipes["k6"].version
+    assert tags["TOXIPROXY_IMAGE"] == recipes["toxiproxy"].version
+    assert tags["POSTGRES_IMAGE"].startswith(f"{recipes['postgres'].version}-")
+    assert tags["PROMETHEUS_IMAGE"] == f"v{recipes['prometheus-go'].version}"
+    assert tags["GO_IMAGE"].partition("-")[0] == toolchain.requirement.partition("==")[2]
+
+
+def test_no_image_is_named_anywhere_else() -> None:
+    for path in (*FOLDER.glob("compose*.yaml"), *FOLDER.glob("Dockerfile*")):
+        for line in path.read_text().splitlines():
+            image = re.match(r"\s*(?:image:|FROM)\s+(\S+)", line)
+            assert image is None or image[1].startswith("${"), f"{path.name}: {line}"
+
+
+def test_words_that_the_older_compose_refuses_are_absent() -> None:
+    for path in FOLDER.glob("compose*.yaml"):
+        described = yaml.safe_load(path.read_text())
+        assert not {"name", "include", "version"} & set(described), path.name
+        for one in described["services"].values():
+            assert "develop" not in one
+            assert "start_interval" not in one.get("healthcheck", {})
+            assert not isinstance(one.get("env_file"), list)
+
+
+def test_dockerfiles_build_with_the_legacy_builder() -> None:
+    for path in FOLDER.glob("**/*Dockerfile*"):
+        text = path.read_text()
+        code = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+        assert "# syntax" not in text
+        assert not re.search(r"--mount|--link|--chmod|<<", code), path
+
+
+def test_the_health_of_a_container_asks_with_what_its_image_has() -> None:
+    programs = {name: one["healthcheck"]["test"][1] for name, one in CONTAINERS.items()}
+    assert {name for name, program in programs.items() if program == "wget"} == {"prometheus", "grafana"}
+    assert {program for name, program in programs.items() if name.startswith("pg-")} == {"pg_isready"}
+    assert {programs[name] for name in (*OURS, "minio")} == {"bash"}
