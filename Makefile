@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status logs trace doctor clean tools tools-clean demo smoke stress journey bench report ledger test test-compose check
+.PHONY: help up down status top logs trace doctor clean tools tools-clean demo smoke stress journey bench report ledger test test-compose check
 .NOTPARALLEL:
 
 help:
@@ -18,6 +18,8 @@ down: ## stop everything; data stays
 	$(RUN_IT) compose down
 status: ## what runs, how it is, how much memory it takes
 	$(RUN_IT) compose status
+top: ## a live view: uploads, latencies, errors, CPU, alerts, the trial that runs
+	$(RUN_IT) compose top
 logs: ## the end of all logs, or of one: NAME=upload
 	$(RUN_IT) compose logs
 trace: ## the way of one upload through all processes: ID=<upload_uuid or request id>

@@ -12,11 +12,13 @@ from typing import ParamSpec
 import click
 
 from compose import clean as cleaning
-from compose import control, credentials, doctor, envfile, life, logs, postgres, ready, stack, view
+from compose import control, credentials, doctor, envfile, life, logs, postgres, prom, ready, stack, view
 from compose import settings as settings_module
 from compose import up as starting
 from compose.installer.cache import ToolError
 from compose.installer.programs import Installer
+from compose.top import command as top
+from compose.top.processes import NativeProcesses
 from compose.trace.command import source_of, trace
 
 Parameters = ParamSpec("Parameters")
@@ -105,8 +107,25 @@ def status() -> None:
     for name, health in ready.targets(now.env).items() if "prometheus" in rows else ():
         idle = name == "harness" and health != "up"
         console.print(f"scraped   {name}: {'down, no run is on' if idle else health}", highlight=False)
+    view.print_alerts(console, now.env["PROMETHEUS_URL"] if "prometheus" in rows else "")
     if view.print_lost(console, rows):
         sys.exit(1)
+
+
+@main.command("top")
+@click.option("--once", "only_once", is_flag=True, help="Print one frame and end.")
+@explained
+def watch_live(only_once: bool) -> None:
+    """Shows what happens now, once a second, until Ctrl-C. Example: python -m compose top --once"""
+    now, console = _settings(), view.console()
+    if not life.locked(now.run_dir):
+        raise stack.StackError("nothing runs; make up starts it")
+    with prom.Prometheus(now.env["PROMETHEUS_URL"]) as prometheus:
+        watch = top.Watch(NativeProcesses(now.run_dir), prometheus)
+        if only_once:
+            top.once(watch, console)
+        else:
+            top.live(watch, console)
 
 
 @main.command("logs")

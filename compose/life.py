@@ -36,8 +36,13 @@ def read_state(run_dir: Path) -> dict[str, Any]:
 
 def locked(run_dir: Path) -> bool:
     """Whether a supervisor holds the run folder."""
+    return held(run_dir / "lock")
+
+
+def held(path: Path) -> bool:
+    """Whether a living process holds this lock file."""
     try:
-        with (run_dir / "lock").open() as lock:
+        with path.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

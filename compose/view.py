@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compose import process
+from compose import process, prom
 from compose.unit import LOST
 
 MIB = 1 << 20
@@ -86,6 +86,23 @@ def print_memory(console: Console, rows: Mapping[str, Mapping[str, Any]]) -> Non
     console.print(
         f"\nmemory    {used / MIB:.0f} MiB of this machine's {total / MIB:.0f} MiB", highlight=False
     )
+
+
+def print_alerts(console: Console, prometheus_url: str) -> None:
+    """One line per alert, red when it fires; says so when there is nobody to ask."""
+    if not prometheus_url:
+        console.print("alerts    unknown: Prometheus is off")
+        return
+    try:
+        with prom.Prometheus(prometheus_url) as prometheus:
+            alerts = prometheus.alerts()
+    except prom.PrometheusGone as exc:
+        console.print(f"alerts    unknown: {exc}", style="yellow", highlight=False)
+        return
+    if not alerts:
+        console.print("alerts    none")
+    for alert in alerts:
+        console.print(f"alerts    {alert.line}", style=alert.style, markup=False, highlight=False)
 
 
 def print_addresses(console: Console, env: Mapping[str, str], *, prometheus: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -203,12 +204,46 @@ def test_root_below_a_private_home(desk: Desk) -> None:
     assert cleaned.count("deleting") == 2
 
 
+def test_what_runs_is_seen_on_one_screen_without_prometheus_too(busy_desk: Desk) -> None:
+    busy_desk.good("up")
+    lines = busy_desk.good("top", "--once").splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert {"gateway", "auth", "upload", "files", "minio"} <= {line.split()[0] for line in lines if line}
+    assert "no answer from Prometheus" in " ".join(" ".join(lines).split())
+    assert "alerts    unknown: Prometheus is off" in busy_desk.good("status")
+
+
+def test_ctrl_c_ends_the_live_view_with_success(busy_desk: Desk) -> None:
+    busy_desk.good("up")
+    env = {**os.environ, **busy_desk.env}
+    command = [sys.executable, "-m", "compose", "top"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as top:
+        assert top.stdout is not None
+        while "process" not in top.stdout.readline():
+            assert top.poll() is None
+        top.send_signal(signal.SIGINT)
+        assert top.wait(10) == 0
+
+
+def test_nothing_to_watch_and_nothing_to_follow(desk: Desk) -> None:
+    assert "nothing runs; make up starts it" in desk.bad("top", "--once")
+    wanted = "44016b52-f120-4bf7-8570-71f5bc369a49"
+    assert f"no log has a line about {wanted}" in desk.bad("trace", ID=wanted)
+    assert "is no id; expected an upload_uuid" in desk.bad("trace", ID="chunk")
+    assert desk.type("trace").returncode == 2
+
+
 def test_prometheus_accepts_its_configuration_and_sees_all(desk: Desk) -> None:
     del desk.env["PROMETHEUS_SOURCE"]
     desk.good("up")
     told = desk.good("status")
     assert all(f"vaultbench/{name}: up" in told for name in ("gateway", "auth", "upload", "files"))
     assert "minio: up" in told
+    assert re.search(r"^alerts    (none|pending|firing)", told, re.MULTILINE)
+    frame = desk.good("top", "--once")
+    assert re.search(r"^proxy-chunked +0\.0 ", frame, re.MULTILINE)
+    assert "no trial runs" in frame
     row = desk.parts()["prometheus"]
     assert row["version"][0] in "23"
     promtool = Path(process.command_line(row["pid"]).split()[0]).with_name("promtool")

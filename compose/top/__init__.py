@@ -1,0 +1,1 @@
+"""`make top`: what happens now, on one screen of 80 by 24, once a second."""

@@ -1,0 +1,85 @@
+"""What Prometheus knows about the load: uploads by strategy, errors, alerts, the trial that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from compose.prom import Alert, Prometheus, Sample
+
+WINDOW = "20s"  # four scrapes
+STRATEGIES = {"proxy": "proxy-chunked", "multipart": "direct-multipart", "single": "direct-single"}
+_NOT_USERS = 'path!~"(/.*)?/(live|ready|health|health/detailed|ping)"'
+_DURABLE = f"sum by (method, le) (rate(upload_time_to_durable_seconds_bucket[{WINDOW}]))"
+EXPRESSIONS = {
+    "uploads": f'sum by (method) (rate(upload_sessions_total{{event="completed"}}[{WINDOW}]))',
+    "failed": f'sum by (method) (rate(upload_sessions_total{{event="failed"}}[{WINDOW}]))',
+    "open": "sum by (method) (upload_sessions_open)",
+    "p50": f"histogram_quantile(0.5, {_DURABLE})",
+    "p95": f"histogram_quantile(0.95, {_DURABLE})",
+    "requests": f'sum by (service) (rate(http_requests_total{{job="vaultbench",{_NOT_USERS}}}[{WINDOW}]))',
+    "errors": f'sum by (service) (rate(http_requests_total{{job="vaultbench",status=~"5.."}}[{WINDOW}]))',
+    "trial": "testbed_trial_active == 1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """Uploads of one kind: per second, seconds until durable, open ones."""
+
+    name: str
+    uploads: float
+    failed: float
+    open: int
+    p50_s: float | None
+    p95_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """One look at Prometheus; `missing` says why there is none."""
+
+    strategies: tuple[Strategy, ...] = ()
+    requests: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
+    trial: str = ""
+    missing: str = ""
+
+
+def look(prometheus: Prometheus) -> Rates:
+    """Everything at once. Raises `PrometheusGone`."""
+    found = {name: prometheus.query(expression) for name, expression in EXPRESSIONS.items()}
+    by = {name: _by(samples, "method") for name, samples in found.items()}
+    strategies = (
+        Strategy(
+            title,
+            by["uploads"].get(method, 0.0),
+            by["failed"].get(method, 0.0),
+            int(by["open"].get(method, 0)),
+            by["p50"].get(method),
+            by["p95"].get(method),
+        )
+        for method, title in STRATEGIES.items()
+    )
+    return Rates(
+        tuple(strategies),
+        _by(found["requests"], "service"),
+        _by(found["errors"], "service"),
+        tuple(prometheus.alerts()),
+        _trial(found["trial"]),
+    )
+
+
+def _by(samples: list[Sample], label: str) -> dict[str, float]:
+    return {sample.labels[label]: sample.value for sample in samples if label in sample.labels}
+
+
+def _trial(samples: list[Sample]) -> str:
+    if not samples:
+        return ""
+    labels = samples[0].labels
+    words = [labels.get("trial", ""), labels.get("arm", "")]
+    level = labels.get("level", "")
+    words += [f"level {level}"] if level else []
+    return f"{' '.join(filter(None, words))} of run {labels.get('run', '?')}"

@@ -1,0 +1,279 @@
+"""`make top`: what is on the screen, that it fits, and what happens when something is missing."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from compose import life, view
+from compose.prom import Prometheus, PrometheusGone
+from compose.top import command
+from compose.top.command import Clock, Watch
+from compose.top.frame import Frame
+from compose.top.processes import HARNESS, NativeProcesses, Part
+from compose.top.rates import EXPRESSIONS, Rates, look
+from tests.unit.compose.beds import Bed, python, runs, within
+from tests.unit.compose.prometheus_stub import Answers, alert, serving
+
+pytestmark = pytest.mark.unit
+
+PARTS = [
+    Part("gateway", "healthy", 0, 0.75, 60 << 20),
+    Part("upload", "healthy", 2, 0.5, 61 << 20),
+    *(Part(f"part-{number}", "healthy", 0, number / 100, 10 << 20) for number in range(14)),
+    Part("files", "given-up", 5, 0.0, 0),
+]
+BURNING = "while True: pass"
+
+
+class Fixed:
+    """Processes that do what a test says."""
+
+    def __init__(self, *parts: Part) -> None:
+        self.parts = list(parts)
+
+    def look(self, now_s: float) -> list[Part]:
+        return self.parts
+
+
+class Time:
+    """A clock that moves when somebody sleeps; a watching second costs 10 ms of CPU."""
+
+    def __init__(self, interrupt_after: int = 1_000) -> None:
+        self.now_s, self.left = 100.0, interrupt_after
+
+    def sleep(self, seconds: float) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        self.now_s += seconds
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now_s, lambda: self.now_s / 100, self.sleep, lambda: "12:00:00")
+
+
+def screen() -> Console:
+    return Console(file=StringIO(), width=80, height=24, color_system=None)
+
+
+def text(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def prometheus(answers: Answers) -> Iterator[Prometheus]:
+    with Prometheus(answers.url) as client:
+        yield client
+
+
+def loaded(answers: Answers) -> None:
+    answers.series = {
+        EXPRESSIONS["uploads"]: [({"method": "proxy"}, 41.26), ({"method": "multipart"}, 58.0)],
+        EXPRESSIONS["failed"]: [({"method": "multipart"}, 0.4)],
+        EXPRESSIONS["open"]: [({"method": "proxy"}, 12)],
+        EXPRESSIONS["p50"]: [({"method": "proxy"}, 0.123), ({"method": "single"}, float("nan"))],
+        EXPRESSIONS["p95"]: [({"method": "proxy"}, 0.456)],
+        EXPRESSIONS["requests"]: [({"service": "gateway"}, 300.0)],
+        EXPRESSIONS["errors"]: [({"service": "gateway"}, 1.5)],
+        EXPRESSIONS["trial"]: [
+            ({"run": "20260504-120000-exp07-ci", "trial": "t003", "arm": "proxy-chunked", "level": "32"}, 1)
+        ],
+    }
+    answers.alerts = [
+        alert("CpuWarning", "pending", "warning", "gateway uses 85 % of a core"),
+        alert("ErrorsCritical", summary="files: 3 % of requests fail with 5xx"),
+    ]
+
+
+def test_one_frame_says_it_all_on_eighty_columns_and_twenty_four_lines(
+    answers: Answers, prometheus: Prometheus
+) -> None:
+    loaded(answers)
+    console = screen()
+    command.once(Watch(Fixed(*PARTS), prometheus, Time().clock()), console)
+    lines = text(console).splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    rows = {line.split()[0]: line.split() for line in lines if line.strip()}
+    assert rows["proxy-chunked"] == ["proxy-chunked", "41.3", "0.123", "0.456", "0.0", "12"]
+    assert rows["direct-multipart"] == ["direct-multipart", "58.0", "-", "-", "0.4", "0"]
+    assert rows["direct-single"] == ["direct-single", "0.0", "-", "-", "0.0", "0"]
+    assert rows["gateway"] == ["gateway", "healthy", "0.75", "60", "300.0", "1.5"]
+    assert rows["upload"] == ["upload", "healthy", "(2x)", "0.50", "61"]
+    assert rows["7"] == ["7", "more", "0.21", "70"]
+    assert rows["files"] == ["files", "given-up", "(5x)", "0.00", "0"]
+    assert lines[0] == "vaultbench  12:00:00  trial t003 proxy-chunked level 32 of run 20260504-120000-…"
+    assert [line for line in lines if line.startswith(("firing", "pending"))] == [
+        "firing ErrorsCritical: files: 3 % of requests fail with 5xx",
+        "pending CpuWarning: gateway uses 85 % of a core",
+    ]
+    assert "this view itself 0.010" in lines[-1]
+
+
+def test_more_alerts_than_fit_are_counted(answers: Answers, prometheus: Prometheus) -> None:
+    answers.alerts = [alert(f"Alert{number}") for number in range(6)]
+    console = screen()
+    command.once(Watch(Fixed(*PARTS), prometheus, Time().clock()), console)
+    lines = text(console).splitlines()
+    assert len(lines) <= 24
+    assert [line for line in lines if "lert" in line] == [
+        "firing Alert0",
+        "firing Alert1",
+        "... and 4 more alerts: make status",
+    ]
+
+
+def test_without_prometheus_the_processes_stay_and_what_is_missing_is_said() -> None:
+    with serving() as gone:
+        url = gone.url
+    console = screen()
+    command.once(Watch(Fixed(*PARTS), Prometheus(url), Time().clock()), console)
+    shown = " ".join(text(console).split())
+    assert "no uploads, latencies, errors, alerts and trial: no answer from Prometheus" in shown
+    assert "gateway healthy 0.75 60" in shown
+    assert "no alerts" not in text(console)
+
+
+def test_a_refusal_of_prometheus_is_told(answers: Answers, prometheus: Prometheus) -> None:
+    answers.error = "parse error"
+    with pytest.raises(PrometheusGone, match="refuses: parse error"):
+        prometheus.query("1 +")
+
+
+def test_an_answer_after_a_restart_of_prometheus_is_taken(answers: Answers, prometheus: Prometheus) -> None:
+    client = prometheus
+    assert client.alerts() == []
+    with serving() as second:
+        client._connection.port = int(second.url.rpartition(":")[2])
+        client._connection.close()
+        assert client.alerts() == []
+        assert len(second.connections) == 1
+
+
+def test_prometheus_is_asked_every_other_second_over_one_connection(
+    answers: Answers, prometheus: Prometheus
+) -> None:
+    watch = Watch(Fixed(*PARTS), prometheus, Time().clock())
+    for _ in range(10):
+        watch.frame()
+        watch.clock.sleep(1.0)
+    assert len(answers.asked) == 5 * len(EXPRESSIONS)
+    assert len(answers.connections) == 1
+
+
+def test_ctrl_c_ends_the_live_view_in_order(answers: Answers, prometheus: Prometheus) -> None:
+    console = screen()
+    command.live(Watch(Fixed(*PARTS), prometheus, Time(interrupt_after=3).clock()), console)
+    assert text(console).count("vaultbench  12:00:00") >= 1
+
+
+def test_a_testbed_that_stops_meanwhile_is_said() -> None:
+    console = screen()
+    console.print(Frame("12:00:00", [], Rates(missing="gone"), None, 2).draw())
+    assert "nothing runs; make up starts it" in text(console)
+
+
+def test_every_expression_names_metrics_that_exist() -> None:
+    names = {"testbed_trial_active"}
+    for package in ("gateway", "services.auth", "services.upload", "services.files"):
+        registry = importlib.import_module(f"{package}.metrics").Metrics().registry
+        for family in registry.collect():
+            names |= {sample.name for sample in family.samples} | {family.name, f"{family.name}_total"}
+            names |= {f"{family.name}_bucket"}
+    for expression in EXPRESSIONS.values():
+        used = set(re.findall(r"\b[a-z]+(?:_[a-z]+){2,}\b", expression)) - {"histogram_quantile"}
+        assert used <= names, expression
+
+
+def test_not_a_number_is_no_value(answers: Answers, prometheus: Prometheus) -> None:
+    loaded(answers)
+    assert [one.p50_s for one in look(prometheus).strategies] == [0.123, None, None]
+
+
+class TestProcesses:
+    @pytest.fixture
+    def bed(self, tmp_path: Path) -> Iterator[Bed]:
+        made = Bed(tmp_path / "run")
+        yield made
+        life.stop(made.run_dir)
+
+    def test_cpu_is_a_rate_and_memory_is_there(self, bed: Bed) -> None:
+        bed.start(python("burner", BURNING), runs("sleeper"))
+        bed.reaches("burner", "healthy")
+        bed.reaches("sleeper", "healthy")
+        assert within(lambda: {"burner", "sleeper"} <= set(life.read_state(bed.run_dir).get("parts", {})))
+        processes = NativeProcesses(bed.run_dir)
+        first = {part.name: part for part in processes.look(time.monotonic())}
+        assert {part.cpu_cores for part in first.values()} == {None}
+
+        def burnt() -> bool:
+            now = {part.name: part for part in processes.look(time.monotonic())}
+            cores = [now[name].cpu_cores or 0.0 for name in ("burner", "sleeper")]
+            return cores[0] > 0.02 and cores[1] < cores[0]
+
+        assert within(burnt)
+        assert first["burner"].memory_bytes > 1 << 20
+        assert first["sleeper"].state == "healthy"
+
+    def test_nothing_runs(self, tmp_path: Path) -> None:
+        assert NativeProcesses(tmp_path).look(1.0) == []
+
+    def test_the_harness_is_a_part_while_it_holds_its_lock(self, bed: Bed) -> None:
+        bed.start(runs("sleeper"))
+        bed.reaches("sleeper", "healthy")
+        lock = bed.run_dir / "harness.lock"
+        lock.write_text(str(os.getpid()))
+        assert HARNESS not in {part.name for part in NativeProcesses(bed.run_dir).look(1.0)}
+        with lock.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            parts = {part.name: part for part in NativeProcesses(bed.run_dir).look(1.0)}
+        assert parts[HARNESS].memory_bytes > 1 << 20
+
+
+class TestAlertsInStatus:
+    def test_red_when_firing_yellow_when_pending(self, answers: Answers) -> None:
+        loaded(answers)
+        console = Console(file=StringIO(), width=120, force_terminal=True, color_system="standard")
+        view.print_alerts(console, answers.url)
+        red, yellow = text(console).splitlines()
+        assert red.startswith("\x1b[1;31m")
+        assert "firing ErrorsCritical: files: 3 %" in red
+        assert yellow.startswith("\x1b[33m")
+        assert "pending CpuWarning" in yellow
+
+    def test_none_unknown_and_off_are_told_apart(self, answers: Answers) -> None:
+        console = screen()
+        view.print_alerts(console, answers.url)
+        view.print_alerts(console, "")
+        answers.error = "out of order"
+        view.print_alerts(console, answers.url)
+        assert text(console).splitlines() == [
+            "alerts    none",
+            "alerts    unknown: Prometheus is off",
+            "alerts    unknown: Prometheus refuses: out of order",
+        ]
+
+
+def test_a_frame_of_a_running_testbed_has_no_own_cost_at_first() -> None:
+    frame = Watch(Fixed(*PARTS), Prometheus("http://127.0.0.1:9"), Time().clock()).frame()
+    assert frame.own_cores is None
+    console = screen()
+    console.print(replace(frame, rates=Rates()).draw())
+    assert "this view" not in text(console)
