@@ -22,6 +22,7 @@ from compose.top.processes import NativeProcesses
 from compose.trace.command import source_of, trace
 
 Parameters = ParamSpec("Parameters")
+COLUMNS = 80  # of what is laid out for a terminal, when there is none
 NEEDED = (*starting.FIRST, *starting.LAST)
 TROUBLE = (
     stack.StackError,
@@ -117,7 +118,7 @@ def status() -> None:
 @explained
 def watch_live(only_once: bool) -> None:
     """Shows what happens now, once a second, until Ctrl-C. Example: python -m compose top --once"""
-    now, console = _settings(), view.console()
+    now, console = _settings(), view.console(columns=COLUMNS)
     if not life.locked(now.run_dir):
         raise stack.StackError("nothing runs; make up starts it")
     with prom.Prometheus(now.env["PROMETHEUS_URL"]) as prometheus:
@@ -148,7 +149,7 @@ def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
     Example: python -m compose trace --id 44016b52-f120-4bf7-8570-71f5bc369a49
     """
     source = source_of(_settings().run_dir)
-    trace(source, wanted, view.console(), as_json=as_json, everything=everything)
+    trace(source, wanted, view.console(columns=COLUMNS), as_json=as_json, everything=everything)
 
 
 @main.command("doctor")

@@ -20,10 +20,12 @@ COLOURS = {"healthy": "green", "done": "green", "unhealthy": "yellow", "paused":
 PIPE_COLUMNS = 120
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal, or wide enough for the table when there is none."""
+def console(*, stderr: bool = False, columns: int = 0) -> Console:
+    """A console as wide as the terminal; without one `columns` wide, or wide enough for the table."""
     plain = Console(stderr=stderr)
-    return plain if plain.is_terminal else Console(stderr=stderr, width=PIPE_COLUMNS, soft_wrap=True)
+    if plain.is_terminal:
+        return plain
+    return Console(stderr=stderr, width=columns or PIPE_COLUMNS, soft_wrap=not columns)
 
 
 def colour(state: str) -> str:

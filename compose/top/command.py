@@ -67,11 +67,19 @@ def once(watch: Watch, console: Console) -> Frame:
 
 
 def live(watch: Watch, console: Console) -> None:
-    """Frames until Ctrl-C."""
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as screen:
-        try:
-            while True:
-                screen.update(watch.frame().draw(), refresh=True)
-                watch.clock.sleep(PERIOD_S)
-        except KeyboardInterrupt:
-            return
+    """Frames until Ctrl-C; one below the other where there is no terminal."""
+    try:
+        if console.is_terminal:
+            _on_screen(watch, console)
+        while True:
+            console.print(watch.frame().draw())
+            watch.clock.sleep(PERIOD_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _on_screen(watch: Watch, console: Console) -> None:
+    with Live(console=console, screen=True, auto_refresh=False) as screen:
+        while True:
+            screen.update(watch.frame().draw(), refresh=True)
+            watch.clock.sleep(PERIOD_S)

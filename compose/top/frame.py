@@ -49,7 +49,7 @@ class Frame:
 
     def _parts(self) -> Table:
         figures = ("cores", 8), ("MiB", 8), ("requests/s", 11), ("5xx/s", 8)
-        table = _table(("process", 18), ("state", 12), *figures)
+        table = _table(("process", 18), ("state", 14), *figures)
         ordered = sorted(self.parts, key=lambda part: (part.state not in LOST, -(part.cpu_cores or 0.0)))
         for part in ordered[:PARTS_MAX]:
             table.add_row(*self._part(part))
