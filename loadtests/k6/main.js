@@ -28,6 +28,15 @@ function seeded(counter) {
   return ((Math.imul(counter + 1, 0x9e3779b1) ^ Math.imul(config.seed, 0x85ebca6b)) >>> 0) / 4294967296;
 }
 
+// When an arrival was due, in ms: k6 spaces arrivals evenly and keeps that to itself. `part` of an interval is
+// added where arrivals are spread by seed. A closed loop has no schedule.
+function due(ratePerS, part) {
+  if (!(ratePerS > 0)) return null;
+  return exec.scenario.startTime + ((exec.scenario.iterationInTest + part) * 1000) / ratePerS;
+}
+
+const uploadRate = config.executor === 'constant-arrival-rate' ? config.rate : 0;
+
 // VUs that start together would send their first uploads in one burst and stay in step for a while.
 function startOffset() {
   if (config.startSpreadMs > 0 && exec.vu.iterationInScenario === 0) {
@@ -49,7 +58,7 @@ export function one() {
 }
 
 function transfer(row, index, identity) {
-  lines.intent(row, index);
+  lines.intent(row, index, due(uploadRate, 0));
   const flow = new Flow(row, identity);
   try {
     strategy.upload(flow);
@@ -61,7 +70,7 @@ function transfer(row, index, identity) {
   }
 }
 
-function logIn(identity) {
+function logIn(identity, dueAt = null) {
   const startedAt = Date.now();
   const body = JSON.stringify({ email: identity.email, password: identity.password });
   const response = http.post(`${config.gateway}/auth/login`, body, {
@@ -71,10 +80,10 @@ function logIn(identity) {
     responseType: 'text',
   });
   const ok = check(response, { 'login 200': (r) => r.status === 200 });
-  lines.step('login', startedAt, response, ok);
+  lines.step('login', startedAt, response, ok, dueAt);
 }
 
-function listFiles(identity) {
+function listFiles(identity, dueAt = null) {
   const startedAt = Date.now();
   const response = http.get(`${config.gateway}/api/files/me/owned`, {
     headers: { Authorization: `Bearer ${identity.token}` },
@@ -83,19 +92,23 @@ function listFiles(identity) {
     responseType: 'none',
   });
   const ok = check(response, { 'list 200': (r) => r.status === 200 });
-  lines.step('list', startedAt, response, ok);
+  lines.step('list', startedAt, response, ok, dueAt);
 }
 
 // Even arrivals of two kinds would meet at the same instant for a whole trial: each waits a seeded
 // part of one interval before its first timed request.
 export function login() {
-  sleep(seeded(exec.scenario.iterationInTest) / config.loginRate);
-  logIn(data.user(data.userIndex()));
+  const part = seeded(exec.scenario.iterationInTest);
+  const dueAt = due(config.loginRate, part);
+  sleep(part / config.loginRate);
+  logIn(data.user(data.userIndex()), dueAt);
 }
 
 export function list() {
-  sleep(seeded(exec.scenario.iterationInTest + 7919) / config.listRate);
-  listFiles(data.user(data.userIndex()));
+  const part = seeded(exec.scenario.iterationInTest + 7919);
+  const dueAt = due(config.listRate, part);
+  sleep(part / config.listRate);
+  listFiles(data.user(data.userIndex()), dueAt);
 }
 
 // The reference: the same bytes, presigned by the harness, straight into the store.

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from docs import generate
+from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
+from loadtests.harness.planning.overrides import read_overrides
+from loadtests.harness.planning.plan import Planner
+from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.running.progress import minutes
 from tests.docs.markdown import ROOT, anchors, code, links, pages
 
 pytestmark = pytest.mark.docs
@@ -99,3 +104,11 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert any("make test" in block for block in code(ROOT / "README.md"))
     workflows = list((ROOT / ".github" / "workflows").glob("*.y*ml"))
     assert any(".ci/run" in path.read_text(encoding="utf-8") for path in workflows)
+
+
+@pytest.mark.parametrize("page", ["README.md", "Makefile"])
+def test_how_long_stress_takes_is_what_its_plan_says(page: str) -> None:
+    strategies = load_strategies()
+    experiment = load_experiment(EXPERIMENTS_FOLDER / "exp07.yaml")
+    planned = Planner("run", experiment, read_overrides({}, strategies), strategies).estimate()
+    assert f"about {minutes(planned.seconds).replace('min', 'minutes')}" in (ROOT / page).read_text()

@@ -116,7 +116,9 @@ def _verdict(ratio: Ratio, names: dict[str, str]) -> str:
     if shown.verdict is None:
         return f"{arm} and {base}: none ({shown.refused})"
     measured = f"{words.ratio(shown)}, {words.count(shown.n, 'pair')}, margin ±{words.percent(shown.margin)}"
-    return f"{arm} {words.standing(shown, base)} ({measured})"
+    if shown.verdict == "~":
+        return f"no difference between {arm} and {base} shown ({measured})"
+    return f"{arm} is {words.standing(shown, base)} ({measured})"
 
 
 def _compared(facts: Facts) -> tuple[str, ...]:

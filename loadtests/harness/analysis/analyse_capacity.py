@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from loadtests.harness.analysis import saturation
 from loadtests.harness.analysis.analyse_facts import Facts
 from loadtests.harness.analysis.analyse_model import ArmCapacity, Capacity, Estimate, Ratio, Saturation
-from loadtests.harness.analysis.judge_measures import RAW_PUT, host_busy
+from loadtests.harness.analysis.judge_measures import RAW_PUT, has_mean, host_busy
 from loadtests.harness.analysis.price import cpu_per_upload
 from loadtests.harness.analysis.stats import (
-    MIN_UPLOADS,
     RatioEstimate,
     decide,
     holm,
@@ -137,11 +136,11 @@ def _cpu_ratios(facts: Facts) -> tuple[Ratio, ...]:
 
 
 def _goodput(trial: Trial) -> float | None:
-    return trial.goodput_per_s if trial.uploads_in_window >= MIN_UPLOADS else None
+    return trial.goodput_per_s if has_mean(trial) else None
 
 
 def _system_cpu(trial: Trial) -> float | None:
-    return cpu_per_upload(trial).system if trial.uploads_in_window >= MIN_UPLOADS else None
+    return cpu_per_upload(trial).system if has_mean(trial) else None
 
 
 def _values(
@@ -181,7 +180,7 @@ def _arms(facts: Facts, question: Question, raw: ArmCapacity | None) -> tuple[Ar
 
 
 def _arm(facts: Facts, arm: str, trials: Sequence[Trial]) -> ArmCapacity:
-    counted = [trial for trial in trials if trial.uploads_in_window >= MIN_UPLOADS]
+    counted = [trial for trial in trials if has_mean(trial)]
     plan = trials[0].plan
     return ArmCapacity(
         id=f"{plan.question.value}.{arm}",

@@ -112,15 +112,18 @@ def in_window(trial: Trial, sample: UploadSample) -> bool:
 
 
 def times_to_ack(samples: Iterable[UploadSample]) -> list[float]:
-    """Seconds from the first request of a flow to its acknowledgement."""
-    return [s.acked_at - s.started_at for s in samples if s.acked_at is not None and s.started_at is not None]
+    """Seconds from the first request of a flow, or from when it was due, to its acknowledgement."""
+    return [s.acked_at - begin for s in samples if s.acked_at is not None and (begin := begin_of(s))]
 
 
 def times_to_durable(samples: Iterable[UploadSample]) -> list[float]:
-    """Seconds from the first request of a flow until its file was durable."""
-    return [
-        s.durable_at - s.started_at for s in samples if s.durable_at is not None and s.started_at is not None
-    ]
+    """Seconds from the first request of a flow, or from when it was due, until its file was durable."""
+    return [s.durable_at - begin for s in samples if s.durable_at is not None and (begin := begin_of(s))]
+
+
+def begin_of(sample: UploadSample) -> float | None:
+    """From when a user waits: a generator that is late itself must not shorten the wait."""
+    return sample.started_at if sample.scheduled_at is None else sample.scheduled_at
 
 
 def merge_warnings(*groups: Iterable[Warn]) -> tuple[Warn, ...]:

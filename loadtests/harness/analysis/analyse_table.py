@@ -11,11 +11,10 @@ from loadtests.harness.analysis.analyse_capacity import estimate_of
 from loadtests.harness.analysis.analyse_facts import Facts, times_to_ack, times_to_durable
 from loadtests.harness.analysis.analyse_model import Capacity, Ratio, Row
 from loadtests.harness.analysis.judge import validity
-from loadtests.harness.analysis.judge_measures import NO_UPLOADS
+from loadtests.harness.analysis.judge_measures import NO_UPLOADS, has_mean
 from loadtests.harness.analysis.knee import quantile_ms
 from loadtests.harness.analysis.neighbours_view import samples_in_window
 from loadtests.harness.analysis.price import peak_memory, per_payload_byte, price_of
-from loadtests.harness.analysis.stats import MIN_UPLOADS
 from loadtests.harness.records.model import LedgerClass, LedgerTable, Question, Trial
 
 # Rows in the order of the questions; within one, as planned.
@@ -53,7 +52,7 @@ def _row(facts: Facts, trials: Sequence[Trial], ratios: dict[str, Ratio]) -> Row
     ledgers = [ledger for t in trials if (ledger := facts.ledgers.get(t.plan.trial))]
     samples = samples_in_window(facts, trials)
     acks, durables = times_to_ack(samples), times_to_durable(samples)
-    counted = [t for t in trials if t.uploads_in_window >= MIN_UPLOADS]
+    counted = [t for t in trials if has_mean(t)]
     price = price_of(facts, plan.arm, trials)
     in_bytes = per_payload_byte(facts, trials, lambda t: t.counters.gateway_bytes_in)
     out_bytes = per_payload_byte(facts, trials, lambda t: t.counters.gateway_bytes_out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from loadtests.harness.analysis.stats import little_mismatch
+from loadtests.harness.analysis.stats import MIN_UPLOADS, little_mismatch
 from loadtests.harness.records.model import LedgerClass, LedgerTable, Question, Trial
 
 NO_UPLOADS = "none"  # arm of a neighbours trial without uploads
@@ -14,6 +14,7 @@ EXPECTED_PROCESSES = (*SERVICES, "minio", "k6")
 OPEN_EXECUTOR = "constant-arrival-rate"
 COUNT_EXECUTOR = "per-vu-iterations"
 CLOSED_EXECUTOR = "constant-vus"
+STEADY_LIMIT = 0.9  # of the half that may be left out; a cut at its end means that nothing is steady
 
 
 def window_s(trial: Trial) -> float:
@@ -92,6 +93,16 @@ def _missing_upload_records(trial: Trial, ledger: LedgerTable | None) -> list[st
 
 def uploads(trial: Trial, _: LedgerTable | None) -> float | None:
     return float(trial.uploads_in_window) if uploads_expected(trial) and not counted_only(trial) else None
+
+
+def unsteady(trial: Trial, _: LedgerTable | None) -> float | None:
+    """How much of the half that may be left out had to be, before goodput was steady."""
+    return None if trial.steady_cut_s is None else trial.steady_cut_s / (window_s(trial) / 2)
+
+
+def has_mean(trial: Trial) -> bool:
+    """Whether a trial's goodput may be printed: enough uploads, and a steady state among them."""
+    return trial.uploads_in_window >= MIN_UPLOADS and (unsteady(trial, None) or 0.0) <= STEADY_LIMIT
 
 
 def failed_share(trial: Trial, ledger: LedgerTable | None) -> float | None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from loadtests.harness.analysis import judge_samples, saturation
 from loadtests.harness.analysis.analyse_facts import Facts, merge_warnings, read_facts
-from loadtests.harness.analysis.judge_measures import cpu_s
-from loadtests.harness.analysis.stats import MIN_PAIRS, decide, ratio_of_pairs
+from loadtests.harness.analysis.judge_measures import cpu_s, uploads_expected
+from loadtests.harness.analysis.stats import MIN_PAIRS, excludes_one, ratio_of_pairs
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Question, Severity, Trial, Warn
+from loadtests.harness.records.notes import ceilings
 
 K6_DIFFERENCE_LIMIT = 0.10
+CEILING_LIMIT = 0.5
 OWN_CORES = 4  # with fewer, the generator shares its cores with what it measures
 _EQUAL_LOAD = ("executor", "vus", "max_vus", "rate_per_s", "stages", "warmup_s", "window_s", "login_each")
 
@@ -185,7 +187,7 @@ def aa_failed(facts: Facts) -> Iterator[Warn]:
     """Equal arms must come out equal; once in twenty they do not by chance, twice the rig is broken."""
     same = [(a, b) for a, b in facts.pairs() if a.plan.arm == b.plan.arm]
     values = [(a.goodput_per_s, b.goodput_per_s) for a, b in same if a.goodput_per_s and b.goodput_per_s]
-    verdicts = [_excludes_one(values[:MIN_PAIRS]), _excludes_one(values[MIN_PAIRS:])]
+    verdicts = [excludes_one(values[:MIN_PAIRS]), excludes_one(values[MIN_PAIRS:])]
     if not verdicts[0]:
         return
     yield Warn(
@@ -199,8 +201,26 @@ def aa_failed(facts: Facts) -> Iterator[Warn]:
     )
 
 
-def _excludes_one(values: list[tuple[float, float]]) -> bool:
-    return decide(ratio_of_pairs(values), 0.0).kind.value in ("faster", "slower")
+def above_ceiling(facts: Facts) -> Iterator[Warn]:
+    """Beyond half of what the generator can do by itself, it may be what was measured."""
+    known = ceilings(facts.manifest.notes)
+    for trial in filter(uploads_expected, facts.trials):
+        ceiling = known.get(trial.plan.arm)
+        if ceiling is None or ceiling.file_size_bytes != trial.plan.file_size_bytes:
+            continue
+        share = trial.iterations_per_s / ceiling.uploads_per_s
+        if share > CEILING_LIMIT:
+            yield Warn(
+                code="generator-limited",
+                severity=Severity.INVALID,
+                message=f"{trial.iterations_per_s:.0f} uploads/s are {share * 100:.0f} % of the "
+                f"{ceiling.uploads_per_s:.0f} that k6 manages by itself (limit {CEILING_LIMIT * 100:.0f} %)",
+                metric="uploads/s over the generator's ceiling",
+                value=round(share, 4),
+                limit=CEILING_LIMIT,
+                advice="run k6 on processors of its own, or ask for less load",
+                trial=trial.plan.trial,
+            )
 
 
 def rate_above_capacity(facts: Facts) -> Iterator[Warn]:
@@ -243,6 +263,7 @@ RUN_GUARDS: tuple[RunGuard, ...] = (
     think_time_differs,
     order_not_interleaved,
     aa_failed,
+    above_ceiling,
     not_saturated,
     saturation_untried,
     few_pairs,

@@ -15,13 +15,15 @@ from loadtests.harness.analysis.judge_measures import (
     uploads_expected,
     window_s,
 )
-from loadtests.harness.analysis.stats import trend
-from loadtests.harness.records.model import Question, Severity, StepSample, Trial, Warn
+from loadtests.harness.analysis.stats import Mean, mean_interval, trend
+from loadtests.harness.records.model import Question, Severity, StepSample, Trial, UploadSample, Warn
 
 OFFERED_LIMIT = 0.99
 CLIENT_WORK_CAUTION = 0.05
 CLIENT_WORK_INVALID = 0.20
 TREND_LIMIT_SE = 3.0
+SLIP_LIMIT = 0.05
+EARLY_ACK = "G-10"
 _FEWEST_FLOWS = 20
 
 
@@ -158,6 +160,74 @@ def few_prepared_vus(facts: Facts) -> Iterator[Warn]:
             )
 
 
+def slip(facts: Facts) -> Iterator[Warn]:
+    """An arrival that the generator begins late is its own queue, not the system's."""
+    for trial in facts.trials:
+        late_s, waits_s = slips(facts, trial)
+        if len(late_s) < _FEWEST_FLOWS or not waits_s:
+            continue
+        share = float(np.quantile(late_s, 0.99)) / float(np.median(waits_s))
+        if share > SLIP_LIMIT:
+            yield _warn(
+                trial,
+                "slip",
+                Severity.CAUTION,
+                f"the generator began arrivals late: 99 of 100 within {share:.0%} of the median time to "
+                f"acknowledgement (limit {SLIP_LIMIT:.0%}); times count from when each was due",
+                metric="p99 of the arrivals' delay over p50 of the time to acknowledgement",
+                value=round(share, 4),
+                limit=SLIP_LIMIT,
+                advice="ask for less load, or run k6 on processors of its own",
+            )
+
+
+def slips(facts: Facts, trial: Trial) -> tuple[list[float], list[float]]:
+    """Seconds by which every arrival of the window was late, and the uploads' own times."""
+    name = trial.plan.trial
+    uploads = [s for s in facts.uploads.get(name, ()) if _inside(trial, s.scheduled_at)]
+    steps = [s for s in facts.steps.get(name, ()) if _inside(trial, s.scheduled_at)]
+    late = [s.intent_at - (s.scheduled_at or 0) for s in uploads]
+    late += [s.started_at - (s.scheduled_at or 0) for s in steps]
+    return late, times_to_ack(uploads)
+
+
+def _inside(trial: Trial, at: float | None) -> bool:
+    return at is not None and trial.window_start <= at < trial.window_end
+
+
+def backlog_growing(facts: Facts) -> Iterator[Warn]:
+    """Where uploads are acknowledged before they are durable, acknowledging may outrun storing."""
+    for trial in filter(uploads_expected, facts.trials):
+        samples = facts.uploads.get(trial.plan.trial, ())
+        if not any(EARLY_ACK in sample.flags for sample in samples):
+            continue
+        growth = backlog_growth(trial, samples)
+        if growth.low is not None and growth.low > 0:
+            yield _warn(
+                trial,
+                "backlog-growing",
+                Severity.CAUTION,
+                f"uploads were acknowledged faster than they became durable: {growth.value:.1f} more each "
+                "second were only promised; goodput is the rate that became durable",
+                metric="acknowledged minus durable uploads per second, lower end of the interval",
+                value=round(growth.low, 4),
+                limit=0.0,
+                advice="ask for less load, or for longer, until promises and stored files keep pace",
+            )
+
+
+def backlog_growth(trial: Trial, samples: Iterable[UploadSample]) -> Mean:
+    """Mean change of the backlog per second of the window, with its interval."""
+    seconds = max(1, round(window_s(trial)))
+    span = (trial.window_start, trial.window_end)
+    acked, durable = [], []
+    for sample in samples:
+        acked += [] if sample.acked_at is None else [sample.acked_at]
+        durable += [] if sample.durable_at is None else [sample.durable_at]
+    came, went = (np.histogram(times, bins=seconds, range=span)[0] for times in (acked, durable))
+    return mean_interval([float(change) for change in came - went])
+
+
 def _warn(
     trial: Trial,
     code: str,
@@ -189,4 +259,6 @@ SAMPLE_GUARDS: tuple[SampleGuard, ...] = (
     client_work,
     trending,
     few_prepared_vus,
+    slip,
+    backlog_growing,
 )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from loadtests.harness.analysis.analyse_capacity import BUSY, estimate_of
 from loadtests.harness.analysis.analyse_facts import Facts, in_window, times_to_durable
 from loadtests.harness.analysis.analyse_model import Knee, Quantile, RampPoint
-from loadtests.harness.analysis.judge_measures import host_busy
-from loadtests.harness.analysis.stats import MIN_UPLOADS, percentile
+from loadtests.harness.analysis.judge_measures import has_mean, host_busy
+from loadtests.harness.analysis.stats import percentile
 from loadtests.harness.records.model import Question, Severity, Trial
 
 GAIN_LIMIT = 0.05
@@ -40,7 +40,7 @@ def _point(facts: Facts, arm: str, vus: int, trials: Sequence[Trial]) -> RampPoi
         level=trials[0].plan.level,
         vus=vus,
         concurrency=sum(active) / len(active) if active else None,
-        goodput_per_s=estimate_of([t.goodput_per_s for t in trials if t.uploads_in_window >= MIN_UPLOADS]),
+        goodput_per_s=estimate_of([t.goodput_per_s for t in trials if has_mean(t)]),
         p95_ms=quantile_ms(times_to_durable(samples), 0.95),
         host_busy=sum(busy) / len(busy) if busy else None,
         valid=not invalid,

@@ -10,7 +10,7 @@ from loadtests.harness.analysis.judge_measures import NO_UPLOADS
 from loadtests.harness.analysis.judge_samples import steps_in_window
 from loadtests.harness.analysis.knee import quantile_ms
 from loadtests.harness.analysis.stats import MIN_SAMPLES
-from loadtests.harness.records.model import Question, Trial, UploadSample
+from loadtests.harness.records.model import Question, StepSample, Trial, UploadSample
 
 CDF_POINTS = 201
 
@@ -49,8 +49,13 @@ def _beside(facts: Facts, arm: str, trials: Sequence[Trial]) -> Beside:
 
 
 def _seconds(facts: Facts, trials: Sequence[Trial], step: str) -> list[float]:
-    """Durations of successes; failures are counted apart."""
-    return [s.duration_ms / 1000 for t in trials for s in steps_in_window(facts, t, step) if s.ok]
+    """Durations of successes from when they were due; failures are counted apart."""
+    return [waited_s(s) for t in trials for s in steps_in_window(facts, t, step) if s.ok]
+
+
+def waited_s(step: StepSample) -> float:
+    due = step.started_at if step.scheduled_at is None else step.scheduled_at
+    return step.started_at - due + step.duration_ms / 1000
 
 
 def _failed(facts: Facts, trials: Sequence[Trial], step: str) -> int:

@@ -143,6 +143,11 @@ def decide(estimate: RatioEstimate, margin: float) -> Verdict:
     return Verdict(VerdictKind.EQUIVALENT if inside else VerdictKind.NOT_SHOWN, False)
 
 
+def excludes_one(pairs: Sequence[tuple[float, float]]) -> bool:
+    """Whether pairs of equal arms came out different."""
+    return decide(ratio_of_pairs(pairs), 0.0).kind in (VerdictKind.FASTER, VerdictKind.SLOWER)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values in the order given (Holm 1979: step down, kept monotone, at most 1)."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
@@ -208,6 +213,26 @@ def trend(bins: Sequence[float]) -> Trend | None:
     if error == 0.0:
         return None if difference == 0.0 else Trend(_change(first, second), math.inf)
     return Trend(_change(first, second), abs(difference) / error)
+
+
+STEADY_BATCH = 5  # bins averaged to one value
+STEADY_BINS = 300  # with far fewer, a series without any trend is cut to its end too often
+
+
+def steady_from(bins: Sequence[float]) -> float | None:
+    """MSER-5: the share of a series to be left out before it is steady; 0.5 means that it never is.
+
+    White's marginal standard error rule: batches of five bins, cut where the standard error of what
+    remains is smallest, looked for in the first half only. Absent for fewer bins than the rule needs.
+    """
+    if len(bins) < STEADY_BINS:
+        return None
+    batches = len(bins) // STEADY_BATCH
+    means = (
+        np.asarray(bins[: batches * STEADY_BATCH], dtype=float).reshape(batches, STEADY_BATCH).mean(axis=1)
+    )
+    errors = [float(means[cut:].var()) / (batches - cut) for cut in range(batches // 2 + 1)]
+    return int(np.argmin(errors)) / batches
 
 
 def _change(first: np.ndarray, second: np.ndarray) -> float:

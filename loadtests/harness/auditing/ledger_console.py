@@ -59,6 +59,7 @@ def _intent(line: dict[str, Any], trial: str, user_ids: Sequence[str]) -> Intent
         size_bytes=line["n"],
         sha256=line["h"],
         at=line["t"] / MS_PER_S,
+        scheduled_at=_seconds(line.get("due")),
     )
 
 
@@ -86,6 +87,7 @@ def _step(line: dict[str, Any], trial: str) -> StepSample:
         duration_ms=line["d"],
         status=line["st"],
         ok=line["ok"],
+        scheduled_at=_seconds(line.get("due")),
     )
 
 

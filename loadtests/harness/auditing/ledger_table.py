@@ -76,6 +76,7 @@ def _sample(verdict: Verdict) -> UploadSample:
         size_bytes=intent.size_bytes,
         sha256=intent.sha256,
         intent_at=intent.at,
+        scheduled_at=intent.scheduled_at,
         upload_uuid=_upload_uuid(verdict),
         durable_at=verdict.durable_at,
         visible_at=verdict.visible_at,

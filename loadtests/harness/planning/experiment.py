@@ -85,6 +85,7 @@ class Profile(_Part):
     settle_s: float = Field(gt=0)
     read_back: int | Literal["all"]  # objects hashed per trial
     identities: int = Field(ge=1)
+    calibrate: bool = False  # first measure what the load generator can do by itself
     ramp: Ramp | None = None
     capacity: Capacity
     saturation: Saturation | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from loadtests.harness.planning.experiment import Arm, Experiment, Profile
 from loadtests.harness.planning.overrides import MAX_VUS, Overrides
+from loadtests.harness.planning.plan_arms import chosen_arms
 from loadtests.harness.planning.plan_estimate import Estimate, estimate
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
@@ -21,8 +22,7 @@ ALONE = "none"  # arm of a neighbours trial without uploads
 SECONDS_PER_ARRIVAL = 4.0
 
 
-class PlanError(Exception):
-    """The plan cannot be made; the message says why."""
+MIN_CONTROL_PAIRS = 6  # of a repeated A/A comparison, as of every verdict
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Planner:
 
     def draw_capacity(self, vus: int) -> list[TrialPlan]:
         """Blocks of pairs, and in their middles the arms without a verdict and the proof of saturation."""
-        blocks = self._blocks(vus)
+        blocks = self._blocks(vus, self._couples())
         extras = self._extras(vus)
         drawn = []
         for index, block in enumerate(blocks):
@@ -93,6 +93,15 @@ class Planner:
             drawn += [*block[:middle], *extras[index :: len(blocks)], *block[middle:]]
         drawn += self._large()
         return self._add([trial for group in drawn for trial in group])
+
+    def draw_control(self) -> list[TrialPlan]:
+        """Fresh pairs of the first arm against itself, after those drawn before came out different."""
+        before = [trial for trial in self.trials if trial.pair is not None]
+        pairs, blocks = max(t.pair or 0 for t in before) + 1, max(t.block or 0 for t in before) + 1
+        vus = before[0].load.vus or 1
+        base = before[0].arm if len({t.arm for t in before}) == 1 else (self.deciding or self.beside)[0]
+        drawn = self._blocks(vus, [(base, base, MIN_CONTROL_PAIRS)], first_pair=pairs, first_block=blocks)
+        return self._add([trial for block in drawn for couple in block for trial in couple])
 
     def draw_neighbours(self, slower_capacity_per_s: float) -> list[TrialPlan]:
         """Logins and lists alone and beside each arm's uploads, in an order turned round by round."""
@@ -167,22 +176,19 @@ class Planner:
         return sorted(declared)
 
     def estimate(self) -> Estimate:
-        """Trials and seconds of the whole run, with likely values for what is not resolved yet."""
-        ramp = [trial for trial in self.trials if trial.question is Question.RAMP]
-        over = len(ramp) < len(self.trials)  # what follows the ramp is drawn when it has ended
-        return estimate(
-            self.profile,
-            deciding=len(self.deciding),
-            beside=len(self.beside),
-            ramp_trials=len(ramp) if over else None,
-        )
+        """Trials and seconds of the whole run; what is not resolved yet is taken as likely."""
+        ramp = sum(trial.question is Question.RAMP for trial in self.trials)
+        known = ramp if ramp < len(self.trials) else None  # what follows the ramp is drawn when it has ended
+        arms = {"deciding": len(self.deciding), "beside": len(self.beside)}
+        return estimate(self.profile, **arms, ramp_trials=known)
 
-    def _blocks(self, vus: int) -> list[list[list[TrialPlan]]]:
+    def _blocks(
+        self, vus: int, couples: Sequence[tuple[str, str, int]], *, first_pair: int = 0, first_block: int = 0
+    ) -> list[list[list[TrialPlan]]]:
         """Blocks of two pairs each, ABBA or BAAB; an odd last pair is a block of its own."""
         part = self.profile.capacity
-        couples = self._couples()
         blocks: list[list[list[TrialPlan]]] = []
-        pair = 0
+        pair = first_pair
         for first, second, pairs in couples:
             for start in range(0, pairs, 2):
                 a, b = (first, second) if self._random.random() < 0.5 else (second, first)
@@ -193,7 +199,7 @@ class Planner:
                     block.append([
                         self._trial(
                             Question.CAPACITY, arm, load, seed=self.experiment.seed + pair, pair=pair,
-                            block=len(blocks), position=2 * number + place,
+                            block=first_block + len(blocks), position=2 * number + place,
                         )
                         for place, arm in enumerate(couple)
                     ])  # fmt: skip
@@ -290,15 +296,3 @@ def level_of(load: Load) -> str:
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g} uploads/s"
     return f"{load.vus} VU" if load.vus is not None else "no uploads"
-
-
-def chosen_arms(
-    experiment: Experiment, overrides: Overrides, strategies: Mapping[str, Strategy]
-) -> tuple[Arm, ...]:
-    """The experiment's arms, or those of ``STRATEGIES=``. Raises ``PlanError`` for unknown ones."""
-    declared = {arm.strategy: arm for arm in experiment.arms}
-    if unknown := [name for name in declared if name not in strategies]:
-        raise PlanError(f"{experiment.id} names strategies without a folder: {', '.join(unknown)}")
-    if overrides.strategies is None:
-        return tuple(experiment.arms)
-    return tuple(declared.get(name, Arm(strategy=name)) for name in overrides.strategies)

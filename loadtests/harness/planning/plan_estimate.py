@@ -15,6 +15,7 @@ TRIAL_OVERHEAD_S = 2.4
 OVERHEAD_PER_LOAD = 0.12  # seconds for each second of load
 RUN_OVERHEAD_S = 5.0  # reading settings, analysis and report
 SIGNUP_S = 0.1  # of one identity
+CALIBRATION_S = 4.0  # of one strategy
 # Levels a ramp is likely to need; the knee decides.
 LIKELY_RAMP_STEPS = 5
 
@@ -34,6 +35,7 @@ def estimate(profile: Profile, *, deciding: int, beside: int, ramp_trials: int |
     """
     groups = _groups(profile, deciding, beside, ramp_trials)
     seconds = sum(count * (load_s * (1 + OVERHEAD_PER_LOAD) + TRIAL_OVERHEAD_S) for count, load_s in groups)
+    seconds += CALIBRATION_S * (deciding + beside) if profile.calibrate else 0.0
     seconds += RUN_OVERHEAD_S + SIGNUP_S * profile.identities
     return Estimate(sum(count for count, _ in groups), seconds)
 

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from loadtests.harness.records.vocabulary import LedgerClass, Question, Severity, Validity
 
-# The vocabulary belongs to the records.
-__all__ = [
+__all__ = [  # the vocabulary belongs to the records
     "Counters", "Event", "Intent", "K6Summary", "LedgerClass", "LedgerTable", "Load", "Manifest",
     "MonitorSample", "Outcome", "Plan", "ProcessUse", "Question", "Record", "Severity", "StepSample",
     "Trial", "TrialPlan", "UploadSample", "Validity", "Warn",
@@ -108,6 +107,7 @@ class Intent(Record):
     size_bytes: int
     sha256: str
     at: float
+    scheduled_at: float | None = None  # open arrivals: when it was due
 
 
 class Outcome(Record):
@@ -136,6 +136,7 @@ class UploadSample(Record):
     size_bytes: int
     sha256: str
     intent_at: float
+    scheduled_at: float | None = None  # open arrivals: when it was due, whenever the generator began it
     upload_uuid: str | None = None
     started_at: float | None = None
     authorised_at: float | None = None
@@ -160,6 +161,7 @@ class StepSample(Record):
     duration_ms: float
     status: int
     ok: bool
+    scheduled_at: float | None = None  # open arrivals: when it was due
 
 
 class ProcessUse(Record):
@@ -241,13 +243,13 @@ class Trial(Record):
     uploads_in_window: int  # verified and durable inside the steady window
     goodput_per_s: float
     goodput_bytes_per_s: float
+    steady_cut_s: float | None = None  # long holds: seconds before goodput was steady; goodput is the rest's
     iterations_per_s: float  # upload iterations started in the window; logins and lists are steps
     validity: Validity
     warnings: tuple[Warn, ...] = ()
     interrupted: bool = False
     clock_offset_s: dict[str, float] = Field(default_factory=dict)  # database -> its clock minus ours
-    # What the trial ran with, flat ("gateway.LOG_LEVEL", "workload.verify"): two arms of a pair must agree
-    # in every entry but "strategy" (or what Plan.factors names).
+    # What the trial ran with, flat ("gateway.LOG_LEVEL"): a pair agrees in all but what Plan.factors names.
     config: dict[str, str] = Field(default_factory=dict)
 
 

@@ -7,11 +7,13 @@ import json
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loadtests.harness.records.model import Load, TrialPlan
+from loadtests.harness.running.affinity import on_cores
 from loadtests.harness.running.console import read_tail
 
 SCRIPTS = Path(__file__).parents[2] / "k6"
@@ -153,16 +155,20 @@ async def start_k6(
     script: Path = MAIN_SCRIPT,
     *,
     tags: Mapping[str, str] | None = None,
+    cores: frozenset[int] | None = None,
 ) -> K6:
-    """Start k6; every figure it pushes carries ``tags``. It leads its own session, so that Ctrl-C reaches
-    only the harness."""
+    """Start k6, on these processors if they are named; every figure it pushes carries ``tags``.
+
+    It leads its own session, so that Ctrl-C reaches only the harness.
+    """
     command = [
         "run", "--quiet", "--no-color", "--address", "", "--log-format=raw",
         *(f"--tag={name}={value}" for name, value in (tags or {}).items()),
         f"--console-output={files.console}", str(script),
     ]  # fmt: skip
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    with files.log.open("wb") as log:
+    where = on_cores(cores) if cores else nullcontext()
+    with files.log.open("wb") as log, where:
         process = await asyncio.create_subprocess_exec(
             program, *command, env=kept | QUIET | dict(variables), stdout=log, stderr=log,
             stdin=asyncio.subprocess.DEVNULL, start_new_session=True,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from loadtests.harness.analysis.stats import STEADY_BINS, steady_from
 from loadtests.harness.records.model import Intent, LedgerClass, Outcome, StepSample, UploadSample
 
 
@@ -40,6 +43,19 @@ def mean_active(
     busy_s = sum(window.overlap_s(i.at, ends.get(i.upload_ref, window.end)) for i in intents)
     busy_s += sum(window.overlap_s(s.started_at, s.started_at + s.duration_ms / 1000) for s in steps)
     return busy_s / window.length_s
+
+
+STEADY_HOLD_S = 60.0  # shorter windows are fixed; their trend is a caution
+
+
+def steady_cut_s(window: Window, durable_at: Iterable[float | None]) -> float | None:
+    """Seconds to leave out at a long window's start, before goodput was steady; None for a short one."""
+    if window.length_s < STEADY_HOLD_S - 1:  # a window may end a moment early
+        return None
+    times = [at for at in durable_at if at is not None]
+    counts, _ = np.histogram(times, bins=STEADY_BINS, range=(window.start, window.end))
+    share = steady_from(counts.tolist())
+    return None if share is None else share * window.length_s
 
 
 def verified_in(window: Window, samples: Iterable[UploadSample]) -> list[UploadSample]:

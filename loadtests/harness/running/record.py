@@ -22,6 +22,7 @@ from loadtests.harness.records.model import (
     Warn,
 )
 from loadtests.harness.running import measure
+from loadtests.harness.running.affinity import Cores
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.measure import Window
 from loadtests.harness.running.observe import mean_in_flight
@@ -66,7 +67,7 @@ def make_trial(
     config: dict[str, str],
     started_at: float,
     ended_at: float,
-    cores: float,
+    cores: Cores,
     interrupted: bool,
 ) -> Trial:
     """The record of one trial, judged by the guards."""
@@ -82,8 +83,8 @@ def make_trial(
         k6=evidence.summary.model_copy(update={"exit_code": course.exit_code}),
         processes=processes,
         host_cpu_s=course.end.host_busy_s - course.begin.host_busy_s,
-        host_cores=cores,
-        k6_cores_allowed=cores,
+        host_cores=float(len(cores.all)),
+        k6_cores_allowed=float(len(cores.generator)),
         counters=counters,
         validity=Validity.VALID,
         interrupted=interrupted,
@@ -101,7 +102,10 @@ def _flow(
     """What flowed inside the window: the members of the record that are rates and means."""
     window, raw = course.window, plan.question is Question.RAW
     good = _counted(window, evidence, raw=raw)
-    goodput = good / window.length_s if window.length_s > 0 else 0.0
+    cut_s = _steady_cut_s(plan, window, evidence)
+    steady = Window(window.start + (cut_s or 0.0), window.end)
+    counted = good if not cut_s else _counted(steady, evidence, raw=raw)
+    goodput = counted / steady.length_s if steady.length_s > 0 else 0.0
     rate, latency_s = gateway_flow(course)
     return {
         "mean_active_vus": mean_active(window, plan, evidence),
@@ -109,10 +113,19 @@ def _flow(
         "gateway_rate_per_s": rate,
         "gateway_mean_latency_s": latency_s,
         "uploads_in_window": good,
+        "steady_cut_s": cut_s,
         "goodput_per_s": goodput,
         "goodput_bytes_per_s": goodput * plan.file_size_bytes,
         "iterations_per_s": started_per_s(window, evidence, raw=raw),
     }
+
+
+def _steady_cut_s(plan: TrialPlan, window: Window, evidence: Evidence) -> float | None:
+    """Only a hold can be steady: a shape of stages and a count of uploads are none."""
+    if plan.load.executor not in ("constant-vus", "constant-arrival-rate") or plan.question is Question.RAW:
+        return None
+    durable = [sample.durable_at for sample in measure.verified_in(window, evidence.samples)]
+    return measure.steady_cut_s(window, durable) if durable else None
 
 
 def _counted(window: measure.Window, evidence: Evidence, *, raw: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -23,12 +24,13 @@ from loadtests.harness.planning.experiment import Arm
 from loadtests.harness.planning.payload import BLOCK_BYTES, Payload
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Event, Trial
-from loadtests.harness.running import connections, exporter, users
+from loadtests.harness.running import affinity, connections, exporter, users
+from loadtests.harness.running.affinity import Cores, split
 from loadtests.harness.running.clean import Cleaner
 from loadtests.harness.running.exporter import Activity
 from loadtests.harness.running.processes import Watched, start_ticks
 from loadtests.harness.running.system import System, find_k6, open_testbed, settings_of
-from loadtests.harness.running.testbed import Testbed
+from loadtests.harness.running.testbed import SystemNotUp, Testbed
 from loadtests.harness.running.users import Identity
 
 TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a trial
@@ -55,6 +57,7 @@ class Rig:
     arms: Mapping[str, Arm] = field(default_factory=dict)
     identities: list[Identity] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    cores: Cores = field(default_factory=lambda: split(os.sched_getaffinity(0)))
     piece_bytes: int | None = None  # overrides the strategies' own chunk and part size
     events: list[Event] = field(default_factory=list)
     _tokens_at: float = 0.0
@@ -115,6 +118,17 @@ class Rig:
         own = Watched("harness", os.getpid(), start_ticks(os.getpid()) or 0)
         return [*await self.testbed.watched(), own]
 
+    async def pin(self) -> None:
+        """Keep the system off the generator's processors; a part that was restarted is moved again."""
+        if self.cores.apart and self.testbed.runtime == "native":
+            for name in affinity.pin(await self.testbed.watched(), self.cores.system):
+                self.event("not-pinned", process=name)
+
+    async def unpin(self) -> None:
+        """Leave the system as it was found, on all processors."""
+        if self.cores.apart and self.testbed.runtime == "native":
+            affinity.pin(await self.testbed.watched(), self.cores.all)
+
     async def pushes_to_prometheus(self) -> bool:
         """Whether k6 tells Prometheus what it sees: somebody may watch the load there."""
         if self.system.environ.get("K6_PUSH") == "off":
@@ -147,7 +161,7 @@ async def open_rig(
         stack.callback(shutil.rmtree, work_dir, ignore_errors=True)
         activity = Activity(run)
         await stack.enter_async_context(shown(activity, system))
-        yield Rig(
+        rig = Rig(
             run=run,
             activity=activity,
             system=system,
@@ -160,6 +174,11 @@ async def open_rig(
             presigner=presigner(system),
             work_dir=work_dir,
         )
+        try:
+            yield rig
+        finally:
+            with contextlib.suppress(SystemNotUp):
+                await rig.unpin()
 
 
 @asynccontextmanager

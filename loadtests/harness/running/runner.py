@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from loadtests.harness.analysis.stats import excludes_one
 from loadtests.harness.planning.plan import Planner
 from loadtests.harness.planning.plan_resolve import past_knee, saturating_vus
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Manifest, Question, Trial, TrialPlan, Validity, Warn
+from loadtests.harness.records.notes import GENERATOR
+from loadtests.harness.running import calibrate
 from loadtests.harness.running.manifest import make_manifest
 from loadtests.harness.running.progress import Progress
 from loadtests.harness.running.rig import Rig
@@ -40,6 +43,7 @@ class Runner:
         await self.rig.create_identities(self.planner.profile.identities)
         plan = self.planner.plan()
         manifest = await make_manifest(self.rig, plan, started_at=started_at, command=command)
+        manifest = manifest.model_copy(update={"notes": {**manifest.notes, **await self._calibrated()}})
         self.writer.write_manifest(manifest)
         whole = False
         try:
@@ -47,6 +51,14 @@ class Runner:
             whole = not self.rig.stop.is_set()
         finally:
             self._finish(manifest, interrupted=not whole)
+
+    async def _calibrated(self) -> dict[str, object]:
+        """What the generator can do by itself, for the profiles that ask for it."""
+        if not self.planner.profile.calibrate:
+            return {}
+        self.progress.phase("what k6 can do by itself")
+        strategies = [self.rig.strategies[arm.strategy] for arm in self.planner.arms]
+        return {GENERATOR: await calibrate.calibrate(self.rig, strategies, self.planner.file_size_bytes)}
 
     async def _stages(self, ramp: Sequence[TrialPlan]) -> None:
         await self._ramp(ramp)
@@ -56,12 +68,21 @@ class Runner:
         capacity = self.planner.draw_capacity(vus)
         self._freeze("capacity", {"vus": vus})
         await self._all(capacity)
+        await self._control_again()
         slower = self.slower_capacity()
         if self.rig.stop.is_set() or slower is None:
             return
         neighbours = self.planner.draw_neighbours(slower)
         self._freeze("neighbours", {"slower_capacity_per_s": slower})
         await self._all(neighbours)
+
+    async def _control_again(self) -> None:
+        """Equal arms that came out different get one second chance: once in twenty it is mere chance."""
+        if self.rig.stop.is_set() or not control_failed(self.of(Question.CAPACITY)):
+            return
+        again = self.planner.draw_control()
+        self._freeze("control pairs again")
+        await self._all(again)
 
     def _finish(self, manifest: Manifest, *, interrupted: bool) -> None:
         self.writer.write_plan(self.planner.plan())
@@ -129,6 +150,17 @@ class Runner:
         self.writer.write_plan(plan)
         self.rig.event("plan", stage=stage, trials=len(plan.trials), resolved=dict(resolved or {}))
         self.progress.planned(self.planner.estimate().trials, plan.estimated_s)
+
+
+def control_failed(trials: Sequence[Trial]) -> bool:
+    """Whether pairs of one arm against itself came out different."""
+    couples: dict[int, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        if trial.plan.pair is not None:
+            couples[trial.plan.pair].append(trial)
+    same = [pair for pair in couples.values() if len(pair) == 2 and pair[0].plan.arm == pair[1].plan.arm]
+    values = [(a.goodput_per_s, b.goodput_per_s) for a, b in same if a.goodput_per_s and b.goodput_per_s]
+    return excludes_one(values)
 
 
 def ramp_end(trial: Trial, goodput: Mapping[int, float]) -> str | None:

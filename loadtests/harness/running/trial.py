@@ -19,13 +19,13 @@ from loadtests.harness.planning import arms
 from loadtests.harness.planning.payload import UploadRow, upload_ref, write_pattern, write_table
 from loadtests.harness.planning.plan import ALONE
 from loadtests.harness.records.bundle import BundleWriter
-from loadtests.harness.records.model import Question, Severity, Trial, TrialPlan, Warn
+from loadtests.harness.records.model import Load, Question, Severity, Trial, TrialPlan, Warn
 from loadtests.harness.running import counters, k6, raw
 from loadtests.harness.running.console import read_summary
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.k6 import K6, Files
 from loadtests.harness.running.measure import Window
-from loadtests.harness.running.observe import Observer, allowed_cores, wait_quiet
+from loadtests.harness.running.observe import Observer, wait_quiet
 from loadtests.harness.running.record import Course, Evidence, make_trial
 from loadtests.harness.running.rig import Rig
 
@@ -41,6 +41,12 @@ class Watcher(Protocol):
 
     def phase(self, name: str, length_s: float | None = None) -> None: ...
     def load(self, console: Path) -> None: ...
+
+
+class K6Folder(Protocol):
+    """Whoever knows where k6's files of a trial belong."""
+
+    def k6_path(self, trial: str, suffix: str) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +74,10 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     await arms.apply_arm(rig, plan.arm)
     cleaned = await rig.cleaner.clean()
     await rig.fresh_tokens()
+    await rig.pin()
     watcher.phase("quiet")  # the tables are made meanwhile: only store and databases must come to rest
     (files, rows), busy = await asyncio.gather(
-        asyncio.to_thread(_prepare, rig, plan, writer),
+        asyncio.to_thread(prepare, rig, plan, writer),
         wait_quiet(rig.testbed, await rig.testbed.watched(), limit_s=QUIET_LIMIT_S),
     )
     settings = await rig.settings()
@@ -94,7 +101,7 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
         config={"strategy": plan.arm} | arms.flat_config(settings, _workload(rig, plan)),
         started_at=started_at,
         ended_at=time.time(),
-        cores=allowed_cores(),
+        cores=rig.cores,
         interrupted=rig.stop.is_set(),
     )
     rig.learn(trial)
@@ -134,8 +141,8 @@ def piece_bytes(rig: Rig, plan: TrialPlan) -> int:
     )
 
 
-def _prepare(rig: Rig, plan: TrialPlan, writer: BundleWriter) -> tuple[Files, list[UploadRow]]:
-    """Tables and pattern in the work folder; k6's own output goes straight into the bundle."""
+def prepare(rig: Rig, plan: TrialPlan, folder: K6Folder) -> tuple[Files, list[UploadRow]]:
+    """Tables and pattern in the work folder; k6's own output goes where its folder says, mostly a bundle."""
     rows: list[UploadRow] = []
     table = pattern = None
     if plan.arm != ALONE:
@@ -155,9 +162,9 @@ def _prepare(rig: Rig, plan: TrialPlan, writer: BundleWriter) -> tuple[Files, li
         table=table,
         pattern=pattern,
         identities=rig.identities_file,
-        console=writer.k6_path(plan.trial, "console.jsonl").resolve(),
-        summary=writer.k6_path(plan.trial, "summary.json").resolve(),
-        log=writer.k6_path(plan.trial, "log").resolve(),
+        console=folder.k6_path(plan.trial, "console.jsonl").resolve(),
+        summary=folder.k6_path(plan.trial, "summary.json").resolve(),
+        log=folder.k6_path(plan.trial, "log").resolve(),
     )
     return files, rows
 
@@ -171,7 +178,7 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         gateway_url=rig.system.gateway_url,
         script=strategy.script if strategy else None,
         piece_bytes=piece_bytes(rig, plan),
-        start_spread_s=min(plan.load.warmup_s / 2, SPREAD_PER_VU_S * (plan.load.vus or 0)),
+        start_spread_s=start_spread_s(plan.load),
         linger_s=rig.testbed.look_s,
         journey=plan.question is Question.JOURNEY,
     )
@@ -180,7 +187,9 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
     if hosts := await rig.system.store.k6_hosts():
         variables["HOSTS"] = json.dumps(hosts)
     watcher.phase("start")
-    child = await k6.start_k6(rig.k6_program, files, variables, tags={"testid": rig.run})
+    child = await k6.start_k6(
+        rig.k6_program, files, variables, tags={"testid": rig.run}, cores=rig.cores.generator
+    )
     observer.watch_child("k6", child.process.pid)
     sampling = asyncio.create_task(observer.run())
     try:
@@ -191,6 +200,13 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         sampling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sampling
+
+
+def start_spread_s(load: Load) -> float:
+    """How long the first uploads of a closed loop are spread. Open arrivals keep their own schedule."""
+    if load.executor == "constant-arrival-rate":
+        return 0.0
+    return min(load.warmup_s / 2, SPREAD_PER_VU_S * (load.vus or 0))
 
 
 async def _phases(rig: Rig, plan: TrialPlan, child: K6, observer: Observer, watcher: Watcher) -> Course:

@@ -7,8 +7,8 @@ export function started() {
   console.log(JSON.stringify({ e: 's', t: Date.now() }));
 }
 
-export function intent(row, userIndex) {
-  const line = { e: 'i', ref: row.ref, t: Date.now(), u: userIndex, n: config.fileBytes, h: row.sha256, s: config.strategy };
+export function intent(row, userIndex, due) {
+  const line = { e: 'i', due, ref: row.ref, t: Date.now(), u: userIndex, n: config.fileBytes, h: row.sha256, s: config.strategy };
   console.log(JSON.stringify(line));
 }
 
@@ -32,8 +32,8 @@ export function outcome(row, flow, failure) {
 }
 
 // Connecting and waiting for a connection are part of what a user waits for.
-export function step(name, startedAt, response, ok) {
+export function step(name, startedAt, response, ok, due = null) {
   const t = response.timings;
   const duration = t.blocked + t.connecting + t.duration;
-  console.log(JSON.stringify({ e: 'r', step: name, t: startedAt, d: duration, st: response.status, ok }));
+  console.log(JSON.stringify({ e: 'r', step: name, t: startedAt, d: duration, st: response.status, ok, due }));
 }

@@ -94,6 +94,7 @@ PLANTED = [
     ("ledger-mismatch", CLOSED, of_ledger(classes={"verified": 1}), INVALID, "without a class"),
     ("bytes-mismatch", CLOSED, of_ledger(stored_bytes=1), INVALID, "bytes"),
     ("restart-during-run", CLOSED, of_process("upload", restarted=True), INVALID, "restarted"),
+    ("no-steady-state", CLOSED, of_trial(steady_cut_s=60.0), INVALID, "steady"),
     ("script-set-rate", CLOSED, of_load(think_s=2.0), CAUTION, "slept"),
     ("upload-errors", CLOSED, of_ledger(acks=300), CAUTION, "failed"),
     ("low-samples", CLOSED, of_trial(uploads_in_window=29), CAUTION, "window"),

@@ -11,6 +11,7 @@ from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_exper
 from loadtests.harness.planning.overrides import read_overrides
 from loadtests.harness.planning.plan import Planner
 from loadtests.harness.planning.plan_estimate import (
+    CALIBRATION_S,
     OVERHEAD_PER_LOAD,
     RUN_OVERHEAD_S,
     SIGNUP_S,
@@ -117,7 +118,7 @@ def test_the_estimate_is_the_plan_s_own_load_and_a_known_cost_of_each_trial() ->
     one.draw_neighbours(50.0)
     expected = one.estimate()
     load_s = sum(trial.load.warmup_s + trial.load.window_s for trial in one.trials)
-    fixed_s = RUN_OVERHEAD_S + SIGNUP_S * one.profile.identities
+    fixed_s = RUN_OVERHEAD_S + SIGNUP_S * one.profile.identities + CALIBRATION_S * len(one.arms)
     assert expected.trials == len(one.trials)
     of_trials = load_s * (1 + OVERHEAD_PER_LOAD) + TRIAL_OVERHEAD_S * len(one.trials)
     assert expected.seconds == pytest.approx(of_trials + fixed_s)
@@ -173,3 +174,14 @@ def test_saturating_vus_are_four_times_the_first_good_level_of_the_slower_starte
 )
 def test_a_ramp_ends_after_two_steps_without_gain(rates: list[float], ended: bool) -> None:
     assert past_knee({2**step: float(rate) for step, rate in enumerate(rates)}) is ended
+
+
+def test_a_failed_control_is_repeated_with_fresh_pairs() -> None:
+    one = planner(PROFILE="full")
+    before = one.draw_capacity(8)
+    again = one.draw_control()
+    assert len(again) == 12 and {trial.arm for trial in again} == {A}
+    assert not {trial.pair for trial in again} & {trial.pair for trial in before}
+    assert not {trial.block for trial in again} & {trial.block for trial in before}
+    assert {trial.load for trial in again} == {before[0].load}
+    assert one.plan().trials[-12:] == tuple(again)

@@ -22,11 +22,12 @@ from loadtests.harness.records.model import (
     UploadSample,
     Validity,
 )
+from loadtests.harness.running.affinity import split
 from loadtests.harness.running.counters import parse
 from loadtests.harness.running.measure import Window
 from loadtests.harness.running.processes import Snapshot
 from loadtests.harness.running.record import Course, Evidence, make_trial
-from loadtests.harness.running.runner import ramp_end
+from loadtests.harness.running.runner import control_failed, ramp_end
 
 pytestmark = pytest.mark.unit
 
@@ -65,7 +66,7 @@ def record(question: Question, arm: str, evidence: Evidence, *, exit_code: int =
     return make_trial(
         plan(question, arm), course=course, evidence=evidence,
         processes=(ProcessUse(name="k6", cpu_s=1.0),), counters=Counters(), monitor=[],
-        config={"strategy": arm}, started_at=90.0, ended_at=112.0, cores=2.0, interrupted=False,
+        config={"strategy": arm}, started_at=90.0, ended_at=112.0, cores=split(range(2)), interrupted=False,
     )  # fmt: skip
 
 
@@ -120,3 +121,22 @@ def test_a_ramp_ends_at_the_knee() -> None:
     trial = record(Question.RAMP, "proxy-chunked", uploads(12))
     assert ramp_end(trial, {1: 10.0, 2: 20.0}) is None
     assert ramp_end(trial, {1: 10.0, 2: 20.0, 4: 20.5, 8: 20.1}) is not None
+
+
+def control(ratios: list[float]) -> list[Trial]:
+    """Trials of pairs of one arm with itself, with these ratios of goodput."""
+    model = record(Question.CAPACITY, "proxy-chunked", uploads(80))
+    return [
+        model.model_copy(
+            update={"plan": model.plan.model_copy(update={"pair": pair}), "goodput_per_s": goodput}
+        )
+        for pair, ratio in enumerate(ratios)
+        for goodput in (40.0, 40.0 * ratio)
+    ]
+
+
+def test_equal_arms_that_come_out_different_are_tried_again() -> None:
+    assert control_failed(control([1.10, 1.11, 1.09, 1.12, 1.10, 1.10]))
+    assert not control_failed(control([1.02, 0.97, 1.03, 0.99, 0.98, 1.01]))
+    assert not control_failed(control([1.10, 1.11]))  # too few to say
+    assert not control_failed([])
