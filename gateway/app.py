@@ -81,7 +81,14 @@ async def _pools(settings: Settings, metrics: Metrics, stack: AsyncExitStack) ->
     pools = {}
     for service, addresses in urls.items():
         replicas = [
-            Upstream(service, address, metrics.upstream, pool=settings.upstream_pool) for address in addresses
+            Upstream(
+                service,
+                address,
+                metrics.upstream,
+                pool=settings.upstream_pool,
+                client=settings.http_client,
+            )
+            for address in addresses
         ]
         for replica in replicas:
             await stack.enter_async_context(replica)

@@ -42,7 +42,9 @@ async def serve(settings: Settings) -> None:
         database = await stack.enter_async_context(
             open_database(settings.database_url, "files", metrics.database, prepared=settings.db_prepared)
         )
-        store = await stack.enter_async_context(open_client(settings.s3, world, metrics.store.observe))
+        store = await stack.enter_async_context(
+            open_client(settings.s3, world, metrics.store.observe, client=settings.http_client)
+        )
         bucket = await _bucket(settings, store)
         watched = StoreHealth(store, settings.s3, bucket)
         health = Health(

@@ -7,53 +7,29 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import ClientError, ClientResponse
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
+from multidict import CIMultiDictProxy
+
+from services.kit.http.client import Answer, Sending, UpstreamError, UpstreamTimeout
 
 STALL_S = 30.0
-
-
-class UpstreamError(Exception):
-    """Another service gave no answer."""
-
-
-class UpstreamUnreachable(UpstreamError):
-    """No connection: not one byte was sent."""
-
-
-class UpstreamBroken(UpstreamError):
-    """The connection ended, or nonsense came, after the request was (partly) sent."""
-
-
-class UpstreamTimeout(UpstreamError):
-    """No answer in time, or the other side stopped taking or giving bytes."""
 
 
 class BodyStalled(Exception):
     """The source of a streamed body gave nothing for too long: not the upstream's fault."""
 
 
+_INTERRUPTED = Exception("the answer came early")
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request body that is not in memory: ``read`` gives the next piece, ``b""`` at the end."""
+    """A request body that is not in memory: ``read`` gives the next piece, ``b""`` at the end.
+
+    ``read`` may be cancelled: by an early answer, or when it takes too long.
+    """
 
     read: Callable[[], Awaitable[bytes]]
     length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request to be sent; ``timeout_s`` runs from the end of its body to the head of the answer."""
-
-    method: str
-    url: URL
-    headers: CIMultiDict[str]
-    body: bytes | Body
-    timeout_s: float
-    stall_s: float = STALL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,66 +84,78 @@ class Guard:
             self._fire(self._stalled[self._reading])
 
     def _fire(self, cause: Exception) -> None:
-        self._timer = None
+        self.stop()
         self.cause = cause
         self._task.cancel()
 
+    def interrupt(self) -> None:
+        """End the wait for the body's source, if that is where the task is; ``interrupted`` tells."""
+        if self._reading and self.cause is None:
+            self._fire(_INTERRUPTED)
+
+    def interrupted(self) -> bool:
+        """Whether the cancellation that was caught came from ``interrupt``, and from there alone."""
+        return self.cause is _INTERRUPTED and self._task.uncancel() == 0
+
     def stop(self) -> None:
+        self._reading = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def translate(self) -> None:
         """Raise what ended the request, if this guard did; a cancellation from outside stays one."""
-        if self.cause is not None and self._task.uncancel() == 0:
+        if self.cause is not None and self.cause is not _INTERRUPTED and self._task.uncancel() == 0:
             raise self.cause
 
 
-class Streamed(Payload):
-    """Feeds a ``Body`` to aiohttp's writer and tells the guard where time is spent."""
+async def pump(body: Body, sending: Sending, stall_s: float) -> None:
+    """Send a body; returns at its end, or as soon as the other side answers before it.
 
-    _autoclose = True
-
-    def __init__(self, body: Body, guard: Guard, answer_s: float) -> None:
-        super().__init__(body)
-        self._body, self._guard, self._answer_s = body, guard, answer_s
-        self._size = body.length
-        self.error: Exception | None = None
-        self.answered = False  # an early answer came: nothing more is read or sent
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        raise TypeError("a streamed body is not text")
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        read, guard, left = self._body.read, self._guard, self._body.length
-        while left > 0:
+    Raises:
+        BodyStalled, UpstreamTimeout: its source, or the other side, made no progress.
+        Exception: whatever ``body.read`` raised.
+    """
+    guard, left = Guard(), body.length
+    sending.when_answered(guard.interrupt)
+    guard.watch(
+        stall_s,
+        reading=BodyStalled("the body made no progress"),
+        writing=UpstreamTimeout("the other side takes no bytes"),
+    )
+    try:
+        while left > 0 and not sending.answered:
             guard.progress(reading=True)
-            try:
-                piece = await read()
-                if not piece:
-                    raise ConnectionResetError("the body ended early")
-            except Exception as error:
-                self.error = error
-                raise
-            if self.answered:
-                await asyncio.get_running_loop().create_future()  # until aiohttp ends this task
-            left -= len(piece)
+            piece = await body.read()
             guard.progress(reading=False)
-            await writer.write(piece)
-        if not self.answered:
-            guard.deadline(self._answer_s)
+            if not piece:
+                raise ConnectionResetError("the body ended early")
+            left -= len(piece)
+            sending.write(piece)
+            del piece
+            if sending.full:
+                await sending.drained()
+    except asyncio.CancelledError:
+        if not guard.interrupted():
+            guard.translate()
+            raise
+    finally:
+        guard.stop()
 
 
 class Incoming:
     """An answer whose head is here. Read it to ``b""`` or ``close`` it; ``close`` is idempotent."""
 
-    __slots__ = ("_done", "_response", "headers", "status")
+    __slots__ = ("_answer", "_done", "_started", "status")
 
-    def __init__(self, response: ClientResponse, done: Callable[[str], None]) -> None:
-        self._response = response
-        self._done: Callable[[str], None] | None = done
-        self.status = response.status
-        self.headers = response.headers
+    def __init__(self, answer: Answer, done: Callable[[float, str], None], started: float) -> None:
+        self._answer, self._started = answer, started
+        self._done: Callable[[float, str], None] | None = done
+        self.status = answer.status
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        return self._answer.headers
 
     async def read_some(self) -> bytes:
         """The next piece, ``b""`` at the end; reading pauses above 64 KiB unread.
@@ -176,28 +164,26 @@ class Incoming:
             UpstreamBroken: the body ended too soon.
         """
         try:
-            return await self._response.content.readany()
-        except (ClientError, OSError) as error:
+            return await self._answer.read_some()
+        except UpstreamError:
             self.close("transport")
-            raise UpstreamBroken(type(error).__name__) from error
+            raise
 
     async def read(self) -> bytes:
         """The whole body; for answers that are known to be small."""
-        piece = await self.read_some()
-        if not piece or self._response.content.at_eof():
-            return piece
-        pieces = [piece]
-        while piece := await self.read_some():
-            pieces.append(piece)
-        return b"".join(pieces)
+        try:
+            return await self._answer.read()
+        except UpstreamError:
+            self.close("transport")
+            raise
 
     def close(self, result: str = "") -> None:
         """Back to the pool when everything was read and sent, else the connection is closed."""
         if self._done is None:
             return
         done, self._done = self._done, None
-        self._response.release()
-        done(result or result_of(self.status))
+        self._answer.close()
+        done(self._started, result or result_of(self.status))
 
 
 def result_of(status: int) -> str:

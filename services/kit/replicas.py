@@ -14,8 +14,8 @@ from time import monotonic
 
 from multidict import CIMultiDict
 
-from services.kit.exchange import STALL_S, Body, Incoming, Reply, UpstreamError, UpstreamUnreachable
-from services.kit.upstream import Upstream
+from services.kit.exchange import STALL_S, Body, Incoming, Reply
+from services.kit.upstream import Upstream, UpstreamError, UpstreamUnreachable
 
 REST_S = 2.0  # longer than a leaving process serves the connections that it has (DRAIN_S)
 

@@ -1,37 +1,29 @@
 """Client of another service: one kept-alive pool per address, typed failures, streamed bodies.
 
-URLs are taken as they are and redirects are answers. A request is sent again only by the rule below. A
-deadline is one timer that cancels the waiting task, not a context per request.
+URLs are taken as they are and redirects are answers. A request is sent again only by the rule below. What
+goes over the wire is the business of an HTTP client, ours or aiohttp's (``http.clients``).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from math import inf
 from time import monotonic, perf_counter
 from typing import Self
 
-from aiohttp import ClientResponse
-from multidict import CIMultiDict
-from yarl import URL
-
-from services.kit.exchange import (
-    STALL_S,
-    Body,
-    BodyStalled,
+from services.kit.exchange import STALL_S, Body, BodyStalled, Incoming, Reply, pump, result_of
+from services.kit.http.client import (
+    Address,
+    Answer,
     Call,
-    Guard,
-    Incoming,
-    Reply,
-    Streamed,
     UpstreamBroken,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from services.kit.http.clients import DEFAULT, open_http
 from services.kit.metrics import UpstreamMetrics
-from services.kit.outgoing import Connector, send
 from services.kit.trail import TRAIL
 
 __all__ = [
@@ -86,7 +78,11 @@ class _Retries:
 
 
 class Upstream:
-    """One address of another service. ``running`` is the number of exchanges not yet closed."""
+    """One address of another service. ``running`` is the number of exchanges not yet closed.
+
+    Args:
+        client: ``thin`` or ``aiohttp``, see ``http.clients``.
+    """
 
     def __init__(
         self,
@@ -95,24 +91,21 @@ class Upstream:
         metrics: UpstreamMetrics,
         *,
         pool: int = POOL,
+        client: str = DEFAULT,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.name = name
         self.running = 0
-        self._url = url.rstrip("/")
         self._metrics = metrics
         self._retries = _Retries(now)
-        self._host = URL(self._url).host_port_subcomponent or ""
         opened = metrics.opened(name).inc
-        self._kept = Connector(opened, limit=pool, keepalive_timeout=KEEPALIVE_S)
-        self._fresh = Connector(opened, limit=pool, force_close=True)
+        self._client = open_http(client, Address.of(url, limit=pool, idle_s=KEEPALIVE_S, opened=opened))
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._kept.close()
-        await self._fresh.close()
+        await self._client.close()
 
     async def json(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float
@@ -122,26 +115,28 @@ class Upstream:
         Raises:
             UpstreamUnreachable, UpstreamBroken, UpstreamTimeout: there was no answer.
         """
-        guard = Guard()
-        incoming: Incoming | None = None
+        started = perf_counter()
+        self.running += 1
+        result = ""
         try:
-            incoming = await self._open(
-                guard, self._call(method, path, CIMultiDict(headers), body, timeout_s)
-            )
-            return Reply(incoming.status, incoming.headers, await incoming.read())
-        except asyncio.CancelledError:
-            guard.translate()
+            answer = await self._whole(Call(method, path, headers), body, timeout_s, None)
+            try:
+                reply = Reply(answer.status, answer.headers, await answer.read())
+            finally:
+                answer.close()
+            result = result_of(reply.status)
+        except UpstreamError as error:
+            result = _result_of(error)
             raise
         finally:
-            guard.stop()
-            if incoming is not None:
-                incoming.close("timeout" if guard.cause else "")
+            self._finish(started, result)
+        return reply
 
     async def open(
         self,
         method: str,
         target: str,
-        headers: CIMultiDict[str],
+        headers: Mapping[str, str],
         body: bytes | Body = b"",
         *,
         timeout_s: float,
@@ -160,77 +155,48 @@ class Upstream:
             BodyStalled: the source of the body gave nothing for ``stall_s``.
             Exception: whatever ``body.read`` raised.
         """
-        guard = Guard()
-        try:
-            return await self._open(guard, self._call(method, target, headers, body, timeout_s, stall_s))
-        finally:
-            guard.stop()
-
-    def _call(
-        self,
-        method: str,
-        target: str,
-        headers: CIMultiDict[str],
-        body: bytes | Body,
-        *limits_s: float,
-    ) -> Call:
-        headers["Host"] = self._host
-        return Call(method, URL(self._url + target, encoded=True), headers, body, *limits_s)
-
-    async def _open(self, guard: Guard, call: Call) -> Incoming:
         started = perf_counter()
         self.running += 1
         try:
-            response = await self._answer(guard, call)
+            if isinstance(body, Body):
+                answer = await self._stream(Call(method, target, headers), body, timeout_s, stall_s)
+            else:
+                answer = await self._whole(Call(method, target, headers), body, timeout_s, inf)
         except BaseException as error:
-            self.running -= 1
-            if isinstance(error, UpstreamError):
-                self._observe(started, "timeout" if isinstance(error, UpstreamTimeout) else "transport")
+            self._finish(started, _result_of(error) if isinstance(error, UpstreamError) else "")
             raise
-        return Incoming(response, lambda result: self._finish(started, result))
+        return Incoming(answer, self._finish, started)
 
     def _finish(self, started: float, result: str) -> None:
+        """``result`` is empty where the other side has no part in the end."""
         self.running -= 1
-        self._observe(started, result)
+        if result:
+            seconds = perf_counter() - started
+            self._metrics.seconds(self.name, result).observe(seconds)
+            TRAIL.get().upstream(seconds)
 
-    def _observe(self, started: float, result: str) -> None:
-        seconds = perf_counter() - started
-        self._metrics.seconds(self.name, result).observe(seconds)
-        TRAIL.get().upstream(seconds)
-
-    async def _answer(self, guard: Guard, call: Call) -> ClientResponse:
+    async def _whole(self, call: Call, body: bytes, timeout_s: float, piece_s: float | None) -> Answer:
         self._retries.request()
+        until = perf_counter() + timeout_s
         try:
-            if isinstance(call.body, Body):
-                return await self._stream(guard, call, call.body)
-            guard.deadline(call.timeout_s)
-            return await self._whole(call, call.body or None)
-        except asyncio.CancelledError:
-            guard.translate()
-            raise
-
-    async def _whole(self, call: Call, body: bytes | None) -> ClientResponse:
-        try:
-            return await send(self._kept, call, body)
+            return await self._client.send(call, body, timeout_s=timeout_s, piece_s=piece_s)
         except UpstreamBroken:
             if call.method not in _REPEATABLE or not self._retries.allowed():
                 raise
         self._metrics.retries(self.name).inc()
-        return await send(self._fresh, call, body)
+        left_s = max(0.0, until - perf_counter())
+        return await self._client.send(call, body, timeout_s=left_s, piece_s=piece_s, fresh=True)
 
-    async def _stream(self, guard: Guard, call: Call, body: Body) -> ClientResponse:
-        source = Streamed(body, guard, call.timeout_s)
-        call.headers["Content-Length"] = str(body.length)
-        guard.watch(
-            call.stall_s,
-            reading=BodyStalled("the body made no progress"),
-            writing=UpstreamTimeout("the other side takes no bytes"),
-        )
+    async def _stream(self, call: Call, body: Body, timeout_s: float, stall_s: float) -> Answer:
+        self._retries.request()
+        sending = await self._client.open(call, body.length, timeout_s=stall_s)
         try:
-            response = await send(self._kept, call, source)
-        except UpstreamBroken as error:
-            if source.error is not None:
-                raise source.error from error
+            await pump(body, sending, stall_s)
+            return await sending.answer(timeout_s, inf)
+        except BaseException:
+            sending.abort()
             raise
-        source.answered = True
-        return response
+
+
+def _result_of(error: UpstreamError) -> str:
+    return "timeout" if isinstance(error, UpstreamTimeout) else "transport"

@@ -106,7 +106,9 @@ async def serve(settings: Settings) -> None:
             open_database(settings.database_url, "upload", metrics.database, prepared=settings.db_prepared)
         )
         address = _address(settings)
-        store = await stack.enter_async_context(open_client(address, world, metrics.store.observe))
+        store = await stack.enter_async_context(
+            open_client(address, world, metrics.store.observe, client=settings.http_client)
+        )
         owner = f"{instance}/{world.new_uuid()}"
         facts = await prepare(address, store, settings.cors_origins, owner.replace("/", "-"), log.event)
         tables = Tables.of(database, owner, settings)
@@ -160,7 +162,9 @@ def _spool(settings: Settings) -> Spool:
 async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
     signer = CredentialSigner("upload", "files", base.settings.internal_key_upload_files, base.world.now)
     files = [
-        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
+        await stack.enter_async_context(
+            Upstream("files", url, base.metrics.upstream, client=base.settings.http_client)
+        )
         for url in base.settings.files_urls
     ]
     return Registrar(balanced(files), signer, base.world)

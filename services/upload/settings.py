@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.kit.http.clients import client_setting
 from services.kit.settings import (
     ProcessSettings,
     Secret,
@@ -32,6 +33,7 @@ class Settings(ProcessSettings):
         Secret(""),
         help="upload_db without a pooler between, for migrations and locks; empty: DATABASE_URL",
     )
+    http_client: str = client_setting()
     db_prepared: bool = setting(
         "DB_PREPARED", switch(), True, help="prepared statements; off behind a pooler that cannot keep them"
     )

@@ -1,8 +1,7 @@
 """An async S3 client with just the operations this system uses.
 
-Path style, region ``us-east-1``, Signature V4 by the minio package's signer, transport by aiohttp.
-Bodies stream in bounded memory; everything rare (bucket set-up, listings) goes through the minio SDK
-in threads, in ``admin``.
+Path style, region ``us-east-1``, own signatures (``sigv4``), transport by ``kit.http``. Bodies stream in
+bounded memory; what is rare (making the bucket, reading its policy) goes through the minio SDK in threads.
 """
 
 from services.kit.s3.bucket import BucketState, prepare_bucket

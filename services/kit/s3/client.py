@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from services.kit.clock import World
+from services.kit.http.client import Address
+from services.kit.http.clients import DEFAULT, open_http
 from services.kit.s3 import xml
 from services.kit.s3.core import object_headers
 from services.kit.s3.download import StreamedDownload, object_info
@@ -17,7 +19,7 @@ from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, 
 from services.kit.s3.multipart import MultipartOperations, part_query
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import S3Address, Signer, copy_source
-from services.kit.s3.transport import SLOW_READ_S, Observe, Transport, open_session
+from services.kit.s3.transport import CONNECTIONS, IDLE_S, SLOW_READ_S, Observe, Transport
 
 
 def _md5_headers(body: bytes) -> dict[str, str]:
@@ -156,11 +158,24 @@ class S3Client(MultipartOperations):
 
 
 @asynccontextmanager
-async def open_client(address: S3Address, world: World, observe: Observe) -> AsyncIterator[S3Client]:
+async def open_client(
+    address: S3Address,
+    world: World,
+    observe: Observe,
+    *,
+    client: str = DEFAULT,
+    opened: Callable[[], None] = lambda: None,
+) -> AsyncIterator[S3Client]:
     """A client with its own connections, closed when the block ends.
 
     Args:
         observe: called once per request with operation, result and seconds.
+        client: ``thin`` or ``aiohttp``, see ``http.clients``.
+        opened: called for each new connection.
     """
-    async with open_session() as session:
-        yield S3Client(Signer(address, world.now), Transport(session, observe), Retry(world.rng))
+    place = Address.of(address.endpoint, limit=CONNECTIONS, idle_s=IDLE_S, opened=opened, refusals_end=True)
+    http = open_http(client, place)
+    try:
+        yield S3Client(Signer(address, world.now), Transport(http, observe), Retry(world.rng))
+    finally:
+        await http.close()

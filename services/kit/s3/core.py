@@ -6,13 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
 
-import aiohttp
-
-from services.kit.s3.exchange import STALL_S, HeldBody, StreamedPut
-from services.kit.s3.model import Stored
+from services.kit.s3.exchange import StreamedPut
 from services.kit.s3.retry import Retry
-from services.kit.s3.signing import UNSIGNED_PAYLOAD, Signer
-from services.kit.s3.transport import READ_S, Answer, Transport
+from services.kit.s3.signing import Signer
+from services.kit.s3.sigv4 import UNSIGNED_PAYLOAD
+from services.kit.s3.transport import READ_S, STALL_S, Transport, Whole
 
 INLINE_HASH_BYTES = 262_144
 EMPTY_SHA256 = sha256(b"").hexdigest()
@@ -54,14 +52,14 @@ class Core:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         read_s: float = READ_S,
-    ) -> Answer:
+    ) -> Whole:
         payload_sha256 = await digest_of(body)
 
-        async def attempt() -> Answer:
+        async def attempt() -> Whole:
             signed = self._signer.sign(
                 method, key, query=query, headers=headers, payload_sha256=payload_sha256
             )
-            return await self._transport.call(op, signed, HeldBody(body) if body else None, read_s)
+            return await self._transport.call(op, signed, body, read_s)
 
         return await self._retry(attempt)
 
@@ -79,10 +77,5 @@ class Core:
             "PUT", key, query=query, headers=headers, payload_sha256=payload_sha256 or UNSIGNED_PAYLOAD
         )
 
-        async def send(payload: aiohttp.Payload) -> Stored:
-            answer = await self._transport.call(op, signed, payload)
-            return Stored(answer.headers.get("ETag", ""))
-
-        exchange = StreamedPut(op, size_bytes, send, STALL_S)
-        await exchange.opened()
-        return exchange
+        sending, done = await self._transport.put(op, signed, size_bytes)
+        return StreamedPut(op, size_bytes, sending, done, STALL_S)

@@ -7,12 +7,10 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-import aiohttp
-
+from services.kit.http.client import Answer, Call, UpstreamError
 from services.kit.s3.errors import transport_error
 from services.kit.s3.model import ObjectInfo
-from services.kit.s3.signing import Signed
-from services.kit.s3.transport import BROKEN, Transport
+from services.kit.s3.transport import Transport
 
 OP = "get_object"
 _META = "x-amz-meta-"
@@ -42,12 +40,12 @@ def object_info(headers: Mapping[str, str]) -> ObjectInfo:
 class StreamedDownload:
     """The answer behind ``get``; see ``model.Download``."""
 
-    def __init__(self, response: aiohttp.ClientResponse, stack: AsyncExitStack) -> None:
+    def __init__(self, response: Answer, stack: AsyncExitStack) -> None:
         self._response, self._stack = response, stack
         self.info = object_info(response.headers)
 
     @classmethod
-    async def open(cls, transport: Transport, signed: Signed) -> StreamedDownload:
+    async def open(cls, transport: Transport, signed: Call) -> StreamedDownload:
         stack = AsyncExitStack()
         return cls(await stack.enter_async_context(transport.open(OP, signed)), stack)
 
@@ -57,18 +55,17 @@ class StreamedDownload:
 
     @property
     def size_bytes(self) -> int:
-        return self._response.content_length or 0
+        return int(self._response.headers.get("Content-Length", "0"))
 
     @property
     def content_range(self) -> str | None:
         return self._response.headers.get("Content-Range")
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        content = self._response.content
         try:
-            while data := await content.readany():
+            while data := await self._response.read_some():
                 yield data
-        except BROKEN as error:
+        except UpstreamError as error:
             raise transport_error(OP) from error
 
     async def close(self) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from services.kit.s3.errors import StoreError
 from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, Part, Stored
 
 
@@ -30,10 +29,6 @@ class PutExchange(Protocol):
     @property
     def answered(self) -> bool:
         """The store answered or the connection broke; nothing more is sent."""
-
-    @property
-    def refused(self) -> StoreError | None:
-        """Why, once ``answered``; None while sending and after success."""
 
     async def write(self, data: bytes) -> None:
         """Queue ``data`` for sending; never waits, never raises. Bytes beyond the size are a ValueError."""

@@ -1,112 +1,130 @@
-"""One request to the store on aiohttp's client, timed and counted."""
+"""One request to the store over an HTTP client, timed and counted."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
-import aiohttp
-
+from services.kit.http.client import FULL_BYTES, Answer, Call, Client, Sending, UpstreamError
 from services.kit.s3.errors import StoreError, refusal, transport_error
-from services.kit.s3.signing import Signed
 from services.kit.trail import TRAIL
 
 Observe = Callable[[str, str, float], None]
 CONNECTIONS = 256
 IDLE_S = 20.0  # MinIO closes an idle connection after 30 s; the client must be the one that closes
-CONNECT_S, POOL_WAIT_S = 2.0, 10.0
+POOL_WAIT_S = 10.0
 READ_S, SLOW_READ_S = 30.0, 120.0
-READ_BUFFER_BYTES = 65_536
-BROKEN = (aiohttp.ClientError, OSError)
-_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+STALL_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Whole:
     """A good answer, read whole."""
 
-    status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def _timeout(read_s: float) -> aiohttp.ClientTimeout:
-    """``read_s`` bounds the wait for the head and between pieces; the time to send is not bounded."""
-    return aiohttp.ClientTimeout(total=None, connect=POOL_WAIT_S, sock_connect=CONNECT_S, sock_read=read_s)
+async def good(op: str, answer: Answer) -> Answer:
+    """The answer if its status says that it worked; what it says of a failure is read and closed.
 
-
-def open_session() -> aiohttp.ClientSession:
-    """A session that adds nothing to a request: no cookies, no decompression, no automatic headers."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S, ttl_dns_cache=60),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=_AUTO_HEADERS,
-        read_bufsize=READ_BUFFER_BYTES,
-        trust_env=False,
-    )
+    Raises:
+        StoreError: a refusal.
+    """
+    if answer.status < 300:
+        return answer
+    try:
+        raise refusal(op, answer.status, await answer.read())
+    finally:
+        answer.close()
 
 
 class Transport:
     """Sends signed requests; every failure is a ``StoreError``, every request is observed once."""
 
-    def __init__(self, session: aiohttp.ClientSession, observe: Observe) -> None:
-        self._session, self._observe = session, observe
-        self._timeouts = {read_s: _timeout(read_s) for read_s in (READ_S, SLOW_READ_S)}
+    def __init__(self, client: Client, observe: Observe) -> None:
+        self._client, self._observe = client, observe
 
-    @asynccontextmanager
-    async def open(
-        self, op: str, signed: Signed, data: Any = None, read_s: float = READ_S
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer's head, status below 300; leaving the block gives the connection back or closes it.
+    async def call(self, op: str, call: Call, body: bytes = b"", read_s: float = READ_S) -> Whole:
+        """The whole answer to a request whose answer is small.
+
+        Args:
+            read_s: the longest wait for the head of the answer and for each piece.
 
         Raises:
             StoreError: no answer or a refusal.
         """
-        started = perf_counter()
-        result = "aborted"
+        with self._observed(op):
+            answer = await good(op, await self._send(call, body, read_s))
+            try:
+                return Whole(answer.headers, await answer.read())
+            finally:
+                answer.close()
+
+    @asynccontextmanager
+    async def open(self, op: str, call: Call) -> AsyncIterator[Answer]:
+        """The answer's head; leaving the block gives the connection back or closes it.
+
+        Raises:
+            StoreError: no answer or a refusal.
+        """
+        with self._observed(op):
+            answer = await good(op, await self._send(call, b"", READ_S))
         try:
-            response = await self._send(op, signed, data, read_s)
+            yield answer
+        finally:
+            answer.close()
+
+    async def put(self, op: str, call: Call, size_bytes: int) -> tuple[Sending, Callable[[str], None]]:
+        """A request whose body the caller writes, and the function that takes its result.
+
+        Raises:
+            StoreError: there is no connection.
+        """
+        started = perf_counter()
+
+        def done(result: str) -> None:
+            self._account(op, result, perf_counter() - started)
+
+        try:
+            return await self._client.open(call, size_bytes, timeout_s=POOL_WAIT_S), done
+        except UpstreamError as error:
+            failed = transport_error(op)
+            done(failed.result)
+            raise failed from error
+
+    async def _send(self, call: Call, body: bytes, read_s: float) -> Answer:
+        if len(body) <= FULL_BYTES:
+            return await self._client.send(call, body, timeout_s=read_s, piece_s=read_s)
+        sending = await self._client.open(call, len(body), timeout_s=POOL_WAIT_S)
+        try:
+            for start in range(0, len(body), FULL_BYTES):
+                sending.write(body[start : start + FULL_BYTES])
+                if sending.full:
+                    await sending.drained(STALL_S)
+            return await sending.answer(read_s, read_s)
+        except BaseException:
+            sending.abort()
+            raise
+
+    @contextmanager
+    def _observed(self, op: str) -> Iterator[None]:
+        started, result = perf_counter(), "aborted"
+        try:
+            yield
             result = "ok"
+        except UpstreamError as error:
+            failed = transport_error(op)
+            result = failed.result
+            raise failed from error
         except StoreError as error:
             result = error.result
             raise
         finally:
-            seconds = perf_counter() - started
-            self._observe(op, result, seconds)
-            TRAIL.get().store_request(seconds)
-        try:
-            yield response
-        finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
+            self._account(op, result, perf_counter() - started)
 
-    async def _send(self, op: str, signed: Signed, data: Any, read_s: float) -> aiohttp.ClientResponse:
-        try:
-            response = await self._session.request(
-                signed.method,
-                signed.url,
-                headers=signed.headers,
-                data=data,
-                allow_redirects=False,
-                timeout=self._timeouts[read_s],
-            )
-            if response.status < 300:
-                return response
-            async with response:
-                raise refusal(op, response.status, await response.read())
-        except BROKEN as error:
-            raise transport_error(op) from error
-
-    async def call(self, op: str, signed: Signed, data: Any = None, read_s: float = READ_S) -> Answer:
-        """The whole answer to a request whose answer is small."""
-        async with self.open(op, signed, data, read_s) as response:
-            try:
-                return Answer(response.status, response.headers, await response.read())
-            except BROKEN as error:
-                raise transport_error(op) from error
+    def _account(self, op: str, result: str, seconds: float) -> None:
+        self._observe(op, result, seconds)
+        TRAIL.get().store_request(seconds)

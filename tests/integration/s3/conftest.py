@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.kit.clock import World
+from services.kit.http.clients import CLIENTS
 from services.kit.s3 import S3Address, S3Client, open_client
 from services.kit.s3.bucket import create_bucket
 from tests.stack import Backends
@@ -39,9 +40,19 @@ def observed() -> Observed:
 
 
 @pytest.fixture
-async def store(address: S3Address, observed: Observed) -> AsyncIterator[S3Client]:
+def opened() -> list[None]:
+    """One entry per connection that ``store`` opened."""
+    return []
+
+
+@pytest.fixture(params=CLIENTS)
+async def store(
+    request: pytest.FixtureRequest, address: S3Address, observed: Observed, opened: list[None]
+) -> AsyncIterator[S3Client]:
     await create_bucket(address)
-    async with open_client(address, World(), observed) as client:
+    async with open_client(
+        address, World(), observed, client=request.param, opened=lambda: opened.append(None)
+    ) as client:
         yield client
 
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from hashlib import sha256
-from typing import Any
 
 import pytest
 
+from services.kit.clock import World
+from services.kit.http.clients import CLIENTS
 from services.kit.s3 import (
     ByteRange,
     ChecksumMismatchError,
     NotFoundError,
     PreconditionFailedError,
     RangeError,
+    S3Address,
     S3Client,
     UnavailableError,
+    open_client,
     same_etag,
 )
 from services.kit.s3.exchange import StreamedPut
+from tests.integration.s3.conftest import Observed
 
 pytestmark = pytest.mark.integration
 MIB = 1_048_576
@@ -93,7 +98,6 @@ async def test_early_412_is_seen_while_the_caller_goes_on(store: S3Client, key: 
             answered_at = start
     assert answered_at is not None
     assert answered_at < len(body) - PIECE
-    assert isinstance(exchange.refused, PreconditionFailedError)
     with pytest.raises(PreconditionFailedError):
         await exchange.finish()
     assert await read(store, key) == b"first"
@@ -133,16 +137,7 @@ async def test_an_abort_after_success_changes_nothing(store: S3Client, key: str)
 
 
 @pytest.mark.parametrize("size", [1, 5, PIECE, MIB])
-async def test_connections_are_used_again(store: S3Client, key: str, size: int) -> None:
-    connector = store._transport._session.connector
-    assert connector is not None
-    opened, connect = list[object](), connector._create_connection
-
-    async def counted(*args: Any) -> Any:
-        opened.append(args)
-        return await connect(*args)
-
-    connector._create_connection = counted  # type: ignore[method-assign,assignment]
+async def test_connections_are_used_again(store: S3Client, key: str, size: int, opened: list[None]) -> None:
     body = os.urandom(size)
 
     async def one_after_another(worker: int) -> None:
@@ -215,21 +210,19 @@ async def test_list_pages_by_key(store: S3Client, key: str) -> None:
     assert first[0].etag == (await store.head(names[0])).etag
 
 
-async def test_an_unreachable_store_is_unavailable(store: S3Client, key: str) -> None:
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_an_unreachable_store_is_unavailable(
+    store: S3Client, key: str, client: str, address: S3Address, observed: Observed
+) -> None:
     with pytest.raises(NotFoundError) as caught:
         await store.head(key)
     assert (caught.value.status, caught.value.op) == (404, "head_object")
     await store.check()
-    with pytest.raises(UnavailableError):
-        await _unreachable(store).open_put(key, 1)
-
-
-def _unreachable(store: S3Client) -> S3Client:
-    signer = store._signer
-    other = object.__new__(type(signer))
-    other.__dict__.update(signer.__dict__)
-    other._base = signer._base._replace(netloc="127.0.0.1:1")
-    return S3Client(other, store._transport, store._retry)
+    nowhere = replace(address, endpoint="http://127.0.0.1:1")
+    async with open_client(nowhere, World(), observed, client=client) as away:
+        with pytest.raises(UnavailableError):
+            await away.open_put(key, 1)
+    assert observed[-1] == ("put_object", "unavailable")
 
 
 async def test_every_request_is_observed_once(

@@ -15,7 +15,7 @@ from services.kit.upstream import (
 )
 from tests.unit.kit.upstream_peer import application, client_of, read_head, scripted, source
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("http_client")]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 

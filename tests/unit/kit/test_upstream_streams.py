@@ -15,7 +15,7 @@ from services.kit.upstream import (
 )
 from tests.unit.kit.upstream_peer import application, read_head, scripted
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("http_client")]
 
 
 async def test_an_early_answer_stops_the_body_and_drops_the_connection() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from services.kit.http.clients import CLIENTS, DEFAULT
 from services.kit.metrics import UpstreamMetrics
 from services.kit.upstream import (
     Body,
@@ -16,6 +18,17 @@ from services.kit.upstream import (
 )
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+KIND = {"client": DEFAULT}
+
+
+@pytest.fixture(params=CLIENTS)
+def http_client(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The test runs over each HTTP client; ``client_of`` makes one of this kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(KIND, "client", request.param)
+        yield request.param
 
 
 class Peer:
@@ -43,7 +56,8 @@ class Peer:
 @asynccontextmanager
 async def client_of(port: int) -> AsyncIterator[Peer]:
     registry = CollectorRegistry()
-    async with Upstream("files", f"http://127.0.0.1:{port}", UpstreamMetrics(registry)) as client:
+    metrics = UpstreamMetrics(registry)
+    async with Upstream("files", f"http://127.0.0.1:{port}", metrics, client=KIND["client"]) as client:
         yield Peer(client, registry)
 
 

@@ -1,8 +1,7 @@
-"""aiohttp's client without its session: the connection pool, the request writer and the parser only.
+"""aiohttp's client without its session: connection pool, request writer and parser only.
 
 What a session adds to each request (cookies, redirects, proxies, automatic headers, authentication, a
-second try of its own) is not wanted between services, and costs more than the request itself. Failures
-leave here as ours.
+second try of its own) is not wanted between processes of ours, and costs more than the request itself.
 """
 
 from __future__ import annotations
@@ -25,9 +24,13 @@ from aiohttp.payload import Payload
 from multidict import CIMultiDict
 from yarl import URL
 
-from services.kit.exchange import Call, UpstreamBroken, UpstreamUnreachable
+from services.kit.http.client import (
+    CONNECT_S,
+    Call,
+    UpstreamBroken,
+    UpstreamUnreachable,
+)
 
-CONNECT_S = 2.0
 READ_BUFFER_BYTES = 65_536
 _TIMEOUT = ClientTimeout(total=None, sock_connect=CONNECT_S)
 _NO_TIMER = TimerNoop()
@@ -71,34 +74,46 @@ class Connector(TCPConnector):
         return protocol
 
 
-async def send(connector: Connector, call: Call, data: bytes | Payload | None) -> ClientResponse:
+async def send(
+    connector: Connector, base: str, call: Call, data: bytes | Payload | None, *, refusals_end: bool
+) -> ClientResponse:
     """Send one request; the head of its answer.
 
     Raises:
         UpstreamUnreachable, UpstreamBroken: by whether anything can have been sent.
     """
-    request = _Request(
-        call.method,
-        call.url,
-        headers=call.headers,
-        data=data,
-        loop=asyncio.get_running_loop(),
-        timer=_NO_TIMER,
-    )
+    request = _request(base, call, data)
     try:
         connection = await connector.connect(request, [], _TIMEOUT)
     except (ClientConnectorError, ConnectionTimeoutError, TimeoutError) as error:
         raise UpstreamUnreachable(type(error).__name__) from error
     except (ClientError, OSError) as error:
         raise UpstreamBroken(type(error).__name__) from error
+    protocol = connection.protocol
     try:
-        return await _exchange(request, connection)
+        response = await _exchange(request, connection)
     except (ClientError, OSError) as error:
         connection.close()
         raise UpstreamBroken(type(error).__name__) from error
     except BaseException:
         connection.close()
         raise
+    if refusals_end and data is not None and response.status >= 400 and protocol is not None:
+        protocol.force_close()  # at its release, and at once if that was before
+        if connection.protocol is None:
+            protocol.close()
+    return response
+
+
+def _request(base: str, call: Call, data: bytes | Payload | None) -> _Request:
+    url = URL(base + call.target, encoded=True)
+    headers = CIMultiDict(call.headers)
+    headers["Host"] = url.host_port_subcomponent or ""
+    loop = asyncio.get_running_loop()
+    request = _Request(call.method, url, headers=headers, data=data, loop=loop, timer=_NO_TIMER)
+    if isinstance(data, Payload):
+        headers["Content-Length"] = str(data.size)
+    return request
 
 
 async def _exchange(request: _Request, connection: Any) -> ClientResponse:

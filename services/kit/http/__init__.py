@@ -1,0 +1,1 @@
+"""HTTP/1.1 on httptools and asyncio protocols: only what our processes need of it."""
