@@ -5,14 +5,14 @@ PYTHON ?= python3
 export PYTHON
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace doctor clean tools tools-clean demo smoke stress journey bench report ledger test test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey bench report ledger test test-compose check
 .NOTPARALLEL:
 
 help:
 	@awk -F':.*## ' '/^## /{print "\n" substr($$0,4)} /^[a-z-]+:.*## /{printf "  make %-13s %s\n",$$1,$$2}' Makefile
 
 ## The testbed
-up: ## install what is missing, start everything, wait until it is ready
+up: ## install what is missing, start everything, wait until it is ready; TOPOLOGY=scaled REPLICAS=
 	$(RUN_IT) compose up
 down: ## stop everything; data stays
 	$(RUN_IT) compose down
@@ -24,6 +24,8 @@ logs: ## the end of all logs, or of one: NAME=upload
 	$(RUN_IT) compose logs
 trace: ## the way of one upload through all processes: ID=<upload_uuid or request id>
 	$(RUN_IT) compose trace
+roll: ## restart all replicas in turn, while the system goes on serving (after make up TOPOLOGY=scaled)
+	$(RUN_IT) compose roll
 doctor: ## what is missing or will not fit on this machine; changes nothing
 	$(RUN_IT) compose doctor
 clean: ## stop and delete all data; ALL=1 also deletes the secrets (.env)

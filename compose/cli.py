@@ -13,6 +13,7 @@ import click
 
 from compose import clean as cleaning
 from compose import control, credentials, doctor, envfile, life, logs, postgres, prom, ready, stack, view
+from compose import roll as rolling
 from compose import settings as settings_module
 from compose import up as starting
 from compose.installer.cache import ToolError
@@ -127,6 +128,19 @@ def watch_live(only_once: bool) -> None:
             top.once(watch, console)
         else:
             top.live(watch, console)
+
+
+@main.command()
+@explained
+def roll() -> None:
+    """Restarts all replicas one after another; the system goes on serving.
+
+    Example: python -m compose roll
+    """
+    now = _settings()
+    if not life.locked(now.run_dir):
+        raise stack.StackError("nothing runs; make up TOPOLOGY=scaled starts it")
+    rolling.roll(stack.Stack(now.run_dir, now.env), click.echo)
 
 
 @main.command("logs")

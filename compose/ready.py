@@ -32,7 +32,11 @@ def targets(env: Mapping[str, str]) -> dict[str, str]:
     """Health of each scrape target (up, down, unknown) by job and service; {} when nobody answers."""
     _, answer = fetch(f"{env['PROMETHEUS_URL']}/api/v1/targets?state=active")
     found = answer.get("data", {}).get("activeTargets", [])
-    return {"/".join(_labels(one)): one["health"] for one in found}
+    health: dict[str, str] = {}
+    for one in found:
+        name = "/".join(_labels(one))
+        health[f"{name} {one['labels']['instance']}" if name in health else name] = one["health"]
+    return health
 
 
 def _labels(target: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from compose import envfile
+from compose import envfile, scaling
 from compose.settings import ROOT
 
 TEMPLATES = Path(__file__).with_name("prometheus")
@@ -50,8 +50,16 @@ def absent_exporters(env: Mapping[str, str]) -> set[str]:
 def native_targets(env: Mapping[str, str], *, absent: Collection[str] = ()) -> dict[str, list[str]]:
     """Target lists of a testbed of plain processes; nothing to scrape where a part is absent."""
     return {
-        name: [] if part in absent else [f"127.0.0.1:{env[port]}"] for name, (part, port) in TARGETS.items()
+        name: [] if part in absent else [f"127.0.0.1:{env[port]}" for port in _ports(env, part, port)]
+        for name, (part, port) in TARGETS.items()
     }
+
+
+def _ports(env: Mapping[str, str], part: str, port: str) -> list[str]:
+    """The variables of the ports of all replicas."""
+    if part not in scaling.REPLICATED:
+        return [port]
+    return [scaling.variables(part, replica)[1] for replica in range(1, scaling.replicas(env) + 1)]
 
 
 def configuration(targets: Mapping[str, Sequence[str]], rules_dir: str = str(RULES)) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile
+from compose import envfile, scaling
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = Path(__file__).with_name("ports.env")
@@ -16,6 +16,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "PROMETHEUS_SOURCE": ("", "auto", "debian", "go", "off"),
     "VAULTBENCH_OFFLINE": ("", "0", "1"),
     "ALL": ("", "0", "1"),
+    "TOPOLOGY": ("", scaling.SINGLE, scaling.SCALED),
 }
 PROGRAMS = (
     "MINIO_BIN",
@@ -26,6 +27,8 @@ PROGRAMS = (
     "POSTGRES_EXPORTER_BIN",
     "NODE_EXPORTER_BIN",
     "PROCESS_EXPORTER_BIN",
+    "NGINX_BIN",
+    "PGBOUNCER_BIN",
 )
 
 
@@ -51,7 +54,9 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         if environ.get(name, "") not in allowed
     ]
     defaults = envfile.resolve(envfile.read(PORTS), environ)
-    problems += _bad_ports(defaults) + _bad_programs(environ)
+    if not (wrong := scaling.problems(environ)):
+        defaults = scaling.extended(defaults, environ)
+    problems += wrong + _bad_ports(defaults) + _bad_programs(environ)
     if problems:
         raise envfile.EnvError(problems)
     return Settings(

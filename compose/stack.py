@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose import control, credentials, envfile, life, part, ports, scraping, settings, topology
+from compose import control, credentials, envfile, life, part, ports, scaling, scraping, settings, topology
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import owned_folders, prepare
@@ -70,9 +70,11 @@ def isolated_env(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment for a testbed of one's own: free ports, new secrets, programs as in `environ`."""
     raw = envfile.read(settings.PORTS)
     names = [name for name in raw if name.endswith("_PORT")]
+    names += scaling.default_ports(scaling.replicas(environ))
     inherited = {key: value for key, value in environ.items() if key not in raw}
     found = dict(zip(names, map(str, ports.free(len(names))), strict=True))
-    return {**inherited, **envfile.resolve(raw, found), **credentials.generate()}
+    resolved = envfile.resolve(raw, found)
+    return {**inherited, **scaling.extended(resolved, {**inherited, **found}), **credentials.generate()}
 
 
 def resolve(
@@ -108,7 +110,8 @@ def start(
     installed when missing. Raises `StackError` when a port is taken.
     """
     left_out = set(without)
-    needed = [name for name in ("postgres", "minio", "prometheus") if name not in left_out]
+    wanted = ("postgres", "minio", "prometheus", *scaling.programs(env))
+    needed = [name for name in wanted if name not in left_out]
     with Installer(env, echo=lambda line: print(line, file=sys.stderr)) as tools:
         ready = prepare(run_dir, {**env, **tools.locate(needed)})
     parts = resolve(ready, without=left_out, environment=environment)

@@ -1,4 +1,4 @@
-"""Reads `native.yaml`: the parts of the testbed as the supervisor needs them."""
+"""Reads `native.yaml` and what a topology adds to it: the parts as the supervisor needs them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,56 @@ from typing import Any
 
 import yaml
 
+from compose import scaling
 from compose.envfile import EnvError, expand
-from compose.part import Part, Probe
+from compose.part import Need, Part, Probe
 
 NATIVE = Path(__file__).with_name("native.yaml")
+SCALED = Path(__file__).with_name("native.scaled.yaml")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def load_topology(env: Mapping[str, str], *, without: Iterable[str] = (), path: Path = NATIVE) -> list[Part]:
+Described = dict[str, dict[str, Any]]
+
+
+def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> list[Part]:
     """All parts with every `${NAME}` replaced from `env`; raises `EnvError` with all that is missing."""
-    described: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["parts"]
     left_out = set(without)
     problems, parts = [], []
-    for name, raw in described.items():
-        if name in left_out:
-            continue
-        try:
-            parts.append(_part(name, _expanded(raw, env), env, left_out))
-        except KeyError as exc:
-            problems.append(f"{name} needs {exc.args[0]}, which is not set")
+    for kind, raw in _described(env).items():
+        for replica, name in enumerate(scaling.parts_of(env, kind), start=1):
+            if left_out & {name, kind}:
+                continue
+            own = scaling.of_replica(env, kind, replica)
+            try:
+                parts.append(_part(name, _expanded(raw, own), own, left_out))
+            except KeyError as exc:
+                problems.append(f"{name} needs {exc.args[0]}, which is not set")
     if problems:
         raise EnvError(problems)
     return parts
+
+
+def _described(env: Mapping[str, str]) -> Described:
+    found: Described = yaml.safe_load(NATIVE.read_text())["parts"]
+    if scaling.scaled(env):
+        added: Described = yaml.safe_load(SCALED.read_text())["parts"]
+        for name, raw in added.items():
+            found[name] = _merged(found.get(name, {}), raw)
+    return found
+
+
+def _merged(base: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings are merged, lists grow, everything else is replaced."""
+    merged = dict(base)
+    for key, value in added.items():
+        if isinstance(value, dict):
+            merged[key] = {**base.get(key, {}), **value}
+        elif isinstance(value, list):
+            merged[key] = [*base.get(key, []), *value]
+        else:
+            merged[key] = value
+    return merged
 
 
 def _expanded(value: Any, env: Mapping[str, str]) -> Any:
@@ -51,7 +79,7 @@ def _part(name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: s
         name=name,
         command=tuple(raw["command"]),
         env={**base, **raw.get("environment", {}), **handed_on},
-        after={other: "healthy" for other in raw.get("after", ()) if other not in left_out},
+        after=_after(raw.get("after", ()), env, left_out),
         ready=_probe(raw.get("ready"), env),
         live=_probe(raw.get("live"), env),
         ports=tuple(int(env[variable]) for variable in raw.get("ports", ())),
@@ -61,6 +89,12 @@ def _part(name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: s
         grace_s=float(stop.get("grace_s", 10)),
         version=raw.get("version", ""),
     )
+
+
+def _after(kinds: Iterable[str], env: Mapping[str, str], left_out: set[str]) -> dict[str, Need]:
+    """Who comes after a part comes after all of its replicas."""
+    names = [(kind, name) for kind in kinds for name in scaling.parts_of(env, kind)]
+    return {name: "healthy" for kind, name in names if not left_out & {kind, name}}
 
 
 def _probe(raw: Mapping[str, str] | None, env: Mapping[str, str]) -> Probe | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compose import credentials, doctor, life, postgres, ready, stack, view
+from compose import credentials, doctor, life, postgres, ready, scaling, stack, view
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import prepare
@@ -34,7 +34,7 @@ def up(settings: Settings, console: Console) -> None:
             doctor.silently(settings, console)
         env = {**settings.env, **_secrets(settings)}
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
-            env = {**env, **tools.locate(FIRST)}
+            env = {**env, **tools.locate((*FIRST, *scaling.programs(env)))}
             if env.get("PROMETHEUS_BIN"):
                 env |= tools.locate_optional(EXPORTER_PROGRAMS)
             env = prepare(settings.run_dir, env)

@@ -41,6 +41,8 @@ STARTUP: dict[str, str] = {
     "VAULTBENCH_COMPOSE": "the Compose program, when there are two: `docker compose` or `docker-compose`",
     "VAULTBENCH_TEST_COMPOSE": "`1`: pytest also runs the tests that start containers (`make test-compose`)",
     "PROMETHEUS_SOURCE": "where Prometheus comes from; `off` leaves it out",
+    "TOPOLOGY": "`scaled`: several gateways, upload and files processes behind nginx and PgBouncer",
+    "REPLICAS": "how many of each with `TOPOLOGY=scaled`, 1 to 8; 2 when not said",
     "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
     "ALL": "`make clean ALL=1` also deletes `.env`",
     "VAULTBENCH_TOOLS": "folder of the installed programs, shared by all checkouts",
@@ -54,6 +56,8 @@ STARTUP: dict[str, str] = {
     "POSTGRES_EXPORTER_BIN": "use this program instead of installing one",
     "NODE_EXPORTER_BIN": "use this program instead of installing one",
     "PROCESS_EXPORTER_BIN": "use this program instead of installing one",
+    "NGINX_BIN": "use this program instead of installing one",
+    "PGBOUNCER_BIN": "use this program instead of installing one",
     "POSTGRES_BIN_DIR": "folder with `initdb`, `postgres`, `pg_isready`, instead of installing them",
     "CHROMIUM_BIN": "browser of the browser tests",
 }

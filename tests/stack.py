@@ -20,6 +20,7 @@ from typing import Any
 import asyncpg
 
 from compose import stack
+from loadtests.harness.records.vocabulary import service_of
 
 PYTHON_PARTS = ("auth", "upload", "files", "gateway")
 ADMIN = {part: f"{part.upper()}_ADMIN_PORT" for part in PYTHON_PARTS}
@@ -61,7 +62,8 @@ class System:
 
     @property
     def gateway(self) -> str:
-        return f"http://127.0.0.1:{self.stack.env['GATEWAY_PORT']}"
+        """Where clients go: a gateway, or what stands in front of several."""
+        return self.stack.env["GATEWAY_URL"]
 
     @property
     def store(self) -> str:
@@ -91,11 +93,17 @@ class System:
             found += [f"{part}: {line}" for line in lines if _complains(line)]
         return found
 
+    def answers(self) -> list[dict[str, Any]]:
+        """The access log of all processes: one record for every request that was answered."""
+        records = [
+            json.loads(line) for _, path in self._logs() for line in _whole_lines(path).decode().splitlines()
+        ]
+        return [record for record in records if record.get("event") == "request"]
+
     def _logs(self) -> Iterable[tuple[str, Path]]:
-        for part in PYTHON_PARTS:
-            path = self.stack.run_dir / "logs" / f"{part}.log"
-            if path.exists():
-                yield part, path
+        for path in sorted((self.stack.run_dir / "logs").glob("*.log")):
+            if service_of(path.stem) in PYTHON_PARTS:
+                yield path.stem, path
 
 
 def _whole_lines(path: Path) -> bytes:
@@ -114,16 +122,20 @@ def _complains(line: str) -> bool:
 
 @contextmanager
 def running_system(
-    environment: Mapping[str, Mapping[str, str]] | None = None, *, without: Iterable[str] = ()
+    environment: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    without: Iterable[str] = (),
+    chosen: Mapping[str, str] | None = None,
 ) -> Iterator[System]:
     """Start everything, wait until it is healthy, and end it.
 
     Args:
         environment: extra variables by part.
         without: parts to leave out, besides Prometheus.
+        chosen: what `make up` would be given, e.g. TOPOLOGY.
     """
     added: dict[str, Mapping[str, str]] = {"auth": FASTER, **(environment or {})}
-    with _started({"prometheus", *without}, added) as started:
+    with _started({"prometheus", *without}, added, chosen) as started:
         yield System(started)
 
 
@@ -134,8 +146,12 @@ def running_backends() -> Iterator[Backends]:
 
 
 @contextmanager
-def _started(without: Iterable[str], environment: Mapping[str, Mapping[str, str]]) -> Iterator[stack.Stack]:
-    env: Mapping[str, Any] = stack.isolated_env(os.environ)
+def _started(
+    without: Iterable[str],
+    environment: Mapping[str, Mapping[str, str]],
+    chosen: Mapping[str, str] | None = None,
+) -> Iterator[stack.Stack]:
+    env: Mapping[str, Any] = stack.isolated_env({**os.environ, **(chosen or {})})
     with tempfile.TemporaryDirectory(prefix="vaultbench-test-") as folder:
         Path(folder).chmod(0o711)  # Postgres runs as another account when we are root
         started = stack.start(Path(folder) / "run", env, without=without, environment=environment)

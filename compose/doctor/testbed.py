@@ -9,7 +9,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 
-from compose import credentials, envfile, life, ports, postgres, process
+from compose import credentials, envfile, life, ports, postgres, process, scaling
 from compose.doctor.machine import existing
 from compose.doctor.model import Check, Status, judge
 from compose.installer.cache import ToolError
@@ -59,7 +59,12 @@ def ports_free(now: Settings) -> Iterator[Check]:
     if life.locked(now.run_dir):
         yield Check("ports", "ok", "held by the running testbed")
         return
-    numbers = [int(value) for name, value in now.env.items() if name.endswith("_PORT") and value.isdecimal()]
+    unused = scaling.unused_ports(now.env)
+    numbers = [
+        int(value)
+        for name, value in now.env.items()
+        if name.endswith("_PORT") and value.isdecimal() and name not in unused
+    ]
     taken = ports.busy(sorted(set(numbers)))
     for one in taken:
         yield Check("ports", "fail", str(one), "end that process, or choose another port (compose/ports.env)")

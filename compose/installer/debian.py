@@ -13,6 +13,14 @@ from compose.installer.cache import ToolError
 from compose.installer.command import Job
 from compose.installer.recipe import Recipe
 
+LAUNCHER = """#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+for folder in "$here"/../lib/*-linux-gnu*; do
+    LD_LIBRARY_PATH=$folder${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}
+done
+export LD_LIBRARY_PATH
+exec "$here/real/{name}" "$@"
+"""
 OS_RELEASE = Path("/etc/os-release")
 
 
@@ -29,23 +37,52 @@ def codename() -> str:
 
 
 def install(recipe: Recipe, tree: Path, job: Job) -> str:
-    """Unpacks the package into `tree`; its version and checksum."""
+    """Unpacks the packages into `tree`; their versions and checksums."""
     if not available():
         raise ToolError(
             f"{recipe.package} comes as a Debian package, and this machine has no apt-get and dpkg-deb"
         )
     apt = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
+    packages = recipe.package.split()
     try:
-        job.run("Debian package", [*apt, "download", recipe.package], cwd=job.work)
+        files = [_download(names, apt, job) for names in packages]
     except ToolError:  # no package lists here: read them into a state of our own
         apt += _private_state(job.work)
         job.run("Debian package lists", [*apt, "update"])
-        job.run("Debian package", [*apt, "download", recipe.package], cwd=job.work)
-    files = list(job.work.glob("*.deb"))
+        files = [_download(names, apt, job) for names in packages]
+    for file in files:
+        subprocess.run(["dpkg-deb", "-x", str(file), str(tree)], check=True)
+    if len(files) > 1:
+        _wrap(tree / recipe.program)
+    return ", ".join(f"{one.stem} sha256:{hashlib.sha256(one.read_bytes()).hexdigest()}" for one in files)
+
+
+def _download(names: str, apt: list[str], job: Job) -> Path:
+    """The file of the first of these names that the host's release knows."""
+    *others, last = names.split("|")
+    for name in others:
+        try:
+            return _downloaded(name, apt, job)
+        except ToolError:
+            continue
+    return _downloaded(last, apt, job)
+
+
+def _downloaded(name: str, apt: list[str], job: Job) -> Path:
+    job.run("Debian package", [*apt, "download", name], cwd=job.work)
+    files = list(job.work.glob(f"{name}_*.deb"))
     if len(files) != 1:
-        raise ToolError(f"apt-get downloaded {len(files)} files for {recipe.package}, expected one")
-    subprocess.run(["dpkg-deb", "-x", str(files[0]), str(tree)], check=True)
-    return f"{files[0].stem} sha256:{hashlib.sha256(files[0].read_bytes()).hexdigest()}"
+        raise ToolError(f"apt-get downloaded {len(files)} files for {name}, expected one")
+    return files[0]
+
+
+def _wrap(program: Path) -> None:
+    """Puts a script in a program's place: its libraries are beside it, for this process only."""
+    real = program.parent / "real" / program.name  # the name stays: it is how the process is known
+    real.parent.mkdir()
+    program.rename(real)
+    program.write_text(LAUNCHER.format(name=program.name))
+    program.chmod(0o755)
 
 
 def _private_state(work: Path) -> list[str]:

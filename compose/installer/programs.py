@@ -52,8 +52,9 @@ class Installer:
         self._workshop.close()
 
     def names(self) -> list[str]:
-        """Every program there is a recipe for."""
-        return list(dict.fromkeys(one.name for one in self._recipes.values()))
+        """Every program there is a recipe for on this host."""
+        recipes = [one for one in self._recipes.values() if one.kind != "debian" or debian.available()]
+        return list(dict.fromkeys(one.name for one in recipes))
 
     def candidates(self, name: str) -> list[Recipe]:
         """Recipes for a program under the settings in effect, the preferred one first."""

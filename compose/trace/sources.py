@@ -19,20 +19,22 @@ class LogSource(Protocol):
 
 
 class FileLogs:
-    """The files that the supervisor writes; what was put aside (`.log.1`) comes first."""
+    """The files that the supervisor writes, of all replicas; what was put aside (`.log.1`) comes first."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def blocks(self, service: str) -> Iterator[bytes]:
-        for suffix in (".log.1", ".log"):
-            try:
-                log = (self._folder / f"{service}{suffix}").open("rb")
-            except FileNotFoundError:
-                continue
-            with log:
-                while block := log.read(BLOCK_BYTES):
-                    yield block
+        replicas = [self._folder / f"{service}.log", *sorted(self._folder.glob(f"{service}-[0-9].log"))]
+        for path in replicas:
+            for part in (path.with_suffix(".log.1"), path):
+                try:
+                    log = part.open("rb")
+                except FileNotFoundError:
+                    continue
+                with log:
+                    while block := log.read(BLOCK_BYTES):
+                        yield block
 
 
 class CommandLogs:

@@ -6,7 +6,17 @@ import os
 from dataclasses import dataclass
 
 from services.auth.passwords import DEFAULT_SCHEME, SCHEMES
-from services.kit.settings import ProcessSettings, Secret, choice, integer, number, secret, setting, text
+from services.kit.settings import (
+    ProcessSettings,
+    Secret,
+    choice,
+    integer,
+    number,
+    secret,
+    setting,
+    switch,
+    text,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +27,9 @@ class Settings(ProcessSettings):
         secret(),
         Secret(""),
         help="auth_db without a pooler between, for migrations; empty: DATABASE_URL",
+    )
+    db_prepared: bool = setting(
+        "DB_PREPARED", switch(), True, help="prepared statements; off behind a pooler that cannot keep them"
     )
     jwt_secret: Secret = setting("JWT_SECRET", secret(32), help="key that signs users' tokens")
     jwt_issuer: str = setting("JWT_ISSUER", text(), "testbed-auth", help="`iss` of users' tokens")

@@ -8,6 +8,7 @@ from services.kit.http.clients import client_setting
 from services.kit.settings import (
     ProcessSettings,
     Secret,
+    SettingsError,
     choice,
     integer,
     number,
@@ -99,3 +100,18 @@ class Settings(ProcessSettings):
     spool_dir: str = setting(
         "SPOOL_DIR", text(), ".run/spool", help="folder of spool files, with CHUNK_STORE=disk"
     )
+    spool_shared: bool = setting(
+        "SPOOL_SHARED", switch(), False, help="all replicas see the same SPOOL_DIR; CHUNK_STORE=disk needs it"
+    )
+    upload_replicas: int = setting(
+        "UPLOAD_REPLICAS", integer(1), 1, help="upload processes that share this database"
+    )
+
+    def __post_init__(self) -> None:
+        if self.chunk_store == "disk" and self.upload_replicas > 1 and not self.spool_shared:
+            raise SettingsError(
+                [
+                    "CHUNK_STORE is 'disk' with more than one replica: expected s3, or SPOOL_SHARED=on"
+                    " where all replicas have the same SPOOL_DIR"
+                ]
+            )

@@ -6,6 +6,7 @@ import math
 
 from loadtests.harness.analysis.stats import MIN_UPLOADS, little_mismatch
 from loadtests.harness.records.model import LedgerClass, LedgerTable, Question, Trial
+from loadtests.harness.records.vocabulary import service_of
 
 NO_UPLOADS = "none"  # arm of a neighbours trial without uploads
 RAW_PUT = "raw-put"
@@ -22,8 +23,8 @@ def window_s(trial: Trial) -> float:
 
 
 def cpu_s(trial: Trial, name: str) -> float | None:
-    """CPU-seconds of one process inside the window, or None when it was not sampled."""
-    found = [use.cpu_s for use in trial.processes if use.name == name]
+    """CPU-seconds of one process, or all its replicas, inside the window; None when it was not sampled."""
+    found = [use.cpu_s for use in trial.processes if service_of(use.name) == name]
     return sum(found) if found else None
 
 

@@ -11,18 +11,20 @@ from loadtests.harness.analysis.analyse_facts import Facts
 from loadtests.harness.analysis.analyse_model import Price
 from loadtests.harness.analysis.judge_measures import uploads_expected
 from loadtests.harness.records.model import Question, Trial
+from loadtests.harness.records.vocabulary import service_of
 
 SYSTEM = ("gateway", "upload", "files", "pg-upload", "pg-files", "minio")
+JOINTS = ("nginx", "pgbouncer")  # where there are replicas
 AUTHENTICATION = ("auth", "pg-auth")
 GENERATOR = ("k6",)
 # The order in which tables and charts name processes; others follow by name.
-PROCESS_ORDER = (*SYSTEM, *AUTHENTICATION, *GENERATOR, "harness", "prometheus", "rest")
+PROCESS_ORDER = (*SYSTEM, *JOINTS, *AUTHENTICATION, *GENERATOR, "harness", "prometheus", "rest")
 AUTHENTICATION_DATABASE = "auth_db"
 
 
 @dataclass(frozen=True, slots=True)
 class UploadCpu:
-    """CPU-seconds of one verified upload in a trial's window."""
+    """CPU-seconds of one verified upload in a trial's window; replicas of a service count together."""
 
     by_process: dict[str, float]
     system: float | None
@@ -42,11 +44,12 @@ def cpu_per_upload(trial: Trial) -> UploadCpu:
         return UploadCpu({}, None, None, None, None)
     totals: dict[str, float] = {}
     for use in trial.processes:
-        totals[use.name] = totals.get(use.name, 0.0) + use.cpu_s
+        name = service_of(use.name)
+        totals[name] = totals.get(name, 0.0) + use.cpu_s
     shares = {name: totals[name] / uploads for name in sorted(totals, key=process_order)}
     return UploadCpu(
         by_process=shares,
-        system=_sum(shares, SYSTEM),
+        system=_sum(shares, (*SYSTEM, *(name for name in JOINTS if name in shares))),
         authentication=_sum(shares, AUTHENTICATION),
         generator=_sum(shares, GENERATOR),
         host=None if trial.host_cpu_s is None else trial.host_cpu_s / uploads,
@@ -127,7 +130,8 @@ def peak_memory(trials: Sequence[Trial]) -> dict[str, int]:
     for trial in trials:
         for use in trial.processes:
             if use.peak_rss_bytes is not None:
-                peaks[use.name] = max(peaks.get(use.name, 0), use.peak_rss_bytes)
+                name = service_of(use.name)
+                peaks[name] = max(peaks.get(name, 0), use.peak_rss_bytes)
     return {name: peaks[name] for name in sorted(peaks, key=process_order)}
 
 

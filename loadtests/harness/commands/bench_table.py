@@ -10,6 +10,7 @@ from statistics import median
 from loadtests.harness.commands.bench_plan import ARMS, DIRECT, MAIN_VUS, MIB, PROXY
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Trial
+from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.running.raw import RAW_ARM
 
 SERVICES = ("gateway", "auth", "upload", "files", "pg-auth", "pg-upload", "pg-files")
@@ -65,7 +66,7 @@ def share_of_raw(trials: Group, group: str, arm: str) -> float | None:
 
 
 def cpu_s(trial: Trial, names: Sequence[str]) -> float:
-    return sum(use.cpu_s for use in trial.processes if use.name in names)
+    return sum(use.cpu_s for use in trial.processes if service_of(use.name) in names)
 
 
 def cpu_per_upload(trials: Sequence[Trial], names: Sequence[str]) -> float | None:
@@ -77,7 +78,7 @@ def cpu_per_upload(trials: Sequence[Trial], names: Sequence[str]) -> float | Non
 def by_process(trials: Group, arm: str) -> dict[str, float]:
     """CPU-milliseconds per upload of every process, at the main level: where the time goes."""
     own = of(trials, "main", arm)
-    names = sorted({use.name for trial in own for use in trial.processes})
+    names = sorted({service_of(use.name) for trial in own for use in trial.processes})
     values = {name: cpu_per_upload(own, [name]) for name in names}
     return {name: value * 1000 for name, value in values.items() if value is not None}
 
@@ -138,7 +139,7 @@ def _memory(trials: Group) -> list[Row]:
             use.peak_rss_bytes / MB
             for trial in of(trials, "memory", PROXY)
             for use in trial.processes
-            if use.name == name and use.peak_rss_bytes is not None
+            if service_of(use.name) == name and use.peak_rss_bytes is not None
         ]
         quantity = f"peak memory of {name}, 100 uploads of 10 MiB at once"
         found.append(Row(quantity, max(peaks, default=None), *MEMORY_MB, more_is_better=False, unit=" MB"))

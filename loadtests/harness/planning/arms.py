@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadtests.harness.planning.experiment import Arm
+from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.running.rig import Rig
 
 
@@ -29,8 +30,9 @@ async def apply_arm(rig: Rig, arm: str) -> None:
     environment = rig.arms[arm].environment if arm in rig.arms else {}
     for process in affected:
         wanted = environment.get(process, {})
-        rig.event("restart", process=process, planned=True, environment=wanted)
-        await rig.testbed.restart(process, wanted)
+        for part in rig.system.replicas(process) or [process]:
+            rig.event("restart", process=part, planned=True, environment=wanted)
+            await rig.testbed.restart(part, wanted)
     settings = await rig.settings()
     if differing := differences(environment, settings):
         raise ArmNotInEffect(f"{arm}: " + "; ".join(differing))
@@ -42,11 +44,12 @@ def differences(
     """Every setting that is not in effect as asked for. Names are compared without case."""
     found = []
     for process, variables in wanted.items():
-        effective = {name.lower(): value for name, value in settings.get(process, {}).items()}
-        for name, value in variables.items():
-            actual = effective.get(name.lower())
-            if str(actual).lower() != value.lower():
-                found.append(f"{process} runs with {name}={actual}, not {value}")
+        for part in [part for part in settings if service_of(part) == process] or [process]:
+            effective = {name.lower(): value for name, value in settings.get(part, {}).items()}
+            for name, value in variables.items():
+                actual = effective.get(name.lower())
+                if str(actual).lower() != value.lower():
+                    found.append(f"{part} runs with {name}={actual}, not {value}")
     return found
 
 

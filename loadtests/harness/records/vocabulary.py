@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+
+_REPLICA = re.compile(r"(.+)-[0-9]+")
+
+
+def service_of(part: str) -> str:
+    """What a part is: ``upload-2`` is the second replica of ``upload``; every other part is itself."""
+    replica = _REPLICA.fullmatch(part)
+    return replica[1] if replica else part
 
 
 class Severity(StrEnum):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtests.harness.records.model import Counters
+from loadtests.harness.records.vocabulary import service_of
 
 SCRAPE_TIMEOUT_S = 5.0
 # Which database a service's statements go to; the gateway has none.
@@ -42,6 +45,10 @@ class Scrape:
 
     def has(self, name: str) -> bool:
         return any(sample == name for sample, _ in self.values)
+
+    def __add__(self, other: Scrape) -> Scrape:
+        names = {**self.values, **other.values}
+        return Scrape({key: self.values.get(key, 0.0) + other.values.get(key, 0.0) for key in names})
 
     def __sub__(self, earlier: Scrape) -> Scrape:
         return Scrape({key: value - earlier.values.get(key, 0.0) for key, value in self.values.items()})
@@ -84,8 +91,8 @@ async def scrape_all(http: aiohttp.ClientSession, admin_urls: Mapping[str, str])
 
 
 def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Counters:
-    """What the services counted between two scrapes; absent where either is missing."""
-    change = {name: after[name] - before[name] for name in after if name in before}
+    """What the services counted between two scrapes, replicas together; absent where one is missing."""
+    change = _by_service(before, after)
     store: dict[str, float] = defaultdict(float)
     for name in DATABASE_OF:
         for op, count in change.get(name, Scrape()).by("store_request_seconds_count", "op").items():
@@ -101,6 +108,23 @@ def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Co
         gateway_requests=_optional(gateway, "http_request_duration_seconds_count"),
         gateway_latency_sum_s=_optional(gateway, "http_request_duration_seconds_sum"),
     )
+
+
+def _by_service(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> dict[str, Scrape]:
+    incomplete = {service_of(part) for part in before.keys() ^ after.keys()}
+    change: dict[str, Scrape] = {}
+    for part in after:
+        service = service_of(part)
+        if service not in incomplete:
+            change[service] = change.get(service, Scrape()) + (after[part] - before[part])
+    return change
+
+
+def total(scrapes: Mapping[str, Scrape], parts: Collection[str]) -> Scrape | None:
+    """The sum over all of these parts; nothing where one did not answer."""
+    if not all(part in scrapes for part in parts):
+        return None
+    return reduce(operator.add, (scrapes[part] for part in parts), Scrape())
 
 
 def _of_requests(change: Scrape) -> float:

@@ -16,6 +16,7 @@ from loadtests.harness.running.processes import Snapshot, Watched
 from loadtests.harness.running.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
 
 CONTROL_TIMEOUT_S = 90.0
+FAMILIES = ("pg-", "nginx")  # parts whose children do the work
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class NativeTestbed:
             pid = part.get("pid")
             ticks = processes.start_ticks(pid) if pid else None
             if pid and ticks is not None:
-                found.append(Watched(name, pid, ticks, family=name.startswith("pg-")))
+                found.append(Watched(name, pid, ticks, family=name.startswith(FAMILIES)))
         return found
 
     async def snapshot(

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.running import connections, containers, native, routing
 from loadtests.harness.running.connections import Endpoints
 from loadtests.harness.running.routing import StoreRoute
@@ -32,6 +33,10 @@ class System:
     store: StoreRoute
     environ: Mapping[str, str] = field(repr=False)
     project: str | None = None  # of Docker Compose, when we run inside its network
+
+    def replicas(self, service: str) -> dict[str, str]:
+        """Parts that are this service, with the address of each one's admin port."""
+        return {part: url for part, url in self.admin_urls.items() if service_of(part) == service}
 
     @property
     def public_store(self) -> str:
@@ -62,8 +67,8 @@ def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
     return System(
         root=root,
         run_dir=run_dir,
-        gateway_url=_url(settings, "gateway", _port(settings, "gateway")),
-        admin_urls={name: _url(settings, name, _admin_port(settings, name)) for name in SERVICES},
+        gateway_url=_entry(settings),
+        admin_urls={part: _url(settings, part, _admin_port(settings, part)) for part in _processes(settings)},
         endpoints=endpoints,
         store=StoreRoute(public := routing.netloc(settings), endpoints.s3_endpoint if project else public),
         environ=settings,
@@ -88,6 +93,26 @@ def refuse_down(parts: Mapping[str, PartState]) -> None:
         raise SystemNotUp(f"The system is not up ({', '.join(down)} not healthy). Start it with: make up")
 
 
+def _processes(settings: Mapping[str, str]) -> list[str]:
+    """Our processes; native replicas have names and ports of their own."""
+    count = int(settings.get("REPLICAS") or 1)
+    replicas = [f"{name}-{number}" for number in range(2, count + 1) for name in SERVICES]
+    return [*SERVICES, *(name for name in replicas if _variable(name) + "_PORT" in settings)]
+
+
+def _entry(settings: Mapping[str, str]) -> str:
+    """Where clients go: a gateway, or what stands in front of several."""
+    if not settings.get("BENCH_PROJECT"):
+        return settings["GATEWAY_URL"]
+    if settings.get("TOPOLOGY") == "scaled":
+        return _url(settings, "nginx", int(settings["NGINX_PORT"]))
+    return _url(settings, "gateway", _port(settings, "gateway"))
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
 def _url(settings: Mapping[str, str], name: str, port: int) -> str:
     # In a network of containers each part has a name of its own.
     host = name if settings.get("BENCH_PROJECT") else "127.0.0.1"
@@ -95,11 +120,11 @@ def _url(settings: Mapping[str, str], name: str, port: int) -> str:
 
 
 def _port(settings: Mapping[str, str], name: str) -> int:
-    return int(settings[f"{name.upper()}_PORT"])
+    return int(settings[f"{_variable(name)}_PORT"])
 
 
 def _admin_port(settings: Mapping[str, str], name: str) -> int:
-    explicit = settings.get(f"{name.upper()}_ADMIN_PORT")
+    explicit = settings.get(f"{_variable(name)}_ADMIN_PORT")
     return int(explicit) if explicit else _port(settings, name) + 10
 
 

@@ -83,8 +83,8 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     settings = await rig.settings()
     before = await counters.scrape_all(rig.http, rig.system.admin_urls)
 
-    gateway = rig.system.admin_urls["gateway"]
-    observer = Observer(rig.testbed, await rig.watched(), rig.http, gateway, trial=plan.trial)
+    gateways = rig.system.replicas("gateway").values()
+    observer = Observer(rig.testbed, await rig.watched(), rig.http, gateways, trial=plan.trial)
     course = await _load(rig, plan, files, observer, watcher)
     after_load = await counters.scrape_all(rig.http, rig.system.admin_urls)
 
@@ -248,8 +248,8 @@ async def _until(when: float, child: K6, rig: Rig) -> None:
 
 
 async def _gateway(rig: Rig) -> Scrape | None:
-    found = await counters.scrape_all(rig.http, {"gateway": rig.system.admin_urls["gateway"]})
-    return found.get("gateway")
+    gateways = rig.system.replicas("gateway")
+    return counters.total(await counters.scrape_all(rig.http, gateways), gateways)
 
 
 async def _audit(

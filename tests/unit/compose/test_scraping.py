@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from compose import scraping, stack
+from compose import scaling, scraping, stack
 from compose.installer import debian
 from compose.installer.programs import Installer
 from tests.unit.compose.test_topology import env
@@ -81,4 +81,12 @@ def test_a_machine_without_apt_is_told_what_is_missing_and_goes_on(
 def test_processes_are_grouped_by_the_names_of_parts() -> None:
     names = {group["name"] for group in yaml.safe_load(scraping.processes(env()))["process_names"]}
     parts = {one.name for one in stack.resolve(env()) if not one.name.startswith("exporter-")}
-    assert names == parts | {"k6", "harness"}
+    assert names == parts | {"nginx", "pgbouncer", "k6", "harness"}
+
+
+def test_every_replica_is_scraped() -> None:
+    text = scraping.configuration(scraping.native_targets(env(TOPOLOGY="scaled", REPLICAS="3")))
+    assert {"127.0.0.1:9010", "127.0.0.1:9210", "127.0.0.1:9230", "127.0.0.1:9233"} <= set(
+        jobs(text)["vaultbench"]
+    )
+    assert len(jobs(text)["vaultbench"]) == 3 * len(scaling.REPLICATED) + 1

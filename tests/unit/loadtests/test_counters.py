@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.running.counters import differences, parse
+from loadtests.harness.running.counters import differences, parse, total
 
 pytestmark = pytest.mark.unit
 
@@ -49,3 +49,22 @@ def test_what_was_not_counted_is_absent_not_zero() -> None:
 def test_a_series_that_appears_counts_from_zero() -> None:
     found = differences({"upload": parse("")}, {"upload": parse(page(4, 0, 0))})
     assert found.statements == {"upload_db": 11.0}
+
+
+def test_replicas_count_together() -> None:
+    before = {"upload": parse(page(3, 2, 1)), "upload-2": parse(page(5, 1, 1))}
+    after = {"upload": parse(page(13, 6, 1)), "upload-2": parse(page(6, 2, 1))}
+    found = differences(before, after)
+    assert found.statements == {"upload_db": 11.0}
+    assert found.store_requests == {"put": 5.0}
+
+
+def test_a_service_of_which_a_replica_is_silent_is_absent() -> None:
+    both = {"upload": parse(page(3, 2, 1)), "upload-2": parse(page(5, 1, 1))}
+    found = differences({"upload": both["upload"]}, both)
+    assert found.statements == {}
+    assert total({"gateway": parse(page(1, 1, 1))}, ["gateway", "gateway-2"]) is None
+    gateways = {"gateway": parse(page(1, 1, 3)), "gateway-2": parse(page(1, 1, 4))}
+    summed = total(gateways, gateways)
+    assert summed is not None
+    assert summed.total("http_request_duration_seconds_count") == 7

@@ -24,7 +24,7 @@ def look(at: float, host: float, **cpu: tuple[float, int]) -> Snapshot:
 async def test_uses_notice_restarts_and_what_nobody_accounts_for(tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as http:
         watched = [Watched("a", 1, 5), Watched("b", 2, 6), Watched("late", 3, 7)]
-        observer = Observer(NativeTestbed(tmp_path), watched, http, None)
+        observer = Observer(NativeTestbed(tmp_path), watched, http, ())
         begin = look(0.0, 100.0, a=(1.0, 5), b=(9.0, 6))
         end = look(8.0, 110.0, a=(4.0, 5), b=(0.5, 60))
         uses = {use.name: use for use in observer.uses(begin, end)}
@@ -57,7 +57,7 @@ def test_in_flight_is_the_mean_inside_the_window() -> None:
 async def test_a_child_that_has_ended_still_counts_what_it_used(tmp_path: Path) -> None:
     work = "sum(i * i for i in range(2_000_000)); input()"
     async with aiohttp.ClientSession() as http:
-        observer = Observer(NativeTestbed(tmp_path), [], http, None)
+        observer = Observer(NativeTestbed(tmp_path), [], http, ())
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-c", work, stdin=asyncio.subprocess.PIPE
         )

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from compose import settings
+from compose.credentials import generate
 from loadtests.harness.planning.arms import differences, flat_config
+from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.running.native import control
 from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.running.system import find_k6, find_system
@@ -90,3 +93,28 @@ def test_settings_that_are_not_in_effect_are_named() -> None:
         "upload.FINALISE": "inline",
         "workload.login_each": "False",
     }
+
+
+def test_every_replica_is_found_where_there_are_several(tmp_path: Path) -> None:
+    (tmp_path / ".run").mkdir()
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
+    (tmp_path / ".run" / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
+    chosen = settings.read({"TOPOLOGY": "scaled", "REPLICAS": "2"}).env
+    system = find_system({**chosen, **generate()}, tmp_path)
+    assert system.gateway_url == "http://127.0.0.1:9080"
+    assert system.replicas("upload") == {
+        "upload": "http://127.0.0.1:9012",
+        "upload-2": "http://127.0.0.1:9212",
+    }
+    assert len(system.admin_urls) == 7
+    assert [service_of(part) for part in ("upload-2", "pg-upload", "files")] == [
+        "upload",
+        "pg-upload",
+        "files",
+    ]
+
+
+def test_settings_of_every_replica_are_compared() -> None:
+    settings_seen = {"upload": {"FINALISE": "queued"}, "upload-2": {"FINALISE": "inline"}}
+    found = differences({"upload": {"FINALISE": "queued"}}, settings_seen)
+    assert found == ["upload-2 runs with FINALISE=inline, not queued"]

@@ -1,0 +1,87 @@
+"""Configuration of what joins replicas: nginx and PgBouncer."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from compose import scaling
+from compose.envfile import expand
+from compose.postgres import Place, copied, home, reachable
+
+HERE = Path(__file__).resolve().parent
+NGINX, PGBOUNCER = HERE / "nginx", HERE / "pgbouncer"
+PGBOUNCER_FILES = ("pgbouncer.ini", "hba.conf", "users.txt")
+# nginx asks a gateway again after this time; it must outlast DRAIN_S.
+FAIL_TIMEOUT_S = 2
+
+
+def prepare(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, str]:
+    """Writes the configuration of the scaled topology; what its parts need to know of it."""
+    if not scaling.scaled(env):
+        return {}
+    folder = place.data_dir / "pgbouncer"  # where the account of the databases can walk to
+    found = {
+        "PGBOUNCER_DIR": str(folder),
+        "PGBOUNCER_BIN": str(_runnable(Path(env["PGBOUNCER_BIN"]), place, run_dir)),
+    }
+    _write_pgbouncer(folder, {**env, **found}, place.account)
+    nginx = run_dir / "nginx"
+    nginx.mkdir(mode=0o755, exist_ok=True)
+    (nginx / "nginx.conf").write_text(nginx_conf(env))
+    return found
+
+
+def nginx_conf(env: Mapping[str, str]) -> str:
+    ports = [env[scaling.variables("gateway", k)[0]] for k in range(1, scaling.replicas(env) + 1)]
+    values = {
+        "CORES": env["CORES"],
+        "NGINX_USER": _nginx_user(),
+        "NGINX_LISTEN": f"127.0.0.1:{env['NGINX_PORT']}",
+        "NGINX_SERVERS": "\n".join(map(_server, ports)),
+    }
+    return expand((NGINX / "nginx.conf").read_text(), values)
+
+
+def _server(port: str) -> str:
+    return f"        server 127.0.0.1:{port} max_fails=1 fail_timeout={FAIL_TIMEOUT_S}s;"
+
+
+def _nginx_user() -> str:
+    """As root, the workers give their rights up."""
+    if os.geteuid() != 0:
+        return ""
+    return f"user nobody {grp.getgrgid(pwd.getpwnam('nobody').pw_gid).gr_name};"
+
+
+def _runnable(program: Path, place: Place, run_dir: Path) -> Path:
+    """PgBouncer refuses root as Postgres does; a tool folder that its account cannot reach is copied."""
+    if reachable(program, place.account):
+        return program
+    tool = program.parts[-3:-1] == ("usr", "sbin") and len(program.parents) > 3
+    tree = program.parents[2] if tool else program.parent
+    return copied(tree, home(run_dir)) / program.relative_to(tree)
+
+
+def _write_pgbouncer(folder: Path, env: Mapping[str, str], account: str) -> None:
+    """The files hold passwords: nobody but the account reads them."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    values = {
+        **env,
+        "PGBOUNCER_LISTEN": "127.0.0.1",
+        "PGBOUNCER_CLIENTS": "127.0.0.1/32",
+        **{f"PG_{name}_HOST": "127.0.0.1" for name in ("AUTH", "UPLOAD", "FILES")},
+    }
+    for name in PGBOUNCER_FILES:
+        path, text = folder / name, expand((PGBOUNCER / name).read_text(), values)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        if account:
+            shutil.chown(path, account)
+    if account:
+        shutil.chown(folder, account)
