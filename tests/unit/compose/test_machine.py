@@ -227,7 +227,7 @@ class TestBootstrap:
 
 
 TARGETS = [
-    *("up", "down", "status", "logs", "trace", "roll", "doctor", "clean", "tools", "tools-clean"),
+    *("up", "down", "status", "top", "logs", "trace", "roll", "doctor", "clean", "tools", "tools-clean"),
     *("demo", "stress", "smoke", "journey", "bench", "report", "ledger"),
     *("test", "test-compose", "check"),
 ]
