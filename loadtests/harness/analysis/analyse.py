@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.harness.analysis import sentences, words
+from loadtests.harness.analysis.alerts_view import alerts
 from loadtests.harness.analysis.analyse_capacity import capacity as capacity_of
 from loadtests.harness.analysis.analyse_facts import Facts, read_facts
 from loadtests.harness.analysis.analyse_model import Analysis, Capacity, Ratio, Sentence
@@ -74,6 +75,7 @@ def analyse(facts: Facts) -> Analysis:
         "ledger": books,
         "failures": failures(facts),
         "reach": reach(facts),
+        "alerts": alerts(facts),
         "timeline": timeline(facts),
         "warnings": warnings,
         "conditions": _conditions(facts),

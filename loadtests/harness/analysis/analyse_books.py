@@ -56,3 +56,22 @@ class Failure(Record):
     status: int | None  # 0: no answer
     code: str | None
     count: int
+
+
+class AlertRow(Record):
+    """One stretch of firing; ``at_s`` since the run began."""
+
+    at_s: float
+    trial: str | None
+    name: str
+    severity: str
+    where: str
+    meaning: str
+    firing_s: float
+    still: bool  # it fired to the end of the run
+
+
+class AlertView(Record):
+    id: str = "alerts"
+    rows: tuple[AlertRow, ...] = ()
+    text: str = ""

@@ -11,6 +11,7 @@ from typing import TypeVar
 from loadtests.harness.analysis.judge import judge_trial
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import (
+    Event,
     LedgerClass,
     LedgerTable,
     Manifest,
@@ -37,6 +38,7 @@ class Facts:
     steps: dict[str, tuple[StepSample, ...]]
     monitor: tuple[MonitorSample, ...]
     recorded: tuple[Warn, ...]  # what the running side itself warned of
+    events: tuple[Event, ...] = ()
 
     def of(self, *questions: Question, arm: str | None = None) -> tuple[Trial, ...]:
         """Trials made for the questions, those cut off by an interrupt left out."""
@@ -145,6 +147,7 @@ def read_facts(bundle: Bundle) -> Facts:
         steps=_by_trial(bundle.steps()),
         monitor=bundle.monitor(),
         recorded=bundle.warnings(),
+        events=bundle.events(),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from loadtests.harness.analysis.analyse_books import Failure, LedgerView, Reach
+from loadtests.harness.analysis.analyse_books import AlertView, Failure, LedgerView, Reach
 from loadtests.harness.records.model import Record, Validity, Warn
 
 
@@ -250,6 +250,7 @@ class Analysis(Record):
     ledger: LedgerView
     failures: tuple[Failure, ...]
     reach: Reach
+    alerts: AlertView = AlertView()
     timeline: Timeline
     warnings: tuple[Warn, ...]
     conditions: dict[str, Any]  # from the manifest: machine, date, versions, scale

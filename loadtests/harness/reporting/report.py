@@ -109,6 +109,8 @@ def conditions(analysis: Analysis) -> list[tuple[str, str]]:
         ("command", found["command"]),
         ("checked", found["verified_how"]),
     ]
+    if analysis.alerts.text:
+        lines.append(("alerts", analysis.alerts.text))
     if found.get("runtime", "native") != "native":
         lines.insert(1, ("runs in", "containers; do not compare with a run of plain processes"))
     if found["scale"] != 1:

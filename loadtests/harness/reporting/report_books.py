@@ -58,3 +58,19 @@ def reach(analysis: Analysis) -> Table:
         ),
         4,
     )  # fmt: skip
+
+
+def alerts(analysis: Analysis) -> Table:
+    return Table(
+        "alerts",
+        "Alerts",
+        "What the alert rules said while this ran. An alert decides nothing here: under a load test some "
+        "are what is looked for.",
+        ("alert", "severity", "where", "trial", "what it means", "after s", "for s"),
+        tuple(
+            (row.name, row.severity, row.where, row.trial or "between", row.meaning, f"{row.at_s:,.0f}",
+             f"{row.firing_s:,.0f}" + (" to the end" if row.still else ""))
+            for row in analysis.alerts.rows
+        ),
+        5,
+    )  # fmt: skip

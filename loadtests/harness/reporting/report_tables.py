@@ -32,6 +32,7 @@ def tables(analysis: Analysis) -> tuple[Table, ...]:
         report_books.ledger(analysis),
         report_books.failures(analysis),
         report_books.reach(analysis),
+        report_books.alerts(analysis),
     )
     return tuple(table for table in made if table.rows)
 

@@ -24,7 +24,7 @@ from loadtests.harness.planning.experiment import Arm
 from loadtests.harness.planning.payload import BLOCK_BYTES, Payload
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Event, Trial
-from loadtests.harness.running import affinity, connections, exporter, users
+from loadtests.harness.running import affinity, alerts, connections, exporter, users
 from loadtests.harness.running.affinity import Cores, split
 from loadtests.harness.running.clean import Cleaner
 from loadtests.harness.running.exporter import Activity
@@ -135,6 +135,11 @@ class Rig:
             return False
         found = (await self.testbed.parts()).get("prometheus")
         return found is not None and found.state == "healthy"
+
+    async def alerts(self, since: float) -> list[Event]:
+        """Alerts that fired from then on, and whether anybody watched."""
+        url = self.system.environ.get("PROMETHEUS_URL")
+        return await alerts.fired(self.http, url, since, time.time())
 
     async def settings(self) -> dict[str, dict[str, Any]]:
         """Settings in effect by process, as each says itself; one that does not answer is absent."""

@@ -50,6 +50,7 @@ class Runner:
             await self._stages(ramp)
             whole = not self.rig.stop.is_set()
         finally:
+            self.rig.events += await self.rig.alerts(started_at)
             self._finish(manifest, interrupted=not whole)
 
     async def _calibrated(self) -> dict[str, object]:
