@@ -68,6 +68,7 @@ HARNESS: dict[str, str] = {
     "VUS": "the number of clients of the capacity question, instead of the one the ramp finds",
     "FILE_SIZE": "bytes of each file, such as `1MiB`",
     "STRATEGIES": "comma list of folders in `loadtests/strategies`",
+    "SLEEPS": "of `make journey`: `model` (equal pauses), `seed` (those of GoVault's scripts) or `none`",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",

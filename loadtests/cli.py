@@ -78,7 +78,10 @@ def smoke() -> None:
     "--shape", default="load", envvar="SHAPE", show_default=True, help=f"One of {', '.join(SHAPES)}."
 )
 def journey(shape: str) -> None:
-    """Play users that log in, look, pause and upload. SCALE is a factor on their number (0.1)."""
+    """Play users that log in, look, pause and upload. SCALE is a factor on their number (0.1).
+
+    SLEEPS=seed plays the pauses of GoVault's own scripts, which differ between the strategies.
+    """
     edge(lambda console: run_journey(shape, os.environ, command_line(), console))
 
 

@@ -74,6 +74,7 @@ def analyse(facts: Facts) -> Analysis:
         "table": table(facts, found),
         "ledger": books,
         "failures": failures(facts),
+        "targets": facts.targets,
         "reach": reach(facts),
         "alerts": alerts(facts),
         "timeline": timeline(facts),
@@ -98,6 +99,7 @@ def closing(
     answers = (
         sentences.capacity_sentence(found, names, shared=shared) if found else None,
         sentences.journey_sentence(table(facts, found), names),
+        sentences.targets_sentence(facts.targets),
         sentences.knee_sentence(knees(facts), names),
         sentences.neighbours_sentence(beside, names) if beside else None,
         sentences.price_sentence(priced, names, compared),

@@ -24,6 +24,7 @@ from loadtests.harness.records.model import (
     UploadSample,
     Warn,
 )
+from loadtests.harness.records.notes import Target
 
 _Sample = TypeVar("_Sample", UploadSample, StepSample)
 
@@ -39,6 +40,7 @@ class Facts:
     monitor: tuple[MonitorSample, ...]
     recorded: tuple[Warn, ...]  # what the running side itself warned of
     events: tuple[Event, ...] = ()
+    targets: tuple[Target, ...] = ()  # of the benchmark
 
     def of(self, *questions: Question, arm: str | None = None) -> tuple[Trial, ...]:
         """Trials made for the questions, those cut off by an interrupt left out."""
@@ -148,6 +150,7 @@ def read_facts(bundle: Bundle) -> Facts:
         monitor=bundle.monitor(),
         recorded=bundle.warnings(),
         events=bundle.events(),
+        targets=bundle.targets(),
     )
 
 

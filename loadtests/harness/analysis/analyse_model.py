@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from loadtests.harness.analysis.analyse_books import AlertView, Failure, LedgerView, Reach
 from loadtests.harness.records.model import Record, Validity, Warn
+from loadtests.harness.records.notes import Target
 
 
 class Estimate(Record):
@@ -249,6 +250,7 @@ class Analysis(Record):
     table: tuple[Row, ...]
     ledger: LedgerView
     failures: tuple[Failure, ...]
+    targets: tuple[Target, ...] = ()  # of the benchmark
     reach: Reach
     alerts: AlertView = AlertView()
     timeline: Timeline

@@ -72,6 +72,24 @@ def think_time_differs(facts: Facts) -> Iterator[Warn]:
             )
 
 
+def seed_pauses(facts: Facts) -> Iterator[Warn]:
+    """Shapes played with the pauses of their own scripts: those differ between the strategies."""
+    slept = {
+        t.plan.arm: t.plan.load.think_s + t.plan.load.complete_pause_s for t in facts.of(Question.JOURNEY)
+    }
+    if len(set(slept.values())) > 1:
+        listed = " and ".join(f"{arm} {pause_s:g} s" for arm, pause_s in slept.items())
+        yield Warn(
+            code="think-time-differs",
+            severity=Severity.CAUTION,
+            message=f"the scripts sleep differently in each iteration: {listed} (SLEEPS=seed)",
+            metric="seconds slept per iteration",
+            value=max(slept.values()),
+            limit=min(slept.values()),
+            advice="leave SLEEPS out: then every strategy sleeps equally",
+        )
+
+
 def order_not_interleaved(facts: Facts) -> Iterator[Warn]:
     """All of one arm and then all of the other lets a drift of the machine look like a winner."""
     for base, arm in facts.couples:
@@ -261,6 +279,7 @@ RunGuard = Callable[[Facts], Iterable[Warn]]
 RUN_GUARDS: tuple[RunGuard, ...] = (
     config_differs,
     think_time_differs,
+    seed_pauses,
     order_not_interleaved,
     aa_failed,
     above_ceiling,

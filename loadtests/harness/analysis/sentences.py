@@ -23,6 +23,7 @@ from loadtests.harness.analysis.analyse_model import (
 from loadtests.harness.analysis.analyse_model import Saturation as Proof
 from loadtests.harness.analysis.knee import TOO_FEW_LEVELS
 from loadtests.harness.analysis.stats import MIN_PAIRS
+from loadtests.harness.records.notes import Target
 
 
 def capacity_sentence(found: Capacity, names: dict[str, str], *, shared: bool) -> Sentence | None:
@@ -153,6 +154,26 @@ def journey_sentence(rows: Sequence[Row], names: dict[str, str]) -> Sentence | N
         "so no winner is named."
     )
     return Sentence(kind="answer", text=text, evidence="comparison")
+
+
+def targets_sentence(targets: Sequence[Target]) -> Sentence | None:
+    """How many of the benchmark's numbers are reached, and which are not."""
+    asked = [target for target in targets if target.must is not None]
+    if not asked:
+        return None
+    missed = [target for target in asked if target.reached == "missed"]
+    unknown = [target for target in asked if not target.reached]
+    text = f"Of {len(asked)} numbers that must be reached, {len(asked) - len(missed) - len(unknown)} are"
+    if unknown:
+        text += f" and {len(unknown)} were not measured"
+    if missed:
+        listed = "; ".join(f"{t.quantity}: {_measured(t, t.value)} of {_measured(t, t.must)}" for t in missed)
+        text += f". Missed: {listed}"
+    return Sentence(kind="answer", text=text + ".", evidence="targets")
+
+
+def _measured(target: Target, value: float | None) -> str:
+    return f"{words.precise(value)}{target.unit}"
 
 
 def knee_sentence(knees: Sequence[Knee], names: dict[str, str]) -> Sentence | None:

@@ -16,6 +16,7 @@ from loadtests.harness.commands.bench_table import Group, Row
 from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Plan, Severity, Trial
+from loadtests.harness.reporting.report import HTML, render_bundle
 from loadtests.harness.running.manifest import make_manifest
 from loadtests.harness.running.progress import Progress, minutes
 from loadtests.harness.running.rig import Rig, open_rig
@@ -62,7 +63,8 @@ async def _bench(
     writer.write_json("bench.json", [asdict(row) | {"reached": row.reached} for row in found])
     console.print(table(found))
     console.print(price_table(done))
-    console.print(f"Records: {writer.path}", highlight=False)
+    render_bundle(writer.path)
+    console.print(f"Report   {writer.path / HTML}", markup=False, highlight=False, soft_wrap=True)
     invalid = [trial.plan.trial for _, trial in done if is_invalid(trial)]
     if invalid:
         console.print(f"[red]Invalid trials: {', '.join(invalid)}[/]; their warnings are in trials.jsonl.")

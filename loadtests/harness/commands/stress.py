@@ -11,6 +11,7 @@ from rich.console import Console
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import read_overrides
 from loadtests.harness.planning.plan import Planner
+from loadtests.harness.planning.plan_arms import PlanError
 from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.reporting.report import render_bundle
@@ -28,6 +29,10 @@ def stress(name: str, environ: Mapping[str, str], command: str, console: Console
     """Run an experiment and print its answer; returns the exit code."""
     strategies = load_strategies()
     overrides = read_overrides(environ, strategies)
+    if overrides.sleeps != "model":
+        raise PlanError(
+            f"SLEEPS={overrides.sleeps} belongs to make journey; the users of make stress never pause"
+        )
     experiment = load_experiment(EXPERIMENTS_FOLDER / f"{name}.yaml")
     system = find_system(environ)
     run = run_id(experiment.id, overrides.profile)

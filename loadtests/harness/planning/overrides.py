@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-NAMES = ("PROFILE", "SCALE", "VUS", "FILE_SIZE", "STRATEGIES", "LOGIN")
+NAMES = ("PROFILE", "SCALE", "VUS", "FILE_SIZE", "STRATEGIES", "LOGIN", "SLEEPS")
 ProfileName = Literal["smoke", "ci", "full"]
 PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
 LOGINS = ("prepared", "each")
+SLEEPS = ("model", "seed", "none")  # equal pauses, those of the scripts the shapes come from, or no pauses
 # What else may stand behind a make target without being an override of the load.
 OTHER_MAKE_VARIABLES = frozenset({"CLEAN", "K6_PUSH", "PYTHON", "RUN", "SHAPE"})
 MIN_FILE_BYTES = 64  # one stamp
@@ -43,6 +44,7 @@ class Overrides:
     file_size_bytes: int | None = None
     strategies: tuple[str, ...] | None = None
     login_each: bool = False
+    sleeps: str = "model"
     given: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +68,8 @@ def read_overrides(environ: Mapping[str, str], strategies: Collection[str]) -> O
         refuse("PROFILE", " or ".join(PROFILES))
     if "LOGIN" in given and given["LOGIN"] not in LOGINS:
         refuse("LOGIN", " or ".join(LOGINS))
+    if "SLEEPS" in given and given["SLEEPS"] not in SLEEPS:
+        refuse("SLEEPS", " or ".join(SLEEPS))
     scale = _number(given.get("SCALE", "1"))
     if scale is None or not 0.001 <= scale <= 100:
         refuse("SCALE", "a number from 0.001 to 100")
@@ -89,6 +93,7 @@ def read_overrides(environ: Mapping[str, str], strategies: Collection[str]) -> O
         vus=vus if "VUS" in given else None,
         file_size_bytes=size if "FILE_SIZE" in given else None,
         strategies=chosen or None,
+        sleeps=given.get("SLEEPS", "model"),
         login_each=given.get("LOGIN") == "each",
         given=given,
     )

@@ -34,6 +34,7 @@ from loadtests.harness.records.model import (
     UploadSample,
     Warn,
 )
+from loadtests.harness.records.notes import TARGETS, Target
 
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
@@ -147,6 +148,11 @@ class Bundle:
     def ledgers(self) -> dict[str, LedgerTable]:
         """Ledger tables by trial, in the order run."""
         return {table.trial: table for table in self._records(LEDGER, LedgerTable)}
+
+    def targets(self) -> tuple[Target, ...]:
+        """The benchmark's table; empty for every other run."""
+        path = self.path / TARGETS
+        return tuple(map(Target.model_validate, json.loads(path.read_bytes()))) if path.exists() else ()
 
     def events(self) -> tuple[Event, ...]:
         return tuple(self._records(EVENTS, Event))

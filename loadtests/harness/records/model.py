@@ -54,6 +54,7 @@ class Load(Record):
     warmup_s: float = 0.0
     window_s: float = 0.0
     think_s: float = 0.0  # sleep inside one iteration, as the script has it
+    complete_pause_s: float = 0.0  # sleep before the last request of an upload (SLEEPS=seed)
     login_rate_per_s: float = 0.0  # neighbours: open arrivals of logins
     list_rate_per_s: float = 0.0  # neighbours: open arrivals of file lists
     login_each: bool = False  # LOGIN=each: one login inside every iteration

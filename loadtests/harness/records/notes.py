@@ -1,4 +1,4 @@
-"""What a manifest's notes may hold beside free text, typed on both sides."""
+"""What a bundle may hold beside trials and samples, typed on both sides."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from loadtests.harness.records.model import Record
 
 GENERATOR = "generator"
+TARGETS = "bench.json"
 
 
 class Ceiling(Record):
@@ -16,6 +17,18 @@ class Ceiling(Record):
     file_size_bytes: int
     uploads_per_s: float
     floor_ms: float  # median time of an upload that nobody works on
+
+
+class Target(Record):
+    """One line of the benchmark's table: a measured value, what it must reach, and what would be better."""
+
+    quantity: str
+    value: float | None
+    must: float | None
+    stretch: float | None
+    more_is_better: bool
+    unit: str
+    reached: str  # "stretch", "must", "missed", or empty where nothing must be reached
 
 
 def ceilings(notes: Mapping[str, Any]) -> dict[str, Ceiling]:

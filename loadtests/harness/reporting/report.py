@@ -25,6 +25,7 @@ from loadtests.harness.reporting.report_tables import tables
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
 TEMPLATES = Path(__file__).parent / "templates"
+TITLES = {"bench": "How close to bare PUTs into the store?", "journey": "Users who pause between their steps"}
 _SEVERITIES = tuple(Severity)
 _UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
 
@@ -130,6 +131,8 @@ def _duration(start: float, end: float | None) -> str:
 
 
 def _title(analysis: Analysis) -> str:
+    if analysis.experiment in TITLES:
+        return TITLES[analysis.experiment]
     arms = [analysis.names[arm] for arm in analysis.arms if "-" not in analysis.names[arm]]
     return (
         f"{words.capital(arms[0])} or {arms[1]}?"

@@ -7,6 +7,25 @@ from loadtests.harness.analysis.analyse_model import Analysis
 from loadtests.harness.reporting.report_cells import QUESTIONS, Table, whole
 
 
+def targets(analysis: Analysis) -> Table:
+    """The benchmark's table; no other run has one."""
+    return Table(
+        "targets",
+        "Against bare PUTs into the same store",
+        "Ratios to bare presigned PUTs of the same bytes in the same run. Must: what every version has to "
+        "reach; stretch: what would be better still. Lines without either are for the record.",
+        ("quantity", "measured", "must", "stretch", "reached"),
+        tuple(
+            (t.quantity, *(_with_unit(value, t.unit) for value in (t.value, t.must, t.stretch)), t.reached)
+            for t in analysis.targets
+        ),
+    )
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    return words.MISSING if value is None else f"{words.precise(value)}{unit}"
+
+
 def ledger(analysis: Analysis) -> Table:
     books = analysis.ledger
     names = [name for name in books.totals if name != "verified"]

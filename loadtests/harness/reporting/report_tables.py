@@ -23,6 +23,7 @@ from loadtests.harness.reporting.report_cells import QUESTIONS, Table, whole
 def tables(analysis: Analysis) -> tuple[Table, ...]:
     """Every table that has a row, in the order of the report."""
     made = (
+        report_books.targets(analysis),
         comparison(analysis),
         prices(analysis),
         capacity(analysis),

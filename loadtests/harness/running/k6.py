@@ -77,6 +77,7 @@ def environment(
         "LOGIN_EACH": int(load.login_each),
         "JOURNEY": int(journey),
         "THINK_S": load.think_s,
+        "COMPLETE_PAUSE_S": load.complete_pause_s,
         "LOGIN_RATE_PER_S": load.login_rate_per_s,
         "LIST_RATE_PER_S": load.list_rate_per_s,
     }

@@ -39,6 +39,7 @@ export const config = Object.freeze({
   loginEach: text('LOGIN_EACH', '0') === '1',
   journey: text('JOURNEY', '0') === '1',
   thinkS: number('THINK_S', 0), // sleep after login and again after the list, half each
+  completePauseS: number('COMPLETE_PAUSE_S', 0), // sleep before an upload is completed
   loginRate: number('LOGIN_RATE_PER_S', 0),
   listRate: number('LIST_RATE_PER_S', 0),
   timeout: text('REQUEST_TIMEOUT', '60s'),

@@ -1,7 +1,7 @@
 // One upload as a strategy sees it: requests that either answer 200 or end the upload.
 
 import http from 'k6/http';
-import { check } from 'k6';
+import { check, sleep } from 'k6';
 import { config } from './config.js';
 import * as data from './data.js';
 
@@ -45,6 +45,7 @@ export class Flow {
   /** JSON to the gateway; returns the parsed answer. */
   api(step, path, facts, headers = {}) {
     const all = { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/json', ...headers };
+    if (step === 'complete' && config.completePauseS > 0) sleep(config.completePauseS);
     return this.expect(step, http.post(config.gateway + path, JSON.stringify(facts), this.params(step, all))).json();
   }
 

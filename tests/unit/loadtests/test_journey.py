@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from loadtests.harness.analysis.analyse_facts import read_facts
+from loadtests.harness.analysis.judge_run import run_warnings
 from loadtests.harness.commands.journey import UnknownShape, make_journey
+from loadtests.harness.planning.overrides import OverrideError
 from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.model import Severity
+from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
 
@@ -26,3 +35,29 @@ def test_the_default_is_a_tenth() -> None:
 def test_an_unknown_shape_lists_the_known_ones() -> None:
     with pytest.raises(UnknownShape, match="load, stress, spike"):
         make_journey("wave", {}, load_strategies())
+
+
+def test_pauses_of_the_seed_differ_and_none_are_none() -> None:
+    seed = make_journey("load", {"SLEEPS": "seed"}, load_strategies()).plan()
+    assert [trial.load.think_s for trial in seed.trials] == [2.0, 2.0]
+    assert [trial.load.complete_pause_s for trial in seed.trials] == [0.0, 0.2]
+    none = make_journey("load", {"SLEEPS": "none"}, load_strategies()).plan()
+    assert {trial.load.think_s + trial.load.complete_pause_s for trial in none.trials} == {0.0}
+
+
+def test_unequal_pauses_are_said(tmp_path: Path) -> None:
+    plan = make_journey("load", {"SLEEPS": "seed"}, load_strategies()).plan()
+    facts = read_facts(Bundle(make.fabricate(tmp_path, make.SMOKE)))
+    played = tuple(
+        trial.model_copy(update={"plan": planned})
+        for trial, planned in zip(facts.trials, plan.trials, strict=False)
+    )
+    warnings = [w for w in run_warnings(replace(facts, trials=played)) if w.code == "think-time-differs"]
+    assert [(warn.severity, warn.value, warn.limit) for warn in warnings] == [(Severity.CAUTION, 2.2, 2.0)]
+    assert "proxy-chunked 2 s and direct-multipart 2.2 s" in warnings[0].message
+
+
+@pytest.mark.parametrize("value", ["always", "SEED"])
+def test_other_pauses_are_refused(value: str) -> None:
+    with pytest.raises(OverrideError, match="SLEEPS=.*expected model or seed or none"):
+        make_journey("load", {"SLEEPS": value}, load_strategies())

@@ -290,3 +290,21 @@ def test_scale_is_printed_beside_the_numbers(path: Path) -> None:
     facts = read_facts(Bundle(path))
     scaled = replace(facts, plan=facts.plan.model_copy(update={"scale": 0.5}))
     assert any("not comparable" in text for _, text in conditions(analyse(scaled)))
+
+
+def test_a_benchmark_s_report_shows_its_numbers(tmp_path: Path) -> None:
+    path = make.fabricate(tmp_path, make.SMOKE)
+    rows = [
+        {"quantity": "proxy: share of raw", "value": 0.5, "must": 0.45, "stretch": 0.6, "reached": "must"},
+        {"quantity": "direct: share of raw", "value": 0.3, "must": 0.42, "stretch": 0.5, "reached": "missed"},
+        {"quantity": "raw PUTs/s", "value": 248.0, "must": None, "stretch": None, "reached": ""},
+    ]
+    common = {"more_is_better": True, "unit": ""}
+    (path / "bench.json").write_text(json.dumps([row | common for row in rows]))
+    analysis = render_bundle(path)
+    sentence = next(s for s in analysis.sentences if s.evidence == "targets")
+    assert sentence.text == (
+        "Of 2 numbers that must be reached, 1 are. Missed: direct: share of raw: 0.30 of 0.42."
+    )
+    page, text = (path / "report.html").read_text(), (path / "report.md").read_text()
+    assert 'id="targets"' in page and "| raw PUTs/s | 248 | – | – |  |" in text
