@@ -163,7 +163,7 @@ def targets_sentence(targets: Sequence[Target]) -> Sentence | None:
         return None
     missed = [target for target in asked if target.reached == "missed"]
     unknown = [target for target in asked if not target.reached]
-    text = f"Of {len(asked)} numbers that must be reached, {len(asked) - len(missed) - len(unknown)} are"
+    text = f"Reached are {len(asked) - len(missed) - len(unknown)} of the {len(asked)} numbers that must be"
     if unknown:
         text += f" and {len(unknown)} were not measured"
     if missed:

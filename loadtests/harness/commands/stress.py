@@ -31,7 +31,7 @@ def stress(name: str, environ: Mapping[str, str], command: str, console: Console
     overrides = read_overrides(environ, strategies)
     if overrides.sleeps != "model":
         raise PlanError(
-            f"SLEEPS={overrides.sleeps} belongs to make journey; the users of make stress never pause"
+            f"SLEEPS={overrides.sleeps} belongs to make journey; users of make stress never pause"
         )
     experiment = load_experiment(EXPERIMENTS_FOLDER / f"{name}.yaml")
     system = find_system(environ)

@@ -48,10 +48,8 @@ def test_pauses_of_the_seed_differ_and_none_are_none() -> None:
 def test_unequal_pauses_are_said(tmp_path: Path) -> None:
     plan = make_journey("load", {"SLEEPS": "seed"}, load_strategies()).plan()
     facts = read_facts(Bundle(make.fabricate(tmp_path, make.SMOKE)))
-    played = tuple(
-        trial.model_copy(update={"plan": planned})
-        for trial, planned in zip(facts.trials, plan.trials, strict=False)
-    )
+    couples = zip(facts.trials, plan.trials, strict=False)
+    played = tuple(trial.model_copy(update={"plan": planned}) for trial, planned in couples)
     warnings = [w for w in run_warnings(replace(facts, trials=played)) if w.code == "think-time-differs"]
     assert [(warn.severity, warn.value, warn.limit) for warn in warnings] == [(Severity.CAUTION, 2.2, 2.0)]
     assert "proxy-chunked 2 s and direct-multipart 2.2 s" in warnings[0].message
@@ -59,5 +57,5 @@ def test_unequal_pauses_are_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["always", "SEED"])
 def test_other_pauses_are_refused(value: str) -> None:
-    with pytest.raises(OverrideError, match="SLEEPS=.*expected model or seed or none"):
+    with pytest.raises(OverrideError, match=r"SLEEPS=.*expected model or seed or none"):
         make_journey("load", {"SLEEPS": value}, load_strategies())

@@ -304,7 +304,7 @@ def test_a_benchmark_s_report_shows_its_numbers(tmp_path: Path) -> None:
     analysis = render_bundle(path)
     sentence = next(s for s in analysis.sentences if s.evidence == "targets")
     assert sentence.text == (
-        "Of 2 numbers that must be reached, 1 are. Missed: direct: share of raw: 0.30 of 0.42."
+        "Reached are 1 of the 2 numbers that must be. Missed: direct: share of raw: 0.30 of 0.42."
     )
     page, text = (path / "report.html").read_text(), (path / "report.md").read_text()
     assert 'id="targets"' in page and "| raw PUTs/s | 248 | – | – |  |" in text
