@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from aiohttp import web
-
 from gateway.cors import Cors
 from gateway.headers import HSTS, SECURITY, SERVER, Injector
 from gateway.health import own_routes
@@ -21,8 +19,7 @@ from gateway.settings import Settings
 from services.kit.clock import World
 from services.kit.health import Health
 from services.kit.log import Log
-from services.kit.run import SERVER_OPTIONS, listening, process, stopped
-from services.kit.server import Server
+from services.kit.run import listening, process, server_of, stopped
 from services.kit.tokens import CredentialSigner, UserTokens
 from services.kit.upstream import Upstream
 
@@ -34,23 +31,10 @@ async def serve(settings: Settings) -> None:
     metrics, world = Metrics(), World()
     async with process(settings, "gateway", metrics.registry, metrics.loop) as (log, stack):
         gateway = await build(settings, metrics, world, log, stack)
-        async with listening(
-            runner(gateway, settings), settings.host, settings.port, log, drain_s=settings.drain_s
-        ):
+        server = server_of(gateway.handle, settings, metrics.http, log, cancels=True)
+        async with listening(server, settings, log):
             await stopped(log, "gateway")
             gateway.health.draining = True
-
-
-def runner(gateway: Gateway, settings: Settings) -> web.ServerRunner:
-    """The public port. A client that leaves cancels its handler, and with it the upstream request."""
-    server = Server(
-        gateway.handle,
-        malformed=gateway.malformed,
-        head_s=settings.head_s,
-        handler_cancellation=True,
-        **SERVER_OPTIONS,
-    )
-    return web.ServerRunner(server, shutdown_timeout=settings.shutdown_s)
 
 
 async def build(
@@ -69,7 +53,7 @@ async def build(
         proxy=Proxy(pools, Injector(_signers(settings, world), proxies), settings.body_idle_s),
     )
     headers = {**SECURITY, **SERVER, **(HSTS if settings.hsts else {})}
-    return Gateway(pipeline, metrics, log, health, world, proxies, headers, settings.body_idle_s)
+    return Gateway(pipeline, metrics, log, health, world, proxies, headers)
 
 
 async def _pools(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Mapping[str, Pool]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from multidict import CIMultiDict
-
-from gateway.message import Answer, Exchange
+from gateway.message import Exchange, answer
 from services.kit.errors import Fault
+from services.kit.http.message import Response
 
 ORIGINS = (
     "http://localhost:3000",
@@ -44,7 +43,7 @@ class Cors:
     def __init__(self, more_origins: Iterable[str]) -> None:
         self._allowed = {origin: _headers(origin) for origin in (*ORIGINS, *more_origins)}
 
-    def check(self, exchange: Exchange) -> Answer | None:
+    def check(self, exchange: Exchange) -> Response | None:
         """The answer to a preflight, else None.
 
         Raises:
@@ -58,4 +57,4 @@ class Cors:
         if allowed is None:
             raise Fault("origin_not_allowed", "This origin may not use the API.")
         exchange.cors = allowed
-        return Answer(204, CIMultiDict()) if exchange.method == "OPTIONS" else None
+        return answer(204) if exchange.method == "OPTIONS" else None

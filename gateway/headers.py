@@ -97,8 +97,8 @@ class Injector:
         self._signers = signers
         self._proxies = proxies
 
-    def headers(self, exchange: Exchange, peer: str, service: str, deadline_s: float) -> CIMultiDict[str]:
-        """The client's headers that may pass, and ours. ``peer`` is the other end of the connection."""
+    def headers(self, exchange: Exchange, service: str, deadline_s: float) -> CIMultiDict[str]:
+        """The client's headers that may pass, and ours."""
         given = exchange.headers
         refused = _NOT_TO_UPSTREAM
         if "traceparent" in given or "tracestate" in given:
@@ -110,7 +110,7 @@ class Injector:
         headers["X-Request-Id"] = exchange.request_id
         headers["X-Service-Token"] = self._signers[service].token(user_id)
         headers["X-Request-Timeout-Ms"] = str(int(deadline_s * 1000))
-        self._forwarded(headers, given, peer)
+        self._forwarded(headers, given, exchange.request.peer)
         return headers
 
     def _forwarded(self, headers: CIMultiDict[str], given: CIMultiDictProxy[str], peer: str) -> None:

@@ -61,7 +61,7 @@ class RateLimits:
         self._refused = refused
 
     def per_ip(self, exchange: Exchange) -> None:
-        self._check(f"ip {exchange.peer}", self._per_ip, "ip", NO_TIER)
+        self._check(f"ip {exchange.client}", self._per_ip, "ip", NO_TIER)
 
     def per_user(self, exchange: Exchange) -> None:
         if exchange.user_id is not None:

@@ -1,4 +1,4 @@
-"""What passes through the steps: one request on its way in, one answer on its way out."""
+"""What passes through the steps: one request on its way in, and how answers of our own are made."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.routes import Entry
 from services.kit.codec import encode
 from services.kit.errors import Fault
+from services.kit.http.message import JSON, Request, Response
 from services.kit.upstream import Incoming
-
-JSON = "application/json"
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request's head and what the steps found out about it.
+    """A request and what the steps found out about it.
 
-    ``target`` is the raw request target; ``path`` and ``query`` are what will be forwarded.
+    ``client`` is the address that asks, which a trusted proxy may name; ``path`` and ``query`` are what
+    will be forwarded.
     """
 
+    request: Request
     method: str
-    target: str
     headers: CIMultiDictProxy[str]
-    version: tuple[int, int]
-    peer: str
+    client: str
     request_id: str
     path: str = ""
     query: str = ""
@@ -35,36 +34,31 @@ class Exchange:
     user_id: str | None = None
     tier: str = ""
     cors: Mapping[str, str] = field(default_factory=dict)
+    incoming: Incoming | None = None  # a service's answer that is still on its way
 
 
-@dataclass(slots=True)
-class Answer:
-    """A response: either ``body``, or the pieces of ``stream``. ``close`` ends the connection after it."""
-
-    status: int
-    headers: CIMultiDict[str]
-    body: bytes = b""
-    stream: Incoming | None = None
-    error: str | None = None
-    close: bool = False
+def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
+    return Response(status, CIMultiDict(headers or {}), body)
 
 
-def json_answer(status: int, value: Any) -> Answer:
-    return Answer(status, CIMultiDict({"Content-Type": JSON}), encode(value))
+def json_answer(status: int, value: Any) -> Response:
+    return answer(status, {"Content-Type": JSON}, encode(value))
 
 
-def refusal(fault: Fault, request_id: str) -> Answer:
+def refusal(fault: Fault, request_id: str) -> Response:
     """The one error form."""
-    answer = json_answer(fault.status, fault.body(request_id))
+    refused = json_answer(fault.status, fault.body(request_id))
     for name, value in fault.headers.items():
         if name == "Connection":
-            answer.close = True
+            refused.close = True
         else:
-            answer.headers[name] = value
-    answer.error = fault.code
-    return answer
+            refused.headers[name] = value
+    refused.error = fault.code
+    return refused
 
 
-def bare(status: int) -> Answer:
+def bare(status: int) -> Response:
     """For HTTP that cannot be served at all: no body, and the connection ends."""
-    return Answer(status, CIMultiDict(), close=True)
+    response = answer(status)
+    response.close = True
+    return response

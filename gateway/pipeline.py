@@ -13,19 +13,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from gateway.cors import Cors
 from gateway.limits import RateLimits
-from gateway.message import Answer, Exchange
+from gateway.message import Exchange
 from gateway.proxy import Proxy
 from gateway.routes import Entry, RouteTable
 from gateway.target import BadTargetError, split
 from services.kit.errors import Fault
+from services.kit.http.message import Response
 from services.kit.routing import Token
 from services.kit.tokens import UserTokens
 
-Own = Callable[[Exchange], Awaitable[Answer]]
+Own = Callable[[Exchange], Awaitable[Response]]
 CLOSE = {"Connection": "close"}
 BEARER = {"WWW-Authenticate": "Bearer"}
 
@@ -41,7 +40,7 @@ class Pipeline:
     tokens: UserTokens
     proxy: Proxy
 
-    async def answer(self, exchange: Exchange, request: web.BaseRequest) -> Answer:
+    async def answer(self, exchange: Exchange) -> Response:
         """What the client gets.
 
         Raises:
@@ -57,11 +56,11 @@ class Pipeline:
         if entry.route.token is not Token.NONE:
             self._check_token(exchange, entry.route.token)
             self.limits.per_user(exchange)
-        return await self.proxy.forward(exchange, entry, request)
+        return await self.proxy.forward(exchange, entry)
 
     def _match(self, exchange: Exchange) -> Entry:
         try:
-            path, exchange.query = split(exchange.target)
+            path, exchange.query = split(exchange.request.target)
         except BadTargetError as error:
             raise Fault(
                 "method_not_allowed", "This server is not a proxy.", headers={"Allow": "", **CLOSE}

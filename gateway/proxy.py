@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.headers import Injector, to_client
-from gateway.message import JSON, Answer, Exchange, refusal
+from gateway.message import Exchange, refusal
 from gateway.pools import Pool
 from gateway.routes import Entry
-from services.kit.body import refuse_encoding, small, timeout_fault
-from services.kit.codec import MAX_JSON_BYTES
+from services.kit.body import small, timeout_fault
 from services.kit.errors import STATUS, Fault
+from services.kit.http.message import JSON, BodyIdleError, Request, Response
 from services.kit.upstream import Body, BodyStalled, Incoming, UpstreamError, UpstreamTimeout
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUFFERED_BYTES = 65_536
 _CODE_OF_STATUS: Mapping[int, str] = {
     400: "invalid_json",
@@ -47,14 +45,14 @@ class Proxy:
         self._injector = injector
         self._idle_s = body_idle_s
 
-    async def forward(self, exchange: Exchange, entry: Entry, request: web.BaseRequest) -> Answer:
+    async def forward(self, exchange: Exchange, entry: Entry) -> Response:
         """The service's answer; its body may still be on its way.
 
         Raises:
             Fault: ``upstream_unavailable``, ``deadline_exceeded``, or what is wrong with the body.
         """
-        body = await self._body(entry, request)
-        incoming = await self._open(exchange, entry, request.remote or "", body)
+        body = await self._body(entry, exchange.request)
+        incoming = await self._open(exchange, entry, body)
         try:
             return await _answer(incoming, exchange)
         except UpstreamError as error:
@@ -63,35 +61,28 @@ class Proxy:
             incoming.close()
             raise
 
-    async def _body(self, entry: Entry, request: web.BaseRequest) -> bytes | Body:
+    async def _body(self, entry: Entry, request: Request) -> bytes | Body:
         """Small bodies whole, so that they leave in one write with the head; the others as a stream."""
         length = request.content_length
         if entry.route.body == "raw":
             if length is None:
                 raise Fault("length_required", "This route needs a Content-Length.")
-            await _continue(request)
             if length > BUFFERED_BYTES:
                 return Body(request.content.readany, length)
-        elif not request.can_read_body:
+        elif not request.has_body:
             return b""
-        else:
-            _refuse_large(length)
-            refuse_encoding(request)
-            await _continue(request)
-        if request.content.is_eof():
-            return request.content.read_nowait()
-        return await small(request, self._idle_s)
+        return await small(request)
 
-    async def _open(self, exchange: Exchange, entry: Entry, peer: str, body: bytes | Body) -> Incoming:
+    async def _open(self, exchange: Exchange, entry: Entry, body: bytes | Body) -> Incoming:
         deadline_s = entry.route.deadline_s
-        headers = self._injector.headers(exchange, peer, entry.service, deadline_s)
+        headers = self._injector.headers(exchange, entry.service, deadline_s)
         target = f"{exchange.path}?{exchange.query}" if exchange.query else exchange.path
         upstream = self._pools[entry.service].front
         try:
             return await upstream.open(
                 exchange.method, target, headers, body, timeout_s=deadline_s, stall_s=self._idle_s
             )
-        except BodyStalled as error:
+        except (BodyStalled, BodyIdleError) as error:
             raise timeout_fault() from error
         except UpstreamTimeout as error:
             raise Fault("deadline_exceeded", "The service did not answer in time.") from error
@@ -99,28 +90,7 @@ class Proxy:
             raise _unavailable() from error
 
 
-def _refuse_large(length: int | None) -> None:
-    if length is not None and length > MAX_JSON_BYTES:
-        raise Fault("body_too_large", f"The body may hold at most {MAX_JSON_BYTES} bytes.")
-
-
-def expects_continue(request: web.BaseRequest) -> bool:
-    """Whether the client waits for ``100 Continue`` before it sends its body."""
-    return (
-        request.headers.get("Expect", "").lower() == "100-continue"
-        and request.version >= (1, 1)
-        and request.content.total_bytes == 0
-        and not request.content.is_eof()
-    )
-
-
-async def _continue(request: web.BaseRequest) -> None:
-    if "Expect" in request.headers and expects_continue(request):
-        await request.writer.write(CONTINUE)
-        request.writer.output_size = 0
-
-
-async def _answer(incoming: Incoming, exchange: Exchange) -> Answer:
+async def _answer(incoming: Incoming, exchange: Exchange) -> Response:
     status = incoming.status
     if status in {101, 401}:  # nothing was upgraded; only the gateway judges users' tokens
         incoming.close()
@@ -129,14 +99,14 @@ async def _answer(incoming: Incoming, exchange: Exchange) -> Answer:
         incoming.close()
         return _replaced(status, exchange.request_id)
     length = _length(incoming, exchange.method)
-    answer = Answer(status, to_client(incoming.headers), error=incoming.headers.get("X-Error-Code"))
+    response = Response(status, to_client(incoming.headers), error=incoming.headers.get("X-Error-Code"))
     if length is not None and length <= BUFFERED_BYTES:
-        answer.body = await incoming.read()
+        response.body = await incoming.read()
         incoming.close()
     else:
-        answer.stream = incoming
-    _declare_length(answer.headers, incoming, exchange.method)
-    return answer
+        exchange.incoming, response.stream = incoming, incoming.read_some
+    _declare_length(response.headers, incoming, exchange.method)
+    return response
 
 
 def _length(incoming: Incoming, method: str) -> int | None:
@@ -153,9 +123,9 @@ def _declare_length(headers: CIMultiDict[str], incoming: Incoming, method: str) 
         headers["Content-Length"] = str(int(declared))
 
 
-def _replaced(status: int, request_id: str) -> Answer:
+def _replaced(status: int, request_id: str) -> Response:
     code = _CODE_OF_STATUS.get(status, "upstream_unavailable")
-    answer = refusal(Fault(code, "The service behind the gateway refused the request."), request_id)
+    response = refusal(Fault(code, "The service behind the gateway refused the request."), request_id)
     if status in STATUS.values():
-        answer.status = status
-    return answer
+        response.status = status
+    return response

@@ -12,7 +12,6 @@ from services.kit.settings import (
     Secret,
     choice,
     integer,
-    number,
     secret,
     setting,
     switch,
@@ -84,9 +83,6 @@ class Settings(ProcessSettings):
     )
     rate_limit_tiers: dict[str, int] = setting(
         "RATE_LIMIT_TIERS", tiers(), DEFAULT_TIERS, help="requests per user and clock minute, by tier"
-    )
-    head_s: float = setting(
-        "HEAD_TIMEOUT_S", number(0.05, 3600), 10.0, help="seconds a request head may take to arrive"
     )
 
     @property

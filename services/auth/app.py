@@ -19,9 +19,9 @@ from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.health import Health
 from services.kit.migrate import migrate
-from services.kit.run import listening, process, runner, stopped
+from services.kit.run import listening, process, server_of, stopped
 from services.kit.tokens import CredentialChecker, UserTokens
-from services.kit.web import Edge, create_app
+from services.kit.web import Boundary, Edge
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Auth service healthy"
@@ -47,10 +47,9 @@ async def serve(settings: Settings) -> None:
         )
         edge = Edge("auth", log, metrics.http, health, world, credentials)
         service = _service(settings, world, metrics, database, pool)
-        app = create_app(edge, ROUTES, Handlers(service, settings.body_idle_s).table())
-        async with listening(
-            runner(app, settings), settings.host, settings.port, log, drain_s=settings.drain_s
-        ):
+        boundary = Boundary(edge, ROUTES, Handlers(service).table())
+        server = server_of(boundary.handle, settings, metrics.http, log)
+        async with listening(server, settings, log):
             await stopped(log, "auth")
             health.draining = True
 

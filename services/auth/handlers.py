@@ -4,41 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiohttp import web
-
 from services.auth import fields
 from services.auth.service import AuthService, Credentials, Session
 from services.kit.body import json_value
 from services.kit.codec import Members
 from services.kit.errors import Fault
+from services.kit.http.message import Request, Response
 from services.kit.web import Handler, json_response
 
 MAX_RESOLVED = 100
 
 
 class Handlers:
-    def __init__(self, service: AuthService, body_idle_s: float) -> None:
-        self._service, self._idle_s = service, body_idle_s
+    def __init__(self, service: AuthService) -> None:
+        self._service = service
 
     def table(self) -> dict[str, Handler]:
         return {"signup": self.signup, "login": self.login, "resolve_users": self.resolve_users}
 
-    async def signup(self, request: web.Request) -> web.Response:
+    async def signup(self, request: Request) -> Response:
         self._service.admit_signup()
-        members = Members(await json_value(request, self._idle_s), known=None)
+        members = Members(await json_value(request), known=None)
         username, email = fields.username(members), fields.email(members)
         password = fields.password(members, minimum_bytes=fields.MIN_PASSWORD_BYTES)
         session = await self._service.sign_up(username, Credentials(email, password), _connected(request))
         return json_response({"message": "signup successful", **_rendered(session)})
 
-    async def login(self, request: web.Request) -> web.Response:
+    async def login(self, request: Request) -> Response:
         self._service.admit_login()
-        members = Members(await json_value(request, self._idle_s), known=None)
+        members = Members(await json_value(request), known=None)
         credentials = Credentials(fields.email(members), fields.password(members))
         return json_response(_rendered(await self._service.log_in(credentials, _connected(request))))
 
-    async def resolve_users(self, request: web.Request) -> web.Response:
-        emails = _emails(await json_value(request, self._idle_s))
+    async def resolve_users(self, request: Request) -> Response:
+        emails = _emails(await json_value(request))
         return json_response(await self._service.resolve(emails))
 
 
@@ -56,9 +55,9 @@ def _rendered(session: Session) -> dict[str, str]:
     return {"token": session.token, "username": session.username, "email": session.email}
 
 
-def _connected(request: web.Request) -> Callable[[], None]:
+def _connected(request: Request) -> Callable[[], None]:
     def check() -> None:
-        if request.transport is None or request.transport.is_closing():
+        if not request.carrier.connected():
             raise ConnectionResetError("the client left while it waited for a hash")
 
     return check

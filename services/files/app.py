@@ -17,7 +17,7 @@ from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.health import Health
 from services.kit.migrate import migrate
-from services.kit.run import listening, process, runner, stopped
+from services.kit.run import listening, process, server_of, stopped
 from services.kit.s3 import (
     BucketState,
     ObjectStore,
@@ -28,7 +28,7 @@ from services.kit.s3 import (
     prepare_bucket,
 )
 from services.kit.tokens import CredentialChecker
-from services.kit.web import Edge, create_app
+from services.kit.web import Boundary, Edge
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Files service Working"
@@ -56,10 +56,9 @@ async def serve(settings: Settings) -> None:
             details=watched.details,
         )
         edge = Edge("files", log, metrics.http, health, world, _credentials(settings, world))
-        app = create_app(edge, ROUTES, _handlers(settings, metrics, world, database, store).table())
-        async with listening(
-            runner(app, settings), settings.host, settings.port, log, drain_s=settings.drain_s
-        ):
+        boundary = Boundary(edge, ROUTES, _handlers(settings, metrics, world, database, store).table())
+        server = server_of(boundary.handle, settings, metrics.http, log)
+        async with listening(server, settings, log):
             await stopped(log, "files")
             health.draining = True
 
@@ -86,5 +85,5 @@ def _handlers(
     files = Files(database)
     links = Links(store, settings.presign_get_s, world.now, count)
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links)
-    downloads = Downloads(service, metrics.download_bytes, settings.body_idle_s)
-    return Handlers(service, downloads, settings.body_idle_s)
+    downloads = Downloads(service, metrics.download_bytes)
+    return Handlers(service, downloads)

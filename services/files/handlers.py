@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from aiohttp import web
-
 from services.files import views
 from services.files.disposition import download_name
 from services.files.downloads import Downloads
@@ -16,9 +14,10 @@ from services.files.service import FileService
 from services.kit.body import json_value
 from services.kit.codec import Members, parse_sha256, parse_uuid, rfc3339
 from services.kit.errors import Fault
+from services.kit.http.message import Request, Response
 from services.kit.names import file_name
 from services.kit.trail import about
-from services.kit.web import CALLER, Handler, json_response, user_of
+from services.kit.web import Handler, json_response, user_of
 
 REGISTRAR = "upload"
 SOURCES = ("postgres", "s3")
@@ -40,8 +39,8 @@ _FACTS = frozenset(
 
 
 class Handlers:
-    def __init__(self, service: FileService, downloads: Downloads, body_idle_s: float) -> None:
-        self._service, self._downloads, self._idle_s = service, downloads, body_idle_s
+    def __init__(self, service: FileService, downloads: Downloads) -> None:
+        self._service, self._downloads = service, downloads
 
     def table(self) -> dict[str, Handler]:
         return {
@@ -55,36 +54,36 @@ class Handlers:
             "register": self.register,
         }
 
-    async def list_owned(self, request: web.Request) -> web.Response:
+    async def list_owned(self, request: Request) -> Response:
         source = one_of(request.query, "source", SOURCES)
         return await self._list(request, Scope.STORE if source == "s3" else Scope.OWNED, source)
 
-    async def list_shared(self, request: web.Request) -> web.Response:
+    async def list_shared(self, request: Request) -> Response:
         return await self._list(request, Scope.SHARED)
 
-    async def list_shortcuts(self, request: web.Request) -> web.Response:
+    async def list_shortcuts(self, request: Request) -> Response:
         return await self._list(request, Scope.SHORTCUTS)
 
-    async def _list(self, request: web.Request, scope: Scope, source: str = SOURCES[0]) -> web.Response:
+    async def _list(self, request: Request, scope: Scope, source: str = SOURCES[0]) -> Response:
         query = list_query(request.query, scope)
         return json_response(views.page(query, await self._service.list(source, query, user_of(request))))
 
-    async def summary(self, request: web.Request) -> web.Response:
-        file = await self._service.summary(_file_id(request), request[CALLER].user_id)
+    async def summary(self, request: Request) -> Response:
+        file = await self._service.summary(_file_id(request), request.user_id)
         return json_response(views.summary(file))
 
-    async def rename(self, request: web.Request) -> web.Response:
+    async def rename(self, request: Request) -> Response:
         file_id, user_id = _file_id(request), user_of(request)
-        members = Members(await json_value(request, self._idle_s), known=frozenset({"name"}))
+        members = Members(await json_value(request), known=frozenset({"name"}))
         await self._service.rename(file_id, user_id, file_name(members.string("name")))
-        return web.Response(status=204)
+        return Response(204)
 
-    async def delete(self, request: web.Request) -> web.Response:
+    async def delete(self, request: Request) -> Response:
         await self._service.delete(_file_id(request), user_of(request))
-        return web.Response(status=204)
+        return Response(204)
 
-    async def download(self, request: web.Request) -> web.StreamResponse:
-        file_id, user_id = _file_id(request), request[CALLER].user_id
+    async def download(self, request: Request) -> Response | None:
+        file_id, user_id = _file_id(request), request.user_id
         if one_of(request.query, "delivery", DELIVERIES) == "proxied":
             return await self._downloads.send(request, await self._service.readable(file_id, user_id))
         link, name = await self._service.link(file_id, user_id)
@@ -95,17 +94,17 @@ class Handlers:
         }
         return json_response(body)
 
-    async def register(self, request: web.Request) -> web.Response:
-        if request[CALLER].issuer != REGISTRAR:
+    async def register(self, request: Request) -> Response:
+        if request.caller is None or request.caller.issuer != REGISTRAR:
             raise Fault("service_credential_invalid", "This caller may not use this route.")
-        facts = _facts(Members(await json_value(request, self._idle_s), known=_FACTS))
+        facts = _facts(Members(await json_value(request), known=_FACTS))
         created = await self._service.register(facts)
         body = {"file_id": facts.file_id, "created": created}
         return json_response(body, status=201 if created else 200)
 
 
-def _file_id(request: web.Request) -> UUID:
-    return about(parse_uuid(request.match_info["file_id"], "The file id"))  # it is the upload's id too
+def _file_id(request: Request) -> UUID:
+    return about(parse_uuid(request.path_values["file_id"], "The file id"))  # it is the upload's id too
 
 
 def _facts(members: Members) -> Registration:

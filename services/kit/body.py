@@ -2,115 +2,61 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-
-from aiohttp import web
 
 from services.kit.codec import MAX_JSON_BYTES, decode
 from services.kit.errors import Fault
-
-
-class BodyIdleError(Exception):
-    """The client sent nothing for too long."""
-
-
-class _Progress:
-    """One lazy timer per body: re-armed when it fires, not on every piece."""
-
-    def __init__(self, request: web.BaseRequest, idle_s: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._content = request.content
-        self._idle_s = idle_s
-        self.touched_at = self._loop.time()
-        self.waiting = True  # for the client; while we are busy with a piece it is not to blame
-        self._timer = self._loop.call_later(idle_s, self._check)
-
-    def _check(self) -> None:
-        since = self.touched_at if self.waiting else self._loop.time()
-        left_s = since + self._idle_s - self._loop.time()
-        if left_s <= 0:
-            self._content.set_exception(BodyIdleError())
-        else:
-            self._timer = self._loop.call_later(left_s, self._check)
-
-    def touch(self) -> None:
-        """We turn to the client again."""
-        self.touched_at, self.waiting = self._loop.time(), True
-
-    def stop(self) -> None:
-        self._timer.cancel()
+from services.kit.http.message import BodyIdleError, Request
 
 
 def timeout_fault() -> Fault:
     return Fault("request_timeout", "The request body made no progress.", headers={"Connection": "close"})
 
 
-async def pieces(request: web.BaseRequest, idle_s: float) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives, in pieces of at most the read buffer's size.
+async def pieces(request: Request) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives.
 
     Raises:
-        Fault: ``request_timeout`` when nothing arrives for ``idle_s``.
+        Fault: ``request_timeout`` when nothing arrives for the server's time limit.
         ConnectionError: the client left.
     """
-    progress = _Progress(request, idle_s)
-    held = False
+    read = request.content.readany
     try:
-        while data := await request.content.readany():
-            progress.waiting = False
-            held = _hold(request)
+        while data := await read():
             yield data
             del data  # nothing is kept while the next piece is waited for
-            if held:
-                request.protocol.resume_reading()
-                held = False
-            progress.touch()
     except BodyIdleError as error:
         raise timeout_fault() from error
-    finally:
-        progress.stop()
-        if held:
-            request.protocol.resume_reading()
 
 
-def _hold(request: web.BaseRequest) -> bool:
-    """Leave what comes next in the kernel until this piece is dealt with: a quarter of a megabyte less
-    per body that waits for a slow receiver."""
-    transport = request.transport
-    if transport is None or transport.is_closing() or request.content.at_eof():
-        return False
-    transport.pause_reading()
-    return True
-
-
-async def small(request: web.BaseRequest, idle_s: float, maximum: int = MAX_JSON_BYTES) -> bytes:
+async def small(request: Request, maximum: int = MAX_JSON_BYTES) -> bytes:
     """The whole body, at most ``maximum`` bytes.
 
     Raises:
         Fault: ``body_too_large``, ``unsupported_media_type`` or ``request_timeout``.
     """
     refuse_encoding(request)
-    too_large = Fault("body_too_large", f"The body may hold at most {maximum} bytes.")
-    if request.content_length is not None and request.content_length > maximum:
-        raise too_large
-    if not request.can_read_body:
-        return b""
-    received = bytearray()
-    async for piece in pieces(request, idle_s):
-        received += piece
-        if len(received) > maximum:
-            raise too_large
-    return bytes(received)
+    too_large = request.content_length is not None and request.content_length > maximum
+    received = b""
+    if request.has_body and not too_large:
+        async for piece in pieces(request):
+            received = received + piece if received else piece
+            too_large = len(received) > maximum
+            if too_large or len(received) == request.content_length:
+                break
+    if too_large:
+        raise Fault("body_too_large", f"The body may hold at most {maximum} bytes.")
+    return received
 
 
-def refuse_encoding(request: web.BaseRequest) -> None:
+def refuse_encoding(request: Request) -> None:
     """A body is taken as it is: any coding but ``identity`` is 415."""
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in {"", "identity"}:
+    coding = request.headers.get("Content-Encoding")
+    if coding is not None and coding.strip().lower() not in {"", "identity"}:
         raise Fault("unsupported_media_type", "A Content-Encoding is not supported.")
 
 
-async def json_value(request: web.BaseRequest, idle_s: float) -> object:
+async def json_value(request: Request) -> object:
     """The body as one JSON value; see ``codec.decode`` for what is refused."""
-    value: object = decode(await small(request, idle_s))
+    value: object = decode(await small(request))
     return value

@@ -1,9 +1,7 @@
 """A process's life: listen, serve, drain, stop.
 
-SIGTERM and SIGINT turn readiness off and close the listener. For ``DRAIN_S`` connections that are open go
-on being served, each answer saying that it is the last, so that whoever balances replicas goes elsewhere
-before anything is cut. Then idle connections are closed, running requests end (at most ``SHUTDOWN_S``),
-and only then what they used is stopped.
+SIGTERM and SIGINT turn readiness off, close the listener and idle connections, let running requests
+end (at most ``SHUTDOWN_S``), and only then stop what they used.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import asyncio
 import os
 import resource
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,27 +22,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from services.kit.codec import encode, rfc3339
+from services.kit.http.message import Handler
+from services.kit.http.server import Server
+from services.kit.http.writing import Limits
 from services.kit.log import Log
-from services.kit.metrics import UNMATCHED, LoopMetrics
-from services.kit.server import AppRunner
+from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics
 from services.kit.settings import ProcessSettings, SettingsError, load, public
-from services.kit.web import EDGE
 
 S = TypeVar("S", bound=ProcessSettings)
-BACKLOG = 1024
-KEEPALIVE_S = 75.0
-LINGER_S = 2.0
 LAG_TICK_S = 0.1
-SERVER_OPTIONS: dict[str, Any] = {
-    "access_log": None,
-    "auto_decompress": False,
-    "read_bufsize": 65_536,
-    "keepalive_timeout": KEEPALIVE_S,
-    "lingering_time": LINGER_S,
-    "max_line_size": 8_190,
-    "max_field_size": 8_190,
-    "max_headers": 128,
-}
 
 
 def main(cls: type[S], serve: Callable[[S], Coroutine[Any, Any, None]], service: str) -> None:
@@ -72,41 +57,46 @@ async def stopped(log: Log, service: str) -> None:
     log.event.info("stopping", service_name=service)
 
 
+def server_of(
+    handler: Handler, settings: ProcessSettings, http: HttpMetrics, log: Log, *, cancels: bool = False
+) -> Server:
+    """The public server of a process, with the limits every process has.
+
+    Args:
+        cancels: a client that leaves cancels the handler of its request.
+    """
+
+    def malformed(status: int) -> None:
+        http.finish("OTHER", UNMATCHED, status, 0.0)
+        log.event.info("malformed", status=status)
+
+    return Server(handler, malformed, Limits(settings.body_idle_s, settings.head_s, cancels=cancels))
+
+
 @asynccontextmanager
-async def listening(
-    server: web.BaseRunner, host: str, port: int, log: Log, *, drain_s: float = 0.0
-) -> AsyncIterator[None]:
-    """Serve on ``host:port`` until the block ends, then drain.
+async def listening(server: Server, settings: ProcessSettings, log: Log) -> AsyncIterator[None]:
+    """Serve on the process's own port until the block ends, then drain.
 
     Raises:
         OSError: the port is taken.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    await server.setup()
+    port = await server.start(settings.host, settings.port)
+    log.event.info("listening", port=port)
     try:
-        with socket.create_server((host, port), family=family, backlog=BACKLOG) as listener:
-            site = web.SockSite(server, listener.dup(), backlog=BACKLOG)
-            await site.start()
-            log.event.info("listening", port=port)
-            yield
-            await site.stop()
-            await _take_the_rest(server, listener)
-        await asyncio.sleep(drain_s)
+        yield
     finally:
-        await server.cleanup()
+        await server.stop(settings.shutdown_s, notice_s=settings.drain_s)
 
 
-async def _take_the_rest(server: web.BaseRunner, listener: socket.socket) -> None:
-    """Serve who connected but was not accepted yet: closing a listener would reset these connections."""
-    loop, factory = asyncio.get_running_loop(), server.server
-    listener.setblocking(False)
-    while factory is not None:
-        try:
-            connection, _ = listener.accept()
-        except BlockingIOError:
-            return
-        connection.setblocking(False)
-        await loop.connect_accepted_socket(factory, connection)
+@asynccontextmanager
+async def _admin(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager
@@ -122,10 +112,8 @@ async def process(
     ticker = asyncio.create_task(_watch_loop(loop_metrics))
     try:
         async with AsyncExitStack() as stack:
-            admin = web.AppRunner(_admin_app(settings, service, instance, registry), access_log=None)
-            await stack.enter_async_context(
-                listening(admin, settings.admin_host, settings.effective_admin_port, log)
-            )
+            admin = _admin_app(settings, service, instance, registry)
+            await stack.enter_async_context(_admin(admin, settings.admin_host, settings.effective_admin_port))
             yield log, stack
     finally:
         ticker.cancel()
@@ -172,14 +160,3 @@ def _admin_app(
     if settings.bench_endpoints:
         app.router.add_get("/settings", shown)
     return app
-
-
-def runner(app: web.Application, settings: ProcessSettings) -> web.AppRunner:
-    """The public port's runner with the limits every process has."""
-    http = app[EDGE].http
-    return AppRunner(
-        app,
-        malformed=lambda status: http.finish("OTHER", UNMATCHED, status, 0.0),
-        shutdown_timeout=settings.shutdown_s,
-        **SERVER_OPTIONS,
-    )

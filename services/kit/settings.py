@@ -197,6 +197,9 @@ class ProcessSettings:
     body_idle_s: float = setting(
         "BODY_IDLE_S", number(0.1, 3600), 30.0, help="seconds a body may make no progress before 408"
     )
+    head_s: float = setting(
+        "HEAD_TIMEOUT_S", number(0.05, 3600), 10.0, help="seconds a request head may take to arrive"
+    )
 
     @property
     def effective_admin_port(self) -> int:

@@ -14,11 +14,11 @@ from services.kit.health import Check, Health
 from services.kit.log import Log
 from services.kit.migrate import migrate
 from services.kit.replicas import balanced
-from services.kit.run import listening, process, runner, stopped
+from services.kit.run import listening, process, server_of, stopped
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.upstream import Upstream
-from services.kit.web import Edge, create_app
+from services.kit.web import Boundary, Edge
 from services.upload.background import Background, Gauges
 from services.upload.chunk_store.disk import DiskChunkStore
 from services.upload.chunk_store.s3 import S3ChunkStore
@@ -124,12 +124,12 @@ async def serve(settings: Settings) -> None:
         health = _health(base, database, finaliser, facts)
         keys = {"gateway": settings.internal_key_gateway_upload}
         edge = Edge("upload", log, metrics.http, health, world, CredentialChecker("upload", keys, world.now))
-        handlers = Handlers(build_services(base, finaliser, cleaner), settings.body_idle_s)
-        app = create_app(edge, ROUTES, handlers.table())
+        handlers = Handlers(build_services(base, finaliser, cleaner))
+        boundary = Boundary(edge, ROUTES, handlers.table())
         gauges = Gauges(tables.jobs, metrics, spool.size_bytes)
         async with (
             background.running(gauges),
-            listening(runner(app, settings), settings.host, settings.port, log, drain_s=settings.drain_s),
+            listening(server_of(boundary.handle, settings, metrics.http, log), settings, log),
         ):
             await stopped(log, "upload")
             health.draining = True

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from services.kit.body import json_value, pieces, refuse_encoding
 from services.kit.codec import Members, parse_uuid
 from services.kit.errors import Fault
+from services.kit.http.message import Request, Response
 from services.kit.trail import about
 from services.kit.web import Handler, json_response, user_of
 from services.upload import inputs, views
@@ -36,12 +35,8 @@ class Services:
 
 
 class Handlers:
-    """Args:
-    idle_s: how long a body may make no progress.
-    """
-
-    def __init__(self, services: Services, idle_s: float) -> None:
-        self._services, self._idle_s = services, idle_s
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def table(self) -> Mapping[str, Handler]:
         return {
@@ -58,37 +53,34 @@ class Handlers:
             "session_abort": self.session_abort,
         }
 
-    async def _json(self, request: web.Request) -> object:
-        return await json_value(request, self._idle_s)
-
-    async def proxy_session(self, request: web.Request) -> web.Response:
-        wanted, _ = inputs.wanted(request, await self._json(request))
+    async def proxy_session(self, request: Request) -> Response:
+        wanted, _ = inputs.wanted(request, await json_value(request))
         session = await self._services.proxied.open(wanted, request.query.get("finalise"))
         return json_response(views.proxy_session(session))
 
-    async def proxy_chunk(self, request: web.Request) -> web.Response:
+    async def proxy_chunk(self, request: Request) -> Response:
         refuse_encoding(request)
         send = inputs.send(request)
         about(send.upload_uuid)
-        async with aclosing(pieces(request, self._idle_s)) as body:
+        async with aclosing(pieces(request)) as body:
             taken = await self._services.chunks.receive(send, body)
         return json_response(views.chunk(taken))
 
-    async def multipart_session(self, request: web.Request) -> web.Response:
-        wanted, members = inputs.wanted(request, await self._json(request), "part_size_bytes")
+    async def multipart_session(self, request: Request) -> Response:
+        wanted, members = inputs.wanted(request, await json_value(request), "part_size_bytes")
         part_size_bytes = members.integer("part_size_bytes", minimum=1)
         opened = await self._services.multipart.open(wanted, part_size_bytes)
         return json_response(views.multipart_session(opened))
 
-    async def multipart_presign(self, request: web.Request) -> web.Response:
-        members = Members(await self._json(request), frozenset({"upload_uuid", "part_numbers"}))
+    async def multipart_presign(self, request: Request) -> Response:
+        members = Members(await json_value(request), frozenset({"upload_uuid", "part_numbers"}))
         upload_uuid, numbers = about(members.uuid("upload_uuid")), inputs.part_numbers(members)
         urls, until = await self._services.multipart.presign(upload_uuid, user_of(request), numbers)
         return json_response(views.presigned(upload_uuid, urls, until))
 
-    async def multipart_part(self, request: web.Request) -> web.Response:
+    async def multipart_part(self, request: Request) -> Response:
         known = frozenset({"upload_uuid", "part_number", "size_bytes", "etag"})
-        members = Members(await self._json(request), known)
+        members = Members(await json_value(request), known)
         upload_uuid = about(members.uuid("upload_uuid"))
         number = members.integer("part_number")
         size_bytes = members.integer("size_bytes")
@@ -98,25 +90,25 @@ class Handlers:
         await self._services.multipart.register(upload_uuid, user_of(request), part)
         return json_response(views.registered(upload_uuid, part))
 
-    async def multipart_complete(self, request: web.Request) -> web.Response:
-        members = Members(await self._json(request), frozenset({"upload_uuid"}))
+    async def multipart_complete(self, request: Request) -> Response:
+        members = Members(await json_value(request), frozenset({"upload_uuid"}))
         session = await self._services.multipart.complete(
             about(members.uuid("upload_uuid")), user_of(request)
         )
         return json_response(views.completed(session))
 
-    async def single_session(self, request: web.Request) -> web.Response:
-        wanted, _ = inputs.wanted(request, await self._json(request))
+    async def single_session(self, request: Request) -> Response:
+        wanted, _ = inputs.wanted(request, await json_value(request))
         return json_response(views.single_session(await self._services.single.open(wanted)))
 
-    async def single_complete(self, request: web.Request) -> web.Response:
-        members = Members(await self._json(request), frozenset({"upload_uuid", "etag"}))
+    async def single_complete(self, request: Request) -> Response:
+        members = Members(await json_value(request), frozenset({"upload_uuid", "etag"}))
         upload_uuid = about(members.uuid("upload_uuid"))
         etag = members.string("etag", maximum=MAX_ETAG_CHARACTERS, default=None)
         session = await self._services.single.complete(upload_uuid, user_of(request), etag)
         return json_response(views.completed(session))
 
-    async def status(self, request: web.Request) -> web.Response:
+    async def status(self, request: Request) -> Response:
         given = request.query.get("upload_uuid")
         if not given:
             raise Fault("missing_field", "The query needs upload_uuid.", details={"field": "upload_uuid"})
@@ -124,7 +116,7 @@ class Handlers:
         progress = await self._services.management.status(upload_uuid, user_of(request))
         return json_response(views.status(progress))
 
-    async def sessions(self, request: web.Request) -> web.Response:
+    async def sessions(self, request: Request) -> Response:
         ended_too, page, size = inputs.page(request)
         found, total = await self._services.management.own(
             user_of(request), ended_too=ended_too, page=page, size=size
@@ -140,7 +132,7 @@ class Handlers:
             }
         )
 
-    async def session_abort(self, request: web.Request) -> web.Response:
-        upload_uuid = about(parse_uuid(request.match_info["upload_uuid"], "upload_uuid"))
+    async def session_abort(self, request: Request) -> Response:
+        upload_uuid = about(parse_uuid(request.path_values["upload_uuid"], "upload_uuid"))
         await self._services.management.abort(upload_uuid, user_of(request))
-        return web.Response(status=204)
+        return Response(204)

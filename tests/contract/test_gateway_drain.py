@@ -64,7 +64,7 @@ async def test_draining_lets_running_uploads_finish_and_takes_no_more() -> None:
         front.gateway.health.draining = True
         ready = await front.request("GET", "/ready")
         assert (ready.status, ready.error) == (503, "not_ready")
-        stopping = asyncio.create_task(front.runner.cleanup())
+        stopping = asyncio.create_task(front.stop())
         assert await idle.rest() == b""
         wire.send(b"x" * 2 * MIB)
         held.set()
@@ -82,6 +82,6 @@ async def test_draining_does_not_wait_for_ever() -> None:
         wire = await front.connect()
         wire.send(request_bytes("POST /auth/login", "Content-Length: 2", body=b"{}"))
         await within(held.arrived)
-        await asyncio.wait_for(front.runner.cleanup(), SAFE_S)
+        await asyncio.wait_for(front.stop(), SAFE_S)
         await within(held.left)
         assert await wire.rest() == b""

@@ -159,7 +159,6 @@ FOLDED = "Go joins folded lines; here obsolete folding is refused"
 DROPPED = "Go drops a length in a trailer; here it is refused"
 EXPLAINED: dict[str, str] = {
     "length ''": "Go takes an empty length as none; here it is refused",
-    "length '3'": "the bytes behind the body are no request: here all that came with them is refused",
     "two lengths '2'": STRICTER,
     "length, coding 'chunked'": STRICTER,
     "length, coding 'Chunked'": STRICTER,
@@ -178,7 +177,6 @@ EXPLAINED: dict[str, str] = {
     "header 'Upgrade: h2c'": "Go forwards it; here upgrades are 501",
     "header 'Expect: nonsense'": "Go answers 417; here an unknown expectation is ignored, as RFC 9110 allows",
     "header 'X: é'": "Go forwards bytes that are no UTF-8; here they are refused",
-    "header 'Connection: close, keep-alive'": "close wins here; Go goes on with the next request",
 }
 
 

@@ -1,1 +1,1 @@
-"""HTTP/1.1 on httptools and asyncio protocols: only what our processes need of it."""
+"""HTTP/1.1 between processes and to clients: what a request and an answer are, and who carries them."""

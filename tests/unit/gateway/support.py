@@ -15,13 +15,14 @@ from uuid import UUID, uuid4
 
 from aiohttp import ClientSession, DummyCookieJar, web
 
-from gateway.app import build, runner
+from gateway.app import build
 from gateway.metrics import Metrics
 from gateway.server import Gateway
 from gateway.settings import Settings
 from services.kit.clock import World
+from services.kit.http.server import Server
 from services.kit.log import Log
-from services.kit.run import SERVER_OPTIONS
+from services.kit.run import server_of
 from services.kit.settings import load
 from services.kit.tokens import CredentialChecker, UserTokens
 from tests.unit.gateway.wire import Wire, ended, request_bytes
@@ -101,8 +102,9 @@ class Front:
     port: int
     gateway: Gateway
     session: ClientSession
-    runner: web.ServerRunner
+    server: Server
     log_path: Path
+    drain_s: float
     wires: list[Wire] = field(default_factory=list)
 
     def sample(self, name: str, **labels: str) -> float:
@@ -136,6 +138,10 @@ class Front:
                 [(name.decode(), value.decode()) for name, value in response.raw_headers],
                 await response.read(),
             )
+
+    async def stop(self) -> None:
+        """What SIGTERM causes."""
+        await self.server.stop(self.drain_s)
 
     async def connect(self) -> Wire:
         self.wires.append(Wire(*await asyncio.open_connection("127.0.0.1", self.port)))
@@ -174,7 +180,7 @@ class Received:
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[int]:
     """The handler on a port of its own."""
-    server = web.Server(handler, **SERVER_OPTIONS)
+    server = web.Server(handler, access_log=None, auto_decompress=False)
     running = web.ServerRunner(server, shutdown_timeout=0.5)
     await running.setup()
     await web.TCPSite(running, "127.0.0.1", 0).start()
@@ -204,21 +210,20 @@ async def scripted(script: Script) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def fronting(port: int, world: World | None = None, **settings: str) -> AsyncIterator[Front]:
+async def fronting(service_port: int, world: World | None = None, **settings: str) -> AsyncIterator[Front]:
     """A gateway before the service on ``port``."""
-    configured = load(Settings, environment(port, **settings))
+    configured = load(Settings, environment(service_port, **settings))
     with tempfile.NamedTemporaryFile() as log_file:
         log = Log("gateway", "test", "info", "stdlib-sync", log_file.fileno())
         async with AsyncExitStack() as stack:
             gateway = await build(configured, Metrics(), world or World(), log, stack)
-            running = runner(gateway, configured)
-            await running.setup()
-            stack.push_async_callback(running.cleanup)
-            await web.TCPSite(running, "127.0.0.1", 0).start()
+            server = server_of(gateway.handle, configured, gateway.metrics.http, log, cancels=True)
+            port = await server.start("127.0.0.1", 0)
+            stack.push_async_callback(server.stop, configured.shutdown_s)
             session = await stack.enter_async_context(
                 ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False)
             )
-            front = Front(running.addresses[0][1], gateway, session, running, Path(log_file.name))
+            front = Front(port, gateway, session, server, Path(log_file.name), configured.shutdown_s)
             yield front
             for wire in front.wires:
                 await ended(wire.writer)

@@ -11,12 +11,12 @@ from gateway.limits import MemoryCounts, Proxies, RateLimits
 from gateway.routes import Entry, RouteTable, entries
 from gateway.settings import DEFAULT_TIERS, Settings
 from gateway.target import BadTargetError, split
-from gateway.writer import DISCARD_BYTES, DISCARD_S
 from services.kit.codec import encode
 from services.kit.errors import Fault
+from services.kit.http.connection import DISCARD_BYTES
+from services.kit.http.writing import Limits
 from services.kit.metrics import rate_limited
 from services.kit.routing import Route
-from services.kit.run import SERVER_OPTIONS
 from services.kit.settings import SettingsError, load, public
 from services.kit.upstream import KEEPALIVE_S
 from tests.unit.gateway.support import KEY, environment
@@ -161,6 +161,6 @@ def test_every_missing_setting_is_named_and_no_secret_is_shown() -> None:
 
 
 def test_idle_limits_let_the_side_that_asks_close_first() -> None:
-    assert SERVER_OPTIONS["keepalive_timeout"] == 75
+    assert Limits().idle_s == 75
     assert KEEPALIVE_S == 60
-    assert (SERVER_OPTIONS["lingering_time"], DISCARD_S, DISCARD_BYTES) == (2.0, 2.0, 1024 * 1024)
+    assert (Limits().linger_s, DISCARD_BYTES) == (2.0, 1024 * 1024)

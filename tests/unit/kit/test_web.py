@@ -12,20 +12,21 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.kit.body import json_value, pieces
 from services.kit.clock import World
 from services.kit.errors import Fault
 from services.kit.health import Health
+from services.kit.http.message import Request, Response
+from services.kit.http.server import Server
+from services.kit.http.writing import Limits
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics
 from services.kit.routing import Route, Token, health_routes
-from services.kit.run import SERVER_OPTIONS
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.web import Edge, Handler, create_app, json_response, user_of
+from services.kit.web import Boundary, Edge, Handler, json_response, user_of
 
 pytestmark = pytest.mark.unit
 
@@ -53,25 +54,25 @@ class Handlers:
         names = ("thing", "add", "raw", "broken", "slow", "sync")
         return {name: getattr(self, name) for name in names}
 
-    async def thing(self, request: web.Request) -> web.Response:
-        return json_response({"id": request.match_info["thing_id"], "user": user_of(request)})
+    async def thing(self, request: Request) -> Response:
+        return json_response({"id": request.path_values["thing_id"], "user": user_of(request)})
 
-    async def add(self, request: web.Request) -> web.Response:
-        return json_response({"got": await json_value(request, 0.2)}, 201)
+    async def add(self, request: Request) -> Response:
+        return json_response({"got": await json_value(request)}, 201)
 
-    async def raw(self, request: web.Request) -> web.Response:
-        received = b"".join([piece async for piece in pieces(request, 0.2)])
+    async def raw(self, request: Request) -> Response:
+        received = b"".join([piece async for piece in pieces(request)])
         return json_response({"bytes": len(received)})
 
-    async def broken(self, _: web.Request) -> web.Response:
+    async def broken(self, _: Request) -> Response:
         raise RuntimeError("SELECT secret FROM users")
 
-    async def slow(self, _: web.Request) -> web.Response:
+    async def slow(self, _: Request) -> Response:
         self.started.set()
         await self.release.wait()
         return json_response({})
 
-    async def sync(self, _: web.Request) -> web.Response:
+    async def sync(self, _: Request) -> Response:
         raise Fault("chunk_gap", "A gap.", details={"missing": [1]})
 
 
@@ -85,7 +86,7 @@ class Service:
         health = Health("things", "Things work", {}, lambda: NOW)
         checker = CredentialChecker("things", KEYS, lambda: NOW)
         self.edge = Edge("things", log, HttpMetrics(self.registry), health, World(), checker)
-        self.app = create_app(self.edge, ROUTES, self.handlers.table())
+        self.boundary = Boundary(self.edge, ROUTES, self.handlers.table())
 
     def lines(self) -> list[dict[str, Any]]:
         self.edge.log.buffer.flush()
@@ -102,16 +103,18 @@ def as_user(issuer: str = "gateway", user: UUID | None = USER) -> dict[str, str]
     return {"X-Service-Token": token, **({"X-User-ID": uid} if uid else {})}
 
 
-Opened = tuple[TestClient[web.Request, web.Application], Service]
+Opened = tuple[ClientSession, Service]
+IDLE_S = 0.3
 
 
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     service = Service(tmp_path / "log")
-    server = TestServer(service.app)
-    await server.start_server(**SERVER_OPTIONS)
-    async with TestClient(server) as client:
-        yield client, service
+    server = Server(service.boundary.handle, lambda _: None, Limits(body_idle_s=IDLE_S))
+    port = await server.start("127.0.0.1", 0)
+    async with ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield session, service
+    await server.stop(1)
     service.file.close()
 
 
@@ -224,12 +227,10 @@ class TestBodies:
             yield b" " * 10
             await released.wait()
 
-        async with ClientSession() as session:
-            url = opened[0].make_url(path)
-            async with session.post(url, headers=as_user(), data=stalling()) as answer:
-                assert (answer.status, (await answer.json())["error"]) == (408, "request_timeout")
-                assert answer.headers["Connection"] == "close"
-            released.set()
+        async with opened[0].post(path, headers=as_user(), data=stalling()) as answer:
+            assert (answer.status, (await answer.json())["error"]) == (408, "request_timeout")
+            assert answer.headers["Connection"] == "close"
+        released.set()
 
     async def test_slow_progress_is_progress(self, opened: Opened) -> None:
         async def slow() -> AsyncIterator[bytes]:
@@ -274,5 +275,5 @@ def test_routes_and_handlers_must_agree(tmp_path: Path) -> None:
     handlers = service.handlers.table()
     handlers["more"] = handlers.pop("slow")
     with pytest.raises(ValueError, match="'more', 'slow'"):
-        create_app(service.edge, ROUTES, handlers)
+        Boundary(service.edge, ROUTES, handlers)
     service.file.close()

@@ -1,0 +1,104 @@
+"""A listener and its connections: one sweeper for all time limits, and a drain that lets requests end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from services.kit.http.connection import Connection
+from services.kit.http.message import Handler
+from services.kit.http.writing import Limits
+
+SWEEP_S = 0.25
+BACKLOG = 1024
+ABORT_S = 0.5
+
+
+class Server:
+    """Serves ``handler``, which answers each request by ``request.respond``.
+
+    Args:
+        malformed: told the status of every answer to something that could not be parsed.
+    """
+
+    def __init__(self, handler: Handler, malformed: Callable[[int], None], limits: Limits) -> None:
+        self.handler, self.malformed, self.limits = handler, malformed, limits
+        self.loop = asyncio.get_running_loop()
+        self.draining = False
+        self._connections: set[Connection] = set()
+        self._listener: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port, which is another one than asked for when that is 0.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._listener = await self.loop.create_server(
+            lambda: Connection(self), sock=self._socket.dup(), backlog=BACKLOG
+        )
+        self._sweep = self.loop.call_later(SWEEP_S, self._look)
+        bound: int = self._socket.getsockname()[1]
+        return bound
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        for connection in [one for one in self._connections if one.due_at <= now]:
+            connection.expired()
+        self._sweep = self.loop.call_later(SWEEP_S, self._look)
+
+    async def stop(self, drain_s: float, notice_s: float = 0.0) -> None:
+        """Stop listening, let running requests end for at most ``drain_s`` seconds, then cut them off.
+
+        For ``notice_s`` before that, open connections are served once more and told that they end, so
+        that who balances between replicas goes elsewhere without meeting a closed connection.
+        """
+        self.draining = True
+        if self._listener is not None and self._socket is not None:
+            self._listener.close()
+            await self._take_the_rest(self._socket)
+        await asyncio.sleep(notice_s)
+        for connection in list(self._connections):
+            if connection.idle:
+                connection.transport.close()
+        await self._until_empty(drain_s)
+        for connection in list(self._connections):
+            connection.cut()
+        await self._until_empty(ABORT_S)
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    async def _take_the_rest(self, listener: socket.socket) -> None:
+        """Serve who connected but was not accepted yet: closing a listener would reset these connections."""
+        with listener:
+            listener.setblocking(False)
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except BlockingIOError:
+                    return
+                connection.setblocking(False)
+                await self.loop.connect_accepted_socket(lambda: Connection(self), connection)
+
+    async def _until_empty(self, seconds: float) -> None:
+        self._empty.clear()
+        if self._connections:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
+            except TimeoutError:
+                return
