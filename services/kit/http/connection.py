@@ -263,5 +263,5 @@ class Connection(Writing, asyncio.Protocol):
         try:
             while body.total_bytes - started < DISCARD_BYTES and await body.readany():
                 pass
-        except (MalformedBody, ConnectionError):
+        except (BodyIdleError, MalformedBody, ConnectionError):
             pass

@@ -70,7 +70,8 @@ class Server:
         self.draining = True
         if self._listener is not None and self._socket is not None:
             self._listener.close()
-            await self._take_the_rest(self._socket)
+            listener, self._socket = self._socket, None
+            await self._take_the_rest(listener)
         await asyncio.sleep(notice_s)
         for connection in list(self._connections):
             if connection.idle:

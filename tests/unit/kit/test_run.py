@@ -13,9 +13,9 @@ from services.kit.health import Health
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics, base_registry
 from services.kit.routing import health_routes
-from services.kit.run import listening, runner
+from services.kit.run import listening, server_of
 from services.kit.settings import ProcessSettings, load
-from services.kit.web import Edge, create_app
+from services.kit.web import Boundary, Edge
 
 pytestmark = pytest.mark.unit
 SAFE_S, DRAIN_S = 5.0, 0.5
@@ -28,18 +28,17 @@ class Process:
     def __init__(self, drain_s: float) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        settings = load(ProcessSettings, {"PORT": str(self.port), "SHUTDOWN_S": "2"})
+        environment = {"PORT": str(self.port), "SHUTDOWN_S": "2", "DRAIN_S": str(drain_s)}
+        self._settings = load(ProcessSettings, environment)
         self._log = Log("files", "files", "error", "off")
         self._health = Health("files", "hello", {}, World().monotonic)
-        edge = Edge("files", self._log, HttpMetrics(base_registry()), self._health, World())
-        self._runner = runner(create_app(edge, health_routes(), {}), settings)
-        self._drain_s = drain_s
+        http = HttpMetrics(base_registry())
+        boundary = Boundary(Edge("files", self._log, http, self._health, World()), health_routes(), {})
+        self._server = server_of(boundary.handle, self._settings, http, self._log)
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
-        await self._stack.enter_async_context(
-            listening(self._runner, "127.0.0.1", self.port, self._log, drain_s=self._drain_s)
-        )
+        await self._stack.enter_async_context(listening(self._server, self._settings, self._log))
 
     async def leave(self) -> None:
         self._health.draining = True
