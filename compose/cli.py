@@ -20,10 +20,10 @@ from compose.installer.cache import ToolError
 from compose.installer.programs import Installer
 from compose.top import command as top
 from compose.top.processes import NativeProcesses
-from compose.trace.command import source_of, trace
+from compose.trace.command import COLUMNS, source_of, trace
+from compose.trace.follow import TraceError
 
 Parameters = ParamSpec("Parameters")
-COLUMNS = 80  # of what is laid out for a terminal, when there is none
 NEEDED = (*starting.FIRST, *starting.LAST)
 TROUBLE = (
     stack.StackError,
@@ -33,6 +33,7 @@ TROUBLE = (
     credentials.CredentialsLost,
     postgres.PostgresError,
     control.ControlError,
+    TraceError,
     OSError,
 )
 

@@ -121,6 +121,7 @@ status() {
         [ "$name" != harness ] || [ "$health" = up ] || health="$health, no run is on"
         say "scraped   $name: $health"
     done
+    alerts
     ! print_lost || exit 1
 }
 

@@ -4,7 +4,7 @@
 # Example: compose/docker/main.sh compose status
 set -eu
 . "$(dirname "$0")/lib.sh"
-for part in runtime secrets environment build view doctor commands; do
+for part in runtime secrets environment build view doctor eyes commands; do
     # shellcheck disable=SC1090
     . "$HERE/docker/$part.sh"
 done
@@ -20,7 +20,8 @@ case "${1-} ${2-}" in
 "compose tools-clean") tools_clean ;;
 # Compose itself, with our files and values: overlays, tests and the bench container use it.
 "compose run-compose") shift 2; load_environment lenient; in_compose "$@" ;;
-"compose trace") fail "make trace reads the log files of processes; with containers: make logs" ;;
+"compose trace") shift 2; trace "$@" ;;
+"compose top") fail "make top watches processes; with containers the dashboards of Grafana show the same (make status names the address)" ;;
 "loadtests "*)
     [ -f "$HERE/docker/bench.sh" ] || fail "Measuring from a container is not there yet; make up RUNTIME=native measures."
     shift

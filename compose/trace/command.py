@@ -7,24 +7,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compose.stack import StackError
 from compose.trace import follow, show
 from compose.trace.sources import FileLogs, LogSource
 
+COLUMNS = 80  # where there is no terminal
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def trace(source: LogSource, wanted: str, console: Console, *, as_json: bool, everything: bool) -> None:
-    """Prints the journey of an id; `StackError` when there is none."""
+    """Prints the journey of an id; `TraceError` when there is none."""
     wanted = wanted.strip().lower()
     if not _ID.fullmatch(wanted):
-        raise StackError(
+        raise follow.TraceError(
             f"ID={wanted!r} is no id; expected an upload_uuid or a request id, 8-4-4-4-12 hex digits"
         )
     try:
         journey = follow.follow(source, wanted)
     except follow.UnknownId as exc:
-        raise StackError(
+        raise follow.TraceError(
             f"no log has a line about {wanted}. Lines come within 0.1 s of an answer and stay until "
             "their log was put away twice, or `make clean`; with LOGGING=off there are none."
         ) from exc

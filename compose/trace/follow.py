@@ -18,7 +18,11 @@ DIRECT = ("/multipart/part", "/single/complete")  # what a client says after it 
 _METHODS = {"/proxy/": "proxy", "/multipart/": "direct, multipart", "/single/": "direct, single"}
 
 
-class UnknownId(Exception):
+class TraceError(Exception):
+    """What was asked for cannot be shown; the text says why."""
+
+
+class UnknownId(TraceError):
     """No log holds a line with this id."""
 
 

@@ -60,9 +60,12 @@ class Note:
 
 
 def read(line: bytes) -> Hop | Note | None:
-    """What a line says; None for a line that is none of ours."""
+    """What a line says; None for a line that is none of ours.
+
+    Docker Compose puts the part's name, or an escape sequence, before it.
+    """
     try:
-        given = json.loads(line)
+        given = json.loads(line[max(line.find(b"{"), 0) :])
         at_ms = datetime.fromisoformat(given["time"]).timestamp() * 1000
         if given["event"] in ("request", "finalised"):
             return _hop(given, at_ms)

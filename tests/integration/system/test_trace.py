@@ -12,9 +12,8 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from compose.stack import StackError
 from compose.trace.command import source_of, trace
-from compose.trace.follow import Journey, UnknownId, follow
+from compose.trace.follow import Journey, TraceError, UnknownId, follow
 from tests.contract import flows
 from tests.contract.api import Api
 from tests.contract.conftest import PASSWORD
@@ -82,5 +81,5 @@ async def test_one_upload_through_all_processes(
     trace(source_of(system.stack.run_dir), upload.uuid, console, as_json=False, everything=False)
     assert max(map(len, out.getvalue().splitlines())) <= 80
     assert out.getvalue().count("█") >= len(journey.hops)
-    with pytest.raises(StackError, match="no log has a line"):
+    with pytest.raises(TraceError, match="no log has a line"):
         trace(source_of(system.stack.run_dir), str(uuid4()), console, as_json=False, everything=False)

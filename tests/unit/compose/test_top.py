@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -289,3 +291,22 @@ def test_a_frame_of_a_running_testbed_has_no_own_cost_at_first() -> None:
     console = screen()
     console.print(replace(frame, rates=Rates()).draw())
     assert "this view" not in text(console)
+
+
+def test_containers_show_the_same_alerts_without_python(answers: Answers) -> None:
+    loaded(answers)
+    script = 'PROMETHEUS_PORT=1; say() { echo "$*"; }; in_compose() { printf "%s" "$GIVEN"; }; . "$1"; alerts'
+    command = ["sh", "-eu", "-c", script, "sh", str(Path(view.__file__).parent / "docker" / "eyes.sh")]
+
+    def said(given: dict[str, object]) -> list[str]:
+        env = {"PATH": os.environ["PATH"], "GIVEN": json.dumps(given, separators=(",", ":"))}
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+
+    assert said(answers.answer("/api/v1/alerts")) == [
+        "alerts    pending CpuWarning: gateway uses 85 % of a core",
+        "alerts    firing ErrorsCritical: files: 3 % of requests fail with 5xx",
+    ]
+    answers.alerts = []
+    assert said(answers.answer("/api/v1/alerts")) == ["alerts    none"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,14 +15,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from compose.stack import StackError
 from compose.trace import scan
 from compose.trace.command import trace
-from compose.trace.follow import Journey, UnknownId, follow
+from compose.trace.follow import Journey, TraceError, UnknownId, follow
 from compose.trace.model import Note, read
 from compose.trace.sources import CommandLogs, FileLogs
 
 pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
 
 BEGAN = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 UPLOAD = "11111111-1111-4111-8111-111111111111"
@@ -261,9 +264,9 @@ def test_unknown_and_malformed_ids_are_refused_with_a_reason(tmp_path: Path) -> 
     source = written(tmp_path, chunk(2, 20.0))
     with pytest.raises(UnknownId):
         follow(source, OTHER)
-    with pytest.raises(StackError, match=f"no log has a line about {OTHER}.*LOGGING=off"):
+    with pytest.raises(TraceError, match=f"no log has a line about {OTHER}.*LOGGING=off"):
         printed(source, OTHER)
-    with pytest.raises(StackError, match="is no id; expected an upload_uuid"):
+    with pytest.raises(TraceError, match="is no id; expected an upload_uuid"):
         printed(source, "chunk")
 
 
@@ -279,6 +282,13 @@ def test_what_is_no_line_of_ours_is_passed_over() -> None:
     assert [read(bad) for bad in (b"", b"Traceback", b'{"event":"request"}', b"[1]", b"\xff")] == [None] * 5
     note = read(b'{"time":"2026-05-04T12:00:00Z","level":"error","service":"auth","event":"unexpected"}')
     assert isinstance(note, Note)
+
+
+@pytest.mark.parametrize("before", [b"\x1b[2K", b"gateway-1  | "])
+def test_what_docker_compose_puts_before_a_line_is_cut_off(before: bytes) -> None:
+    text = json.dumps(session(1, 0.0)["gateway"][0]).encode()
+    assert read(before + text) == read(text)
+    assert read(text) is not None
 
 
 class Endless:
@@ -320,3 +330,24 @@ def test_a_program_that_fails_says_so(tmp_path: Path) -> None:
     program = CommandLogs([sys.executable, "-c", "import sys; sys.exit('no such project')"], cwd=tmp_path)
     with pytest.raises(OSError, match="no such project"):
         follow(program, UPLOAD)
+
+
+def test_log_files_in_any_folder_can_be_read_by_a_program_of_its_own(tmp_path: Path) -> None:
+    """As with containers: nothing of the supervisor, the installer or the settings is needed."""
+    written(tmp_path, session(1, 0.0), chunk(2, 20.0))
+
+    def run(wanted: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-X", "importtime", "-m", "compose.trace", "--logs", str(tmp_path)]
+        env = {**os.environ, "ID": wanted}
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+    done = run(UPLOAD)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"upload {UPLOAD} (proxy); times in ms")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert {name for name in imported if name.startswith("compose.")} == {
+        "compose.trace",
+        *(f"compose.trace.{name}" for name in ("command", "follow", "model", "scan", "show", "sources")),
+    }
+    refused = run(OTHER)
+    assert refused.returncode == 1
+    assert f"no log has a line about {OTHER}" in refused.stderr
