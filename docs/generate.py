@@ -128,7 +128,8 @@ def commands_page() -> str:
         group: click.Group = getattr(importlib.import_module(module), attribute)
         text += f"\n## {program}\n"
         for name in sorted(group.commands):
-            context = click.Context(group.commands[name], info_name=f"{program} {name}", terminal_width=100)
+            shown = {"terminal_width": 100, **group.context_settings}
+            context = click.Context(group.commands[name], info_name=f"{program} {name}", **shown)
             text += f"\n### {name}\n\n```text\n{group.commands[name].get_help(context)}\n```\n"
     return text
 
