@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey bench report ledger test test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report ledger test test-compose check
 .NOTPARALLEL:
 
 help:
@@ -42,6 +42,8 @@ stress: ## the comparison: four questions, about 8 minutes; PROFILE= SCALE= VUS=
 	$(RUN_IT) loadtests stress
 smoke: ## every route once, to see that the running system works
 	$(RUN_IT) loadtests smoke
+alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=
+	$(RUN_IT) loadtests alerts
 journey: ## the classic load shapes with think times; SHAPE=load|stress|spike
 	$(RUN_IT) loadtests journey
 bench: ## speed against bare PUTs to the store

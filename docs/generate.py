@@ -14,19 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 from prometheus_client import CollectorRegistry
 
 from compose import envfile
+from compose.scraping import RULES
 from compose.settings import PORTS
 from docs.texts import (
+    ALERTS_HEAD,
     COMMANDS_HEAD,
     ERRORS,
     ERRORS_HEAD,
     HARNESS,
+    HARNESS_HEAD,
+    HARNESS_LABELS,
     METRICS_HEAD,
+    RECORDED_HEAD,
     SETTINGS_HEAD,
     STARTUP,
 )
+from loadtests.harness.running.exporter import FAMILIES as HARNESS_METRICS
 from services.kit.errors import RETRY_AFTER_S, STATUS
 from services.kit.metrics_types import Family, Values
 
@@ -87,14 +94,15 @@ def _plain(value: Any) -> str:
 
 
 def metrics_page() -> str:
-    text = MARK + METRICS_HEAD
+    head, text, names = ("name", "type", "labels and their values", "what it counts"), "", set()
     for name, package in PROCESSES.items():
         registry: CollectorRegistry = importlib.import_module(f"{package}.metrics").Metrics().registry
         rows = sorted(_families(registry))
-        text += f"\n## {name}\n\n" + table(
-            ("name", "type", "labels and their values", "what it counts"), rows
-        )
-    return text
+        names |= {row[0] for row in rows}
+        text += f"\n## {name}\n\n" + table(head, rows)
+    harness = [(f"`{name}`", "gauge", HARNESS_LABELS[name], words) for name, words in HARNESS_METRICS.items()]
+    text += HARNESS_HEAD + table(head, harness)
+    return MARK + METRICS_HEAD + f"\n{len(names) + len(harness)} metrics of our own.\n" + text
 
 
 def _families(registry: CollectorRegistry) -> Iterable[tuple[str, str, str, str]]:
@@ -108,6 +116,24 @@ def _families(registry: CollectorRegistry) -> Iterable[tuple[str, str, str, str]
 def _label(label: tuple[str, Values]) -> str:
     name, values = label
     return f"`{name}`: {values if isinstance(values, str) else ', '.join(values)}"
+
+
+def alerts_page() -> str:
+    text, head = MARK + ALERTS_HEAD, ("alert", "for", "condition", "what it means")
+    for group in _groups("alerts.yml"):
+        rows = [
+            (f"`{one['alert']}`", one["for"], f"`{one['expr']}`", one["annotations"]["description"])
+            for one in group["rules"]
+        ]
+        text += f"\n## {group['name'].capitalize()}\n\n" + table(head, rows)
+    rules = [rule for group in _groups("recording.yml") for rule in group["rules"]]
+    rows = [(f"`{rule['record']}`", f"`{' '.join(rule['expr'].split())}`") for rule in rules]
+    return text + RECORDED_HEAD + table(("name", "expression"), rows)
+
+
+def _groups(file: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((RULES / file).read_text(encoding="utf-8"))["groups"]
+    return found
 
 
 def errors_page() -> str:
@@ -137,6 +163,7 @@ def commands_page() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
+    "alerts.md": alerts_page,
     "errors.md": errors_page,
     "commands.md": commands_page,
 }

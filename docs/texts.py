@@ -12,9 +12,46 @@ without secrets (with `BENCH_ENDPOINTS=1`).
 
 METRICS_HEAD = """# Metrics
 
-`GET /metrics` on the admin port (public port + 10) of every process. Labels hold only values from
-fixed sets: route templates, error codes, statement names. `process_*` and `python_*` are the client
-library's own.
+`GET /metrics` on the admin port (public port + 10) of every process, Prometheus text, read every 5 s.
+Labels hold only values from fixed sets: those named below, or a table in the code (route templates,
+statement names). A value outside its set counts as `other`, so no client can make a series. `process_*` and
+`python_*` are the client library's own. Times are seconds, sizes bytes.
+
+Prometheus also reads MinIO's own page, and, where their Debian packages can be had, exporters of the three
+databases (`pg_*`), the host (`node_*`) and the processes (`namedprocess_*`). k6 pushes its figures (`k6_*`)
+while a run is on. The alerts are in [Alerts](alerts.md).
+"""
+
+HARNESS_HEAD = """
+## harness
+
+On port 9014, while a run is on.
+
+"""
+
+ALERTS_HEAD = """# Alerts
+
+Prometheus loads `grafana/rules/recording.yml` and `grafana/rules/alerts.yml` and judges them every 5 s;
+`GET /api/v1/alerts` there lists those that are pending or firing. **Critical** hurts users now, **warning**
+will. Nothing is sent anywhere: to be called at night, point an Alertmanager of yours at it.
+
+During a load test alerts fire because the test looks for the limit; that is what they are for.
+
+`make alerts` provokes them: each must be silent on a healthy system, fire within its waiting time and two
+scrapes after its condition holds, and clear. `PROFILE=smoke` provokes three with shortened waiting times,
+`full` all of them as they are.
+"""
+
+HARNESS_LABELS = {
+    "testbed_trial_active": "`run`, `trial`, `arm`, `level`: of the trial that is on",
+    "testbed_fault_active": "`fault`, `target`: of the fault that is in force",
+}
+
+RECORDED_HEAD = """
+## Recorded series
+
+What alerts and dashboards share. The name says level, metric and operation.
+
 """
 
 ERRORS_HEAD = """# Errors
@@ -59,6 +96,7 @@ STARTUP: dict[str, str] = {
     "NGINX_BIN": "use this program instead of installing one",
     "PGBOUNCER_BIN": "use this program instead of installing one",
     "POSTGRES_BIN_DIR": "folder with `initdb`, `postgres`, `pg_isready`, instead of installing them",
+    "PROMTOOL_BIN": "promtool of the rules' tests; several are separated as in `PATH`",
     "CHROMIUM_BIN": "browser of the browser tests",
 }
 

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from loadtests.cli_errors import EXPECTED
+from loadtests.harness.commands.alerts import alerts as run_alerts
 from loadtests.harness.commands.bench import bench as run_bench
 from loadtests.harness.commands.demo import demo as run_demo
 from loadtests.harness.commands.journey import SHAPES
@@ -83,6 +84,12 @@ def journey(shape: str) -> None:
     SLEEPS=seed plays the pauses of GoVault's own scripts, which differ between the strategies.
     """
     edge(lambda console: run_journey(shape, os.environ, command_line(), console))
+
+
+@main.command()
+def alerts() -> None:
+    """Provoke the alerts and see that each fires in time and clears. PROFILE is smoke, ci or full."""
+    edge(lambda console: run_alerts(os.environ, console))
 
 
 @main.command()

@@ -1,0 +1,139 @@
+"""What makes alerts fire: each provocation lasts as long as its block, and leaves the system as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from itertools import count
+from typing import Literal
+
+import aiohttp
+
+from loadtests.harness.running.rig import Rig
+from loadtests.harness.running.users import EMAIL_DOMAIN
+
+Provocation = Literal["process-paused", "refused-logins", "database-paused", "table-locked", "many-hashes"]
+Provoke = Callable[[Rig], AbstractAsyncContextManager[None]]
+
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=65)
+BETWEEN_S = 0.2  # a client that was answered waits so long
+LISTERS = 2  # of the healthy load
+READERS = 30  # more than a pool has connections
+GUESSERS = 2
+# 24 hashes at 19 MiB each are more memory than a service should hold, and more than this machine has cores;
+# the queue behind them is full with the next 20.
+HASHING = {"HASH_WORKERS": "24", "HASH_QUEUE": "20", "PASSWORD_HASH": "argon2id"}
+HASHERS = 60
+
+
+@asynccontextmanager
+async def healthy_load(rig: Rig) -> AsyncIterator[None]:
+    """A few users who list their files, all the time: without requests there are no ratios."""
+    async with _clients(LISTERS, lambda _: _list(rig)):
+        yield
+
+
+@asynccontextmanager
+async def process_paused(rig: Rig) -> AsyncIterator[None]:
+    """The files service is stopped in the middle of its work."""
+    async with _paused(rig, "files"):
+        yield
+
+
+@asynccontextmanager
+async def database_paused(rig: Rig) -> AsyncIterator[None]:
+    """The database of files does not answer, and those who list their files wait and fail."""
+    async with _paused(rig, "pg-files"), _clients(READERS, lambda _: _list(rig)):
+        yield
+
+
+@asynccontextmanager
+async def table_locked(rig: Rig) -> AsyncIterator[None]:
+    """As a migration would: nobody can read the table, and more users want to than there are connections."""
+    connection = rig.cleaner.databases.files
+    async with connection.transaction():
+        # Else the server ends a transaction that does nothing.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
+        with rig.activity.fault("table-locked", "pg-files"):
+            async with _clients(READERS, lambda _: _list(rig)):
+                yield
+
+
+@asynccontextmanager
+async def refused_logins(rig: Rig) -> AsyncIterator[None]:
+    """Wrong passwords for one user, until the limit refuses and longer."""
+    email = rig.identities[0].email
+    with rig.activity.fault("refused-logins", "auth"):
+        async with _clients(GUESSERS, lambda _: _guess(rig, email)):
+            yield
+
+
+@asynccontextmanager
+async def many_hashes(rig: Rig) -> AsyncIterator[None]:
+    """Logins of so many users at once that hashing fills cores, memory and the queue."""
+    await rig.testbed.restart("auth", HASHING)
+    try:
+        with rig.activity.fault("many-hashes", "auth"):
+            async with _clients(HASHERS, lambda _: _guess(rig, _nobody())):
+                yield
+    finally:
+        await rig.testbed.restart("auth", {})
+
+
+PROVOCATIONS: Mapping[Provocation, Provoke] = {
+    "process-paused": process_paused,
+    "database-paused": database_paused,
+    "table-locked": table_locked,
+    "refused-logins": refused_logins,
+    "many-hashes": many_hashes,
+}
+
+
+@asynccontextmanager
+async def _paused(rig: Rig, part: str) -> AsyncIterator[None]:
+    await rig.testbed.act("pause", part)
+    try:
+        with rig.activity.fault("paused", part):
+            yield
+    finally:
+        await rig.testbed.act("resume", part)
+
+
+@asynccontextmanager
+async def _clients(number: int, request: Callable[[int], Awaitable[None]]) -> AsyncIterator[None]:
+    """So many clients, each sending one request after the other until the block ends."""
+
+    async def client() -> None:
+        for turn in count():
+            with suppress(aiohttp.ClientError, TimeoutError):
+                await request(turn)
+            await asyncio.sleep(BETWEEN_S)
+
+    tasks = [asyncio.create_task(client()) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _list(rig: Rig) -> None:
+    headers = {"Authorization": f"Bearer {rig.identities[0].token}"}
+    url = f"{rig.system.gateway_url}/api/files/me/owned"
+    async with rig.http.get(url, headers=headers, timeout=REQUEST_TIMEOUT) as answer:
+        await answer.read()
+
+
+async def _guess(rig: Rig, email: str) -> None:
+    facts = {"email": email, "password": secrets.token_urlsafe(12)}
+    url = f"{rig.system.gateway_url}/auth/login"
+    async with rig.http.post(url, json=facts, timeout=REQUEST_TIMEOUT) as answer:
+        await answer.read()
+
+
+def _nobody() -> str:
+    return f"{secrets.token_hex(8)}@{EMAIL_DOMAIN}"
