@@ -127,8 +127,8 @@ def alerts_page() -> str:
         ]
         text += f"\n## {group['name'].capitalize()}\n\n" + table(head, rows)
     rules = [rule for group in _groups("recording.yml") for rule in group["rules"]]
-    rows = [(f"`{rule['record']}`", f"`{' '.join(rule['expr'].split())}`") for rule in rules]
-    return text + RECORDED_HEAD + table(("name", "expression"), rows)
+    recorded = [(f"`{rule['record']}`", f"`{' '.join(rule['expr'].split())}`") for rule in rules]
+    return text + RECORDED_HEAD + table(("name", "expression"), recorded)
 
 
 def _groups(file: str) -> list[dict[str, Any]]:
