@@ -27,8 +27,12 @@ up() {
 # All parts but those of WITHOUT.
 wanted() {
     in_compose config --services | while read -r part; do
-        case " $(printf '%s' "${WITHOUT:-}" | tr ',' ' ') " in *" $part "*) ;; *) say "$part" ;; esac
+        left_out "$part" || say "$part"
     done
+}
+
+left_out() {
+    case " $(printf '%s' "${WITHOUT:-}" | tr ',' ' ') " in *" $1 "*) ;; *) return 1 ;; esac
 }
 
 explain_failed_up() {
@@ -97,8 +101,10 @@ clean() {
     down
     found=$(volumes)
     if [ -n "$found" ]; then
-        docker system df -v --format '{{range .Volumes}}{{.Name}} {{.Size}}{{"\n"}}{{end}}' 2>/dev/null |
-            awk -v mine="$PROJECT" 'index($1, mine "_") == 1 { print "deleting volume " $1 " (" $2 ")" }'
+        # The table: names, number of users, size; other tables of the same answer have other shapes.
+        docker system df -v 2>/dev/null | awk -v found="$(printf '%s' "$found" | tr '\n' ' ')" '
+            BEGIN { count = split(found, names, " "); for (i = 1; i <= count; i++) ours[names[i]] = 1 }
+            NF == 3 && ($1 in ours) { print "deleting volume " $1 " (" $3 ")" }'
         printf '%s\n' "$found" | xargs docker volume rm >/dev/null
     fi
     if [ -d "$RUN_DIR" ] && [ ! -L "$RUN_DIR" ]; then

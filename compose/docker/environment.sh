@@ -58,6 +58,9 @@ write_files() {
 # The sum of all limits in MiB, of the parts that are started.
 memory_budget() {
     sum=0
-    for name in $(names_in "$HERE/memory.env"); do eval "sum=\$((sum + $name))"; done
+    for name in $(names_in "$HERE/memory.env"); do
+        part=$(printf '%s' "$name" | sed 's/^MEMORY_//; s/_MB$//' | tr 'A-Z_' 'a-z-')
+        left_out "$part" || eval "sum=\$((sum + $name))"
+    done
     say "$sum"
 }

@@ -6,11 +6,11 @@ states() {
     ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False)
     [ -n "$ids" ] || return 0
     # shellcheck disable=SC2086
-    restarts=$(docker inspect --format '{{.Id}} {{.RestartCount}}' $ids)
+    restarts=$(docker inspect --format '{{.Id}} {{.RestartCount}}' $ids | tr '\n' ' ')
     docker ps -a --no-trunc --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False \
         --format '{{.Label "com.docker.compose.service"}}|{{.State}}|{{.Status}}|{{.ID}}' |
         awk -F '|' -v restarts="$restarts" '
-            BEGIN { split(restarts, words, /[ \n]+/); for (i = 1; i in words; i += 2) count[words[i]] = words[i + 1] }
+            BEGIN { split(restarts, words, " "); for (i = 1; i in words; i += 2) count[words[i]] = words[i + 1] }
             {
                 state = $2
                 if ($3 ~ /unhealthy/) state = "unhealthy"
@@ -50,7 +50,7 @@ print_addresses() {
     say "gateway   $GATEWAY_URL"
     say "store     $S3_PUBLIC_ENDPOINT  (console $S3_CONSOLE_URL)"
     say "metrics   $PROMETHEUS_URL"
-    say "Grafana   $GRAFANA_URL  (to look: no login; to change: admin, GRAFANA_PASSWORD in ${SECRETS_FILE##*/})"
+    left_out grafana || say "Grafana   $GRAFANA_URL  (to look: no login; to change: admin, GRAFANA_PASSWORD in ${SECRETS_FILE##*/})"
 }
 
 # Health of what Prometheus scrapes: job/service and up, down or unknown.
