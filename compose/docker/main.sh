@@ -17,6 +17,7 @@ case "${1-} ${2-}" in
 "compose logs") logs ;;
 "compose doctor") shift 2; doctor "$@" ;;
 "compose doctor-host") doctor_host ;;
+"compose build") load_environment lenient; build_images ;;
 "compose tools-clean") tools_clean ;;
 # Compose itself, with our files and values: overlays, tests and the bench container use it.
 "compose run-compose") shift 2; load_environment lenient; in_compose "$@" ;;

@@ -36,8 +36,11 @@ class Bed:
     env: dict[str, str]
 
     def make(self, *words: str, timeout_s: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
+        return self.run("make", "--no-print-directory", *words, timeout_s=timeout_s, **more)
+
+    def run(self, *words: str, timeout_s: float, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["make", "--no-print-directory", *words],
+            words,
             cwd=ROOT,
             env={**self.env, **more},
             capture_output=True,
