@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report ledger test test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report panels ledger test test-compose check
 .NOTPARALLEL:
 
 help:
@@ -50,6 +50,8 @@ bench: ## speed against bare PUTs to the store
 	$(RUN_IT) loadtests bench
 report: ## write the report of a run again; RUN=
 	$(RUN_IT) loadtests report
+panels: ## draw the dashboards of a run as one page, without Grafana; RUN=
+	$(RUN_IT) loadtests panels
 ledger: ## audit rows against objects; RUN=
 	$(RUN_IT) loadtests ledger
 

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import envfile, joints, postgres, scaling, scraping, settings
+from compose import envfile, grafana, joints, postgres, scaling, scraping, settings
 from compose.settings import ROOT
 
 FOLDERS = ("logs", "spool", "s3", "prometheus")
@@ -37,6 +37,7 @@ def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
         "POSTGRES_BIN_DIR": str(where.bin_dir),
         "STORE_CORS_ORIGINS": settings.store_origins(env),
         "VERSION": version(),
+        **grafana.prepare(run_dir, env),
     }
     names = [*envfile.read(settings.PORTS), *scaling.default_ports(scaling.replicas(env)), *scaling.CHOSEN]
     _replace(run_dir / "ports.env", "".join(f"{name}={ready[name]}\n" for name in names))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile, scaling
+from compose import envfile, grafana, scaling
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = Path(__file__).with_name("ports.env")
@@ -56,7 +56,7 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     defaults = envfile.resolve(envfile.read(PORTS), environ)
     if not (wrong := scaling.problems(environ)):
         defaults = scaling.extended(defaults, environ)
-    problems += wrong + _bad_ports(defaults) + _bad_programs(environ)
+    problems += wrong + _bad_ports(defaults) + _bad_programs(environ) + grafana.problems(environ)
     if problems:
         raise envfile.EnvError(problems)
     return Settings(

@@ -21,7 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose import control, credentials, envfile, life, part, ports, scaling, scraping, settings, topology
+from compose import (
+    control,
+    credentials,
+    envfile,
+    grafana,
+    life,
+    part,
+    ports,
+    scaling,
+    scraping,
+    settings,
+    topology,
+)
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import owned_folders, prepare
@@ -89,6 +101,8 @@ def resolve(
         left_out.add("prometheus")
     if "prometheus" in left_out:  # nobody would read them
         left_out.update(scraping.EXPORTERS)
+    if not env.get("GRAFANA_HOME") or "prometheus" in left_out:
+        left_out.add(grafana.PART)
     added = environment or {}
     return [
         dataclasses.replace(one, env={**one.env, **added.get(one.name, {})})

@@ -13,7 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from docs import dashboards
 from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.panels.recording import FILE as RECORDING
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.reporting.charts import Chart
 from loadtests.harness.reporting.charts_evidence import charts
@@ -25,7 +27,7 @@ BUNDLE = SAMPLE / "bundle"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- sample: begin -->", "<!-- sample: end -->"
 SHOWN = ("goodput", "price")
-_DERIVED = ("report.html", "report.md", "report.json", "analysis.json", "table.csv")
+_DERIVED = ("panels.html", "report.html", "report.md", "report.json", "analysis.json", "table.csv")
 
 
 def take(run: Path) -> None:
@@ -49,6 +51,7 @@ def pages() -> dict[Path, str]:
     shown = [chart for chart in charts(analysis) if chart.name in SHOWN]
     files = {SAMPLE / f"{chart.name}.svg": _picture(chart) for chart in shown}
     files |= {SAMPLE / "report.html": report, SAMPLE / "report.md": twin}
+    files |= dashboards.pictures()
     files[README] = _readme(README.read_text(encoding="utf-8"), _section(analysis, shown))
     return files
 
@@ -76,7 +79,17 @@ def _section(analysis: Analysis, shown: list[Chart]) -> str:
         f"{analysis.validity.value}. [The whole report](docs/sample/report.md)\n"
     )
     lines += [f"![{chart.alt}](docs/sample/{chart.name}.svg)\n" for chart in shown]
+    lines += _panels()
     return "\n".join(lines)
+
+
+def _panels() -> list[str]:
+    """Two panels of the first dashboard, once the sample has recorded them."""
+    if not (BUNDLE / RECORDING).exists():
+        return []
+    shown = [f"![{title}](docs/sample/{name}.svg)\n" for title, name in dashboards.SHOWN.items()]
+    words = "Two of the panels of that run, as `panels.html` beside the report shows them and Grafana would"
+    return [f"{words} ([all dashboards](docs/dashboards.md)):\n", *shown]
 
 
 def _readme(text: str, section: str) -> str:
@@ -98,6 +111,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         take(Path(sys.argv[1]))
     for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 

@@ -96,6 +96,7 @@ STARTUP: dict[str, str] = {
     "NGINX_BIN": "use this program instead of installing one",
     "PGBOUNCER_BIN": "use this program instead of installing one",
     "POSTGRES_BIN_DIR": "folder with `initdb`, `postgres`, `pg_isready`, instead of installing them",
+    "GRAFANA_HOME": "folder of an unpacked Grafana, to start it beside the testbed with all dashboards",
     "PROMTOOL_BIN": "promtool of the rules' tests; several are separated as in `PATH`",
     "CHROMIUM_BIN": "browser of the browser tests",
 }
@@ -110,7 +111,7 @@ HARNESS: dict[str, str] = {
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
-    "RUN": "of `make report` and `make ledger`: the run's id",
+    "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs",
     "PYTHON": "the interpreter that `make` uses",
 }

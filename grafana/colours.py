@@ -8,6 +8,8 @@ PROCESS_COLOURS = {
     "pg-upload": "#009e73",
     "pg-files": "#8fd3bd",
     "minio": "#e69f00",
+    "nginx": "#d55e00",
+    "pgbouncer": "#f0e442",
     "auth": "#cc79a7",
     "pg-auth": "#e8c3d7",
     "k6": "#7a8691",

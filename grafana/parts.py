@@ -11,7 +11,10 @@ from grafana.strategies import strategies
 GREEN, YELLOW, RED, GREY = "#0f7b4f", "#d9a21b", "#b3261e", "#7a8691"
 NOT_MEASURING = "no experiment ran in this span"
 NO_FAULT = "no experiment here provokes faults"
-NO_PUSH = "k6 pushes its figures only when asked to"
+NO_EXPORTER = "the exporters are Debian packages; without them the system runs, but this stays empty"
+NOBODY_LOGGED_IN = "nobody signed up or logged in"
+BRIEF = "a strategy outside the verdict is measured briefly, or not at all"
+NO_PUSH = "k6 pushed nothing: K6_PUSH=off, or no load ran"
 COLOURS = strategy_colours() | PROCESS_COLOURS
 
 SERVICE = Variable("service", "Service", "label_values(http_requests_total, service)")
@@ -24,7 +27,10 @@ RUN = Variable("run", "Run", "label_values(testbed_trial_active, run)", empty=NO
 def spans() -> tuple[Annotation, ...]:
     """Trials in the colour of their arm, other arms in grey, faults in red."""
     known = "|".join(one.arm for one in strategies())
-    arms = [(one.arm, f'arm="{one.arm}"', one.colour) for one in strategies()]
+    arms = [
+        (one.arm, f'arm="{one.arm}"', one.colour, NOT_MEASURING if one.decides else BRIEF)
+        for one in strategies()
+    ]
     trials = [
         Annotation(
             name=f"Trials: {name}",
@@ -32,9 +38,12 @@ def spans() -> tuple[Annotation, ...]:
             colour=colour,
             title="{{trial}} {{arm}}",
             text="{{level}}",
-            empty=NOT_MEASURING,
+            empty=empty,
         )
-        for name, selector, colour in (*arms, ("other arms", f'arm!~"{known}"', GREY))
+        for name, selector, colour, empty in (
+            *arms,
+            ("other arms", f'arm!~"{known}"', GREY, NOT_MEASURING),
+        )
     ]
     fault = Annotation(
         name="Faults",

@@ -21,6 +21,12 @@ CPU = _by_process(
     rate("namedprocess_namegroup_cpu_seconds_total"),
     rate("minio_node_process_cpu_total_seconds"),
 )
+# The price of an upload: without the generator, without whoever watches, and without logins.
+SYSTEM_CPU = _by_process(
+    rate('process_cpu_seconds_total{job="vaultbench", service!="auth"}'),
+    rate('namedprocess_namegroup_cpu_seconds_total{groupname=~"pg-upload|pg-files|minio"}'),
+    rate("minio_node_process_cpu_total_seconds"),
+)
 MEMORY = _by_process(
     'process_resident_memory_bytes{job="vaultbench"}',
     'namedprocess_namegroup_memory_bytes{memtype="resident"}',

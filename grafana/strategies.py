@@ -18,6 +18,7 @@ class Shown:
     arm: str
     method: str
     colour: str
+    decides: bool  # whether it takes part in the verdict
 
 
 @cache
@@ -26,8 +27,8 @@ def strategies() -> tuple[Shown, ...]:
     found = []
     for path in sorted(FOLDER.glob("*/manifest.yaml")):
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found.append((not told["verdict"], Shown(path.parent.name, told["method"], told["colour"])))
-    return tuple(shown for _, shown in sorted(found, key=lambda pair: (pair[0], pair[1].method != "proxy")))
+        found.append(Shown(path.parent.name, told["method"], told["colour"], told["verdict"]))
+    return tuple(sorted(found, key=lambda one: (not one.decides, one.method != "proxy")))
 
 
 def colours() -> dict[str, str]:

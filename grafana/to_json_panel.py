@@ -96,12 +96,16 @@ def _custom(panel: Panel) -> Json:
 def _overrides(panel: Panel) -> Iterator[Json]:
     """Colours that the report uses too; a method is shown under its strategy's name."""
     legends = " ".join(query.legend for query in panel.queries)
+    exactly = any(query.legend == "{{method}}" for query in panel.queries)
     for one in strategies():
         if "{{method}}" in legends:
-            renamed = [("displayName", one.arm)] if legends == "{{method}}" else []
+            renamed = [("displayName", one.arm)] if exactly else []
             yield _override(one.method, one.colour, renamed)
         if "{{arm}}" in legends or one.arm in legends:
             yield _override(one.arm, one.colour, [])
+    for query in panel.queries:
+        if query.colour and not query.x:
+            yield _override(query.legend, query.colour, [])
     if panel.kind is Kind.CURVE:
         axis = {"matcher": {"id": "byRegexp", "options": "/, at once$/"}}
         yield axis | {"properties": [{"id": "unit", "value": "none"},

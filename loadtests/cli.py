@@ -18,6 +18,7 @@ from loadtests.harness.commands.demo import demo as run_demo
 from loadtests.harness.commands.journey import SHAPES
 from loadtests.harness.commands.journey import journey as run_journey
 from loadtests.harness.commands.ledger_show import show_ledger
+from loadtests.harness.commands.panels import panels as show_panels
 from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.stress import finish
 from loadtests.harness.commands.stress import stress as run_stress
@@ -102,7 +103,17 @@ def bench() -> None:
 @click.argument("run", required=False, envvar="RUN")
 def report(run: str | None) -> None:
     """Analyse and render a run again, by its id or folder; the newest by default."""
-    edge(lambda console: finish(find_bundle(run, os.environ), console, interrupted=False))
+    edge(lambda console: finish(find_bundle(run, os.environ), console, interrupted=False, environ=os.environ))
+
+
+@main.command()
+@click.argument("run", required=False, envvar="RUN")
+def panels(run: str | None) -> None:
+    """Draw the dashboards of a run as one page, without Grafana and Prometheus; of the newest by default.
+
+    Example: make panels RUN=20260731-101500-exp07-ci
+    """
+    edge(lambda console: show_panels(find_bundle(run, os.environ), console))
 
 
 @main.command()

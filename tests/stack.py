@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +21,8 @@ from typing import Any
 import asyncpg
 
 from compose import stack
+from compose.installer.programs import Installer
+from compose.scraping import EXPORTER_PROGRAMS
 from loadtests.harness.records.vocabulary import service_of
 
 PYTHON_PARTS = ("auth", "upload", "files", "gateway")
@@ -136,6 +139,15 @@ def running_system(
     """
     added: dict[str, Mapping[str, str]] = {"auth": FASTER, **(environment or {})}
     with _started({"prometheus", *without}, added, chosen) as started:
+        yield System(started)
+
+
+@contextmanager
+def running_watched() -> Iterator[System]:
+    """The whole system with Prometheus and, where their packages can be had, the exporters."""
+    with Installer(os.environ, echo=lambda line: print(line, file=sys.stderr)) as tools:
+        exporters = tools.locate_optional(EXPORTER_PROGRAMS)
+    with _started(set(), {"auth": FASTER}, exporters) as started:
         yield System(started)
 
 

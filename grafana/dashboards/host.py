@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import RED, RUN, SERVICE, YELLOW, lines, percentile, spans
+from grafana.parts import NO_EXPORTER, RED, RUN, SERVICE, YELLOW, lines, percentile, spans
 from grafana.processes import CPU, FDS, MEMORY
 from grafana.promql import per_s, rate
 
@@ -61,29 +61,7 @@ PROCESSES: tuple[Panel, ...] = (
 )
 
 
-LOOPS: tuple[Panel, ...] = (
-    percentile(
-        "Event loop lag",
-        "How late a timer fired: every request of that process waits as long. Yellow from 10 ms, red "
-        "from 100 ms: something computes where it should wait.",
-        "event_loop_lag_seconds",
-        "service",
-        q=0.99,
-        selector=MINE,
-        limits=LATE,
-    ),
-    lines(
-        "Tasks",
-        "Tasks of the event loop. They follow the requests in flight; a staircase is tasks that never end.",
-        Unit.COUNT,
-        Query(f"sum by (service) (asyncio_tasks{MINE})", "{{service}}"),
-    ),
-    lines(
-        "Requests in flight",
-        "Inside each service now. The one that stays full while the others empty is the one that holds.",
-        Unit.COUNT,
-        Query(f"sum by (service) (http_in_flight_requests{MINE})", "{{service}}"),
-    ),
+WATCHING: tuple[Panel, ...] = (
     lines(
         "Scrapes that worked",
         "1 while Prometheus reaches a process, 0 when not. A gap in other panels with a 0 here is a "
@@ -108,13 +86,127 @@ LOOPS: tuple[Panel, ...] = (
     ),
 )
 
+HOST: tuple[Panel, ...] = (
+    lines(
+        "CPU of the host",
+        "Cores by what they do, idling apart. All cores busy: whoever is measured competes with everybody "
+        "else. `iowait` is waiting for the disk, `steal` other guests of the machine.",
+        Unit.RATIO,
+        Query(per_s('node_cpu_seconds_total{mode!="idle"}', "mode"), "{{mode}}", empty=NO_EXPORTER),
+        stacked=True,
+    ),
+    lines(
+        "Pressure",
+        "Share of time in which something waited for processor, memory or disk. Processor pressure near 1 is "
+        "saturation; memory pressure above 0 spoils every measurement.",
+        Unit.SHARE,
+        *(
+            Query(
+                f"max({rate(f'node_pressure_{what}_waiting_seconds_total')})",
+                what,
+                empty="this kernel keeps no pressure figures",
+            )
+            for what in ("cpu", "memory", "io")
+        ),
+        limits=BUSY,
+        maximum=1,
+    ),
+    lines(
+        "Memory of the host",
+        "What is left for new work. A straight fall under constant load ends in the out-of-memory killer.",
+        Unit.BYTES,
+        Query("max(node_memory_MemAvailable_bytes)", "available", empty=NO_EXPORTER),
+        Query("max(node_memory_MemTotal_bytes)", "total", empty=NO_EXPORTER),
+    ),
+    lines(
+        "Disk",
+        "Bytes read and written by device. Written far above the stored bytes: journals, spool files and "
+        "copies come on top.",
+        Unit.BYTES_PER_S,
+        Query(
+            f"{per_s('node_disk_written_bytes_total', 'device')} > 0", "{{device}} written", empty=NO_EXPORTER
+        ),
+        Query(
+            f"{per_s('node_disk_read_bytes_total', 'device')} > 0",
+            "{{device}} read",
+            empty="everything was in the page cache",
+        ),
+    ),
+    lines(
+        "Disk busy",
+        "Share of time in which a device had work. Near 1 the disk is the limit, whatever the CPUs say.",
+        Unit.SHARE,
+        Query(f"{per_s('node_disk_io_time_seconds_total', 'device')} > 0", "{{device}}", empty=NO_EXPORTER),
+        limits=BUSY,
+    ),
+    lines(
+        "Network",
+        "Bytes received by interface; `lo` carries everything between the processes of one machine. Proxied "
+        "bytes pass it once more than direct ones.",
+        Unit.BYTES_PER_S,
+        Query(f"{per_s('node_network_receive_bytes_total', 'device')} > 0", "{{device}}", empty=NO_EXPORTER),
+    ),
+)
+
+LOOPS: tuple[Panel, ...] = (
+    percentile(
+        "Event loop lag",
+        "How late a timer fired: every request of that process waits as long. Yellow from 10 ms, red "
+        "from 100 ms: something computes where it should wait.",
+        "event_loop_lag_seconds",
+        "service",
+        q=0.99,
+        selector=MINE,
+        limits=LATE,
+    ),
+    lines(
+        "Tasks",
+        "Tasks of the event loop. They follow the requests in flight; a staircase is tasks that never end.",
+        Unit.COUNT,
+        Query(f"sum by (service) (asyncio_tasks{MINE})", "{{service}}"),
+    ),
+    lines(
+        "Requests in flight",
+        "Inside each service now. The one that stays full while the others empty is the one that holds.",
+        Unit.COUNT,
+        Query(f"sum by (service) (http_in_flight_requests{MINE})", "{{service}}"),
+    ),
+    lines(
+        "Queues",
+        "How full each bounded queue is. At 1 the next item is refused; a queue that stays half full has a "
+        "worker too few.",
+        Unit.SHARE,
+        Query(
+            f"max by (service, queue) (queue_waiting{MINE} / (queue_limit{MINE} > 0))",
+            "{{service}} {{queue}}",
+        ),
+        limits=BUSY,
+        maximum=1,
+    ),
+    lines(
+        "Alerts that fire",
+        "One line for each alert and service while it fires. What each means is in its own description.",
+        Unit.COUNT,
+        Query(
+            'count by (alertname, service) (ALERTS{alertstate="firing"})',
+            "{{alertname}} {{service}}",
+            empty="no alert fires",
+        ),
+    ),
+)
+
 
 def dashboard() -> Dashboard:
     return Dashboard(
         uid="vaultbench-host",
         title="Host and processes",
         answers="Which process uses the machine, and whether one of them is at its end before the others.",
-        rows=(Row("Processes", PROCESSES), Row("Event loops", LOOPS)),
+        rows=(
+            Row("Processes", PROCESSES),
+            Row("Event loops", LOOPS),
+            Row("Host", HOST),
+            Row("Watching", WATCHING),
+        ),
         variables=(SERVICE, RUN),
         annotations=spans(),
     )

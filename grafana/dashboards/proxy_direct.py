@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from grafana import promql
+from grafana.colours import PROCESS_COLOURS
 from grafana.model import Dashboard, Kind, Panel, Query, Row, Unit
-from grafana.parts import NO_PUSH, RUN, STRATEGY, lines, percentile, spans, stat
-from grafana.processes import CPU
+from grafana.parts import BRIEF, NO_PUSH, RUN, STRATEGY, lines, percentile, spans, stat
+from grafana.processes import SYSTEM_CPU
 from grafana.promql import over, per_s, quantile
-from grafana.strategies import strategies
+from grafana.strategies import Shown, strategies
 
 METHOD = '{method=~"$strategy"}'
 DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
@@ -16,35 +17,35 @@ TTD = "upload_time_to_durable_seconds"
 ONE_AT_A_TIME = "Trials run one strategy at a time, so whatever the machine does is that strategy's."
 
 
-def while_busy(expr: str) -> str:
-    """The mean over those moments of the shown span in which there was something."""
-    return f"avg_over_time(({expr})[$__range:5s])"
+def ratio_while_busy(above: str, below: str) -> str:
+    """Two sums over the moments in which a strategy was at work, divided. A mean of quotients would be
+    ruled by the first and last moment of each trial, in which hardly anything was finished; and as
+    processes are scraped at different moments, what one shows already another shows a scrape later."""
+    near = f"max_over_time(({below})[11s:5s] offset -5s)"  # the moment before, this one, the next
+    busy = f"{above} * on () group_right () ({near} > bool 0)"
+    return f"sum_over_time(({busy})[$__range:5s]) / (sum_over_time(({below})[$__range:5s]) > 0)"
 
 
-def each(above: str, below: str) -> str:
-    """A sum over everything, divided by each strategy's own figure."""
-    return f"{above} / on () group_right () ({below} > 0)"
-
-
-def _stick(arm: str, method: str, colour: str) -> Query:
-    chosen = f'{{method="{method}", method=~"$strategy"}}'
+def _stick(one: Shown) -> Query:
+    chosen = f'{{method="{one.method}", method=~"$strategy"}}'
     return Query(
         expr=quantile(0.95, TTD, chosen),
         x=per_s(f"{TTD}_sum{chosen}"),
-        legend=arm,
-        colour=colour,
+        legend=one.arm,
+        colour=one.colour,
+        empty="" if one.decides else BRIEF,
     )
 
 
-UPLOADS, SYSTEM = per_s(DONE, "method"), f"sum({CPU})"
+UPLOADS, SYSTEM = per_s(DONE, "method"), f"sum({SYSTEM_CPU})"
 THROUGH_GATEWAY = per_s('gateway_bytes_total{direction="in"}')
 NUMBERS: tuple[Panel, ...] = (
     stat(
-        "Uploads per second",
-        "Uploads that became durable, mean over the moments in which there were any. The higher one "
-        "carries more; equal numbers mean that something else is the limit.",
+        "Most uploads per second",
+        "The highest rate at which uploads became durable. The higher one carries more; equal numbers mean "
+        "that something else is the limit.",
         Unit.PER_S,
-        Query(while_busy(f"{UPLOADS} > 0"), "{{method}}", instant=True),
+        Query(f"max_over_time(({UPLOADS})[$__range:5s])", "{{method}}", instant=True),
         decimals=1,
     ),
     stat(
@@ -58,10 +59,10 @@ NUMBERS: tuple[Panel, ...] = (
     ),
     stat(
         "CPU of one upload",
-        f"Processor seconds of all measured processes for one upload. {ONE_AT_A_TIME} The dearer "
-        "strategy needs the bigger machine.",
+        f"Processor time of gateway, services, databases and store for one upload; logins, generator and "
+        f"watchers apart. {ONE_AT_A_TIME} The dearer one needs the bigger machine.",
         Unit.SECONDS,
-        Query(while_busy(each(SYSTEM, UPLOADS)), "{{method}}", instant=True),
+        Query(ratio_while_busy(SYSTEM, UPLOADS), "{{method}}", instant=True),
     ),
     stat(
         "Gateway bytes per file byte",
@@ -69,7 +70,7 @@ NUMBERS: tuple[Panel, ...] = (
         "passes, almost 0 when only the talk about it does. Above 1: chunks were sent again.",
         Unit.RATIO,
         Query(
-            while_busy(each(THROUGH_GATEWAY, per_s(f"upload_bytes_total{METHOD}", "method"))),
+            ratio_while_busy(THROUGH_GATEWAY, per_s(f"upload_bytes_total{METHOD}", "method")),
             "{{method}}",
             instant=True,
         ),
@@ -116,7 +117,7 @@ CURVES: tuple[Panel, ...] = (
         "up, more clients only wait. The strategy whose stick bends further right carries more. "
         + promql.error_of(TTD),
         unit=Unit.SECONDS,
-        queries=tuple(_stick(one.arm, one.method, one.colour) for one in strategies()),
+        queries=tuple(_stick(one) for one in strategies()),
         kind=Kind.CURVE,
         x_title="uploads at once",
     ),
@@ -126,27 +127,20 @@ CURVES: tuple[Panel, ...] = (
 COSTS: tuple[Panel, ...] = (
     lines(
         "CPU of one upload, by process",
-        f"Processor seconds for one durable upload. {ONE_AT_A_TIME} A band that grows with the load is "
-        "a process that pays more for each upload than before.",
+        f"Processor time for one durable upload, logins and generator apart. {ONE_AT_A_TIME} It peaks at "
+        "the ends of a trial, when little is finished. A band that grows with the load is a process that "
+        "pays more for each upload than before.",
         Unit.SECONDS,
-        Query(f"{CPU} / on () group_left () ({per_s(ALL_DONE)} > 0)", "{{process}}"),
+        Query(f"{SYSTEM_CPU} / on () group_left () ({per_s(ALL_DONE)} > 0)", "{{process}}"),
         stacked=True,
     ),
     lines(
-        "Gateway bytes per file byte, over time",
-        "Bytes through the gateway, in and out, for each byte of a file. Direct uploads stay near 0; a "
-        "proxied one near 1. A rise means that bytes were sent more than once.",
-        Unit.RATIO,
-        *(
-            Query(
-                each(
-                    per_s(f'gateway_bytes_total{{direction="{way}"}}'),
-                    per_s(f"upload_bytes_total{METHOD}", "method"),
-                ),
-                f"{{{{method}}}} {way}",
-            )
-            for way in ("in", "out")
-        ),
+        "File bytes, and bytes through the gateway",
+        "Files by strategy, and what clients sent through the gateway. With a proxied strategy both are the "
+        "same; with a direct one the gateway stays near 0. Gateway above files: chunks were sent again.",
+        Unit.BYTES_PER_S,
+        Query(per_s(f"upload_bytes_total{METHOD}", "method"), "{{method}}"),
+        Query(THROUGH_GATEWAY, "gateway", colour=PROCESS_COLOURS["gateway"]),
     ),
     lines(
         "Failures by step",
@@ -182,11 +176,10 @@ BEHIND: tuple[Panel, ...] = (
         Query(per_s(f"{TTD}_sum{METHOD}", "method"), "{{method}}"),
     ),
     lines(
-        "Bytes stored",
-        "File bytes that were received or verified, per second. Equal goodput with fewer bytes means "
-        "smaller files, not less work.",
+        "Answers to clients",
+        "Bytes that the gateway sent back. Uploads need few of them; a high line is downloads or long lists.",
         Unit.BYTES_PER_S,
-        Query(per_s(f"upload_bytes_total{METHOD}", "method"), "{{method}}"),
+        Query(per_s('gateway_bytes_total{direction="out"}'), "gateway", colour=PROCESS_COLOURS["gateway"]),
     ),
     lines(
         "SQL statements of one upload",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import RED, RUN, SERVICE, YELLOW, lines, percentile, spans
+from grafana.parts import NO_EXPORTER, NOBODY_LOGGED_IN, RED, RUN, SERVICE, YELLOW, lines, percentile, spans
 from grafana.promql import mean, over, per_s
 
 MINE = '{service=~"$service"}'
@@ -96,6 +96,81 @@ DATABASES: tuple[Panel, ...] = (
 )
 
 
+OURS = '{datname=~".+_db"}'
+SERVERS: tuple[Panel, ...] = (
+    lines(
+        "Back ends by state",
+        "Connections as Postgres sees them. Many `idle in transaction` hold locks and do nothing; `active` "
+        "above the cores of the machine means that they wait for each other.",
+        Unit.COUNT,
+        Query(
+            f"sum by (database, state) (pg_stat_activity_count{OURS})",
+            "{{database}} {{state}}",
+            empty=NO_EXPORTER,
+        ),
+    ),
+    lines(
+        "Locks",
+        "Locks held or waited for, by mode. Row work takes the weak modes; `accessexclusivelock` under load "
+        "is a migration or a truncation that stops everybody.",
+        Unit.COUNT,
+        Query("sum by (database, mode) (pg_locks_count) > 0", "{{database}} {{mode}}", empty=NO_EXPORTER),
+        stacked=True,
+    ),
+    lines(
+        "Commits",
+        "Transactions per second by database. Each statement of ours is one. It follows the uploads; without "
+        "load only the pollers are left.",
+        Unit.PER_S,
+        Query(per_s(f"pg_stat_database_xact_commit{OURS}", "database"), "{{database}}", empty=NO_EXPORTER),
+    ),
+    lines(
+        "Rollbacks and deadlocks",
+        "Transactions that were taken back. Some belong to conflicts that are answered with 409; a line that "
+        "follows the load is work done twice.",
+        Unit.PER_S,
+        Query(
+            per_s(f"pg_stat_database_xact_rollback{OURS}", "database"),
+            "{{database}} rollback",
+            empty=NO_EXPORTER,
+        ),
+        Query(
+            per_s(f"pg_stat_database_deadlocks{OURS}", "database"), "{{database}} deadlock", empty=NO_EXPORTER
+        ),
+    ),
+    lines(
+        "Pages found in the cache",
+        "Share of pages that Postgres had in its own memory. Below 99 % under a steady load, the tables no "
+        "longer fit.",
+        Unit.SHARE,
+        Query(
+            over(
+                per_s(f"pg_stat_database_blks_hit{OURS}", "database"),
+                f"{per_s(f'pg_stat_database_blks_hit{OURS}', 'database')} + "
+                f"{per_s(f'pg_stat_database_blks_read{OURS}', 'database')}",
+            ),
+            "{{database}}",
+            empty=NO_EXPORTER,
+        ),
+        maximum=1,
+    ),
+    lines(
+        "Rows written",
+        "Inserted, updated and deleted by database. Updates far above inserts are states that change often; "
+        "they cost as much as new rows.",
+        Unit.PER_S,
+        *(
+            Query(
+                per_s(f"pg_stat_database_tup_{what}{OURS}", "database"),
+                f"{{{{database}}}} {what}",
+                empty=NO_EXPORTER,
+            )
+            for what in ("inserted", "updated", "deleted")
+        ),
+    ),
+)
+
+
 STORE: tuple[Panel, ...] = (
     lines(
         "Store requests by operation",
@@ -144,7 +219,11 @@ STORE: tuple[Panel, ...] = (
         "One hash, the wait for a thread apart. It is slow on purpose; a rise under load means that hashes "
         "compete for cores.",
         Unit.SECONDS,
-        Query(mean("auth_password_hash_seconds", "", "scheme", "op"), "{{scheme}} {{op}}"),
+        Query(
+            mean("auth_password_hash_seconds", "", "scheme", "op"),
+            "{{scheme}} {{op}}",
+            empty=NOBODY_LOGGED_IN,
+        ),
     ),
     lines(
         "Time of one store request, mean",
@@ -175,7 +254,8 @@ def dashboard() -> Dashboard:
         answers="Which service is slow, and whether it waits for its database, its pool or the store.",
         rows=(
             Row("Services", SERVICES),
-            Row("Databases", DATABASES),
+            Row("Pools and statements", DATABASES),
+            Row("Database servers", SERVERS),
             Row("Object store and logins", STORE),
         ),
         variables=(SERVICE, RUN),

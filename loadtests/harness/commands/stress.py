@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.commands.panels import keep_panels, print_panels
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import read_overrides
 from loadtests.harness.planning.plan import Planner
@@ -43,7 +44,7 @@ def stress(name: str, environ: Mapping[str, str], command: str, console: Console
         interrupted = asyncio.run(
             _run(planner, writer, system_environ=environ, command=command, console=console)
         )
-    return finish(writer.path, console, interrupted=interrupted)
+    return finish(writer.path, console, interrupted=interrupted, environ=environ)
 
 
 def announce(planner: Planner, path: Path, console: Console) -> None:
@@ -74,14 +75,17 @@ async def _run(
         with Progress(console, estimated_s=planner.estimate().seconds) as progress:
             async with interruptible(rig, console):
                 await Runner(rig, planner, writer, progress).run(command)
+        if why := await keep_panels(rig, writer.path):
+            console.print(f"[yellow]{why}.[/]", highlight=False)
         await rig.cleaner.clean()
         return rig.stop.is_set()
 
 
-def finish(path: Path, console: Console, *, interrupted: bool) -> int:
+def finish(path: Path, console: Console, *, interrupted: bool, environ: Mapping[str, str]) -> int:
     """Analyse, render and print a bundle; returns the exit code."""
     analysis = render_bundle(path)
     print_result(analysis, path, console)
+    print_panels(path, environ, console)
     if interrupted:
         console.print(
             f"[red]Interrupted:[/] what was measured until then is in {path}. The system still runs."

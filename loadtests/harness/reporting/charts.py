@@ -23,23 +23,6 @@ from loadtests.harness.analysis.analyse_model import Analysis
 INK, MUTED, RULE, FAINT = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4"
 WIDTH_IN = 6.2
 WIDE_IN = 11.0
-# Processes keep their colour in every chart; the hues differ in lightness too (Okabe and Ito's set).
-PROCESS_COLOURS = {
-    "gateway": "#0072b2",
-    "upload": "#56b4e9",
-    "files": "#b4dcf5",
-    "pg-upload": "#009e73",
-    "pg-files": "#8fd3bd",
-    "minio": "#e69f00",
-    "nginx": "#d55e00",
-    "pgbouncer": "#f0e442",
-    "auth": "#cc79a7",
-    "pg-auth": "#e8c3d7",
-    "k6": "#7a8691",
-    "harness": "#a9b3bc",
-    "prometheus": "#c3cad1",
-    "rest": "#dde2e7",
-}
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vaultbench",
@@ -83,6 +66,16 @@ def figure(
         drawn = Figure(figsize=(width_in, height_in), layout="constrained")
         grid = drawn.subplots(1, columns, squeeze=False, sharey=sharey)
         yield drawn, list(grid[0])
+
+
+@contextmanager
+def plain_figure(
+    width_in: float, height_in: float, box: tuple[float, float, float, float]
+) -> Iterator[tuple[Figure, Axes]]:
+    """One small chart whose places its drawer sets itself: many of them are drawn for one page."""
+    with mpl.rc_context(_STYLE | {"font.size": 8.5}):
+        drawn = Figure(figsize=(width_in, height_in))
+        yield drawn, drawn.add_axes(box)
 
 
 def to_svg(drawn: Figure, name: str) -> str:

@@ -14,6 +14,7 @@ from matplotlib.ticker import (
     ScalarFormatter,
 )
 
+from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.analysis import words
 from loadtests.harness.analysis.analyse_model import (
     Analysis,
@@ -30,7 +31,6 @@ from loadtests.harness.reporting.charts import (
     FAINT,
     INK,
     MUTED,
-    PROCESS_COLOURS,
     Chart,
     colour,
     figure,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.analysis import words
 from loadtests.harness.analysis.analyse_books import LedgerView
 from loadtests.harness.analysis.analyse_model import Analysis, Capacity, Ratio, Timeline
@@ -15,7 +16,6 @@ from loadtests.harness.reporting.charts import (
     FAINT,
     INK,
     MUTED,
-    PROCESS_COLOURS,
     WIDE_IN,
     Chart,
     colour,

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
 from loadtests.harness.analysis import words
@@ -60,11 +60,11 @@ def view_of(analysis: Analysis, manifest: Manifest) -> dict[str, Any]:
 
 
 def html(view: dict[str, Any]) -> str:
-    return _environment().get_template("report.html.j2").render(view)
+    return template("report.html.j2").render(view)
 
 
 def markdown(view: dict[str, Any]) -> str:
-    text = _environment().get_template("report.md.j2").render(view)
+    text = template("report.md.j2").render(view)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -156,6 +156,11 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def template(name: str) -> Template:
+    """One of the templates beside this file."""
+    return _environment().get_template(name)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -166,6 +171,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["terms"] = linked
+    environment.filters["capitalize_first"] = words.capital
     environment.filters["safe_svg"] = (
         Markup  # drawn by us; every text in it was escaped by the drawing library
     )

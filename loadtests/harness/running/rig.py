@@ -131,8 +131,10 @@ class Rig:
 
     async def pushes_to_prometheus(self) -> bool:
         """Whether k6 tells Prometheus what it sees: somebody may watch the load there."""
-        if self.system.environ.get("K6_PUSH") == "off":
-            return False
+        return self.system.environ.get("K6_PUSH") != "off" and await self.has_prometheus()
+
+    async def has_prometheus(self) -> bool:
+        """Whether there is one to ask."""
         found = (await self.testbed.parts()).get("prometheus")
         return found is not None and found.state == "healthy"
 

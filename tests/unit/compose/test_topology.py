@@ -48,6 +48,8 @@ FOUND = {
     "NODE_EXPORTER_VERSION": "1",
     "PROCESS_EXPORTER_BIN": "/tools/process_exporter",
     "PROCESS_EXPORTER_VERSION": "0",
+    "GRAFANA_BIN": "/grafana/bin/grafana",
+    "GRAFANA_VERSION": "13",
     "VERSION": "0",
 }
 SECRETS = {name: f"secret-of-{name}" for name in SIZES}

@@ -134,7 +134,7 @@ def test_rates_look_back_as_far_as_grafana_says(dashboard: Dashboard) -> None:
     for panel in panels(dashboard):
         for target in panel["targets"]:
             windows = set(re.findall(r"\[(.+?)\]", target["expr"]))
-            assert windows <= {"$__rate_interval", "$__range", "$__range:5s"}, target["expr"]
+            assert windows <= {"$__rate_interval", "$__range", "$__range:5s", "11s:5s"}, target["expr"]
             used = set(re.findall(r"\$(\w+)", target["expr"])) - {"__rate_interval", "__range"}
             assert used <= {variable.name for variable in dashboard.variables}, target["expr"]
 
@@ -172,7 +172,13 @@ def test_the_first_screen_answers_the_question() -> None:
     assert HEAD_PX + end * GRID_ROW_PX <= SCREEN_PX
     above = [panel for panel in panels(first) if panel["gridPos"]["y"] < end]
     titles = " ".join(panel["title"] for panel in above).lower()
-    for word in ("uploads per second", "time to durable", "cpu of one upload", "gateway bytes", "failures"):
+    for word in (
+        "uploads per second",
+        "time to durable",
+        "cpu of one upload",
+        "gateway bytes per file byte",
+        "failures",
+    ):
         assert word in titles
     (stick,) = [panel for panel in above if panel["type"] == Kind.CURVE.value]
     columns = {target["legendFormat"] for target in stick["targets"]}

@@ -1,0 +1,73 @@
+"""The page of the dashboards: what each answers, every panel in words, and its picture from the sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from docs.tables import table
+from grafana.dashboards import DASHBOARDS
+from grafana.model import Dashboard, Query
+from loadtests.harness.panels.page import Section, sections, shades
+from loadtests.harness.panels.poster import poster, single
+from loadtests.harness.panels.recording import FILE, read_recording
+from loadtests.harness.records.bundle import Bundle
+
+SAMPLE = Path(__file__).parent / "sample"
+PICTURES = SAMPLE / "dashboards"
+# The two panels of the README: which is better, and until when.
+SHOWN = {"Goodput": "panel-goodput", "Latency over concurrency, p95 ± its bucket": "panel-latency"}
+
+HEAD = """# Dashboards
+
+One list of panels, shown in two ways. **Without Grafana**: every run of `make stress` leaves `panels.html`
+in its folder, and `make panels RUN=` draws it again, from what Prometheus had recorded when the run ended.
+**In Grafana**: the same panels from `grafana/json`, provisioned read-only with one data source; `make stress`
+prints the link with the run and its span of time. `python -m grafana` writes the JSON.
+
+Coloured spans are trials, in the colour of their arm; red ones are faults. A percentile that comes from
+histogram buckets says so in its title, and names the buckets in its description. Rates look back four scrapes
+in Grafana (20 s) and two in `panels.html` (10 s): a trial shorter than that is shown lower than it was, and
+the report has the exact number.
+
+The JSON is checked against Grafana's published types of version 13.2.3, and every expression against running
+Prometheus servers of versions 2.42 and 3. The pictures below are the second renderer's, not Grafana's.
+"""
+
+
+def page() -> str:
+    return HEAD + "".join(_section(dashboard) for dashboard in DASHBOARDS)
+
+
+def _section(dashboard: Dashboard) -> str:
+    picture = PICTURES / f"{dashboard.uid}.svg"
+    shown = f"![{dashboard.title}](sample/dashboards/{picture.name})\n\n" if picture.exists() else ""
+    chosen = ", ".join(variable.label.lower() for variable in dashboard.variables)
+    text = f"\n## {dashboard.title}\n\n{dashboard.answers} Choose: {chosen}.\n\n{shown}"
+    for row in dashboard.rows:
+        rows = [(f"**{one.title}**", one.description, _empty(one.queries)) for one in row.panels]
+        text += f"### {dashboard.title}: {row.title.lower()}\n\n"
+        text += table(("panel", "what it shows, and what is bad", "may be empty when"), rows) + "\n"
+    return text.rstrip("\n") + "\n"
+
+
+def _empty(queries: tuple[Query, ...]) -> str:
+    return "; ".join(dict.fromkeys(query.empty for query in queries if query.empty)) or "never under load"
+
+
+def pictures() -> dict[Path, str]:
+    """Every picture of the sample run, with its content; none while the sample recorded no panels."""
+    bundle = SAMPLE / "bundle"
+    if not (bundle / FILE).exists():
+        return {}
+    recording = read_recording(bundle)
+    drawn = sections(recording, shades(Bundle(bundle), recording))
+    found = {PICTURES / f"{section.dashboard.uid}.svg": poster(section) for section in drawn}
+    return found | _shown(drawn[0])
+
+
+def _shown(first: Section) -> dict[Path, str]:
+    return {
+        SAMPLE / f"{SHOWN[picture.panel.title]}.svg": single(picture)
+        for picture in first.pictures()
+        if picture.panel.title in SHOWN
+    }

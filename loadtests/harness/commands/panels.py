@@ -1,0 +1,77 @@
+"""``make panels``: the dashboards of a run without Grafana; and where they are with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+from rich.console import Console
+
+from grafana.dashboards import DASHBOARDS
+from loadtests.harness.panels.page import render_panels
+from loadtests.harness.panels.record import PrometheusGone, record_panels
+from loadtests.harness.panels.recording import FILE, write_recording
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.running.connections import read_environment
+from loadtests.harness.running.rig import Rig
+from loadtests.harness.running.system import ROOT
+
+OK = 200
+AROUND_S = 5.0  # one scrape before and after, so that the first and last trial are seen whole
+
+
+def panels(path: Path, console: Console) -> int:
+    """Draw the panels of a bundle again. Raises ``BundleError`` if it holds no recording."""
+    console.print(f"Panels   {render_panels(path)}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+async def keep_panels(rig: Rig, path: Path) -> str | None:
+    """Record what Prometheus knows of a run that just ended; why not, if it cannot be."""
+    if not await rig.has_prometheus():
+        return "Prometheus does not run, so no panels were recorded"
+    found = Bundle(path).manifest()
+    begin, end = found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
+    try:
+        recording = await record_panels(
+            rig.http, rig.system.environ["PROMETHEUS_URL"], start=begin, end=end, run=rig.run
+        )
+    except PrometheusGone as error:
+        return str(error)
+    write_recording(path, recording)
+    return None
+
+
+def print_panels(path: Path, environ: Mapping[str, str], console: Console) -> None:
+    """Draw them if they were recorded, and say where they are, without Grafana and with it."""
+    if not (path / FILE).exists():
+        return
+    panels(path, console)
+    url = read_environment(ROOT, environ).get("GRAFANA_URL")
+    if url and grafana_answers(url):
+        console.print(f"Grafana  {link_of(path, url)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def link_of(path: Path, grafana_url: str) -> str:
+    """The first dashboard in Grafana with this run and its span of time."""
+    found = Bundle(path).manifest()
+    ended = found.ended_at or found.started_at
+    return deep_link(grafana_url, found.run, found.started_at - AROUND_S, ended + AROUND_S)
+
+
+def deep_link(grafana_url: str, run: str, begin: float, end: float) -> str:
+    first, *_ = DASHBOARDS
+    asked = urlencode({"var-run": run, "from": round(begin * 1000), "to": round(end * 1000)})
+    return f"{grafana_url.rstrip('/')}/d/{first.uid}?{asked}"
+
+
+def grafana_answers(url: str) -> bool:
+    """Whether a Grafana is there, so that no link to nowhere is printed."""
+    try:
+        with urlopen(f"{url}/api/health", timeout=2) as answer:  # noqa: S310  # an address of our own settings
+            return bool(answer.status == OK)
+    except (URLError, OSError):
+        return False

@@ -1,0 +1,146 @@
+"""One panel as an SVG with its legend inside, so that a picture stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from grafana.model import Kind, Panel
+from loadtests.harness.panels.curves import Curve, amount, curves_of
+from loadtests.harness.panels.recording import Recording
+from loadtests.harness.reporting.charts import INK, MUTED, plain_figure, to_svg
+
+WIDTH_IN, STAT_IN, PLOT_IN = 4.7, 0.62, 2.0
+LINE_IN, BELOW_IN, LEFT_IN, RIGHT_IN, TOP_IN = 0.19, 0.4, 0.72, 0.1, 0.08
+LETTER_IN = 0.066  # one letter of a legend, about
+LINE_LETTERS = 56
+SPAN_ALPHA = 0.13
+WIDE = 8  # grid columns of a plot
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A span of time behind the curves, in minutes: a trial in its arm's colour, or a fault."""
+
+    begin: float
+    end: float
+    colour: str
+    name: str
+
+
+def draw(panel: Panel, recording: Recording, shades: Sequence[Shade], name: str) -> str | None:
+    """The panel's picture, or nothing when Prometheus had no answer for it."""
+    found = curves_of(panel, recording)
+    curves = found.shown
+    if not curves:
+        return None
+    if panel.kind is Kind.STAT:
+        return _numbers(panel, curves, name)
+    rows = _legend_rows([curve.name for curve in curves], found.left_out)
+    height = PLOT_IN + TOP_IN + BELOW_IN + LINE_IN * len(rows)
+    box = (LEFT_IN / WIDTH_IN, (height - PLOT_IN - TOP_IN) / height,
+           1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN, PLOT_IN / height)  # fmt: skip
+    with plain_figure(WIDTH_IN, height, box) as (drawn, axes):
+        if panel.kind is Kind.CURVE:
+            _cloud(axes, panel, curves)
+        else:
+            _lines(axes, panel, curves, shades, recording)
+        _limits(axes, panel, curves)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, panel.unit)))
+        _legend(drawn, rows, curves)
+        return to_svg(drawn, name)
+
+
+def _lines(
+    axes: Axes, panel: Panel, curves: Sequence[Curve], shades: Sequence[Shade], recording: Recording
+) -> None:
+    for shade in shades:
+        axes.axvspan(shade.begin, shade.end, color=shade.colour, alpha=SPAN_ALPHA, linewidth=0)
+    if panel.stacked:
+        grid = sorted({x for curve in curves for x in curve.xs})
+        values = [[dict(zip(c.xs, c.ys, strict=True)).get(x, 0.0) for x in grid] for c in curves]
+        axes.stackplot(grid, *values, colors=[curve.colour for curve in curves], alpha=0.85, linewidth=0)
+    else:
+        gap = 1.5 * recording.step_s / 60
+        for curve in curves:
+            xs, ys = _broken(curve, gap)
+            axes.plot(xs, ys, color=curve.colour, linewidth=1.6, marker="o", markersize=1.6)
+    axes.set_xlim(0, (recording.end - recording.start) / 60)
+    axes.set_xlabel("minutes", fontsize=8, labelpad=1)
+    axes.xaxis.set_major_locator(MaxNLocator(7))
+
+
+def _broken(curve: Curve, gap: float) -> tuple[list[float], list[float]]:
+    """The line interrupted where moments are missing: nothing was measured there."""
+    xs, ys = list(curve.xs[:1]), list(curve.ys[:1])
+    for before, at, value in zip(curve.xs, curve.xs[1:], curve.ys[1:], strict=False):
+        if at - before > gap:
+            xs.append(before)
+            ys.append(float("nan"))
+        xs.append(at)
+        ys.append(value)
+    return xs, ys
+
+
+def _cloud(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:
+    for curve in curves:
+        axes.scatter(curve.xs, curve.ys, s=16, color=curve.colour, alpha=0.75, linewidths=0)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(panel.x_title, fontsize=8, labelpad=1)
+
+
+def _limits(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:
+    """From 0, with room above, and the thresholds that are in sight."""
+    top = axes.get_ylim()[1] if panel.stacked else max((max(curve.ys) for curve in curves), default=0) * 1.1
+    top = top if top > 0 else 1.0
+    for limit in panel.thresholds:
+        if limit.value < 1.5 * top:
+            top = max(top, limit.value * 1.1)
+            axes.axhline(limit.value, color=limit.colour, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_ylim(0, max(top, (panel.maximum or 0) * 1.02))
+
+
+def _legend_rows(names: Sequence[str], more: int) -> list[list[str]]:
+    rows: list[list[str]] = [[]]
+    for name in [*names, *([_more(more)] if more else [])]:
+        if rows[-1] and sum(len(one) + 5 for one in rows[-1]) + len(name) > LINE_LETTERS:
+            rows.append([])
+        rows[-1].append(name)
+    return rows
+
+
+def _more(count: int) -> str:
+    return f"and {count} smaller"
+
+
+def _legend(drawn: Figure, rows: Sequence[Sequence[str]], curves: Sequence[Curve]) -> None:
+    """Lines of text, placed by their length: matplotlib's own legend takes longer than all the rest."""
+    colours = {curve.name: curve.colour for curve in curves}
+    for index, row in enumerate(rows):
+        x, y = LEFT_IN, LINE_IN * (len(rows) - index - 0.6)
+        for name in row:
+            place = (x / drawn.get_figwidth(), y / drawn.get_figheight())
+            if name in colours:
+                drawn.text(*place, "\u25a0", color=colours[name], fontsize=9, va="center")
+                place = (place[0] + 0.13 / drawn.get_figwidth(), place[1])
+            drawn.text(*place, name, color=INK, fontsize=8, va="center")
+            x += 0.32 + LETTER_IN * len(name)
+
+
+def _numbers(panel: Panel, curves: Sequence[Curve], name: str) -> str:
+    """One number beside the other, in its strategy's colour."""
+    width, size = WIDTH_IN * panel.width / WIDE, 1.5 * panel.width
+    with plain_figure(width, STAT_IN, (0, 0, 1, 1)) as (drawn, axes):
+        axes.set_axis_off()
+        for index, curve in enumerate(curves):
+            x, text = (index + 0.5) / len(curves), amount(curve.ys[-1], panel.unit, panel.decimals)
+            drawn.text(
+                x, 0.62, text, ha="center", va="center", fontsize=14, fontweight="bold", color=curve.colour
+            )
+            drawn.text(x, 0.2, curve.name, ha="center", va="center", fontsize=size, color=MUTED)
+        return to_svg(drawn, name)

@@ -1,0 +1,114 @@
+"""``panels.html``: every dashboard as one static page, from the bundle alone; equal bundles, equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grafana.dashboards import DASHBOARDS
+from grafana.model import Dashboard, Panel
+from grafana.parts import GREY, RED
+from loadtests.harness.panels.draw import Shade, draw
+from loadtests.harness.panels.recording import Recording, read_recording
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.reporting.report import moment, template
+
+HTML = "panels.html"
+FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A panel as the page shows it. Without ``svg`` its ``reason`` says why there is nothing to see."""
+
+    panel: Panel
+    name: str
+    svg: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    dashboard: Dashboard
+    rows: tuple[tuple[str, tuple[Picture, ...]], ...]
+
+    def pictures(self) -> Iterator[Picture]:
+        for _, row in self.rows:
+            yield from row
+
+
+def render_panels(path: Path) -> Path:
+    """Write the page of a bundle. Raises ``BundleError`` when the run recorded no panels."""
+    recording, bundle = read_recording(path), Bundle(path)
+    spans = shades(bundle, recording)
+    manifest = bundle.manifest()
+    drawn = sections(recording, spans)
+    view = {
+        "run": manifest.run,
+        "started": moment(recording.start),
+        "recording": recording,
+        "sections": drawn,
+        "arms": {shade.name: shade.colour for shade in spans},
+        "count": sum(1 for section in drawn for _ in section.pictures()),
+    }
+    target = path / HTML
+    target.write_text(template("panels.html.j2").render(view), encoding="utf-8")
+    return target
+
+
+def sections(recording: Recording, spans: Sequence[Shade]) -> list[Section]:
+    return [
+        Section(dashboard, tuple(
+            (row.title, tuple(
+                picture(panel, recording, spans, f"{dashboard.uid}-{number}-{place}")
+                for place, panel in enumerate(row.panels)
+            ))
+            for number, row in enumerate(dashboard.rows)
+        ))
+        for dashboard in DASHBOARDS
+    ]  # fmt: skip
+
+
+def picture(panel: Panel, recording: Recording, spans: Sequence[Shade], name: str) -> Picture:
+    svg = draw(panel, recording, spans, name)
+    return Picture(panel, name, svg, "" if svg else _reason(panel, recording))
+
+
+def _reason(panel: Panel, recording: Recording) -> str:
+    """Why a panel is empty: refused, of another version, as it should be, or unexpectedly."""
+    expressions = [expr for query in panel.queries for expr in (query.expr, query.x) if expr]
+    for expr in expressions:
+        if expr in recording.refused:
+            return f"Prometheus refused the expression: {recording.refused[expr]}"
+        if expr not in recording.answers:
+            return "not recorded: this run is older than the panel"
+    return next((query.empty for query in panel.queries if query.empty), "no data, though some was expected")
+
+
+def shades(bundle: Bundle, recording: Recording) -> list[Shade]:
+    """Trials under load in the colours of the report, and faults."""
+    colours = bundle.plan().strategy_colours
+    found = [
+        Shade(
+            (trial.load_started_at - recording.start) / 60,
+            (trial.load_ended_at - recording.start) / 60,
+            colours.get(trial.plan.arm, GREY),
+            _arm(trial.plan.arm, colours),
+        )
+        for trial in bundle.trials()
+    ]
+    begun: dict[object, float] = {}
+    for event in bundle.events():
+        if event.kind == "fault":
+            key = event.detail.get("fault"), event.detail.get("target")
+            at = (event.at - recording.start) / 60
+            if key in begun:
+                found.append(Shade(begun.pop(key), at, RED, FAULT))
+            else:
+                begun[key] = at
+    return found
+
+
+def _arm(arm: str, colours: Mapping[str, str]) -> str:
+    return arm if arm in colours else "other trials"

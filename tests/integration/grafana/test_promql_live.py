@@ -1,0 +1,155 @@
+"""Every expression of every panel, variable, annotation and rule, asked after a load of all strategies.
+
+One load, two servers: the testbed's own Prometheus, and one of the other major version that scraped the
+same targets meanwhile. An error fails; so does an empty answer for which nobody gave a reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from compose.scraping import RULES
+from grafana.expressions import Expression, Span, all_expressions
+from grafana.parts import NO_EXPORTER, NO_PUSH, NOBODY_LOGGED_IN, NOT_MEASURING
+from loadtests.harness.commands.panels import deep_link
+from loadtests.harness.panels.page import HTML, render_panels
+from loadtests.harness.panels.recording import FILE, read_recording
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.running.system import ROOT
+from tests.integration.grafana import servers
+from tests.stack import System, running_watched
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SCRAPE_S, GRAFANAS_SCRAPES = 5.0, 4
+NO_ALERT = "no alert fires"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A testbed after its load, and the servers that watched it, by major version."""
+
+    urls: dict[str, str]
+    bundle: Path
+    output: str
+    grafana: str
+    exporters: bool
+
+    def span(self) -> tuple[float, float]:
+        found = Bundle(self.bundle).manifest()
+        assert found.ended_at is not None
+        return found.started_at, found.ended_at
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    folder = tmp_path_factory.mktemp("watched")
+    with running_watched() as system, contextlib.ExitStack() as stack:
+        own = system.stack.env["PROMETHEUS_URL"]
+        urls = {servers.version(own).split(".")[0]: own}
+        program = servers.third()
+        if "3" not in urls and program is not None:
+            urls["3"] = stack.enter_context(servers.beside(system.stack, program, folder))
+        grafana = stack.enter_context(servers.healthy())
+        output = stress(system, folder / "results", grafana)
+        (bundle,) = (folder / "results").iterdir()
+        exporters = "exporter-host" in system.stack.rows()
+        yield Loaded(urls, bundle, output, grafana, exporters)
+
+
+def stress(system: System, results: Path, grafana: str) -> str:
+    """The smallest run with every strategy; each upload logs in, so that logins are counted too."""
+    environ = {
+        **{name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+        **system.stack.env,
+        "VAULTBENCH_RUN_DIR": str(system.stack.run_dir),
+        "VAULTBENCH_RESULTS": str(results),
+        "GRAFANA_URL": grafana,
+        "PROFILE": "smoke",
+        "LOGIN": "each",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests", "stress"], cwd=ROOT, env=environ, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def rules() -> Iterator[Expression]:
+    """The expressions of the rules; an alert has an answer only while it fires."""
+    for path in sorted(RULES.glob("*.yml")):
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+            for rule in group["rules"]:
+                name = rule.get("alert") or rule["record"]
+                yield Expression(f"rule {name}", rule["expr"], NO_ALERT if "alert" in rule else "", "rule")
+
+
+@pytest.mark.parametrize("major", ["2", "3"])
+def test_every_expression_is_answered(
+    loaded: Loaded, major: str, record_property: Callable[[str, object], None]
+) -> None:
+    if major not in loaded.urls:
+        pytest.skip(f"no Prometheus {major}: PROMETHEUS3_BIN is not set and the tool cache holds none")
+    url, (start, end) = loaded.urls[major], loaded.span()
+    span = Span(GRAFANAS_SCRAPES * SCRAPE_S, end - start)
+    must_answer = {NO_PUSH, NOT_MEASURING, NOBODY_LOGGED_IN, *([NO_EXPORTER] if loaded.exporters else [])}
+    wrong, empty, asked = [], [], [*all_expressions(), *rules()]
+    for one in asked:
+        try:
+            found = servers.ask(url, "query_range", query=span.fill(one.expr), start=f"{start:.3f}",
+                                end=f"{end:.3f}", step="5")["result"]  # fmt: skip
+        except servers.Refused as error:
+            wrong.append(f"{one.where}: {error}: {one.expr}")
+            continue
+        if not any(map(servers.has_numbers, found)):
+            empty.append(one)
+            if not one.empty or one.empty in must_answer:
+                wrong.append(f"{one.where}: no answer: {one.expr}")
+    record_property("version", servers.version(url))
+    record_property("expressions", len(asked))
+    record_property("declared_empty", len(empty))
+    print(f"{servers.version(url)}: {len(asked)} expressions, {len(empty)} empty, {len(wrong)} wrong")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_rules_are_loaded_and_well(loaded: Loaded) -> None:
+    for url in loaded.urls.values():
+        groups = servers.ask(url, "rules")["groups"]
+        assert groups
+        assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"] == []
+
+
+def test_the_run_left_its_panels(loaded: Loaded) -> None:
+    """Drawn once more from the bundle alone, somewhere else, they are the same to the byte."""
+    page = loaded.bundle / HTML
+    assert str(page) in loaded.output.replace("\n", "")
+    recording = read_recording(loaded.bundle)
+    assert not recording.refused
+    assert len(recording.answers) > 100
+    text = page.read_text(encoding="utf-8")
+    assert "no data, though some was expected" not in text.lower()
+    copy = loaded.bundle.with_name("copy")
+    shutil.copytree(loaded.bundle, copy)
+    (copy / HTML).unlink()
+    assert render_panels(copy).read_bytes() == page.read_bytes()
+    shutil.rmtree(copy)
+
+
+def test_the_link_to_grafana_has_run_and_span(loaded: Loaded) -> None:
+    start, end = loaded.span()
+    run = Bundle(loaded.bundle).manifest().run
+    link = deep_link(loaded.grafana, run, start - SCRAPE_S, end + SCRAPE_S)
+    assert link in loaded.output.replace("\n", "")
+    assert f"var-run={run}" in link
+    assert (loaded.bundle / FILE).stat().st_size < 1_000_000

@@ -1,0 +1,210 @@
+"""Panels without Grafana: asked once, kept in the bundle, drawn from there to the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from grafana.dashboards import DASHBOARDS
+from grafana.model import Kind, Panel, Query, Unit
+from grafana.strategies import strategies
+from loadtests.harness.panels import page
+from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
+from loadtests.harness.panels.poster import poster, single
+from loadtests.harness.panels.record import PrometheusGone, record_panels
+from loadtests.harness.panels.recording import FILE, Recording, Series, read_recording, write_recording
+from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter
+from loadtests.harness.records.model import Event
+from tests.unit.loadtests import fabricate
+
+pytestmark = pytest.mark.unit
+
+FIRST = DASHBOARDS[0]
+BY_TITLE = {panel.title: panel for panel in FIRST.panels()}
+GOODPUT = BY_TITLE["Goodput"]
+STICK = next(panel for panel in FIRST.panels() if panel.kind is Kind.CURVE)
+START = 1_000_000.0
+
+
+def recording(answers: Mapping[str, tuple[Series, ...]], **more: Mapping[str, str]) -> Recording:
+    whole = {expr: () for panel in all_panels() for expr in expressions(panel)}
+    return Recording(START, START + 300, 5, 10, "3.0.0", whole | dict(answers), **more)
+
+
+def all_panels() -> list[Panel]:
+    return [panel for dashboard in DASHBOARDS for panel in dashboard.panels()]
+
+
+def expressions(panel: Panel) -> list[str]:
+    return [expr for query in panel.queries for expr in (query.expr, query.x) if expr]
+
+
+def by_method(expr: str, *values: float | None) -> dict[str, tuple[Series, ...]]:
+    return {expr: tuple(Series({"method": one.method}, 2, values) for one in strategies())}
+
+
+@pytest.fixture(scope="module")
+def some() -> Recording:
+    """The first row's curves, and nothing else."""
+    answers = by_method(GOODPUT.queries[0].expr, 1.0, None, 3.0, 2.0)
+    for query in STICK.queries:
+        answers |= {query.expr: (Series({}, 2, (0.1, 0.2, 0.9)),), query.x: (Series({}, 3, (4.0, 9.0)),)}
+    return recording(answers)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory, some: Recording) -> Path:
+    path = fabricate.fabricate(tmp_path_factory.mktemp("panels"))
+    first = Bundle(path).trials()[0].load_started_at
+    write_recording(path, replace(some, start=first - 5, end=first + 295))
+    fault = {"fault": "slow-store", "target": "minio"}
+    events = [Event(at=first + at, kind="fault", detail=fault) for at in (60.0, 90.0)]
+    BundleWriter(path).append_events(events)
+    return path
+
+
+@pytest.fixture(scope="module")
+def text(bundle: Path) -> str:
+    return page.render_panels(bundle).read_text(encoding="utf-8")
+
+
+class TestAsking:
+    @pytest.fixture
+    async def prometheus(self) -> AsyncIterator[str]:
+        async def answer(request: web.Request) -> web.Response:
+            asked = await request.post()
+            expr, start = str(asked["query"]), float(str(asked["start"]))
+            assert "$" not in expr, expr
+            if "http_in_flight_requests" in expr:
+                return web.json_response({"status": "error", "error": "parse error: here"}, status=400)
+            values = [[start + 5, "1.23456789"], [start + 10, "NaN"], [start + 20, "4"]]
+            return web.json_response({"status": "success", "data": {"result": [
+                {"metric": {"method": "b"}, "values": values}, {"metric": {"method": "a"}, "values": values},
+            ]}})  # fmt: skip
+
+        async def build(_: web.Request) -> web.Response:
+            return web.json_response({"data": {"version": "2.42.0"}})
+
+        app = web.Application()
+        app.router.add_post("/api/v1/query_range", answer)
+        app.router.add_get("/api/v1/status/buildinfo", build)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await runner.cleanup()
+
+    async def test_every_expression_is_kept_on_one_grid(self, prometheus: str) -> None:
+        async with aiohttp.ClientSession() as http:
+            found = await record_panels(http, prometheus, start=START, end=START + 60, run="r")
+        wanted = {expr for panel in all_panels() for expr in expressions(panel)}
+        assert set(found.answers) | set(found.refused) == wanted
+        assert set(found.refused.values()) == {"parse error: here"}
+        first, second = found.answers[GOODPUT.queries[0].expr]
+        assert (first.labels, second.labels) == ({"method": "a"}, {"method": "b"})
+        assert first.first == 1
+        assert first.values == (1.23457, None, None, 4.0)
+        assert found.seconds(first) == [5, 10, 15, 20]
+        assert (found.prometheus, found.step_s, found.rate_window_s) == ("2.42.0", 5, 10)
+
+    async def test_a_long_run_takes_larger_steps(self, prometheus: str) -> None:
+        async with aiohttp.ClientSession() as http:
+            found = await record_panels(http, prometheus, start=START, end=START + 7200, run="r")
+        assert (found.step_s, found.rate_window_s) == (10, 10)
+
+    async def test_nobody_there_is_said_in_a_sentence(self) -> None:
+        async with aiohttp.ClientSession() as http:
+            with pytest.raises(PrometheusGone, match="did not answer"):
+                await record_panels(http, "http://127.0.0.1:1", start=START, end=START + 60, run="r")
+
+
+class TestKeeping:
+    def test_what_is_written_is_read_and_always_the_same(self, tmp_path: Path, some: Recording) -> None:
+        first = write_recording(tmp_path, some).read_bytes()
+        assert read_recording(tmp_path) == some
+        assert write_recording(tmp_path, read_recording(tmp_path)).read_bytes() == first
+        assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+    def test_a_run_without_one_says_why(self, tmp_path: Path) -> None:
+        with pytest.raises(BundleError, match="Prometheus did not run"):
+            read_recording(tmp_path)
+
+
+class TestCurves:
+    def test_strategies_have_their_names_colours_and_order(self, some: Recording) -> None:
+        shown = curves_of(GOODPUT, some).shown
+        assert [(one.name, one.colour) for one in shown] == [(one.arm, one.colour) for one in strategies()]
+        assert shown[0].xs == (10 / 60, 20 / 60, 25 / 60)
+        assert shown[0].ys == (1.0, 3.0, 2.0)
+
+    def test_a_hockey_stick_joins_equal_moments(self, some: Recording) -> None:
+        for curve in curves_of(STICK, some).shown:
+            assert curve.xs == (4.0, 9.0)
+            assert curve.ys == (0.2, 0.9)
+
+    def test_the_smallest_of_many_are_left_out(self) -> None:
+        panel = Panel("t", "d", Unit.COUNT, (Query("q", "{{name}}"),))
+        series = tuple(Series({"name": f"n{i:02}"}, 0, (float(i),)) for i in range(MOST_CURVES + 4))
+        found = curves_of(panel, recording({"q": series}))
+        assert found.left_out == 4
+        assert [one.name for one in found.shown] == [f"n{i:02}" for i in range(4, MOST_CURVES + 4)]
+        assert len({one.colour for one in found.shown}) == MOST_CURVES
+
+    @pytest.mark.parametrize(
+        ("value", "unit", "text"),
+        [(0.0123, Unit.SECONDS, "12.3 ms"), (2.5, Unit.SECONDS, "2.50 s"), (0.5, Unit.SHARE, "50 %"),
+         (3 << 20, Unit.BYTES_PER_S, "3 MiB/s"), (1234.4, Unit.COUNT, "1,234"), (0, Unit.PER_S, "0/s")],
+    )  # fmt: skip
+    def test_values_are_for_people(self, value: float, unit: Unit, text: str) -> None:
+        assert amount(value, unit) == text
+
+
+class TestPage:
+    def test_drawn_again_it_is_the_same(self, bundle: Path, text: str) -> None:
+        assert page.render_panels(bundle).read_text(encoding="utf-8") == text
+
+    def test_every_panel_has_its_words(self, text: str) -> None:
+        plain = text.replace("&#39;", "'").replace("&gt;", ">").replace("&lt;", "<")
+        for panel in all_panels():
+            assert f"<h4>{panel.title}</h4>" in plain
+            assert panel.description in plain
+
+    def test_it_loads_nothing_and_names_everything_once(self, text: str) -> None:
+        assert not re.findall(r"<(?:script|link|img|iframe)\b|src=", text)
+        ids = re.findall(r'\bid="([^"]+)"', text)
+        assert len(set(ids)) == len(ids)
+        assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
+
+    def test_empty_panels_say_why(self, text: str) -> None:
+        assert "No request failed" in text
+        assert "No data, though some was expected" in text  # the fabricated run recorded two panels only
+
+    def test_an_older_run_has_no_answer_to_a_newer_panel(self, some: Recording) -> None:
+        old = replace(some, answers={}, refused={STICK.queries[0].expr: "bad"})
+        assert page.picture(GOODPUT, old, [], "n").reason.startswith("not recorded")
+        assert page.picture(STICK, old, [], "n").reason == "Prometheus refused the expression: bad"
+
+    def test_trials_and_faults_are_behind_the_curves(self, bundle: Path) -> None:
+        found = page.shades(Bundle(bundle), read_recording(bundle))
+        colours = {one.arm: one.colour for one in strategies()}
+        trials = [shade for shade in found if shade.name != page.FAULT]
+        assert len(trials) == len(Bundle(bundle).trials())
+        assert all(shade.colour == colours.get(shade.name, shade.colour) for shade in trials)
+        (fault,) = [shade for shade in found if shade.name == page.FAULT]
+        assert (round(fault.begin * 60), round(fault.end * 60)) == (65, 95)
+
+    def test_a_dashboard_is_one_picture(self, some: Recording) -> None:
+        section = page.sections(some, [])[0]
+        for text in (poster(section), single(next(section.pictures()))):
+            root = ElementTree.fromstring(text)  # noqa: S314  # our own
+            ids = [one.get("id") for one in root.iter() if one.get("id")]
+            assert len(set(ids)) == len(ids)
+        assert "Goodput" in poster(section)
