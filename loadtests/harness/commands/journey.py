@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from loadtests.harness.commands.panels import record_run
 from loadtests.harness.commands.stress import finish
 from loadtests.harness.planning.overrides import Overrides, read_overrides
 from loadtests.harness.planning.plan_estimate import SIGNUP_S
@@ -129,7 +130,7 @@ def journey(shape: str, environ: Mapping[str, str], command: str, console: Conso
     console.print(f"Watch it in Prometheus: {system.environ.get('PROMETHEUS_URL', '')}", highlight=False)
     with only_one(system.run_dir):
         interrupted = asyncio.run(_play(plan, system, writer, command, console))
-    return finish(writer.path, console, interrupted=interrupted)
+    return finish(writer.path, console, interrupted=interrupted, environ=environ)
 
 
 async def _play(plan: Plan, system: System, writer: BundleWriter, command: str, console: Console) -> bool:
@@ -140,6 +141,7 @@ async def _play(plan: Plan, system: System, writer: BundleWriter, command: str, 
             progress.phase(f"signing up {users} users")
             await rig.create_identities(users)
             await _trials(rig, plan, writer, progress, command)
+        await record_run(rig, writer.path, console)
         await rig.cleaner.clean()
         return rig.stop.is_set()
 

@@ -29,20 +29,20 @@ def panels(path: Path, console: Console) -> int:
     return 0
 
 
-async def keep_panels(rig: Rig, path: Path) -> str | None:
-    """Record what Prometheus knows of a run that just ended; why not, if it cannot be."""
+async def record_run(rig: Rig, path: Path, console: Console) -> None:
+    """Record what Prometheus knows of a run that just ended, or say why not: it costs the panels only."""
     if not await rig.has_prometheus():
-        return "Prometheus does not run, so no panels were recorded"
+        console.print("[yellow]Prometheus does not run, so no panels were recorded.[/]")
+        return
     found = Bundle(path).manifest()
     begin, end = found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
+    url = rig.system.environ["PROMETHEUS_URL"]
     try:
-        recording = await record_panels(
-            rig.http, rig.system.environ["PROMETHEUS_URL"], start=begin, end=end, run=rig.run
-        )
+        recording = await record_panels(rig.http, url, start=begin, end=end, run=rig.run)
     except PrometheusGone as error:
-        return str(error)
+        console.print(f"No panels were recorded: {error}", style="yellow", markup=False, highlight=False)
+        return
     write_recording(path, recording)
-    return None
 
 
 def print_panels(path: Path, environ: Mapping[str, str], console: Console) -> None:

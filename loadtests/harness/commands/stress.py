@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.harness.commands.panels import keep_panels, print_panels
+from loadtests.harness.commands.panels import print_panels, record_run
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import read_overrides
 from loadtests.harness.planning.plan import Planner
@@ -75,8 +75,7 @@ async def _run(
         with Progress(console, estimated_s=planner.estimate().seconds) as progress:
             async with interruptible(rig, console):
                 await Runner(rig, planner, writer, progress).run(command)
-        if why := await keep_panels(rig, writer.path):
-            console.print(f"[yellow]{why}.[/]", highlight=False)
+        await record_run(rig, writer.path, console)
         await rig.cleaner.clean()
         return rig.stop.is_set()
 
