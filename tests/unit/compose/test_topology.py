@@ -113,7 +113,7 @@ def test_no_secret_is_in_a_file_of_the_start_up() -> None:
 def test_every_port_of_the_file_belongs_to_one_part() -> None:
     known = envfile.read(settings.PORTS)
     used = [port for one in parts().values() for port in one.ports]
-    nobodys = {"HARNESS_METRICS_PORT", "GRAFANA_PORT", *scaling.unused_ports({})}
+    nobodys = {"HARNESS_METRICS_PORT", *scaling.unused_ports({})}
     expected = [int(value) for key, value in known.items() if key.endswith("_PORT") and key not in nobodys]
     assert sorted(used) == sorted(expected)
 
