@@ -72,6 +72,8 @@ every command.
 STARTUP: dict[str, str] = {
     "RUNTIME": "how the parts run; empty: chosen by what the machine has",
     "WITHOUT": "with containers: parts that are not started, such as `grafana`",
+    "LIMITS": "with the overlay `limits`: `micro`, `small`, `medium` or `one-cpu-900`",
+    "TOXIPROXY_SEED": "with the overlay `faults`: makes random faults repeatable; 1 when not said",
     "OVERLAYS": "with containers: more Compose files, by the word between `compose.` and `.yaml`",
     "EXTRA_CA": "with containers: folder of certificates for building images behind a TLS proxy",
     "COMPOSE_PROJECT_NAME": "with containers: their common name; `vaultbench`",

@@ -20,6 +20,9 @@ up() {
     table
     print_budget
     print_addresses
+    for extra in $(overlays); do
+        if command -v "show_$extra" >/dev/null 2>&1; then "show_$extra"; fi
+    done
     say ""
     say "ready after $(($(date +%s) - began)) s. Next: make demo, make stress"
 }
@@ -144,5 +147,20 @@ tools_clean() {
     load_environment lenient
     for name in "$SERVICE_IMAGE" "$BENCH_IMAGE" "$built_minio" "$TOXIPROXY_IMAGE"; do
         ! docker image inspect "$name" >/dev/null 2>&1 || { say "deleting the image $name"; docker image rm "$name" >/dev/null; }
+    done
+}
+
+# Longer than nginx and the gateways keep away from a container that said it would leave.
+ROLL_SETTLE_S=3 ROLL_GRACE_S=40
+
+# Restarts one replica after another while the others serve.
+roll() {
+    case " $(overlays) " in *" scaled "*) ;; *) fail "nothing runs twice here. Start with: make up TOPOLOGY=scaled" ;; esac
+    for part in gateway gateway-2 upload upload-2 files files-2; do
+        began=$(date +%s)
+        in_compose restart -t "$ROLL_GRACE_S" "$part" >/dev/null 2>&1 || fail "$part could not be restarted; see: make logs NAME=$part"
+        wait_healthy
+        say "$part restarted after $(($(date +%s) - began)) s"
+        sleep "$ROLL_SETTLE_S"
     done
 }

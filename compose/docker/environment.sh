@@ -41,7 +41,10 @@ write_files() {
     filled_in "$RUN_DIR/prometheus.template" >"$RUN_DIR/prometheus-config/prometheus.yml"
     rm "$RUN_DIR/prometheus.template"
     chmod 644 "$RUN_DIR/prometheus-config/prometheus.yml"
-    for name in $(names_in "$HERE/ports.env"); do eval "printf '%s=%s\n' $name \"\$$name\""; done >"$RUN_DIR/ports.env"
+    for name in $(names_in "$HERE/ports.env") ${OVERLAY_NAMES:-}; do eval "printf '%s=%s\n' $name \"\$$name\""; done >"$RUN_DIR/ports.env"
+    for extra in $(overlays); do
+        if command -v "write_$extra" >/dev/null 2>&1; then "write_$extra"; fi
+    done
     overlays >"$RUN_DIR/overlays.new"
     mv "$RUN_DIR/overlays.new" "$RUN_DIR/overlays"
     (
@@ -49,7 +52,7 @@ write_files() {
         rm -f "$RUN_DIR/compose.env"
         for name in $(names_in "$HERE/ports.env" && names_in "$HERE/images.env" && names_in "$HERE/memory.env" &&
             sed -n 's/^\([A-Z].*\) .*/\1/p' "$HERE/secrets.list") \
-            CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR; do
+            CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
             eval "printf '%s=%s\n' $name \"\$$name\""
         done >"$RUN_DIR/compose.env"
     )
@@ -58,7 +61,7 @@ write_files() {
 # The sum of all limits in MiB, of the parts that are started.
 memory_budget() {
     sum=0
-    for name in $(names_in "$HERE/memory.env"); do
+    for name in $(names_in "$HERE/memory.env") ${OVERLAY_MEMORY:-}; do
         part=$(printf '%s' "$name" | sed 's/^MEMORY_//; s/_MB$//' | tr 'A-Z_' 'a-z-')
         left_out "$part" || eval "sum=\$((sum + $name))"
     done

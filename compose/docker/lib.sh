@@ -100,7 +100,9 @@ in_compose() {
 
 # The overlays in effect: those asked for, else those of the running testbed.
 overlays() {
-    if [ -n "${OVERLAYS:-}" ]; then printf '%s' "$OVERLAYS" | tr ',' ' '
+    wanted_overlays=${OVERLAYS:-}
+    [ "${TOPOLOGY:-}" != scaled ] || wanted_overlays="scaled $wanted_overlays"
+    if [ -n "$wanted_overlays" ]; then printf '%s' "$wanted_overlays" | tr ', ' '\n\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
     elif [ -f "$RUN_DIR/overlays" ]; then cat "$RUN_DIR/overlays"
     fi
 }

@@ -19,6 +19,7 @@ case "${1-} ${2-}" in
 "compose doctor-host") doctor_host ;;
 "compose build") load_environment lenient; build_images ;;
 "compose tools-clean") tools_clean ;;
+"compose roll") load_environment; roll ;;
 # Compose itself, with our files and values: overlays, tests and the bench container use it.
 "compose run-compose") shift 2; load_environment lenient; in_compose "$@" ;;
 "compose trace") shift 2; trace "$@" ;;

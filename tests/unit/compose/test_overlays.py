@@ -1,0 +1,86 @@
+"""What the overlays add to compose.yaml, compared with the description of the plain processes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compose import scaling, topology
+
+pytestmark = pytest.mark.unit
+FOLDER = Path(topology.NATIVE).parent
+Services = dict[str, dict[str, Any]]
+
+
+def services(name: str) -> Services:
+    found: Services = yaml.safe_load((FOLDER / name).read_text())["services"]
+    return found
+
+
+BASE, SCALED = services("compose.yaml"), services("compose.scaled.yaml")
+NATIVE = yaml.safe_load(topology.SCALED.read_text())["parts"]
+
+
+def joined(name: str) -> dict[str, Any]:
+    """The environment of a service with the overlay in effect."""
+    return {**BASE[name]["environment"], **SCALED[name]["environment"]}
+
+
+def test_the_same_parts_as_natively() -> None:
+    seconds = {scaling.part_name(part, 2) for part in scaling.REPLICATED}
+    assert set(SCALED) == set(NATIVE) | seconds
+
+
+@pytest.mark.parametrize("part", scaling.REPLICATED)
+def test_the_second_replica_is_the_first_under_another_name(part: str) -> None:
+    first, second = joined(part), SCALED[f"{part}-2"]
+    assert second["environment"] == {**first, "INSTANCE": f"{part}-2"}
+    for key in ("command", "mem_limit", "image", "stop_grace_period", "restart", "healthcheck", "read_only"):
+        assert second[key] == BASE[part][key]
+    assert "ports" not in second
+
+
+@pytest.mark.parametrize("name", ["auth", *scaling.REPLICATED])
+def test_the_same_settings_change(name: str) -> None:
+    only_native = {
+        "HOST"
+    }  # natively the gateway stops listening for others; a container has a network of its own
+    addresses = {"FILES_URLS", "UPLOAD_URLS"}  # natively they come from the start-up
+    counted = {"UPLOAD_REPLICAS"}
+    native = set(NATIVE[name]["environment"]) - only_native
+    assert set(SCALED[name]["environment"]) - addresses - counted == native
+    for key in ("DB_PREPARED", "DRAIN_S", "SPOOL_SHARED"):
+        assert SCALED[name]["environment"].get(key) == NATIVE[name]["environment"].get(key)
+
+
+def test_only_nginx_is_published_and_everything_has_a_limit() -> None:
+    added = set(SCALED) - set(BASE)
+    assert {name for name in added if "ports" in SCALED[name]} == {"nginx"}
+    assert all("mem_limit" in SCALED[name] and SCALED[name]["read_only"] for name in added)
+
+
+def test_limits_forbid_swap_and_name_each_process() -> None:
+    found = services("compose.limits.yaml")
+    assert set(found) == {"auth", *scaling.REPLICATED}
+    for name, service in found.items():
+        assert service["cpus"] == "${LIMIT_CPUS}"
+        assert service["memswap_limit"] == BASE[name]["mem_limit"]
+
+
+def test_every_road_between_parts_leads_through_toxiproxy() -> None:
+    text = re.sub(r"\$\{(\w+)\}", r"<\1>", (FOLDER / "toxiproxy" / "proxies.json").read_text())
+    proxies = {one["listen"].partition(":")[2]: one["upstream"] for one in json.loads(text)}
+    used = set()
+    for name, service in services("compose.faults.yaml").items():
+        for key, value in service.get("environment", {}).items():
+            host, port = re.search(r"[/@](toxiproxy):\$\{(\w+)\}", value).groups()  # type: ignore[union-attr]
+            before = BASE[name]["environment"][key]
+            target, its_port = re.search(r"[/@]([a-z-]+):\$\{(\w+)\}", before).groups()  # type: ignore[union-attr]
+            assert proxies[f"<{port}>"] == f"{target}:<{its_port}>", (name, key, host)
+            used.add(f"<{port}>")
+    assert set(proxies) - used == {"<FAULTS_GATEWAY_PORT>"}  # the client's
