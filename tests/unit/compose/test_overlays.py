@@ -80,7 +80,7 @@ def test_every_road_between_parts_leads_through_toxiproxy() -> None:
         for key, value in service.get("environment", {}).items():
             host, port = re.search(r"[/@](toxiproxy):\$\{(\w+)\}", value).groups()  # type: ignore[union-attr]
             before = BASE[name]["environment"][key]
-            target, its_port = re.search(r"[/@]([a-z-]+):\$\{(\w+)\}", before).groups()  # type: ignore[union-attr]
+            target, its_port = re.search(r"[/@]([a-z-]+):\$\{(\w+_PORT)\}", before).groups()  # type: ignore[union-attr]
             assert proxies[f"<{port}>"] == f"{target}:<{its_port}>", (name, key, host)
             used.add(f"<{port}>")
     assert set(proxies) - used == {"<FAULTS_GATEWAY_PORT>"}  # the client's
