@@ -18,6 +18,8 @@ load_environment() {
     for extra in $(overlays); do
         [ ! -f "$HERE/docker/overlay-$extra.sh" ] || . "$HERE/docker/overlay-$extra.sh"
     done
+    REPLICAS=${REPLICAS:-1}
+    export REPLICAS
 }
 
 # What Prometheus scrapes: container names inside the network. An overlay may set a list of its own before.
@@ -52,7 +54,7 @@ write_files() {
         rm -f "$RUN_DIR/compose.env"
         for name in $(names_in "$HERE/ports.env" && names_in "$HERE/images.env" && names_in "$HERE/memory.env" &&
             sed -n 's/^\([A-Z].*\) .*/\1/p' "$HERE/secrets.list") \
-            CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
+            CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR REPLICAS ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
             eval "printf '%s=%s\n' $name \"\$$name\""
         done >"$RUN_DIR/compose.env"
     )
