@@ -95,14 +95,15 @@ def _custom(panel: Panel) -> Json:
 
 def _overrides(panel: Panel) -> Iterator[Json]:
     """Colours that the report uses too; a method is shown under its strategy's name."""
-    legends = " ".join(query.legend for query in panel.queries)
-    exactly = any(query.legend == "{{method}}" for query in panel.queries)
+    legends = {query.legend for query in panel.queries}
     for one in strategies():
         if "{{method}}" in legends:
-            renamed = [("displayName", one.arm)] if exactly else []
-            yield _override(one.method, one.colour, renamed)
+            yield _override(one.method, one.colour, [("displayName", one.arm)])
         if "{{arm}}" in legends or one.arm in legends:
             yield _override(one.arm, one.colour, [])
+    if legends & {"{{process}}", "{{service}}"}:
+        for name, colour in PROCESS_COLOURS.items():
+            yield _override(name, colour, [])
     for query in panel.queries:
         if query.colour and not query.x:
             yield _override(query.legend, query.colour, [])
@@ -110,15 +111,12 @@ def _overrides(panel: Panel) -> Iterator[Json]:
         axis = {"matcher": {"id": "byRegexp", "options": "/, at once$/"}}
         yield axis | {"properties": [{"id": "unit", "value": "none"},
                                      {"id": "custom.axisLabel", "value": panel.x_title}]}  # fmt: skip
-    if "{{process}}" in legends or "{{service}}" in legends:
-        for name, colour in PROCESS_COLOURS.items():
-            yield _override(name, colour, [])
 
 
 def _override(name: str, colour: str, more: list[tuple[str, str]]) -> Json:
     properties: list[Json] = [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]
     properties += [{"id": ident, "value": value} for ident, value in more]
-    return {"matcher": {"id": "byRegexp", "options": f"/^{name}( |$)/"}, "properties": properties}
+    return {"matcher": {"id": "byRegexp", "options": f"/^{name}$/"}, "properties": properties}
 
 
 def _options(panel: Panel) -> Json:

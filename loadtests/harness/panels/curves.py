@@ -105,9 +105,8 @@ def legend(template: str, labels: Mapping[str, str]) -> str:
 
 
 def _colour(panel: Panel, name: str) -> str | None:
-    known = [panel.colours[word] for word in name.split() if word in panel.colours]
-    # A second word tells curves of one owner apart; they cannot all have the owner's colour.
-    return known[0] if known and (len(name.split()) == 1 or len(panel.queries) == 1) else None
+    """The colour of whoever the curve belongs to; two curves of one owner must differ instead."""
+    return panel.colours.get(name)
 
 
 def _mean(points: Points) -> float:
