@@ -43,6 +43,11 @@ class System:
         """host:port that presigned URLs are signed for."""
         return self.store.public
 
+    @property
+    def prometheus_url(self) -> str:
+        """Where k6 pushes to; people open ``PROMETHEUS_URL``, which is the same natively."""
+        return _url(self.environ, "prometheus", int(self.environ["PROMETHEUS_PORT"]))
+
     def resolver(self) -> AbstractResolver | None:
         return self.store.resolver()
 

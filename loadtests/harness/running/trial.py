@@ -183,7 +183,7 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         journey=plan.question is Question.JOURNEY,
     )
     if await rig.pushes_to_prometheus():
-        variables |= k6.to_prometheus(rig.system.environ["PROMETHEUS_URL"])
+        variables |= k6.to_prometheus(rig.system.prometheus_url)
     if hosts := await rig.system.store.k6_hosts():
         variables["HOSTS"] = json.dumps(hosts)
     watcher.phase("start")
