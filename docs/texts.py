@@ -116,6 +116,7 @@ HARNESS: dict[str, str] = {
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs",
     "PYTHON": "the interpreter that `make` uses",
+    "RUNTIME": "as for `make up`; what runs is measured where it runs",
 }
 
 ERRORS: dict[str, str] = {

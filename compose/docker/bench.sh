@@ -6,6 +6,7 @@ MEMORY_BENCH_DEFAULT_MB=2048
 # bench COMMAND…: becomes Compose at the end, so that Ctrl-C and exit codes go straight through.
 bench() {
     words=$(compose_program) || fail "Docker is here, Compose is not. Install the plugin docker-compose-plugin."
+    # `make up` has built it; a changed experiment or strategy is taken in here, from the cache but for itself.
     build_bench
     bench_values
     mkdir -p "$RUN_DIR" "$RESULTS_DIR"
@@ -18,9 +19,13 @@ bench() {
 
 build_bench() {
     stage_certificates
+    bench_image
+    rm -f "$HERE"/extra-ca/*.crt
+}
+
+bench_image() {
     image "$BENCH_IMAGE" "$BENCH_USUAL_S" -f compose/Dockerfile.bench \
         --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "K6_IMAGE=$K6_IMAGE"
-    rm -f "$HERE"/extra-ca/*.crt
 }
 
 # Live progress on a terminal; plain lines into a pipe or a file.

@@ -9,6 +9,7 @@ build_images() {
     image "$SERVICE_IMAGE" "$SERVICE_USUAL_S" -f compose/Dockerfile --target service --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE"
     # Somebody who names an image of their own wants that one.
     [ "$MINIO_IMAGE" != "$built_minio" ] || go_image "$MINIO_IMAGE" minio "$MINIO_USUAL_S"
+    bench_image
     for extra in $(overlays); do
         if command -v "build_$extra" >/dev/null 2>&1; then "build_$extra"; fi
     done

@@ -7,7 +7,6 @@ trace() {
     [ -n "${ID:-}" ] || fail "Whose way? make trace ID=<upload_uuid or request id>"
     load_environment lenient
     [ -n "$(containers all)" ] || fail "nothing runs; make up starts it"
-    . "$HERE/docker/bench.sh"
     build_bench
     taken=$(mktemp -d "${TMPDIR:-/tmp}/vaultbench-logs.XXXXXX")
     trap 'rm -rf "$taken"' EXIT

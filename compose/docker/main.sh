@@ -4,7 +4,7 @@
 # Example: compose/docker/main.sh compose status
 set -eu
 . "$(dirname "$0")/lib.sh"
-for part in runtime secrets environment build view doctor eyes commands; do
+for part in runtime secrets environment build bench view doctor eyes commands; do
     # shellcheck disable=SC1090
     . "$HERE/docker/$part.sh"
 done
@@ -25,10 +25,8 @@ case "${1-} ${2-}" in
 "compose trace") shift 2; trace "$@" ;;
 "compose top") fail "make top watches processes; with containers the dashboards of Grafana show the same (make status names the address)" ;;
 "loadtests "*)
-    [ -f "$HERE/docker/bench.sh" ] || fail "Measuring from a container is not there yet; make up RUNTIME=native measures."
     shift
     load_environment
-    . "$HERE/docker/bench.sh"
     bench "$@"
     ;;
 *) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 2 ;;

@@ -43,7 +43,7 @@ class ContainerTestbed:
         "each container once a second from its control group (Docker Engine API), its peak of memory is the "
         "highest of these looks; the gateway's metrics page once a second"
     )
-    look_s: ClassVar[float] = 1.5  # older engines answer from a look they take once a second
+    look_s: ClassVar[float] = 1.2  # older engines answer from a look they take once a second
     _started: dict[str, int] = field(default_factory=dict)  # by container: start of the life last seen
     _cpu_s: dict[str, float] = field(default_factory=dict)
     _seen: list[Seen] = field(default_factory=list)

@@ -122,7 +122,9 @@ async def tool_versions(rig: Rig) -> dict[str, str]:
     found = dict(await rig.testbed.versions())
     found["k6"] = await asyncio.to_thread(k6_version, rig.k6_program)
     found["python"] = sys.version.split()[0]
-    return found | {name: metadata.version(name) for name in LIBRARIES}
+    # The store and its client library have the same name.
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    return found | {f"{name} library" if name in found else name: own for name, own in libraries.items()}
 
 
 def k6_version(program: Path) -> str:

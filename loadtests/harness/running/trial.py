@@ -148,7 +148,7 @@ def prepare(rig: Rig, plan: TrialPlan, folder: K6Folder) -> tuple[Files, list[Up
     if plan.arm != ALONE:
         payload = rig.payload(plan.file_size_bytes, piece_bytes(rig, plan))
         bytes_per_s = rig.bytes_per_s(plan.file_size_bytes)
-        count = k6.table_rows(plan.load, plan.file_size_bytes, bytes_per_s, rig.testbed.look_s)
+        count = k6.table_rows(plan.load, plan.file_size_bytes, bytes_per_s, linger_s(rig))
         refs = [upload_ref(rig.run, plan.trial, index) for index in range(count)]
         with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter's lock free
             rows = list(threads.map(payload.row, refs))
@@ -179,7 +179,7 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         script=strategy.script if strategy else None,
         piece_bytes=piece_bytes(rig, plan),
         start_spread_s=start_spread_s(plan.load),
-        linger_s=rig.testbed.look_s,
+        linger_s=linger_s(rig),
         journey=plan.question is Question.JOURNEY,
     )
     if await rig.pushes_to_prometheus():
@@ -202,6 +202,11 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
             await sampling
 
 
+def linger_s(rig: Rig) -> float:
+    """How late the window's end may be: both of its bounds wait for a look."""
+    return 2 * rig.testbed.look_s
+
+
 def start_spread_s(load: Load) -> float:
     """How long the first uploads of a closed loop are spread. Open arrivals keep their own schedule."""
     if load.executor == "constant-arrival-rate":
@@ -212,18 +217,19 @@ def start_spread_s(load: Load) -> float:
 async def _phases(rig: Rig, plan: TrialPlan, child: K6, observer: Observer, watcher: Watcher) -> Course:
     # An exact count of iterations and a shape of stages have no window of their own: all of it counts.
     whole = plan.load.executor in ("per-vu-iterations", "ramping-vus")
+    # A look that takes a second to come would miss the beginning of what is counted whole.
+    early = await observer.begin_window() if whole and rig.testbed.look_s else None
     course = Course(load_started_at=await child.wait_started(START_LIMIT_S))
     load, start = plan.load, course.load_started_at
     watcher.load(child.files.console)
     if not whole:
         watcher.phase("warm-up", load.warmup_s)
         await _until(start + load.warmup_s, child, rig)
-    begin = await observer.begin_window()
+    begin = early or await observer.begin_window()
     gateway_before = await _gateway(rig)
     watcher.phase("window", load.window_s or k6.load_s(load))
-    await _until(
-        start + (k6.load_s(load) + DRAIN_LIMIT_S if whole else load.warmup_s + load.window_s), child, rig
-    )
+    latest = start + k6.load_s(load) + DRAIN_LIMIT_S
+    await _until(latest if whole else max(start + load.warmup_s, begin.at) + load.window_s, child, rig)
     course.begin, course.end = begin, await observer.end_window()
     course.gateway = (gateway_before, await _gateway(rig))
     course.window = Window(start if whole else begin.at, course.end.at)

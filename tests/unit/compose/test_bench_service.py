@@ -1,0 +1,43 @@
+"""The container that measures is told everything that the harness listens to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compose.settings import ROOT
+from loadtests.harness.planning.overrides import NAMES, OTHER_MAKE_VARIABLES
+
+pytestmark = pytest.mark.unit
+
+# Said to make and the start-up, of no use to the harness.
+OUTSIDE = {"PYTHON", "RUNTIME"}
+
+
+def service() -> dict[str, Any]:
+    text = (Path(ROOT) / "compose" / "compose.bench.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text)["services"]["bench"])
+
+
+def test_every_word_behind_a_make_target_reaches_the_harness() -> None:
+    handed_on = {name for name, value in service()["environment"].items() if value is None}
+    assert handed_on >= ({*NAMES, *OTHER_MAKE_VARIABLES} - OUTSIDE) | {"MAKEFLAGS"}
+
+
+def test_it_publishes_nothing_and_writes_only_results_and_its_own_temporary_files() -> None:
+    found = service()
+    assert "ports" not in found
+    assert found["read_only"] is True
+    assert found["cap_drop"] == ["ALL"]
+    assert {volume.rpartition(":")[2] for volume in found["volumes"]} == {
+        "/var/run/docker.sock", "${RUN_DIR}", "${RESULTS_DIR}",
+    }  # fmt: skip
+
+
+def test_it_is_stopped_as_ctrl_c_stops_it_and_has_time_for_its_audit() -> None:
+    found = service()
+    assert found["stop_signal"] == "SIGINT"
+    assert found["stop_grace_period"] == "3m"
