@@ -13,7 +13,7 @@ from rich.table import Table
 from loadtests.harness.analysis import words
 from loadtests.harness.planning.strategies import Strategy, load_strategies
 from loadtests.harness.records.model import Counters
-from loadtests.harness.running import counters, users
+from loadtests.harness.running import counters, scripted, users
 from loadtests.harness.running.client import Step, Uploader
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.rig import Rig, open_rig
@@ -33,7 +33,7 @@ class Shown:
     """One step with what the services counted while it ran."""
 
     step: Step
-    counted: Counters
+    counted: Counters | None  # nothing where only the whole upload was counted: its last step holds that
 
 
 def demo(environ: Mapping[str, str], console: Console) -> int:
@@ -55,24 +55,20 @@ async def _demo(system: System, console: Console) -> None:
             await _show(rig, strategy, user.token, console)
         await rig.cleaner.clean()
     console.print(
-        "sent: bytes of the file; gateway: bytes that passed it; SQL: statements in the three\n"
+        "sent: bytes of the file; gateway: bytes that passed it; SQL: statements in the three "
         "databases; store: requests from our services to the object store."
     )
     console.print("Next: [bold]make stress[/] measures both under load (PROFILE=smoke takes a minute);")
-    console.print(
-        "      [bold]make journey SHAPE=load[/] plays users that pause, to be watched in Prometheus."
-    )
+    console.print("      [bold]make journey SHAPE=load[/] plays users that pause.")
 
 
 async def _show(rig: Rig, strategy: Strategy, token: str, console: Console) -> None:
-    for _ in range(WARM_UPS):
-        if (play := _uploader(rig, token).by_strategy(strategy.name)) is None:
-            console.print(
-                f"[dim]{strategy.name}: the demo's client does not know this strategy; k6 does.[/]\n"
-            )
-            return
-        await play(secrets.token_bytes(FILE_BYTES))
-    shown = await trace(rig, strategy.name, token)
+    if _uploader(rig, token).by_strategy(strategy.name) is None:
+        shown = await by_script(rig, strategy)
+    else:
+        for _ in range(WARM_UPS):
+            await trace(rig, strategy.name, token)
+        shown = await trace(rig, strategy.name, token)
     console.print(f"[bold]{strategy.manifest.title}[/] ({strategy.name})")
     console.print(strategy.manifest.description, style="dim")
     console.print(timeline(shown, bars=console.width >= WIDE))
@@ -81,6 +77,17 @@ async def _show(rig: Rig, strategy: Strategy, token: str, console: Console) -> N
 
 def _uploader(rig: Rig, token: str) -> Uploader:
     return Uploader(rig.http, rig.system.gateway_url, token, key=secrets.token_hex(8))
+
+
+async def by_script(rig: Rig, strategy: Strategy) -> list[Shown]:
+    """A strategy that only k6 knows, by its own script: what the services count is the whole upload's."""
+    await rig.create_identities(1)
+    await scripted.play(rig, strategy, FILE_BYTES, uploads=WARM_UPS)
+    before = await _counters(rig)
+    played = await scripted.play(rig, strategy, FILE_BYTES)
+    counted = counters.differences(before, await _counters(rig))
+    shown = [Shown(step, None) for step in played.steps]
+    return [*shown[:-1], Shown(played.steps[-1], counted)] if shown else []
 
 
 async def trace(rig: Rig, strategy: str, token: str) -> list[Shown]:
@@ -120,15 +127,15 @@ def timeline(shown: list[Shown], *, bars: bool) -> Table:
     for item in shown:
         begin = round(passed_ms / total_ms * BAR_WIDTH)
         length = max(1, round(item.step.duration_ms / total_ms * BAR_WIDTH))
-        through = item.counted.gateway_bytes_in
+        counted = item.counted
         table.add_row(
             item.step.name,
             item.step.path_of_bytes.replace(" → ", "→"),
             f"{item.step.duration_ms:.1f}",
             words.size(item.step.sent_bytes),
-            words.size(through),
-            f"{sum(item.counted.statements.values()):.0f}",
-            f"{sum(item.counted.store_requests.values()):.0f}",
+            words.size(counted.gateway_bytes_in if counted else None),
+            words.number(sum(counted.statements.values()) if counted else None),
+            words.number(sum(counted.store_requests.values()) if counted else None),
             *([" " * begin + "█" * length] if bars else []),
         )
         passed_ms += item.step.duration_ms
@@ -138,8 +145,9 @@ def timeline(shown: list[Shown], *, bars: bool) -> Table:
 def summary_line(shown: list[Shown]) -> str:
     """The totals of one upload in a sentence."""
     total_ms = sum(item.step.duration_ms for item in shown)
-    statements = sum(sum(item.counted.statements.values()) for item in shown)
-    store = sum(sum(item.counted.store_requests.values()) for item in shown)
+    known = [item.counted for item in shown if item.counted is not None]
+    statements = sum(sum(counted.statements.values()) for counted in known)
+    store = sum(sum(counted.store_requests.values()) for counted in known)
     return (
         f"{len(shown)} requests, {total_ms:.1f} ms, {statements:.0f} statements, {store:.0f} store requests."
     )

@@ -10,7 +10,7 @@ import aiohttp
 from rich.console import Console
 
 from loadtests.harness.planning.strategies import load_strategies
-from loadtests.harness.running import users
+from loadtests.harness.running import scripted, users
 from loadtests.harness.running.client import StepFailed, Uploader
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import only_one, run_id
@@ -52,6 +52,7 @@ async def _smoke(system: System, console: Console) -> list[str]:
         except (SignupFailed, aiohttp.ClientError) as error:
             problems.append(f"sign-up: {error}")
         else:
+            await rig.create_identities(1)
             for name in rig.strategies:
                 problem = await _upload(rig, name, user.token)
                 console.print(f"{name}: {problem or 'stored, listed and read back byte by byte'}")
@@ -76,11 +77,14 @@ async def _upload(rig: Rig, strategy: str, token: str) -> str | None:
     """Nothing if one upload by a strategy holds in every respect, else what did not."""
     uploader = Uploader(rig.http, rig.system.gateway_url, token, name=f"smoke-{strategy}.bin")
     play = uploader.by_strategy(strategy)
-    if play is None:
-        return None
     content = secrets.token_bytes(FILE_BYTES)
     try:
-        file_id = await play(content)
+        if play is not None:
+            file_id = await play(content)
+        else:  # only its own script knows how
+            played = await scripted.play(rig, rig.strategies[strategy], FILE_BYTES)
+            file_id, content = played.file_id, played.content
+            uploader.token = rig.identities[0].token
         listed = await uploader.listed()
         returned = await uploader.download(file_id)
     except (StepFailed, aiohttp.ClientError, TimeoutError) as error:

@@ -10,8 +10,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import cast
 
@@ -21,6 +19,7 @@ from loadtests.harness.records.model import Load, Outcome, Question, TrialPlan
 from loadtests.harness.records.notes import Ceiling
 from loadtests.harness.running import k6
 from loadtests.harness.running.rig import Rig
+from loadtests.harness.running.scripted import Scratch
 from loadtests.harness.running.trial import piece_bytes, prepare
 
 VUS = 32
@@ -75,16 +74,6 @@ def ceiling_of(outcomes: Sequence[Outcome], window_start: float, size_bytes: int
         return None
     floor_s = median(outcome.ended_at - outcome.started_at for outcome in acked)
     return Ceiling(file_size_bytes=size_bytes, uploads_per_s=len(acked) / WINDOW_S, floor_ms=floor_s * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Scratch:
-    """Where k6 writes what no bundle needs."""
-
-    folder: Path
-
-    def k6_path(self, trial: str, suffix: str) -> Path:
-        return self.folder / f"{trial}.{suffix}"
 
 
 @asynccontextmanager

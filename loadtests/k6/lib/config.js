@@ -42,5 +42,6 @@ export const config = Object.freeze({
   completePauseS: number('COMPLETE_PAUSE_S', 0), // sleep before an upload is completed
   loginRate: number('LOGIN_RATE_PER_S', 0),
   listRate: number('LIST_RATE_PER_S', 0),
+  trace: text('TRACE', '0') === '1', // one line for every request of an upload
   timeout: text('REQUEST_TIMEOUT', '60s'),
 });

@@ -4,6 +4,7 @@ import http from 'k6/http';
 import { check, sleep } from 'k6';
 import { config } from './config.js';
 import * as data from './data.js';
+import * as lines from './lines.js';
 
 export class StepFailed extends Error {
   constructor(step, status, code) {
@@ -52,12 +53,12 @@ export class Flow {
   /** Raw bytes to the gateway. */
   chunk(path, piece, headers) {
     const all = { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/octet-stream', ...headers };
-    return this.expect('chunk', http.post(config.gateway + path, piece.body, this.params('chunk', all)));
+    return this.expect('chunk', http.post(config.gateway + path, piece.body, this.params('chunk', all)), piece.sizeBytes);
   }
 
   /** Raw bytes to a presigned URL of the store; returns its ETag. */
   put(url, piece) {
-    return this.expect('put', http.put(url, piece.body, this.params('put', {}))).headers.Etag;
+    return this.expect('put', http.put(url, piece.body, this.params('put', {})), piece.sizeBytes).headers.Etag;
   }
 
   /** All bytes of the file were answered for. */
@@ -73,7 +74,8 @@ export class Flow {
     return { headers, tags: { name: step }, timeout: config.timeout, responseType: 'text' };
   }
 
-  expect(step, response) {
+  expect(step, response, fileBytes = 0) {
+    if (config.trace) lines.request(step, response, fileBytes);
     const ok = check(response, { [`${step} 200`]: (r) => r.status === 200 });
     if (!ok) throw new StepFailed(step, response.status, errorCode(response));
     return response;

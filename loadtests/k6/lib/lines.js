@@ -31,6 +31,14 @@ export function outcome(row, flow, failure) {
   );
 }
 
+// A request of an upload, for showing one upload: never written under load.
+export function request(name, response, fileBytes) {
+  const t = response.timings;
+  const d = t.blocked + t.connecting + t.duration;
+  const to = response.url.startsWith(config.gateway) ? 'gateway' : 'store';
+  console.log(JSON.stringify({ e: 'q', step: name, t: Date.now() - d, d, n: fileBytes, to }));
+}
+
 // Connecting and waiting for a connection are part of what a user waits for.
 export function step(name, startedAt, response, ok, due = null) {
   const t = response.timings;

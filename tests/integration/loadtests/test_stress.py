@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.planning.strategies import STRATEGIES_FOLDER, load_strategies
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import LedgerClass, Question
+from loadtests.harness.running import scripted
+from loadtests.harness.running.client import Uploader
 from loadtests.harness.running.console import read_tail
-from loadtests.harness.running.system import ROOT
+from loadtests.harness.running.rig import open_rig
+from loadtests.harness.running.system import ROOT, find_system
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -48,7 +52,7 @@ async def smoke_run(
 ) -> AsyncIterator[tuple[Bundle, str]]:
     results = tmp_path_factory.mktemp("results")
     code, output = await run(system, results, "stress", PROFILE="smoke")
-    assert code == 0, output
+    assert code in (0, 2), output  # a busy machine may void the numbers, never the books
     (path,) = results.iterdir()
     yield Bundle(path), output
 
@@ -136,6 +140,42 @@ async def test_demo_shows_every_step_of_every_strategy(system: System, tmp_path:
         assert strategy.manifest.title in output
     for words in ("ask for a session", "report the part", "join the parts", "1,048,576", "make stress"):
         assert words in output
+
+
+async def test_a_strategy_that_only_k6_knows_uploads_by_its_own_script(
+    system: System, tmp_path: Path
+) -> None:
+    shutil.copytree(STRATEGIES_FOLDER / "direct-multipart", tmp_path / "of-our-own")
+    strategies = load_strategies(tmp_path)
+    environ = {**os.environ, **system.stack.env, "VAULTBENCH_RUN_DIR": str(system.stack.run_dir)}
+    found = find_system(environ)
+    async with open_rig("script", found, strategies) as rig:
+        await rig.create_identities(1)
+        played = await scripted.play(rig, strategies["of-our-own"], 12 * 1024 * 1024)
+        uploader = Uploader(rig.http, found.gateway_url, rig.identities[0].token)
+        assert played.file_id in await uploader.listed()
+        assert await uploader.download(played.file_id) == played.content
+        await rig.cleaner.clean()
+    assert [step.name for step in played.steps] == ["session", *["put", "register"] * 3, "complete"]
+    assert sum(step.sent_bytes for step in played.steps) == len(played.content)
+    assert {step.path_of_bytes for step in played.steps if step.name == "put"} == {"you → store"}
+
+
+def test_smoke_asks_every_question(smoke_run: tuple[Bundle, str]) -> None:
+    bundle, _ = smoke_run
+    asked = {trial.plan.question for trial in bundle.trials()}
+    assert asked == {Question.RAMP, Question.CAPACITY, Question.LARGE, Question.NEIGHBOURS}
+
+
+def test_open_arrivals_know_when_they_were_due(smoke_run: tuple[Bundle, str]) -> None:
+    bundle, _ = smoke_run
+    opened = [t for t in bundle.trials() if t.plan.load.rate_per_s]
+    assert opened
+    for trial in opened:
+        late_s = sorted(s.intent_at - (s.scheduled_at or 0) for s in bundle.uploads(trial.plan.trial))
+        assert -0.01 < late_s[0] < 1.0, "the schedule is the generator's own"
+    closed = next(t for t in bundle.trials() if t.plan.question is Question.CAPACITY)
+    assert {s.scheduled_at for s in bundle.uploads(closed.plan.trial)} == {None}
 
 
 async def test_two_runs_at_once_are_refused(system: System, tmp_path: Path) -> None:
