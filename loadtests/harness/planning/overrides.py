@@ -64,12 +64,9 @@ def read_overrides(environ: Mapping[str, str], strategies: Collection[str]) -> O
     def refuse(name: str, expected: str) -> None:
         problems.append(f"{name}={given[name]}: expected {expected}")
 
-    if "PROFILE" in given and given["PROFILE"] not in PROFILES:
-        refuse("PROFILE", " or ".join(PROFILES))
-    if "LOGIN" in given and given["LOGIN"] not in LOGINS:
-        refuse("LOGIN", " or ".join(LOGINS))
-    if "SLEEPS" in given and given["SLEEPS"] not in SLEEPS:
-        refuse("SLEEPS", " or ".join(SLEEPS))
+    for name, allowed in (("PROFILE", PROFILES), ("LOGIN", LOGINS), ("SLEEPS", SLEEPS)):
+        if name in given and given[name] not in allowed:
+            refuse(name, " or ".join(allowed))
     scale = _number(given.get("SCALE", "1"))
     if scale is None or not 0.001 <= scale <= 100:
         refuse("SCALE", "a number from 0.001 to 100")

@@ -21,6 +21,7 @@ from loadtests.harness.planning.plan import ALONE
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Load, Question, Severity, Trial, TrialPlan, Warn
 from loadtests.harness.running import counters, k6, raw
+from loadtests.harness.running.clean import Cleaned
 from loadtests.harness.running.console import read_summary
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.k6 import K6, Files
@@ -71,10 +72,7 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     rig.event("trial-start", plan.trial, arm=plan.arm, level=plan.level, question=plan.question.value)
     watcher = Recorded(watcher, rig, plan.trial)
     watcher.phase("clean")
-    await arms.apply_arm(rig, plan.arm)
-    cleaned = await rig.cleaner.clean()
-    await rig.fresh_tokens()
-    await rig.pin()
+    cleaned = await _clean(rig, plan)
     watcher.phase("quiet")  # the tables are made meanwhile: only store and databases must come to rest
     (files, rows), busy = await asyncio.gather(
         asyncio.to_thread(prepare, rig, plan, writer),
@@ -107,6 +105,15 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     rig.learn(trial)
     _write(rig, writer, trial, evidence, observer)
     return trial
+
+
+async def _clean(rig: Rig, plan: TrialPlan) -> Cleaned:
+    """The arm's settings, nothing of earlier trials, tokens that last, everything on its processors."""
+    await arms.apply_arm(rig, plan.arm)
+    cleaned = await rig.cleaner.clean()
+    await rig.fresh_tokens()
+    await rig.pin()
+    return cleaned
 
 
 def _write(rig: Rig, writer: BundleWriter, trial: Trial, evidence: Evidence, observer: Observer) -> None:
