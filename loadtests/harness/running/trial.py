@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +28,7 @@ from loadtests.harness.running.measure import Window
 from loadtests.harness.running.observe import Observer, wait_quiet
 from loadtests.harness.running.record import Course, Evidence, make_trial
 from loadtests.harness.running.rig import Rig
+from loadtests.harness.running.watching import Recorded, Watcher
 
 QUIET_LIMIT_S = 15.0
 START_LIMIT_S = 60.0
@@ -37,33 +37,10 @@ DRAIN_LIMIT_S = 90.0
 SPREAD_PER_VU_S = 0.025
 
 
-class Watcher(Protocol):
-    """Whoever shows a person what goes on."""
-
-    def phase(self, name: str, length_s: float | None = None) -> None: ...
-    def load(self, console: Path) -> None: ...
-
-
 class K6Folder(Protocol):
     """Whoever knows where k6's files of a trial belong."""
 
     def k6_path(self, trial: str, suffix: str) -> Path: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A watcher whose phases also go into the bundle's events: they say where a run's time went."""
-
-    shown: Watcher
-    rig: Rig
-    trial: str
-
-    def phase(self, name: str, length_s: float | None = None) -> None:
-        self.rig.event("phase", self.trial, name=name)
-        self.shown.phase(name, length_s)
-
-    def load(self, console: Path) -> None:
-        self.shown.load(console)
 
 
 async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Watcher) -> Trial:
