@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from compose import stack
 from compose.installer.programs import Installer
 from compose.scraping import EXPORTER_PROGRAMS
 from loadtests.harness.records.vocabulary import service_of
+from tests.leftovers import RUN, owned_folder
 
 PYTHON_PARTS = ("auth", "upload", "files", "gateway")
 ADMIN = {part: f"{part.upper()}_ADMIN_PORT" for part in PYTHON_PARTS}
@@ -164,9 +164,8 @@ def _started(
     chosen: Mapping[str, str] | None = None,
 ) -> Iterator[stack.Stack]:
     env: Mapping[str, Any] = stack.isolated_env({**os.environ, **(chosen or {})})
-    with tempfile.TemporaryDirectory(prefix="vaultbench-test-") as folder:
-        Path(folder).chmod(0o711)  # Postgres runs as another account when we are root
-        started = stack.start(Path(folder) / "run", env, without=without, environment=environment)
+    with owned_folder() as folder:
+        started = stack.start(folder / RUN, env, without=without, environment=environment)
         try:
             stack.wait_healthy(started)
             yield started

@@ -16,6 +16,7 @@ from services.kit.s3 import (
     S3Address,
     S3Client,
     StoreError,
+    clock_note,
     prepare_bucket,
     self_test,
 )
@@ -63,9 +64,8 @@ def health_check(client: S3Client, facts: StoreFacts) -> Check:
         if not facts.bucket.private:
             raise NotOkError("the bucket can be read by strangers")
         try:
-            await client.check()
+            return clock_note(await client.check())
         except StoreError as error:
             raise NotOkError(f"the object store does not answer for the bucket ({error.code})") from error
-        return None
 
     return check

@@ -22,6 +22,7 @@ from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, 
 from services.kit.s3.protocol import ObjectStore, PutExchange
 from services.kit.s3.selftest import Capabilities, self_test
 from services.kit.s3.signing import S3Address
+from services.kit.s3.store_clock import clock_note
 
 __all__ = [
     "BucketState",
@@ -46,6 +47,7 @@ __all__ = [
     "StoreHealth",
     "Stored",
     "UnavailableError",
+    "clock_note",
     "open_client",
     "prepare_bucket",
     "same_etag",

@@ -19,6 +19,7 @@ from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, 
 from services.kit.s3.multipart import MultipartOperations, part_query
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import S3Address, Signer, copy_source
+from services.kit.s3.store_clock import ahead_s
 from services.kit.s3.transport import CONNECTIONS, IDLE_S, SLOW_READ_S, Observe, Transport
 
 
@@ -153,8 +154,9 @@ class S3Client(MultipartOperations):
             raise
         return True
 
-    async def check(self) -> None:
-        await self._call("head_bucket", "HEAD", "")
+    async def check(self) -> float:
+        answer = await self._call("head_bucket", "HEAD", "")
+        return ahead_s(answer.headers.get("Date"), self._signer.now())
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from services.kit.s3.bucket import BucketState, is_private
 from services.kit.s3.errors import StoreError
 from services.kit.s3.protocol import ObjectStore
 from services.kit.s3.signing import S3Address
+from services.kit.s3.store_clock import clock_note
 
 
 class StoreHealth:
@@ -19,10 +20,10 @@ class StoreHealth:
     def __init__(self, store: ObjectStore, address: S3Address, state: BucketState) -> None:
         self._store, self._address, self._state = store, address, state
 
-    async def check(self) -> None:
-        """The store answers for the bucket."""
+    async def check(self) -> str | None:
+        """The store answers for the bucket; a note when its clock is off."""
         try:
-            await self._store.check()
+            return clock_note(await self._store.check())
         except StoreError as error:
             raise NotOkError("the object store does not answer") from error
 

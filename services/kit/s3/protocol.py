@@ -179,5 +179,8 @@ class ObjectStore(Protocol):
     async def put_bucket_cors(self, origins: Sequence[str]) -> bool:
         """Let browsers of ``origins`` GET and PUT; False when the store does not offer the call."""
 
-    async def check(self) -> None:
-        """Raises unless the store answers for the bucket."""
+    async def check(self) -> float:
+        """How many seconds the store's clock is ahead of ours, to the second; 0 when it does not tell.
+
+        Raises unless the store answers for the bucket.
+        """

@@ -54,7 +54,7 @@ class Signer:
 
     def __init__(self, address: S3Address, now: Callable[[], float]) -> None:
         self._base, self._public = base(address.endpoint), base(address.public_endpoint)
-        self._bucket, self._now = address.bucket, now
+        self._bucket, self._now, self.now = address.bucket, now, now
         self._signature = SigV4(address.access_key, address.secret_key, REGION)
 
     @property

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pytest
 from compose import life, ports, process, settings
 from compose.envfile import read as read_env
 from compose.settings import ROOT
+from tests.leftovers import RUN, owned_folder
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -61,13 +61,11 @@ class Desk:
 
 @contextmanager
 def new_desk() -> Iterator[Desk]:
-    with tempfile.TemporaryDirectory(prefix="vaultbench-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # the account of the databases passes through
+    with owned_folder() as folder:
         names = [key for key in read_env(settings.PORTS) if key.endswith("_PORT")]
         numbers = dict(zip(names, map(str, ports.free(len(names))), strict=True))
-        places = {"VAULTBENCH_RUN_DIR": str(folder / "run"), "VAULTBENCH_ENV_FILE": str(folder / "env")}
-        made = Desk(folder / "run", {**numbers, **places, "PROMETHEUS_SOURCE": "off"})
+        places = {"VAULTBENCH_RUN_DIR": str(folder / RUN), "VAULTBENCH_ENV_FILE": str(folder / "env")}
+        made = Desk(folder / RUN, {**numbers, **places, "PROMETHEUS_SOURCE": "off"})
         yield made
         made.type("clean", ALL="1")
 
