@@ -28,7 +28,7 @@ SINGLE = ["/single/session", "/single/complete"]
 
 
 async def settled(system: System, upload_uuid: str, requests: int) -> Journey:
-    """The journey, once the lines of all requests are written."""
+    """The journey, once all is written: a line of gateway and service per request, one of the registration."""
     source = source_of(system.stack.run_dir)
     async with asyncio.timeout(5):
         while True:
@@ -36,7 +36,7 @@ async def settled(system: System, upload_uuid: str, requests: int) -> Journey:
                 journey = follow(source, upload_uuid)
             except UnknownId:
                 journey = None
-            if journey is not None and sum(hop.depth == 0 for hop in journey.hops) == requests:
+            if journey is not None and len(journey.hops) == 2 * requests + 1:
                 return journey
             await asyncio.sleep(0.05)
 
