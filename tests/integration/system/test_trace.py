@@ -28,7 +28,7 @@ SINGLE = ["/single/session", "/single/complete"]
 
 
 async def settled(system: System, upload_uuid: str, requests: int) -> Journey:
-    """The journey, once all is written: a line of gateway and service per request, one of the registration."""
+    """The journey, once all is written: two lines per request, one of the registration."""
     source = source_of(system.stack.run_dir)
     async with asyncio.timeout(5):
         while True:
@@ -72,9 +72,9 @@ async def test_one_upload_through_all_processes(
     assert len(journey.gaps) == (0 if isinstance(strategy, Proxy) else 1)
     for outer, inner in zip(journey.hops, journey.hops[1:], strict=False):
         if inner.depth > outer.depth:
-            assert outer.duration_ms > inner.duration_ms
-            assert outer.upstream_ms >= inner.duration_ms
-            assert abs(outer.started_ms - inner.started_ms) < outer.duration_ms + 50
+            assert outer.upstream_ms > 0
+            assert outer.started_ms <= inner.ended_ms
+            assert inner.started_ms <= outer.ended_ms
 
     out = StringIO()
     console = Console(file=out, width=80, color_system=None)
