@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from tests.compose import engine
 from tests.compose.bed import PARTS, UP_WITHIN_S, new_bed
 from tests.compose.conftest import Visitor
 from tests.contract import flows
@@ -51,6 +52,7 @@ def test_our_images_build_with_each_builder(daemon: str, buildkit: str) -> None:
             (bed.folder / "bin" / "docker").unlink()
             (bed.folder / "bin" / "docker").symlink_to(program)
             done = bed.run("sh", "compose/docker/main.sh", "compose", "build", timeout_s=UP_WITHIN_S)
+            engine.docker("image", "rm", bed.env["SERVICE_IMAGE"], host=daemon)
         if done.returncode == 0:
             return
         tried.append(done.stdout + done.stderr)
