@@ -1,6 +1,6 @@
 """What Prometheus scrapes and which rules it loads, from one template for every way to run the testbed.
 
-    configuration(native_targets(env, running={"gateway", "minio", …}), rules_dir)
+    configuration(native_targets(env, absent={"exporter-host"}), rules_dir)
 
 Compose fills in the same names with its own hosts.
 """

@@ -5,9 +5,18 @@ Each process has one ``metrics.py`` that builds one registry; nothing else creat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
 
 from services.kit.metrics_types import Counters, Gauges, Histograms
 
@@ -33,6 +42,29 @@ def base_registry() -> CollectorRegistry:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
+
+
+class _Only(Collector):
+    """A registry of one family."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        return [self._metric]
+
+
+async def exposition(registry: CollectorRegistry) -> bytes:
+    """The page that Prometheus reads.
+
+    A whole page takes tens of milliseconds once a process knows a thousand series; rendered family by
+    family, no request waits longer than one of them takes.
+    """
+    parts = []
+    for metric in registry.collect():
+        parts.append(generate_latest(_Only(metric)))
+        await asyncio.sleep(0)
+    return b"".join(parts)
 
 
 class HttpMetrics:

@@ -19,14 +19,14 @@ from typing import Any, TypeVar
 import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from services.kit.codec import encode, rfc3339
 from services.kit.http.message import Handler
 from services.kit.http.server import Server
 from services.kit.http.writing import Limits
 from services.kit.log import Log
-from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics
+from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics, exposition
 from services.kit.settings import ProcessSettings, SettingsError, load, public
 
 S = TypeVar("S", bound=ProcessSettings)
@@ -143,7 +143,7 @@ def _admin_app(
     started_at = rfc3339(datetime.now(UTC))
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=await exposition(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def shown(_: web.Request) -> web.Response:
         body = {

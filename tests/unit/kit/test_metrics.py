@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.kit.metrics import HttpMetrics, base_registry
+from services.kit.metrics import HttpMetrics, base_registry, exposition
 from services.kit.metrics_types import Family
 
 pytestmark = pytest.mark.unit
@@ -49,6 +50,24 @@ def test_every_process_declares_its_families_once_and_without_identities(package
         if isinstance(family, Family):
             assert not set(family.labels) & ID_LIKE
             assert family.documentation.strip()
+
+
+async def test_the_page_is_the_librarys_and_lets_others_run_in_between() -> None:
+    registry, turns = CollectorRegistry(), 0
+    metrics = HttpMetrics(registry)
+    metrics.finish("GET", "/f/{file_id}", 200, 0.2)
+
+    async def beside() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(beside())
+    page = await exposition(registry)
+    other.cancel()
+    assert page == generate_latest(registry)
+    assert turns >= 3  # as many as there are families
 
 
 def test_the_base_registry_holds_the_client_librarys_own() -> None:
