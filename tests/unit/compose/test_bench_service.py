@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,27 @@ def service() -> dict[str, Any]:
 def test_every_word_behind_a_make_target_reaches_the_harness() -> None:
     handed_on = {name for name, value in service()["environment"].items() if value is None}
     assert handed_on >= ({*NAMES, *OTHER_MAKE_VARIABLES} - OUTSIDE) | {"MAKEFLAGS"}
+
+
+def test_the_image_holds_every_package_that_the_harness_may_import() -> None:
+    """An image is built without the rest of the tree: an import that is missing there fails nowhere else."""
+    copied = set(re.findall(r"^COPY (\w+) /app/", (ROOT / "compose" / "Dockerfile.bench").read_text(), re.M))
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    wanted, found = set[str](), {"loadtests"}
+    while found - wanted:
+        wanted |= found
+        found = {name for one in wanted for name in packages_of(ROOT / one) if (ROOT / name).is_dir()}
+    assert wanted <= copied
+    assert copied - {"LICENSE", "NOTICE"} <= sent
+
+
+def packages_of(folder: Path) -> set[str]:
+    """First words of everything that is imported below a folder."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    parts = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in whole | parts} - {""}
 
 
 def test_it_publishes_nothing_and_writes_only_results_and_its_own_temporary_files() -> None:
