@@ -36,7 +36,7 @@ async def record_run(rig: Rig, path: Path, console: Console) -> None:
         return
     found = Bundle(path).manifest()
     begin, end = found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
-    url = rig.system.environ["PROMETHEUS_URL"]
+    url = rig.system.prometheus_url
     try:
         recording = await record_panels(rig.http, url, start=begin, end=end, run=rig.run)
     except PrometheusGone as error:
@@ -50,8 +50,11 @@ def print_panels(path: Path, environ: Mapping[str, str], console: Console) -> No
     if not (path / FILE).exists():
         return
     panels(path, console)
-    url = read_environment(ROOT, environ).get("GRAFANA_URL")
-    if url and grafana_answers(url):
+    settings = read_environment(ROOT, environ)
+    url = settings.get("GRAFANA_URL")
+    # People open the published address; inside the network of the containers it would be ourselves.
+    asked = f"http://grafana:{settings.get('GRAFANA_PORT')}" if settings.get("BENCH_PROJECT") else url
+    if url and asked and grafana_answers(asked):
         console.print(f"Grafana  {link_of(path, url)}", markup=False, highlight=False, soft_wrap=True)
 
 

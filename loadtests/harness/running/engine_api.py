@@ -17,6 +17,7 @@ import aiohttp
 SOCKET = "/var/run/docker.sock"
 OLDEST = (1, 41)
 TIMEOUT_S = 30.0
+FRAME_BYTES = 8
 STOP_GRACE_S = 40  # longer than a process may drain its requests
 
 Json = dict[str, Any]
@@ -92,12 +93,12 @@ class Engine:
 
     async def run(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Exit code of a command inside the container, and what it printed."""
-        wanted = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, "Tty": True}
+        wanted = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, "Tty": False}
         made = await self.post(f"/containers/{container}/exec", body=wanted)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        path, body = f"/exec/{made['Id']}/start", {"Detach": False, "Tty": True}
+        path, body = f"/exec/{made['Id']}/start", {"Detach": False, "Tty": False}
         async with self._asked("POST", path, {}, limits=timeout, body=body) as answer:
-            text = (await answer.read()).decode(errors="replace")
+            text = unframed(await answer.read()).decode(errors="replace")
         code = (await self.get(f"/exec/{made['Id']}/json")).get("ExitCode")
         return (-1 if code is None else int(code)), text
 
@@ -152,6 +153,17 @@ class Engine:
                 yield answer
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineError(f"{where}: {error or type(error).__name__}") from error
+
+
+def unframed(raw: bytes) -> bytes:
+    """What a command printed: without a terminal, pieces of its two streams follow each other, each behind
+    a byte that names the stream, three empty ones and four with the length."""
+    pieces, at = [], 0
+    while at + FRAME_BYTES <= len(raw):
+        length = int.from_bytes(raw[at + 4 : at + FRAME_BYTES], "big")
+        pieces.append(raw[at + FRAME_BYTES : at + FRAME_BYTES + length])
+        at += FRAME_BYTES + length
+    return b"".join(pieces)
 
 
 async def _reason(answer: aiohttp.ClientResponse) -> str:

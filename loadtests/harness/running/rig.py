@@ -140,8 +140,7 @@ class Rig:
 
     async def alerts(self, since: float) -> list[Event]:
         """Alerts that fired from then on, and whether anybody watched."""
-        url = self.system.environ.get("PROMETHEUS_URL")
-        return await alerts.fired(self.http, url, since, time.time())
+        return await alerts.fired(self.http, self.system.prometheus_url, since, time.time())
 
     async def settings(self) -> dict[str, dict[str, Any]]:
         """Settings in effect by process, as each says itself; one that does not answer is absent."""

@@ -45,7 +45,9 @@ class System:
 
     @property
     def prometheus_url(self) -> str:
-        """Where k6 pushes to; people open ``PROMETHEUS_URL``, which is the same natively."""
+        """Where we and k6 reach it; people open ``PROMETHEUS_URL``, which is the same natively."""
+        if self.project is None:
+            return self.environ.get("PROMETHEUS_URL", "")
         return _url(self.environ, "prometheus", int(self.environ["PROMETHEUS_PORT"]))
 
     def resolver(self) -> AbstractResolver | None:

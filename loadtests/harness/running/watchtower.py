@@ -99,7 +99,7 @@ def _executable(pid: int) -> str:
 
 
 async def _configuration(rig: Rig) -> dict[str, Any]:
-    url = f"{rig.system.environ['PROMETHEUS_URL']}/api/v1/status/config"
+    url = f"{rig.system.prometheus_url}/api/v1/status/config"
     async with rig.http.get(url, timeout=TIMEOUT) as answer:
         found: dict[str, Any] = yaml.safe_load((await answer.json())["data"]["yaml"])
     return found

@@ -146,7 +146,14 @@ class FakeEngine:
         return web.json_response({"Id": (await request.json())["Cmd"][0]}, status=201)
 
     async def exec_start(self, request: web.Request) -> web.Response:
-        return web.Response(text=self.printed.get(request.match_info["id"], (127, "not found"))[1])
+        text = self.printed.get(request.match_info["id"], (127, "not found"))[1].encode()
+        # Two pieces, as a daemon sends them: standard output, then standard error.
+        half = len(text) // 2
+        framed = b"".join(
+            bytes([stream, 0, 0, 0]) + len(piece).to_bytes(4, "big") + piece
+            for stream, piece in ((1, text[:half]), (2, text[half:]))
+        )
+        return web.Response(body=framed, content_type="application/vnd.docker.raw-stream")
 
     async def exec_inspect(self, request: web.Request) -> web.Response:
         return web.json_response({"ExitCode": self.printed.get(request.match_info["id"], (127, ""))[0]})

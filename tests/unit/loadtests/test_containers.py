@@ -80,7 +80,7 @@ async def test_looks_hold_containers_and_processes_beside_each_other(tmp_path: P
 async def test_a_restart_between_two_looks_is_noticed(tmp_path: Path) -> None:
     engine = one_part()
     async with opened(engine, tmp_path) as testbed:
-        observer = Observer(testbed, await testbed.watched(), testbed.engine.http, None)
+        observer = Observer(testbed, await testbed.watched(), testbed.engine.http, ())
         begin = await observer.begin_window()
         box = engine.boxes[0]
         box.run(True, "2026-11-21T17:30:00Z")
