@@ -152,7 +152,8 @@ async def test_one_upload(user: Api, counters: Counters, system: System, cost: C
     (registered,) = await logged(system, "files", upload.uuid, last)
     assert (registered["route"], registered["statements"]) == ("/internal/file", 1)
     (done,) = [line for line in lines if line["request_id"] == last]
-    assert done["duration_ms"] > done["upstream_ms"] > registered["duration_ms"] > registered["sql_ms"] > 0
+    assert done["duration_ms"] > done["upstream_ms"] > 0
+    assert registered["duration_ms"] > registered["sql_ms"] > 0
     assert all((line["store_ms"] > 0) == (line["store_requests"] > 0) for line in lines)
 
 
