@@ -34,7 +34,13 @@ async def serve(settings: Settings) -> None:
     async with process(settings, "auth", metrics.registry, metrics.loop) as (log, stack):
         await migrate(settings.database_direct_url or settings.database_url, MIGRATIONS, "auth")
         database = await stack.enter_async_context(
-            open_database(settings.database_url, "auth", metrics.database, prepared=settings.db_prepared)
+            open_database(
+                settings.database_url,
+                "auth",
+                metrics.database,
+                prepared=settings.db_prepared,
+                pool=settings.db_pool,
+            )
         )
         pool = HashPool(settings.effective_hash_workers, settings.hash_queue, world.monotonic)
         stack.callback(pool.close)

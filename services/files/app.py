@@ -40,7 +40,13 @@ async def serve(settings: Settings) -> None:
     async with process(settings, "files", metrics.registry, metrics.loop) as (log, stack):
         await migrate(settings.database_direct_url or settings.database_url, MIGRATIONS, "files")
         database = await stack.enter_async_context(
-            open_database(settings.database_url, "files", metrics.database, prepared=settings.db_prepared)
+            open_database(
+                settings.database_url,
+                "files",
+                metrics.database,
+                prepared=settings.db_prepared,
+                pool=settings.db_pool,
+            )
         )
         store = await stack.enter_async_context(
             open_client(settings.s3, world, metrics.store.observe, client=settings.http_client)

@@ -10,16 +10,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 from time import perf_counter
 from typing import Any
 
 import asyncpg
 
+from services.kit.db_pool import Held
+from services.kit.db_pools import DEFAULT, POOLS, Pool
 from services.kit.errors import Fault, unavailable
 from services.kit.metrics import DatabaseMetrics
 from services.kit.trail import TRAIL
 
-POOL_MIN, POOL_MAX = 2, 20
+POOL_MAX = 20
 POOL_WAIT_S = 5.0
 _UNREACHABLE = (
     OSError,
@@ -42,13 +45,6 @@ class Statement:
     sql: str
 
 
-class _Connection(asyncpg.Connection):
-    """A connection that needs no reset, because no statement leaves anything behind."""
-
-    def get_reset_query(self) -> str:
-        return ""
-
-
 class Database:
     """Runs named statements; a database that cannot answer is a ``Fault``, never a driver error.
 
@@ -56,77 +52,89 @@ class Database:
     the repository.
     """
 
-    def __init__(self, pool: asyncpg.Pool[Any], metrics: DatabaseMetrics) -> None:
+    def __init__(self, pool: Pool, metrics: DatabaseMetrics) -> None:
         self._pool = pool
         self._metrics = metrics
-        self._wanted = 0  # connections in use or waited for
-        metrics.watch(lambda: pool.get_size() - pool.get_idle_size(), pool.get_idle_size, pool.get_max_size())
+        self._now = asyncio.get_running_loop().time
+        metrics.watch(lambda: pool.size - pool.free, lambda: pool.free, pool.limit)
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        # A timer is only paid for when there may be something to wait for.
-        wait_s = None if self._wanted < POOL_MAX else POOL_WAIT_S
-        self._wanted += 1
-        try:
-            connection = await self._acquire(wait_s)
-            try:
-                yield connection
-            finally:
-                await self._pool.release(connection)
-        finally:
-            self._wanted -= 1
-
-    async def _acquire(self, wait_s: float | None) -> Any:
+    async def _wait(self) -> Held:
         started = perf_counter()
         try:
-            connection = await self._pool.acquire(timeout=wait_s)
+            return await self._pool.wait()
         except _UNREACHABLE as error:
             raise unavailable("database") from error
-        self._metrics.wait.observe(perf_counter() - started)
-        return connection
+        finally:
+            self._metrics.wait.observe(perf_counter() - started)
 
-    async def _run(self, statement: Statement, method: str, *args: Any) -> Any:
-        async with self._connection() as connection:
-            return await self._timed(connection, statement, method, *args)
-
-    async def _timed(self, connection: Any, statement: Statement, method: str, *args: Any) -> Any:
-        started = perf_counter()
+    async def _run(self, statement: Statement, method: str, args: tuple[Any, ...]) -> Any:
+        held = self._pool.take()
+        if held is None:
+            held = await self._wait()
+        else:
+            self._metrics.wait.observe(0.0)
+        sound = False
         try:
-            return await getattr(connection, method)(statement.sql, *args)
+            result = await self._timed(held, statement, method, args)
+            sound = True
+        except asyncpg.PostgresError:
+            sound = True  # the server refused; the connection is as good as before
+            raise
+        finally:
+            leaving = self._pool.give(held, sound=sound)
+            if leaving is not None:
+                await leaving
+        return result
+
+    async def _timed(self, held: Held, statement: Statement, method: str, args: tuple[Any, ...]) -> Any:
+        started = perf_counter()
+        held.busy_since = self._now()
+        try:
+            return await getattr(held.raw, method)(statement.sql, *args)
         except asyncpg.InvalidCachedStatementError:
-            return await getattr(connection, method)(
+            return await getattr(held.raw, method)(
                 statement.sql, *args
             )  # the schema changed: prepare once more
         except _UNREACHABLE as error:
             raise unavailable("database") from error
         finally:
+            held.busy_since = inf
             seconds = perf_counter() - started
             self._metrics.seconds(statement.name).observe(seconds)
             TRAIL.get().statement(seconds)
 
     async def row(self, statement: Statement, *args: Any) -> asyncpg.Record | None:
         """The first row, or None."""
-        record: asyncpg.Record | None = await self._run(statement, "fetchrow", *args)
+        record: asyncpg.Record | None = await self._run(statement, "fetchrow", args)
         return record
 
     async def rows(self, statement: Statement, *args: Any) -> list[asyncpg.Record]:
-        records: list[asyncpg.Record] = await self._run(statement, "fetch", *args)
+        records: list[asyncpg.Record] = await self._run(statement, "fetch", args)
         return records
 
     async def execute(self, statement: Statement, *args: Any) -> int:
         """Runs it; the number of rows it touched."""
-        tag: str = await self._run(statement, "execute", *args)
+        tag: str = await self._run(statement, "execute", args)
         last = tag.rsplit(" ", 1)[-1]
         return int(last) if last.isdigit() else 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with self._connection() as connection:
-            try:
-                async with connection.transaction():
-                    yield Transaction(self, connection)
-            except _UNREACHABLE as error:  # BEGIN or COMMIT; statements inside are translated already
-                raise unavailable("database") from error
+        held = self._pool.take() or await self._wait()
+        sound = False
+        try:
+            async with held.raw.transaction():
+                yield Transaction(self, held)
+            sound = True
+        except _UNREACHABLE as error:  # BEGIN or COMMIT; statements inside are translated already
+            raise unavailable("database") from error
+        except Exception:
+            sound = True  # it was rolled back, or the pool will see that it was not
+            raise
+        finally:
+            leaving = self._pool.give(held, sound=sound)
+            if leaving is not None:
+                await leaving
 
     async def check(self) -> None:
         """Raises Fault when the database does not answer."""
@@ -136,19 +144,15 @@ class Database:
 class Transaction:
     """The same three calls on one connection, committed together."""
 
-    def __init__(self, database: Database, connection: Any) -> None:
-        self._database, self._connection = database, connection
+    def __init__(self, database: Database, held: Held) -> None:
+        self._database, self._held = database, held
 
     async def row(self, statement: Statement, *args: Any) -> asyncpg.Record | None:
-        record: asyncpg.Record | None = await self._database._timed(
-            self._connection, statement, "fetchrow", *args
-        )
+        record: asyncpg.Record | None = await self._database._timed(self._held, statement, "fetchrow", args)
         return record
 
     async def rows(self, statement: Statement, *args: Any) -> list[asyncpg.Record]:
-        records: list[asyncpg.Record] = await self._database._timed(
-            self._connection, statement, "fetch", *args
-        )
+        records: list[asyncpg.Record] = await self._database._timed(self._held, statement, "fetch", args)
         return records
 
 
@@ -162,30 +166,21 @@ async def connect(url: str, application: str) -> asyncpg.Connection[Any]:
 
 @asynccontextmanager
 async def open_database(
-    url: str, application: str, metrics: DatabaseMetrics, *, prepared: bool = True
+    url: str, application: str, metrics: DatabaseMetrics, *, prepared: bool = True, pool: str = DEFAULT
 ) -> AsyncIterator[Database]:
-    """A pool of 2 to 20 connections; closed within 5 s.
+    """A pool of at most 20 connections; closed within 5 s.
 
     Args:
         prepared: False behind a transaction-mode pooler that cannot keep prepared statements.
+        pool: ``own`` or ``asyncpg``.
     """
-    pool = await asyncpg.create_pool(
-        url,
-        min_size=POOL_MIN,
-        max_size=POOL_MAX,
-        max_inactive_connection_lifetime=300,
-        connection_class=_Connection,
-        statement_cache_size=200 if prepared else 0,
-        server_settings={"application_name": application},
-        timeout=5,
-    )
-    try:
-        yield Database(pool, metrics)
-    finally:
-        try:
-            await asyncio.wait_for(pool.close(), 5)
-        except TimeoutError:
-            pool.terminate()
+    options = {
+        "statement_cache_size": 200 if prepared else 0,
+        "server_settings": {"application_name": application},
+        "timeout": 5,
+    }
+    async with POOLS[pool](url, options, POOL_MAX, POOL_WAIT_S) as opened:
+        yield Database(opened, metrics)
 
 
 __all__ = ["Database", "Fault", "Statement", "Transaction", "connect", "open_database"]

@@ -103,7 +103,13 @@ async def serve(settings: Settings) -> None:
         direct_url = settings.database_direct_url or settings.database_url
         await migrate(direct_url, MIGRATIONS, "upload")
         database = await stack.enter_async_context(
-            open_database(settings.database_url, "upload", metrics.database, prepared=settings.db_prepared)
+            open_database(
+                settings.database_url,
+                "upload",
+                metrics.database,
+                prepared=settings.db_prepared,
+                pool=settings.db_pool,
+            )
         )
         address = _address(settings)
         store = await stack.enter_async_context(

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.kit import db
 from services.kit.db import Database, Statement, open_database
+from services.kit.db_pools import POOLS
 from services.kit.errors import Fault
 from services.kit.metrics import DatabaseMetrics
 from services.kit.migrate import MigrationError, migrate, read_folder
@@ -28,9 +29,11 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-@pytest.fixture
-async def database(database_url: str, registry: CollectorRegistry) -> AsyncIterator[Database]:
-    async with open_database(database_url, "test", DatabaseMetrics(registry)) as opened:
+@pytest.fixture(params=POOLS)
+async def database(
+    request: pytest.FixtureRequest, database_url: str, registry: CollectorRegistry
+) -> AsyncIterator[Database]:
+    async with open_database(database_url, "test", DatabaseMetrics(registry), pool=request.param) as opened:
         yield opened
 
 
@@ -78,13 +81,16 @@ class TestDatabase:
     async def test_no_connection_in_time_is_a_fault(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(db, "POOL_WAIT_S", 0.05)
-        busy = [asyncio.create_task(database.row(SLEEP, 0.5)) for _ in range(db.POOL_MAX)]
-        while database._pool.get_idle_size() or database._pool.get_size() < db.POOL_MAX:
+        busy = [asyncio.create_task(database.row(SLEEP, 30.0)) for _ in range(db.POOL_MAX)]
+        while database._pool.free or database._pool.size < db.POOL_MAX:
             await asyncio.sleep(0.005)
+        monkeypatch.setattr(database._pool, "_wait_s", 0.05)
         with pytest.raises(Fault, match="dependency_unavailable"):
             await database.row(ONE)
-        await asyncio.gather(*busy)
+        monkeypatch.undo()
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
         assert await database.row(ONE) is not None
 
     async def test_a_schema_that_changes_under_a_prepared_statement(
@@ -100,10 +106,11 @@ class TestDatabase:
         assert await database.rows(read) == []
 
 
-async def test_a_database_that_is_not_there(registry: CollectorRegistry) -> None:
+@pytest.mark.parametrize("pool", POOLS)
+async def test_a_database_that_is_not_there(registry: CollectorRegistry, pool: str) -> None:
     nowhere = "postgresql://app:x@127.0.0.1:1/none"
     with pytest.raises(OSError, match=r"127\.0\.0\.1"):
-        async with open_database(nowhere, "test", DatabaseMetrics(registry)):
+        async with open_database(nowhere, "test", DatabaseMetrics(registry), pool=pool):
             pass
 
 
