@@ -61,6 +61,9 @@ class ThinClient:
     async def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(UpstreamUnreachable("this client is closed"))
         for connection in tuple(self._all):
             if connection.exchange is not None:
                 connection.exchange.abort()

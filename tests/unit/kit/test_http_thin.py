@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from services.kit.http import client_exchange
-from services.kit.http.client import Call, UpstreamBroken, UpstreamTimeout
+from services.kit.http.client import Call, UpstreamBroken, UpstreamError, UpstreamTimeout
 from services.kit.http.client_head import request_head
 from services.kit.http.client_thin import ThinClient
 from tests.unit.kit.test_http_client import GET, OK, Bed, answering, serving
@@ -107,3 +107,14 @@ async def test_a_broken_off_body_frees_its_place() -> None:
         assert await bed.get() == (200, b"ok")
         assert isinstance(bed.client, ThinClient)
         assert bed.opened == 4
+
+
+async def test_closing_breaks_off_what_runs_and_what_waits() -> None:
+    async with serving(answering(), limit=1) as bed:
+        tasks = [asyncio.create_task(bed.get()) for _ in range(3)]
+        while not bed.opened:
+            await asyncio.sleep(0)
+        await bed.client.close()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, UpstreamError) for result in results), results
+        assert bed.opened == 1
