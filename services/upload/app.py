@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -102,15 +102,7 @@ async def serve(settings: Settings) -> None:
     async with process(settings, "upload", metrics.registry, metrics.loop) as (log, stack):
         direct_url = settings.database_direct_url or settings.database_url
         await migrate(direct_url, MIGRATIONS, "upload")
-        database = await stack.enter_async_context(
-            open_database(
-                settings.database_url,
-                "upload",
-                metrics.database,
-                prepared=settings.db_prepared,
-                pool=settings.db_pool,
-            )
-        )
+        database = await stack.enter_async_context(_database(settings, metrics))
         address = _address(settings)
         store = await stack.enter_async_context(
             open_client(address, world, metrics.store.observe, client=settings.http_client)
@@ -139,6 +131,16 @@ async def serve(settings: Settings) -> None:
         ):
             await stopped(log, "upload")
             health.draining = True
+
+
+def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:
+    return open_database(
+        settings.database_url,
+        "upload",
+        metrics.database,
+        prepared=settings.db_prepared,
+        pool=settings.db_pool,
+    )
 
 
 def _address(settings: Settings) -> S3Address:
