@@ -228,7 +228,7 @@ class TestBootstrap:
 
 TARGETS = [
     *("up", "down", "status", "top", "logs", "trace", "roll", "doctor", "clean", "tools", "tools-clean"),
-    *("demo", "stress", "smoke", "alerts", "journey", "bench", "report", "ledger"),
+    *("demo", "stress", "smoke", "alerts", "journey", "bench", "report", "panels", "ledger"),
     *("test", "test-compose", "check"),
 ]
 LINE = re.compile(r"sh compose/make\.sh (compose|loadtests) [a-z-]+( --all)?")
