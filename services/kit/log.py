@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -99,8 +100,20 @@ def _drop_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     return event
 
 
-def timestamp() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+class Stamps:
+    """The time of a line, in microseconds; the text of a second is made once."""
+
+    __slots__ = ("_second", "_text")
+
+    def __init__(self) -> None:
+        self._second, self._text = -1, ""
+
+    def __call__(self) -> str:
+        second, rest_ns = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._text}.{rest_ns // 1000:06d}Z"
 
 
 class Log:
@@ -110,6 +123,7 @@ class Log:
         self.buffer = LineBuffer(fd, immediate=mode == "stdlib-sync")
         self._access_on = mode != "off" and _LEVELS[level] <= _LEVELS["info"]
         base = {"service": service, "instance": instance}
+        timestamp = self._timestamp = Stamps()
         self._base = base
 
         def stamp(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -130,7 +144,7 @@ class Log:
     def access(self, fields: dict[str, Any]) -> None:
         """One request's line; ``fields`` hold only names and numbers that may be shown."""
         if self._access_on:
-            line = {"time": timestamp(), "level": "info", **self._base, "event": "request", **fields}
+            line = {"time": self._timestamp(), "level": "info", **self._base, "event": "request", **fields}
             self.buffer.write(orjson.dumps(line, default=str) + b"\n")  # the driver's UUID is a subclass
 
 

@@ -69,7 +69,7 @@ def request_id_of(request: Request, world: World) -> str:
     given = request.headers.getall("X-Request-Id", ())
     if len(given) == 1 and is_uuid(given[0]):
         return given[0].lower()
-    return str(world.new_uuid())
+    return world.new_request_id()
 
 
 def user_of(request: Request) -> UUID:

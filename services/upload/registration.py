@@ -34,7 +34,7 @@ class Registrar:
         headers = {
             "Content-Type": "application/json",
             "X-Service-Token": self._signer.token(None),
-            "X-Request-Id": TRAIL.get().request_id or str(self._world.new_uuid()),
+            "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
         }
         try:
             reply = await self._files.json("POST", PATH, _facts(session, made), headers, TIMEOUT_S)
