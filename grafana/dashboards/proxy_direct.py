@@ -18,12 +18,23 @@ ONE_AT_A_TIME = "Trials run one strategy at a time, so whatever the machine does
 
 
 def ratio_while_busy(above: str, below: str) -> str:
-    """Two sums over the moments in which a strategy was at work, divided. A mean of quotients would be
-    ruled by the first and last moment of each trial, in which hardly anything was finished; and as
-    processes are scraped at different moments, what one shows already another shows a scrape later."""
-    near = f"max_over_time(({below})[11s:5s] offset -5s)"  # the moment before, this one, the next
-    busy = f"{above} * on () group_right () ({near} > bool 0)"
-    return f"sum_over_time(({busy})[$__range:5s]) / (sum_over_time(({below})[$__range:5s]) > 0)"
+    """Two sums over the moments that belong to one strategy, divided. A mean of quotients would be ruled by
+    the first and last moment of each trial, in which hardly anything was finished.
+
+    A rate looks back, and processes are scraped at different moments: beside the change of strategies one
+    shows what the other did. So only moments count in which, now and one scrape ago, one strategy alone was
+    at work; a span that has none for a strategy falls back to all moments near its work.
+    """
+    alone = f"(({below}) > bool 0) * on () group_left () (count(({below}) > 0) == bool 1)"
+    inside = f"min_over_time(({alone})[6s:5s])"
+    near = f"(max_over_time(({below})[11s:5s] offset -5s) > bool 0)"
+    return f"{_shares(above, below, inside)} or {_shares(above, below, near)}"
+
+
+def _shares(above: str, below: str, moments: str) -> str:
+    """Both sums over the moments at which a vector of 0 and 1, by strategy, is 1."""
+    upper = f"sum_over_time(({above} * on () group_right () {moments})[$__range:5s])"
+    return f"{upper} / (sum_over_time((({below}) * {moments})[$__range:5s]) > 0)"
 
 
 def _stick(one: Shown) -> Query:

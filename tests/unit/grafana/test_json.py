@@ -134,7 +134,9 @@ def test_rates_look_back_as_far_as_grafana_says(dashboard: Dashboard) -> None:
     for panel in panels(dashboard):
         for target in panel["targets"]:
             windows = set(re.findall(r"\[(.+?)\]", target["expr"]))
-            assert windows <= {"$__rate_interval", "$__range", "$__range:5s", "11s:5s"}, target["expr"]
+            assert windows <= {"$__rate_interval", "$__range", "$__range:5s", "6s:5s", "11s:5s"}, target[
+                "expr"
+            ]
             used = set(re.findall(r"\$(\w+)", target["expr"])) - {"__rate_interval", "__range"}
             assert used <= {variable.name for variable in dashboard.variables}, target["expr"]
 
