@@ -24,6 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from services.kit.codec import encode, rfc3339
 from services.kit.http.message import Handler
 from services.kit.http.server import Server
+from services.kit.http.servers import SERVERS
 from services.kit.http.writing import Limits
 from services.kit.log import Log
 from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics, exposition
@@ -70,7 +71,8 @@ def server_of(
         http.finish("OTHER", UNMATCHED, status, 0.0)
         log.event.info("malformed", status=status)
 
-    return Server(handler, malformed, Limits(settings.body_idle_s, settings.head_s, cancels=cancels))
+    limits = Limits(settings.body_idle_s, settings.head_s, cancels=cancels)
+    return SERVERS[settings.http_server](handler, malformed, limits)
 
 
 @asynccontextmanager

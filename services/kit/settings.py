@@ -200,6 +200,12 @@ class ProcessSettings:
     head_s: float = setting(
         "HEAD_TIMEOUT_S", number(0.05, 3600), 10.0, help="seconds a request head may take to arrive"
     )
+    http_server: str = setting(
+        "HTTP_SERVER",
+        choice("own", "aiohttp"),
+        "own",
+        help="HTTP server of the public port: our own or aiohttp's",
+    )
 
     @property
     def effective_admin_port(self) -> int:

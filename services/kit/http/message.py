@@ -36,7 +36,10 @@ class MalformedBody(Exception):
 class Content(Protocol):
     """A request's body as it arrives."""
 
-    total_bytes: int
+    @property
+    def total_bytes(self) -> int:
+        """How much has arrived."""
+        ...
 
     def is_eof(self) -> bool:
         """Whether the whole body has arrived, read or not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from services.kit.http.connection import Connection
 from services.kit.http.message import Handler
@@ -13,6 +14,20 @@ from services.kit.http.writing import Limits
 SWEEP_S = 0.25
 BACKLOG = 1024
 ABORT_S = 0.5
+
+
+class Served(Protocol):
+    """A connection as its server sees it."""
+
+    due_at: float  # when it is late; see ``connection.Connection``
+    transport: Any
+
+    @property
+    def idle(self) -> bool: ...
+
+    def expired(self) -> None: ...
+
+    def cut(self) -> None: ...
 
 
 class Server:
@@ -26,7 +41,7 @@ class Server:
         self.handler, self.malformed, self.limits = handler, malformed, limits
         self.loop = asyncio.get_running_loop()
         self.draining = False
-        self._connections: set[Connection] = set()
+        self._connections: set[Served] = set()
         self._listener: asyncio.Server | None = None
         self._socket: socket.socket | None = None
         self._sweep: asyncio.TimerHandle | None = None
@@ -41,16 +56,20 @@ class Server:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._listener = await self.loop.create_server(
-            lambda: Connection(self), sock=self._socket.dup(), backlog=BACKLOG
+            self.connection, sock=self._socket.dup(), backlog=BACKLOG
         )
         self._sweep = self.loop.call_later(SWEEP_S, self._look)
         bound: int = self._socket.getsockname()[1]
         return bound
 
-    def opened(self, connection: Connection) -> None:
+    def connection(self) -> asyncio.Protocol:
+        """What speaks HTTP on a new connection."""
+        return Connection(self)
+
+    def opened(self, connection: Served) -> None:
         self._connections.add(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Served) -> None:
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()
@@ -93,7 +112,7 @@ class Server:
                 except BlockingIOError:
                     return
                 connection.setblocking(False)
-                await self.loop.connect_accepted_socket(lambda: Connection(self), connection)
+                await self.loop.connect_accepted_socket(self.connection, connection)
 
     async def _until_empty(self, seconds: float) -> None:
         self._empty.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,6 +39,7 @@ def environment(port: int, **more: str) -> dict[str, str]:
     url = f"http://127.0.0.1:{port}"
     return {
         "PORT": "1",
+        "HTTP_SERVER": os.environ.get("HTTP_SERVER", ""),  # the whole suite once more over the other server
         "JWT_SECRET": KEY,
         "INTERNAL_KEY_GATEWAY_AUTH": KEY + "a",
         "INTERNAL_KEY_GATEWAY_UPLOAD": KEY + "u",

@@ -1,4 +1,4 @@
-"""The server alone: draining, hostile heads, time limits, connections that are used again."""
+"""Both servers alone: draining, hostile heads, time limits, connections that are used again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from services.kit.http.message import MalformedBody, Request, Response
 from services.kit.http.server import Server
+from services.kit.http.servers import SERVERS
 from services.kit.http.writing import Limits
 
 pytestmark = pytest.mark.unit
@@ -20,14 +21,24 @@ POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
+@pytest.fixture(params=sorted(SERVERS), autouse=True)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test here is one of both servers."""
+    name: str = request.param
+    monkeypatch.setattr(Served, "kind", SERVERS[name])
+    return name
+
+
 class Served:
     """A server whose handler counts the bytes of a body, and what it refused to parse."""
+
+    kind: type[Server] = Server
 
     def __init__(self, limits: Limits) -> None:
         self.arrived = asyncio.Event()
         self.refused: list[int] = []
         self.failed: list[type[Exception]] = []
-        self.server = Server(self.handle, self.refused.append, limits)
+        self.server = self.kind(self.handle, self.refused.append, limits)
         self.port = 0
 
     async def handle(self, request: Request) -> None:
@@ -128,10 +139,13 @@ async def test_requests_may_arrive_in_any_pieces(cut: int) -> None:
     ]
 
 
-async def test_a_chunked_body_that_breaks_ends_its_request() -> None:
+async def test_a_chunked_body_that_breaks_ends_its_request(kind: str) -> None:
     async with served() as server:
         reader, writer = await server.connect()
-        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n")
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        if kind == "aiohttp":  # in one piece, its parser forgets the request: 400, and no handler runs
+            await asyncio.wait_for(server.arrived.wait(), SAFE_S)
+        writer.write(b"xyz\r\n")
         with suppress(ConnectionResetError):
             assert await rest(reader, writer) == b""
         assert server.failed == [MalformedBody]
@@ -181,7 +195,7 @@ async def test_line_breaks_cannot_be_smuggled_into_an_answer() -> None:
             await request.respond(Response(200, {"X": "a\r\nSet-Cookie: b"}))
         raise ConnectionResetError
 
-    server = Server(handle, lambda _: None, Limits())
+    server = Served.kind(handle, lambda _: None, Limits())
     port = await server.start("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(GET)

@@ -20,7 +20,7 @@ from services.kit.clock import World
 from services.kit.errors import Fault
 from services.kit.health import Health
 from services.kit.http.message import Request, Response
-from services.kit.http.server import Server
+from services.kit.http.servers import SERVERS
 from services.kit.http.writing import Limits
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics
@@ -107,10 +107,10 @@ Opened = tuple[ClientSession, Service]
 IDLE_S = 0.3
 
 
-@pytest.fixture
-async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+@pytest.fixture(params=sorted(SERVERS))
+async def opened(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Opened]:
     service = Service(tmp_path / "log")
-    server = Server(service.boundary.handle, lambda _: None, Limits(body_idle_s=IDLE_S))
+    server = SERVERS[request.param](service.boundary.handle, lambda _: None, Limits(body_idle_s=IDLE_S))
     port = await server.start("127.0.0.1", 0)
     async with ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session, service
