@@ -3,18 +3,43 @@
 BENCH_USUAL_S=60
 MEMORY_BENCH_DEFAULT_MB=2048
 
-# bench COMMAND…: becomes Compose at the end, so that Ctrl-C and exit codes go straight through.
+# bench COMMAND…: makes the container with Compose and runs it with docker. `compose run` would not do: without
+# a terminal it leaves at Ctrl-C and takes the container along, before its audit.
 bench() {
-    words=$(compose_program) || fail "Docker is here, Compose is not. Install the plugin docker-compose-plugin."
+    [ -z "$(bench_container)" ] || fail "Another run is using this system. Wait for it, or stop it with Ctrl-C."
     # `make up` has built it; a changed experiment or strategy is taken in here, from the cache but for itself.
     build_bench
-    bench_values
+    bench_values "$@"
     mkdir -p "$RUN_DIR" "$RESULTS_DIR"
-    files="-f compose.yaml"
-    for overlay in $(overlays) bench; do files="$files -f compose.$overlay.yaml"; done
-    cd "$HERE"
-    # shellcheck disable=SC2046,SC2086  (words on purpose)
-    exec $words -p "$PROJECT" $files run --rm --no-deps --use-aliases $(bench_terminal) bench "$@"
+    OVERLAYS="$(overlays) bench"
+    in_compose up --no-start --no-deps bench >"$RUN_DIR/logs/bench.log" 2>&1 || { cat "$RUN_DIR/logs/bench.log" >&2; exit 1; }
+    container=$(bench_container all)
+    trap 'docker rm -f "$container" >/dev/null' EXIT
+    code=0
+    if [ "$BENCH_TERMINAL" = true ]; then docker start --attach --interactive "$container" || code=$?
+    else follow; fi
+    exit "$code"
+}
+
+# Without a terminal a signal reaches us and every docker client, and some of those leave at once: they only
+# show what is printed. The signal goes to the container, and we wait until it has ended in order.
+follow() {
+    interrupted='' since=0
+    trap 'interrupted=1' INT TERM
+    docker start "$container" >/dev/null
+    while :; do
+        docker logs --follow --since "$since" "$container" || true
+        [ -n "$interrupted" ] || break
+        since=$(date +%s) interrupted=''
+        docker kill --signal INT "$container" >/dev/null 2>&1 || break
+    done
+    code=$(docker wait "$container")
+}
+
+# The container of a run: one that runs, or with `all` also one that only exists.
+bench_container() {
+    docker ps -q ${1:+-a} --filter "label=com.docker.compose.project=$PROJECT" \
+        --filter "label=com.docker.compose.service=bench"
 }
 
 build_bench() {
@@ -28,10 +53,11 @@ bench_image() {
         --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "K6_IMAGE=$K6_IMAGE"
 }
 
-# Live progress on a terminal; plain lines into a pipe or a file.
-bench_terminal() { [ -t 0 ] && [ -t 1 ] || say -T; }
-
 bench_values() {
+    BENCH_COMMAND=$*
+    # Live progress on a terminal; plain lines into a pipe or a file.
+    BENCH_TERMINAL=false
+    if [ -t 0 ] && [ -t 1 ]; then BENCH_TERMINAL=true; fi
     RESULTS_DIR=${VAULTBENCH_RESULTS:-$ROOT/results}
     case $RESULTS_DIR in /*) ;; *) RESULTS_DIR=$ROOT/$RESULTS_DIR ;; esac
     MEMORY_BENCH_MB=${MEMORY_BENCH_MB:-$MEMORY_BENCH_DEFAULT_MB}
@@ -40,7 +66,7 @@ bench_values() {
     [ -z "$GIT_REVISION" ] || [ -z "$(git -C "$ROOT" status --porcelain 2>/dev/null)" ] || GIT_DIRTY=1
     BENCH_ZONE=$(bench_zone)
     bench_identity
-    export RESULTS_DIR MEMORY_BENCH_MB GIT_REVISION GIT_DIRTY BENCH_ZONE BENCH_USER DOCKER_SOCKET DOCKER_GROUP
+    export BENCH_COMMAND BENCH_TERMINAL RESULTS_DIR MEMORY_BENCH_MB GIT_REVISION GIT_DIRTY BENCH_ZONE BENCH_USER DOCKER_SOCKET DOCKER_GROUP
 }
 
 # Reports belong to the caller, who also needs the group of the engine's socket. Docker Desktop keeps the

@@ -16,6 +16,7 @@ NUMBER = "com.docker.compose.container-number"
 ONE_OFF = "com.docker.compose.oneoff"
 # The environment a container had before an arm of an experiment changed it.
 OWN_ENVIRONMENT = "vaultbench.own-environment"
+BENCH = "bench"  # the service that we are ourselves
 ID_LENGTH = 12
 
 
@@ -33,11 +34,16 @@ class Listed:
 
 
 def listed(entry: Mapping[str, Any]) -> Listed | None:
-    """A line of the engine's list; nothing for one-off containers such as the one that measures."""
+    """A line of the engine's list; nothing for the one that measures and what runs for one command."""
     labels = entry.get("Labels") or {}
-    if SERVICE not in labels or labels.get(ONE_OFF, "False") == "True":
+    if not belongs(labels):
         return None
     return Listed(str(entry["Id"]), part_name(labels), str(entry.get("State", "")))
+
+
+def belongs(labels: Mapping[str, str]) -> bool:
+    """Whether a container with these labels is a part of the system."""
+    return labels.get(SERVICE, BENCH) != BENCH and labels.get(ONE_OFF, "False") != "True"
 
 
 def part_name(labels: Mapping[str, str]) -> str:

@@ -192,10 +192,10 @@ class ContainerTestbed:
 
 
 def seen_in(event: Mapping[str, Any]) -> Seen | None:
-    """An event of the engine as ours; nothing for one-off containers."""
+    """An event of the engine as ours; nothing for containers that are no part of the system."""
     actor = event.get("Actor", {})
     attributes = actor.get("Attributes", {})
-    if container.SERVICE not in attributes or attributes.get(container.ONE_OFF) == "True":
+    if not container.belongs(attributes):
         return None
     detail = {"container": str(actor.get("ID", ""))[: container.ID_LENGTH]}
     detail |= {name: attributes[name] for name in ("exitCode", "signal") if name in attributes}

@@ -18,6 +18,8 @@ from loadtests.harness.running.rig import Rig
 from loadtests.harness.running.system import ROOT
 
 LOCK = "harness.lock"
+# Into a container one Ctrl-C may come twice: each program on the way hands on the signal it got itself.
+SAME_KEY_S = 1.0
 
 
 class AlreadyRunning(Exception):
@@ -69,11 +71,15 @@ async def interruptible(rig: Rig, console: Console) -> AsyncIterator[None]:
     """The first Ctrl-C asks the run to end in order; a second one ends it at once."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
+    first_at: float | None = None
 
     def on_signal() -> None:
-        if rig.stop.is_set() and task is not None:
-            task.cancel()
+        nonlocal first_at
+        if first_at is not None:
+            if task is not None and loop.time() - first_at > SAME_KEY_S:
+                task.cancel()
             return
+        first_at = loop.time()
         rig.event("interrupt")
         rig.stop.set()
         console.print(

@@ -43,7 +43,8 @@ async def test_states_of_parts(tmp_path: Path) -> None:
     engine.add("upload", 2, Health={"Status": "starting"})  # its own page answers before Docker's check ran
     engine.add("files", Health={"Status": "starting"})
     engine.add("minio").run(False)
-    engine.add("bench").inspected["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
+    engine.add("bench")
+    engine.add("auth").inspected["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
     async with opened(engine, tmp_path) as testbed:
         found = await testbed.parts()
     assert found == {

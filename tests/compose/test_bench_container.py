@@ -1,0 +1,141 @@
+"""Measuring from a container beside the others: demo, smoke, a whole small comparison, and its interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compose.settings import ROOT
+from tests.compose.bed import UP_WITHIN_S, Bed, new_bed
+from tests.compose.conftest import Visitor
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+STRESS_WITHIN_S, TOLD_WITHIN_S = 600, 120
+STRATEGIES = ("proxy-chunked", "direct-multipart", "direct-single")
+
+
+@pytest.fixture(scope="module")
+def measured(daemon: str, without: str) -> Iterator[Bed]:
+    """A testbed whose results go to a folder of its own."""
+    with new_bed(daemon, WITHOUT=without) as made:
+        made.env["VAULTBENCH_RESULTS"] = str(made.folder / "results")
+        made.good("up", timeout_s=UP_WITHIN_S)
+        yield made
+
+
+def newest(bed: Bed) -> Path:
+    return max((bed.folder / "results").iterdir())
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_demo_shows_one_upload_by_each_strategy(measured: Bed) -> None:
+    told = measured.good("demo")
+    for strategy in STRATEGIES:
+        assert f"({strategy})" in told
+    assert "you→store" in told, "direct bytes went to the address that was signed for the host"
+
+
+def test_smoke_reads_back_one_upload_by_each_strategy(measured: Bed) -> None:
+    told = measured.good("smoke")
+    for strategy in STRATEGIES:
+        assert f"{strategy}: stored, listed and read back byte by byte" in told
+    assert "All checks passed." in told
+
+
+async def test_the_same_signed_address_works_on_the_host(measured: Bed, visitor: Visitor) -> None:
+    """What k6 reaches by its option `hosts` is what a browser reaches by the published port."""
+    user = await visitor(measured)
+    body = {"filename": "a.bin", "fileSize": 4, "mimeType": "application/octet-stream"}
+    session = await user.ok("POST", "/api/upload/single", json=body, status=201)
+    url = session["url"]
+    assert url.startswith(f"http://localhost:{measured.env['S3_PORT']}/")
+    async with user.session.put(url, data=b"abcd") as stored:
+        assert stored.status == 200
+    async with user.session.put(url.replace("localhost", "127.0.0.1", 1), data=b"abcd") as refused:
+        assert refused.status == 403, "the host name is part of what is signed"
+
+
+def test_a_small_comparison_is_audited_and_says_where_it_ran(measured: Bed) -> None:
+    done = measured.make("stress", "PROFILE=smoke", timeout_s=STRESS_WITHIN_S)
+    bundle = newest(measured)
+    # 2 is "measured, and invalid": on a shared machine k6 may be the limit. Everything else is a failure.
+    assert done.returncode == 0 or "This run is invalid" in done.stdout, done.stdout + done.stderr
+    ledgers = lines(bundle / "ledger.jsonl")
+    assert {line["failed"] for line in ledgers} == {False}
+    assert sum(line["classes"].get("verified", 0) for line in ledgers) > 0
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["runtime"] == "compose"
+    assert "RELEASE." in manifest["tools"]["minio"]
+    assert "PostgreSQL" in manifest["tools"]["pg-auth"]
+    for part in ("gateway", "auth", "upload", "files", "minio", "pg-auth", "pg-upload", "pg-files"):
+        own = manifest["containers"][part]
+        assert own["image_id"] == measured.facts(part)["Image"]
+        assert own["limits"]["memory_bytes"] == measured.facts(part)["HostConfig"]["Memory"]
+    assert f"Report   {bundle}/report.html" in done.stdout, "a path of the host"
+
+
+def test_each_trial_knows_cpu_and_memory_of_every_container(measured: Bed) -> None:
+    trials = lines(newest(measured) / "trials.jsonl")
+    (busy, *_) = [one for one in trials if one["plan"]["arm"] == "proxy-chunked"]
+    used = {one["name"]: one for one in busy["processes"]}
+    for part in ("gateway", "upload", "files", "minio", "pg-upload", "pg-files"):
+        assert used[part]["cpu_s"] > 0, part
+        assert used[part]["peak_rss_bytes"] > 1_000_000, part
+        assert used[part]["container"] == measured.container(part)
+    assert used["k6"]["cpu_s"] > 0
+    assert busy["config"]["workload.runtime"] == "compose"
+
+
+def test_reports_belong_to_whoever_asked_for_them(measured: Bed) -> None:
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in newest(measured).rglob("*")}
+    assert owners == {(os.getuid(), os.getgid())}
+
+
+def test_old_runs_can_be_read_again(measured: Bed) -> None:
+    run = newest(measured).name
+    before = (newest(measured) / "report.html").read_bytes()
+    measured.make("report", f"RUN={run}")
+    assert (newest(measured) / "report.html").read_bytes() == before
+    assert f"Ledger of {run}" in measured.good("ledger", f"RUN={run}")
+
+
+def test_what_is_wrong_is_said_once_and_fails(measured: Bed) -> None:
+    done = measured.make("stress", "VUS=many", "SCALLE=2")
+    assert done.returncode != 0
+    assert done.stdout.count("VUS=many: expected a whole number") == 1
+    assert "SCALLE" in done.stdout
+
+
+def test_an_interrupt_reaches_the_harness_and_leaves_an_honest_bundle(measured: Bed) -> None:
+    log = measured.folder / "interrupted.txt"
+    with log.open("wb") as out:
+        run = subprocess.Popen(
+            ["make", "--no-print-directory", "stress", "PROFILE=smoke"], cwd=ROOT, env=measured.env,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+    end = time.monotonic() + TOLD_WITHIN_S
+    while " 1/" not in log.read_text(encoding="utf-8"):
+        assert time.monotonic() < end
+        assert run.poll() is None, log.read_text(encoding="utf-8")
+        time.sleep(0.1)
+    assert "Another run is using this system" in measured.make("demo").stderr
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+    run.wait(STRESS_WITHIN_S)
+    told = log.read_text(encoding="utf-8")
+    assert "Stopping: uploads under way may finish" in told
+    assert "Interrupted: what was measured until then is in" in " ".join(told.split())
+    assert json.loads((newest(measured) / "manifest.json").read_text())["interrupted"] is True
+    assert {line["failed"] for line in lines(newest(measured) / "ledger.jsonl")} == {False}
+    assert "All checks passed." in measured.good("smoke"), "the system still runs"
+    assert not measured.container("bench"), "nothing is left of it"
