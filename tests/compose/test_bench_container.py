@@ -1,4 +1,4 @@
-"""Measuring from a container beside the others: demo, smoke, a whole small comparison, and its interruption."""
+"""Measuring from a container beside the others: demo, smoke, a small comparison, and its interruption."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from compose.settings import ROOT
 from tests.compose.bed import UP_WITHIN_S, Bed, new_bed
@@ -56,14 +57,15 @@ def test_smoke_reads_back_one_upload_by_each_strategy(measured: Bed) -> None:
 async def test_the_same_signed_address_works_on_the_host(measured: Bed, visitor: Visitor) -> None:
     """What k6 reaches by its option `hosts` is what a browser reaches by the published port."""
     user = await visitor(measured)
-    body = {"filename": "a.bin", "fileSize": 4, "mimeType": "application/octet-stream"}
-    session = await user.ok("POST", "/api/upload/single", json=body, status=201)
-    url = session["url"]
-    assert url.startswith(f"http://localhost:{measured.env['S3_PORT']}/")
-    async with user.session.put(url, data=b"abcd") as stored:
-        assert stored.status == 200
-    async with user.session.put(url.replace("localhost", "127.0.0.1", 1), data=b"abcd") as refused:
+    facts = {"file_name": "a.bin", "file_size_bytes": 4}
+    session = (await user.post("/api/upload/single/session", json=facts)).json
+    signed = session["url"]
+    assert signed.startswith(f"http://localhost:{measured.env['S3_PORT']}/")
+    elsewhere = signed.replace("localhost", "127.0.0.1", 1)
+    async with user.session.put(URL(elsewhere, encoded=True), data=b"abcd") as refused:
         assert refused.status == 403, "the host name is part of what is signed"
+    async with user.session.put(URL(signed, encoded=True), data=b"abcd") as stored:
+        assert stored.status == 200
 
 
 def test_a_small_comparison_is_audited_and_says_where_it_ran(measured: Bed) -> None:

@@ -12,7 +12,22 @@ from compose.settings import ROOT
 
 # What every Linux, macOS and WSL2 has. No Python, no Go, no curl, no bash.
 SMALL_PROGRAMS = (
-    *("awk", "basename", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "du", "env", "getent", "grep"),
+    *(
+        "awk",
+        "basename",
+        "cat",
+        "chmod",
+        "cp",
+        "cut",
+        "date",
+        "df",
+        "dirname",
+        "du",
+        "env",
+        "getent",
+        "grep",
+        "id",
+    ),
     *(
         "head",
         "ls",
