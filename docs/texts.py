@@ -115,7 +115,7 @@ HARNESS: dict[str, str] = {
     "PARTS": "`1`, of `make bench`: our own server, client and pool against the libraries they stand in for",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
-    "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs",
+    "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",
     "PYTHON": "the interpreter that `make` uses",
     "RUNTIME": "as for `make up`; what runs is measured where it runs",
 }

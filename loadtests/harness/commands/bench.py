@@ -52,6 +52,7 @@ async def _bench(
 ) -> int:
     strategies = load_strategies()
     async with open_rig(plan.run, system, strategies) as rig, interruptible(rig, console):
+        rig.push = False  # CPU is what is measured
         with Progress(console, estimated_s=plan.estimated_s) as progress:
             progress.planned(len(trials), plan.estimated_s)
             progress.phase("signing up users")

@@ -8,9 +8,10 @@ import os
 import re
 import resource
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 
@@ -20,6 +21,8 @@ from loadtests.harness.running.processes import Snapshot, Usage, Watched
 from loadtests.harness.running.testbed import Testbed
 
 PERIOD_S = 1.0
+QUIET_S = 2.0  # store and databases rest for so long before a load
+QUIET_STEP_S = 0.5  # shorter ones cannot tell 3 % of a core: the kernel counts in hundredths of a second
 IN_FLIGHT = re.compile(r"^http_in_flight_requests ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -169,21 +172,32 @@ def mean_in_flight(samples: list[MonitorSample], begin: float, end: float) -> fl
     return sum(seen) / len(seen) if seen else None
 
 
+class Looking(Protocol):
+    """The part of a testbed that looks at processes."""
+
+    async def snapshot(self, clock: Callable[[], float], watched: Sequence[Watched], /) -> Snapshot: ...
+
+
 async def wait_quiet(
-    testbed: Testbed, watched: list[Watched], *, limit_s: float, quiet_s: float = 1.0, share: float = 0.03
+    testbed: Looking,
+    watched: list[Watched],
+    *,
+    limit_s: float,
+    quiet_s: float = QUIET_S,
+    share: float = 0.03,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> dict[str, float]:
     """Wait until store and databases have used under ``share`` of a core for ``quiet_s``.
 
     Returns what was still busy at the limit (cores by process); empty when all were quiet.
     """
     quiet = [one for one in watched if one.name == "minio" or one.name.startswith("pg-")]
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + limit_s
-    step_s, calm_s = 0.5, 0.0
-    last, busy = await testbed.snapshot(loop.time, quiet), dict[str, float]()
-    while calm_s < quiet_s and loop.time() < deadline:
-        await asyncio.sleep(step_s)
-        now = await testbed.snapshot(loop.time, quiet)
+    clock = asyncio.get_running_loop().time
+    first = last = await testbed.snapshot(clock, quiet)
+    calm_s, busy = 0.0, dict[str, float]()
+    while calm_s < quiet_s and last.at - first.at < limit_s:
+        await sleep(QUIET_STEP_S)
+        now = await testbed.snapshot(clock, quiet)
         busy = busy_cores(last, now, share)
         calm_s = 0.0 if busy else calm_s + (now.at - last.at)
         last = now

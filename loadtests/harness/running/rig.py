@@ -58,6 +58,7 @@ class Rig:
     identities: list[Identity] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     cores: Cores = field(default_factory=lambda: split(os.sched_getaffinity(0)))
+    push: bool = True  # k6 shows its own figures in Prometheus; that costs CPU
     piece_bytes: int | None = None  # overrides the strategies' own chunk and part size
     events: list[Event] = field(default_factory=list)
     _tokens_at: float = 0.0
@@ -131,7 +132,7 @@ class Rig:
 
     async def pushes_to_prometheus(self) -> bool:
         """Whether k6 tells Prometheus what it sees: somebody may watch the load there."""
-        return self.system.environ.get("K6_PUSH") != "off" and await self.has_prometheus()
+        return self.push and self.system.environ.get("K6_PUSH") != "off" and await self.has_prometheus()
 
     async def has_prometheus(self) -> bool:
         """Whether there is one to ask."""

@@ -50,17 +50,18 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     watcher = Recorded(watcher, rig, plan.trial)
     watcher.phase("clean")
     cleaned = await _clean(rig, plan)
-    watcher.phase("quiet")  # the tables are made meanwhile: only store and databases must come to rest
-    (files, rows), busy = await asyncio.gather(
+    watcher.phase("quiet")  # only store and databases must come to rest: what costs them nothing goes on
+    (files, rows), surroundings, settings, before, busy = await asyncio.gather(
         asyncio.to_thread(prepare, rig, plan, writer),
-        wait_quiet(rig.testbed, await rig.testbed.watched(), limit_s=QUIET_LIMIT_S),
+        _surroundings(rig),
+        rig.settings(),
+        counters.scrape_all(rig.http, rig.system.admin_urls),
+        _rest(rig),
     )
-    settings = await rig.settings()
-    before = await counters.scrape_all(rig.http, rig.system.admin_urls)
 
     gateways = rig.system.replicas("gateway").values()
     observer = Observer(rig.testbed, await rig.watched(), rig.http, gateways, trial=plan.trial)
-    course = await _load(rig, plan, files, observer, watcher)
+    course = await _load(rig, plan, files, surroundings, observer=observer, watcher=watcher)
     after_load = await counters.scrape_all(rig.http, rig.system.admin_urls)
 
     watcher.phase("audit")
@@ -82,6 +83,10 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     rig.learn(trial)
     _write(rig, writer, trial, evidence, observer)
     return trial
+
+
+async def _rest(rig: Rig) -> dict[str, float]:
+    return await wait_quiet(rig.testbed, await rig.testbed.watched(), limit_s=QUIET_LIMIT_S)
 
 
 async def _clean(rig: Rig, plan: TrialPlan) -> Cleaned:
@@ -153,7 +158,23 @@ def prepare(rig: Rig, plan: TrialPlan, folder: K6Folder) -> tuple[Files, list[Up
     return files, rows
 
 
-async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, watcher: Watcher) -> Course:
+async def _surroundings(rig: Rig) -> dict[str, str]:
+    """What k6 is told about the system it runs against: who listens to its figures, where the store is."""
+    variables = k6.to_prometheus(rig.system.prometheus_url) if await rig.pushes_to_prometheus() else {}
+    if hosts := await rig.system.store.k6_hosts():
+        variables["HOSTS"] = json.dumps(hosts)
+    return variables
+
+
+async def _load(
+    rig: Rig,
+    plan: TrialPlan,
+    files: Files,
+    surroundings: Mapping[str, str],
+    *,
+    observer: Observer,
+    watcher: Watcher,
+) -> Course:
     """k6 from its start to its end, with exact looks at the window's bounds."""
     strategy = rig.strategies.get(plan.arm)
     variables = k6.environment(
@@ -166,10 +187,7 @@ async def _load(rig: Rig, plan: TrialPlan, files: Files, observer: Observer, wat
         linger_s=linger_s(rig),
         journey=plan.question is Question.JOURNEY,
     )
-    if await rig.pushes_to_prometheus():
-        variables |= k6.to_prometheus(rig.system.prometheus_url)
-    if hosts := await rig.system.store.k6_hosts():
-        variables["HOSTS"] = json.dumps(hosts)
+    variables |= surroundings
     watcher.phase("start")
     child = await k6.start_k6(
         rig.k6_program, files, variables, tags={"testid": rig.run}, cores=rig.cores.generator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +12,13 @@ import pytest
 
 from loadtests.harness.records.model import MonitorSample
 from loadtests.harness.running.native import NativeTestbed
-from loadtests.harness.running.observe import Observer, busy_cores, mean_in_flight
+from loadtests.harness.running.observe import (
+    QUIET_STEP_S,
+    Observer,
+    busy_cores,
+    mean_in_flight,
+    wait_quiet,
+)
 from loadtests.harness.running.processes import Snapshot, Usage, Watched
 
 pytestmark = pytest.mark.unit
@@ -68,3 +75,49 @@ async def test_a_child_that_has_ended_still_counts_what_it_used(tmp_path: Path) 
         (used,) = (use for use in uses if use.name == "k6")
     assert not used.restarted
     assert used.cpu_s > 0.02
+
+
+class Looks:
+    """A testbed whose store uses these shares of a core, one after the other."""
+
+    def __init__(self, shares: list[float]) -> None:
+        self._steps = iter([0.0, *shares])
+        self._at = self._used_s = 0.0
+        self.asked: list[list[str]] = []
+
+    async def snapshot(self, clock: Callable[[], float], watched: Sequence[Watched], /) -> Snapshot:
+        del clock
+        self.asked.append([one.name for one in watched])
+        self._used_s += next(self._steps) * QUIET_STEP_S
+        found = look(self._at, 0.0, minio=(self._used_s, 1))
+        self._at += QUIET_STEP_S
+        return found
+
+
+async def at_once(delay_s: float) -> None:
+    assert delay_s == QUIET_STEP_S
+
+
+PARTS = [Watched("minio", 1, 1), Watched("pg-files", 2, 2), Watched("gateway", 3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("shares", "steps"),
+    [
+        ([0.0] * 4, 4),  # two seconds, not one
+        ([0.02] * 4, 4),
+        ([0.5, 0.1, *[0.0] * 4], 6),
+        ([0.0, 0.0, 0.0, 0.04, *[0.0] * 4], 8),  # all of it again
+    ],
+)
+async def test_a_load_waits_for_two_seconds_of_rest(shares: list[float], steps: int) -> None:
+    looks = Looks(shares)
+    assert await wait_quiet(looks, PARTS, limit_s=15, sleep=at_once) == {}
+    assert len(looks.asked) == steps + 1
+    assert looks.asked[0] == ["minio", "pg-files"]
+
+
+async def test_who_is_still_busy_at_the_limit_is_named() -> None:
+    looks = Looks([0.2] * 30)
+    assert await wait_quiet(looks, PARTS, limit_s=15, sleep=at_once) == {"minio": pytest.approx(0.2)}
+    assert len(looks.asked) == 31
