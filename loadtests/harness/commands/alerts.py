@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness.planning.provocations import Profile, check, load_provocations, load_rules
+from loadtests.harness.planning.provocations import Profile, Rules, check, load_provocations, load_rules
 from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.running.provoke import PROVOCATIONS, Provocation, healthy_load
 from loadtests.harness.running.rig import Rig, open_rig
@@ -40,6 +40,9 @@ class Verdict:
     fired_s: float | None = None
     cleared_s: float | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    # Where it did not fire: how far its condition got. A machine that others use too may not be provoked enough.
+    highest: float | None = None
+    limit: float | None = None
 
     def fired_in_time(self, scrape_s: float) -> bool:
         """Within its own waiting time and two scrapes, counted from when its condition held."""
@@ -76,7 +79,7 @@ async def _run(run: str, system: System, profile: Profile, console: Console) -> 
     async with open_rig(run, system, load_strategies()) as rig, interruptible(rig, console):
         await rig.create_identities(1)
         async with watching(rig, RULES / "recording.yml", rules.text) as tower, healthy_load(rig):
-            trying = Trying(rig, tower, console)
+            trying = Trying(rig, tower, rules, console)
             await trying.control(verdicts, profile.control_s)
             done: list[Verdict] = []
             for how, group in groupby(verdicts, key=lambda one: one.provocation):
@@ -93,6 +96,7 @@ class Trying:
 
     rig: Rig
     tower: Watchtower
+    rules: Rules
     console: Console
 
     async def control(self, verdicts: Sequence[Verdict], control_s: float) -> None:
@@ -116,6 +120,7 @@ class Trying:
         async with PROVOCATIONS[how](self.rig):
             began = time.time()
             await self._until(lambda: self._look(verdicts, began), began + slowest_s)
+            await self._explain(verdicts, time.time() - began)
         ended = time.time()
         self._say(f"{how}: over; waiting until they clear")
         limit_s = 2 * WINDOW_S + 4 * self.tower.scrape_s
@@ -138,6 +143,15 @@ class Trying:
                     verdict.labels = dict(one.labels)
                     self._say(f"  {one.name} fires after {verdict.fired_s:.1f} s")
         return all(one.fired_s is not None for one in verdicts)
+
+    async def _explain(self, verdicts: Sequence[Verdict], lasted_s: float) -> None:
+        """How near those came that did not fire."""
+        for verdict in verdicts:
+            threshold = self.rules.threshold(verdict.alert)
+            if verdict.fired_s is None and threshold is not None:
+                expr, verdict.limit = threshold
+                verdict.highest = await self.tower.highest(expr, lasted_s)
+                self._say(f"  {verdict.alert} is silent: {distance(verdict)}")
 
     async def _cleared(self, verdicts: Sequence[Verdict], ended: float) -> bool:
         firing = {one.name for one in await self.tower.alerts() if one.firing}
@@ -172,6 +186,16 @@ def show(verdicts: Sequence[Verdict], scrape_s: float, console: Console) -> None
         )
     console.print(table)
     console.print("Seconds after the provocation began, or (cleared) ended.", highlight=False)
+
+
+def distance(verdict: Verdict) -> str:
+    """How far a condition got, for whoever asks why an alert was silent."""
+    if verdict.highest is None:
+        return "what it compares has no value"
+    reached = f"{verdict.highest:.3g} was reached, it is due above {verdict.limit:.3g}"
+    if verdict.limit is not None and verdict.highest > verdict.limit:
+        return reached
+    return f"{reached}; the provocation is too weak for this machine, or others use it too"
 
 
 def _seconds(value: float | None) -> str:

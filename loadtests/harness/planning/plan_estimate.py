@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from loadtests.harness.planning.experiment import Profile
 
-TRIAL_OVERHEAD_S = 2.4
+TRIAL_OVERHEAD_S = 3.1
 OVERHEAD_PER_LOAD = 0.12  # seconds for each second of load
 RUN_OVERHEAD_S = 5.0  # reading settings, analysis and report
 SIGNUP_S = 0.1  # of one identity

@@ -40,10 +40,16 @@ class Provocations(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The alert rules as they will be loaded, with `for` divided; ``for_s`` by alert."""
+    """The alert rules as they will be loaded, with `for` divided; ``for_s`` and conditions by alert."""
 
     text: str
     for_s: dict[str, float]
+    conditions: dict[str, str]
+
+    def threshold(self, alert: str) -> tuple[str, float] | None:
+        """What is compared, and above which value the alert is due; nothing where the rule says it otherwise."""
+        match = re.fullmatch(r"(.+?)\s*>\s*([0-9.e+-]+)", self.conditions[alert].strip(), re.DOTALL)
+        return (match[1], float(match[2])) if match else None
 
 
 def load_provocations(profile: str, path: Path = FILE) -> Profile:
@@ -62,11 +68,12 @@ def load_provocations(profile: str, path: Path = FILE) -> Profile:
 def load_rules(path: Path, divide_for_by: int) -> Rules:
     """The alert rules of a file, waiting a fraction of their time."""
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for_s = {}
+    for_s, conditions = {}, {}
     for rule in (rule for group in content["groups"] for rule in group["rules"]):
         for_s[rule["alert"]] = _seconds(rule["for"]) / divide_for_by
+        conditions[rule["alert"]] = rule["expr"]
         rule["for"] = f"{round(for_s[rule['alert']] * 1000)}ms"
-    return Rules(yaml.safe_dump(content, sort_keys=False), for_s)
+    return Rules(yaml.safe_dump(content, sort_keys=False), for_s, conditions)
 
 
 def _seconds(duration: str) -> float:

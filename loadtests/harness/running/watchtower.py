@@ -47,6 +47,14 @@ class Watchtower:
             found = (await answer.json())["data"]["alerts"]
         return [_alert(one) for one in found]
 
+    async def highest(self, expr: str, last_s: float) -> float | None:
+        """The greatest value that an expression had, of all its series; nothing where it had none."""
+        query = f"max(max_over_time(({expr})[{max(1, round(last_s))}s:{self.scrape_s:g}s]))"
+        url = f"{self.url}/api/v1/query"
+        async with self.http.get(url, params={"query": query}, timeout=TIMEOUT) as answer:
+            found = (await answer.json())["data"]["result"]
+        return float(found[0]["value"][1]) if found else None
+
 
 def _alert(raw: Mapping[str, Any]) -> Alert:
     # Go writes nanoseconds, Python reads microseconds.

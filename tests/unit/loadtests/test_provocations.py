@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from loadtests.harness.commands.alerts import RULES, Verdict
+from loadtests.harness.commands.alerts import RULES, Verdict, distance
 from loadtests.harness.planning.experiment import ExperimentError
 from loadtests.harness.planning.provocations import FILE, check, load_provocations, load_rules
 from loadtests.harness.running.provoke import PROVOCATIONS, Provocation
@@ -65,6 +65,25 @@ def test_every_problem_is_named(tmp_path: Path) -> None:
 def verdict(**more: Any) -> Verdict:
     good: dict[str, Any] = {"for_s": 5.0, "seen_s": 10.0, "fired_s": 24.9, "cleared_s": 60.0}
     return Verdict("RequestsRejected", "refused-logins", **(good | more))
+
+
+def test_every_rule_but_the_missing_process_has_a_threshold() -> None:
+    rules = load_rules(RULES / "alerts.yml", 1)
+    found = {name: rules.threshold(name) for name in rules.for_s}
+    assert found["CpuCritical"] == ("instance:process_cpu_seconds:rate1m", 0.9)
+    assert found["MemoryWarning"] == ("instance:process_resident_memory_bytes:now", 400e6)
+    assert [name for name, threshold in found.items() if threshold is None] == ["ProcessGone"]
+
+
+@pytest.mark.parametrize(
+    ("highest", "words"),
+    [(0.79, "0.79 was reached, it is due above 0.8; the provocation is too weak"),
+     (0.85, "0.85 was reached, it is due above 0.8"), (None, "has no value")],
+)  # fmt: skip
+def test_a_silent_alert_says_how_near_it_came(highest: float | None, words: str) -> None:
+    said = distance(verdict(fired_s=None, highest=highest, limit=0.8))
+    assert words in said
+    assert ("too weak" in said) == (highest == 0.79)
 
 
 def test_a_verdict_asks_for_silence_time_and_an_end() -> None:

@@ -99,6 +99,24 @@ def test_what_is_only_near_it_never_fires(alert: str, promtool: Path, tmp_path: 
     tried(promtool, tmp_path, [unit_test(CASES[alert].near, [firing(alert, at, None) for at in moments])])
 
 
+@pytest.mark.parametrize(("alert", "cores"), [("CpuCritical", 0.95), ("CpuWarning", 0.85)])
+def test_a_process_that_begins_to_work_hard_after_a_restart_is_seen(
+    alert: str, cores: float, promtool: Path, tmp_path: Path
+) -> None:
+    """As the provocation does it: the counter begins again at nothing."""
+    rule = ALERTS[alert]
+    name = ", ".join(f'{key}="{value}"' for key, value in FILES.items())
+    well, steps = WELL_S // STEP_S - 1, ILL_S // STEP_S
+    restarted = {
+        "series": f"process_cpu_seconds_total{{{name}}}",
+        "values": f"100+{0.1 * STEP_S}x{well} 0+{cores * STEP_S}x{steps}",
+    }
+    labels = {"alertname": alert, "severity": rule["labels"]["severity"], **CASES[alert].labels}
+    due_s = WELL_S + LONGEST_S + duration_s(rule["for"])
+    asked = [firing(alert, WELL_S, None), firing(alert, due_s, labels)]
+    tried(promtool, tmp_path, [{**unit_test([], asked), "input_series": [restarted]}])
+
+
 def test_a_quiet_system_fires_nothing(promtool: Path, tmp_path: Path) -> None:
     """No requests at all: ratios and percentiles of nothing are nothing, not zero and not infinite."""
     still = [Series(one.name, one.labels, 0, 0) for case in CASES.values() for one in case.ill if one.counter]
