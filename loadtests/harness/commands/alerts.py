@@ -40,7 +40,7 @@ class Verdict:
     fired_s: float | None = None
     cleared_s: float | None = None
     labels: dict[str, str] = field(default_factory=dict)
-    # Where it did not fire: how far its condition got. A machine that others use too may not be provoked enough.
+    # Where it did not fire: how far its condition got. Others on the machine may leave it too little CPU.
     highest: float | None = None
     limit: float | None = None
 

@@ -47,7 +47,7 @@ class Rules:
     conditions: dict[str, str]
 
     def threshold(self, alert: str) -> tuple[str, float] | None:
-        """What is compared, and above which value the alert is due; nothing where the rule says it otherwise."""
+        """What is compared, and above which value the alert is due; nothing where it is said otherwise."""
         match = re.fullmatch(r"(.+?)\s*>\s*([0-9.e+-]+)", self.conditions[alert].strip(), re.DOTALL)
         return (match[1], float(match[2])) if match else None
 
