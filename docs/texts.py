@@ -23,8 +23,9 @@ while a run is on, except in `make bench`. The alerts are in [Alerts](alerts.md)
 
 The process exporter reads all of `/proc` for each scrape; what that costs is its own
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no
-threads and no memory maps. It is read as often as the rest: read more rarely, the databases' CPU would spread
-over the trials before and after. Reports do not use it: the harness looks at each process at the window's bounds.
+threads and no memory maps. It is read as often as the rest: read more rarely, the databases' CPU would
+spread over the trials before and after. Reports do not use it: the harness looks at each process at the
+window's bounds.
 """
 
 HARNESS_HEAD = """
