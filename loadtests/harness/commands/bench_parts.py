@@ -59,7 +59,7 @@ def bench_parts(environ: Mapping[str, str], command: str, console: Console) -> i
     writer = BundleWriter(results_folder(environ) / plan.run)
     with only_one(system.run_dir):
         done, interrupted = asyncio.run(
-            _run(system, declared, plan, trials, writer=writer, command=command, console=console)
+            measure(system, declared, plan, trials, writer=writer, command=command, console=console)
         )
     found = rows(declared, done, latencies(Bundle(writer.path), done))
     path = writer.write_json(RESULT, [asdict(row) for row in found])
@@ -75,7 +75,7 @@ def _is_invalid(trial: Trial) -> bool:
     return any(warn.severity is Severity.INVALID for warn in trial.warnings)
 
 
-async def _run(
+async def measure(
     system: System,
     declared: OwnParts,
     plan: Plan,
@@ -85,6 +85,7 @@ async def _run(
     command: str,
     console: Console,
 ) -> tuple[Measured, bool]:
+    """All trials, and whether somebody interrupted them; the processes end with their usual settings."""
     async with open_rig(plan.run, system, load_strategies()) as rig, interruptible(rig, console):
         with Progress(console, estimated_s=plan.estimated_s) as progress:
             progress.planned(len(trials), plan.estimated_s)
