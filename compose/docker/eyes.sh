@@ -1,6 +1,7 @@
 # Looking into containers: the way of one upload through their logs, and alerts.
 
-TRACED="gateway auth upload files"
+# Our processes, each with its replicas.
+TRACED='^(gateway|auth|upload|files)(-[0-9]+)?$'
 
 # The logs go through files, because they are read twice; the reader is Python in the image that measures.
 trace() {
@@ -12,7 +13,7 @@ trace() {
     trap 'rm -rf "$taken"' EXIT
     trap 'exit 130' INT TERM
     chmod 755 "$taken"
-    for part in $TRACED; do
+    for part in $(in_compose config --services | grep -E "$TRACED"); do
         in_compose logs --no-color --no-log-prefix "$part" >"$taken/$part.log" || fail "no logs of $part"
     done
     # shellcheck disable=SC2046

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 from compose.trace import scan
 from compose.trace.command import trace
 from compose.trace.follow import Journey, TraceError, UnknownId, follow
 from compose.trace.model import Note, read
-from compose.trace.sources import CommandLogs, FileLogs
+from compose.trace.sources import SERVICES, CommandLogs, FileLogs
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
+COMPOSE_FILES = ("compose.yaml", "compose.scaled.yaml")
 
 BEGAN = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 UPLOAD = "11111111-1111-4111-8111-111111111111"
@@ -330,6 +333,19 @@ def test_a_program_that_fails_says_so(tmp_path: Path) -> None:
     program = CommandLogs([sys.executable, "-c", "import sys; sys.exit('no such project')"], cwd=tmp_path)
     with pytest.raises(OSError, match="no such project"):
         follow(program, UPLOAD)
+
+
+def test_every_replica_in_containers_is_read(tmp_path: Path) -> None:
+    """Which services the shell takes logs of, and that the reader takes up the file of each."""
+    (pattern,) = re.findall(r"^TRACED='(.+)'$", (ROOT / "compose/docker/eyes.sh").read_text(), re.MULTILINE)
+    files = [yaml.safe_load((ROOT / "compose" / name).read_text()) for name in COMPOSE_FILES]
+    known = {name: service for file in files for name, service in file["services"].items()}
+    taken = {name for name in known if re.search(pattern, name)}
+    assert taken == {"gateway", "gateway-2", "auth", "upload", "upload-2", "files", "files-2"}
+    for name in taken:
+        (tmp_path / f"{name}.log").write_text(f"{name}\n")
+    read_up = [block for service in SERVICES for block in FileLogs(tmp_path).blocks(service)]
+    assert sorted(b"".join(read_up).decode().split()) == sorted(taken)
 
 
 def test_log_files_in_any_folder_can_be_read_by_a_program_of_its_own(tmp_path: Path) -> None:
