@@ -242,7 +242,7 @@ class Connection(Writing, asyncio.Protocol):
             return
         if body is not None and not body.is_eof():
             await self._discard(body)
-        if self.closes or body is None or not body.is_eof():
+        if self.closes or self._server.leaving or body is None or not body.is_eof():
             self.transport.close()
             return
         self._task = self._body = self._head = self._parser = None
@@ -256,12 +256,12 @@ class Connection(Writing, asyncio.Protocol):
         """Take the rest of an unread body for a moment, so that the answer is not lost to a reset."""
         if self._awaits_continue:
             return
-        if self.closes and self.transport.can_write_eof():
-            self.transport.write_eof()
         started = body.total_bytes
         self.wait_for(Phase.DISCARD, self.limits.linger_s)
         try:
+            if self.closes and self.transport.can_write_eof():
+                self.transport.write_eof()
             while body.total_bytes - started < DISCARD_BYTES and await body.readany():
                 pass
-        except (BodyIdleError, MalformedBody, ConnectionError):
+        except (BodyIdleError, MalformedBody, OSError):
             pass

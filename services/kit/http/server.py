@@ -40,7 +40,8 @@ class Server:
     def __init__(self, handler: Handler, malformed: Callable[[int], None], limits: Limits) -> None:
         self.handler, self.malformed, self.limits = handler, malformed, limits
         self.loop = asyncio.get_running_loop()
-        self.draining = False
+        self.draining = False  # answers say that their connection ends
+        self.leaving = False  # and those that did not say so end after their answer
         self._connections: set[Served] = set()
         self._listener: asyncio.Server | None = None
         self._socket: socket.socket | None = None
@@ -92,6 +93,7 @@ class Server:
             listener, self._socket = self._socket, None
             await self._take_the_rest(listener)
         await asyncio.sleep(notice_s)
+        self.leaving = True
         for connection in list(self._connections):
             if connection.idle:
                 connection.transport.close()

@@ -202,3 +202,31 @@ async def test_line_breaks_cannot_be_smuggled_into_an_answer() -> None:
     with suppress(ConnectionResetError):
         assert await rest(reader, writer) == b""
     await server.stop(SOON_S)
+
+
+async def test_an_answer_that_began_before_the_drain_ends_its_connection_all_the_same() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: Request) -> None:
+        pieces = [b"first", b"last", b""]
+
+        async def source() -> bytes:
+            if len(pieces) == 2:
+                begun.set()
+                await go_on.wait()
+            return pieces.pop(0)
+
+        await request.respond(Response(200, stream=source))
+
+    server = Server(handle, lambda _: None, Limits())
+    port = await server.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET)
+    await asyncio.wait_for(begun.wait(), SAFE_S)
+    stopping = asyncio.create_task(server.stop(SAFE_S * 2))
+    while not server.leaving:
+        await asyncio.sleep(0)
+    go_on.set()
+    received = await rest(reader, writer)
+    await asyncio.wait_for(stopping, SAFE_S)
+    assert received.endswith(b"4\r\nlast\r\n0\r\n\r\n")
