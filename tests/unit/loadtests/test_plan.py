@@ -106,8 +106,8 @@ def test_smoke_asks_all_four_questions_in_about_a_minute() -> None:
     assert 60 <= expected.seconds <= 90
 
 
-def test_ci_takes_about_eight_minutes() -> None:
-    assert 450 <= planner().estimate().seconds <= 530
+def test_ci_takes_about_nine_minutes() -> None:
+    assert 510 <= planner().estimate().seconds <= 530
 
 
 def test_the_estimate_is_the_plan_s_own_load_and_a_known_cost_of_each_trial() -> None:
