@@ -38,7 +38,7 @@ tools-clean: ## delete the cache of external programs
 ## Proxy or direct?
 demo: ## upload one file by each strategy and show each step (under a minute)
 	$(RUN_IT) loadtests demo
-stress: ## the comparison: four questions, about 9 minutes; PROFILE= SCALE= VUS= FILE_SIZE= STRATEGIES= LOGIN=
+stress: ## the comparison: four questions, about 8 minutes; PROFILE= SCALE= VUS= FILE_SIZE= STRATEGIES= LOGIN=
 	$(RUN_IT) loadtests stress
 smoke: ## every route once, to see that the running system works
 	$(RUN_IT) loadtests smoke
