@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from loadtests.harness.planning.experiment import Profile
 
-TRIAL_OVERHEAD_S = 3.1
-OVERHEAD_PER_LOAD = 0.12  # seconds for each second of load
+TRIAL_OVERHEAD_S = 4.4
+OVERHEAD_PER_LOAD = 0.13  # seconds for each second of load
 RUN_OVERHEAD_S = 5.0  # reading settings, analysis and report
 SIGNUP_S = 0.1  # of one identity
 CALIBRATION_S = 4.0  # of one strategy

@@ -103,11 +103,11 @@ def test_smoke_asks_all_four_questions_in_about_a_minute() -> None:
         Question.RAMP: 4, Question.CAPACITY: 2, Question.LARGE: 3, Question.NEIGHBOURS: 3,
     }  # fmt: skip
     assert expected.trials == len(trials)
-    assert 60 <= expected.seconds <= 90
+    assert 60 <= expected.seconds <= 100
 
 
-def test_ci_takes_about_nine_minutes() -> None:
-    assert 510 <= planner().estimate().seconds <= 530
+def test_ci_takes_about_eight_minutes() -> None:
+    assert 450 <= planner().estimate().seconds < 510
 
 
 def test_the_estimate_is_the_plan_s_own_load_and_a_known_cost_of_each_trial() -> None:
