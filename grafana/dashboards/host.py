@@ -144,7 +144,7 @@ HOST: tuple[Panel, ...] = (
         "Bytes received by interface; `lo` carries everything between the processes of one machine. Proxied "
         "bytes pass it once more than direct ones.",
         Unit.BYTES_PER_S,
-        Query(f"{per_s('node_network_receive_bytes_total', 'device')} > 0", "{{device}}", empty=NO_EXPORTER),
+        Query(per_s("node_network_receive_bytes_total", "device"), "{{device}}", empty=NO_EXPORTER),
     ),
 )
 

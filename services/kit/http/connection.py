@@ -197,7 +197,7 @@ class Connection(Writing, asyncio.Protocol):
         if self.phase is Phase.DISCARD:
             return
         if waits:
-            if self._awaits_continue:
+            if self._awaits_continue and not self.transport.is_closing():
                 self._awaits_continue = False
                 self.transport.write(CONTINUE)
             self.wait_for(Phase.BODY, self.limits.body_idle_s)

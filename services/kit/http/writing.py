@@ -129,18 +129,21 @@ class Writing:
     ) -> None:
         declared = response.headers.get("Content-Length")
         chunked = declared is None and request.version == (1, 1)
-        write = self.transport.write
         while piece := await self._piece(source):
             request.sent_bytes += len(piece)
-            write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            self._write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
             if self._full:
                 await self._drained()
-            elif self._is_lost:
-                raise ConnectionResetError("the client left")
         if declared is not None and request.sent_bytes != int(declared):
             raise ConnectionResetError("the answer is not as long as its head says")
         if chunked:
-            write(b"0\r\n\r\n")
+            self._write(b"0\r\n\r\n")
+
+    def _write(self, data: bytes) -> None:
+        """While the next piece was waited for the client may have left; a closed transport refuses bytes."""
+        if self._is_lost or self.transport.is_closing():
+            raise ConnectionResetError("the client left")
+        self.transport.write(data)
 
     async def _piece(self, source: Callable[[], Awaitable[bytes]]) -> bytes:
         self.wait_for(Phase.SOURCE, self.limits.body_idle_s)

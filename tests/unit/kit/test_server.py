@@ -230,3 +230,37 @@ async def test_an_answer_that_began_before_the_drain_ends_its_connection_all_the
     received = await rest(reader, writer)
     await asyncio.wait_for(stopping, SAFE_S)
     assert received.endswith(b"4\r\nlast\r\n0\r\n\r\n")
+
+
+async def test_a_client_that_leaves_while_the_next_piece_is_made_is_gone_and_nothing_else() -> None:
+    begun, left, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    failures: list[BaseException] = []
+
+    async def handle(request: Request) -> None:
+        async def source() -> bytes:
+            if request.sent_bytes:
+                begun.set()
+                await left.wait()
+            return b"piece"
+
+        try:
+            await request.respond(Response(200, {"Content-Length": "10"}, stream=source))
+        except BaseException as error:
+            failures.append(error)
+            raise
+        finally:
+            ended.set()
+
+    server = Server(handle, lambda _: None, Limits())
+    port = await server.start("127.0.0.1", 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET)
+    await asyncio.wait_for(begun.wait(), SAFE_S)
+    writer.transport.abort()
+    async with asyncio.timeout(SAFE_S):
+        while server._connections:
+            await asyncio.sleep(0)
+    left.set()
+    await asyncio.wait_for(ended.wait(), SAFE_S)
+    assert [type(error) for error in failures] == [ConnectionResetError]
+    await server.stop(SOON_S)
