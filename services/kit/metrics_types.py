@@ -10,6 +10,7 @@ what a family has not declared counts as ``other``, so no request can make a ser
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate, product
@@ -123,8 +124,8 @@ class Family(Collector, Generic[Child]):
             child = self._children[kept] = self._make()
         return child
 
-    def _make(self) -> Child:
-        raise NotImplementedError
+    @abstractmethod
+    def _make(self) -> Child: ...
 
     def describe(self) -> Iterable[Metric]:
         """The family without its samples; the registry asks for it at declaration."""
@@ -137,8 +138,8 @@ class Family(Collector, Generic[Child]):
             metric.samples.extend(self._samples(dict(zip(self.labels, values, strict=True)), child))
         return [metric]
 
-    def _samples(self, labels: dict[str, str], child: Child) -> Iterable[Sample]:
-        raise NotImplementedError
+    @abstractmethod
+    def _samples(self, labels: dict[str, str], child: Child) -> Iterable[Sample]: ...
 
 
 class Counters(Family[Counter]):

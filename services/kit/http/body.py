@@ -98,10 +98,3 @@ class ArrivingBody:
         finally:
             self._waiter = None
             self._flow.wait(False)
-
-    def release(self) -> None:
-        """Nobody reads any more: drop what is here and let the rest come."""
-        self._pieces, self._size = [], 0
-        if self._paused:
-            self._paused = False
-            self._flow.resume()

@@ -139,19 +139,13 @@ class Connection(Writing, asyncio.Protocol):
             and head.headers.get("Expect", "").lower() == "100-continue"
         )
         request = Request(
-            head.method, head.target, head.version, head.headers, body, self._length(head), self.peer, self
+            head.method, head.target, head.version, head.headers, body, head.content_length, self.peer, self
         )
         self.due_at = NEVER
         self._task = self.loop.create_task(self._serve(request))
         rest, self._rest = self._rest, b""
         if rest:
             self.data_received(rest)
-
-    @staticmethod
-    def _length(head: Head) -> int | None:
-        if head.content_length is None and not head.chunked:
-            return None
-        return head.content_length
 
     def _counted(self, data: bytes) -> None:
         body, size = self._body, len(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -37,7 +38,7 @@ class Limits:
     cancels: bool = False
 
 
-class Writing:
+class Writing(ABC):
     """Sends answers. ``closes`` tells whether the connection ends after the one being sent."""
 
     transport: Any
@@ -55,9 +56,9 @@ class Writing:
         """Be late in ``seconds`` unless something happens before."""
         self.phase, self.due_at = phase, self.loop.time() + seconds
 
+    @abstractmethod
     def ends(self, request: Request, response: Response) -> bool:
         """Whether the connection ends after this answer."""
-        raise NotImplementedError
 
     def connected(self) -> bool:
         return not self.transport.is_closing()
