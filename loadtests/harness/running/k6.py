@@ -85,15 +85,16 @@ def environment(
 
 
 def to_prometheus(url: str) -> dict[str, str]:
-    """Variables that make k6 push its own figures too, as often as Prometheus asks the others.
+    """Variables that make k6 push its own figures too.
 
-    Percentiles are of each push's own interval; series end with the run of k6.
+    Once a second: windows last a few seconds, and a series ends with its run of k6, so a longer interval
+    would leave the last push alone, and a panel's step over it. Percentiles are of each push's own interval.
     """
     return {
         "K6_OUT": "experimental-prometheus-rw",
         "K6_PROMETHEUS_RW_SERVER_URL": f"{url}/api/v1/write",
         "K6_PROMETHEUS_RW_TREND_STATS": "p(50),p(95),p(99)",
-        "K6_PROMETHEUS_RW_PUSH_INTERVAL": "5s",
+        "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
         "K6_PROMETHEUS_RW_STALE_MARKERS": "true",
     }
 
