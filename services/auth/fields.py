@@ -6,6 +6,7 @@ import unicodedata
 
 from services.kit.codec import Members
 from services.kit.errors import Fault
+from services.kit.names import trimmed
 
 MAX_USERNAME = 64
 MIN_EMAIL, MAX_EMAIL = 3, 254
@@ -44,7 +45,7 @@ def password(members: Members, *, minimum_bytes: int = 1) -> bytes:
 
 
 def _trimmed(members: Members, name: str) -> str:
-    value = members.string(name).strip()
+    value = trimmed(members.string(name))
     if not value:
         raise Fault("missing_field", f"The member {name!r} is required.", details={"field": name})
     return value

@@ -10,6 +10,7 @@ from services.kit.body import json_value
 from services.kit.codec import Members
 from services.kit.errors import Fault
 from services.kit.http.message import Request, Response
+from services.kit.names import trimmed
 from services.kit.web import Handler, json_response
 
 MAX_RESOLVED = 100
@@ -48,7 +49,7 @@ def _emails(value: object) -> list[str]:
         raise Fault("missing_field", "At least one e-mail is required.", details={"field": "emails"})
     if len(value) > MAX_RESOLVED or not all(isinstance(item, str) and "\0" not in item for item in value):
         raise Members.fault("emails", f"1 to {MAX_RESOLVED} strings")
-    return [item.strip().lower() for item in value]
+    return [trimmed(item).lower() for item in value]
 
 
 def _rendered(session: Session) -> dict[str, str]:

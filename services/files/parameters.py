@@ -13,7 +13,7 @@ from services.files import cursor
 from services.files.errors import invalid_query
 from services.files.model import ListQuery, Scope, Sort
 from services.kit.errors import Fault
-from services.kit.names import MAX_NAME_CHARACTERS, file_name
+from services.kit.names import MAX_NAME_CHARACTERS, file_name, trimmed
 
 DEFAULT_SIZE, MAX_SIZE = 20, 100
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
@@ -61,10 +61,12 @@ def _name(values: Mapping[str, str]) -> str | None:
 def folder_prefix(text: str) -> str:
     """A folder as names begin in it: the file name rule, and one final ``/``.
 
+    It is judged as part of a name, so that white space before its ``/`` stays: a folder may end in it.
+
     Raises:
         Fault: ``invalid_file_name``.
     """
-    return file_name(text.removesuffix("/")) + "/"
+    return file_name(f"{trimmed(text).removesuffix('/')}/x").removesuffix("x")
 
 
 def _prefix(values: Mapping[str, str]) -> str | None:

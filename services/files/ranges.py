@@ -11,7 +11,8 @@ from email.utils import format_datetime
 from services.files.errors import range_not_satisfiable
 from services.kit.s3 import ByteRange, same_etag
 
-_ONE_RANGE = re.compile(r"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*")
+_ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
+_BEYOND = 2**63  # no file is as long
 _ETAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
@@ -67,12 +68,19 @@ def _one_range(given: str, size_bytes: int) -> ByteRange | None:
         return None
     first_text, last_text = match.groups()
     if not first_text:  # the last bytes of the file
-        first, last = max(0, size_bytes - int(last_text)), size_bytes - 1
+        first, last = max(0, size_bytes - _number(last_text)), size_bytes - 1
     else:
-        first = int(first_text)
-        last = min(int(last_text), size_bytes - 1) if last_text else size_bytes - 1
-        if last_text and int(last_text) < first:
+        first = _number(first_text)
+        last = _number(last_text) if last_text else size_bytes - 1
+        if last_text and last < first:
             return None
+        last = min(last, size_bytes - 1)
     if first > last or first >= size_bytes:
         raise range_not_satisfiable(size_bytes)
     return ByteRange(first, last)
+
+
+def _number(digits: str) -> int:
+    """Digits may be as many as a header holds; beyond any file it does not matter which."""
+    shown = digits.lstrip("0")
+    return int(shown or "0") if len(shown) < 19 else _BEYOND

@@ -30,6 +30,11 @@ _SPACE = (
 _TYPES = mimetypes.MimeTypes()
 
 
+def trimmed(text: str) -> str:
+    """Without the white space at both ends."""
+    return text.strip(_SPACE)
+
+
 def _fault(rule: str) -> Fault:
     return Fault("invalid_file_name", f"The file name {rule}.")
 
@@ -40,7 +45,7 @@ def file_name(raw: str) -> str:
     Raises:
         Fault: ``invalid_file_name``; the message names the rule that is broken.
     """
-    name = unicodedata.normalize("NFC", raw).strip(_SPACE)
+    name = trimmed(unicodedata.normalize("NFC", raw))
     if not name:
         raise _fault("must not be empty")
     if len(name) > MAX_NAME_CHARACTERS:

@@ -17,11 +17,12 @@ import jwt
 from services.kit.codec import is_uuid
 from services.kit.errors import Fault
 
-MAX_TOKEN_BYTES = 4096
+MAX_TOKEN_BYTES = 8_192  # a header line; the longest name and e-mail, escaped, make 5.5 KiB
 CACHE_ENTRIES = 10_000
 CREDENTIAL_LIFE_S = 60
 CREDENTIAL_LEEWAY_S = 180  # clocks of two hosts may differ
 CREDENTIAL_CACHE_ENTRIES = 20_000
+_LATEST_S = 2**53  # what a float holds exactly
 V = TypeVar("V")
 _NO_CLOCK: dict[str, bool] = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
@@ -72,6 +73,8 @@ def _verified(token: str, key: str, audience: str, required: list[str]) -> dict[
     claims: dict[str, Any] = jwt.decode(token, key, algorithms=["HS256"], audience=audience, options=options)
     if type(claims["exp"]) is not int or type(claims["iat"]) is not int:
         raise jwt.InvalidTokenError("times")
+    if abs(claims["exp"]) > _LATEST_S:
+        raise jwt.InvalidTokenError("no time that a clock could show")
     return claims
 
 

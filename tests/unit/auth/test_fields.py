@@ -29,7 +29,7 @@ def test_username_is_normalised(raw: str, value: str) -> None:
     assert fields.username(members(username=raw)) == value
 
 
-@pytest.mark.parametrize("raw", ["x" * 65, "a\x07b", "a\x85b", 5, True, ["a"], {}])
+@pytest.mark.parametrize("raw", ["x" * 65, "a\x07b", "a\x85b", "\x1cab", "ab\x1f", 5, True, ["a"], {}])
 def test_username_refused(raw: object) -> None:
     with pytest.raises(Fault, match="invalid_field") as caught:
         fields.username(members(username=raw))

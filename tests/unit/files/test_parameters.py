@@ -46,6 +46,14 @@ def test_everything_given() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "prefix"),
+    [("a", "a/"), (" a/ ", "a/"), ("a /", "a /"), ("a/b /", "a/b /"), ("x" * 253, "x" * 253 + "/")],
+)
+def test_white_space_before_the_slash_belongs_to_the_folder(given: str, prefix: str) -> None:
+    assert parse(prefix=given).prefix == prefix
+
+
+@pytest.mark.parametrize(
     "parameters",
     [
         {"page": "0"},

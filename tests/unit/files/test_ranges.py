@@ -29,6 +29,10 @@ def judge(size: int = 10, **headers: str) -> Wanted:
         ("bytes=-3", 7, 9),
         ("bytes=-99", 0, 9),
         (" bytes= 2-4 ", 2, 4),
+        ("Bytes=2-4", 2, 4),
+        ("bytes=002-0004", 2, 4),
+        ("bytes=2-" + "9" * 30, 2, 9),
+        ("bytes=-" + "9" * 5_000, 0, 9),
     ],
 )
 def test_one_range(given: str, first: int, last: int) -> None:
@@ -36,14 +40,34 @@ def test_one_range(given: str, first: int, last: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["bytes=0-1,3-4", "bytes=4-2", "bytes=-", "bytes=a-b", "items=0-1", "", "bytes=0-1;x", "0-1"]
+    "given",
+    [
+        "bytes=0-1,3-4",
+        "bytes=4-2",
+        "bytes=-",
+        "bytes=a-b",
+        "items=0-1",
+        "",
+        "bytes=0-1;x",
+        "0-1",
+        "bytes=\u0661-\u0662",
+    ],
 )
 def test_what_is_no_single_range_gets_the_whole_file(given: str) -> None:
     assert judge(Range=given) == Wanted()
 
 
 @pytest.mark.parametrize(
-    ("given", "size"), [("bytes=10-", 10), ("bytes=10-12", 10), ("bytes=-0", 10), ("bytes=0-", 0)]
+    ("given", "size"),
+    [
+        ("bytes=10-", 10),
+        ("bytes=10-12", 10),
+        ("bytes=-0", 10),
+        ("bytes=-000", 10),
+        ("bytes=0-", 0),
+        ("bytes=" + "9" * 30 + "-", 10),
+        ("bytes=" + "9" * 5_000 + "-" + "9" * 30, 10),
+    ],
 )
 def test_unsatisfiable(given: str, size: int) -> None:
     with pytest.raises(Fault) as caught:

@@ -13,6 +13,7 @@ import pytest
 
 from services.kit import tokens
 from services.kit.errors import Fault
+from services.kit.http.head import MAX_LINE_BYTES
 from services.kit.tokens import CredentialChecker, CredentialSigner, UserTokens
 
 pytestmark = pytest.mark.unit
@@ -56,6 +57,12 @@ class TestUserTokens:
         )
         assert user.expires_at == 1_000_100
 
+    def test_the_longest_name_and_email_fit_into_a_token(self) -> None:
+        keeper, widest = users(), "\U0001f600"
+        token = keeper.issue(USER, widest * 64, widest * 252 + "@x", "standard", UUID(int=9))
+        assert keeper.verify(token).username == widest * 64
+        assert len(f"Authorization: Bearer {token}") < MAX_LINE_BYTES
+
     def test_expiry_is_checked_on_every_hit(self) -> None:
         now = Clock()
         keeper = users(now)
@@ -91,6 +98,7 @@ class TestUserTokens:
             {"exp": "1000"},
             {"exp": 10**9 + 0.5},
             {"exp": True},
+            {"exp": 10**400},
             {"iat": "x"},
             {"user_id": 5},
             {"user_id": "5"},
