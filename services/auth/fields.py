@@ -38,7 +38,7 @@ def is_email(value: str) -> bool:
 
 def password(members: Members, *, minimum_bytes: int = 1) -> bytes:
     """As it was sent. A login gives no minimum: a short password is simply a wrong one."""
-    value = members.string("password").encode()
+    value = members.string("password", nul=True).encode()
     if not minimum_bytes <= len(value) <= MAX_PASSWORD_BYTES:
         raise Members.fault("password", f"{MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes")
     return value

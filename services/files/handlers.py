@@ -75,7 +75,7 @@ class Handlers:
     async def rename(self, request: Request) -> Response:
         file_id, user_id = _file_id(request), user_of(request)
         members = Members(await json_value(request), known=frozenset({"name"}))
-        await self._service.rename(file_id, user_id, file_name(members.string("name")))
+        await self._service.rename(file_id, user_id, file_name(members.string("name", nul=True)))
         return Response(204)
 
     async def delete(self, request: Request) -> Response:

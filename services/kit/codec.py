@@ -78,11 +78,20 @@ class Members:
             raise Fault("missing_field", f"The member {name!r} is required.", details={"field": name})
         return value
 
-    def string(self, name: str, *, minimum: int = 1, maximum: int = 65_536, default: Any = MISSING) -> str:
+    def string(
+        self,
+        name: str,
+        *,
+        minimum: int = 1,
+        maximum: int = 65_536,
+        default: Any = MISSING,
+        nul: bool = False,
+    ) -> str:
+        """A string; with ``nul`` it may hold NUL, which a rule of its own judges (no table can store it)."""
         value = self._get(name, default)
         if value is default:
             return value  # type: ignore[no-any-return]
-        if not isinstance(value, str) or not minimum <= len(value) <= maximum or "\0" in value:
+        if not isinstance(value, str) or not minimum <= len(value) <= maximum or ("\0" in value and not nul):
             raise self.fault(name, f"a string of {minimum} to {maximum} characters")
         return value
 

@@ -33,9 +33,7 @@ def idempotency_key(request: Request) -> str | None:
 def wanted(request: Request, value: Any, *extra: str) -> tuple[Wanted, Members]:
     """What every session request says; ``extra`` are the members its method adds."""
     members = Members(value, frozenset({"file_name", "file_size_bytes", *extra}))
-    name = value.get("file_name")
-    if not isinstance(name, str) or "\0" not in name:  # a NUL breaks the name rule, not the type
-        name = members.string("file_name")
+    name = members.string("file_name", nul=True)  # a NUL breaks the name rule, not the type
     size = value.get("file_size_bytes")
     if type(size) is int and not 0 <= size <= MAX_FILE_BYTES:
         raise Fault("invalid_file_size", "A file has 0 to 2^63-1 bytes.")

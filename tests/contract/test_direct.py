@@ -87,6 +87,14 @@ class TestRegister:
         status = await upload.status()
         assert (status["uploaded_chunks"], status["received_bytes"]) == ([2], 5 * MIB)
 
+    async def test_a_part_may_have_as_many_bytes_as_the_store_takes(self, user: Api) -> None:
+        size = 5 * 1024 * MIB
+        facts = {"file_name": "large.bin", "file_size_bytes": 2 * size, "part_size_bytes": size}
+        upload_uuid = (await user.ok("POST", multipart.session, json=facts))["upload_uuid"]
+        body = {"upload_uuid": upload_uuid, "part_number": 2, "size_bytes": size, "etag": "x"}
+        assert await user.ok("POST", f"{API}/part", json=body) == body
+        await user.ok("DELETE", f"/api/upload/session/{upload_uuid}", 204)
+
     @pytest.mark.parametrize(
         ("change", "code"),
         [

@@ -208,6 +208,7 @@ class TestRename:
             ({"name": "a/./b"}, "invalid_file_name"),
             ({"name": "a/"}, "invalid_file_name"),
             ({"name": "a\u2028b"}, "invalid_file_name"),
+            ({"name": "a\0b"}, "invalid_file_name"),
             ({"name": "x", "size": 1}, "unknown_field"),
             (b"[]", "invalid_json"),
             (b'{"name":"a","name":"b"}', "invalid_json"),

@@ -130,6 +130,7 @@ async def test_names_sort_by_code_point_in_both_directions(owner: Api) -> None:
         ({"prefix": "b/"}, ["b/Three.TXT", "b/two.txt", "b/two.txt"]),
         ({"prefix": "b"}, ["b/Three.TXT", "b/two.txt", "b/two.txt"]),
         ({"prefix": "a/1"}, []),
+        ({"prefix": "b /"}, []),
         ({"prefix": "b/", "name": "three"}, ["b/Three.TXT"]),
     ],
 )

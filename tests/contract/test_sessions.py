@@ -67,6 +67,27 @@ async def test_names_are_kept_normalised(user: Api, strategy: Strategy, raw: str
     assert (await upload.status())["file_name"] == stored
 
 
+GIB = 1024 * MIB
+LARGEST = [
+    (Proxy.session, {"file_size_bytes": 10 * GIB}, 2_048),
+    (Single.session, {"file_size_bytes": 5 * GIB}, 1),
+    (Multipart.session, {"file_size_bytes": 5 * GIB, "part_size_bytes": 6 * GIB}, 1),
+    (Multipart.session, {"file_size_bytes": 5 * 1024 * GIB, "part_size_bytes": 5 * GIB}, 1_024),
+    (Multipart.session, {"file_size_bytes": 50_000 * MIB, "part_size_bytes": 5 * MIB}, 10_000),
+]
+
+
+@pytest.mark.parametrize(("session", "sizes", "count"), LARGEST)
+async def test_the_largest_file_of_every_method_is_taken(
+    user: Api, session: str, sizes: dict[str, int], count: int
+) -> None:
+    facts = await user.ok("POST", session, json={"file_name": "large.bin", **sizes})
+    status = await user.ok("GET", "/api/upload/status", params={"upload_uuid": facts["upload_uuid"]})
+    assert (status["file_size_bytes"], status["total_chunks"]) == (sizes["file_size_bytes"], count)
+    assert len(facts.get("parts", ())) in {0, count}
+    await user.ok("DELETE", f"/api/upload/session/{facts['upload_uuid']}", 204)
+
+
 async def test_own_uploads_are_listed_newest_first(make_user: MakeUser) -> None:
     api = await make_user()
     opened = [await flows.start(one, api, payload(MIB)) for one in (Proxy(), Multipart(), Single())]

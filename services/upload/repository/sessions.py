@@ -25,7 +25,7 @@ _INSERT = Statement(
         file_size_bytes, part_size_bytes, total_chunks, finalise_mode, idempotency_key, storage_key,
         expires_at, urls_expire_at)
       SELECT $1, $2, $3::upload_method,
-        CASE WHEN $6 > 0 THEN 'pending' WHEN $3 = 'proxy' THEN 'assembling' ELSE 'completing' END
+        CASE WHEN $6::bigint > 0 THEN 'pending' WHEN $3 = 'proxy' THEN 'assembling' ELSE 'completing' END
           ::upload_status,
         $4, $5, $6, $7, $8, $9, $10, $11, now() + $12, now() + $13
       FROM open WHERE open.n < $14 AND NOT EXISTS (SELECT FROM old)

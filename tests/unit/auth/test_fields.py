@@ -71,12 +71,12 @@ def test_email_refused(raw: object) -> None:
         fields.email(members(email=raw))
 
 
-@pytest.mark.parametrize("raw", ["12345678", " 234567 ", "ä" * 4, "x" * 1024, "ä" * 512])
+@pytest.mark.parametrize("raw", ["12345678", " 234567 ", "ä" * 4, "x" * 1024, "ä" * 512, "1234567\0"])
 def test_password_counts_bytes_and_is_never_trimmed(raw: str) -> None:
     assert fields.password(members(password=raw), minimum_bytes=8) == raw.encode()
 
 
-@pytest.mark.parametrize("raw", ["1234567", "äää1", "x" * 1025, "ä" * 513, 12345678, "1234567\0"])
+@pytest.mark.parametrize("raw", ["1234567", "äää1", "x" * 1025, "ä" * 513, 12345678])
 def test_password_refused(raw: object) -> None:
     with pytest.raises(Fault, match="invalid_field") as caught:
         fields.password(members(password=raw), minimum_bytes=8)
