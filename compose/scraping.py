@@ -67,7 +67,7 @@ def configuration(targets: Mapping[str, Sequence[str]], rules_dir: str = str(RUL
     lists = {f"{name}_TARGETS": json.dumps(list(hosts)) for name, hosts in targets.items()}
     template = (TEMPLATES / "prometheus.yml").read_text(encoding="utf-8")
     _, found, body = template.partition("global:")  # the comment before it is about the template
-    return found + envfile.expand(body, {**lists, "RULES_DIR": rules_dir})
+    return found + envfile.expand(body, {**lists, "RULES_DIR": rules_dir, "PROCESSES_HIDDEN": "[]"})
 
 
 def processes(env: Mapping[str, str]) -> str:

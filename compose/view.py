@@ -14,7 +14,11 @@ from compose import process, prom
 from compose.unit import LOST
 
 MIB = 1 << 20
-COLOURS = {"healthy": "green", "done": "green", "unhealthy": "yellow", "paused": "yellow", "stopped": "dim"}
+COLOURS = {
+    **dict.fromkeys(("healthy", "running", "done"), "green"),
+    **dict.fromkeys(("unhealthy", "paused"), "yellow"),
+    "stopped": "dim",
+}
 
 
 PIPE_COLUMNS = 120
@@ -30,7 +34,12 @@ def console(*, stderr: bool = False, columns: int = 0) -> Console:
 
 def colour(state: str) -> str:
     """Red for what is lost, yellow for what is under way or unwell, green for what is well."""
-    return "bold red" if state in LOST else COLOURS.get(state, "yellow")
+    return "bold red" if lost(state) else COLOURS.get(state, "yellow")
+
+
+def lost(state: str) -> bool:
+    """Whether a part has ended for good, in the words of the supervisor or of Docker."""
+    return state in LOST or state.startswith(("exited", "dead"))
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> Table:

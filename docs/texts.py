@@ -77,7 +77,8 @@ every command.
 # What may stand behind a make target or in its environment; a test compares the names with the code.
 STARTUP: dict[str, str] = {
     "RUNTIME": "how the parts run; empty: chosen by what the machine has",
-    "WITHOUT": "with containers: parts that are not started, such as `grafana`",
+    "WITHOUT": "with containers: parts that are not started, such as `grafana` or `exporters` (all five); "
+    "`prometheus` leaves out those too that only serve it",
     "LIMITS": "with the overlay `limits`: `micro`, `small`, `medium` or `one-cpu-900`",
     "TOXIPROXY_SEED": "with the overlay `faults`: makes random faults repeatable; 1 when not said",
     "OVERLAYS": "with containers: more Compose files, by the word between `compose.` and `.yaml`",

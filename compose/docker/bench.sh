@@ -1,7 +1,6 @@
 # Measuring: the harness and k6 in a container beside the others, for the length of one command.
 
 BENCH_USUAL_S=60
-MEMORY_BENCH_DEFAULT_MB=2048
 
 # bench COMMAND…: makes the container with Compose and runs it with docker. `compose run` would not do: without
 # a terminal it leaves at Ctrl-C and takes the container along, before its audit.
@@ -60,7 +59,6 @@ bench_values() {
     if [ -t 0 ] && [ -t 1 ]; then BENCH_TERMINAL=true; fi
     RESULTS_DIR=${VAULTBENCH_RESULTS:-$ROOT/results}
     case $RESULTS_DIR in /*) ;; *) RESULTS_DIR=$ROOT/$RESULTS_DIR ;; esac
-    MEMORY_BENCH_MB=${MEMORY_BENCH_MB:-$MEMORY_BENCH_DEFAULT_MB}
     GIT_REVISION=$(git -C "$ROOT" rev-parse HEAD 2>/dev/null) || GIT_REVISION=''
     GIT_DIRTY=''
     [ -z "$GIT_REVISION" ] || [ -z "$(git -C "$ROOT" status --porcelain 2>/dev/null)" ] || GIT_DIRTY=1

@@ -63,3 +63,20 @@ stage_certificates() {
     done
     [ "$found" -gt 0 ] || fail "EXTRA_CA='$EXTRA_CA': must be a folder with *.crt or *.pem files"
 }
+
+# images.env with the digest of every image that a registry has; a stand-in or an image of our own has none.
+digests() {
+    while IFS= read -r line; do
+        case $line in
+        [A-Z]*_IMAGE=vaultbench/* | *@sha256:*) say "$line" ;;
+        [A-Z]*_IMAGE=*)
+            image=${line#*=}
+            docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image" >/dev/null || fail "$image cannot be pulled"
+            digest=$(docker image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | sed -n 's/.*@//p' | head -n 1)
+            [ -n "$digest" ] || fail "$image has no digest: it was made here (make doctor names stand-ins)"
+            say "$line@$digest"
+            ;;
+        *) say "$line" ;;
+        esac
+    done <"$HERE/images.env"
+}

@@ -87,7 +87,9 @@ docker_findings() {
         [ "$memory_mb" -ge "$DESKTOP_MB" ] || warn docker "Docker Desktop has $memory_mb MB of memory" "give it $DESKTOP_MB MB: Settings, Resources, Memory (with WSL2: memory= in .wslconfig)"
         ;;
     esac
-    if [ "$memory_mb" -ge "$budget_mb" ]; then ok docker "memory: $memory_mb MB, the limits add up to $budget_mb MB"
+    run_mb=$(((BYTES_PER_MIB * MEMORY_BENCH_MB) / MB))
+    if [ "$memory_mb" -ge $((budget_mb + run_mb)) ]; then ok docker "memory: $memory_mb MB, the limits add up to $budget_mb MB, and $run_mb MB while a run measures"
+    elif [ "$memory_mb" -ge "$budget_mb" ]; then warn docker "memory: $memory_mb MB, the limits add up to $budget_mb MB, but with the $run_mb MB of a run to more" "limits are seldom reached: try it, or give Docker more, or lower one (MEMORY_BENCH_MB=1024)"
     else warn docker "memory: $memory_mb MB, but the limits add up to $budget_mb MB" "give Docker more, or lower a limit (compose/memory.env)"; fi
 }
 

@@ -30,6 +30,7 @@ targets() {
     FILES_TARGETS=${FILES_TARGETS:-"[\"files:$FILES_ADMIN_PORT\"]"}
     MINIO_TARGETS=${MINIO_TARGETS:-"[\"minio:$S3_PORT\"]"}
     HARNESS_TARGETS=${HARNESS_TARGETS:-"[\"bench:$HARNESS_METRICS_PORT\"]"}
+    exporter_targets
     RULES_DIR=/etc/prometheus-rules
     export GATEWAY_TARGETS AUTH_TARGETS UPLOAD_TARGETS FILES_TARGETS MINIO_TARGETS HARNESS_TARGETS RULES_DIR
 }
@@ -43,6 +44,7 @@ write_files() {
     filled_in "$RUN_DIR/prometheus.template" >"$RUN_DIR/prometheus-config/prometheus.yml"
     rm "$RUN_DIR/prometheus.template"
     chmod 644 "$RUN_DIR/prometheus-config/prometheus.yml"
+    write_exporters
     for name in $(names_in "$HERE/ports.env") ${OVERLAY_NAMES:-}; do eval "printf '%s=%s\n' $name \"\$$name\""; done >"$RUN_DIR/ports.env"
     for extra in $(overlays); do
         if command -v "write_$extra" >/dev/null 2>&1; then "write_$extra"; fi
@@ -60,10 +62,10 @@ write_files() {
     )
 }
 
-# The sum of all limits in MiB, of the parts that are started.
+# The sum of all limits in MiB, of the parts that are started. A run adds MEMORY_BENCH_MB.
 memory_budget() {
     sum=0
-    for name in $(names_in "$HERE/memory.env") ${OVERLAY_MEMORY:-}; do
+    for name in $(names_in "$HERE/memory.env" | grep -v '^MEMORY_BENCH_MB$') ${OVERLAY_MEMORY:-}; do
         part=$(printf '%s' "$name" | sed 's/^MEMORY_//; s/_MB$//' | tr 'A-Z_' 'a-z-')
         left_out "$part" || eval "sum=\$((sum + $name))"
     done

@@ -1,4 +1,4 @@
-# Looking into containers: the way of one upload through their logs, and alerts.
+# Looking into containers: the way of one upload through their logs, a live view, and alerts.
 
 # Our processes, each with its replicas.
 TRACED='^(gateway|auth|upload|files)(-[0-9]+)?$'
@@ -20,6 +20,20 @@ trace() {
     docker run --rm --network none --read-only --cap-drop ALL $([ ! -t 1 ] || say -t) \
         -v "$taken:/logs:ro" -v "$HERE:/app/compose:ro" -e ID -e ALL -e NO_COLOR \
         --entrypoint python "$BENCH_IMAGE" -m compose.trace --logs /logs "$@"
+}
+
+# The live view, in a container of its own inside the network: it asks the engine and Prometheus.
+top() {
+    load_environment lenient
+    [ -n "$(containers)" ] || fail "nothing runs; make up starts it"
+    build_bench
+    bench_identity
+    network=$(docker network ls -q --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.network=inner)
+    # shellcheck disable=SC2046
+    exec docker run --rm --init $([ ! -t 0 ] || [ ! -t 1 ] || say -it) --network "$network" \
+        --user "$BENCH_USER" --group-add "$DOCKER_GROUP" --read-only --cap-drop ALL --security-opt no-new-privileges \
+        -v "$DOCKER_SOCKET:/var/run/docker.sock" -v "$HERE:/app/compose:ro" -e NO_COLOR -e "TZ=$(bench_zone)" \
+        --entrypoint python "$BENCH_IMAGE" -m compose.top --project "$PROJECT" --prometheus "http://prometheus:$PROMETHEUS_PORT" "$@"
 }
 
 # One line per alert, red when it fires.

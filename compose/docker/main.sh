@@ -4,7 +4,7 @@
 # Example: compose/docker/main.sh compose status
 set -eu
 . "$(dirname "$0")/lib.sh"
-for part in runtime secrets environment build bench view doctor eyes commands; do
+for part in runtime secrets environment exporters build bench view doctor eyes commands; do
     # shellcheck disable=SC1090
     . "$HERE/docker/$part.sh"
 done
@@ -19,11 +19,12 @@ case "${1-} ${2-}" in
 "compose doctor-host") doctor_host ;;
 "compose build") load_environment lenient; build_images ;;
 "compose tools-clean") tools_clean ;;
+"compose digests") digests ;;
 "compose roll") load_environment; roll ;;
 # Compose itself, with our files and values: overlays, tests and the bench container use it.
 "compose run-compose") shift 2; load_environment lenient; in_compose "$@" ;;
 "compose trace") shift 2; trace "$@" ;;
-"compose top") fail "make top watches processes; with containers the dashboards of Grafana show the same (make status names the address)" ;;
+"compose top") shift 2; top "$@" ;;
 "loadtests "*)
     shift
     load_environment

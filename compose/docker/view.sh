@@ -23,10 +23,10 @@ states() {
 
 table() {
     stats=$(docker stats --no-stream --no-trunc --format '{{.ID}} {{.MemUsage}}' 2>/dev/null || true)
-    printf '%-12s %-12s %8s  %s\n' part state restarts memory
+    printf '%-20s %-12s %8s  %s\n' part state restarts memory
     states | while read -r part state restarts id; do
         memory=$(printf '%s\n' "$stats" | awk -v id="$id" '$1 == id { print $2 " of " $4 }')
-        printf '%-12s %-12s %8s  %s\n' "$part" "$state" "$restarts" "$memory"
+        printf '%-20s %-12s %8s  %s\n' "$part" "$state" "$restarts" "$memory"
     done
 }
 
@@ -43,7 +43,7 @@ print_lost() {
 print_budget() {
     total=$(($(docker info --format '{{.MemTotal}}') / BYTES_PER_MIB))
     say ""
-    say "memory    limits add up to $(memory_budget) MiB of the $total MiB that Docker has"
+    say "memory    limits add up to $(memory_budget) MiB of the $total MiB that Docker has; while a run measures, $MEMORY_BENCH_MB MiB more"
 }
 
 print_addresses() {
@@ -53,7 +53,7 @@ print_addresses() {
     left_out grafana || say "Grafana   $GRAFANA_URL  (to look: no login; to change: admin, GRAFANA_PASSWORD in ${SECRETS_FILE##*/})"
 }
 
-# Health of what Prometheus scrapes: job/service and up, down or unknown.
+# Health of what Prometheus scrapes: job/service or job/database, and up, down or unknown.
 scraped() {
     in_compose exec -T prometheus wget -q -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/targets?state=active" 2>/dev/null |
         awk '{ gsub(/"discoveredLabels"/, "\n&"); print }' | awk '
@@ -61,5 +61,5 @@ scraped() {
                 return match($0, "\"" key "\":\"[^\"]*\"") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5) : ""
             }
             { sub(/^.*"labels":/, ""); job = value("job") }
-            job != "" { service = value("service"); print job (service == "" ? "" : "/" service), value("health") }'
+            job != "" { service = value("service") value("database"); print job (service == "" ? "" : "/" service), value("health") }'
 }

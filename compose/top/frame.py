@@ -12,7 +12,6 @@ from rich.text import Text
 from compose import view
 from compose.top.processes import Part
 from compose.top.rates import Rates, Strategy
-from compose.unit import LOST
 
 WIDTH, ALERTS_MAX, PARTS_MAX = 80, 3, 10
 
@@ -50,7 +49,7 @@ class Frame:
     def _parts(self) -> Table:
         figures = ("cores", 8), ("MiB", 8), ("requests/s", 11), ("5xx/s", 8)
         table = _table(("process", 18), ("state", 14), *figures)
-        ordered = sorted(self.parts, key=lambda part: (part.state not in LOST, -(part.cpu_cores or 0.0)))
+        ordered = sorted(self.parts, key=lambda part: (not view.lost(part.state), -(part.cpu_cores or 0.0)))
         for part in ordered[:PARTS_MAX]:
             table.add_row(*self._part(part))
         rest = ordered[PARTS_MAX:]

@@ -15,7 +15,7 @@ import pytest
 from yarl import URL
 
 from compose.settings import ROOT
-from tests.compose.bed import UP_WITHIN_S, Bed, new_bed
+from tests.compose.bed import PARTS, UP_WITHIN_S, Bed, new_bed
 from tests.compose.conftest import Visitor
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -110,6 +110,23 @@ def test_old_runs_can_be_read_again(measured: Bed) -> None:
     measured.make("report", f"RUN={run}")
     assert (newest(measured) / "report.html").read_bytes() == before
     assert f"Ledger of {run}" in measured.good("ledger", f"RUN={run}")
+
+
+def test_the_live_view_shows_every_container_and_what_it_uses(measured: Bed) -> None:
+    done = measured.run("sh", "compose/make.sh", "compose", "top", "--once", timeout_s=TOLD_WITHIN_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = done.stdout.splitlines()
+    assert len(shown) <= 24
+    assert max(map(len, shown)) <= 80
+    for strategy in STRATEGIES:
+        assert any(line.startswith(strategy) for line in shown), "Prometheus answers"
+    (head,) = [number for number, line in enumerate(shown) if line.startswith("process ")]
+    rows = [line.split() for line in shown[head + 1 : head + 12]]
+    assert rows[-1][1] == "more"
+    assert {row[1] for row in rows[:-1]} <= {"healthy", "running"}
+    assert all(float(row[2]) >= 0 and int(row[3]) > 0 for row in rows[:-1])
+    assert sum(float(row[2]) for row in rows[:-1]) > 0
+    assert f"{len(PARTS) - len(rows) + 1} more" in " ".join(rows[-1])
 
 
 def test_what_is_wrong_is_said_once_and_fails(measured: Bed) -> None:

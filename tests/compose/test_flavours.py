@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.compose import engine
-from tests.compose.bed import PARTS, UP_WITHIN_S, new_bed
+from tests.compose.bed import HEALTH, PARTS, UP_WITHIN_S, new_bed
 from tests.compose.conftest import Visitor
 from tests.contract import flows
 from tests.contract.flows import MIB, Single
@@ -31,7 +31,7 @@ async def test_up_upload_down_with_each_compose(
         told = bed.good("up", timeout_s=UP_WITHIN_S)
         assert f"compose   {compose} " in told
         for part in PARTS:
-            assert bed.facts(part)["State"]["Health"]["Status"] == "healthy"
+            assert bed.health(part) == HEALTH[part]
         user = await visitor(bed)
         data = flows.payload(MIB)
         upload = await flows.run(Single(), user, data)

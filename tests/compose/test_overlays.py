@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from compose import ports
 from tests.compose.bed import UP_WITHIN_S, Bed, new_bed
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(UP_WITHIN_S)]
@@ -38,8 +38,7 @@ def limited(daemon: str, without: str) -> Iterator[Bed]:
 
 @pytest.fixture
 def faulty(daemon: str, without: str) -> Iterator[Bed]:
-    control, entry = map(str, ports.free(2))
-    yield from running(daemon, without, "faults", TOXIPROXY_PORT=control, FAULTS_GATEWAY_PORT=entry)
+    yield from running(daemon, without, "faults")
 
 
 def test_two_of_each_work_and_restart_in_turn(scaled: Bed) -> None:

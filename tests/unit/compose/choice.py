@@ -30,6 +30,7 @@ SMALL_PROGRAMS = (
     ),
     *(
         "head",
+        "ln",
         "ls",
         "make",
         "mkdir",
@@ -103,7 +104,17 @@ class Desk:
 
     def script(self, text: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Lines of sh after all scripts of the folder were read."""
-        parts = ("lib", "runtime", "secrets", "environment", "build", "view", "doctor", "commands")
+        parts = (
+            "lib",
+            "runtime",
+            "secrets",
+            "environment",
+            "exporters",
+            "build",
+            "view",
+            "doctor",
+            "commands",
+        )
         sources = "".join(f". compose/docker/{part}.sh\n" for part in parts)
         return self.run("sh", "-euc", sources + text, **more)
 

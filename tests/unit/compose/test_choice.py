@@ -17,6 +17,7 @@ from tests.unit.compose.choice import WORKS, Desk, new_desk
 pytestmark = pytest.mark.unit
 
 PYTHON = '#!/bin/sh\necho "python got: $* RUNTIME=$RUNTIME"\n'
+EXPORTERS = [f"EXPORTER_{name}" for name in ("PG_AUTH", "PG_UPLOAD", "PG_FILES", "HOST", "PROCESSES")]
 CHOOSE = 'choose_runtime; echo "$runtime: $why"'
 
 
@@ -168,7 +169,20 @@ class TestEnvironment:
             ["files:9013"],
         ]
         assert jobs["minio"][0]["targets"] == ["minio:9100"]
-        assert all(one["targets"] == [] for one in jobs["postgres"])
+        assert {one["labels"]["database"]: one["targets"] for one in jobs["postgres"]} == {
+            "auth": ["exporter-pg-auth:9187"],
+            "upload": ["exporter-pg-upload:9188"],
+            "files": ["exporter-pg-files:9189"],
+        }
+        assert jobs["host"][0]["targets"] == ["exporter-host:9190"]
+        assert jobs["processes"][0]["targets"] == ["exporter-processes:9191"]
+        groups = yaml.safe_load((desk.run_dir / "exporter-config" / "processes.yml").read_text())
+        assert {one["name"] for one in groups["process_names"]} >= {"gateway", "pg-auth", "minio", "k6"}
+        links = desk.run_dir / "exporter-config" / "proc"
+        assert {path.name: str(path.readlink()) for path in links.iterdir()} == {
+            **{name: f"/proc/{name}" for name in ("stat", "meminfo", "loadavg", "diskstats", "pressure")},
+            "net": "/proc/1/net",
+        }
 
     def test_all_values_are_there_for_compose_by_hand_and_private(self, desk: Desk) -> None:
         desk.script("ensure_secrets; load_environment; write_files", **WORKS)
@@ -181,9 +195,31 @@ class TestEnvironment:
     def test_the_budget_is_the_sum_of_the_limits(self, desk: Desk) -> None:
         limits = envfile.read(settings.ROOT / "compose" / "memory.env")
         said = desk.script("load_environment lenient; memory_budget", **WORKS).stdout
-        assert int(said) == sum(map(int, limits.values()))
+        assert int(said) == sum(int(mib) for name, mib in limits.items() if name != "MEMORY_BENCH_MB")
         fewer = desk.script("load_environment lenient; memory_budget", **WORKS, MEMORY_MINIO_MB="1").stdout
         assert int(fewer) == int(said) - int(limits["MEMORY_MINIO_MB"]) + 1
+
+    @pytest.mark.parametrize(
+        ("without", "left_out"),
+        [
+            ("exporter-host", ["EXPORTER_HOST"]),
+            ("exporters,grafana", [*EXPORTERS, "GRAFANA"]),
+            ("prometheus", ["PROMETHEUS", "GRAFANA", *EXPORTERS]),
+        ],
+    )
+    def test_what_is_left_out_takes_no_memory_and_is_not_scraped(
+        self, desk: Desk, without: str, left_out: list[str]
+    ) -> None:
+        limits = envfile.read(settings.ROOT / "compose" / "memory.env")
+        script = "load_environment lenient; write_files; memory_budget"
+        every = int(desk.script(script, **WORKS).stdout)
+        fewer = int(desk.script(script, **WORKS, WITHOUT=without).stdout)
+        assert every - fewer == sum(int(limits[f"MEMORY_{name}_MB"]) for name in left_out)
+        written = yaml.safe_load((desk.run_dir / "prometheus-config" / "prometheus.yml").read_text())
+        jobs = {one["job_name"]: one["static_configs"] for one in written["scrape_configs"]}
+        assert jobs["host"][0]["targets"] == ([] if "EXPORTER_HOST" in left_out else ["exporter-host:9190"])
+        found = [target for one in jobs["postgres"] for target in one["targets"]]
+        assert len(found) == (0 if "EXPORTER_PG_AUTH" in left_out else 3)
 
 
 class TestDoctor:
@@ -221,6 +257,12 @@ class TestDoctor:
                 "memory: 1000 MB, but the limits add up",
                 "warn",
                 "give Docker more",
+            ),
+            (
+                {"FAKE_MEMORY": "5000000000"},
+                "but with the 2147 MB of a run",
+                "warn",
+                "MEMORY_BENCH_MB=1024",
             ),
         ],
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from compose import envfile, settings, topology
+from compose import envfile, scraping, settings, topology
 from compose.installer import recipe
 from compose.settings import ROOT
 
@@ -20,11 +20,12 @@ CONTAINERS: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / "compose.yaml")
 PROCESSES: dict[str, dict[str, Any]] = {
     name: part
     for name, part in yaml.safe_load(topology.NATIVE.read_text())["parts"].items()
-    # The exporters read /proc of the host or are Debian packages: processes only. Grafana is an image
-    # there, and natively whatever somebody has.
-    if not name.startswith("exporter-") and name != "grafana"
+    # An image there, and natively whatever somebody has.
+    if name != "grafana"
 }
 OURS = ("auth", "upload", "files", "gateway")
+EXPORTERS = tuple(scraping.EXPORTERS)
+UNASKED = "exporter-processes"  # its image holds one program and nothing that could ask it
 IMAGES, MEMORY = (envfile.read(FOLDER / f"{name}.env") for name in ("images", "memory"))
 PUBLISHED = {"gateway", "minio", "prometheus", "grafana"}
 NAME = re.compile(r"\$\{([A-Z0-9_]+)")
@@ -65,7 +66,7 @@ def test_the_same_edges_each_after_health(name: str) -> None:
     assert {edge["condition"] for edge in edges.values()} <= {"service_healthy"}
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", [name for name in PROCESSES if name != UNASKED])
 def test_the_same_question_about_health(name: str) -> None:
     asked = " ".join(CONTAINERS[name]["healthcheck"]["test"])
     ready = PROCESSES[name]["ready"]
@@ -95,6 +96,32 @@ def test_the_same_settings(name: str) -> None:
     assert differing <= ADDRESSES
 
 
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_exporters_are_told_the_same(name: str) -> None:
+    """But for addresses, and for what a container cannot see of the machine or sees as its own."""
+    inside, outside = CONTAINERS[name], PROCESSES[name]
+    addressed = {"DATA_SOURCE_URI"}
+    for key, value in outside["environment"].items():
+        found = inside["environment"][key]
+        assert found == value or (key in addressed and found.partition(":")[2] == value.partition(":")[2])
+    assert set(inside["environment"]) == set(outside["environment"])
+    placed = ("--web.listen-address", "-web.listen-address", "-config.path")
+    differing = {word for word in inside["command"] if not word.startswith(placed)} ^ {
+        word for word in outside["command"][1:] if not word.startswith(placed)
+    }
+    own = {"--path.procfs=/etc/exporter/proc", "--no-collector.netdev.netlink", "--collector.filesystem"}
+    assert differing == (own if name == "exporter-host" else set())
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_exporters_are_nobody_and_only_two_see_the_machine(name: str) -> None:
+    one = CONTAINERS[name]
+    assert one["user"] == "65534:65534"
+    assert ("pid" in one) == (name in {"exporter-host", UNASKED})
+    assert not {"cap_add", "privileged", "network_mode"} & set(one)
+    assert all(volume.endswith(":ro") for volume in one.get("volumes", ()))
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_addresses_name_the_part_and_its_own_port(name: str) -> None:
     inside = CONTAINERS[name]["environment"]
@@ -116,7 +143,8 @@ def test_the_databases_have_the_same_configuration() -> None:
     from compose.postgres import CONFIGURATION  # noqa: PLC0415
 
     for name in ("pg-auth", "pg-upload", "pg-files"):
-        for word in CONTAINERS[name]["command"][2::2]:
+        assert CONTAINERS[name]["command"][2] == f"port={CONTAINERS[name]['environment']['PGPORT']}"
+        for word in CONTAINERS[name]["command"][4::2]:
             key, _, value = word.partition("=")
             assert f"{key} = {value}" in CONFIGURATION
         assert (
@@ -142,11 +170,11 @@ def test_every_container_is_locked_down_and_bounded(name: str) -> None:
     assert one["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in one["security_opt"]
     assert one["mem_limit"] == f"${{MEMORY_{name.upper().replace('-', '_')}_MB}}m"
-    assert re.fullmatch(r"\$\{[A-Z0-9]+_IMAGE\}", one["image"])
+    assert re.fullmatch(r"\$\{[A-Z0-9_]+_IMAGE\}", one["image"])
 
 
 def test_the_budget_counts_every_container_once() -> None:
-    assert {f"MEMORY_{name.upper().replace('-', '_')}_MB" for name in CONTAINERS} <= set(MEMORY)
+    assert {f"MEMORY_{name.upper().replace('-', '_')}_MB" for name in (*CONTAINERS, "bench")} == set(MEMORY)
     assert all(value.isdecimal() for value in MEMORY.values())
 
 
@@ -164,13 +192,15 @@ def test_every_name_has_a_value_from_a_file_a_secret_or_the_start_up() -> None:
 
 def test_images_are_pinned_and_agree_with_the_programs_of_the_other_start_up() -> None:
     toolchain, recipes = recipe.load()
-    tags = {name: image.rpartition(":")[2] for name, image in IMAGES.items()}
+    tags = {name: image.partition("@")[0].rpartition(":")[2] for name, image in IMAGES.items()}
     assert all(tag and tag != "latest" for tag in tags.values())
     assert tags["MINIO_IMAGE"] == recipes["minio"].version
     assert tags["K6_IMAGE"] == recipes["k6"].version
     assert tags["TOXIPROXY_IMAGE"] == recipes["toxiproxy"].version
     assert tags["POSTGRES_IMAGE"].startswith(f"{recipes['postgres'].version}-")
     assert tags["PROMETHEUS_IMAGE"] == f"v{recipes['prometheus-go'].version}"
+    for name in scraping.EXPORTER_PROGRAMS:
+        assert tags[f"{name.upper()}_IMAGE"].removeprefix("v") == recipes[name].version
     assert tags["GO_IMAGE"].partition("-")[0] == toolchain.requirement.partition("==")[2]
 
 
@@ -200,7 +230,10 @@ def test_dockerfiles_build_with_the_legacy_builder() -> None:
 
 
 def test_the_health_of_a_container_asks_with_what_its_image_has() -> None:
-    programs = {name: one["healthcheck"]["test"][1] for name, one in CONTAINERS.items()}
-    assert {name for name, program in programs.items() if program == "wget"} == {"prometheus", "grafana"}
+    asked = {name: one["healthcheck"] for name, one in CONTAINERS.items() if "healthcheck" in one}
+    assert set(CONTAINERS) - set(asked) == {UNASKED}
+    programs = {name: one["test"][1] for name, one in asked.items()}
+    with_busybox = {"prometheus", "grafana", *EXPORTERS} - {UNASKED}
+    assert {name for name, program in programs.items() if program == "wget"} == with_busybox
     assert {program for name, program in programs.items() if name.startswith("pg-")} == {"pg_isready"}
     assert {programs[name] for name in (*OURS, "minio")} == {"bash"}
