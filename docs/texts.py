@@ -17,9 +17,10 @@ Labels hold only values from fixed sets: those named below, or a table in the co
 statement names). A value outside its set counts as `other`, so no client can make a series. `process_*` and
 `python_*` are the client library's own. Times are seconds, sizes bytes.
 
-Prometheus also reads MinIO's own page, and, where their Debian packages can be had, exporters of the three
-databases (`pg_*`), the host (`node_*`) and the processes (`namedprocess_*`). k6 pushes its figures (`k6_*`)
-while a run is on, except in `make bench`. The alerts are in [Alerts](alerts.md).
+Prometheus also reads MinIO's own page, and, where they can be had (as Debian packages, or as images with
+containers), exporters of the three databases (`pg_*`), the host (`node_*`) and the processes
+(`namedprocess_*`). k6 pushes its figures (`k6_*`) while a run is on, except in `make bench`. The alerts are in
+[Alerts](alerts.md).
 
 The process exporter reads all of `/proc` for each scrape; what that costs is its own
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no

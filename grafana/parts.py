@@ -11,7 +11,7 @@ from grafana.strategies import strategies
 GREEN, YELLOW, RED, GREY = "#0f7b4f", "#d9a21b", "#b3261e", "#7a8691"
 NOT_MEASURING = "no experiment ran in this span"
 NO_FAULT = "no experiment here provokes faults"
-NO_EXPORTER = "the exporters are Debian packages; without them the system runs, but this stays empty"
+NO_EXPORTER = "no exporters: where they cannot be had the system runs, but this stays empty"
 NOBODY_LOGGED_IN = "nobody signed up or logged in"
 BRIEF = "a strategy outside the verdict is measured briefly, or not at all"
 NO_PUSH = "k6 pushed nothing: K6_PUSH=off, or no load ran"

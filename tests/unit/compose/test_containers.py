@@ -178,6 +178,13 @@ def test_the_budget_counts_every_container_once() -> None:
     assert all(value.isdecimal() for value in MEMORY.values())
 
 
+def test_the_page_has_the_same_sums() -> None:
+    page = (ROOT / "docs" / "compose.md").read_text()
+    run = int(MEMORY["MEMORY_BENCH_MB"])
+    assert f"prints their sum ({sum(map(int, MEMORY.values())) - run} MiB)" in page
+    assert f"measures adds ({run} MiB" in page
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_our_processes_come_back_after_a_crash(name: str) -> None:
     assert CONTAINERS[name]["restart"] == "on-failure"
