@@ -19,8 +19,8 @@ statement names). A value outside its set counts as `other`, so no client can ma
 
 Prometheus also reads MinIO's own page, and, where they can be had (as Debian packages, or as images with
 containers), exporters of the three databases (`pg_*`), the host (`node_*`) and the processes
-(`namedprocess_*`). k6 pushes its figures (`k6_*`) while a run is on, except in `make bench`. The alerts are in
-[Alerts](alerts.md).
+(`namedprocess_*`). k6 pushes its figures (`k6_*`) while a run is on, except in `make bench`. The alerts are
+in [Alerts](alerts.md).
 
 The process exporter reads all of `/proc` for each scrape; what that costs is its own
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no
