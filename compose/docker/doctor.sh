@@ -145,7 +145,8 @@ secret_findings() {
 }
 
 image_findings() {
-    for name in SERVICE_IMAGE MINIO_IMAGE POSTGRES_IMAGE PROMETHEUS_IMAGE GRAFANA_IMAGE; do
+    for name in SERVICE_IMAGE BENCH_IMAGE MINIO_IMAGE POSTGRES_IMAGE PROMETHEUS_IMAGE POSTGRES_EXPORTER_IMAGE NODE_EXPORTER_IMAGE \
+        PROCESS_EXPORTER_IMAGE GRAFANA_IMAGE; do
         eval "image=\$$name"
         case $(docker image inspect -f 'here {{index .Config.Labels "vaultbench.standin"}}' "$image" 2>/dev/null || true) in
         'here base' | 'here 1') warn images "$image: a stand-in" "for tests of the wiring; no figure measured on it counts" ;;

@@ -222,6 +222,22 @@ class TestEnvironment:
         assert len(found) == (0 if "EXPORTER_PG_AUTH" in left_out else 3)
 
 
+class TestDigests:
+    def test_what_a_registry_has_gets_its_digest_and_everything_else_stays(self, desk: Desk) -> None:
+        desk.put("docker", '#!/bin/sh\ncase "$1 $2" in "image inspect") echo name@sha256:abc ;; esac\n')
+        written = (settings.ROOT / "compose" / "images.env").read_text().splitlines()
+        said = desk.script("digests").stdout.splitlines()
+        for before, after in zip(written, said, strict=True):
+            name, _, image = before.partition("=")
+            theirs = re.fullmatch(r"\w+_IMAGE", name) and not image.startswith("vaultbench/")
+            assert after == (f"{before}@sha256:abc" if theirs else before)
+
+    def test_an_image_that_was_made_here_has_none(self, desk: Desk) -> None:
+        done = desk.script("digests", **WORKS)
+        assert done.returncode == 1
+        assert "has no digest: it was made here" in done.stderr
+
+
 class TestDoctor:
     def found(self, desk: Desk, **more: str) -> dict[str, tuple[str, str]]:
         done = desk.script("doctor --json || true", **WORKS, **more)
