@@ -1,5 +1,6 @@
 """Colours of processes: the same in the report's charts, in panels and in Grafana."""
 
+INK = "#374151"  # a line beside those of strategies, and of none of them
 # The hues differ in lightness too (Okabe and Ito's set).
 PROCESS_COLOURS = {
     "gateway": "#0072b2",

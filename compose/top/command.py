@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from compose.prom import Prometheus, PrometheusGone
-from compose.top.frame import Frame
+from compose.top.frame import HEIGHT, WIDTH, Frame
 from compose.top.processes import Processes
 from compose.top.rates import Rates, look
 
@@ -62,7 +62,7 @@ def once(watch: Watch, console: Console) -> Frame:
     watch.frame()
     watch.clock.sleep(PERIOD_S)
     frame = watch.frame()
-    console.print(frame.draw())
+    console.print(frame.draw(*_size(console)))
     return frame
 
 
@@ -72,14 +72,19 @@ def live(watch: Watch, console: Console) -> None:
         if console.is_terminal:
             _on_screen(watch, console)
         while True:
-            console.print(watch.frame().draw())
+            console.print(watch.frame().draw(*_size(console)))
             watch.clock.sleep(PERIOD_S)
     except KeyboardInterrupt:
         return
 
 
+def _size(console: Console) -> tuple[int, int]:
+    """Columns and lines now: a window may change its size."""
+    return console.size if console.is_terminal else (WIDTH, HEIGHT)
+
+
 def _on_screen(watch: Watch, console: Console) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as screen:
         while True:
-            screen.update(watch.frame().draw(), refresh=True)
+            screen.update(watch.frame().draw(*_size(console)), refresh=True)
             watch.clock.sleep(PERIOD_S)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from grafana import promql
-from grafana.colours import PROCESS_COLOURS
+from grafana.colours import INK, PROCESS_COLOURS
 from grafana.model import Dashboard, Kind, Panel, Query, Row, Unit
 from grafana.parts import BRIEF, NO_PUSH, RUN, STRATEGY, lines, percentile, spans, stat
 from grafana.processes import SYSTEM_CPU
-from grafana.promql import over, per_s, quantile
+from grafana.promql import per_s, quantile
 from grafana.strategies import Shown, strategies
 
 METHOD = '{method=~"$strategy"}'
 DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
 ALL_DONE = 'upload_sessions_total{event="completed"}'
 TTD = "upload_time_to_durable_seconds"
+ENOUGH_MOMENTS = 3  # one or two lie at the ends of a load, where nothing is steady
+UNTOLD = "no strategy was alone at work for long enough (four scrapes); the report has the exact figures"
 ONE_AT_A_TIME = "Trials run one strategy at a time, so whatever the machine does is that strategy's."
 
 
@@ -22,19 +24,15 @@ def ratio_while_busy(above: str, below: str) -> str:
     the first and last moment of each trial, in which hardly anything was finished.
 
     A rate looks back, and processes are scraped at different moments: beside the change of strategies one
-    shows what the other did. So only moments count in which, now and one scrape ago, one strategy alone was
-    at work; a span that has none for a strategy falls back to all moments near its work.
+    shows what the other did. So only moments count in which one strategy alone was at work, one scrape
+    before and one after as well, and a strategy that has few of them gets no number instead of a wrong one.
     """
     alone = f"(({below}) > bool 0) * on () group_left () (count(({below}) > 0) == bool 1)"
-    inside = f"min_over_time(({alone})[6s:5s])"
-    near = f"(max_over_time(({below})[11s:5s] offset -5s) > bool 0)"
-    return f"{_shares(above, below, inside)} or {_shares(above, below, near)}"
-
-
-def _shares(above: str, below: str, moments: str) -> str:
-    """Both sums over the moments at which a vector of 0 and 1, by strategy, is 1."""
+    moments = f"min_over_time(({alone})[11s:5s] offset -5s)"
     upper = f"sum_over_time(({above} * on () group_right () {moments})[$__range:5s])"
-    return f"{upper} / (sum_over_time((({below}) * {moments})[$__range:5s]) > 0)"
+    lower = f"sum_over_time((({below}) * {moments})[$__range:5s]) > 0"
+    enough = f"sum_over_time(({moments})[$__range:5s]) >= {ENOUGH_MOMENTS}"
+    return f"{upper} / ({lower} and {enough})"
 
 
 def _stick(one: Shown) -> Query:
@@ -48,6 +46,9 @@ def _stick(one: Shown) -> Query:
     )
 
 
+# A price needs uploads: between trials a few of them, or none, would bear what the machine does anyway.
+MANY_DONE = f"({per_s(ALL_DONE)} > 0.1 * max_over_time({per_s(ALL_DONE)}[$__range:5s]))"
+FEW = "Moments with less than a tenth of the highest rate are left out."
 UPLOADS, SYSTEM = per_s(DONE, "method"), f"sum({SYSTEM_CPU})"
 THROUGH_GATEWAY = per_s('gateway_bytes_total{direction="in"}')
 NUMBERS: tuple[Panel, ...] = (
@@ -73,7 +74,7 @@ NUMBERS: tuple[Panel, ...] = (
         f"Processor time of gateway, services, databases and store for one upload; logins, generator and "
         f"watchers apart. {ONE_AT_A_TIME} The dearer one needs the bigger machine.",
         Unit.SECONDS,
-        Query(ratio_while_busy(SYSTEM, UPLOADS), "{{method}}", instant=True),
+        Query(ratio_while_busy(SYSTEM, UPLOADS), "{{method}}", instant=True, empty=UNTOLD),
     ),
     stat(
         "Gateway bytes per file byte",
@@ -84,6 +85,7 @@ NUMBERS: tuple[Panel, ...] = (
             ratio_while_busy(THROUGH_GATEWAY, per_s(f"upload_bytes_total{METHOD}", "method")),
             "{{method}}",
             instant=True,
+            empty=UNTOLD,
         ),
         decimals=2,
     ),
@@ -138,11 +140,10 @@ CURVES: tuple[Panel, ...] = (
 COSTS: tuple[Panel, ...] = (
     lines(
         "CPU of one upload, by process",
-        f"Processor time for one durable upload, logins and generator apart. {ONE_AT_A_TIME} It peaks at "
-        "the ends of a trial, when little is finished. A band that grows with the load is a process that "
-        "pays more for each upload than before.",
+        f"Processor time for one durable upload, logins and generator apart. {ONE_AT_A_TIME} A band "
+        f"that grows with the load is a process that pays more for each upload than before. {FEW}",
         Unit.SECONDS,
-        Query(f"{SYSTEM_CPU} / on () group_left () ({per_s(ALL_DONE)} > 0)", "{{process}}"),
+        Query(f"{SYSTEM_CPU} / on () group_left () {MANY_DONE}", "{{process}}"),
         stacked=True,
     ),
     lines(
@@ -151,7 +152,7 @@ COSTS: tuple[Panel, ...] = (
         "same; with a direct one the gateway stays near 0. Gateway above files: chunks were sent again.",
         Unit.BYTES_PER_S,
         Query(per_s(f"upload_bytes_total{METHOD}", "method"), "{{method}}"),
-        Query(THROUGH_GATEWAY, "gateway", colour=PROCESS_COLOURS["gateway"]),
+        Query(THROUGH_GATEWAY, "gateway", colour=INK),
     ),
     lines(
         "Failures by step",
@@ -195,23 +196,19 @@ BEHIND: tuple[Panel, ...] = (
     lines(
         "SQL statements of one upload",
         "Statements by database for each durable upload. It is fixed by the strategy: a rise means "
-        "retries or polling that uploads pay for.",
+        f"retries or polling that uploads pay for. {FEW}",
         Unit.COUNT,
         Query(
-            over(per_s("db_query_seconds_count", "service"), per_s(ALL_DONE), on="on () group_left ()"),
-            "{{service}}",
+            f"{per_s('db_query_seconds_count', 'service')} / on () group_left () {MANY_DONE}", "{{service}}"
         ),
         stacked=True,
     ),
     lines(
         "Store requests of one upload",
         "Requests that the services send to the object store for each durable upload; those of the "
-        "clients are not in it. Fixed by the strategy: a rise means retries.",
+        "clients are not in it. Fixed by the strategy: a rise means retries. " + FEW,
         Unit.COUNT,
-        Query(
-            over(per_s("store_request_seconds_count", "op"), per_s(ALL_DONE), on="on () group_left ()"),
-            "{{op}}",
-        ),
+        Query(f"{per_s('store_request_seconds_count', 'op')} / on () group_left () {MANY_DONE}", "{{op}}"),
         stacked=True,
     ),
     lines(

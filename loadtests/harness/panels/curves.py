@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from grafana.model import Kind, Panel, Query, Unit
+from grafana.promql import WINDOW
 from grafana.strategies import strategies
 from loadtests.harness.panels.recording import Recording, Series
 
@@ -41,14 +42,16 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """What a panel shows, and how many smaller series it leaves out."""
+    """What a panel shows, and how many it leaves out: smaller series, and those that stayed at 0."""
 
     shown: tuple[Curve, ...]
     left_out: int = 0
+    at_zero: int = 0
 
 
 def curves_of(panel: Panel, recording: Recording) -> Curves:
-    """All curves of a panel, the largest ones if there are many; none when nothing was recorded."""
+    """All curves of a panel, the largest ones if there are many; none when nothing was recorded. Lines that
+    stay at 0 beside others that do not are only counted."""
     look = _against if panel.kind is Kind.CURVE else _over_time
     found = [
         (name, query.colour or _colour(panel, name), points)
@@ -56,12 +59,16 @@ def curves_of(panel: Panel, recording: Recording) -> Curves:
         for name, points in look(query, recording)
         if points
     ]
+    moved = [one for one in found if any(value for _, value in one[2])]
+    at_zero = len(found) - len(moved) if moved and panel.kind is Kind.LINES else 0
+    found = moved if at_zero else found
     found.sort(key=lambda one: -_mean(one[2]))
     kept, spare = found[:MOST_CURVES], iter(PALETTE)
     kept.sort(key=lambda one: _place(one[0]))
     return Curves(
         tuple(Curve(name, own or next(spare), *_columns(points)) for name, own, points in kept),
         len(found) - len(kept),
+        at_zero,
     )
 
 
@@ -76,10 +83,17 @@ def _columns(points: Points) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _over_time(query: Query, recording: Recording) -> Iterator[tuple[str, Points]]:
+    back_s = _centre_s(query, recording)
     for series in recording.answers.get(query.expr, ()):
         pairs = zip(recording.seconds(series), series.values, strict=True)
-        points = [(at / 60, value) for at, value in pairs if value is not None]
+        points = [((at - back_s) / 60, value) for at, value in pairs if value is not None and at >= back_s]
         yield legend(query.legend, series.labels), points
+
+
+def _centre_s(query: Query, recording: Recording) -> float:
+    """A rate tells of the time it looks back over, so it belongs into the middle of that, beside the trial it
+    comes from; a gauge tells of its own moment."""
+    return recording.rate_window_s / 2 if not query.instant and WINDOW in query.expr else 0.0
 
 
 def _against(query: Query, recording: Recording) -> Iterator[tuple[str, Points]]:

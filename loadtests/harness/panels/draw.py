@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from grafana.model import Kind, Panel
-from loadtests.harness.panels.curves import Curve, amount, curves_of
+from loadtests.harness.panels import scales
+from loadtests.harness.panels.curves import Curve, Curves, amount, curves_of
 from loadtests.harness.panels.recording import Recording
 from loadtests.harness.reporting.charts import INK, MUTED, plain_figure, to_svg
 
-WIDTH_IN, STAT_IN, PLOT_IN = 4.7, 0.62, 2.0
+WIDTH_IN, STAT_IN, PLOT_IN = 4.7, 0.74, 2.0
 LINE_IN, BELOW_IN, LEFT_IN, RIGHT_IN, TOP_IN = 0.19, 0.4, 0.72, 0.1, 0.08
 LETTER_IN = 0.066  # one letter of a legend, about
 LINE_LETTERS = 56
@@ -40,7 +41,7 @@ def draw(panel: Panel, recording: Recording, shades: Sequence[Shade], name: str)
         return None
     if panel.kind is Kind.STAT:
         return _numbers(panel, curves, name)
-    rows = _legend_rows([curve.name for curve in curves], found.left_out)
+    rows = _legend_rows([*(curve.name for curve in curves), *_left_out(found)])
     height = PLOT_IN + TOP_IN + BELOW_IN + LINE_IN * len(rows)
     box = (LEFT_IN / WIDTH_IN, (height - PLOT_IN - TOP_IN) / height,
            1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN, PLOT_IN / height)  # fmt: skip
@@ -50,7 +51,7 @@ def draw(panel: Panel, recording: Recording, shades: Sequence[Shade], name: str)
         else:
             _lines(axes, panel, curves, shades, recording)
         _limits(axes, panel, curves)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(scales.amounts(panel.unit, axes.get_ylim()[1]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, panel.unit)))
         _legend(drawn, rows, curves)
         return to_svg(drawn, name)
@@ -70,9 +71,11 @@ def _lines(
         for curve in curves:
             xs, ys = _broken(curve, gap)
             axes.plot(xs, ys, color=curve.colour, linewidth=1.6, marker="o", markersize=1.6)
-    axes.set_xlim(0, (recording.end - recording.start) / 60)
-    axes.set_xlabel("minutes", fontsize=8, labelpad=1)
-    axes.xaxis.set_major_locator(MaxNLocator(7))
+    lasted = (recording.end - recording.start) / 60
+    axes.set_xlim(0, lasted)
+    axes.set_xlabel("minutes : seconds", fontsize=8, labelpad=1)
+    axes.xaxis.set_major_locator(scales.times(lasted))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scales.clock(value)))
 
 
 def _broken(curve: Curve, gap: float) -> tuple[list[float], list[float]]:
@@ -105,17 +108,19 @@ def _limits(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:
     axes.set_ylim(0, max(top, (panel.maximum or 0) * 1.02))
 
 
-def _legend_rows(names: Sequence[str], more: int) -> list[list[str]]:
+def _legend_rows(names: Sequence[str]) -> list[list[str]]:
     rows: list[list[str]] = [[]]
-    for name in [*names, *([_more(more)] if more else [])]:
+    for name in names:
         if rows[-1] and sum(len(one) + 5 for one in rows[-1]) + len(name) > LINE_LETTERS:
             rows.append([])
         rows[-1].append(name)
     return rows
 
 
-def _more(count: int) -> str:
-    return f"and {count} smaller"
+def _left_out(found: Curves) -> list[str]:
+    """What the legend says of curves that are not drawn."""
+    smaller = [f"and {found.left_out} smaller"] if found.left_out else []
+    return smaller + ([f"{found.at_zero} more at 0"] if found.at_zero else [])
 
 
 def _legend(drawn: Figure, rows: Sequence[Sequence[str]], curves: Sequence[Curve]) -> None:
@@ -133,14 +138,14 @@ def _legend(drawn: Figure, rows: Sequence[Sequence[str]], curves: Sequence[Curve
 
 
 def _numbers(panel: Panel, curves: Sequence[Curve], name: str) -> str:
-    """One number beside the other, in its strategy's colour."""
-    width, size = WIDTH_IN * panel.width / WIDE, 1.5 * panel.width
-    with plain_figure(width, STAT_IN, (0, 0, 1, 1)) as (drawn, axes):
+    """One number beside the other, in its strategy's colour; names in two lines, so that they are legible."""
+    with plain_figure(WIDTH_IN * panel.width / WIDE, STAT_IN, (0, 0, 1, 1)) as (drawn, axes):
         axes.set_axis_off()
         for index, curve in enumerate(curves):
             x, text = (index + 0.5) / len(curves), amount(curve.ys[-1], panel.unit, panel.decimals)
             drawn.text(
-                x, 0.62, text, ha="center", va="center", fontsize=14, fontweight="bold", color=curve.colour
+                x, 0.74, text, ha="center", va="center", fontsize=14, fontweight="bold", color=curve.colour
             )
-            drawn.text(x, 0.2, curve.name, ha="center", va="center", fontsize=size, color=MUTED)
+            owner = curve.name.replace("-", "-\n", 1)
+            drawn.text(x, 0.27, owner, ha="center", va="center", fontsize=8, linespacing=1.1, color=MUTED)
         return to_svg(drawn, name)

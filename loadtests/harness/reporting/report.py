@@ -156,6 +156,11 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _code(text: str) -> Markup:
+    """Plain text for a page, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped
+
+
 def template(name: str) -> Template:
     """One of the templates beside this file."""
     return _environment().get_template(name)
@@ -172,6 +177,7 @@ def _environment() -> Environment:
     )
     environment.filters["terms"] = linked
     environment.filters["capitalize_first"] = words.capital
+    environment.filters["code"] = _code
     environment.filters["safe_svg"] = (
         Markup  # drawn by us; every text in it was escaped by the drawing library
     )

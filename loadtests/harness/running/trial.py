@@ -189,9 +189,9 @@ async def _load(
     )
     variables |= surroundings
     watcher.phase("start")
-    child = await k6.start_k6(
-        rig.k6_program, files, variables, tags={"testid": rig.run}, cores=rig.cores.generator
-    )
+    # All tags here: one on the command line makes k6 forget those of the script.
+    tags = {"testid": rig.run, "arm": plan.arm}
+    child = await k6.start_k6(rig.k6_program, files, variables, tags=tags, cores=rig.cores.generator)
     observer.watch_child("k6", child.process.pid)
     sampling = asyncio.create_task(observer.run())
     try:

@@ -64,7 +64,6 @@ export function options(exec) {
   return {
     scenarios,
     hosts: config.hosts,
-    tags: { arm: config.strategy }, // for whoever watches in Prometheus
     // Without the URL tag: every presigned URL would become a time series of its own.
     systemTags: ['name', 'scenario', 'status'],
     summaryTrendStats: ['avg', 'min', 'med', 'max', 'p(90)', 'p(95)', 'p(99)', 'p(99.9)', 'count'],

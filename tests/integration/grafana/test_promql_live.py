@@ -21,6 +21,7 @@ import yaml
 from compose.scraping import RULES
 from grafana.expressions import Expression, Span, all_expressions
 from grafana.parts import NO_EXPORTER, NO_PUSH, NOBODY_LOGGED_IN, NOT_MEASURING
+from grafana.strategies import strategies
 from loadtests.harness.commands.panels import deep_link
 from loadtests.harness.panels.page import HTML, render_panels
 from loadtests.harness.panels.recording import FILE, read_recording
@@ -121,6 +122,16 @@ def test_every_expression_is_answered(
     record_property("declared_empty", len(empty))
     print(f"{servers.version(url)}: {len(asked)} expressions, {len(empty)} empty, {len(wrong)} wrong")
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_k6_pushed_says_whose_it_is(loaded: Loaded) -> None:
+    """Trials last seconds: each arm that uploads has its own curve, on every server."""
+    start, end = loaded.span()
+    for url in loaded.urls.values():
+        found = servers.ask(url, "series", start=f"{start:.3f}", end=f"{end:.3f}",
+                            **{"match[]": 'k6_iterations_total{scenario="uploads"}'})  # fmt: skip
+        assert {one.get("arm") for one in found} == {one.arm for one in strategies()}
+        assert {one.get("testid") for one in found} == {Bundle(loaded.bundle).manifest().run}
 
 
 def test_rules_are_loaded_and_well(loaded: Loaded) -> None:

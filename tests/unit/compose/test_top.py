@@ -129,6 +129,26 @@ def test_one_frame_says_it_all_on_eighty_columns_and_twenty_four_lines(
     assert "this view itself 0.010" in lines[-1]
 
 
+@pytest.mark.parametrize(("width", "height"), [(60, 18), (45, 24), (32, 16), (200, 50)])
+def test_a_smaller_screen_says_less_and_all_of_it_whole(
+    answers: Answers, prometheus: Prometheus, width: int, height: int
+) -> None:
+    loaded(answers)
+    console = Console(file=StringIO(), width=width, height=height, color_system=None)
+    watch = Watch(Fixed(*PARTS), prometheus, Time().clock())
+    watch.frame()
+    console.print(watch.frame().draw(width, height))
+    lines = text(console).splitlines()
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+    rows = {line.split()[0]: line.split() for line in lines if line.strip()}
+    assert rows["proxy-chunked"][1] == "41.3"
+    assert "0.75" in rows["gateway"]
+    assert ("0.456" in rows["proxy-chunked"]) == (width >= 40)
+    assert any(line.startswith("firing ErrorsCritical") for line in lines)
+    assert not any("…" in cell for name in ("proxy-chunked", "gateway") for cell in rows[name])
+
+
 def test_more_alerts_than_fit_are_counted(answers: Answers, prometheus: Prometheus) -> None:
     answers.alerts = [alert(f"Alert{number}") for number in range(6)]
     console = screen()

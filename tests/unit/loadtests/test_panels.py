@@ -15,7 +15,7 @@ from aiohttp import web
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Kind, Panel, Query, Unit
 from grafana.strategies import strategies
-from loadtests.harness.panels import page
+from loadtests.harness.panels import page, scales
 from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
 from loadtests.harness.panels.poster import poster, single
 from loadtests.harness.panels.record import PrometheusGone, record_panels
@@ -142,8 +142,21 @@ class TestCurves:
     def test_strategies_have_their_names_colours_and_order(self, some: Recording) -> None:
         shown = curves_of(GOODPUT, some).shown
         assert [(one.name, one.colour) for one in shown] == [(one.arm, one.colour) for one in strategies()]
-        assert shown[0].xs == (10 / 60, 20 / 60, 25 / 60)
+        assert shown[0].xs == (5 / 60, 15 / 60, 20 / 60)  # in the middle of the ten seconds they look back
         assert shown[0].ys == (1.0, 3.0, 2.0)
+
+    def test_what_does_not_look_back_stands_at_its_own_moment(self) -> None:
+        panel = Panel("t", "d", Unit.COUNT, (Query("q", "{{name}}"),))
+        (curve,) = curves_of(panel, recording({"q": (Series({"name": "n"}, 2, (1.0,)),)})).shown
+        assert curve.xs == (10 / 60,)
+
+    def test_lines_at_zero_are_only_counted_beside_others(self) -> None:
+        panel = Panel("t", "d", Unit.COUNT, (Query("q", "{{name}}"),))
+        series = tuple(Series({"name": name}, 0, (0.0, value)) for name, value in (("a", 0.0), ("b", 2.0)))
+        found = curves_of(panel, recording({"q": series}))
+        assert ([one.name for one in found.shown], found.at_zero, found.left_out) == (["b"], 1, 0)
+        quiet = curves_of(panel, recording({"q": series[:1]}))
+        assert ([one.name for one in quiet.shown], quiet.at_zero) == (["a"], 0)
 
     def test_a_hockey_stick_joins_equal_moments(self, some: Recording) -> None:
         for curve in curves_of(STICK, some).shown:
@@ -152,7 +165,7 @@ class TestCurves:
 
     def test_the_smallest_of_many_are_left_out(self) -> None:
         panel = Panel("t", "d", Unit.COUNT, (Query("q", "{{name}}"),))
-        series = tuple(Series({"name": f"n{i:02}"}, 0, (float(i),)) for i in range(MOST_CURVES + 4))
+        series = tuple(Series({"name": f"n{i:02}"}, 0, (i + 1.0,)) for i in range(MOST_CURVES + 4))
         found = curves_of(panel, recording({"q": series}))
         assert found.left_out == 4
         assert [one.name for one in found.shown] == [f"n{i:02}" for i in range(4, MOST_CURVES + 4)]
@@ -167,6 +180,30 @@ class TestCurves:
         assert amount(value, unit) == text
 
 
+class TestScales:
+    @pytest.mark.parametrize(
+        ("unit", "top", "first"),
+        [(Unit.BYTES_PER_S, 57 << 20, 16 << 20), (Unit.BYTES, 900, 256), (Unit.BYTES, 0.5, 1)],
+    )
+    def test_marks_of_bytes_are_round(self, unit: Unit, top: float, first: float) -> None:
+        marks = list(scales.amounts(unit, top).tick_values(0, top))
+        assert next(mark for mark in marks if mark > 0) == first
+
+    def test_marks_of_other_units_are_decimal(self) -> None:
+        marks = scales.amounts(Unit.PER_S, 45.0).tick_values(0, 45.0)
+        assert list(marks[:3]) == [0, 10, 20]
+
+    @pytest.mark.parametrize(("minutes", "step_s"), [(1.4, 15), (8, 120), (31, 300), (600, 7200)])
+    def test_marks_of_time_are_round_and_few(self, minutes: float, step_s: int) -> None:
+        marks = scales.times(minutes).tick_values(0, minutes)
+        inside = [mark for mark in marks if 0 <= mark <= minutes]
+        assert len(inside) <= scales.MOST_TIMES + 1
+        assert round((inside[1] - inside[0]) * 60) == step_s
+
+    def test_a_mark_is_minutes_and_seconds(self) -> None:
+        assert [scales.clock(one) for one in (0, 0.25, 1.5, 12)] == ["0:00", "0:15", "1:30", "12:00"]
+
+
 class TestPage:
     def test_drawn_again_it_is_the_same(self, bundle: Path, text: str) -> None:
         assert page.render_panels(bundle).read_text(encoding="utf-8") == text
@@ -175,7 +212,8 @@ class TestPage:
         plain = text.replace("&#39;", "'").replace("&gt;", ">").replace("&lt;", "<")
         for panel in all_panels():
             assert f"<h4>{panel.title}</h4>" in plain
-            assert panel.description in plain
+            assert re.sub(r"`([^`]+)`", r"<code>\1</code>", panel.description) in plain
+        assert "`" not in plain
 
     def test_it_loads_nothing_and_names_everything_once(self, text: str) -> None:
         assert not re.findall(r"<(?:script|link|img|iframe)\b|src=", text)

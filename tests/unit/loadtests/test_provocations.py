@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
+from rich.console import Console
 
-from loadtests.harness.commands.alerts import RULES, Verdict, distance
+from loadtests.harness.commands.alerts import RULES, Verdict, distance, show
 from loadtests.harness.planning.experiment import ExperimentError
 from loadtests.harness.planning.provocations import FILE, check, load_provocations, load_rules
 from loadtests.harness.running.provoke import PROVOCATIONS, Provocation
@@ -84,6 +86,18 @@ def test_a_silent_alert_says_how_near_it_came(highest: float | None, words: str)
     said = distance(verdict(fired_s=None, highest=highest, limit=0.8))
     assert words in said
     assert ("too weak" in said) == (highest == 0.79)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [({}, "holds"), ({"cleared_s": None}, "fails"), ({"fired_s": None, "highest": 0.85, "limit": 0.8}, "fails"),
+     ({"fired_s": None, "seen_s": None, "highest": 0.79, "limit": 0.8}, "not provoked")],
+)  # fmt: skip
+def test_a_condition_that_never_came_true_is_no_fault_of_the_rule(more: dict[str, Any], word: str) -> None:
+    console = Console(file=StringIO(), width=120)
+    show([verdict(**more)], SCRAPE_S, console)
+    assert isinstance(console.file, StringIO)
+    assert word in console.file.getvalue()
 
 
 def test_a_verdict_asks_for_silence_time_and_an_end() -> None:
