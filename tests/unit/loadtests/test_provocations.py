@@ -90,7 +90,8 @@ def test_a_silent_alert_says_how_near_it_came(highest: float | None, words: str)
 
 @pytest.mark.parametrize(
     ("more", "word"),
-    [({}, "holds"), ({"cleared_s": None}, "fails"), ({"fired_s": None, "highest": 0.85, "limit": 0.8}, "fails"),
+    [({}, "holds"), ({"cleared_s": None}, "fails"),
+     ({"fired_s": None, "highest": 0.85, "limit": 0.8}, "fails"),
      ({"fired_s": None, "seen_s": None, "highest": 0.79, "limit": 0.8}, "not provoked")],
 )  # fmt: skip
 def test_a_condition_that_never_came_true_is_no_fault_of_the_rule(more: dict[str, Any], word: str) -> None:
