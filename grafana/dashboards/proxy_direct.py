@@ -47,7 +47,7 @@ def _stick(one: Shown) -> Query:
 
 
 # A price needs uploads: between trials a few of them, or none, would bear what the machine does anyway.
-MANY_DONE = f"({per_s(ALL_DONE)} > 0.1 * max_over_time({per_s(ALL_DONE)}[$__range:5s]))"
+MANY_DONE = f"({per_s(ALL_DONE)} > 0.1 * max_over_time({per_s(ALL_DONE)}[$__range:5s] @ end()))"
 FEW = "Moments with less than a tenth of the highest rate are left out."
 UPLOADS, SYSTEM = per_s(DONE, "method"), f"sum({SYSTEM_CPU})"
 THROUGH_GATEWAY = per_s('gateway_bytes_total{direction="in"}')
