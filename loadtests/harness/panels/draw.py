@@ -50,6 +50,7 @@ def draw(panel: Panel, recording: Recording, shades: Sequence[Shade], name: str)
             _cloud(axes, panel, curves)
         else:
             _lines(axes, panel, curves, shades, recording)
+        axes.tick_params(axis="x", pad=6)  # clear of the lowest mark of the other axis
         _limits(axes, panel, curves)
         axes.yaxis.set_major_locator(scales.amounts(panel.unit, axes.get_ylim()[1]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, panel.unit)))
@@ -147,5 +148,5 @@ def _numbers(panel: Panel, curves: Sequence[Curve], name: str) -> str:
                 x, 0.74, text, ha="center", va="center", fontsize=14, fontweight="bold", color=curve.colour
             )
             owner = curve.name.replace("-", "-\n", 1)
-            drawn.text(x, 0.27, owner, ha="center", va="center", fontsize=8, linespacing=1.1, color=MUTED)
+            drawn.text(x, 0.5, owner, ha="center", va="top", fontsize=8, linespacing=1.1, color=MUTED)
         return to_svg(drawn, name)
