@@ -46,8 +46,8 @@ During a load test alerts fire because the test looks for the limit; that is wha
 
 `make alerts` provokes them: each must be silent on a healthy system, fire within its waiting time and two
 scrapes after its condition holds, and clear. `PROFILE=smoke` provokes three with shortened waiting times,
-`full` all of them as they are. `not provoked` is a rule whose condition did not come true within five minutes:
-a process can only use nine tenths of a core where others on the machine leave it one.
+`full` all of them as they are. `not provoked` is a rule whose condition did not come true within five
+minutes: a process can only use nine tenths of a core where others on the machine leave it one.
 """
 
 HARNESS_LABELS = {
