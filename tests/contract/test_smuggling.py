@@ -102,6 +102,26 @@ async def test_a_broken_chunked_body_ends_in_400_and_reaches_no_service(name: st
     assert service.seen == []
 
 
+@pytest.mark.parametrize("framing", [b"2;x=", b"2\r\n{}\r\n0\r\nX: "])
+async def test_an_extension_or_a_trailer_without_end_is_refused(framing: bytes) -> None:
+    async with recorded() as (front, service):
+        wire = await front.connect()
+        wire.send(post("Transfer-Encoding: chunked", body=framing))
+        await until(lambda: front.sample("http_in_flight_requests") == 1)
+        wire.send(b"a" * 40_000)
+        received = await wire.rest()
+    assert statuses(received) == [400]
+    assert service.seen == []
+
+
+async def test_a_body_of_many_small_chunks_is_no_endless_framing() -> None:
+    async with recorded() as (front, service):
+        body = b"1;x=yyyyyyyyyyyy\r\n \r\n" * 5_000 + CHUNKED_EMPTY
+        received = await front.raw(post("Transfer-Encoding: chunked", "Connection: close", body=body))
+    assert statuses(received) == [200]
+    assert service.seen[0].body == b" " * 5_000
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

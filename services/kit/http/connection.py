@@ -170,6 +170,7 @@ class Connection(Writing, asyncio.Protocol):
             try:
                 parser.feed_body(data[:end])
             except httptools.HttpParserError:
+                self._parser = None  # it gets no byte more
                 body.fail(MalformedBody())
                 return
             data = data[end:]

@@ -87,6 +87,7 @@ class HeadParser:
             self.done = True
 
     def on_body(self, body: bytes) -> None:
+        self._fed = 0
         self.take(body)
 
     def on_message_complete(self) -> None:
@@ -132,9 +133,13 @@ class HeadParser:
         """Bytes of a chunked body.
 
         Raises:
-            httptools.HttpParserError: they are not framed as they should be.
+            httptools.HttpParserError: they are not framed as they should be, or what frames them has no end:
+                the parser would gather a trailer for as long as it comes.
         """
+        self._fed += len(data)
         self._parser.feed_data(data)
+        if self._fed > MAX_HEAD_BYTES and not self.ended:
+            raise httptools.HttpParserError("the framing has no end")
 
     def head(self) -> Head:
         """The head, once ``done``.
@@ -153,6 +158,7 @@ class HeadParser:
         if "Upgrade" in headers:
             raise Refused(501)
         declared = headers.get("Content-Length")
+        self._fed = 0  # from here on: bytes since the last piece of body
         return Head(
             self._parser.get_method().decode("ascii"),
             self._target.decode("utf-8", "surrogateescape"),
