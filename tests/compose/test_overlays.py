@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tests.compose.bed import UP_WITHIN_S, Bed, new_bed
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(UP_WITHIN_S)]
 MIB = 1 << 20
-SMOKE_WITHIN_S, ROLL_WITHIN_S = 600, 300
+SMOKE_WITHIN_S, ROLL_WITHIN_S, NOTICED_WITHIN_S = 600, 300, 60
 PROXIES = {"gateway", "auth", "upload", "files", "store", "pg-auth", "pg-upload", "pg-files"}
 
 
@@ -77,12 +78,14 @@ def ask(bed: Bed, path: str, change: dict[str, Any] | None = None) -> dict[str, 
 
 def answered(url: str, *, after: int = 0) -> int:
     """The status of a page; the first other one than ``after``, for which results may be kept a moment."""
-    for _ in range(100):
+    end = time.monotonic() + NOTICED_WITHIN_S
+    while True:
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
                 status = int(answer.status)
         except urllib.error.HTTPError as error:
-            status = error.code
-        if status != after:
+            with error:
+                status = error.code
+        if status != after or time.monotonic() > end:
             return status
-    return after
+        time.sleep(0.1)
