@@ -26,8 +26,8 @@ prints the link with the run and its span of time. `python -m grafana` writes th
 
 Coloured spans are trials, in the colour of their arm; red ones are faults. A percentile that comes from
 histogram buckets says so in its title, and names the buckets in its description. Rates look back four scrapes
-in Grafana (20 s) and two in `panels.html` (10 s): a trial shorter than that is shown lower than it was, and
-the report has the exact number.
+in Grafana (20 s) and two in `panels.html` (10 s), where they stand in the middle of it: a trial shorter than
+that is shown lower than it was, and the report has the exact number.
 
 The JSON is checked against Grafana's published types of version 13.2.3, and every expression against running
 Prometheus servers of versions 2.42 and 3. The pictures below are the second renderer's, not Grafana's.

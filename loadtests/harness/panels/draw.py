@@ -63,12 +63,10 @@ def _lines(
 ) -> None:
     for shade in shades:
         axes.axvspan(shade.begin, shade.end, color=shade.colour, alpha=SPAN_ALPHA, linewidth=0)
+    gap = 1.5 * recording.step_s / 60
     if panel.stacked:
-        grid = sorted({x for curve in curves for x in curve.xs})
-        values = [[dict(zip(c.xs, c.ys, strict=True)).get(x, 0.0) for x in grid] for c in curves]
-        axes.stackplot(grid, *values, colors=[curve.colour for curve in curves], alpha=0.85, linewidth=0)
+        _bands(axes, curves, gap)
     else:
-        gap = 1.5 * recording.step_s / 60
         for curve in curves:
             xs, ys = _broken(curve, gap)
             axes.plot(xs, ys, color=curve.colour, linewidth=1.6, marker="o", markersize=1.6)
@@ -77,6 +75,26 @@ def _lines(
     axes.set_xlabel("minutes : seconds", fontsize=8, labelpad=1)
     axes.xaxis.set_major_locator(scales.times(lasted))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scales.clock(value)))
+
+
+def _bands(axes: Axes, curves: Sequence[Curve], gap: float) -> None:
+    """One band on the other, interrupted like lines; a moment on its own is a narrow bar."""
+    known = [dict(zip(curve.xs, curve.ys, strict=True)) for curve in curves]
+    for run in runs(sorted({x for curve in curves for x in curve.xs}), gap):
+        xs, moments = (run, run) if len(run) > 1 else ([run[0] - gap / 5, run[0] + gap / 5], run * 2)
+        values = [[one.get(moment, 0.0) for moment in moments] for one in known]
+        axes.stackplot(xs, *values, colors=[curve.colour for curve in curves], alpha=0.85, linewidth=0)
+
+
+def runs(moments: Sequence[float], gap: float) -> list[list[float]]:
+    """Moments in order, apart where more than a gap lies between two."""
+    found: list[list[float]] = []
+    for moment in moments:
+        if found and moment - found[-1][-1] <= gap:
+            found[-1].append(moment)
+        else:
+            found.append([moment])
+    return found
 
 
 def _broken(curve: Curve, gap: float) -> tuple[list[float], list[float]]:
