@@ -30,7 +30,8 @@ from loadtests.harness.running.system import ROOT
 from tests.integration.grafana import servers
 from tests.stack import System, running_watched
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # the load of a slow machine is in the first test
+# The first test waits for the load, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 SCRAPE_S, GRAFANAS_SCRAPES = 5.0, 4
 NO_ALERT = "no alert fires"
