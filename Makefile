@@ -40,7 +40,7 @@ demo: ## upload one file by each strategy and show each step (under a minute)
 	$(RUN_IT) loadtests demo
 stress: ## the comparison: four questions, about 8 minutes; PROFILE= SCALE= VUS= FILE_SIZE= STRATEGIES= LOGIN=
 	$(RUN_IT) loadtests stress
-smoke: ## every route once, to see that the running system works
+smoke: ## ask every health route; upload one file by each strategy and read it back
 	$(RUN_IT) loadtests smoke
 alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=
 	$(RUN_IT) loadtests alerts

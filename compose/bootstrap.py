@@ -95,6 +95,7 @@ def install(kind: str) -> None:
         shutil.rmtree(str(VENV), ignore_errors=True)
         run([sys.executable, "-m", "venv", str(VENV)], began)
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
+    pip += ["--progress-bar", "off"]  # the log and our own lines show its words, not its bars
     run([*pip, "-r", str(LOCKS[kind])], began)
     beside = MARKER.with_suffix(".tmp")
     beside.write_text(json.dumps({kind: digest(kind)}) + "\n")

@@ -154,7 +154,7 @@ def show_logs(name: str, lines: int) -> None:
 
 
 @main.command("trace")
-@click.option("--id", "wanted", envvar="ID", required=True, help="An upload_uuid or a request id.")
+@click.option("--id", "wanted", envvar="ID", default="", help="An upload_uuid or a request id.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--all", "everything", envvar="ALL", is_flag=True, help="Long journeys without omissions.")
 @explained

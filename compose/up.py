@@ -108,6 +108,7 @@ def _wait(testbed: Stack, parts: list[Part], console: Console) -> None:
     stack.wait_healthy(testbed, watch=tell)
     ready.gateway_well(testbed.env)
     if any(part.name == "prometheus" for part in parts):
+        console.print("waiting until Prometheus has looked at every part once (up to 20 s)", highlight=False)
         ready.wait_targets(testbed.env)
 
 

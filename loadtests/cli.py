@@ -27,6 +27,7 @@ from loadtests.harness.planning.overrides import NAMES
 from loadtests.harness.running.session import find_bundle
 
 INVALID = 2
+MAKE_ONLY = ("SHAPE", "PARTS")  # options that come as variables from make
 INTERRUPTED = 130
 
 
@@ -44,8 +45,12 @@ def edge(work: Callable[[Console], int]) -> None:
 
 
 def command_line() -> str:
-    """How this run was asked for, with the overrides that came by the environment."""
-    given = [f"{name}={shlex.quote(os.environ[name])}" for name in NAMES if os.environ.get(name)]
+    """How this run was asked for, with the overrides that came by the environment, as a person typed it."""
+    given = [
+        f"{name}={shlex.quote(os.environ[name])}" for name in (*NAMES, *MAKE_ONLY) if os.environ.get(name)
+    ]
+    if os.environ.get("MAKELEVEL"):  # make itself sets it
+        return " ".join(["make", *sys.argv[1:2], *given])
     return " ".join([*given, "python -m loadtests", *(shlex.quote(word) for word in sys.argv[1:])])
 
 

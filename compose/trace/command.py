@@ -17,6 +17,8 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def trace(source: LogSource, wanted: str, console: Console, *, as_json: bool, everything: bool) -> None:
     """Prints the journey of an id; `TraceError` when there is none."""
     wanted = wanted.strip().lower()
+    if not wanted:
+        raise follow.TraceError("whose way? make trace ID=<upload_uuid or request id>")
     if not _ID.fullmatch(wanted):
         raise follow.TraceError(
             f"ID={wanted!r} is no id; expected an upload_uuid or a request id, 8-4-4-4-12 hex digits"

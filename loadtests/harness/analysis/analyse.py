@@ -102,7 +102,9 @@ def closing(
         sentences.targets_sentence(facts.targets),
         sentences.knee_sentence(knees(facts), names),
         sentences.neighbours_sentence(beside, names) if beside else None,
-        sentences.price_sentence(priced, names, compared),
+        sentences.price_sentence(
+            priced, names, compared, login_each=facts.manifest.overrides.get("LOGIN") == "each"
+        ),
     )
     return (*outcome.sentences, *(answer for answer in answers if answer))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtests.harness.analysis import words
 from loadtests.harness.analysis.analyse_books import LedgerView
 from loadtests.harness.analysis.analyse_facts import Facts
 from loadtests.harness.analysis.analyse_model import Capacity, Sentence
@@ -14,8 +15,8 @@ from loadtests.harness.records.model import Question, Severity, Validity, Warn
 EXIT_OK, EXIT_FAILED, EXIT_INVALID, EXIT_NOT_REACHED = 0, 1, 2, 3
 # The warning that matters most first; {half}, {double} are VUs of the comparison, {run} the run's id.
 NEXT_COMMAND: tuple[tuple[str, str], ...] = (
-    ("ledger-mismatch", "python -m loadtests ledger results/{run}"),
-    ("bytes-mismatch", "python -m loadtests ledger results/{run}"),
+    ("ledger-mismatch", "make ledger RUN={run}"),
+    ("bytes-mismatch", "make ledger RUN={run}"),
     ("restart-during-run", "make logs"),
     ("generator-failed", "make doctor"),
     ("missing-samples", "make doctor"),
@@ -124,6 +125,6 @@ def _opening(
         opening.append(Sentence(kind="invalid", text=text, evidence="warnings"))
     if facts.manifest.interrupted:
         done = sum(not trial.interrupted for trial in facts.trials)
-        text = f"The run was interrupted: {done} of {len(facts.plan.trials)} trials ran to their end."
+        text = f"The run was interrupted after {words.count(done, 'whole trial')}."
         opening.append(Sentence(kind="limit", text=text, evidence="reach"))
     return tuple(opening)

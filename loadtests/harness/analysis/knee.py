@@ -56,7 +56,9 @@ def quantile_ms(seconds: Sequence[float], q: float) -> Quantile:
 def knee_of(arm: str, points: Sequence[RampPoint]) -> Knee:
     """The knee over the valid levels; an invalid level ends the ramp and is evidence for its end."""
     curve = _valid_curve(points)
-    gains_until, slow_from = _stops_gaining(curve), _becomes_slow(curve)
+    enough = len(curve) >= FEWEST_LEVELS
+    gains_until = _stops_gaining(curve) if enough else None
+    slow_from = _becomes_slow(curve) if enough else None
     known = [vus for vus in (gains_until, slow_from) if vus is not None]
     knee_vus = min(known) if known else None
     at = next((p for p in curve if p.vus == (gains_until or knee_vus)), curve[-1] if curve else None)

@@ -199,11 +199,13 @@ def _short_ramp(knees: Sequence[Knee], names: dict[str, str]) -> Sentence:
         ]
         change = f"went from {rates[0]} to {rates[-1]}" if len(rates) > 1 else f"came to {rates[0]}"
         parts.append(f"{names[knee.arm]} {change} uploads per second")
-    levels = sorted({point.vus for knee in knees for point in knee.points})
-    text = (
-        f"From {levels[0]} to {levels[-1]} uploads at once {' and '.join(parts)}; these levels are too few "
-        "to say where more stop helping."
-    )
+    # only levels that have a rate: where every upload was too few, the ramp began later
+    levels = sorted({p.vus for k in knees for p in k.points if p.goodput_per_s.value is not None})
+    if len(levels) > 1:
+        start, few = f"From {levels[0]} to {levels[-1]} uploads at once", "these levels are too few"
+    else:
+        start, few = f"With {words.count(levels[0], 'upload')} at once", "one level is too little"
+    text = f"{start} {' and '.join(parts)}; {few} to say where more stop helping."
     return Sentence(kind="answer", text=text, evidence=knees[0].id)
 
 
@@ -251,7 +253,9 @@ def _listed(beside: Sequence[Beside], alone: Beside | None, names: dict[str, str
     return " and ".join(parts) + (f" ({words.milliseconds(quiet)} with nobody uploading)" if quiet else "")
 
 
-def price_sentence(prices: Sequence[Price], names: dict[str, str], arms: Sequence[str]) -> Sentence | None:
+def price_sentence(
+    prices: Sequence[Price], names: dict[str, str], arms: Sequence[str], *, login_each: bool = False
+) -> Sentence | None:
     chosen = [price for price in prices if price.arm in arms and price.system_cpu_s is not None]
     if not chosen:
         return None
@@ -261,6 +265,15 @@ def price_sentence(prices: Sequence[Price], names: dict[str, str], arms: Sequenc
     if through:
         bytes_in = (f"{p.gateway_bytes_in:.1f} times {_by(names[p.arm])}" for p in through)
         text += "; its bytes pass the gateway " + " and ".join(bytes_in)
+    logins = [p for p in chosen if login_each and p.authentication_cpu_s is not None]
+    if logins:
+        costs = (
+            f"{words.milliseconds((p.authentication_cpu_s or 0) * 1000)} {_by(names[p.arm])}" for p in logins
+        )
+        text += (
+            f". The login before every upload costs {' and '.join(costs)} more: the hash of the password "
+            "and its look-up"
+        )
     return Sentence(kind="answer", text=text + ".", evidence="price")
 
 

@@ -149,5 +149,6 @@ def summary_line(shown: list[Shown]) -> str:
     statements = sum(sum(counted.statements.values()) for counted in known)
     store = sum(sum(counted.store_requests.values()) for counted in known)
     return (
-        f"{len(shown)} requests, {total_ms:.1f} ms, {statements:.0f} statements, {store:.0f} store requests."
+        f"{words.count(len(shown), 'request')}, {total_ms:.1f} ms, "
+        f"{words.count(round(statements), 'statement')}, {words.count(round(store), 'store request')}."
     )

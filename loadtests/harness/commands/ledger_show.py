@@ -11,6 +11,11 @@ from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import LedgerClass, LedgerTable
 
 COUNTED = (LedgerClass.VERIFIED, LedgerClass.PENDING)
+WORDS, RARE = (
+    ("trial", "strategy"),
+    ("other", "flags"),
+)  # the rare ones stand there only when they say something
+TITLES = (*WORDS, "intents", "acks", "verified", "pending", *RARE, "hashed", "audit")
 
 
 def show_ledger(path: Path, console: Console) -> int:
@@ -18,24 +23,19 @@ def show_ledger(path: Path, console: Console) -> int:
     bundle = Bundle(path)
     arms = {trial.plan.trial: trial.plan.arm for trial in bundle.trials()}
     tables = list(bundle.ledgers().values())
-    shown = Table(title=f"Ledger of {bundle.manifest().run}", title_justify="left")
-    for title in (
-        "trial",
-        "strategy",
-        "intents",
-        "acks",
-        "verified",
-        "pending",
-        "other",
-        "flags",
-        "hashed",
-        "audit",
-    ):
+    console.print(f"Ledger of {bundle.manifest().run}", highlight=False)
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    rows = [cells(table, arms.get(table.trial, "?")) for table in tables]
+    used = [
+        place for place, title in enumerate(TITLES) if title not in RARE or any(line[place] for line in rows)
+    ]
+    for place in used:
+        words = TITLES[place] in (*WORDS, *RARE)
         shown.add_column(
-            title, justify="left" if title in ("trial", "strategy", "other", "flags") else "right"
+            TITLES[place], justify="left" if words else "right", no_wrap=TITLES[place] not in RARE
         )
-    for table in tables:
-        shown.add_row(*cells(table, arms.get(table.trial, "?")))
+    for line in rows:
+        shown.add_row(*(line[place] for place in used))
     console.print(shown)
     for table in tables:
         for row in table.offending:

@@ -80,6 +80,8 @@ def read_overrides(environ: Mapping[str, str], strategies: Collection[str]) -> O
     if unknown := [name for name in chosen if name not in strategies]:
         problems.append(f"STRATEGIES={given['STRATEGIES']}: {', '.join(unknown)} not known; expected some of "
                         f"{', '.join(strategies)}")  # fmt: skip
+    if "STRATEGIES" in given and not chosen:
+        refuse("STRATEGIES", f"some of {', '.join(strategies)}")
     if len(set(chosen)) != len(chosen):
         refuse("STRATEGIES", "each name once")
     if problems:

@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.records.model import Severity, Warn
 from loadtests.harness.reporting import report
 from loadtests.harness.reporting.report_tables import headline
 
@@ -26,10 +27,25 @@ def print_result(analysis: Analysis, path: Path, console: Console) -> None:
     line = Text("Validity ")
     line.append(analysis.validity.value, style=_VALIDITY_STYLES[analysis.validity.value])
     console.print(line.append(f" · {analysis.reach.text}"), soft_wrap=True)
+    for caution in cautions(analysis):
+        console.print(f"         {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Verdict  {analysis.verdict_line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report   {path / report.HTML}", markup=False, highlight=False, soft_wrap=True)
     if analysis.next_command and not any(s.kind == "invalid" for s in analysis.sentences):
         console.print(f"Next     {analysis.next_command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def cautions(analysis: Analysis) -> list[str]:
+    """Why a run is "with cautions": one line for each kind, the first of it in full."""
+    kinds: dict[str, list[Warn]] = {}
+    for warn in analysis.warnings:
+        if warn.severity is Severity.CAUTION:
+            kinds.setdefault(warn.code, []).append(warn)
+    lines = []
+    for first, *more in kinds.values():
+        where = f" ({first.trial})" if first.trial else ""
+        lines.append(f"{first.message}{where}" + (f", and {len(more)} more of this kind" if more else ""))
+    return lines
 
 
 def _print_table(analysis: Analysis, console: Console) -> None:

@@ -98,7 +98,10 @@ class Progress:
         sign = {"valid": "[green]ok[/]", "invalid": "[red]invalid[/]"}.get(
             trial.validity, "[yellow]caution[/]"
         )
-        rate = f"{trial.goodput_per_s:6.1f}/s" if plan.arm != "none" else " " * 8
+        if trial.interrupted:
+            sign = "[yellow]interrupted[/]"
+        known = plan.arm != "none" and not trial.interrupted
+        rate = f"{trial.goodput_per_s:6.1f}/s" if known else " " * 8
         self.say(
             f"[dim]{self._number:3d}/{self._total}[/] {QUESTIONS[plan.question]:19} "
             f"{plan.arm:16} {plan.level:>14} {rate}  {sign}"

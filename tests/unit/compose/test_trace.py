@@ -271,6 +271,8 @@ def test_unknown_and_malformed_ids_are_refused_with_a_reason(tmp_path: Path) -> 
         printed(source, OTHER)
     with pytest.raises(TraceError, match="is no id; expected an upload_uuid"):
         printed(source, "chunk")
+    with pytest.raises(TraceError, match="make trace ID="):
+        printed(source, "")
 
 
 def test_json_holds_all_of_it(tmp_path: Path) -> None:

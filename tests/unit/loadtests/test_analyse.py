@@ -15,6 +15,7 @@ from loadtests.harness.analysis.analyse_capacity import NOT_COMPARABLE, compare
 from loadtests.harness.analysis.analyse_facts import Facts, read_facts
 from loadtests.harness.analysis.analyse_model import Analysis
 from loadtests.harness.analysis.analyse_table import CSV_FIRST
+from loadtests.harness.analysis.sentences import price_sentence
 from loadtests.harness.analysis.stats import ratio_of_pairs
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import LedgerClass, Question, Severity, Trial, Validity
@@ -211,6 +212,13 @@ class TestPrice:
 
         assert {price.system_cpu_s for price in altered(facts, change).prices} == {None}
 
+    def test_a_login_before_every_upload_has_its_price_told(self, analysis: Analysis) -> None:
+        priced = [p.model_copy(update={"authentication_cpu_s": 0.0236}) for p in analysis.prices]
+        for login_each in (True, False):
+            told = price_sentence(priced, analysis.names, (PROXY,), login_each=login_each)
+            assert told is not None
+            assert ("login before every upload costs 24 ms by proxy more" in told.text) is login_each
+
 
 class TestOutcome:
     def test_valid(self, analysis: Analysis) -> None:
@@ -225,7 +233,7 @@ class TestOutcome:
         found = analyse(replace(facts, ledgers={**facts.ledgers, "t013": lost}))
         assert found.exit_code == 1
         assert found.sentences[0].kind == "invalid" and "2 x G-02" in found.sentences[0].text
-        assert found.next_command == f"python -m loadtests ledger results/{found.run}"
+        assert found.next_command == f"make ledger RUN={found.run}"
         assert found.ledger.by_arm[PROXY]["G-02"] == 2
 
     def test_a_failed_ledger_in_the_ramp_counts_too(self, facts: Facts) -> None:
@@ -246,7 +254,7 @@ class TestOutcome:
     def test_an_interrupted_run_is_3_and_says_how_far_it_came(self, tmp_path: Path) -> None:
         found = analysed(tmp_path, replace(SHORT, cut_after=9))
         assert (found.exit_code, found.interrupted) == (3, True)
-        assert "9 of 16 trials" in found.sentences[0].text
+        assert "after 9 whole trials" in found.sentences[0].text
         assert found.capacity is not None and found.capacity.ratios[0].n == 4
 
     def test_interrupted_before_the_first_trial(self, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from loadtests.harness.analysis.analyse_model import Estimate, Quantile, RampPoint
 from loadtests.harness.analysis.knee import knee_of
+from loadtests.harness.analysis.sentences import knee_sentence
 from tests.unit.loadtests.fabricate import PROXY
 
 pytestmark = pytest.mark.unit
@@ -39,6 +40,17 @@ def test_slow_before_it_stops_gaining() -> None:
     curve = [point(1, 10, 10), point(2, 15, 31), point(4, 22, 60), point(8, 33, 99)]
     knee = knee_of(PROXY, curve)
     assert (knee.slow_from_vus, knee.knee_vus, knee.stopped_by) == (2, 2, "latency")
+
+
+def test_two_levels_show_no_end() -> None:
+    knee = knee_of(PROXY, [point(1, 10, 10), point(4, 10, 40)])
+    assert (knee.gains_until_vus, knee.slow_from_vus, knee.stopped_by) == (None, None, "too few levels")
+
+
+def test_a_ramp_of_one_known_level_is_told_as_one() -> None:
+    told = knee_sentence([knee_of(PROXY, [point(1, 48, 10)])], {PROXY: "proxy"})
+    assert told is not None
+    assert told.text.startswith("With 1 upload at once proxy came to 48 uploads per second; one level")
 
 
 def test_machines_end() -> None:

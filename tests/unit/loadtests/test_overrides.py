@@ -60,6 +60,8 @@ def test_sizes(text: str, size: int) -> None:
 def test_a_strategy_named_twice_is_refused() -> None:
     with pytest.raises(OverrideError, match="each name once"):
         read_overrides({"STRATEGIES": "proxy-chunked,proxy-chunked"}, STRATEGIES)
+    with pytest.raises(OverrideError, match="some of proxy-chunked, direct-multipart"):
+        read_overrides({"STRATEGIES": " ,"}, STRATEGIES)
 
 
 def test_a_misspelt_word_behind_make_is_refused() -> None:

@@ -19,7 +19,7 @@ from loadtests.harness.analysis.analyse import analyse
 from loadtests.harness.analysis.analyse_facts import read_facts
 from loadtests.harness.analysis.analyse_model import Analysis, Ratio
 from loadtests.harness.records.bundle import Bundle, BundleWriter
-from loadtests.harness.records.model import LedgerTable, Trial
+from loadtests.harness.records.model import LedgerTable, Severity, Trial, Warn
 from loadtests.harness.reporting import glossary
 from loadtests.harness.reporting.charts_evidence import charts
 from loadtests.harness.reporting.report import conditions, linked, render_bundle
@@ -199,6 +199,17 @@ def test_any_bundle_can_be_rendered(tmp_path: Path, recipe: make.Recipe) -> None
     out = StringIO()
     print_result(analysis, path, Console(file=out, width=100))
     assert analysis.validity.value in out.getvalue()
+
+
+def test_terminal_says_why_a_run_has_cautions(path: Path, analysis: Analysis) -> None:
+    noisy = [
+        Warn(code="noisy-host", severity=Severity.CAUTION, trial=trial, message=f"others used {share} %")
+        for trial, share in (("t001", 31), ("t002", 71))
+    ]
+    out = StringIO()
+    print_result(analysis.model_copy(update={"warnings": noisy}), path, Console(file=out, width=140))
+    assert "others used 31 % (t001), and 1 more of this kind" in out.getvalue()
+    assert "others used 71 %" not in out.getvalue()
 
 
 def test_every_chart_has_words_for_who_cannot_see_it(analysis: Analysis) -> None:

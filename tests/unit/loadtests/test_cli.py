@@ -1,0 +1,47 @@
+"""What the commands record and print about themselves."""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtests import cli
+from loadtests.harness.commands.ledger_show import show_ledger
+from loadtests.harness.planning.overrides import NAMES
+from tests.unit.loadtests import fabricate as make
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """As a shell starts it, without make and without a word behind it."""
+    for name in ("MAKELEVEL", *NAMES, *cli.MAKE_ONLY):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_a_command_of_make_is_recorded_as_it_was_typed(typed: pytest.MonkeyPatch) -> None:
+    typed.setattr(sys, "argv", ["loadtests", "journey"])
+    for name, value in {"MAKELEVEL": "1", "SCALE": "0.1", "SHAPE": "spike"}.items():
+        typed.setenv(name, value)
+    assert cli.command_line() == "make journey SCALE=0.1 SHAPE=spike"
+
+
+def test_a_command_without_make_is_recorded_as_it_was_typed(typed: pytest.MonkeyPatch) -> None:
+    typed.setattr(sys, "argv", ["loadtests", "stress", "--experiment", "exp 07"])
+    typed.setenv("PROFILE", "smoke")
+    assert cli.command_line() == "PROFILE=smoke python -m loadtests stress --experiment 'exp 07'"
+
+
+def test_the_ledger_fits_eighty_columns(tmp_path: Path) -> None:
+    path = make.fabricate(tmp_path, make.SMOKE)
+    out = StringIO()
+    assert show_ledger(path, Console(file=out, width=80)) == 0
+    shown = out.getvalue()
+    assert "…" not in shown and "flags" not in shown
+    assert "direct-multipart" in shown and "verified" in shown and "passed" in shown
