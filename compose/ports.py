@@ -13,6 +13,7 @@ from compose import process
 
 FIRST, LAST = 20000, 32700  # below the range the kernel gives to outgoing connections
 LISTEN = "0A"
+SHOWN = 100  # characters of a command: enough to know it, some have ten options behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Busy:
     command: str
 
     def __str__(self) -> str:
-        owner = f"process {self.pid}: {self.command}" if self.pid else "a process of another user"
+        shown = self.command if len(self.command) <= SHOWN else self.command[: SHOWN - 1] + "…"
+        owner = f"process {self.pid}: {shown}" if self.pid else "a process of another user"
         return f"port {self.port} is taken by {owner}"
 
 

@@ -114,7 +114,7 @@ def languages(_: Settings) -> Iterator[Check]:
     own = (
         f"{number}, {found}"
         if found
-        else f"none of {toolchain.host_minimum} or later; {toolchain.requirement}"
+        else f"no {toolchain.host_minimum} or later here; make up fetches {toolchain.requirement}"
     )
     kept = os.environ.get("GOTOOLCHAIN")
     yield Check("go", "ok", own + (f"; GOTOOLCHAIN={kept} is set aside for our builds" if kept else ""))

@@ -55,6 +55,11 @@ def announce(planner: Planner, path: Path, console: Console) -> None:
     console.print(
         f"Comparing {names}; profile {planner.overrides.profile}, {planner.file_size_bytes:,} bytes per file."
     )
+    if len(planner.arms) > 1 and len(planner.deciding) < 2:
+        beside = ", ".join(planner.beside)
+        console.print(
+            f"This names no winner: {beside} runs beside the comparison (verdict: false in its manifest)."
+        )
     console.print(
         f"About {expected.trials} trials, about {minutes(expected.seconds)}. Records go to {path}",
         highlight=False,

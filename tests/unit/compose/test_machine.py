@@ -48,6 +48,11 @@ class TestPorts:
         assert str(taken).startswith(f"port {port} is taken by process {os.getpid()}: ")
         assert "pytest" in taken.command
 
+    def test_a_long_command_is_cut(self) -> None:
+        told = str(ports.Busy(9000, 7, "/a/program " + "--option " * 50))
+        assert told.startswith("port 9000 is taken by process 7: /a/program --option") and told.endswith("…")
+        assert len(told) < 140
+
 
 class TestDoctor:
     def test_finds_a_taken_port_and_fails(self, tmp_path: Path) -> None:

@@ -11,7 +11,11 @@ from rich.console import Console
 
 from loadtests import cli
 from loadtests.harness.commands.ledger_show import show_ledger
-from loadtests.harness.planning.overrides import NAMES
+from loadtests.harness.commands.stress import announce
+from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
+from loadtests.harness.planning.overrides import NAMES, read_overrides
+from loadtests.harness.planning.plan import Planner
+from loadtests.harness.planning.strategies import load_strategies
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
@@ -45,3 +49,13 @@ def test_the_ledger_fits_eighty_columns(tmp_path: Path) -> None:
     shown = out.getvalue()
     assert "…" not in shown and "flags" not in shown
     assert "direct-multipart" in shown and "verified" in shown and "passed" in shown
+
+
+@pytest.mark.parametrize(("chosen", "said"), [("proxy-chunked,direct-single", True), ("", False)])
+def test_strategies_that_cannot_win_are_named_before_the_run(tmp_path: Path, chosen: str, said: bool) -> None:
+    strategies = load_strategies()
+    overrides = read_overrides({"STRATEGIES": chosen, "PROFILE": "smoke"}, strategies)
+    planner = Planner("run", load_experiment(EXPERIMENTS_FOLDER / "exp07.yaml"), overrides, strategies)
+    out = StringIO()
+    announce(planner, tmp_path, Console(file=out, width=200))
+    assert ("names no winner: direct-single runs beside" in out.getvalue()) is said
