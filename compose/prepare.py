@@ -18,7 +18,6 @@ def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
     """The environment with everything the topology names. Doing it again changes nothing.
 
     `env` holds ports, secrets and programs. Costs about a second the first time, else milliseconds.
-    `ports.env` in the run folder tells others which ports and addresses are in effect.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run_dir.chmod(0o755)  # the account of the databases passes through
@@ -39,12 +38,19 @@ def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
         "VERSION": version(),
         **grafana.prepare(run_dir, env),
     }
-    names = [*envfile.read(settings.PORTS), *scaling.default_ports(scaling.replicas(env)), *scaling.CHOSEN]
-    _replace(run_dir / "ports.env", "".join(f"{name}={ready[name]}\n" for name in names))
-    targets = scraping.native_targets(ready, absent=scraping.absent_exporters(ready))
-    _replace(run_dir / "prometheus.yml", scraping.configuration(targets))
-    _replace(run_dir / "processes.yml", scraping.processes(ready))
     return ready | joints.prepare(run_dir, ready, where)
+
+
+def publish(run_dir: Path, env: Mapping[str, str]) -> None:
+    """Tells others what is in effect: `ports.env` for all who ask the testbed, and what is scraped.
+
+    Only once it is known that this very testbed runs or starts: a refused `make up` must change nothing.
+    """
+    names = [*envfile.read(settings.PORTS), *scaling.default_ports(scaling.replicas(env)), *scaling.CHOSEN]
+    _replace(run_dir / "ports.env", "".join(f"{name}={env[name]}\n" for name in names))
+    targets = scraping.native_targets(env, absent=scraping.absent_exporters(env))
+    _replace(run_dir / "prometheus.yml", scraping.configuration(targets))
+    _replace(run_dir / "processes.yml", scraping.processes(env))
 
 
 def cores() -> int:

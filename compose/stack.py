@@ -36,7 +36,7 @@ from compose import (
 )
 from compose.installer.programs import Installer
 from compose.part import Part
-from compose.prepare import owned_folders, prepare
+from compose.prepare import owned_folders, prepare, publish
 from compose.unit import LOST, UP
 
 HEALTHY_TIMEOUT_S, POLL_S = 90.0, 0.05
@@ -130,6 +130,7 @@ def start(
         ready = prepare(run_dir, {**env, **tools.locate(needed)})
     parts = resolve(ready, without=left_out, environment=environment)
     check_ports(parts)
+    publish(run_dir, ready)
     life.launch(run_dir, parts, tied=True)
     return Stack(run_dir, ready)
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from compose import credentials, doctor, life, postgres, ready, scaling, stack, view
 from compose.installer.programs import Installer
 from compose.part import Part
-from compose.prepare import prepare
+from compose.prepare import prepare, publish
 from compose.scraping import EXPORTER_PROGRAMS
 from compose.settings import Settings
 from compose.stack import Rows, Stack, StackError
@@ -75,6 +75,7 @@ def _started(settings: Settings, env: Mapping[str, str], console: Console) -> St
     except StackError as exc:
         names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
         raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
+    publish(settings.run_dir, env)
     life.launch(settings.run_dir, parts)
     testbed = Stack(settings.run_dir, env)
     _wait(testbed, parts, console)
@@ -86,6 +87,7 @@ def _joined(settings: Settings, env: Mapping[str, str], console: Console) -> Sta
     testbed, parts = Stack(settings.run_dir, env), stack.resolve(env)
     if testbed.control("status")["digest"] != stack.digest(parts):
         raise StackError("a testbed with other settings or programs is running. Run `make down` first.")
+    publish(settings.run_dir, env)
     for name, row in testbed.rows().items():
         if row["state"] in ENDED:
             console.print(f"{name} was {row['state']}; starting it again", highlight=False)

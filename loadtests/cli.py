@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 
+import aiohttp
 import click
 from rich.console import Console
 
@@ -38,6 +39,11 @@ def edge(work: Callable[[Console], int]) -> None:
         code = work(console)
     except EXPECTED as error:
         console.print(f"[red]{error}[/]", highlight=False)
+        code = INVALID
+    except aiohttp.ClientConnectorError as error:
+        console.print(
+            f"[red]The system does not answer: {error}. What is wrong says: make status[/]", highlight=False
+        )
         code = INVALID
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED

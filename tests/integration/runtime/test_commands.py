@@ -130,6 +130,15 @@ def test_no_secret_is_visible_to_other_users(busy_desk: Desk) -> None:
     assert not [secret for secret in secrets for text in shown if secret in text]
 
 
+def test_a_refused_up_changes_nothing_that_others_read(busy_desk: Desk) -> None:
+    busy_desk.good("up")
+    read_by_others = [busy_desk.run_dir / name for name in ("ports.env", "prometheus.yml", "processes.yml")]
+    before = [path.read_bytes() for path in read_by_others]
+    told = busy_desk.bad("up", GATEWAY_PORT=str(int(busy_desk.env["GATEWAY_PORT"]) + 1))
+    assert "other settings" in told and "make down" in told
+    assert [path.read_bytes() for path in read_by_others] == before
+
+
 def test_a_killed_supervisor_and_a_killed_service_are_repaired(busy_desk: Desk) -> None:
     busy_desk.good("up")
     before = busy_desk.parts()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import sys
 from io import StringIO
 from pathlib import Path
 
+import aiohttp
 import pytest
 from rich.console import Console
 
@@ -59,3 +62,17 @@ def test_strategies_that_cannot_win_are_named_before_the_run(tmp_path: Path, cho
     out = StringIO()
     announce(planner, tmp_path, Console(file=out, width=200))
     assert ("names no winner: direct-single runs beside" in out.getvalue()) is said
+
+
+def test_a_system_that_does_not_answer_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    async def asked() -> int:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))  # nobody listens
+            async with aiohttp.ClientSession() as http:
+                await http.get(f"http://127.0.0.1:{closed.getsockname()[1]}/")
+        return 0
+
+    with pytest.raises(SystemExit) as ended:
+        cli.edge(lambda _: asyncio.run(asked()))
+    assert ended.value.code == cli.INVALID
+    assert "The system does not answer" in capsys.readouterr().out
