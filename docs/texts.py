@@ -13,6 +13,9 @@ without secrets (with `BENCH_ENDPOINTS=1`).
 METRICS_HEAD = """# Metrics
 
 `GET /metrics` on the admin port (public port + 10) of every process, Prometheus text, read every 5 s.
+With `Accept: application/json` the same figures come as JSON, with the process's `pid` and start, counted
+since then or since the last `POST /metrics/reset` (with `BENCH_ENDPOINTS=1`); a reset changes nothing for
+Prometheus.
 Labels hold only values from fixed sets: those named below, or a table in the code (route templates,
 statement names). A value outside its set counts as `other`, so no client can make a series. `process_*` and
 `python_*` are the client library's own. Times are seconds, sizes bytes.

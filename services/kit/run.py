@@ -13,22 +13,19 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import uvloop
-from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from services.kit.codec import encode, rfc3339
+from services.kit.admin import admin_app, admin_listening
 from services.kit.http.message import Handler
 from services.kit.http.server import Server
 from services.kit.http.servers import SERVERS
 from services.kit.http.writing import Limits
 from services.kit.log import Log
-from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics, exposition
-from services.kit.settings import ProcessSettings, SettingsError, load, public
+from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics
+from services.kit.settings import ProcessSettings, SettingsError, load
 
 S = TypeVar("S", bound=ProcessSettings)
 LAG_TICK_S = 0.1
@@ -91,17 +88,6 @@ async def listening(server: Server, settings: ProcessSettings, log: Log) -> Asyn
 
 
 @asynccontextmanager
-async def _admin(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
 async def process(
     settings: ProcessSettings, service: str, registry: CollectorRegistry, loop_metrics: LoopMetrics
 ) -> AsyncIterator[tuple[Log, AsyncExitStack]]:
@@ -114,8 +100,9 @@ async def process(
     ticker = asyncio.create_task(_watch_loop(loop_metrics))
     try:
         async with AsyncExitStack() as stack:
-            admin = _admin_app(settings, service, instance, registry)
-            await stack.enter_async_context(_admin(admin, settings.admin_host, settings.effective_admin_port))
+            admin = admin_app(settings, service, instance, registry)
+            port = settings.effective_admin_port
+            await stack.enter_async_context(admin_listening(admin, settings.admin_host, port))
             yield log, stack
     finally:
         ticker.cancel()
@@ -137,28 +124,3 @@ async def _watch_loop(metrics: LoopMetrics) -> None:
         due = loop.time() + LAG_TICK_S
         await asyncio.sleep(LAG_TICK_S)
         metrics.lag.observe(max(0.0, loop.time() - due))
-
-
-def _admin_app(
-    settings: ProcessSettings, service: str, instance: str, registry: CollectorRegistry
-) -> web.Application:
-    started_at = rfc3339(datetime.now(UTC))
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=await exposition(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def shown(_: web.Request) -> web.Response:
-        body = {
-            "service": service,
-            "instance": instance,
-            "pid": os.getpid(),
-            "started_at": started_at,
-            "settings": public(settings),
-        }
-        return web.Response(body=encode(body), content_type="application/json")
-
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    if settings.bench_endpoints:
-        app.router.add_get("/settings", shown)
-    return app

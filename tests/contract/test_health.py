@@ -73,6 +73,18 @@ class TestAdminPort:
         } | {value for name, value in system.stack.env.items() if name.startswith("INTERNAL_KEY_")}
         assert not [secret for secret in secrets if secret in text]
 
+    async def test_figures_as_json_since_a_reset(self, anyone: Api, system: System, part: str) -> None:
+        url, wish = f"{system.admin(part)}/metrics", {"Accept": "application/json"}
+        async with anyone.session.post(f"{url}/reset") as answer:
+            reset = await answer.json()
+            assert (answer.status, set(reset)) == (200, {"service", "instance", "pid", "started_at", "since"})
+        async with anyone.session.get(url, headers=wish) as answer:
+            shown = await answer.json()
+        assert {name: shown[name] for name in reset} == reset
+        (family,) = [one for name, one in shown["metrics"].items() if name == "http_requests"]
+        assert family["type"] == "counter"
+        assert sum(sample["value"] for sample in family["samples"]) < 100  # thousands since the start
+
     async def test_metrics_are_there_only(self, anyone: Api, system: System, part: str) -> None:
         async with anyone.session.get(f"{system.admin(part)}/metrics") as answer:
             text = await answer.text()
