@@ -62,7 +62,7 @@ def judge_outcome(
     elif missed:
         code, reason = EXIT_NOT_REACHED, missed
     else:
-        code, reason = EXIT_OK, "valid, and the audit passed"
+        code, reason = EXIT_OK, "the audit of every trial passed"
     worst = first_of([warn for warn in deciding if warn.severity is not Severity.INFO])
     command = next_command(facts, invalid or worst)
     return Outcome(state, code, reason, command, _opening(facts, invalid, missed, command))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ AUTHENTICATION = ("auth", "pg-auth")
 GENERATOR = ("k6",)
 # The order in which tables and charts name processes; others follow by name.
 PROCESS_ORDER = (*SYSTEM, *JOINTS, *AUTHENTICATION, *GENERATOR, "harness", "prometheus", "rest")
+EXPORTERS = "exporters"
 AUTHENTICATION_DATABASE = "auth_db"
 
 
@@ -35,6 +36,15 @@ class UploadCpu:
 
 def process_order(name: str) -> tuple[int, str]:
     return (PROCESS_ORDER.index(name) if name in PROCESS_ORDER else len(PROCESS_ORDER) - 1, name)
+
+
+def exporters_gathered(values: Mapping[str, float]) -> dict[str, float]:
+    """The same numbers by process with all exporters as one: apart they are too small to be read."""
+    gathered: dict[str, float] = {}
+    for name, value in values.items():
+        shown = EXPORTERS if name.startswith("exporter-") else name
+        gathered[shown] = gathered.get(shown, 0.0) + value
+    return gathered
 
 
 def cpu_per_upload(trial: Trial) -> UploadCpu:

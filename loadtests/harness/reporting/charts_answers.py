@@ -28,9 +28,9 @@ from loadtests.harness.analysis.analyse_model import (
 from loadtests.harness.analysis.price import AUTHENTICATION, process_order
 from loadtests.harness.analysis.sentences import multipart_note
 from loadtests.harness.reporting.charts import (
-    FAINT,
     INK,
     MUTED,
+    RULE,
     Chart,
     colour,
     figure,
@@ -101,8 +101,10 @@ def ramp(analysis: Analysis, knees: Sequence[Knee]) -> Chart | None:
             axes.xaxis.set_major_locator(FixedLocator(levels))
             axes.xaxis.set_major_formatter(ScalarFormatter())
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, axes.get_ylim()[1] * 1.08)  # room for the ring around the highest point
             axes.set_xlabel("uploads at once (measured)")
+        if not right.has_data():
+            _say_empty(right, "too few uploads for a p95")
         left.set_title("verified uploads per second", fontsize=10.5, loc="left", color=MUTED)
         right.set_title("p95 of time to durable, ms", fontsize=10.5, loc="left", color=MUTED)
         left.legend(loc="lower right")
@@ -116,6 +118,11 @@ def ramp(analysis: Analysis, knees: Sequence[Knee]) -> Chart | None:
         f"Goodput and p95 over concurrency; stops gaining at: {ends}",
         svg,
     )
+
+
+def _say_empty(axes: Axes, why: str) -> None:
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=MUTED)
+    axes.set_yticks([])
 
 
 def _ramp_curves(left: Axes, right: Axes, analysis: Analysis, knee: Knee) -> None:
@@ -140,25 +147,31 @@ def _ramp_curves(left: Axes, right: Axes, analysis: Analysis, knee: Knee) -> Non
             )  # fmt: skip
 
 
+_QUANTILES = {"p95": "p95: 95 of 100 took at most so long", "p50": "p50: half of them took at most so long"}
+
+
 def beside(analysis: Analysis, found: Neighbours) -> Chart | None:
-    parts = [("login", "login_p95"), ("file list", "list_p95")]
-    if not any(getattr(arm, field).value is not None for arm in found.arms for _, field in parts):
+    known = [q for q in ("p95", "p50") if any(getattr(arm, f"login_{q}").value for arm in found.arms)]
+    if not known:
         return None
+    q, *_ = known  # half of the answers where there are too few to judge the slowest
+    parts = [("login", f"login_{q}"), ("file list", f"list_{q}")]
     with figure(0.75 + 0.52 * len(found.arms), 2) as (drawn, panels):
         for axes, (title, field) in zip(panels, parts, strict=True):
             _bars(axes, analysis, [(arm.arm, getattr(arm, field)) for arm in found.arms])
-            axes.set_title(f"{title}, p95 in ms", fontsize=10.5, loc="left", color=MUTED)
+            axes.set_title(f"{title}, {q} in ms", fontsize=10.5, loc="left", color=MUTED)
         panels[1].set_yticklabels([])
         svg = to_svg(drawn, "beside")
     values = "; ".join(
-        f"{name_of(analysis, arm.arm)}: login {words.milliseconds(arm.login_p95.value)}, "
-        f"list {words.milliseconds(arm.list_p95.value)}"
+        f"{name_of(analysis, arm.arm)}: login {words.milliseconds(getattr(arm, f'login_{q}').value)}, "
+        f"list {words.milliseconds(getattr(arm, f'list_{q}').value)}"
         for arm in found.arms
     )
     return Chart(
         "beside",
         "What it does to the others: login and list beside uploads",
-        f"Open arrivals of {words.number(found.rate_per_s)} uploads per second by each arm, and none. "
+        f"{_QUANTILES[q]}. Open arrivals of {words.number(found.rate_per_s)} uploads per second by each arm, "
+        "and none. "
         "Thin lines are 95 % intervals; where they overlap, a difference is not shown for sure.",
         values,
         svg,
@@ -241,16 +254,18 @@ def distribution(analysis: Analysis) -> Chart | None:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(ScalarFormatter())
             axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.axhline(0.95, color=FAINT, linewidth=1.5)
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            axes.axhline(0.95, color=RULE, linewidth=1.2)
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
             axes.set_title(title, fontsize=10.5, loc="left", color=MUTED)
             axes.set_xlabel("ms")
+        panels[0].set_ylabel("share of uploads")
         panels[1].legend(loc="lower right")
         svg = to_svg(drawn, "distribution")
     return Chart(
         "distribution",
         "How long: every upload, from its first request",
-        f"Share of the uploads that took at most so long. Measured with {analysis.cdf_source}. "
+        "Share of the uploads that took at most so long; the grey line is at 95 of 100. Measured with "
+        f"{analysis.cdf_source}. "
         "An arm whose curves differ answers before its file is safe.",
         "Cumulative distributions of time to acknowledgement and time to durable, by arm",
         svg,

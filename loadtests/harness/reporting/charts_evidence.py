@@ -10,7 +10,7 @@ from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.analysis import words
 from loadtests.harness.analysis.analyse_books import LedgerView
 from loadtests.harness.analysis.analyse_model import Analysis, Capacity, Ratio, Timeline
-from loadtests.harness.analysis.price import process_order
+from loadtests.harness.analysis.price import exporters_gathered, process_order
 from loadtests.harness.reporting import charts_answers
 from loadtests.harness.reporting.charts import (
     FAINT,
@@ -132,12 +132,16 @@ def timeline(analysis: Analysis, course: Timeline) -> Chart | None:
     if not course.at_s:
         return None
     with figure(3.2, width_in=WIDE_IN) as (drawn, (axes,)):
-        names = sorted((n for n in course.cores if max(course.cores[n]) > 0), key=process_order)
+        moments = [
+            exporters_gathered(dict(zip(course.cores, values, strict=True)))
+            for values in zip(*course.cores.values(), strict=True)
+        ]
+        names = sorted((n for n in moments[0] if any(cores[n] for cores in moments)), key=process_order)
         axes.stackplot(
-            course.at_s, [course.cores[name] for name in names], labels=names, linewidth=0, step="post",
-            colors=[PROCESS_COLOURS.get(name, MUTED) for name in names],
+            course.at_s, [[cores[name] for cores in moments] for name in names], labels=names, linewidth=0,
+            step="post", colors=[PROCESS_COLOURS.get(name, MUTED) for name in names],
         )  # fmt: skip
-        top = max(map(sum, zip(*course.cores.values(), strict=True)), default=1.0)
+        top = max(sum(cores.values()) for cores in moments)
         for _, arm, start, end in course.trials:
             own = colour(analysis, arm) if arm != "none" else "#a9b3bc"
             axes.fill_between([start, end], top * 1.04, top * 1.09, color=own, linewidth=0)

@@ -192,7 +192,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "TTD",
-        "Time to durable: from an upload's first request until its file could survive a crash.",
+        "Time to durable: from an upload's first request until its file could survive a crash. It may be "
+        "a little shorter than TTA: the answer still has to travel to the client.",
         ("time to durable",),
     ),
     Term(

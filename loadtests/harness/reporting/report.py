@@ -94,7 +94,7 @@ def conditions(analysis: Analysis) -> list[tuple[str, str]]:
     """Where and how it was measured, in a few lines."""
     found, host = analysis.conditions, analysis.conditions["host"]
     memory = host.get("memory_bytes")
-    machine = [str(host.get("cpu_model") or "unknown processor"), f"{host.get('cores', '?')} cores"]
+    machine = [str(host.get("cpu_model") or "unknown processor"), _cores(host.get("cores"))]
     if isinstance(memory, int | float):
         machine.append(words.size(memory))
     revision = str(found["git_revision"] or "unknown")[:12] + (
@@ -117,6 +117,11 @@ def conditions(analysis: Analysis) -> list[tuple[str, str]]:
     if found["scale"] != 1:
         lines.insert(4, ("scale", f"{found['scale']:g}: not comparable with results at full scale"))
     return lines
+
+
+def _cores(value: float | None) -> str:
+    """2 rather than 2.0; a container may have one and a half."""
+    return "unknown cores" if value is None else f"{value:g} {'core' if value == 1 else 'cores'}"
 
 
 def moment(seconds: float) -> str:

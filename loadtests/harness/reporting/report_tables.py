@@ -14,7 +14,7 @@ from loadtests.harness.analysis.analyse_model import (
     Quantile,
     Row,
 )
-from loadtests.harness.analysis.price import process_order
+from loadtests.harness.analysis.price import exporters_gathered, process_order
 from loadtests.harness.analysis.sentences import multipart_note
 from loadtests.harness.reporting import report_books
 from loadtests.harness.reporting.report_cells import QUESTIONS, Table, whole
@@ -94,7 +94,8 @@ def _comparison_row(row: Row, names: dict[str, str]) -> tuple[str, ...]:
 
 
 def prices(analysis: Analysis) -> Table:
-    names = sorted({name for price in analysis.prices for name in price.cpu_s}, key=process_order)
+    named = {name for price in analysis.prices for name in exporters_gathered(price.cpu_s)}
+    names = sorted(named, key=process_order)
     return Table(
         "price",
         "Price of one upload",
@@ -108,10 +109,11 @@ def prices(analysis: Analysis) -> Table:
 
 
 def _price_row(price: Price, names: Sequence[str]) -> tuple[str, ...]:
+    by_process = exporters_gathered(price.cpu_s)
     most = max(price.peak_rss_bytes.items(), key=lambda item: item[1], default=None)
     return (
         price.arm, _cpu(price.system_cpu_s), _cpu(price.authentication_cpu_s),
-        *(_cpu(price.cpu_s.get(name)) for name in names),
+        *(_cpu(by_process.get(name)) for name in names),
         words.number(price.gateway_bytes_in), words.number(price.gateway_bytes_out),
         _expected(price.statements, price.statements_expected),
         _expected(price.store_requests, price.store_requests_expected),
