@@ -113,7 +113,7 @@ def _refusal(
     proving = (trial for arm in couple for trial in facts.of(Question.SATURATION, arm=arm))
     invalid = [trial.plan.trial for trial in (*trials, *proving) if not facts.is_valid(trial)]
     if invalid:
-        return f"{len(invalid)} trials of the comparison are invalid"
+        return "the comparison has invalid trials: " + ", ".join(invalid)
     proven = {proof.arm: proof.proven for proof in proofs}
     untried = [arm for arm in couple if arm not in proven]
     if untried:

@@ -43,6 +43,11 @@ class Scrape:
                 sums[dict(found).get(label, "")] += value
         return dict(sums)
 
+    @property
+    def began(self) -> float:
+        """When the process started, seconds since the epoch; 0 where it does not say."""
+        return self.total("process_start_time_seconds")
+
     def has(self, name: str) -> bool:
         return any(sample == name for sample, _ in self.values)
 
@@ -91,17 +96,25 @@ async def scrape_all(http: aiohttp.ClientSession, admin_urls: Mapping[str, str])
 
 
 def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Counters:
-    """What the services counted between two scrapes, replicas together; absent where one is missing."""
-    change = _by_service(before, after)
+    """What the services counted between two scrapes, replicas together.
+
+    Nothing is told of a service one of whose processes is missing or began to count anew, and nothing of
+    statements and store requests where that is one of those that make them: a part of a price is none.
+    """
+    unknown = _incomplete(before, after)
+    change: dict[str, Scrape] = {}
+    for part in after:
+        if (service := service_of(part)) not in unknown:
+            change[service] = change.get(service, Scrape()) + (after[part] - before[part])
+    known = () if unknown & DATABASE_OF.keys() else DATABASE_OF
+    paying = {name: change[name] for name in known if name in change}
     store: dict[str, float] = defaultdict(float)
-    for name in DATABASE_OF:
-        for op, count in change.get(name, Scrape()).by("store_request_seconds_count", "op").items():
+    for scraped in paying.values():
+        for op, count in scraped.by("store_request_seconds_count", "op").items():
             store[op] += count
     gateway = change.get("gateway")
     return Counters(
-        statements={
-            database: _of_requests(change[name]) for name, database in DATABASE_OF.items() if name in change
-        },
+        statements={DATABASE_OF[name]: _of_requests(scraped) for name, scraped in paying.items()},
         store_requests={op: count for op, count in sorted(store.items()) if count},
         gateway_bytes_in=_optional(gateway, "gateway_bytes_total", direction="in"),
         gateway_bytes_out=_optional(gateway, "gateway_bytes_total", direction="out"),
@@ -110,14 +123,10 @@ def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Co
     )
 
 
-def _by_service(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> dict[str, Scrape]:
-    incomplete = {service_of(part) for part in before.keys() ^ after.keys()}
-    change: dict[str, Scrape] = {}
-    for part in after:
-        service = service_of(part)
-        if service not in incomplete:
-            change[service] = change.get(service, Scrape()) + (after[part] - before[part])
-    return change
+def _incomplete(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> set[str]:
+    """Services of which a process did not answer both times, or is another than before."""
+    restarted = {part for part in before.keys() & after.keys() if after[part].began != before[part].began}
+    return {service_of(part) for part in (before.keys() ^ after.keys()) | restarted}
 
 
 def total(scrapes: Mapping[str, Scrape], parts: Collection[str]) -> Scrape | None:

@@ -51,6 +51,14 @@ def test_a_series_that_appears_counts_from_zero() -> None:
     assert found.statements == {"upload_db": 11.0}
 
 
+def test_a_process_that_began_anew_counted_nothing_that_can_be_told() -> None:
+    started = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {}\n"
+    before = {"upload": parse(page(30, 20, 1) + started.format(100))}
+    after = {"upload": parse(page(4, 2, 1) + started.format(200))}
+    found = differences(before, after)
+    assert (found.statements, found.store_requests) == ({}, {})
+
+
 def test_replicas_count_together() -> None:
     before = {"upload": parse(page(3, 2, 1)), "upload-2": parse(page(5, 1, 1))}
     after = {"upload": parse(page(13, 6, 1)), "upload-2": parse(page(6, 2, 1))}
