@@ -13,6 +13,10 @@ from loadtests.harness.records.model import Severity, Warn
 from loadtests.harness.reporting import report
 from loadtests.harness.reporting.report_tables import headline
 
+COLUMNS = (
+    "TTA, TTD: time until half of the uploads were acknowledged, were durable. CPU ms, SQL statements and "
+    "store requests: per upload, login apart."
+)
 _STYLES = {"invalid": "bold red", "limit": "yellow", "answer": ""}
 _VALIDITY_STYLES = {"valid": "green", "valid with cautions": "yellow", "invalid": "bold red"}
 
@@ -58,4 +62,5 @@ def _print_table(analysis: Analysis, console: Console) -> None:
     for row in table.rows:
         shown.add_row(*row)
     console.print(shown)
+    console.print(COLUMNS, style="dim", highlight=False)
     console.print()
