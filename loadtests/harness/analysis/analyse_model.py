@@ -63,8 +63,10 @@ class Saturation(Record):
     goodput_per_s: float
     more_goodput_per_s: float
     gain: float
+    gain_low: float | None  # 95 % interval over the switches
+    gain_high: float | None
+    switches: int
     limit: float
-    trials: tuple[int, int]  # at vus, at more_vus
     proven: bool
     predicted_per_s: float | None  # VUs / (think + latency): what the script alone would give
     think_s: float

@@ -95,7 +95,8 @@ def client_work(facts: Facts) -> Iterator[Warn]:
         share = client_share(facts, trial)
         if share is None or share <= CLIENT_WORK_CAUTION:
             continue
-        invalid = share > CLIENT_WORK_INVALID and trial.plan.load.executor == CLOSED_EXECUTOR
+        measured = trial.plan.load.executor == CLOSED_EXECUTOR or trial.plan.question is Question.SATURATION
+        invalid = share > CLIENT_WORK_INVALID and measured
         yield _warn(
             trial,
             "client-work",
@@ -121,7 +122,7 @@ def client_share(facts: Facts, trial: Trial) -> float | None:
 
 
 def trending(facts: Facts) -> Iterator[Warn]:
-    for trial in filter(uploads_expected, facts.of(Question.CAPACITY, Question.SATURATION, Question.SINGLE)):
+    for trial in filter(uploads_expected, facts.of(Question.CAPACITY, Question.SINGLE)):
         durable = [s.durable_at for s in facts.verified_in_window(trial) if s.durable_at is not None]
         bins = max(1, round(window_s(trial)))
         counts, _ = np.histogram(durable, bins=bins, range=(trial.window_start, trial.window_end))

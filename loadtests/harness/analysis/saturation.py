@@ -1,28 +1,48 @@
-"""Proof of saturation: without it a closed loop measures its own script, and no winner is named."""
+"""Proof of saturation: without it a closed loop measures its own script, and no winner is named.
+
+One trial per arm goes to more VUs and back several times (a switchback). Each turn at more VUs is compared
+with the turns right before and after it, so that a machine that gets faster or slower within a minute
+neither feigns a gain nor hides one.
+"""
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scipy import stats as scipy_stats
 
 from loadtests.harness.analysis.analyse_facts import Facts
 from loadtests.harness.analysis.analyse_model import Saturation
-from loadtests.harness.records.model import Question, Trial
+from loadtests.harness.analysis.stats import ratio_of_pairs
+from loadtests.harness.records.model import LedgerClass, Question, Trial
 
 GAIN_LIMIT = 0.05
 MIN_MORE = 1.4  # "1.5 times the VUs", with room for rounding small numbers of VUs
+# After a switch, uploads of the level before are still under way: this long, or one mean upload if that is
+# longer, does not count, but never more than half a turn.
+AFTER_SWITCH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One stay at one level."""
+
+    vus: int
+    goodput_per_s: float
 
 
 def prove(facts: Facts, arm: str) -> Saturation | None:
     """Goodput at the level of the comparison against goodput with more VUs; None if not tried."""
     base = [trial for trial in facts.of(Question.CAPACITY, arm=arm) if trial.goodput_per_s > 0]
-    more = [trial for trial in facts.of(Question.SATURATION, arm=arm) if trial.goodput_per_s > 0]
-    if not base or not more:
+    tried = [turns_of(facts, trial) for trial in facts.of(Question.SATURATION, arm=arm)]
+    pairs = [pair for turns in tried for pair in _against_neighbours(turns)]
+    if not base or not pairs:
         return None
-    vus, more_vus = base[0].plan.load.vus or 0, more[0].plan.load.vus or 0
-    goodput, more_goodput = _mean(base), _mean(more)
-    gain = float(scipy_stats.gmean([one.goodput_per_s / _beside(one, base) for one in more])) - 1
+    vus, more_vus = min(turn.vus for turn in tried[0]), max(turn.vus for turn in tried[0])
+    goodput, more_goodput = (_mean(values) for values in zip(*pairs, strict=True))
+    interval, gain = ratio_of_pairs(pairs), more_goodput / goodput - 1
     think_s = base[0].plan.load.think_s
     return Saturation(
         id=f"saturation.{arm}",
@@ -32,12 +52,30 @@ def prove(facts: Facts, arm: str) -> Saturation | None:
         goodput_per_s=goodput,
         more_goodput_per_s=more_goodput,
         gain=gain,
+        gain_low=None if interval.low is None else interval.low - 1,
+        gain_high=None if interval.high is None else interval.high - 1,
+        switches=len(pairs),
         limit=GAIN_LIMIT,
-        trials=(len(base), len(more)),
         proven=gain < GAIN_LIMIT and more_vus >= MIN_MORE * vus > 0 and think_s == 0,
         predicted_per_s=script_rate(base),
         think_s=think_s,
     )
+
+
+def turns_of(facts: Facts, trial: Trial) -> list[Turn]:
+    """Verified uploads per second of every turn of a switchback."""
+    durable = sorted(
+        sample.durable_at - trial.load_started_at
+        for sample in facts.uploads.get(trial.plan.trial, ())
+        if sample.ledger is LedgerClass.VERIFIED and sample.durable_at is not None
+    )
+    turns = []
+    under_way_s = max(AFTER_SWITCH_S, (trial.k6.iteration_duration_mean_ms or 0.0) / 1000)
+    for vus, switched, end in trial.plan.load.holds():
+        begin = switched + min(under_way_s, (end - switched) / 2)
+        count = bisect.bisect_left(durable, end) - bisect.bisect_left(durable, begin)
+        turns.append(Turn(vus, count / (end - begin)))
+    return turns
 
 
 def script_rate(trials: Sequence[Trial]) -> float | None:
@@ -50,12 +88,16 @@ def script_rate(trials: Sequence[Trial]) -> float | None:
     return sum(rates) / len(rates) if rates else None
 
 
-def _beside(one: Trial, base: Sequence[Trial]) -> float:
-    """Goodput of the trials run last before and first after ``one``: a machine that drifts is no gain."""
-    before = [trial for trial in base if trial.started_at < one.started_at]
-    after = [trial for trial in base if trial.started_at > one.started_at]
-    return _mean([*before[-1:], *after[:1]] or base)
+def _against_neighbours(turns: Sequence[Turn]) -> list[tuple[float, float]]:
+    """(goodput of the turns beside it, its own) of every turn at more VUs; without goodput, none."""
+    triples = zip(turns, turns[1:], turns[2:], strict=False)
+    return [
+        (_mean([before.goodput_per_s, after.goodput_per_s]), turn.goodput_per_s)
+        for before, turn, after in triples
+        if turn.vus > before.vus == after.vus
+        and min(before.goodput_per_s, turn.goodput_per_s, after.goodput_per_s) > 0
+    ]
 
 
-def _mean(trials: Sequence[Trial]) -> float:
-    return float(scipy_stats.gmean([trial.goodput_per_s for trial in trials]))
+def _mean(values: Sequence[float]) -> float:
+    return float(scipy_stats.gmean(values))

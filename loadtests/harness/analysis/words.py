@@ -40,6 +40,11 @@ def signed_percent(share: float) -> str:
     return f"{share * 100:+.0f} %"
 
 
+def percent_interval(low: float | None, high: float | None) -> str:
+    """Two signed shares as an interval."""
+    return MISSING if low is None or high is None else f"{signed_percent(low)} to {signed_percent(high)}"
+
+
 def milliseconds(value: float | None) -> str:
     """A duration given in milliseconds."""
     if value is None:

@@ -48,10 +48,20 @@ class Capacity(Phases):
 
 
 class Saturation(_Part):
-    """The proof that the script does not set the rate: more VUs, no more uploads."""
+    """The proof that the script does not set the rate: more VUs, no more uploads.
+
+    One trial of each arm goes to ``factor`` times the VUs and back, ``switches`` times, and holds each
+    level for ``hold_s``.
+    """
 
     factor: float = Field(gt=1)
-    trials: int = Field(ge=1)
+    switches: int = Field(ge=2)
+    warmup_s: float = Field(ge=0)
+    hold_s: float = Field(ge=2)
+
+    @property
+    def load_s(self) -> float:
+        return self.warmup_s + (2 * self.switches + 1) * self.hold_s
 
 
 class Single(_Part):

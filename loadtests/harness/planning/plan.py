@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtests.harness.planning.experiment import Arm, Experiment, Profile
+from loadtests.harness.planning.experiment import Arm, Experiment, Profile, Saturation
 from loadtests.harness.planning.overrides import MAX_VUS, Overrides
 from loadtests.harness.planning.plan_arms import chosen_arms
 from loadtests.harness.planning.plan_estimate import Estimate, estimate
@@ -220,13 +220,8 @@ class Planner:
         """Groups of trials to be spread between the blocks."""
         part, groups = self.profile.capacity, []
         if self.profile.saturation:
-            more = max(vus + 1, round(vus * self.profile.saturation.factor))
-            order = list(self.deciding)
-            for number in range(self.profile.saturation.trials):
-                load = self._closed(more, part.warmup_s, part.window_s)
-                seed = self.experiment.seed + number
-                groups.append([self._trial(Question.SATURATION, arm, load, seed=seed) for arm in order])
-                order.reverse()
+            load, seed = self._to_and_fro(vus, self.profile.saturation), self.experiment.seed
+            groups += [[self._trial(Question.SATURATION, arm, load, seed=seed)] for arm in self.deciding]
         if self.profile.single:
             load = self._closed(vus, part.warmup_s, part.window_s)
             for number in range(self.profile.single.trials):
@@ -254,6 +249,16 @@ class Planner:
             window_s=window_s,
             think_s=self.experiment.think_s,
             login_each=self.overrides.login_each,
+        )
+
+    def _to_and_fro(self, vus: int, part: Saturation) -> Load:
+        """VUs of the comparison and ``factor`` times as many, by turns in one trial: a switchback."""
+        more = max(vus + 1, round(vus * part.factor))
+        holds = [vus, *[more, vus] * part.switches]
+        stages = [stage for target in holds for stage in ((0.0, target), (part.hold_s, target))]
+        stages[1] = (part.warmup_s + part.hold_s, vus)
+        return self._closed(vus, part.warmup_s, 0.0).model_copy(
+            update={"executor": "ramping-vus", "stages": tuple(stages)}
         )
 
     def _trial(
@@ -295,4 +300,7 @@ def level_of(load: Load) -> str:
     """The label of a level."""
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g} uploads/s"
-    return f"{load.vus} VU" if load.vus is not None else "no uploads"
+    if load.vus is None:
+        return "no uploads"
+    levels = dict.fromkeys(target for target, _, _ in load.holds()) or [load.vus]
+    return f"{' and '.join(map(str, levels))} VU"

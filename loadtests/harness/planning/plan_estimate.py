@@ -45,8 +45,9 @@ def _groups(profile: Profile, deciding: int, beside: int, ramp_trials: int | Non
     part = profile.capacity
     trials = (part.pairs * max(1, deciding - 1) + part.control_pairs) * 2
     trials += profile.single.trials * beside if profile.single else 0
-    trials += profile.saturation.trials * deciding if profile.saturation else 0
     groups = [(trials, part.warmup_s + part.window_s)]
+    if proof := profile.saturation:
+        groups.append((deciding, proof.load_s))
     if ramp := profile.ramp:
         likely = min(len(ramp.levels), LIKELY_RAMP_STEPS) * deciding
         groups.append((likely if ramp_trials is None else ramp_trials, ramp.warmup_s + ramp.window_s))

@@ -7,6 +7,7 @@ A field that was not measured is ``None``; zero means that zero was measured.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,6 +59,17 @@ class Load(Record):
     login_rate_per_s: float = 0.0  # neighbours: open arrivals of logins
     list_rate_per_s: float = 0.0  # neighbours: open arrivals of file lists
     login_each: bool = False  # LOGIN=each: one login inside every iteration
+
+    def holds(self) -> Iterator[tuple[int, float, float]]:
+        """``(VUs, from, to)`` of every stage that keeps its VUs, in seconds from the load's start; the
+        warm-up is cut off the first one."""
+        level, at = 0, 0.0
+        for seconds, target in self.stages:
+            begin = max(at, self.warmup_s)
+            at += seconds
+            if target == level and at > begin:
+                yield target, begin, at
+            level = target
 
 
 class TrialPlan(Record):

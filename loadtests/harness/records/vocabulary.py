@@ -45,7 +45,7 @@ class Question(StrEnum):
     """What a trial was made for."""
 
     CAPACITY = "capacity"  # closed loop without think time, paired
-    SATURATION = "saturation"  # the same with 1.5 times the VUs: the proof
+    SATURATION = "saturation"  # the same VUs and 1.5 times as many by turns: the proof
     SINGLE = "single"  # direct-single beside the pairs, no verdict
     LARGE = "large"  # several chunks and parts, unpaired
     RAMP = "ramp"  # stepped ramp to the knee

@@ -160,14 +160,17 @@ def saturation(analysis: Analysis) -> Table:
         "saturation",
         "Proof of saturation",
         "A verdict needs that 1.5 times the VUs raise goodput by less than the limit in both arms, "
-        "without think "
-        "time. Predicted is VUs / (think + latency): the rate that the script alone would give.",
-        ("arm", "VUs", "uploads/s", "more VUs", "uploads/s with them", "gain", "limit", "predicted",
-        "proven"),
+        "without think time. One trial per arm goes to more VUs and back; each turn with more is compared "
+        "with the turns beside it. Predicted is VUs / (think + latency): the rate that the script alone "
+        "would give.",
+        ("arm", "VUs", "uploads/s", "more VUs", "uploads/s with them", "gain", "95 % interval", "switches",
+        "limit", "predicted", "proven"),
         tuple(
             (p.arm, str(p.vus), words.precise(p.goodput_per_s), str(p.more_vus),
             words.precise(p.more_goodput_per_s),
-             words.signed_percent(p.gain), words.percent(p.limit), words.precise(p.predicted_per_s),
+             words.signed_percent(p.gain),
+             words.percent_interval(p.gain_low, p.gain_high), str(p.switches),
+             words.percent(p.limit), words.precise(p.predicted_per_s),
              "yes" if p.proven else "no")
             for p in proofs
         ),

@@ -76,8 +76,8 @@ class _Maker(TrialMaker):
                     pair=pair, block=pair // 2, position=2 * (pair % 2) + position, seed=recipe.seed + pair,
                 )  # fmt: skip
         if recipe.saturation:
-            for arm in (PROXY, DIRECT, DIRECT, PROXY):
-                add(Question.SATURATION, arm, self._closed(round(recipe.vus * 1.5), recipe.window_s))
+            for arm in (PROXY, DIRECT):
+                add(Question.SATURATION, arm, self._to_and_fro(round(recipe.vus * 1.5)))
         if recipe.single:
             for _ in range(2):
                 add(Question.SINGLE, SINGLE, self._closed(recipe.vus, recipe.window_s))
@@ -99,6 +99,12 @@ class _Maker(TrialMaker):
         return Load(
             executor="constant-vus", vus=vus, warmup_s=2, window_s=window_s, think_s=self.recipe.think_s
         )
+
+    def _to_and_fro(self, more: int) -> Load:
+        vus = self.recipe.vus
+        stages = [stage for level in (vus, more, vus, more, vus) for stage in ((0.0, level), (3.0, level))]
+        load = self._closed(vus, 0.0).model_copy(update={"executor": "ramping-vus", "stages": tuple(stages)})
+        return load.model_copy(update={"warmup_s": 0.0})
 
     def _open(self, rate: float) -> Load:
         return Load(

@@ -45,13 +45,13 @@ class TrialMaker:
         self.clock = STARTED_AT + 5
         self.uploads = 0
 
-    def rate(self, plan: TrialPlan) -> float:
-        """Uploads per second that a trial would measure."""
+    def rate(self, plan: TrialPlan, level: int | None = None) -> float:
+        """Uploads per second that a trial would measure; ``level``: with other VUs than its own."""
         if plan.arm == "none":
             return 0.0
         if plan.load.rate_per_s:
             return plan.load.rate_per_s
-        arm, vus = self.recipe.arms[plan.arm], plan.load.vus or 1
+        arm, vus = self.recipe.arms[plan.arm], level or plan.load.vus or 1
         capacity = arm.capacity_per_s * (1 - math.exp(-vus / 3.2))
         capacity *= float((MIB / plan.file_size_bytes) ** 0.93)
         pause = self.recipe.think_s + self.recipe.hidden_sleep_s
@@ -79,10 +79,14 @@ class TrialMaker:
         start = self.clock
         load_start = start + 1
         window_start = load_start + plan.load.warmup_s
-        window_end = window_start + plan.load.window_s
-        count = round(self.rate(plan) * plan.load.window_s)
-        rate = count / plan.load.window_s
-        samples = self._samples(plan, count, rate, window_start, window_end)
+        turns = self._turns(plan, load_start)
+        window_end = window_start + (plan.load.window_s or sum(end - begin for _, begin, end in turns))
+        count = sum(turn[0] for turn in turns) if turns else round(self.rate(plan) * plan.load.window_s)
+        rate = count / (window_end - window_start)
+        if turns:
+            samples = [one for turn in turns for one in self._samples(plan, turn[0], rate, *turn[1:])]
+        else:
+            samples = self._samples(plan, count, rate, window_start, window_end)
         self.clock = window_end + 4
         trial = Trial(
             plan=plan, started_at=start, load_started_at=load_start, window_start=window_start,
@@ -100,13 +104,20 @@ class TrialMaker:
         )  # fmt: skip
         return trial, samples, self._steps(plan, window_start)
 
+    def _turns(self, plan: TrialPlan, start: float) -> list[tuple[int, float, float]]:
+        """(uploads, from, to) of every turn of a proof of saturation."""
+        return [
+            (round(self.rate(plan, vus) * (end - begin)), start + begin, start + end)
+            for vus, begin, end in plan.load.holds()
+        ]
+
     def _samples(
         self, plan: TrialPlan, count: int, rate: float, start: float, end: float
     ) -> list[UploadSample]:
         """``count`` uploads durable inside the window, and a warm-up's worth before it."""
         if count == 0:
             return []
-        before = round(count * plan.load.warmup_s / plan.load.window_s)
+        before = round(count * plan.load.warmup_s / (end - start))
         durable = np.concatenate([
             np.linspace(start - plan.load.warmup_s + 0.2, start - 0.01, before),
             np.linspace(start + 0.001, end - 0.001, count),

@@ -227,4 +227,4 @@ def test_equal_arms_that_differ_twice_void_the_run(
 
 def test_trials_that_did_not_run_are_said(tmp_path: Path) -> None:
     warnings = found(facts_of(tmp_path, replace(SHORT, cut_after=4)), "not-reached")
-    assert [warn.value for warn in warnings] == [12]
+    assert [warn.value for warn in warnings] == [10]

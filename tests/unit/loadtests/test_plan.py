@@ -68,13 +68,21 @@ def test_the_order_is_drawn_by_the_seed() -> None:
 def test_saturation_and_the_single_put_run_between_the_blocks() -> None:
     trials = planner().draw_capacity(16)
     questions = Counter(trial.question for trial in trials)
-    assert questions == {Question.CAPACITY: 12, Question.SATURATION: 6, Question.SINGLE: 2, Question.LARGE: 3}
-    more = [trial for trial in trials if trial.question is Question.SATURATION]
-    assert {trial.load.vus for trial in more} == {24}
-    assert Counter(trial.arm for trial in more) == {A: 3, B: 3}
+    assert questions == {Question.CAPACITY: 12, Question.SATURATION: 2, Question.SINGLE: 2, Question.LARGE: 3}
+    assert Counter(trial.arm for trial in trials if trial.question is Question.SATURATION) == {A: 1, B: 1}
     positions = [index for index, trial in enumerate(trials) if trial.question is Question.SATURATION]
     last_pair = max(index for index, trial in enumerate(trials) if trial.question is Question.CAPACITY)
     assert max(positions) < last_pair
+
+
+def test_the_proof_goes_to_more_vus_and_back() -> None:
+    trial = next(trial for trial in planner().draw_capacity(16) if trial.question is Question.SATURATION)
+    holds = list(trial.load.holds())
+    assert [vus for vus, _, _ in holds] == [16, 24, 16, 24, 16, 24, 16, 24, 16, 24, 16]
+    assert {round(end - begin, 6) for _, begin, end in holds} == {3.0}
+    assert holds[0][1] == trial.load.warmup_s
+    assert all(before[2] == after[1] for before, after in pairwise(holds))
+    assert (trial.load.executor, trial.level) == ("ramping-vus", "16 and 24 VU")
 
 
 def test_neighbours_run_at_one_rate_and_alone() -> None:
@@ -117,7 +125,10 @@ def test_the_estimate_is_the_plan_s_own_load_and_a_known_cost_of_each_trial() ->
     one.draw_capacity(32)
     one.draw_neighbours(50.0)
     expected = one.estimate()
-    load_s = sum(trial.load.warmup_s + trial.load.window_s for trial in one.trials)
+    load_s = sum(
+        sum(seconds for seconds, _ in load.stages) or load.warmup_s + load.window_s
+        for load in (trial.load for trial in one.trials)
+    )
     fixed_s = RUN_OVERHEAD_S + SIGNUP_S * one.profile.identities + CALIBRATION_S * len(one.arms)
     assert expected.trials == len(one.trials)
     of_trials = load_s * (1 + OVERHEAD_PER_LOAD) + TRIAL_OVERHEAD_S * len(one.trials)

@@ -1,0 +1,99 @@
+"""The proof of saturation: more VUs by turns, each turn against the turns beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loadtests.harness.analysis.analyse_facts import Facts, read_facts
+from loadtests.harness.analysis.analyse_model import Saturation
+from loadtests.harness.analysis.saturation import GAIN_LIMIT, prove, turns_of
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.model import Load, Question, Trial, UploadSample
+from tests.unit.loadtests.fabricate import PROXY, Recipe, fabricate
+
+pytestmark = pytest.mark.unit
+
+RECIPE = Recipe(pairs=1, ramp=(), single=False, large=False, neighbours=False)
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    return facts_of(tmp_path_factory.mktemp("proof"), RECIPE)
+
+
+def test_a_full_system_gains_nothing(facts: Facts) -> None:
+    found = proof(facts)
+    assert (found.vus, found.more_vus, found.switches) == (16, 24, 2)
+    assert abs(found.gain) < GAIN_LIMIT
+    assert found.proven
+
+
+def test_the_gain_has_an_interval(facts: Facts) -> None:
+    found = proof(with_rates(facts, [100, 104, 100, 98, 100]))
+    assert found.gain_low is not None and found.gain_high is not None
+    assert found.gain_low < found.gain < found.gain_high
+    assert found.gain == pytest.approx(0.01, abs=0.005)
+
+
+def test_few_clients_gain(tmp_path: Path) -> None:
+    found = proof(facts_of(tmp_path, replace(RECIPE, vus=4, noise=0.0)))
+    assert found.gain > 0.1
+    assert not found.proven
+
+
+def test_a_machine_that_gets_slower_hides_no_gain(facts: Facts) -> None:
+    """Each turn loses a quarter, and more VUs bring a fifth: the gain is still a fifth."""
+    assert proof(with_rates(facts, [400, 360, 225, 202.5, 126.5625])).gain == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_machine_that_gets_faster_feigns_none(facts: Facts) -> None:
+    assert proof(with_rates(facts, [40, 60, 90, 135, 202.5])).gain == pytest.approx(0.0, abs=0.01)
+
+
+def test_uploads_still_under_way_after_a_switch_do_not_count(facts: Facts) -> None:
+    def early(trial: Trial, sample: UploadSample) -> bool:
+        at = (sample.durable_at or 0.0) - trial.load_started_at
+        return any(begin <= at < begin + 1 for vus, begin, _ in trial.plan.load.holds() if vus == 24)
+
+    trial = facts.of(Question.SATURATION, arm=PROXY)[0]
+    kept = tuple(one for one in facts.uploads[trial.plan.trial] if not early(trial, one))
+    assert len(kept) < len(facts.uploads[trial.plan.trial])
+    thinned = replace(facts, uploads={**facts.uploads, trial.plan.trial: kept})
+    assert turns_of(thinned, trial) == turns_of(facts, trial)
+
+
+def test_a_turn_without_uploads_proves_nothing(facts: Facts) -> None:
+    assert prove(with_rates(facts, [100, 0, 100, 0, 100]), PROXY) is None
+
+
+def test_holds_leave_out_warm_up_and_slopes() -> None:
+    load = Load(executor="ramping-vus", warmup_s=2, stages=((0.0, 4), (5.0, 4), (3.0, 8), (4.0, 8), (1.0, 0)))
+    assert list(load.holds()) == [(4, 2.0, 5.0), (8, 8.0, 12.0)]
+
+
+def facts_of(folder: Path, recipe: Recipe) -> Facts:
+    return read_facts(Bundle(fabricate(folder, recipe)))
+
+
+def proof(facts: Facts) -> Saturation:
+    found = prove(facts, PROXY)
+    assert found is not None
+    return found
+
+
+def with_rates(facts: Facts, rates: Sequence[float]) -> Facts:
+    """The proof of the first arm with these uploads per second, turn by turn."""
+    trial = facts.of(Question.SATURATION, arm=PROXY)[0]
+    like: Callable[[float], UploadSample] = lambda at: facts.uploads[trial.plan.trial][0].model_copy(  # noqa: E731
+        update={"durable_at": trial.load_started_at + at}
+    )
+    samples = tuple(
+        like(begin + (number + 0.5) / rate)
+        for rate, (_, begin, end) in zip(rates, trial.plan.load.holds(), strict=True)
+        for number in range(round(rate * (end - begin)))
+    )
+    return replace(facts, uploads={**facts.uploads, trial.plan.trial: samples})
