@@ -195,7 +195,8 @@ def saturation_untried(facts: Facts) -> Iterator[Warn]:
             yield Warn(
                 code="not-saturated",
                 severity=Severity.CAUTION,
-                message=f"{arm} was not tried with 1.5 times the VUs: nothing proves that it was saturated",
+                message=f"{arm} was not tried with 1.5 times the VUs for long enough: nothing proves "
+                "that it was saturated",
                 metric=f"gain of {arm} with 1.5 times the VUs",
                 advice="use PROFILE=ci or PROFILE=full",
             )

@@ -7,10 +7,11 @@ neither feigns a gain nor hides one.
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
 from loadtests.harness.analysis.analyse_facts import Facts
@@ -21,8 +22,9 @@ from loadtests.harness.records.model import LedgerClass, Question, Trial
 GAIN_LIMIT = 0.05
 MIN_MORE = 1.4  # "1.5 times the VUs", with room for rounding small numbers of VUs
 # After a switch, uploads of the level before are still under way: this long, or one mean upload if that is
-# longer, does not count, but never more than half a turn.
-AFTER_SWITCH_S = 1.0
+# longer, does not count. What is left of a turn must be as long at least.
+AFTER_SWITCH_S, MIN_TURN = 0.75, 2
+SHORTEST_UPLOAD_S = 1e-4  # two clocks: a durable time may come out a little before the client's first request
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def prove(facts: Facts, arm: str) -> Saturation | None:
     pairs = [pair for turns in tried for pair in _against_neighbours(turns)]
     if not base or not pairs:
         return None
-    vus, more_vus = min(turn.vus for turn in tried[0]), max(turn.vus for turn in tried[0])
+    levels = [turn.vus for turns in tried for turn in turns]
+    vus, more_vus = min(levels), max(levels)
     goodput, more_goodput = (_mean(values) for values in zip(*pairs, strict=True))
     interval, gain = ratio_of_pairs(pairs), more_goodput / goodput - 1
     think_s = base[0].plan.load.think_s
@@ -63,19 +66,30 @@ def prove(facts: Facts, arm: str) -> Saturation | None:
 
 
 def turns_of(facts: Facts, trial: Trial) -> list[Turn]:
-    """Verified uploads per second of every turn of a switchback."""
-    durable = sorted(
-        sample.durable_at - trial.load_started_at
+    """Verified uploads per second of every turn of a switchback; none when uploads take too long for it.
+
+    A turn holds few uploads of each VU, so an upload counts for the part of its time that lies in the
+    turn: whole uploads would let chance decide which of two turns gets those under way at its end.
+    """
+    iteration_s = (trial.k6.iteration_duration_mean_ms or 0.0) / 1000 - trial.plan.load.think_s
+    under_way_s = max(AFTER_SWITCH_S, iteration_s)
+    holds = list(trial.plan.load.holds())
+    if any(end - switched < MIN_TURN * under_way_s for _, switched, end in holds):
+        return []
+    verified = [
+        (begun - trial.load_started_at, sample.durable_at - trial.load_started_at)
         for sample in facts.uploads.get(trial.plan.trial, ())
-        if sample.ledger is LedgerClass.VERIFIED and sample.durable_at is not None
-    )
-    turns = []
-    under_way_s = max(AFTER_SWITCH_S, (trial.k6.iteration_duration_mean_ms or 0.0) / 1000)
-    for vus, switched, end in trial.plan.load.holds():
-        begin = switched + min(under_way_s, (end - switched) / 2)
-        count = bisect.bisect_left(durable, end) - bisect.bisect_left(durable, begin)
-        turns.append(Turn(vus, count / (end - begin)))
-    return turns
+        if sample.ledger is LedgerClass.VERIFIED and sample.durable_at and (begun := sample.started_at)
+    ]
+    times = np.array(verified, dtype=np.float64).reshape(-1, 2)
+    return [Turn(vus, _per_s(times, switched + under_way_s, end)) for vus, switched, end in holds]
+
+
+def _per_s(times: NDArray[np.float64], start: float, end: float) -> float:
+    """Uploads per second between ``start`` and ``end``, each counted for the part of its time inside."""
+    begun, durable = times[:, 0], times[:, 1]
+    inside = np.clip(np.minimum(durable, end) - np.maximum(begun, start), 0.0, None)
+    return float(np.sum(inside / np.maximum(durable - begun, SHORTEST_UPLOAD_S))) / (end - start)
 
 
 def script_rate(trials: Sequence[Trial]) -> float | None:

@@ -58,7 +58,7 @@ async def _demo(system: System, console: Console) -> None:
         "sent: bytes of the file; gateway: bytes that passed it; SQL: statements in the three "
         "databases; store: requests from our services to the object store."
     )
-    console.print("Next: [bold]make stress[/] measures both under load (PROFILE=smoke: a minute and a half);")
+    console.print("Next: [bold]make stress[/] measures both under load (PROFILE=smoke: about a minute);")
     console.print("      [bold]make journey SHAPE=load[/] plays users that pause.")
 
 

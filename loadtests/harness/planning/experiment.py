@@ -93,6 +93,7 @@ class Profile(_Part):
     margin: float = Field(gt=0, lt=1)
     file_size_bytes: int = Field(ge=64)
     settle_s: float = Field(gt=0)
+    rest_s: float = Field(default=2.0, ge=0.5)  # store and databases are quiet for so long before a load
     read_back: int | Literal["all"]  # objects hashed per trial
     identities: int = Field(ge=1)
     calibrate: bool = False  # first measure what the load generator can do by itself

@@ -17,6 +17,8 @@ from loadtests.harness.planning.plan_estimate import Estimate, estimate
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
 
+# Uploads in a row that a VU should manage in a turn of the proof, the last of the turn before included.
+UPLOADS_PER_TURN = 3
 ALONE = "none"  # arm of a neighbours trial without uploads
 # VUs kept ready for one upload per second, as seconds one upload may take, before k6 makes more.
 SECONDS_PER_ARRIVAL = 4.0
@@ -83,10 +85,13 @@ class Planner:
             order.reverse()
         return self._add(drawn)
 
-    def draw_capacity(self, vus: int) -> list[TrialPlan]:
-        """Blocks of pairs, and in their middles the arms without a verdict and the proof of saturation."""
+    def draw_capacity(self, vus: int, *, upload_s: float = 0.0) -> list[TrialPlan]:
+        """Blocks of pairs, and in their middles the arms without a verdict and the proof of saturation.
+
+        ``upload_s``: how long an upload is likely to take at ``vus``.
+        """
         blocks = self._blocks(vus, self._couples())
-        extras = self._extras(vus)
+        extras = self._extras(vus, upload_s)
         drawn = []
         for index, block in enumerate(blocks):
             middle = len(block) // 2  # so that each has trials of the comparison before and after it
@@ -216,11 +221,11 @@ class Planner:
             couples.append((base, base, part.control_pairs))
         return couples
 
-    def _extras(self, vus: int) -> list[list[TrialPlan]]:
+    def _extras(self, vus: int, upload_s: float) -> list[list[TrialPlan]]:
         """Groups of trials to be spread between the blocks."""
         part, groups = self.profile.capacity, []
         if self.profile.saturation:
-            load, seed = self._to_and_fro(vus, self.profile.saturation), self.experiment.seed
+            load, seed = self._to_and_fro(vus, self.profile.saturation, upload_s), self.experiment.seed
             groups += [[self._trial(Question.SATURATION, arm, load, seed=seed)] for arm in self.deciding]
         if self.profile.single:
             load = self._closed(vus, part.warmup_s, part.window_s)
@@ -251,12 +256,12 @@ class Planner:
             login_each=self.overrides.login_each,
         )
 
-    def _to_and_fro(self, vus: int, part: Saturation) -> Load:
+    def _to_and_fro(self, vus: int, part: Saturation, upload_s: float) -> Load:
         """VUs of the comparison and ``factor`` times as many, by turns in one trial: a switchback."""
-        more = max(vus + 1, round(vus * part.factor))
+        more, hold_s = max(vus + 1, round(vus * part.factor)), max(part.hold_s, UPLOADS_PER_TURN * upload_s)
         holds = [vus, *[more, vus] * part.switches]
-        stages = [stage for target in holds for stage in ((0.0, target), (part.hold_s, target))]
-        stages[1] = (part.warmup_s + part.hold_s, vus)
+        stages = [stage for target in holds for stage in ((0.0, target), (hold_s, target))]
+        stages[1] = (part.warmup_s + hold_s, vus)
         return self._closed(vus, part.warmup_s, 0.0).model_copy(
             update={"executor": "ramping-vus", "stages": tuple(stages)}
         )
@@ -285,6 +290,7 @@ class Planner:
             pair=pair,
             position=position,
             settle_limit_s=self.profile.settle_s,
+            rest_s=self.profile.rest_s,
         )
 
     def _add(self, drawn: Sequence[TrialPlan]) -> list[TrialPlan]:

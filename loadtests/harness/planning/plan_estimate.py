@@ -1,7 +1,7 @@
 """How long a run will take, stated before it starts.
 
 The load of every trial is known from the profile. What a trial needs beside it was measured on two
-processors: a rest before it, k6's start, the last uploads' end and the audit take the same time each;
+processors: k6's start, the last uploads' end and the audit take the same time each, beside the rest before;
 deleting and reading back what was stored takes longer the longer the load was.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from loadtests.harness.planning.experiment import Profile
 
-TRIAL_OVERHEAD_S = 4.4
+TRIAL_OVERHEAD_S = 2.4
 OVERHEAD_PER_LOAD = 0.13  # seconds for each second of load
 RUN_OVERHEAD_S = 5.0  # reading settings, analysis and report
 SIGNUP_S = 0.1  # of one identity
@@ -34,7 +34,8 @@ def estimate(profile: Profile, *, deciding: int, beside: int, ramp_trials: int |
     ``ramp_trials``: how many the ramp took, once that is known.
     """
     groups = _groups(profile, deciding, beside, ramp_trials)
-    seconds = sum(count * (load_s * (1 + OVERHEAD_PER_LOAD) + TRIAL_OVERHEAD_S) for count, load_s in groups)
+    each_s = TRIAL_OVERHEAD_S + profile.rest_s
+    seconds = sum(count * (load_s * (1 + OVERHEAD_PER_LOAD) + each_s) for count, load_s in groups)
     seconds += CALIBRATION_S * (deciding + beside) if profile.calibrate else 0.0
     seconds += RUN_OVERHEAD_S + SIGNUP_S * profile.identities
     return Estimate(sum(count for count, _ in groups), seconds)

@@ -21,6 +21,13 @@ def saturating_vus(goodput: Mapping[str, Mapping[int, float]], *, tolerance: flo
     return max(8, 4 * max(firsts, default=4))
 
 
+def likely_upload_s(vus: int, goodput: Mapping[str, Mapping[int, float]]) -> float:
+    """Seconds an upload of the slowest arm takes at ``vus`` once it is saturated, by Little's law; 0 when
+    no ramp was run."""
+    best = [max(levels.values()) for levels in goodput.values() if levels]
+    return vus / min(best) if best else 0.0
+
+
 def past_knee(goodput: Mapping[int, float], *, gain: float = 0.05, steps: int = 2) -> bool:
     """Whether the last ``steps`` steps of a ramp each gained less than ``gain`` over the best before.
 

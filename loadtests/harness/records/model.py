@@ -86,6 +86,7 @@ class TrialPlan(Record):
     pair: int | None = None
     position: int | None = None  # 0..3 within its ABBA or BAAB block
     settle_limit_s: float = 30.0
+    rest_s: float = 2.0  # store and databases are quiet for so long before the load
 
 
 class Plan(Record):

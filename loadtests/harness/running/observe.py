@@ -21,7 +21,6 @@ from loadtests.harness.running.processes import Snapshot, Usage, Watched
 from loadtests.harness.running.testbed import Testbed
 
 PERIOD_S = 1.0
-QUIET_S = 2.0  # store and databases rest for so long before a load
 QUIET_STEP_S = 0.5  # shorter ones cannot tell 3 % of a core: the kernel counts in hundredths of a second
 IN_FLIGHT = re.compile(r"^http_in_flight_requests ([0-9.e+]+)$", re.MULTILINE)
 
@@ -183,7 +182,7 @@ async def wait_quiet(
     watched: list[Watched],
     *,
     limit_s: float,
-    quiet_s: float = QUIET_S,
+    quiet_s: float,
     share: float = 0.03,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> dict[str, float]:

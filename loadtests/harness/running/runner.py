@@ -10,7 +10,7 @@ from statistics import fmean
 
 from loadtests.harness.analysis.stats import excludes_one
 from loadtests.harness.planning.plan import Planner
-from loadtests.harness.planning.plan_resolve import past_knee, saturating_vus
+from loadtests.harness.planning.plan_resolve import likely_upload_s, past_knee, saturating_vus
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Manifest, Question, Trial, TrialPlan, Validity, Warn
 from loadtests.harness.records.notes import GENERATOR
@@ -65,8 +65,9 @@ class Runner:
         await self._ramp(ramp)
         if self.rig.stop.is_set():
             return
-        vus = self._saturating()
-        capacity = self.planner.draw_capacity(vus)
+        goodput = self._ramp_goodput()
+        vus = self._saturating(goodput)
+        capacity = self.planner.draw_capacity(vus, upload_s=likely_upload_s(vus, goodput))
         self._freeze("capacity", {"vus": vus})
         await self._all(capacity)
         await self._control_again()
@@ -124,14 +125,18 @@ class Runner:
                 self.rig.event("ramp-end", plan.trial, arm=plan.arm, reason=reason)
         self.planner.drop(dropped)
 
-    def _saturating(self) -> int:
-        given = self.planner.given_vus()
-        if given is not None:
-            return given
+    def _ramp_goodput(self) -> dict[str, dict[int, float]]:
+        """Uploads per second by arm and VUs, as far as the ramp came."""
         goodput: dict[str, dict[int, float]] = defaultdict(dict)
         for trial in self.of(Question.RAMP):
             if trial.goodput_per_s > 0:
                 goodput[trial.plan.arm][trial.plan.load.vus or 0] = trial.goodput_per_s
+        return goodput
+
+    def _saturating(self, goodput: Mapping[str, Mapping[int, float]]) -> int:
+        given = self.planner.given_vus()
+        if given is not None:
+            return given
         return saturating_vus(goodput) if goodput else DEFAULT_VUS
 
     def slower_capacity(self) -> float | None:

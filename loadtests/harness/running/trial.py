@@ -56,7 +56,7 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
         _surroundings(rig),
         rig.settings(),
         counters.scrape_all(rig.http, rig.system.admin_urls),
-        _rest(rig),
+        _rest(rig, plan),
     )
 
     gateways = rig.system.replicas("gateway").values()
@@ -85,8 +85,9 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
     return trial
 
 
-async def _rest(rig: Rig) -> dict[str, float]:
-    return await wait_quiet(rig.testbed, await rig.testbed.watched(), limit_s=QUIET_LIMIT_S)
+async def _rest(rig: Rig, plan: TrialPlan) -> dict[str, float]:
+    watched = await rig.testbed.watched()
+    return await wait_quiet(rig.testbed, watched, limit_s=QUIET_LIMIT_S, quiet_s=plan.rest_s)
 
 
 async def _clean(rig: Rig, plan: TrialPlan) -> Cleaned:

@@ -112,12 +112,14 @@ PARTS = [Watched("minio", 1, 1), Watched("pg-files", 2, 2), Watched("gateway", 3
 )
 async def test_a_load_waits_for_two_seconds_of_rest(shares: list[float], steps: int) -> None:
     looks = Looks(shares)
-    assert await wait_quiet(looks, PARTS, limit_s=15, sleep=at_once) == {}
+    assert await wait_quiet(looks, PARTS, limit_s=15, quiet_s=2.0, sleep=at_once) == {}
     assert len(looks.asked) == steps + 1
     assert looks.asked[0] == ["minio", "pg-files"]
 
 
 async def test_who_is_still_busy_at_the_limit_is_named() -> None:
     looks = Looks([0.2] * 30)
-    assert await wait_quiet(looks, PARTS, limit_s=15, sleep=at_once) == {"minio": pytest.approx(0.2)}
+    assert await wait_quiet(looks, PARTS, limit_s=15, quiet_s=2.0, sleep=at_once) == {
+        "minio": pytest.approx(0.2)
+    }
     assert len(looks.asked) == 31

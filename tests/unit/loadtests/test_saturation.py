@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loadtests.harness.analysis.analyse_facts import Facts, read_facts
 from loadtests.harness.analysis.analyse_model import Saturation
-from loadtests.harness.analysis.saturation import GAIN_LIMIT, prove, turns_of
+from loadtests.harness.analysis.saturation import AFTER_SWITCH_S, GAIN_LIMIT, prove, turns_of
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Load, Question, Trial, UploadSample
 from tests.unit.loadtests.fabricate import PROXY, Recipe, fabricate
@@ -54,16 +55,38 @@ def test_a_machine_that_gets_faster_feigns_none(facts: Facts) -> None:
     assert proof(with_rates(facts, [40, 60, 90, 135, 202.5])).gain == pytest.approx(0.0, abs=0.01)
 
 
-def test_uploads_still_under_way_after_a_switch_do_not_count(facts: Facts) -> None:
+def test_uploads_of_the_level_before_do_not_count(facts: Facts) -> None:
     def early(trial: Trial, sample: UploadSample) -> bool:
-        at = (sample.durable_at or 0.0) - trial.load_started_at
-        return any(begin <= at < begin + 1 for vus, begin, _ in trial.plan.load.holds() if vus == 24)
+        begun, ended = ((at or 0.0) - trial.load_started_at for at in (sample.started_at, sample.durable_at))
+        switches = [switched for _, switched, _ in trial.plan.load.holds()]
+        return any(switched <= begun and ended < switched + AFTER_SWITCH_S for switched in switches)
 
     trial = facts.of(Question.SATURATION, arm=PROXY)[0]
     kept = tuple(one for one in facts.uploads[trial.plan.trial] if not early(trial, one))
     assert len(kept) < len(facts.uploads[trial.plan.trial])
     thinned = replace(facts, uploads={**facts.uploads, trial.plan.trial: kept})
-    assert turns_of(thinned, trial) == turns_of(facts, trial)
+    goodput = [turn.goodput_per_s for turn in turns_of(facts, trial)]
+    assert [turn.goodput_per_s for turn in turns_of(thinned, trial)] == pytest.approx(goodput)
+
+
+def test_an_upload_counts_in_every_turn_for_its_part(facts: Facts) -> None:
+    """Bursts that end a little before or after a switch are no gain and no loss."""
+    trial = facts.of(Question.SATURATION, arm=PROXY)[0]
+    like, begin = facts.uploads[trial.plan.trial][0], trial.load_started_at
+    bursts = tuple(
+        like.model_copy(update={"started_at": begin + at, "durable_at": begin + at + 0.6})
+        for at in np.arange(0.0, 15.0, 0.6)
+        for _ in range(60)
+    )
+    turns = turns_of(replace(facts, uploads={**facts.uploads, trial.plan.trial: bursts}), trial)
+    assert [turn.goodput_per_s for turn in turns] == pytest.approx([100.0] * 5)
+
+
+def test_uploads_longer_than_a_turn_prove_nothing(facts: Facts) -> None:
+    trial = facts.of(Question.SATURATION, arm=PROXY)[0]
+    slow = trial.model_copy(update={"k6": trial.k6.model_copy(update={"iteration_duration_mean_ms": 1600.0})})
+    others = [one for one in facts.trials if one.plan.trial != trial.plan.trial]
+    assert prove(replace(facts, trials=(*others, slow)), PROXY) is None
 
 
 def test_a_turn_without_uploads_proves_nothing(facts: Facts) -> None:
@@ -89,7 +112,7 @@ def with_rates(facts: Facts, rates: Sequence[float]) -> Facts:
     """The proof of the first arm with these uploads per second, turn by turn."""
     trial = facts.of(Question.SATURATION, arm=PROXY)[0]
     like: Callable[[float], UploadSample] = lambda at: facts.uploads[trial.plan.trial][0].model_copy(  # noqa: E731
-        update={"durable_at": trial.load_started_at + at}
+        update={"started_at": trial.load_started_at + at - 1e-3, "durable_at": trial.load_started_at + at}
     )
     samples = tuple(
         like(begin + (number + 0.5) / rate)
