@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 MIN_LEVELS = 4
+DEFAULT_FIRST = 4  # VUs that fill an arm, where no ramp has told
 
 
-def saturating_vus(goodput: Mapping[str, Mapping[int, float]], *, tolerance: float = 0.10) -> int:
-    """VUs that should saturate every arm: four times the first level within ``tolerance`` of its arm's best.
+def saturating_vus(goodput: Mapping[str, Mapping[int, float]], *, tolerance: float = 0.15) -> int:
+    """VUs that should saturate every arm: four times the first level within ``tolerance`` of its arm's best,
+    and no more than the ramp has tried.
 
-    Four times, because the proof must then find nothing more to gain in spite of the machine's noise.
-    ``goodput`` holds uploads per second by arm and VUs. At least 8: below, one slow request is felt.
+    Four times, because the proof must then find nothing more to gain in spite of the machine's noise; the
+    best of several levels owes a part to it, hence the tolerance. ``goodput`` holds uploads per second by
+    arm and VUs. At least 8: below, one slow request is felt.
     """
     firsts = [
         min(vus for vus, rate in levels.items() if rate >= (1 - tolerance) * max(levels.values()))
         for levels in goodput.values()
         if levels
     ]
-    return max(8, 4 * max(firsts, default=4))
+    tried = max((vus for levels in goodput.values() for vus in levels), default=4 * DEFAULT_FIRST)
+    return max(8, min(4 * max(firsts, default=DEFAULT_FIRST), tried))
 
 
 def likely_upload_s(vus: int, goodput: Mapping[str, Mapping[int, float]]) -> float:

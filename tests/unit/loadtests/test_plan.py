@@ -88,7 +88,7 @@ def test_the_proof_goes_to_more_vus_and_back() -> None:
 def test_slow_uploads_get_longer_turns() -> None:
     trials = planner().draw_capacity(16, upload_s=likely_upload_s(16, {A: {4: 2.0, 8: 4.0}, B: {4: 9.0}}))
     trial = next(trial for trial in trials if trial.question is Question.SATURATION)
-    assert {round(end - begin, 6) for _, begin, end in trial.load.holds()} == {12.0}  # 16 / 4.0 = 4 s each
+    assert {round(end - begin, 6) for _, begin, end in trial.load.holds()} == {10.0}  # 16 / 4.0 = 4 s each
 
 
 def test_neighbours_run_at_one_rate_and_alone() -> None:
@@ -173,8 +173,9 @@ def test_full_has_control_pairs_of_one_arm() -> None:
 
 
 def test_saturating_vus_are_four_times_the_first_good_level_of_the_slower_starter() -> None:
-    goodput = {A: {1: 20.0, 2: 40.0, 4: 48.0, 8: 50.0}, B: {1: 20.0, 2: 39.0, 4: 60.0, 8: 80.0, 16: 81.0}}
+    goodput = {A: {1: 20.0, 2: 40.0, 4: 48.0, 8: 50.0}, B: {1: 20.0, 2: 39.0, 4: 60.0, 8: 80.0, 32: 81.0}}
     assert saturating_vus(goodput) == 32
+    assert saturating_vus({A: {1: 20.0, 16: 40.0, 32: 60.0, 96: 61.0}}) == 96  # never more than were tried
     assert saturating_vus({A: {1: 50.0, 2: 50.0}}) == 8  # never fewer
 
 
