@@ -21,9 +21,9 @@ from loadtests.harness.records.model import LedgerClass, Question, Trial
 
 GAIN_LIMIT = 0.05
 MIN_MORE = 1.4  # "1.5 times the VUs", with room for rounding small numbers of VUs
-# After a switch, uploads of the level before are still under way: this long, or one mean upload if that is
-# longer, does not count. What is left of a turn must be as long at least.
-AFTER_SWITCH_S, MIN_TURN = 0.75, 2
+# Uploads under way at a switch are slowed down or hurried by the other level: this long, or one mean upload
+# if that is longer, does not count at either end of a turn. What is left must be as long at least.
+AROUND_SWITCH_S, MIN_TURN = 0.5, 3
 SHORTEST_UPLOAD_S = 1e-4  # two clocks: a durable time may come out a little before the client's first request
 
 
@@ -72,7 +72,7 @@ def turns_of(facts: Facts, trial: Trial) -> list[Turn]:
     turn: whole uploads would let chance decide which of two turns gets those under way at its end.
     """
     iteration_s = (trial.k6.iteration_duration_mean_ms or 0.0) / 1000 - trial.plan.load.think_s
-    under_way_s = max(AFTER_SWITCH_S, iteration_s)
+    under_way_s = max(AROUND_SWITCH_S, iteration_s)
     holds = list(trial.plan.load.holds())
     if any(end - switched < MIN_TURN * under_way_s for _, switched, end in holds):
         return []
@@ -82,7 +82,9 @@ def turns_of(facts: Facts, trial: Trial) -> list[Turn]:
         if sample.ledger is LedgerClass.VERIFIED and sample.durable_at and (begun := sample.started_at)
     ]
     times = np.array(verified, dtype=np.float64).reshape(-1, 2)
-    return [Turn(vus, _per_s(times, switched + under_way_s, end)) for vus, switched, end in holds]
+    return [
+        Turn(vus, _per_s(times, switched + under_way_s, end - under_way_s)) for vus, switched, end in holds
+    ]
 
 
 def _per_s(times: NDArray[np.float64], start: float, end: float) -> float:

@@ -17,8 +17,8 @@ from loadtests.harness.planning.plan_estimate import Estimate, estimate
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
 
-# Uploads in a row that a VU should manage in a turn of the proof, the last of the turn before included.
-UPLOADS_PER_TURN = 2.5
+# Uploads in a row that a VU should manage in a turn of the proof: the first and the last do not count.
+UPLOADS_PER_TURN = 4
 ALONE = "none"  # arm of a neighbours trial without uploads
 # VUs kept ready for one upload per second, as seconds one upload may take, before k6 makes more.
 SECONDS_PER_ARRIVAL = 4.0

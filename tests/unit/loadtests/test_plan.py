@@ -88,7 +88,7 @@ def test_the_proof_goes_to_more_vus_and_back() -> None:
 def test_slow_uploads_get_longer_turns() -> None:
     trials = planner().draw_capacity(16, upload_s=likely_upload_s(16, {A: {4: 2.0, 8: 4.0}, B: {4: 9.0}}))
     trial = next(trial for trial in trials if trial.question is Question.SATURATION)
-    assert {round(end - begin, 6) for _, begin, end in trial.load.holds()} == {10.0}  # 16 / 4.0 = 4 s each
+    assert {round(end - begin, 6) for _, begin, end in trial.load.holds()} == {16.0}  # 16 / 4.0 = 4 s each
 
 
 def test_neighbours_run_at_one_rate_and_alone() -> None:

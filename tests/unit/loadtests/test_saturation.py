@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 
 from loadtests.harness.analysis.analyse_facts import Facts, read_facts
 from loadtests.harness.analysis.analyse_model import Saturation
-from loadtests.harness.analysis.saturation import AFTER_SWITCH_S, GAIN_LIMIT, prove, turns_of
+from loadtests.harness.analysis.saturation import GAIN_LIMIT, prove, turns_of
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.records.model import Load, Question, Trial, UploadSample
+from loadtests.harness.records.model import Load, Question, UploadSample
 from tests.unit.loadtests.fabricate import PROXY, Recipe, fabricate
 
 pytestmark = pytest.mark.unit
@@ -55,18 +56,25 @@ def test_a_machine_that_gets_faster_feigns_none(facts: Facts) -> None:
     assert proof(with_rates(facts, [40, 60, 90, 135, 202.5])).gain == pytest.approx(0.0, abs=0.01)
 
 
-def test_uploads_of_the_level_before_do_not_count(facts: Facts) -> None:
-    def early(trial: Trial, sample: UploadSample) -> bool:
-        begun, ended = ((at or 0.0) - trial.load_started_at for at in (sample.started_at, sample.durable_at))
-        switches = [switched for _, switched, _ in trial.plan.load.holds()]
-        return any(switched <= begun and ended < switched + AFTER_SWITCH_S for switched in switches)
-
+def test_switching_itself_is_no_gain(facts: Facts) -> None:
+    """A server that ends 100 uploads a second, one after the other, however many wait."""
     trial = facts.of(Question.SATURATION, arm=PROXY)[0]
-    kept = tuple(one for one in facts.uploads[trial.plan.trial] if not early(trial, one))
-    assert len(kept) < len(facts.uploads[trial.plan.trial])
-    thinned = replace(facts, uploads={**facts.uploads, trial.plan.trial: kept})
-    goodput = [turn.goodput_per_s for turn in turns_of(facts, trial)]
-    assert [turn.goodput_per_s for turn in turns_of(thinned, trial)] == pytest.approx(goodput)
+    levels = [(vus, begin) for vus, begin, _ in trial.plan.load.holds()]
+    waiting = deque[float]()
+    samples = []
+    like = facts.uploads[trial.plan.trial][0]
+    for at in np.arange(0.0, 15.0, 0.01):
+        wanted = next(vus for vus, begin in reversed(levels) if begin <= at)
+        if len(waiting) > 0:
+            times = {
+                "started_at": trial.load_started_at + waiting.popleft(),
+                "durable_at": trial.load_started_at + at,
+            }
+            samples.append(like.model_copy(update=times))
+        waiting.extend(at for _ in range(wanted - len(waiting)))
+    found = proof(replace(facts, uploads={**facts.uploads, trial.plan.trial: tuple(samples)}))
+    assert found.gain == pytest.approx(0.0, abs=0.01)
+    assert found.goodput_per_s == pytest.approx(100.0, rel=0.02)
 
 
 def test_an_upload_counts_in_every_turn_for_its_part(facts: Facts) -> None:
