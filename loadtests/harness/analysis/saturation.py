@@ -18,6 +18,7 @@ from loadtests.harness.analysis.analyse_facts import Facts
 from loadtests.harness.analysis.analyse_model import Saturation
 from loadtests.harness.analysis.stats import ratio_of_pairs
 from loadtests.harness.records.model import LedgerClass, Question, Trial
+from loadtests.harness.records.switchback import holds
 
 GAIN_LIMIT = 0.05
 MIN_MORE = 1.4  # "1.5 times the VUs", with room for rounding small numbers of VUs
@@ -73,8 +74,8 @@ def turns_of(facts: Facts, trial: Trial) -> list[Turn]:
     """
     iteration_s = (trial.k6.iteration_duration_mean_ms or 0.0) / 1000 - trial.plan.load.think_s
     under_way_s = max(AROUND_SWITCH_S, iteration_s)
-    holds = list(trial.plan.load.holds())
-    if any(end - switched < MIN_TURN * under_way_s for _, switched, end in holds):
+    turns = list(holds(trial.plan.load))
+    if any(end - switched < MIN_TURN * under_way_s for _, switched, end in turns):
         return []
     verified = [
         (begun - trial.load_started_at, sample.durable_at - trial.load_started_at)
@@ -83,7 +84,7 @@ def turns_of(facts: Facts, trial: Trial) -> list[Turn]:
     ]
     times = np.array(verified, dtype=np.float64).reshape(-1, 2)
     return [
-        Turn(vus, _per_s(times, switched + under_way_s, end - under_way_s)) for vus, switched, end in holds
+        Turn(vus, _per_s(times, switched + under_way_s, end - under_way_s)) for vus, switched, end in turns
     ]
 
 

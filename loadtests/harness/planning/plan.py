@@ -16,6 +16,7 @@ from loadtests.harness.planning.plan_arms import chosen_arms
 from loadtests.harness.planning.plan_estimate import Estimate, estimate
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
+from loadtests.harness.records.switchback import level_of, switchback
 
 # Uploads in a row that a VU should manage in a turn of the proof: the first and the last do not count.
 UPLOADS_PER_TURN = 4
@@ -257,14 +258,9 @@ class Planner:
         )
 
     def _to_and_fro(self, vus: int, part: Saturation, upload_s: float) -> Load:
-        """VUs of the comparison and ``factor`` times as many, by turns in one trial: a switchback."""
         more, hold_s = max(vus + 1, round(vus * part.factor)), max(part.hold_s, UPLOADS_PER_TURN * upload_s)
-        holds = [vus, *[more, vus] * part.switches]
-        stages = [stage for target in holds for stage in ((0.0, target), (hold_s, target))]
-        stages[1] = (part.warmup_s + hold_s, vus)
-        return self._closed(vus, part.warmup_s, 0.0).model_copy(
-            update={"executor": "ramping-vus", "stages": tuple(stages)}
-        )
+        base = self._closed(vus, part.warmup_s, 0.0)
+        return switchback(base, more, switches=part.switches, hold_s=hold_s)
 
     def _trial(
         self,
@@ -300,13 +296,3 @@ class Planner:
             named.append(trial.model_copy(update={"trial": f"t{self._numbered:03d}"}))
         self.trials += named
         return named
-
-
-def level_of(load: Load) -> str:
-    """The label of a level."""
-    if load.rate_per_s is not None:
-        return f"{load.rate_per_s:g} uploads/s"
-    if load.vus is None:
-        return "no uploads"
-    levels = dict.fromkeys(target for target, _, _ in load.holds()) or [load.vus]
-    return f"{' and '.join(map(str, levels))} VU"

@@ -1,20 +1,18 @@
 """The records a run leaves behind, and nothing else.
 
-Every stage of the harness reads the files of the stage before it, so these types are the only thing
-the stages share. Times are seconds since the epoch on the harness host's clock, sizes are bytes.
-A field that was not measured is ``None``; zero means that zero was measured.
+Every stage reads the files of the stage before it, so these types are all that the stages share. Times are
+epoch seconds of the harness host's clock, sizes bytes; what was not measured is ``None``, never zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from loadtests.harness.records.vocabulary import LedgerClass, Question, Severity, Validity
 
-__all__ = [  # the vocabulary belongs to the records
+__all__ = [  # with the vocabulary
     "Counters", "Event", "Intent", "K6Summary", "LedgerClass", "LedgerTable", "Load", "Manifest",
     "MonitorSample", "Outcome", "Plan", "ProcessUse", "Question", "Record", "Severity", "StepSample",
     "Trial", "TrialPlan", "UploadSample", "Validity", "Warn",
@@ -59,17 +57,6 @@ class Load(Record):
     login_rate_per_s: float = 0.0  # neighbours: open arrivals of logins
     list_rate_per_s: float = 0.0  # neighbours: open arrivals of file lists
     login_each: bool = False  # LOGIN=each: one login inside every iteration
-
-    def holds(self) -> Iterator[tuple[int, float, float]]:
-        """``(VUs, from, to)`` of every stage that keeps its VUs, in seconds from the load's start; the
-        warm-up is cut off the first one."""
-        level, at = 0, 0.0
-        for seconds, target in self.stages:
-            begin = max(at, self.warmup_s)
-            at += seconds
-            if target == level and at > begin:
-                yield target, begin, at
-            level = target
 
 
 class TrialPlan(Record):

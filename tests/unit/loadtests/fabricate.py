@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Load, Manifest, Plan, Question, Severity, Trial, TrialPlan, Warn
+from loadtests.harness.records.switchback import switchback
 from tests.unit.loadtests.fabricate_recipe import (
     ARMS,
     CORES,
@@ -101,10 +102,8 @@ class _Maker(TrialMaker):
         )
 
     def _to_and_fro(self, more: int) -> Load:
-        vus = self.recipe.vus
-        stages = [stage for level in (vus, more, vus, more, vus) for stage in ((0.0, level), (3.0, level))]
-        load = self._closed(vus, 0.0).model_copy(update={"executor": "ramping-vus", "stages": tuple(stages)})
-        return load.model_copy(update={"warmup_s": 0.0})
+        load = self._closed(self.recipe.vus, 0.0).model_copy(update={"warmup_s": 0.0})
+        return switchback(load, more, switches=2, hold_s=3.0)
 
     def _open(self, rate: float) -> Load:
         return Load(

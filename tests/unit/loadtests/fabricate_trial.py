@@ -22,6 +22,7 @@ from loadtests.harness.records.model import (
     UploadSample,
     Validity,
 )
+from loadtests.harness.records.switchback import holds
 from tests.unit.loadtests.fabricate_recipe import (
     ARMS,
     CORES,
@@ -108,7 +109,7 @@ class TrialMaker:
         """(uploads, from, to) of every turn of a proof of saturation."""
         return [
             (round(self.rate(plan, vus) * (end - begin)), start + begin, start + end)
-            for vus, begin, end in plan.load.holds()
+            for vus, begin, end in holds(plan.load)
         ]
 
     def _samples(

@@ -20,6 +20,7 @@ from loadtests.harness.planning.plan_estimate import (
 from loadtests.harness.planning.plan_resolve import likely_upload_s, past_knee, saturating_vus
 from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.records.model import Question, TrialPlan
+from loadtests.harness.records.switchback import holds
 
 pytestmark = pytest.mark.unit
 
@@ -77,18 +78,18 @@ def test_saturation_and_the_single_put_run_between_the_blocks() -> None:
 
 def test_the_proof_goes_to_more_vus_and_back() -> None:
     trial = next(trial for trial in planner().draw_capacity(16) if trial.question is Question.SATURATION)
-    holds = list(trial.load.holds())
-    assert [vus for vus, _, _ in holds] == [16, *[24, 16] * 8]
-    assert {round(end - begin, 6) for _, begin, end in holds} == {2.0}
-    assert holds[0][1] == trial.load.warmup_s
-    assert all(before[2] == after[1] for before, after in pairwise(holds))
+    turns = list(holds(trial.load))
+    assert [vus for vus, _, _ in turns] == [16, *[24, 16] * 8]
+    assert {round(end - begin, 6) for _, begin, end in turns} == {2.0}
+    assert turns[0][1] == trial.load.warmup_s
+    assert all(before[2] == after[1] for before, after in pairwise(turns))
     assert (trial.load.executor, trial.level) == ("ramping-vus", "16 and 24 VU")
 
 
 def test_slow_uploads_get_longer_turns() -> None:
     trials = planner().draw_capacity(16, upload_s=likely_upload_s(16, {A: {4: 2.0, 8: 4.0}, B: {4: 9.0}}))
     trial = next(trial for trial in trials if trial.question is Question.SATURATION)
-    assert {round(end - begin, 6) for _, begin, end in trial.load.holds()} == {16.0}  # 16 / 4.0 = 4 s each
+    assert {round(end - begin, 6) for _, begin, end in holds(trial.load)} == {16.0}  # 16 / 4.0 = 4 s each
 
 
 def test_neighbours_run_at_one_rate_and_alone() -> None:

@@ -15,6 +15,7 @@ from loadtests.harness.analysis.analyse_model import Saturation
 from loadtests.harness.analysis.saturation import GAIN_LIMIT, prove, turns_of
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Load, Question, UploadSample
+from loadtests.harness.records.switchback import holds
 from tests.unit.loadtests.fabricate import PROXY, Recipe, fabricate
 
 pytestmark = pytest.mark.unit
@@ -59,7 +60,7 @@ def test_a_machine_that_gets_faster_feigns_none(facts: Facts) -> None:
 def test_switching_itself_is_no_gain(facts: Facts) -> None:
     """A server that ends 100 uploads a second, one after the other, however many wait."""
     trial = facts.of(Question.SATURATION, arm=PROXY)[0]
-    levels = [(vus, begin) for vus, begin, _ in trial.plan.load.holds()]
+    levels = [(vus, begin) for vus, begin, _ in holds(trial.plan.load)]
     waiting = deque[float]()
     samples = []
     like = facts.uploads[trial.plan.trial][0]
@@ -103,7 +104,7 @@ def test_a_turn_without_uploads_proves_nothing(facts: Facts) -> None:
 
 def test_holds_leave_out_warm_up_and_slopes() -> None:
     load = Load(executor="ramping-vus", warmup_s=2, stages=((0.0, 4), (5.0, 4), (3.0, 8), (4.0, 8), (1.0, 0)))
-    assert list(load.holds()) == [(4, 2.0, 5.0), (8, 8.0, 12.0)]
+    assert list(holds(load)) == [(4, 2.0, 5.0), (8, 8.0, 12.0)]
 
 
 def facts_of(folder: Path, recipe: Recipe) -> Facts:
@@ -124,7 +125,7 @@ def with_rates(facts: Facts, rates: Sequence[float]) -> Facts:
     )
     samples = tuple(
         like(begin + (number + 0.5) / rate)
-        for rate, (_, begin, end) in zip(rates, trial.plan.load.holds(), strict=True)
+        for rate, (_, begin, end) in zip(rates, holds(trial.plan.load), strict=True)
         for number in range(round(rate * (end - begin)))
     )
     return replace(facts, uploads={**facts.uploads, trial.plan.trial: samples})
