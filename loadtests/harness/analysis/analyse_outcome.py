@@ -64,7 +64,8 @@ def judge_outcome(
     else:
         code, reason = EXIT_OK, "the audit of every trial passed"
     worst = first_of([warn for warn in deciding if warn.severity is not Severity.INFO])
-    command = next_command(facts, invalid or worst)
+    unproven = next((warn for warn in deciding if warn.code == "not-saturated" and warn.value), None)
+    command = next_command(facts, invalid or unproven or worst)
     return Outcome(state, code, reason, command, _opening(facts, invalid, missed, command))
 
 

@@ -23,8 +23,8 @@ from loadtests.harness.records.switchback import holds
 GAIN_LIMIT = 0.05
 MIN_MORE = 1.4  # "1.5 times the VUs", with room for rounding small numbers of VUs
 # Uploads under way at a switch are slowed down or hurried by the other level: this long, or one mean upload
-# if that is longer, does not count at either end of a turn. What is left must be as long at least.
-AROUND_SWITCH_S, MIN_TURN = 0.5, 3
+# if that is longer, does not count at either end of a turn. What is left must be half as long at least.
+AROUND_SWITCH_S, MIN_TURN = 0.5, 2.5
 SHORTEST_UPLOAD_S = 1e-4  # two clocks: a durable time may come out a little before the client's first request
 
 

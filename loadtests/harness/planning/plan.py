@@ -19,7 +19,7 @@ from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
 from loadtests.harness.records.switchback import level_of, switchback
 
 # Uploads in a row that a VU should manage in a turn of the proof: the first and the last do not count.
-UPLOADS_PER_TURN = 4
+UPLOADS_PER_TURN = 5
 ALONE = "none"  # arm of a neighbours trial without uploads
 # VUs kept ready for one upload per second, as seconds one upload may take, before k6 makes more.
 SECONDS_PER_ARRIVAL = 4.0

@@ -120,6 +120,7 @@ class TestScriptSetThisNumber:
     def test_sleep_between_the_requests_of_an_upload(self, tmp_path: Path) -> None:
         found = analysed(tmp_path, replace(SHORT, hidden_sleep_s=1.0, sleep_inside=True))
         self.check(found, exit_code=3)
+        assert found.next_command == "make stress VUS=32"
 
     def test_sleep_outside_the_upload(self, tmp_path: Path) -> None:
         found = analysed(tmp_path, replace(SHORT, hidden_sleep_s=1.0))

@@ -93,7 +93,7 @@ def test_an_upload_counts_in_every_turn_for_its_part(facts: Facts) -> None:
 
 def test_uploads_longer_than_a_turn_prove_nothing(facts: Facts) -> None:
     trial = facts.of(Question.SATURATION, arm=PROXY)[0]
-    slow = trial.model_copy(update={"k6": trial.k6.model_copy(update={"iteration_duration_mean_ms": 1600.0})})
+    slow = trial.model_copy(update={"k6": trial.k6.model_copy(update={"iteration_duration_mean_ms": 1300.0})})
     others = [one for one in facts.trials if one.plan.trial != trial.plan.trial]
     assert prove(replace(facts, trials=(*others, slow)), PROXY) is None
 
