@@ -3,134 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from rich.console import Console
 
-from compose.trace import scan
-from compose.trace.command import trace
-from compose.trace.follow import Journey, TraceError, UnknownId, follow
-from compose.trace.model import Note, read
-from compose.trace.sources import SERVICES, CommandLogs, FileLogs
+from compose.trace.follow import TraceError, UnknownId, follow
+from compose.trace.sources import FileLogs
+from tests.unit.compose.traces import (
+    OTHER,
+    UPLOAD,
+    chunk,
+    flat,
+    line,
+    noise,
+    printed,
+    request_id,
+    session,
+    written,
+)
 
 pytestmark = pytest.mark.unit
-
-ROOT = Path(__file__).parents[3]
-COMPOSE_FILES = ("compose.yaml", "compose.scaled.yaml")
-
-BEGAN = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
-UPLOAD = "11111111-1111-4111-8111-111111111111"
-OTHER = "22222222-2222-4222-8222-222222222222"
-
-
-def request_id(number: int) -> str:
-    return f"00000000-0000-4000-8000-{number:012d}"
-
-
-def line(service: str, started_ms: float, duration_ms: float, **given: Any) -> dict[str, Any]:
-    ended = BEGAN + timedelta(milliseconds=started_ms + duration_ms)
-    head = {"time": ended.isoformat().replace("+00:00", "Z"), "level": "info", "service": service}
-    facts = {"method": "POST", "status": 200, "error": None, "bytes_in": 0, "bytes_out": 10}
-    return {
-        **head,
-        "instance": f"{service}-1",
-        "event": "request",
-        **facts,
-        "duration_ms": duration_ms,
-        **given,
-    }
-
-
-def chunk(number: int, start_ms: float) -> dict[str, list[dict[str, Any]]]:
-    """One chunk as the three processes log it; the gateway does not know the upload."""
-    same = {"request_id": request_id(number)}
-    return {
-        "gateway": [line("gateway", start_ms, 10, route="/api/upload/proxy/chunk", bytes_in=1 << 20, **same)],
-        "upload": [
-            line(
-                "upload",
-                start_ms + 1,
-                8,
-                route="/proxy/chunk",
-                upload_uuid=UPLOAD,
-                statements=3,
-                sql_ms=2.5,
-                store_requests=1,
-                store_ms=4.0,
-                upstream_ms=1.0,
-                **same,
-            )
-        ],
-        "files": [
-            line(
-                "files",
-                start_ms + 6,
-                1,
-                route="/internal/file",
-                upload_uuid=UPLOAD,
-                statements=1,
-                sql_ms=0.5,
-                **same,
-            )
-        ],
-    }
-
-
-def session(number: int, start_ms: float, kind: str = "proxy") -> dict[str, list[dict[str, Any]]]:
-    same = {"request_id": request_id(number)}
-    return {
-        "gateway": [line("gateway", start_ms, 3, route=f"/api/upload/{kind}/session", **same)],
-        "upload": [
-            line(
-                "upload",
-                start_ms + 1,
-                1,
-                route=f"/{kind}/session",
-                upload_uuid=UPLOAD,
-                statements=1,
-                sql_ms=0.7,
-                **same,
-            )
-        ],
-    }
-
-
-def written(folder: Path, *stories: Mapping[str, list[dict[str, Any]]]) -> FileLogs:
-    for story in stories:
-        for service, lines in story.items():
-            with (folder / f"{service}.log").open("a") as log:
-                log.writelines(json.dumps(one, separators=(",", ":")) + "\n" for one in lines)
-    return FileLogs(folder)
-
-
-def noise(number: int) -> dict[str, list[dict[str, Any]]]:
-    rest = {"request_id": request_id(900 + number), "route": "/proxy/chunk"}
-    return {
-        "gateway": [line("gateway", 0, 5, **rest)],
-        "upload": [line("upload", 0, 4, upload_uuid=OTHER, statements=9, **rest)],
-    }
-
-
-def printed(source: FileLogs, wanted: str, **options: bool) -> str:
-    out = StringIO()
-    console = Console(file=out, width=80, color_system=None)
-    trace(source, wanted, console, **{"as_json": False, "everything": False, **options})
-    return out.getvalue()
-
-
-def flat(text: str) -> str:
-    """Without the line breaks that the width of the terminal made."""
-    return " ".join(text.split())
 
 
 def test_an_upload_is_followed_through_processes_that_do_not_know_its_id(tmp_path: Path) -> None:
@@ -281,91 +173,3 @@ def test_json_holds_all_of_it(tmp_path: Path) -> None:
     )
     assert (facts["statements"], facts["store_requests"], facts["duration_ms"]) == (5, 1, 30.0)
     assert [hop["process"] for hop in facts["hops"]] == ["gateway", "upload", "gateway", "upload", "files"]
-
-
-def test_what_is_no_line_of_ours_is_passed_over() -> None:
-    assert [read(bad) for bad in (b"", b"Traceback", b'{"event":"request"}', b"[1]", b"\xff")] == [None] * 5
-    note = read(b'{"time":"2026-05-04T12:00:00Z","level":"error","service":"auth","event":"unexpected"}')
-    assert isinstance(note, Note)
-
-
-@pytest.mark.parametrize("before", [b"\x1b[2K", b"gateway-1  | "])
-def test_what_docker_compose_puts_before_a_line_is_cut_off(before: bytes) -> None:
-    text = json.dumps(session(1, 0.0)["gateway"][0]).encode()
-    assert read(before + text) == read(text)
-    assert read(text) is not None
-
-
-class Endless:
-    """A log of blocks made as they are read; remembers how much was asked for."""
-
-    def __init__(self, blocks: int, tail: bytes) -> None:
-        self._blocks, self._tail = blocks, tail
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from (b"x" * 65_536 for _ in range(self._blocks))
-        yield self._tail
-
-
-def test_a_line_without_end_is_dropped_and_the_next_one_found() -> None:
-    search = scan.mentions("needle")
-    blocks = Endless(20, b"needle in the long line\nneedle\nanother\nneedle without an end")
-    assert list(scan.lines(blocks, search)) == [b"needle"]
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
-def test_lines_are_found_wherever_blocks_are_cut(size: int) -> None:
-    text = b'a\n{"request_id":"r1"}\nb\n{"request_id":"r2"}\n{"request_id":"r1","x":2}\n'
-    blocks = [text[at : at + size] for at in range(0, len(text), size)]
-    assert list(scan.lines(blocks, scan.of_requests({"r1"}))) == [
-        b'{"request_id":"r1"}',
-        b'{"request_id":"r1","x":2}',
-    ]
-
-
-def test_a_program_that_prints_logs_is_a_source_too(tmp_path: Path) -> None:
-    story = written(tmp_path, session(1, 0.0), chunk(2, 20.0))
-    code = "import sys, pathlib; [print(p.read_text()) for p in pathlib.Path().glob(sys.argv[1] + '.log')]"
-    program = CommandLogs([sys.executable, "-c", code], cwd=tmp_path)
-    expected: Journey = follow(story, UPLOAD)
-    assert follow(program, UPLOAD) == expected
-
-
-def test_a_program_that_fails_says_so(tmp_path: Path) -> None:
-    program = CommandLogs([sys.executable, "-c", "import sys; sys.exit('no such project')"], cwd=tmp_path)
-    with pytest.raises(OSError, match="no such project"):
-        follow(program, UPLOAD)
-
-
-def test_every_replica_in_containers_is_read(tmp_path: Path) -> None:
-    """Which services the shell takes logs of, and that the reader takes up the file of each."""
-    (pattern,) = re.findall(r"^TRACED='(.+)'$", (ROOT / "compose/docker/eyes.sh").read_text(), re.MULTILINE)
-    files = [yaml.safe_load((ROOT / "compose" / name).read_text()) for name in COMPOSE_FILES]
-    known = {name: service for file in files for name, service in file["services"].items()}
-    taken = {name for name in known if re.search(pattern, name)}
-    assert taken == {"gateway", "gateway-2", "auth", "upload", "upload-2", "files", "files-2"}
-    for name in taken:
-        (tmp_path / f"{name}.log").write_text(f"{name}\n")
-    read_up = [block for service in SERVICES for block in FileLogs(tmp_path).blocks(service)]
-    assert sorted(b"".join(read_up).decode().split()) == sorted(taken)
-
-
-def test_log_files_in_any_folder_can_be_read_by_a_program_of_its_own(tmp_path: Path) -> None:
-    """As with containers: nothing of the supervisor, the installer or the settings is needed."""
-    written(tmp_path, session(1, 0.0), chunk(2, 20.0))
-
-    def run(wanted: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-X", "importtime", "-m", "compose.trace", "--logs", str(tmp_path)]
-        env = {**os.environ, "ID": wanted}
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-
-    done = run(UPLOAD)
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"upload {UPLOAD} (proxy); times in ms")
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
-    assert {name for name in imported if name.startswith("compose.")} == {
-        "compose.trace",
-        *(f"compose.trace.{name}" for name in ("command", "follow", "model", "scan", "show", "sources")),
-    }
-    refused = run(OTHER)
-    assert refused.returncode == 1
-    assert f"no log has a line about {OTHER}" in refused.stderr

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.harness.records.bundle import BundleWriter
+from loadtests.harness.analysis.analyse_facts import Facts, read_facts
+from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.model import Load, Manifest, Plan, Question, Severity, Trial, TrialPlan, Warn
 from loadtests.harness.records.switchback import switchback
 from tests.unit.loadtests.fabricate_recipe import (
@@ -18,6 +19,7 @@ from tests.unit.loadtests.fabricate_recipe import (
     DIRECT,
     MIB,
     PROXY,
+    SHORT,
     SINGLE,
     SMOKE,
     STARTED_AT,
@@ -26,7 +28,7 @@ from tests.unit.loadtests.fabricate_recipe import (
 )
 from tests.unit.loadtests.fabricate_trial import TrialMaker
 
-__all__ = ["ARMS", "DIRECT", "PROXY", "SINGLE", "SMOKE", "Arm", "Recipe"]
+__all__ = ["ARMS", "DIRECT", "PROXY", "SHORT", "SINGLE", "SMOKE", "Arm", "Recipe"]
 
 
 def fabricate(folder: Path, recipe: Recipe | None = None) -> Path:
@@ -147,6 +149,11 @@ class _Maker(TrialMaker):
 def with_process(trial: Trial, name: str, **changes: object) -> Trial:
     uses = tuple(use.model_copy(update=changes) if use.name == name else use for use in trial.processes)
     return trial.model_copy(update={"processes": uses})
+
+
+def facts_of(folder: Path, recipe: Recipe) -> Facts:
+    """What analysis reads of a bundle made by the recipe."""
+    return read_facts(Bundle(fabricate(folder, recipe)))
 
 
 def recipe(**changes: object) -> Recipe:

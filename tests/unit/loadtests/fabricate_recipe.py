@@ -76,3 +76,4 @@ class Recipe:
 
 
 SMOKE = Recipe(profile="smoke", pairs=1, vus=5, saturation=False, single=False, ramp=(), neighbours=False)
+SHORT = Recipe(ramp=(), single=False, large=False, neighbours=False)  # pairs and their proof

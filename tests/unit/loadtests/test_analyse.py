@@ -24,8 +24,6 @@ from tests.unit.loadtests.fabricate import DIRECT, PROXY, SINGLE
 
 pytestmark = pytest.mark.unit
 
-SHORT = make.recipe(ramp=(), single=False, large=False, neighbours=False)
-
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -44,10 +42,6 @@ def analysis(path: Path) -> Analysis:
 
 def altered(facts: Facts, change: Callable[[Trial], Trial]) -> Analysis:
     return analyse(replace(facts, trials=tuple(map(change, facts.trials))))
-
-
-def analysed(folder: Path, recipe: make.Recipe) -> Analysis:
-    return analyse_bundle(make.fabricate(folder, recipe))
 
 
 class TestHowMuch:
@@ -96,56 +90,17 @@ class TestHowMuch:
 
     def test_equal_arms(self, tmp_path: Path) -> None:
         same = {PROXY: make.ARMS[PROXY], DIRECT: make.ARMS[PROXY]}
-        found = analysed(tmp_path, replace(SHORT, arms=same))
+        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, arms=same)))
         assert found.capacity is not None
         assert found.capacity.ratios[0].verdict == "equivalent within ±10 %"
         assert "equally fast" in found.sentences[0].text
 
     def test_a_slower_arm_is_told_the_other_way_round(self, tmp_path: Path) -> None:
         swapped = {PROXY: make.ARMS[DIRECT], DIRECT: make.ARMS[PROXY]}
-        found = analysed(tmp_path, replace(SHORT, arms=swapped))
+        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, arms=swapped)))
         assert found.capacity is not None and found.capacity.ratios[0].verdict == "slower"
         assert found.sentences[0].text.startswith("Proxy is 1.3")
         assert " as fast as direct on this machine (1." in found.sentences[0].text
-
-
-class TestScriptSetThisNumber:
-    """A script that sleeps gets no verdict, wherever it sleeps."""
-
-    def test_declared_think_time(self, tmp_path: Path) -> None:
-        found = analysed(tmp_path, replace(SHORT, think_s=2.0))
-        self.check(found, exit_code=3)
-        assert "16 clients that pause 2 s" in found.sentences[0].text
-
-    def test_sleep_between_the_requests_of_an_upload(self, tmp_path: Path) -> None:
-        found = analysed(tmp_path, replace(SHORT, hidden_sleep_s=1.0, sleep_inside=True))
-        self.check(found, exit_code=3)
-        assert found.next_command == "make stress VUS=32"
-
-    def test_sleep_outside_the_upload(self, tmp_path: Path) -> None:
-        found = analysed(tmp_path, replace(SHORT, hidden_sleep_s=1.0))
-        self.check(found, exit_code=2)
-        assert "client-work" in {warn.code for warn in found.warnings}
-
-    @staticmethod
-    def check(found: Analysis, *, exit_code: int) -> None:
-        assert found.capacity is not None
-        assert found.capacity.ratios[0].verdict is None
-        assert any("The script set this number" in sentence.text for sentence in found.sentences)
-        assert not any("as fast as" in sentence.text for sentence in found.sentences)
-        assert found.exit_code == exit_code
-        proof = found.capacity.saturation[0]
-        assert proof.predicted_per_s == pytest.approx(proof.goodput_per_s, rel=0.1)
-
-
-def test_a_journey_with_pauses_names_no_winner(facts: Facts) -> None:
-    def change(trial: Trial) -> Trial:
-        return trial.model_copy(update={"plan": trial.plan.model_copy(update={"question": Question.JOURNEY})})
-
-    played = [trial for trial in facts.trials if trial.plan.question is Question.SATURATION]
-    found = analyse(replace(facts, trials=tuple(map(change, played))))
-    assert "no winner is named" in found.sentences[0].text
-    assert found.capacity is None
 
 
 class TestUntilWhen:
@@ -253,17 +208,17 @@ class TestOutcome:
         assert found.capacity is not None and found.capacity.ratios[0].verdict is None
 
     def test_an_interrupted_run_is_3_and_says_how_far_it_came(self, tmp_path: Path) -> None:
-        found = analysed(tmp_path, replace(SHORT, cut_after=9))
+        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, cut_after=9)))
         assert (found.exit_code, found.interrupted) == (3, True)
         assert "after 9 whole trials" in found.sentences[0].text
         assert found.capacity is not None and found.capacity.ratios[0].n == 4
 
     def test_interrupted_before_the_first_trial(self, tmp_path: Path) -> None:
-        found = analysed(tmp_path, replace(SHORT, cut_after=0))
+        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, cut_after=0)))
         assert (found.exit_code, found.capacity, found.table) == (3, None, ())
 
     def test_smoke_decides_nothing_and_succeeds(self, tmp_path: Path) -> None:
-        found = analysed(tmp_path, make.SMOKE)
+        found = analyse(make.facts_of(tmp_path, make.SMOKE))
         assert (found.exit_code, found.next_command) == (0, "make stress PROFILE=ci")
         assert found.capacity is not None and found.capacity.ratios[0].verdict is None
 

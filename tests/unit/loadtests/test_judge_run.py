@@ -9,20 +9,14 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.analysis.analyse import analyse
-from loadtests.harness.analysis.analyse_facts import Facts, read_facts
+from loadtests.harness.analysis.analyse_facts import Facts
 from loadtests.harness.analysis.judge_run import judge_run, run_warnings
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Question, Severity, Trial, Warn
 from tests.unit.loadtests import fabricate as make
-from tests.unit.loadtests.fabricate import DIRECT, PROXY, Recipe
+from tests.unit.loadtests.fabricate import DIRECT, PROXY, SHORT, facts_of
 
 pytestmark = pytest.mark.unit
-
-SHORT = make.recipe(ramp=(), single=False, large=False, neighbours=False)
-
-
-def facts_of(folder: Path, recipe: Recipe) -> Facts:
-    return read_facts(Bundle(make.fabricate(folder, recipe)))
 
 
 def found(facts: Facts, code: str) -> list[Warn]:

@@ -14,15 +14,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtests.harness.analysis import words
 from loadtests.harness.analysis.analyse import analyse
 from loadtests.harness.analysis.analyse_facts import read_facts
-from loadtests.harness.analysis.analyse_model import Analysis, Ratio
+from loadtests.harness.analysis.analyse_model import Analysis
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.model import LedgerTable, Severity, Trial, Warn
-from loadtests.harness.reporting import glossary
 from loadtests.harness.reporting.charts_evidence import charts
-from loadtests.harness.reporting.report import conditions, linked, render_bundle
+from loadtests.harness.reporting.report import conditions, render_bundle
 from loadtests.harness.reporting.terminal import print_result
 from tests.unit.loadtests import fabricate as make
 
@@ -220,81 +218,6 @@ def test_every_chart_has_words_for_who_cannot_see_it(analysis: Analysis) -> None
 def test_ids_in_charts_do_not_collide(analysis: Analysis) -> None:
     ids = [found for chart in charts(analysis) for found in re.findall(r'\bid="([^"]+)"', chart.svg)]
     assert len(ids) == len(set(ids))
-
-
-class TestTerms:
-    def test_first_use_links_and_the_text_is_escaped(self) -> None:
-        shown = linked("VU < goodput, goodput")
-        assert shown.count('href="#term-goodput"') == 1
-        assert shown.count('href="#term-vu"') == 1
-        assert "&lt;" in shown
-
-    def test_a_setting_is_no_term(self) -> None:
-        assert "term-vu" not in linked("make stress VUS=8")
-
-    def test_a_number_keeps_its_unit(self) -> None:
-        assert "12\u00a0ms" in linked("12 ms")
-
-    def test_glossary_page_is_the_glossary(self) -> None:
-        page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-        assert page == glossary.markdown()
-
-    def test_words_a_newcomer_asks_for(self) -> None:
-        asked = {
-            "VU",
-            "real users",
-            "RPS",
-            "goodput",
-            "percentiles",
-            "iteration",
-            "knee",
-            "pool wait",
-            "ports",
-        }
-        assert asked <= set(glossary.spellings())
-
-    def test_spellings_are_unique(self) -> None:
-        spelt = [word.lower() for term in glossary.TERMS for word in (term.name, *term.also)]
-        assert len(spelt) == len(set(spelt))
-
-
-class TestWords:
-    @pytest.mark.parametrize(
-        ("value", "text"),
-        [(None, "–"), (0, "0"), (0.0001, "0"), (3.0, "3"), (7.984, "7.98"), (43.6, "44"), (1234.5, "1,234")],
-    )
-    def test_number(self, value: float | None, text: str) -> None:
-        assert words.number(value) == text
-
-    @pytest.mark.parametrize(
-        ("value", "text"),
-        [(4.61, "4.6 ms"), (9.98, "10 ms"), (271.4, "271 ms"), (1040, "1.0 s"), (14410, "14 s")],
-    )
-    def test_milliseconds(self, value: float, text: str) -> None:
-        assert words.milliseconds(value) == text
-
-    @pytest.mark.parametrize(
-        ("size", "text"), [(512, "512 B"), (51_200, "50 KiB"), (1 << 20, "1 MiB"), (3 << 19, "1.5 MiB")]
-    )
-    def test_size(self, size: int, text: str) -> None:
-        assert words.size(size) == text
-
-    @pytest.mark.parametrize(
-        ("low", "value", "high", "text"),
-        [
-            (1.31, 1.40, 1.52, "1.4 times (1.3 to 1.5)"),
-            (1.29, 1.32, 1.34, "1.32 times (1.29 to 1.34)"),
-            (1.001, 1.002, 1.004, "1.002 times (1.001 to 1.004)"),
-        ],
-    )
-    def test_ratio_can_be_told_from_its_interval(
-        self, low: float, value: float, high: float, text: str
-    ) -> None:
-        found = Ratio(
-            id="x", metric="goodput", base="a", arm="b", n=6, value=value, low=low, high=high, p_t=None,
-            p_holm=None, p_wilcoxon=None, margin=0.1, verdict="faster",
-        )  # fmt: skip
-        assert words.ratio(found) == text
 
 
 def test_scale_is_printed_beside_the_numbers(path: Path) -> None:

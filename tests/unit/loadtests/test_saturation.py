@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtests.harness.analysis.analyse_facts import Facts, read_facts
+from loadtests.harness.analysis.analyse_facts import Facts
 from loadtests.harness.analysis.analyse_model import Saturation
 from loadtests.harness.analysis.saturation import GAIN_LIMIT, prove, turns_of
-from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Load, Question, UploadSample
 from loadtests.harness.records.switchback import holds
-from tests.unit.loadtests.fabricate import PROXY, Recipe, fabricate
+from tests.unit.loadtests.fabricate import PROXY, Recipe, facts_of
 
 pytestmark = pytest.mark.unit
 
@@ -105,10 +104,6 @@ def test_a_turn_without_uploads_proves_nothing(facts: Facts) -> None:
 def test_holds_leave_out_warm_up_and_slopes() -> None:
     load = Load(executor="ramping-vus", warmup_s=2, stages=((0.0, 4), (5.0, 4), (3.0, 8), (4.0, 8), (1.0, 0)))
     assert list(holds(load)) == [(4, 2.0, 5.0), (8, 8.0, 12.0)]
-
-
-def facts_of(folder: Path, recipe: Recipe) -> Facts:
-    return read_facts(Bundle(fabricate(folder, recipe)))
 
 
 def proof(facts: Facts) -> Saturation:

@@ -1,0 +1,89 @@
+"""`make doctor` on a host with Docker: special hosts, each with its remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.compose.choice import WORKS, Desk, new_desk
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return new_desk(tmp_path)
+
+
+class TestDoctor:
+    def found(self, desk: Desk, **more: str) -> dict[str, tuple[str, str]]:
+        done = desk.script("doctor --json || true", **WORKS, **more)
+        return {one["text"]: (one["status"], one["remedy"]) for one in json.loads(done.stdout)}
+
+    def test_a_plain_host_is_well(self, desk: Desk) -> None:
+        lines = self.found(desk)
+        of_this_machine = ("free", "is taken by")  # its disk and its ports
+        told = {
+            text: line for text, line in lines.items() if not any(word in text for word in of_this_machine)
+        }
+        assert {status for status, _ in told.values()} == {"ok"}
+
+    @pytest.mark.parametrize(
+        ("made_up", "text", "status", "remedy"),
+        [
+            ({"FAKE_KERNEL": "5.15-microsoft-standard-WSL2"}, "WSL2", "ok", ""),
+            ({"FAKE_MACHINE": "aarch64"}, "arm64", "warn", "other arm64 machines only"),
+            (
+                {"DOCKER_HOST": "tcp://far:1"},
+                "remote Docker daemon: tcp://far:1",
+                "warn",
+                "unset DOCKER_HOST",
+            ),
+            (
+                {"FAKE_SYSTEM": "Docker Desktop", "FAKE_MEMORY": "4100000000"},
+                "Docker Desktop has 4100 MB of memory",
+                "warn",
+                "Settings, Resources, Memory",
+            ),
+            (
+                {"FAKE_MEMORY": "1000000000"},
+                "memory: 1000 MB, but the limits add up",
+                "warn",
+                "give Docker more",
+            ),
+            (
+                {"FAKE_MEMORY": "5000000000"},
+                "but with the 2147 MB of a run",
+                "warn",
+                "MEMORY_BENCH_MB=1024",
+            ),
+        ],
+    )
+    def test_special_hosts_and_their_remedies(
+        self, desk: Desk, made_up: dict[str, str], text: str, status: str, remedy: str
+    ) -> None:
+        (line,) = [one for one in self.found(desk, **made_up).items() if text in one[0]]
+        assert line[1][0] == status
+        assert remedy in line[1][1]
+
+    def test_a_checkout_on_a_windows_drive(self, desk: Desk) -> None:
+        desk.put("stat", "#!/bin/sh\necho v9fs\n")
+        (line,) = [one for one in self.found(desk).items() if "Windows drive" in one[0]]
+        assert line[1] == ("warn", "clone it inside Linux, for example into ~/vaultbench")
+
+    def test_secrets_that_others_can_read(self, desk: Desk) -> None:
+        desk.secrets.write_text("JWT_SECRET=x\n")
+        desk.secrets.chmod(0o644)
+        assert self.found(desk)["secrets.env can be read by others"] == ("warn", "chmod 600 secrets.env")
+
+    def test_a_failure_is_exit_1(self, desk: Desk) -> None:
+        done = desk.script("doctor", FAKE_COMPOSE="2")
+        assert done.returncode == 1
+        assert "fail  docker   no daemon answers" in done.stdout
+
+    def test_nothing_is_changed(self, desk: Desk) -> None:
+        self.found(desk)
+        assert not desk.run_dir.exists()
+        assert not desk.secrets.exists()
