@@ -105,11 +105,15 @@ def bounds(found: Ratio) -> str:
 
 
 def _ratio_digits(found: Ratio) -> int:
-    """As many digits as it takes to tell the interval from the value, at most three."""
+    """As many digits as it takes to tell the interval from the value, and its ends from 1; at most three."""
     if found.value is None or found.low is None or found.high is None:
         return 2
-    shown = (found.low, found.value, found.high)
-    return next((d for d in (1, 2) if len({f"{value:.{d}f}" for value in shown}) == len(shown)), 3)
+    together = ((found.low, found.value, found.high), (found.low, 1.0), (found.high, 1.0))
+    return next((d for d in (1, 2) if all(_differ(values, d) for values in together)), 3)
+
+
+def _differ(values: tuple[float, ...], digits: int) -> bool:
+    return len({f"{value:.{digits}f}" for value in values}) == len(values)
 
 
 def span(*shares: float | None) -> str:
