@@ -105,11 +105,14 @@ def bounds(found: Ratio) -> str:
 
 
 def _ratio_digits(found: Ratio) -> int:
-    """As many digits as it takes to tell the interval from the value, and its ends from 1; at most three."""
+    """As many digits as it takes to tell the interval from the value, at most three, and two rather than one
+    to tell its ends from 1."""
     if found.value is None or found.low is None or found.high is None:
         return 2
-    together = ((found.low, found.value, found.high), (found.low, 1.0), (found.high, 1.0))
-    return next((d for d in (1, 2) if all(_differ(values, d) for values in together)), 3)
+    interval = (found.low, found.value, found.high)
+    if _differ(interval, 1) and _differ((found.low, 1.0), 1) and _differ((found.high, 1.0), 1):
+        return 1
+    return 2 if _differ(interval, 2) else 3
 
 
 def _differ(values: tuple[float, ...], digits: int) -> bool:
