@@ -11,7 +11,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from services.kit.s3 import NoSuchUploadError, NotFoundError, ObjectStore, Part, same_etag
+from services.kit.s3 import (
+    InvalidPartError,
+    NoSuchUploadError,
+    NotFoundError,
+    ObjectStore,
+    Part,
+    same_etag,
+)
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import GaveUpError
 from services.upload.finalise.repack import Repack
@@ -49,6 +56,12 @@ async def made_before(store: ObjectStore, work: Work, etag: str | None) -> Made:
     if etag is None or found.size_bytes != work.session.file_size_bytes or not same_etag(found.etag, etag):
         raise data_gone()
     return Made(found.etag, work.checksum)
+
+
+def lost(wanted: list[Part], stored: list[Part]) -> bool:
+    """Whether a part is missing in the store, or is another one."""
+    theirs = {part.number: part.etag for part in stored}
+    return not all(same_etag(theirs.get(part.number, ""), part.etag) for part in wanted)
 
 
 class EmptyMaker:
@@ -106,11 +119,16 @@ class ProxiedMaker:
 
     async def _complete(self, work: Work) -> Made:
         session = work.session
+        key, upload_id = session.storage_key, session.storage_upload_id or ""
         try:
             parts = [await self._part(work, source) for source in work.sources]
-            stored = await self._store.complete_multipart(
-                session.storage_key, session.storage_upload_id or "", parts
-            )
+            try:
+                stored = await self._store.complete_multipart(key, upload_id, parts)
+            except InvalidPartError as error:
+                # MinIO forgets parts when whoever completes the upload is cut off in the middle of it.
+                if lost(parts, await self._store.list_parts(key, upload_id)):
+                    raise data_gone() from error
+                raise
         except (NoSuchUploadError, NotFoundError):  # completed before, and the answer got lost
             return await made_before(self._store, work, work.etag)
         return Made(stored.etag, work.checksum)

@@ -16,7 +16,7 @@ from services.upload.finalise.instance import InstanceLock
 from services.upload.finalise.outcome import GaveUpError
 from services.upload.model import Made, Session, State, Step, Work
 from services.upload.settings import Settings
-from tests.integration.upload.conftest import Bench, Registry, bench_of
+from tests.integration.upload.conftest import MIB, Bench, Registry, bench_of, incompressible
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +44,19 @@ async def reached(bench: Bench, upload: UUID, status: str) -> None:
         return await bench.status(upload) == status
 
     await until(bench, there)
+
+
+class TestLostParts:
+    async def test_an_upload_whose_parts_the_store_forgot_fails_at_once(self, own_settings: Settings) -> None:
+        """As after a kill in the middle of the store's completion."""
+        async with bench_of(own_settings) as bench:
+            upload = await bench.open(6 * MIB)
+            await bench.send(upload, 0, incompressible(5 * MIB))
+            await bench.database.execute(Statement("test", "UPDATE upload_chunks SET etag = repeat('0', 32)"))
+            tail = incompressible(MIB)
+            await refused(bench.send(upload, 1, tail), "upload_failed")
+            assert await bench.status(upload) == "failed"
+            await refused(bench.send(upload, 1, tail), "upload_failed")  # and nobody tries for 15 minutes
 
 
 class TestRetries:
