@@ -7,6 +7,7 @@ end (at most ``SHUTDOWN_S``), and only then stop what they used.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -24,6 +25,7 @@ from services.kit.http.server import Server
 from services.kit.http.servers import SERVERS
 from services.kit.http.writing import Limits
 from services.kit.log import Log
+from services.kit.memory import GC_THRESHOLDS, SoftLimit
 from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics
 from services.kit.settings import ProcessSettings, SettingsError, load
 
@@ -97,7 +99,10 @@ async def process(
     log.buffer.attach(asyncio.get_running_loop())
     asyncio.get_running_loop().set_exception_handler(_loop_fault(log))
     loop_metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))  # counted by the scrape, on the loop
-    ticker = asyncio.create_task(_watch_loop(loop_metrics))
+    gc.set_threshold(*GC_THRESHOLDS[settings.gc_thresholds])
+    watchers = [asyncio.create_task(_watch_loop(loop_metrics))]
+    if settings.memory_soft_mb:
+        watchers.append(asyncio.create_task(SoftLimit(settings.memory_soft_mb, log.event).watch()))
     try:
         async with AsyncExitStack() as stack:
             admin = admin_app(settings, service, instance, registry)
@@ -105,7 +110,8 @@ async def process(
             await stack.enter_async_context(admin_listening(admin, settings.admin_host, port))
             yield log, stack
     finally:
-        ticker.cancel()
+        for watcher in watchers:
+            watcher.cancel()
         log.event.info("stopped")
         log.buffer.flush()
 

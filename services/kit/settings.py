@@ -200,6 +200,18 @@ class ProcessSettings:
     head_s: float = setting(
         "HEAD_TIMEOUT_S", number(0.05, 3600), 10.0, help="seconds a request head may take to arrive"
     )
+    memory_soft_mb: int = setting(
+        "MEMORY_SOFT_MB",
+        integer(0, 1 << 20),
+        0,
+        help="MiB of memory; at 80 % of it garbage is collected and freed memory given back; 0: never",
+    )
+    gc_thresholds: str = setting(
+        "GC_THRESHOLDS",
+        choice("default", "medium", "tight"),
+        "default",
+        help="how eagerly garbage is collected: Python's own thresholds, about two thirds, or half of them",
+    )
     http_server: str = setting(
         "HTTP_SERVER",
         choice("own", "aiohttp"),
