@@ -34,7 +34,7 @@ def scaled(daemon: str, without: str) -> Iterator[Bed]:
 
 @pytest.fixture
 def limited(daemon: str, without: str) -> Iterator[Bed]:
-    yield from running(daemon, without, "limits", LIMITS="one-cpu-900")
+    yield from running(daemon, without, "limits", LIMITS="micro")
 
 
 @pytest.fixture
@@ -51,8 +51,10 @@ def test_two_of_each_work_and_restart_in_turn(scaled: Bed) -> None:
 
 def test_limits_are_in_effect(limited: Bed) -> None:
     for part in ("gateway", "auth", "upload", "files"):
-        host = limited.facts(part)["HostConfig"]
-        assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (10**9, 900 * MIB, 900 * MIB)
+        facts = limited.facts(part)
+        host = facts["HostConfig"]
+        assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (10**9, 1024 * MIB, 1024 * MIB)
+        assert {"MEMORY_SOFT_MB=800", "GC_THRESHOLDS=tight"} <= set(facts["Config"]["Env"])
 
 
 def test_faults_stand_on_every_road(faulty: Bed) -> None:
