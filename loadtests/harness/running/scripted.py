@@ -17,7 +17,6 @@ from loadtests.harness.running.rig import Rig
 from loadtests.harness.running.trial import piece_bytes, prepare
 
 LIMIT_S = 60.0
-CLOCK_MS = 1.0  # a request's begin is its end, in whole milliseconds, less its time: up to so much too early
 ROUTES = {"gateway": "you → gateway", "store": "you → store"}
 
 
@@ -65,13 +64,14 @@ async def play(rig: Rig, strategy: Strategy, size_bytes: int, *, uploads: int = 
     if not outcome["ok"] or not outcome["id"]:
         raise StepFailed(f"{outcome['step']}: answered {outcome['st']}: {outcome['code']}")
     content = rig.payload(size_bytes, piece).body(rows[uploads - 1].ref)
-    return Played(str(outcome["id"]), content, steps_of(lines, outcome["t0"]))
+    return Played(str(outcome["id"]), content, steps_of(lines))
 
 
-def steps_of(lines: list[dict[str, Any]], since_ms: float) -> tuple[Step, ...]:
-    """The requests of the upload that began at ``since_ms``, by a clock of whole milliseconds."""
+def steps_of(lines: list[dict[str, Any]]) -> tuple[Step, ...]:
+    """The requests of the last upload: those told of between the outcome before it and its own."""
+    ends = [-1, *(index for index, line in enumerate(lines) if line["e"] == "o")]
     return tuple(
         Step(line["step"], ROUTES[line["to"]], line["t"] / 1000, line["d"], line["n"])
-        for line in lines
-        if line["e"] == "q" and line["t"] > since_ms - CLOCK_MS
+        for line in lines[ends[-2] + 1 : ends[-1]]
+        if line["e"] == "q"
     )
