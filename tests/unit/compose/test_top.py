@@ -202,7 +202,10 @@ def test_ctrl_c_ends_the_live_view_in_order(answers: Answers, prometheus: Promet
     assert text(console).count("vaultbench  12:00:00") == 4
 
 
-def test_ctrl_c_gives_the_terminal_back(answers: Answers, prometheus: Prometheus) -> None:
+def test_ctrl_c_gives_the_terminal_back(
+    answers: Answers, prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a terminal that can do it, wherever the tests run
     console = Console(file=StringIO(), width=80, height=24, force_terminal=True, color_system=None)
     command.live(Watch(Fixed(*PARTS), prometheus, Time(interrupt_after=3).clock()), console)
     assert text(console).count("vaultbench  12:00:00") == 4
