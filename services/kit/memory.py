@@ -20,7 +20,7 @@ LOOK_S = 1.0
 REST_S = 10.0  # after a collection, which stops the loop for milliseconds
 COLLECT_SHARE = 0.8
 # Allocations before the youngest generation is collected, then collections of each before the next one.
-GC_THRESHOLDS = {"default": (700, 10, 10), "medium": (500, 8, 8), "tight": (350, 5, 5)}
+GC_THRESHOLDS = {"medium": (500, 8, 8), "tight": (350, 5, 5)}
 _STATM = Path("/proc/self/statm")
 
 

@@ -99,7 +99,8 @@ async def process(
     log.buffer.attach(asyncio.get_running_loop())
     asyncio.get_running_loop().set_exception_handler(_loop_fault(log))
     loop_metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))  # counted by the scrape, on the loop
-    gc.set_threshold(*GC_THRESHOLDS[settings.gc_thresholds])
+    if thresholds := GC_THRESHOLDS.get(settings.gc_thresholds):
+        gc.set_threshold(*thresholds)
     watchers = [asyncio.create_task(_watch_loop(loop_metrics))]
     if settings.memory_soft_mb:
         watchers.append(asyncio.create_task(SoftLimit(settings.memory_soft_mb, log.event).watch()))

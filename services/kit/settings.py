@@ -210,7 +210,7 @@ class ProcessSettings:
         "GC_THRESHOLDS",
         choice("default", "medium", "tight"),
         "default",
-        help="how eagerly garbage is collected: Python's own thresholds, about two thirds, or half of them",
+        help="how eagerly garbage is collected: as Python does by itself, more often, or much more often",
     )
     http_server: str = setting(
         "HTTP_SERVER",

@@ -64,7 +64,9 @@ def judge_outcome(
     else:
         code, reason = EXIT_OK, "the audit of every trial passed"
     worst = first_of([warn for warn in deciding if warn.severity is not Severity.INFO])
-    unproven = next((warn for warn in deciding if warn.code == "not-saturated" and warn.value), None)
+    unproven = next(
+        (warn for warn in deciding if warn.code == "not-saturated" and warn.value is not None), None
+    )
     command = next_command(facts, invalid or unproven or worst)
     return Outcome(state, code, reason, command, _opening(facts, invalid, missed, command))
 
