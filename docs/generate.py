@@ -6,10 +6,9 @@ A test runs the comparison, so these pages cannot drift.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from docs.texts import (
 from loadtests.harness.running.exporter import FAMILIES as HARNESS_METRICS
 from services.kit.errors import RETRY_AFTER_S, STATUS
 from services.kit.metrics_types import Family, Values
+from services.kit.settings import expected
 
 FOLDER = Path(__file__).parent
 PROCESSES = {
@@ -53,7 +53,7 @@ def settings_page() -> str:
     text = MARK + SETTINGS_HEAD
     for name, package in PROCESSES.items():
         cls = importlib.import_module(f"{package}.settings").Settings
-        rows = [_setting(field) for field in dataclasses.fields(cls)]
+        rows = [_setting(key, schema) for key, schema in cls.model_json_schema()["properties"].items()]
         text += f"\n## {name}\n\n" + table(("variable", "default", "expected", "what it does"), sorted(rows))
     return text + _outside()
 
@@ -68,13 +68,12 @@ def _outside() -> str:
     return text + "\n## Ports and URLs (`compose/ports.env`)\n\n" + table(("variable", "default"), ports)
 
 
-def _setting(field: dataclasses.Field[Any]) -> tuple[str, str, str, str]:
-    parser, default = field.metadata["parser"], field.metadata["default"]
-    if type(default) is object:
-        shown = "**required**"
-    else:
-        shown = f"`{_plain(default)}`" if _plain(default) else "empty"
-    return f"`{field.metadata['key']}`", shown, parser.expected, field.metadata["help"]
+def _setting(key: str, schema: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    shown = "**required**"
+    if "default" in schema:
+        plain = _plain(schema["default"])
+        shown = f"`{plain}`" if plain else "empty"
+    return f"`{key}`", shown, expected(schema), schema["description"]
 
 
 def _plain(value: Any) -> str:
@@ -83,7 +82,7 @@ def _plain(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, dict):
         return ",".join(f"{name}={one}" for name, one in value.items())
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def metrics_page() -> str:

@@ -42,14 +42,16 @@ async def build(
 ) -> Gateway:
     """The gateway and its upstream pools, which ``stack`` closes."""
     pools = await _pools(settings, metrics, stack)
-    proxies = Proxies(settings.trusted_networks)
+    proxies = Proxies(settings.trusted_proxies)
     health = Health("gateway", GREETING, checks(pools), world.monotonic)
     pipeline = Pipeline(
         cors=Cors(settings.cors_origins),
         table=RouteTable(entries()),
         own=own_routes(health),
         limits=_limits(settings, metrics, world),
-        tokens=UserTokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience, world.now),
+        tokens=UserTokens(
+            settings.jwt_secret.get_secret_value(), settings.jwt_issuer, settings.jwt_audience, world.now
+        ),
         proxy=Proxy(pools, Injector(_signers(settings, world), proxies), settings.body_idle_s),
     )
     headers = {**SECURITY, **SERVER, **(HSTS if settings.hsts else {})}
@@ -87,4 +89,7 @@ def _limits(settings: Settings, metrics: Metrics, world: World) -> RateLimits:
 
 def _signers(settings: Settings, world: World) -> Mapping[str, CredentialSigner]:
     keys = {"auth": settings.key_auth, "upload": settings.key_upload, "files": settings.key_files}
-    return {service: CredentialSigner("gateway", service, key, world.now) for service, key in keys.items()}
+    return {
+        service: CredentialSigner("gateway", service, key.get_secret_value(), world.now)
+        for service, key in keys.items()
+    }

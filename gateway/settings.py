@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
 
-from services.kit.http.clients import client_setting
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
+
 from services.kit.settings import (
-    Parser,
+    HttpClient,
+    Key,
     ProcessSettings,
-    Secret,
-    choice,
-    integer,
-    secret,
-    setting,
-    switch,
-    text,
-    text_list,
-    url,
-    url_list,
+    Texts,
+    Url,
+    Urls,
+    comma_list,
+    takes,
 )
 
 DEFAULT_TIER = "standard"
@@ -26,65 +23,51 @@ DEFAULT_TIERS = {DEFAULT_TIER: 100_000}
 Network = IPv4Network | IPv6Network
 
 
-def tiers() -> Parser:
-    def read(value: str) -> dict[str, int]:
-        limits = {}
-        for item in filter(None, (part.strip() for part in value.split(","))):
-            name, _, limit = item.partition("=")
-            limits[name.strip()] = int(limit)
-        if DEFAULT_TIER not in limits or min(limits.values()) < 0 or not all(limits):
-            raise ValueError(value)
-        return limits
-
-    return Parser(read, f"a comma list of tier=requests, {DEFAULT_TIER} among them")
+def _limits(text: str) -> dict[str, str]:
+    pairs = [item.partition("=") for item in comma_list(text)]
+    return {name.strip(): limit for name, _, limit in pairs}
 
 
-def network_list() -> Parser:
-    def read(value: str) -> tuple[str, ...]:
-        return tuple(str(ip_network(item.strip())) for item in value.split(",") if item.strip())
+def _with_default(limits: dict[str, int]) -> dict[str, int]:
+    if DEFAULT_TIER not in limits:
+        raise ValueError(limits)
+    return limits
 
-    return Parser(read, "a comma list of addresses or networks, like 10.0.0.0/8")
+
+Tiers = Annotated[
+    dict[Annotated[str, Field(min_length=1)], NonNegativeInt],
+    BeforeValidator(_limits),
+    AfterValidator(_with_default),
+    takes(f"a comma list of tier=requests, {DEFAULT_TIER} among them"),
+]
+Networks = Annotated[
+    tuple[Network, ...],
+    BeforeValidator(comma_list),
+    takes("a comma list of addresses or networks, like 10.0.0.0/8"),
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(ProcessSettings):
-    jwt_secret: Secret = setting("JWT_SECRET", secret(32), help="key that users' tokens are signed with")
-    jwt_issuer: str = setting("JWT_ISSUER", text(), "testbed-auth", help="`iss` of users' tokens")
-    jwt_audience: str = setting("JWT_AUDIENCE", text(), "testbed", help="`aud` of users' tokens")
-    key_auth: Secret = setting(
-        "INTERNAL_KEY_GATEWAY_AUTH", secret(32), help="key of the credential that the gateway shows auth"
+    jwt_secret: Key = Field(description="key that users' tokens are signed with")
+    jwt_issuer: str = Field("testbed-auth", description="`iss` of users' tokens")
+    jwt_audience: str = Field("testbed", description="`aud` of users' tokens")
+    key_auth: Key = Field(
+        alias="INTERNAL_KEY_GATEWAY_AUTH", description="key of the credential that the gateway shows auth"
     )
-    key_upload: Secret = setting(
-        "INTERNAL_KEY_GATEWAY_UPLOAD", secret(32), help="key of the credential that the gateway shows upload"
+    key_upload: Key = Field(
+        alias="INTERNAL_KEY_GATEWAY_UPLOAD", description="key of the credential that the gateway shows upload"
     )
-    key_files: Secret = setting(
-        "INTERNAL_KEY_GATEWAY_FILES", secret(32), help="key of the credential that the gateway shows files"
+    key_files: Key = Field(
+        alias="INTERNAL_KEY_GATEWAY_FILES", description="key of the credential that the gateway shows files"
     )
-    auth_url: str = setting("AUTH_URL", url(), help="where auth is")
-    upload_urls: tuple[str, ...] = setting("UPLOAD_URLS", url_list(), help="where the upload replicas are")
-    files_urls: tuple[str, ...] = setting("FILES_URLS", url_list(), help="where the files replicas are")
-    upstream_pool: int = setting(
-        "UPSTREAM_POOL", integer(1, 65_535), 512, help="connections to one upstream address"
-    )
-    http_client: str = client_setting()
-    cors_origins: tuple[str, ...] = setting(
-        "CORS_ORIGINS", text_list(), (), help="more allowed browser origins, matched exactly"
-    )
-    hsts: bool = setting("HSTS", switch(), False, help="send Strict-Transport-Security")
-    trusted_proxies: tuple[str, ...] = setting(
-        "TRUSTED_PROXIES", network_list(), (), help="peers whose X-Forwarded-* headers are believed"
-    )
-    rate_limit: bool = setting("RATE_LIMIT", switch(), True, help="limit requests per address and user")
-    rate_limit_backend: str = setting(
-        "RATE_LIMIT_BACKEND", choice("memory"), "memory", help="where the request counts are kept"
-    )
-    rate_limit_ip: int = setting(
-        "RATE_LIMIT_IP", integer(0), 100_000, help="requests per address and clock minute"
-    )
-    rate_limit_tiers: dict[str, int] = setting(
-        "RATE_LIMIT_TIERS", tiers(), DEFAULT_TIERS, help="requests per user and clock minute, by tier"
-    )
-
-    @property
-    def trusted_networks(self) -> tuple[Network, ...]:
-        return tuple(ip_network(item) for item in self.trusted_proxies)
+    auth_url: Url = Field(description="where auth is")
+    upload_urls: Urls = Field(description="where the upload replicas are")
+    files_urls: Urls = Field(description="where the files replicas are")
+    upstream_pool: int = Field(512, ge=1, le=65_535, description="connections to one upstream address")
+    http_client: HttpClient = "thin"
+    cors_origins: Texts = Field((), description="more allowed browser origins, matched exactly")
+    hsts: bool = Field(False, description="send Strict-Transport-Security")
+    trusted_proxies: Networks = Field((), description="peers whose X-Forwarded-* headers are believed")
+    rate_limit: bool = Field(True, description="limit requests per address and user")
+    rate_limit_ip: int = Field(100_000, ge=0, description="requests per address and clock minute")
+    rate_limit_tiers: Tiers = Field(DEFAULT_TIERS, description="requests per user and clock minute, by tier")

@@ -32,10 +32,12 @@ async def serve(settings: Settings) -> None:
     """Run until the process is asked to stop."""
     metrics, world = Metrics(), World()
     async with process(settings, "auth", metrics.registry, metrics.loop) as (log, stack):
-        await migrate(settings.database_direct_url or settings.database_url, MIGRATIONS, "auth")
+        await migrate(
+            (settings.database_direct_url or settings.database_url).get_secret_value(), MIGRATIONS, "auth"
+        )
         database = await stack.enter_async_context(
             open_database(
-                settings.database_url,
+                settings.database_url.get_secret_value(),
                 "auth",
                 metrics.database,
                 prepared=settings.db_prepared,
@@ -48,7 +50,10 @@ async def serve(settings: Settings) -> None:
         health = Health("auth", GREETING, {"database": database.check}, world.monotonic)
         credentials = CredentialChecker(
             "auth",
-            {"gateway": settings.internal_key_gateway_auth, "files": settings.internal_key_files_auth},
+            {
+                "gateway": settings.internal_key_gateway_auth.get_secret_value(),
+                "files": settings.internal_key_files_auth.get_secret_value(),
+            },
             world.now,
         )
         edge = Edge("auth", log, metrics.http, health, world, credentials)
@@ -76,7 +81,11 @@ def _service(
         _proofs(settings, world),
         FailureLimiter(settings.login_failures_per_min, world.now),
         UserTokens(
-            settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience, world.now, settings.jwt_ttl_s
+            settings.jwt_secret.get_secret_value(),
+            settings.jwt_issuer,
+            settings.jwt_audience,
+            world.now,
+            settings.jwt_ttl_s,
         ),
         world,
         metrics,

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Protocol
+from typing import Literal, Protocol
 
 import argon2
 import bcrypt
@@ -131,14 +131,15 @@ class Bcrypt:
         return base64.b64encode(hashlib.sha256(password).digest())
 
 
-SCHEMES: Mapping[str, Callable[[], Scheme]] = {
+SchemeName = Literal["argon2id", "scrypt", "pbkdf2", "sha256", "bcrypt"]
+SCHEMES: Mapping[SchemeName, Callable[[], Scheme]] = {
     "argon2id": Argon2id,
     "scrypt": Scrypt,
     "bcrypt": Bcrypt,
     "pbkdf2": Pbkdf2,
     "sha256": Sha256,
 }
-DEFAULT_SCHEME = "argon2id"
+DEFAULT_SCHEME: SchemeName = "argon2id"
 
 
 class Passwords:

@@ -3,69 +3,38 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
-from services.auth.passwords import DEFAULT_SCHEME, SCHEMES
-from services.kit.db_pools import pool_setting
-from services.kit.settings import (
-    ProcessSettings,
-    Secret,
-    choice,
-    integer,
-    number,
-    secret,
-    setting,
-    switch,
-    text,
-)
+from pydantic import Field
+
+from services.auth.passwords import DEFAULT_SCHEME, SchemeName
+from services.kit.settings import DatabaseSettings, Key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(ProcessSettings):
-    database_url: Secret = setting("DATABASE_URL", secret(), help="where auth_db is")
-    database_direct_url: Secret = setting(
-        "DATABASE_DIRECT_URL",
-        secret(),
-        Secret(""),
-        help="auth_db without a pooler between, for migrations; empty: DATABASE_URL",
-    )
-    db_pool: str = pool_setting()
-    db_prepared: bool = setting(
-        "DB_PREPARED", switch(), True, help="prepared statements; off behind a pooler that cannot keep them"
-    )
-    jwt_secret: Secret = setting("JWT_SECRET", secret(32), help="key that signs users' tokens")
-    jwt_issuer: str = setting("JWT_ISSUER", text(), "testbed-auth", help="`iss` of users' tokens")
-    jwt_audience: str = setting("JWT_AUDIENCE", text(), "testbed", help="`aud` of users' tokens")
-    jwt_ttl_s: int = setting("JWT_TTL_S", integer(1), 3600, help="life of a user's token in seconds")
-    internal_key_gateway_auth: Secret = setting(
-        "INTERNAL_KEY_GATEWAY_AUTH", secret(32), help="key of the credential that the gateway shows auth"
-    )
-    internal_key_files_auth: Secret = setting(
-        "INTERNAL_KEY_FILES_AUTH", secret(32), help="key of the credential that files shows auth"
-    )
-    password_hash: str = setting(
-        "PASSWORD_HASH",
-        choice(*SCHEMES),
+class Settings(DatabaseSettings):
+    jwt_secret: Key = Field(description="key that signs users' tokens")
+    jwt_issuer: str = Field("testbed-auth", description="`iss` of users' tokens")
+    jwt_audience: str = Field("testbed", description="`aud` of users' tokens")
+    jwt_ttl_s: int = Field(3600, ge=1, description="life of a user's token in seconds")
+    internal_key_gateway_auth: Key = Field(description="key of the credential that the gateway shows auth")
+    internal_key_files_auth: Key = Field(description="key of the credential that files shows auth")
+    password_hash: SchemeName = Field(
         DEFAULT_SCHEME,
-        help="scheme of new password hashes; a stored hash is always verified by its own scheme",
+        description="scheme of new password hashes; a stored hash is always verified by its own scheme",
     )
-    hash_workers: int = setting(
-        "HASH_WORKERS", integer(0, 256), 0, help="threads that hash passwords; 0: cores - 1, at least 1"
+    hash_workers: int = Field(
+        0, ge=0, le=256, description="threads that hash passwords; 0: cores - 1, at least 1"
     )
-    hash_queue: int = setting(
-        "HASH_QUEUE", integer(0), 1000, help="requests that may wait for a hash; one more is 503 overloaded"
+    hash_queue: int = Field(
+        1_000, ge=0, description="requests that may wait for a hash; one more is 503 overloaded"
     )
-    login_failures_per_min: int = setting(
-        "LOGIN_FAILURES_PER_MIN",
-        integer(1),
-        20,
-        help="failed logins per e-mail and clock minute before 429",
+    login_failures_per_min: int = Field(
+        20, ge=1, description="failed logins per e-mail and clock minute before 429"
     )
-    login_cache_s: float = setting(
-        "LOGIN_CACHE_S",
-        number(0, 3600),
+    login_cache_s: float = Field(
         0.0,
-        help="seconds a just verified password is believed without hashing it again; 0: never",
+        ge=0,
+        le=3600,
+        description="seconds a just verified password is believed without hashing it again; 0: never",
     )
 
     @property

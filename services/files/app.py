@@ -38,10 +38,12 @@ async def serve(settings: Settings) -> None:
     """Run until the process is asked to stop."""
     metrics, world = Metrics(), World()
     async with process(settings, "files", metrics.registry, metrics.loop) as (log, stack):
-        await migrate(settings.database_direct_url or settings.database_url, MIGRATIONS, "files")
+        await migrate(
+            (settings.database_direct_url or settings.database_url).get_secret_value(), MIGRATIONS, "files"
+        )
         database = await stack.enter_async_context(
             open_database(
-                settings.database_url,
+                settings.database_url.get_secret_value(),
                 "files",
                 metrics.database,
                 prepared=settings.db_prepared,
@@ -78,7 +80,10 @@ async def _bucket(settings: Settings, store: S3Client) -> BucketState:
 
 
 def _credentials(settings: Settings, world: World) -> CredentialChecker:
-    keys = {"gateway": settings.internal_key_gateway_files, "upload": settings.internal_key_upload_files}
+    keys = {
+        "gateway": settings.internal_key_gateway_files.get_secret_value(),
+        "upload": settings.internal_key_upload_files.get_secret_value(),
+    }
     return CredentialChecker("files", keys, world.now)
 
 

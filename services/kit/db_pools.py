@@ -10,7 +10,6 @@ from typing import Any, Protocol, cast
 import asyncpg
 
 from services.kit.db_pool import CLOSE_S, IDLE_S, Held, OwnPool, Raw
-from services.kit.settings import choice, setting
 
 MIN = 2  # of asyncpg's pool; ours opens what is needed
 DEFAULT = "own"
@@ -108,10 +107,3 @@ async def _library(url: str, options: dict[str, Any], limit: int, wait_s: float)
 
 Opener = Callable[[str, dict[str, Any], int, float], AbstractAsyncContextManager[Pool]]
 POOLS: Mapping[str, Opener] = {"own": _own, "asyncpg": _library}
-
-
-def pool_setting() -> Any:
-    """The field of a process's settings that names its pool."""
-    return setting(
-        "DB_POOL", choice(*POOLS), DEFAULT, help="pool of database connections: our own or asyncpg's"
-    )

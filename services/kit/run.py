@@ -37,7 +37,7 @@ def main(cls: type[S], serve: Callable[[S], Coroutine[Any, Any, None]], service:
     """Entry of every process: settings, loop, exit code (2 for bad settings, 1 for a failed start)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory may hold secrets
     try:
-        settings = load(cls, os.environ)
+        settings = load(cls)
     except SettingsError as error:
         print(f"{service}: the settings are not complete", *error.problems, sep="\n  ", file=sys.stderr)
         sys.exit(2)

@@ -1,19 +1,21 @@
-"""Settings: one frozen dataclass per process, read once from the environment.
+"""Settings: one frozen class per process, read once from the environment by pydantic-settings.
 
-A field declares its variable, its parser and its default with ``setting(...)``. ``load`` reads every
-field and reports *all* problems in one ``SettingsError``, each with key, value and what was expected.
-Values of secrets never appear, neither in a message nor in ``repr`` nor in ``public``.
+A field's alias is its variable, made from its name; its description feeds the docs. An empty variable
+counts as none. Values of secrets never appear, neither in a problem nor in ``repr`` nor in ``public``.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-T = TypeVar("T")
-_REQUIRED = object()
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, WithJsonSchema
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+_KINDS = {"boolean": "on or off (1 or 0)", "integer": "an integer", "number": "a number", "string": "text"}
+_BOUNDS = {"least": "minimum", "most": "maximum"}
 
 
 class SettingsError(Exception):
@@ -24,201 +26,185 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-class Secret(str):
-    """A string that does not show itself."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
+def takes(words: str) -> WithJsonSchema:
+    """Says in words what a type of ours accepts, where its schema cannot."""
+    return WithJsonSchema({"expected": words})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Parser:
-    """``read`` turns text into a value or raises ValueError; ``expected`` says in words what it takes."""
-
-    read: Callable[[str], Any]
-    expected: str
-    secret: bool = False
+def comma_list(text: str) -> list[str]:
+    """The items of a comma list; empty ones do not count."""
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def integer(minimum: int, maximum: int = 2**63 - 1) -> Parser:
-    def read(text: str) -> int:
-        value = int(text)
-        if not minimum <= value <= maximum:
-            raise ValueError(text)
-        return value
-
-    top = "" if maximum == 2**63 - 1 else f" and at most {maximum}"
-    return Parser(read, f"an integer, at least {minimum}{top}")
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(text)
+    return text.rstrip("/")
 
 
-def number(minimum: float, maximum: float = float("inf")) -> Parser:
-    def read(text: str) -> float:
-        value = float(text)
-        if not minimum <= value <= maximum:  # also refuses NaN
-            raise ValueError(text)
-        return value
-
-    top = "" if maximum == float("inf") else f" and at most {maximum:g}"
-    return Parser(read, f"a number, at least {minimum:g}{top}")
-
-
-def choice(*options: str) -> Parser:
-    def read(text: str) -> str:
-        if text not in options:
-            raise ValueError(text)
-        return text
-
-    return Parser(read, "one of " + ", ".join(options))
+Url = Annotated[str, AfterValidator(_url), takes("an http(s) URL without query")]
+Urls = Annotated[
+    tuple[Url, ...],
+    BeforeValidator(comma_list),
+    Field(min_length=1),
+    takes("a comma list of http(s) URLs"),
+]
+Texts = Annotated[tuple[str, ...], BeforeValidator(comma_list), takes("a comma list")]
+Key = Annotated[SecretStr, Field(min_length=32)]  # signs with HMAC-SHA256
+# Go with the parts that they choose.
+HttpServer = Annotated[Literal["own", "aiohttp"], Field(description="HTTP server of the public port")]
+HttpClient = Annotated[Literal["thin", "aiohttp"], Field(description="HTTP client for services and store")]
+DbPool = Annotated[Literal["own", "asyncpg"], Field(description="pool of database connections")]
 
 
-def switch() -> Parser:
-    """``on``/``off`` and ``1``/``0``."""
-    values = {"on": True, "1": True, "off": False, "0": False}
-
-    def read(text: str) -> bool:
-        return values[text]
-
-    return Parser(read, "on or off (1 or 0)")
-
-
-def text() -> Parser:
-    return Parser(str, "text")
-
-
-def url() -> Parser:
-    def read(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(value)
-        return value.rstrip("/")
-
-    return Parser(read, "an http(s) URL without query")
-
-
-def url_list() -> Parser:
-    one = url()
-
-    def read(value: str) -> tuple[str, ...]:
-        urls = tuple(one.read(item.strip()) for item in value.split(",") if item.strip())
-        if not urls:
-            raise ValueError(value)
-        return urls
-
-    return Parser(read, "a comma list of http(s) URLs")
-
-
-def text_list() -> Parser:
-    return Parser(lambda value: tuple(i.strip() for i in value.split(",") if i.strip()), "a comma list")
-
-
-def secret(minimum_bytes: int = 1) -> Parser:
-    def read(value: str) -> Secret:
-        if len(value.encode()) < minimum_bytes:
-            raise ValueError("too short")
-        return Secret(value)
-
-    return Parser(read, f"a secret of at least {minimum_bytes} bytes", secret=True)
-
-
-def setting(key: str, parser: Parser, default: Any = _REQUIRED, *, help: str) -> Any:
-    """A dataclass field read from ``key``; without a default it is required; ``help`` feeds the docs."""
-    return dataclasses.field(metadata={"key": key, "parser": parser, "default": default, "help": help})
-
-
-def load(cls: type[T], environ: Mapping[str, str]) -> T:
-    """Read ``cls`` from ``environ``.
-
-    Raises:
-        SettingsError: with one line per missing or malformed variable.
-    """
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        key, parser = field.metadata["key"], field.metadata["parser"]
-        raw = environ.get(key)
-        if raw is None or raw == "":
-            if field.metadata["default"] is _REQUIRED:
-                problems.append(f"{key} is not set: expected {parser.expected}")
-            else:
-                values[field.name] = field.metadata["default"]
-            continue
-        try:
-            values[field.name] = parser.read(raw)
-        except (ValueError, KeyError):
-            shown = "***" if parser.secret else repr(raw)
-            problems.append(f"{key} is {shown}: expected {parser.expected}")
-    if problems:
-        raise SettingsError(problems)
-    return cls(**values)
-
-
-def public(settings: Any) -> dict[str, Any]:
-    """Every non-secret setting in effect, by variable name."""
-    shown: dict[str, Any] = {}
-    for field in dataclasses.fields(settings):
-        if not field.metadata["parser"].secret:
-            shown[field.metadata["key"]] = getattr(settings, field.name)
-    return shown
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessSettings:
+class ProcessSettings(BaseSettings):
     """What every process reads; each process's own settings extend it."""
 
-    host: str = setting("HOST", text(), "127.0.0.1", help="address the public port listens on")
-    port: int = setting("PORT", integer(1, 65535), help="public port")
-    admin_host: str = setting("ADMIN_HOST", text(), "127.0.0.1", help="address of the admin port")
-    admin_port: int = setting("ADMIN_PORT", integer(0, 65535), 0, help="admin port; 0 means public port + 10")
-    instance: str = setting("INSTANCE", text(), "", help="stable name of this replica; empty: service name")
-    log_level: str = setting(
-        "LOG_LEVEL", choice("debug", "info", "warning", "error"), "info", help="lowest level that is logged"
+    model_config = SettingsConfigDict(
+        frozen=True,
+        alias_generator=str.upper,
+        case_sensitive=True,
+        env_ignore_empty=True,
+        enable_decoding=False,  # lists are comma lists, not JSON
+        validate_default=False,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # an input may be a secret
     )
-    logging: str = setting(
-        "LOGGING",
-        choice("json-queued", "stdlib-sync", "off"),
+
+    host: str = Field("127.0.0.1", description="address the public port listens on")
+    port: int = Field(ge=1, le=65535, description="public port")
+    admin_host: str = Field("127.0.0.1", description="address of the admin port")
+    admin_port: int = Field(0, ge=0, le=65535, description="admin port; 0 means public port + 10")
+    instance: str = Field("", description="stable name of this replica; empty: service name")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="lowest level that is logged"
+    )
+    logging: Literal["json-queued", "stdlib-sync", "off"] = Field(
         "json-queued",
-        help="how request lines are written: buffered JSON, one write per line, or not at all",
+        description="how request lines are written: buffered JSON, one write per line, or not at all",
     )
-    bench_endpoints: bool = setting(
-        "BENCH_ENDPOINTS",
-        switch(),
-        False,
-        help="serve /settings on the admin port and the experiment switches",
+    bench_endpoints: bool = Field(
+        False, description="serve /settings on the admin port and the experiment switches"
     )
-    shutdown_s: float = setting("SHUTDOWN_S", number(0, 600), 30.0, help="seconds a stop waits for requests")
-    drain_s: float = setting(
-        "DRAIN_S",
-        number(0, 1.5),
+    shutdown_s: float = Field(30.0, ge=0, le=600, description="seconds a stop waits for requests")
+    drain_s: float = Field(
         0.0,
-        help="seconds a stopping replica still serves open connections, so that balancers notice",
+        ge=0,
+        le=1.5,
+        description="seconds a stopping replica still serves open connections, so that balancers notice",
     )
-    body_idle_s: float = setting(
-        "BODY_IDLE_S", number(0.1, 3600), 30.0, help="seconds a body may make no progress before 408"
+    body_idle_s: float = Field(
+        30.0, ge=0.1, le=3600, description="seconds a body may make no progress before 408"
     )
-    head_s: float = setting(
-        "HEAD_TIMEOUT_S", number(0.05, 3600), 10.0, help="seconds a request head may take to arrive"
+    head_s: float = Field(
+        10.0,
+        alias="HEAD_TIMEOUT_S",
+        ge=0.05,
+        le=3600,
+        description="seconds a request head may take to arrive",
     )
-    memory_soft_mb: int = setting(
-        "MEMORY_SOFT_MB",
-        integer(0, 1 << 20),
+    memory_soft_mb: int = Field(
         0,
-        help="MiB of memory; at 80 % of it garbage is collected and freed memory given back; 0: never",
+        ge=0,
+        le=1 << 20,
+        description="MiB of memory; at 80 % of it garbage is collected and freed memory given back; 0: never",
     )
-    gc_thresholds: str = setting(
-        "GC_THRESHOLDS",
-        choice("default", "medium", "tight"),
+    gc_thresholds: Literal["default", "medium", "tight"] = Field(
         "default",
-        help="how eagerly garbage is collected: as Python does by itself, more often, or much more often",
+        description="how eagerly garbage is collected: as Python does by itself, more often,"
+        " or much more often",
     )
-    http_server: str = setting(
-        "HTTP_SERVER",
-        choice("own", "aiohttp"),
-        "own",
-        help="HTTP server of the public port: our own or aiohttp's",
-    )
+    http_server: HttpServer = "own"
 
     @property
     def effective_admin_port(self) -> int:
         return self.admin_port or self.port + 10
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment and nothing else."""
+        return (env_settings,)
+
+
+class DatabaseSettings(ProcessSettings):
+    """Of a process with a database."""
+
+    database_url: SecretStr = Field(description="where the service's database is")
+    database_direct_url: SecretStr = Field(
+        SecretStr(""),
+        description="the database without a pooler between, for migrations and locks; empty: DATABASE_URL",
+    )
+    db_prepared: bool = Field(
+        True, description="prepared statements; off behind a pooler that cannot keep them"
+    )
+    db_pool: DbPool = "own"
+
+
+class StoreSettings(DatabaseSettings):
+    """Of a process with a database and the object store."""
+
+    s3_endpoint: Url = Field(description="object store, for our own requests")
+    s3_public_endpoint: Url = Field(description="object store as clients reach it; only signs URLs")
+    s3_bucket: str = Field("vault-files", description="the private bucket of all objects")
+    s3_access_key: SecretStr = Field(description="access key of the object store")
+    s3_secret_key: SecretStr = Field(description="secret key of the object store")
+    http_client: HttpClient = "thin"
+
+
+S = TypeVar("S", bound=ProcessSettings)
+
+
+def load(cls: type[S]) -> S:
+    """Read ``cls`` from the environment.
+
+    Raises:
+        SettingsError: with one line per missing or malformed variable.
+    """
+    try:
+        return cls()
+    except ValidationError as error:
+        raise SettingsError(_problems(cls, error)) from None  # the cause knows secrets
+
+
+def _problems(cls: type[ProcessSettings], error: ValidationError) -> list[str]:
+    """One line per variable, also when several items of a list are wrong."""
+    lines: dict[str, str] = {}
+    properties = cls.model_json_schema()["properties"]
+    for one in error.errors():
+        if not one["loc"]:  # of several settings together
+            lines[""] = str(one["ctx"]["error"])
+            continue
+        key = str(one["loc"][0])
+        schema = properties[key]
+        shown = "***" if schema.get("writeOnly") else repr(os.environ.get(key))
+        found = "is not set" if one["type"] == "missing" else f"is {shown}"
+        lines[key] = f"{key} {found}: expected {expected(schema)}"
+    return list(lines.values())
+
+
+def expected(schema: Mapping[str, Any]) -> str:
+    """In words, what a variable takes whose JSON schema this is."""
+    if "expected" in schema:
+        return str(schema["expected"])
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    if schema.get("writeOnly"):
+        return (
+            f"a secret of at least {least} characters" if (least := schema.get("minLength")) else "a secret"
+        )
+    bounds = [f"at {word} {schema[key]}" for word, key in _BOUNDS.items() if key in schema]
+    return _KINDS[schema["type"]] + (", " + " and ".join(bounds) if bounds else "")
+
+
+def public(settings: ProcessSettings) -> dict[str, Any]:
+    """Every non-secret setting in effect, by variable name, as JSON holds it."""
+    secrets = {name for name, value in settings if isinstance(value, SecretStr)}
+    return settings.model_dump(mode="json", by_alias=True, exclude=secrets)

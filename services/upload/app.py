@@ -100,7 +100,7 @@ async def serve(settings: Settings) -> None:
     metrics, world = Metrics(), World()
     instance = settings.instance or "upload"
     async with process(settings, "upload", metrics.registry, metrics.loop) as (log, stack):
-        direct_url = settings.database_direct_url or settings.database_url
+        direct_url = (settings.database_direct_url or settings.database_url).get_secret_value()
         await migrate(direct_url, MIGRATIONS, "upload")
         database = await stack.enter_async_context(_database(settings, metrics))
         address = _address(settings)
@@ -120,7 +120,7 @@ async def serve(settings: Settings) -> None:
             finaliser, cleaner, lock, renew_s=settings.lease_s / 4, drain_s=settings.shutdown_s, log=log.event
         )
         health = _health(base, database, finaliser, facts)
-        keys = {"gateway": settings.internal_key_gateway_upload}
+        keys = {"gateway": settings.internal_key_gateway_upload.get_secret_value()}
         edge = Edge("upload", log, metrics.http, health, world, CredentialChecker("upload", keys, world.now))
         handlers = Handlers(build_services(base, finaliser, cleaner))
         boundary = Boundary(edge, ROUTES, handlers.table())
@@ -135,7 +135,7 @@ async def serve(settings: Settings) -> None:
 
 def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:
     return open_database(
-        settings.database_url,
+        settings.database_url.get_secret_value(),
         "upload",
         metrics.database,
         prepared=settings.db_prepared,
@@ -148,8 +148,8 @@ def _address(settings: Settings) -> S3Address:
         endpoint=settings.s3_endpoint,
         public_endpoint=settings.s3_public_endpoint,
         bucket=settings.s3_bucket,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
     )
 
 
@@ -168,7 +168,9 @@ def _spool(settings: Settings) -> Spool:
 
 
 async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
-    signer = CredentialSigner("upload", "files", base.settings.internal_key_upload_files, base.world.now)
+    signer = CredentialSigner(
+        "upload", "files", base.settings.internal_key_upload_files.get_secret_value(), base.world.now
+    )
     files = [
         await stack.enter_async_context(
             Upstream("files", url, base.metrics.upstream, client=base.settings.http_client)

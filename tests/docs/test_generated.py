@@ -27,9 +27,9 @@ def test_every_error_code_is_explained_and_nothing_else() -> None:
 def test_every_setting_and_metric_is_on_its_page(package: str) -> None:
     name = next(key for key, value in generate.PROCESSES.items() if value == package)
     settings = section("settings.md", name)
-    for field in importlib.import_module(f"{package}.settings").Settings.__dataclass_fields__.values():
-        assert f"`{field.metadata['key']}`" in settings
-        assert len(field.metadata["help"]) > 3
+    for field in importlib.import_module(f"{package}.settings").Settings.model_fields.values():
+        assert f"`{field.alias}`" in settings
+        assert len(field.description) > 3
     metrics = section("metrics.md", name)
     for family in importlib.import_module(f"{package}.metrics").Metrics().registry.collect():
         if not family.name.startswith(("process_", "python_")):

@@ -21,7 +21,6 @@ from services.kit.log import Log
 from services.kit.migrate import migrate
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.s3.bucket import create_bucket
-from services.kit.settings import load
 from services.upload.app import MIGRATIONS, Base, Tables, build_finaliser, build_services, chunk_stores
 from services.upload.chunk_store.spool import Spool
 from services.upload.cleaning import Cleaner
@@ -33,6 +32,7 @@ from services.upload.model import Made, Send, Session
 from services.upload.service.chunks import ChunkTaken
 from services.upload.service.opening import Wanted
 from services.upload.settings import Settings
+from tests.environment import load
 from tests.stack import Backends
 
 BUCKET = "upload-tests"
@@ -197,13 +197,13 @@ async def bench_of(
         endpoint=settings.s3_endpoint,
         public_endpoint=settings.s3_public_endpoint,
         bucket=BUCKET,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
     )
-    await migrate(settings.database_url, MIGRATIONS, "test")
+    await migrate(settings.database_url.get_secret_value(), MIGRATIONS, "test")
     await create_bucket(address)
     async with (
-        open_database(settings.database_url, "test", metrics.database) as database,
+        open_database(settings.database_url.get_secret_value(), "test", metrics.database) as database,
         open_client(address, world, metrics.store.observe) as store,
     ):
         base = Base(

@@ -86,7 +86,7 @@ class TestRetries:
     async def test_after_the_last_attempt_it_failed_and_a_resend_starts_anew(
         self, own_settings: Settings
     ) -> None:
-        few = replace(own_settings, finalise_attempts=2)
+        few = own_settings.model_copy(update={"finalise_attempts": 2})
         async with bench_of(few, registry=Registry(refusals=2)) as bench:
             upload = await bench.open(len(DATA))
             await refused(bench.send(upload, 0, DATA), "dependency_unavailable")
@@ -112,7 +112,7 @@ class TestRetries:
 class TestWaiting:
     async def test_too_slow_is_504_and_goes_on(self, own_settings: Settings) -> None:
         gate = asyncio.Event()
-        quick = replace(own_settings, finalise_wait_s=0.2)
+        quick = own_settings.model_copy(update={"finalise_wait_s": 0.2})
         async with bench_of(quick, registry=Registry(gate=gate)) as bench:
             upload = await bench.open(len(DATA))
             await refused(bench.send(upload, 0, DATA), "still_finalising")
@@ -190,7 +190,7 @@ class TestLeases:
     async def test_an_expired_lease_goes_to_whoever_asks_and_the_old_holder_may_not_write(
         self, own_settings: Settings
     ) -> None:
-        short = replace(own_settings, lease_s=0.5)
+        short = own_settings.model_copy(update={"lease_s": 0.5})
         async with bench_of(short) as one, bench_of(own_settings, "two") as two:
             work, jobs = await self.work(one), one.tables.jobs
             async with asyncio.timeout(10):
@@ -215,7 +215,7 @@ class TestLeases:
 
     async def test_one_process_holds_the_lock_on_a_name(self, own_settings: Settings) -> None:
         async with bench_of(own_settings) as bench:
-            url, log = own_settings.database_url, bench.base.log.event
+            url, log = own_settings.database_url.get_secret_value(), bench.base.log.event
             first, second = InstanceLock(url, "name", log), InstanceLock(url, "name", log)
             assert await first.newly_held()
             assert not await first.newly_held()

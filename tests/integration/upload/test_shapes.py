@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -56,7 +55,7 @@ async def test_in_the_store(bench: Bench, shape: str, checksum: bool) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_on_disk(settings: Settings, shape: str) -> None:
-    async with bench_of(replace(settings, chunk_store="disk")) as bench:
+    async with bench_of(settings.model_copy(update={"chunk_store": "disk"})) as bench:
         await upload(bench, *SHAPES[shape], checksum=True)
         assert bench.base.spool.size_bytes() == 0
 

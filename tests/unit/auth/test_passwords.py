@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+from typing import get_args
 
 import pytest
 
-from services.auth.passwords import SCHEMES, Bcrypt, Passwords, Pbkdf2, Scheme, Scrypt, Sha256
+from services.auth.passwords import SCHEMES, Bcrypt, Passwords, Pbkdf2, Scheme, SchemeName, Scrypt, Sha256
 
 pytestmark = pytest.mark.unit
 
@@ -96,6 +97,10 @@ def test_bcrypt_sees_every_byte_of_a_long_password() -> None:
 def test_a_damaged_string_is_an_error_not_a_wrong_password(stored: str) -> None:
     with pytest.raises(ValueError, match=r"password|argon2id"):
         passwords("sha256").verify(PASSWORD, stored)
+
+
+def test_the_setting_names_the_schemes_there_are() -> None:
+    assert set(get_args(SchemeName)) == set(SCHEMES)
 
 
 @pytest.mark.parametrize("name", SCHEMES)

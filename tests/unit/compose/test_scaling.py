@@ -15,8 +15,9 @@ from compose.part import Part
 from compose.postgres import Place
 from compose.stack import StackError
 from services.kit.replicas import REST_S
-from services.kit.settings import SettingsError, load
+from services.kit.settings import SettingsError
 from services.upload.settings import Settings as UploadSettings
+from tests.environment import load
 from tests.unit.compose.test_topology import SECRETS, env
 
 pytestmark = pytest.mark.unit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -53,9 +52,7 @@ FOUND = {
     "VERSION": "0",
 }
 SECRETS = {name: f"secret-of-{name}" for name in SIZES}
-EVERYTHING = {
-    cls_field.metadata["key"] for cls in PROCESSES.values() for cls_field in dataclasses.fields(cls)
-}
+EVERYTHING = {str(field.alias) for cls in PROCESSES.values() for field in cls.model_fields.values()}
 
 
 def env(**more: str) -> dict[str, str]:
@@ -69,7 +66,7 @@ def parts(**more: str) -> dict[str, Part]:
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_a_process_gets_every_setting_it_reads_and_no_other(name: str) -> None:
-    keys = {one.metadata["key"] for one in dataclasses.fields(PROCESSES[name])}
+    keys = {field.alias for field in PROCESSES[name].model_fields.values()}
     ports = {key: value for key, value in env().items() if key.endswith("_PORT")}
     somebody_set_all = {key: "1" for key in EVERYTHING if key not in ports and key not in env()}
     got = set(parts(**somebody_set_all)[name].env)

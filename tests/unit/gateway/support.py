@@ -24,8 +24,8 @@ from services.kit.clock import World
 from services.kit.http.server import Server
 from services.kit.log import Log
 from services.kit.run import server_of
-from services.kit.settings import load
 from services.kit.tokens import CredentialChecker, UserTokens
+from tests.environment import load
 from tests.unit.gateway.wire import Wire, ended, request_bytes
 
 KEY = "k" * 32

@@ -8,7 +8,7 @@ import pytest
 
 from services.kit.errors import Fault
 from services.kit.s3 import Part
-from services.kit.settings import SettingsError, load, public
+from services.kit.settings import SettingsError, public
 from services.upload.chunk_store.sniff import type_of
 from services.upload.finalise.direct import differing
 from services.upload.finalise.journal import Backoff
@@ -16,6 +16,7 @@ from services.upload.model import MAX_PUT_BYTES, RegisteredPart
 from services.upload.service.multipart import part_count
 from services.upload.service.opening import judge_size
 from services.upload.settings import Settings
+from tests.environment import load
 from tests.unit.upload.support import MIB
 
 pytestmark = pytest.mark.unit
