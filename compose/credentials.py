@@ -46,6 +46,7 @@ def ensure(path: Path, given: Mapping[str, str], *, data_exists: bool) -> dict[s
         )
     if missing:
         fresh = generate()
-        kept |= {name: given.get(name) or fresh[name] for name in missing}
-        envfile.write_secret(path, kept)
+        added = {name: given.get(name) or fresh[name] for name in missing}
+        envfile.add_secrets(path, added)
+        kept |= added
     return {**kept, **{name: given[name] for name in SIZES if given.get(name)}}

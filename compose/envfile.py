@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-LINE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)")
+from dotenv import set_key
+from dotenv.parser import parse_stream
+
+KEY = re.compile(r"[A-Z][A-Z0-9_]*=")  # what the start-up in sh reads too: no `export`, no space
 NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 
@@ -20,29 +23,31 @@ class EnvError(Exception):
 
 
 def read(path: Path) -> dict[str, str]:
-    """The lines of a file, values as written; comments and empty lines are skipped."""
+    """The values of a file; names in them stay as they are."""
     values: dict[str, str] = {}
     problems = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        match = LINE.fullmatch(text)
-        if match:
-            values[match[1]] = match[2]
-        else:
-            problems.append(f"{path.name}, line {number}: not KEY=VALUE")
+    with path.open(encoding="utf-8") as file:
+        for one in parse_stream(file):
+            text = one.original.string.lstrip()
+            if one.key and one.value is not None and KEY.match(text):
+                values[one.key] = one.value
+            elif one.key or one.error:
+                before = one.original.string[: -len(text)]
+                number = one.original.line + before.count("\n")
+                problems.append(f"{path.name}, line {number}: not KEY=VALUE")
     if problems:
         raise EnvError(problems)
     return values
 
 
-def write_secret(path: Path, values: Mapping[str, str]) -> None:
-    """Replaces a file atomically; nobody else can read it at any moment (mode 0600)."""
+def add_secrets(path: Path, values: Mapping[str, str]) -> None:
+    """Adds to a file, or makes it, atomically; nobody else can read it at any moment (mode 0600)."""
     beside = path.with_name(f"{path.name}.tmp")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.writelines(f"{key}={value}\n" for key, value in values.items())
+        file.write(path.read_text(encoding="utf-8") if path.exists() else "")
+    for key, value in values.items():
+        set_key(beside, key, value, quote_mode="auto")
     beside.replace(path)
 
 

@@ -46,13 +46,27 @@ read_values() {
     done <"$1"
 }
 
-# read_secrets FILE: the same, but a value is taken as it is.
+# quoted TEXT, unquoted TEXT: a value as python-dotenv writes and reads it, in single quotes where it needs them.
+quoted() {
+    case $1 in
+    *[!A-Za-z0-9]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/['\\\\]/\\\\&/g")" ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
+unquoted() {
+    case $1 in
+    \'*\' | \"*\") printf '%s' "$1" | sed "s/^.//; s/.\$//; s/\\\\\(['\"\\\\]\)/\1/g" ;;
+    *) printf '%s' "$1" | sed 's/[[:space:]]\{1,\}#.*//; s/[[:space:]]*$//' ;;
+    esac
+}
+
+# read_secrets FILE: the same, but names in a value stay as they are.
 read_secrets() {
     while IFS= read -r line || [ -n "$line" ]; do
         case $line in [A-Z]*=*) ;; *) continue ;; esac
         name=${line%%=*}
         eval "value=\${$name:-}"
-        export "$name=${value:-${line#*=}}"
+        export "$name=${value:-$(unquoted "${line#*=}")}"
     done <"$1"
 }
 

@@ -29,7 +29,7 @@ write_secrets() (
     for one in $1; do
         name=${one%%:*}
         eval "value=\${$name:-}"
-        printf '%s=%s\n' "$name" "${value:-$(random_hex "${one##*:}")}" >>"$beside"
+        printf '%s=%s\n' "$name" "$(quoted "${value:-$(random_hex "${one##*:}")}")" >>"$beside"
     done
     mv "$beside" "$SECRETS_FILE"
 )

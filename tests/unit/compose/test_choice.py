@@ -141,6 +141,15 @@ class TestSecrets:
         said = desk.script('load_environment lenient; printf "%s" "$JWT_SECRET"', **WORKS).stdout
         assert said == "$(touch x)$HOME`id`"
 
+    def test_both_start_ups_read_what_the_other_one_wrote(self, desk: Desk) -> None:
+        odd, show = "a 'b' \"c\" $(d)${E} #f \\g", 'load_environment lenient; printf "%s" "$PG_AUTH_PASSWORD"'
+        desk.script("ensure_secrets", **WORKS, PG_AUTH_PASSWORD=odd)
+        assert envfile.read(desk.secrets)["PG_AUTH_PASSWORD"] == odd
+        assert desk.script(show, **WORKS).stdout == odd
+        desk.secrets.unlink()
+        credentials.ensure(desk.secrets, {"PG_AUTH_PASSWORD": odd}, data_exists=False)
+        assert desk.script(show, **WORKS).stdout == odd
+
 
 class TestEnvironment:
     @pytest.mark.parametrize(

@@ -17,15 +17,15 @@ pytestmark = pytest.mark.unit
 class TestRead:
     def test_skips_comments_and_keeps_equals_signs(self, tmp_path: Path) -> None:
         path = tmp_path / "x.env"
-        path.write_text("# words\n\nA=1\nB=x=y\nC=\n")
-        assert envfile.read(path) == {"A": "1", "B": "x=y", "C": ""}
+        path.write_text("# words\n\nA=1\nB=x=y\nC=\nD='a b' # words\nE=${A}\n")
+        assert envfile.read(path) == {"A": "1", "B": "x=y", "C": "", "D": "a b", "E": "${A}"}
 
     def test_names_every_bad_line(self, tmp_path: Path) -> None:
         path = tmp_path / "x.env"
-        path.write_text("A=1\nexport B=2\nlower=3\n")
+        path.write_text("A=1\n\n  export B=2\nlower=3\nWORD\nC =4\njust words\n")
         with pytest.raises(EnvError) as caught:
             envfile.read(path)
-        assert caught.value.problems == ["x.env, line 2: not KEY=VALUE", "x.env, line 3: not KEY=VALUE"]
+        assert caught.value.problems == [f"x.env, line {number}: not KEY=VALUE" for number in (3, 4, 5, 6, 7)]
 
 
 class TestResolve:
@@ -70,11 +70,18 @@ class TestCredentials:
     def test_a_new_kind_of_secret_is_added_to_an_old_file(self, tmp_path: Path) -> None:
         path = tmp_path / ".env"
         first = credentials.ensure(path, {}, data_exists=False)
-        without = {name: value for name, value in first.items() if name != "REDIS_PASSWORD"}
-        envfile.write_secret(path, without)
+        added = f"GRAFANA_PASSWORD={first['GRAFANA_PASSWORD']}\n"
+        path.write_text("# mine\n" + path.read_text().replace(added, ""))
         again = credentials.ensure(path, {}, data_exists=True)
-        assert again["REDIS_PASSWORD"]
-        assert {**again, "REDIS_PASSWORD": ""} == {**first, "REDIS_PASSWORD": ""}
+        assert again["GRAFANA_PASSWORD"] not in {"", first["GRAFANA_PASSWORD"]}
+        assert {**again, "GRAFANA_PASSWORD": ""} == {**first, "GRAFANA_PASSWORD": ""}
+        assert path.read_text().startswith("# mine\n")
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    def test_what_needs_quotes_comes_back_as_it_was(self, tmp_path: Path) -> None:
+        path, odd = tmp_path / ".env", "a 'b' \"c\" $(d)${E} #f \\g "
+        credentials.ensure(path, {"PG_AUTH_PASSWORD": odd}, data_exists=False)
+        assert credentials.ensure(path, {}, data_exists=True)["PG_AUTH_PASSWORD"] == odd
 
 
 class TestSettings:
