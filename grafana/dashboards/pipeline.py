@@ -13,7 +13,7 @@ WAITING_LONG = (Threshold(10, YELLOW), Threshold(60, RED))
 SESSIONS: tuple[Panel, ...] = (
     lines(
         "What happens to uploads",
-        "Uploads created, completed, failed, aborted, expired per second. Created far above completed "
+        "Uploads created, completed, failed, aborted per second. Created far above completed "
         "for long: uploads are begun and not ended.",
         Unit.PER_S,
         Query(per_s(f"upload_sessions_total{METHOD}", "event"), "{{event}}"),
@@ -88,8 +88,7 @@ FINALISING: tuple[Panel, ...] = (
     ),
     lines(
         "Spool on disk",
-        "Bytes of spool files. Back to 0 when nothing is uploaded; what stays is left over from crashes "
-        "and waits for the sweeper.",
+        "Bytes of spool files. Back to 0 when nothing is uploaded; what stays is left over from crashes.",
         Unit.BYTES,
         Query("sum(upload_spool_bytes)", "spool"),
     ),

@@ -91,11 +91,11 @@ NUMBERS: tuple[Panel, ...] = (
     ),
     stat(
         "Failed uploads",
-        "Uploads that failed, were aborted or expired in the shown span. Anything but 0 questions all "
+        "Uploads that failed or were aborted in the shown span. Anything but 0 questions all "
         "other numbers here.",
         Unit.COUNT,
         Query(
-            'sum by (method) (increase(upload_sessions_total{event=~"failed|aborted|expired", '
+            'sum by (method) (increase(upload_sessions_total{event=~"failed|aborted", '
             'method=~"$strategy"}[$__range]))',
             "{{method}}",
             instant=True,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
+
+from cachetools import LRUCache, TTLCache
 
 from services.auth.errors import too_many_failures
 
@@ -26,7 +27,7 @@ class FailureLimiter:
     def __init__(self, limit: int, now: Callable[[], float]) -> None:
         self._limit, self._now = limit, now
         self._window = 0
-        self._failures: OrderedDict[str, int] = OrderedDict()
+        self._failures: LRUCache[str, int] = LRUCache(MAX_EMAILS)
 
     def check(self, email: str) -> None:
         """Raises:
@@ -40,8 +41,6 @@ class FailureLimiter:
         """Count one; raises like ``check`` when others used the last try meanwhile."""
         self.check(email)
         self._failures[email] = self._failures.get(email, 0) + 1
-        if len(self._failures) > MAX_EMAILS:
-            self._failures.popitem(last=False)
 
     def _turn(self) -> float:
         now = self._now()
@@ -91,25 +90,15 @@ class ProofCache:
     miss = "miss"
 
     def __init__(self, life_s: float, pepper: bytes, monotonic: Callable[[], float]) -> None:
-        self._life_s, self._pepper, self._monotonic = life_s, pepper, monotonic
-        self._proofs: OrderedDict[UUID, tuple[bytes, float]] = OrderedDict()
+        self._pepper = pepper
+        self._proofs: TTLCache[UUID, bytes] = TTLCache(MAX_PROOFS, life_s, timer=monotonic)
 
     def holds(self, user_id: UUID, stored: str, password: bytes) -> bool:
-        known = self._proofs.get(user_id)
-        if known is None:
-            return False
-        proof, until = known
-        if until <= self._monotonic():
-            del self._proofs[user_id]
-            return False
-        self._proofs.move_to_end(user_id)
-        return hmac.compare_digest(proof, self._proof(stored, password))
+        proof = self._proofs.get(user_id)
+        return proof is not None and hmac.compare_digest(proof, self._proof(stored, password))
 
     def remember(self, user_id: UUID, stored: str, password: bytes) -> None:
-        self._proofs[user_id] = (self._proof(stored, password), self._monotonic() + self._life_s)
-        self._proofs.move_to_end(user_id)
-        if len(self._proofs) > MAX_PROOFS:
-            self._proofs.popitem(last=False)
+        self._proofs[user_id] = self._proof(stored, password)
 
     def _proof(self, stored: str, password: bytes) -> bytes:
         return hmac.digest(self._pepper, stored.encode() + b"\0" + password, hashlib.sha256)

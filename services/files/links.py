@@ -6,10 +6,11 @@ file never gets an old link, on any replica.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
+
+from cachetools import TTLCache
 
 from services.files.disposition import attachment
 from services.files.model import Link, Readable
@@ -29,20 +30,16 @@ class Links:
         self, store: ObjectStore, life_s: int, now: Callable[[], float], count: Callable[[str], None]
     ) -> None:
         self._store, self._life_s, self._now, self._count = store, life_s, now, count
-        self._known: OrderedDict[tuple[UUID, datetime], Link] = OrderedDict()
+        self._known: TTLCache[tuple[UUID, datetime], Link] = TTLCache(ENTRIES, life_s / 2, timer=now)
 
     def give(self, file: Readable) -> Link:
         key = (file.summary.file_id, file.summary.updated_at)
-        now = self._now()
         link = self._known.get(key)
-        if link is not None and link.expires_at.timestamp() - now >= self._life_s / 2:
+        if link is not None:
             self._count("hit")
             return link
         self._count("miss")
-        link = self._known[key] = self._sign(file, int(now))
-        self._known.move_to_end(key)
-        if len(self._known) > ENTRIES:
-            self._known.popitem(last=False)
+        link = self._known[key] = self._sign(file, int(self._now()))
         return link
 
     def _sign(self, file: Readable, signed_at: int) -> Link:

@@ -18,7 +18,7 @@ class Metrics:
         self.presigned = Counters(
             "files_presigned",
             "Presigned URLs given out",
-            {"op": ("get", "put"), "cache": ("hit", "miss", "none")},
+            {"op": ("get",), "cache": ("hit", "miss")},
             registry=self.registry,
         )
         self.download_bytes = Counters(

@@ -6,13 +6,13 @@ is never cached, and the oldest entry goes first, so that a burst of new tokens 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import UUID
 
 import jwt
+from cachetools import FIFOCache
 
 from services.kit.codec import is_uuid
 from services.kit.errors import Fault
@@ -23,7 +23,6 @@ CREDENTIAL_LIFE_S = 60
 CREDENTIAL_LEEWAY_S = 180  # clocks of two hosts may differ
 CREDENTIAL_CACHE_ENTRIES = 20_000
 _LATEST_S = 2**53  # what a float holds exactly
-V = TypeVar("V")
 _NO_CLOCK: dict[str, bool] = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
 
@@ -36,28 +35,6 @@ class User:
     email: str
     tier: str
     expires_at: float
-
-
-class _Bounded(Generic[V]):
-    """A dictionary of at most ``size`` entries that forgets the oldest one."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[str, V] = OrderedDict()
-
-    def get(self, key: str) -> V | None:
-        return self._entries.get(key)
-
-    def put(self, key: str, value: V) -> None:
-        self._entries[key] = value
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
-
-    def drop(self, key: str) -> None:
-        self._entries.pop(key, None)
-
-    def __len__(self) -> int:
-        return len(self._entries)
 
 
 def _verified(token: str, key: str, audience: str, required: list[str]) -> dict[str, Any]:
@@ -91,7 +68,7 @@ class UserTokens:
     ) -> None:
         self._key, self._issuer, self._audience = key, issuer, audience
         self._now, self._life_s = now, life_s
-        self._cache: _Bounded[User] = _Bounded(CACHE_ENTRIES)
+        self._cache: FIFOCache[str, User] = FIFOCache(CACHE_ENTRIES)
 
     def issue(self, user_id: UUID, username: str, email: str, tier: str, jti: UUID) -> str:
         issued_at = int(self._now())
@@ -114,13 +91,14 @@ class UserTokens:
         Raises:
             Fault: ``token_malformed``, ``token_invalid`` or ``token_expired``.
         """
-        user = self._cache.get(token)
-        if user is None:
+        try:
+            user = self._cache[token]
+        except KeyError:
             user = self._decode(token)
             if user.expires_at > self._now():
-                self._cache.put(token, user)
+                self._cache[token] = user
         if user.expires_at <= self._now():
-            self._cache.drop(token)
+            self._cache.pop(token, None)
             raise _token_fault("token_expired", "The token has expired.")
         return user
 
@@ -168,13 +146,14 @@ class CredentialSigner:
 
     def __init__(self, issuer: str, audience: str, key: str, now: Callable[[], float]) -> None:
         self._issuer, self._audience, self._key, self._now = issuer, audience, key, now
-        self._cache: _Bounded[tuple[str, float]] = _Bounded(CREDENTIAL_CACHE_ENTRIES)
+        self._cache: FIFOCache[str, tuple[str, float]] = FIFOCache(CREDENTIAL_CACHE_ENTRIES)
 
     def token(self, user_id: str | None) -> str:
-        now = self._now()
-        cached = self._cache.get(user_id or "")
-        if cached is not None and cached[1] > now:
-            return cached[0]
+        now, key = self._now(), user_id or ""
+        if key in self._cache:
+            token, until = self._cache[key]
+            if until > now:
+                return token
         claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -184,7 +163,7 @@ class CredentialSigner:
         if user_id is not None:
             claims["uid"] = user_id
         token = jwt.encode(claims, self._key, algorithm="HS256")
-        self._cache.put(user_id or "", (token, now + CREDENTIAL_LIFE_S / 2))
+        self._cache[key] = (token, now + CREDENTIAL_LIFE_S / 2)
         return token
 
 
@@ -193,7 +172,7 @@ class CredentialChecker:
 
     def __init__(self, audience: str, keys: Mapping[str, str], now: Callable[[], float]) -> None:
         self._audience, self._keys, self._now = audience, dict(keys), now
-        self._cache: _Bounded[Caller] = _Bounded(CACHE_ENTRIES)
+        self._cache: FIFOCache[str, Caller] = FIFOCache(CACHE_ENTRIES)
 
     def check(self, token: str | None, claimed_user_id: str | None) -> Caller:
         """Who calls, and for whom.
@@ -201,19 +180,21 @@ class CredentialChecker:
         Raises:
             Fault: ``service_credential_invalid``, also when ``claimed_user_id`` is not the credential's.
         """
-        caller = self._cache.get(token) if token else None
-        if caller is None:
-            caller = self._decode(token)
-            self._cache.put(token or "", caller)
+        if not token:
+            raise _credential_fault()
+        try:
+            caller = self._cache[token]
+        except KeyError:
+            caller = self._cache[token] = self._decode(token)
         if caller.expires_at + CREDENTIAL_LEEWAY_S <= self._now():
-            self._cache.drop(token or "")
+            self._cache.pop(token, None)
             raise _credential_fault()
         if claimed_user_id is not None and claimed_user_id.lower() != str(caller.user_id or ""):
             raise _credential_fault()
         return caller
 
-    def _decode(self, token: str | None) -> Caller:
-        if not token or len(token) > MAX_TOKEN_BYTES:
+    def _decode(self, token: str) -> Caller:
+        if len(token) > MAX_TOKEN_BYTES:
             raise _credential_fault()
         for issuer, key in self._keys.items():
             try:

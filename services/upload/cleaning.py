@@ -1,4 +1,4 @@
-"""Removing what ended uploads leave behind. Best effort: what a fault leaves, the sweeper finds."""
+"""Removing what ended uploads leave behind. Best effort: what a fault leaves stays."""
 
 from __future__ import annotations
 

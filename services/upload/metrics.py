@@ -45,7 +45,7 @@ class Metrics:
         self.sessions = Counters(
             "upload_sessions",
             "Uploads by what happened",
-            {"method": _METHODS, "event": ("created", "completed", "failed", "aborted", "expired")},
+            {"method": _METHODS, "event": ("created", "completed", "failed", "aborted")},
             registry=registry,
         )
         self.sessions_open = Gauges(

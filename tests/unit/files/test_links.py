@@ -26,7 +26,7 @@ class Rig:
     """Links with a clock and a counter of their own."""
 
     def __init__(self, store: S3Client) -> None:
-        self.now, self.counted = START, list[str]()
+        self.store, self.now, self.counted = store, START, list[str]()
         self.links = Links(store, 600, lambda: self.now, self.counted.append)
 
     def file(self, number: int = 1, changed: datetime = CHANGED) -> Readable:
@@ -76,6 +76,7 @@ async def test_a_change_of_the_file_ends_it(rig: Rig) -> None:
 
 async def test_memory_is_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links_module, "ENTRIES", 3)
+    rig.links = Links(rig.store, 600, lambda: rig.now, rig.counted.append)
     for number in range(1, 6):
         rig.links.give(rig.file(number))
     rig.links.give(rig.file(5))

@@ -144,7 +144,7 @@ class TestUserTokens:
         made = [keeper.issue(USER, "a", "a@b", "t", UUID(int=number)) for number in range(3)]
         for token in made:
             keeper.verify(token)
-        assert list(keeper._cache._entries) == made[1:]
+        assert list(keeper._cache) == made[1:]
 
     def test_rejected_tokens_take_no_room(self) -> None:
         keeper = users()
