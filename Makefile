@@ -1,8 +1,6 @@
 # Thin on purpose: every target is one line; `make` alone lists them. Needs make, sh and either Docker or
-# Python 3.11 or later (another one is named with PYTHON=python3.12); RUNTIME=compose or native decides by
-# hand. Settings are given behind the target: make stress SCALE=0.5
-PYTHON ?= python3
-export PYTHON
+# Python 3.11 or later (compose/bootstrap.py chooses one; PYTHON=python3.12 decides by hand, and so does
+# RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
 RUN_IT = @sh compose/make.sh
 
 .PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report panels ledger test test-compose check

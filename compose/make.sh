@@ -44,7 +44,10 @@ hand_over() {
 
 as_processes() {
     interpreter=${PYTHON:-python3}
-    command -v "$interpreter" >/dev/null 2>&1 || fail "Without Docker, Python 3.11 or later is needed, and $interpreter is not here.
+    for other in python3.14 python3.13 python3.12 python3.11; do
+        [ -n "${PYTHON:-}" ] || command -v "$interpreter" >/dev/null 2>&1 || interpreter=$other
+    done
+    command -v "$interpreter" >/dev/null 2>&1 || fail "Without Docker, Python 3.11 or later is needed, and ${PYTHON:-python3} is not here.
 Install one of the two; \`make doctor\` says more once either is there.${why:+
 Docker: $why}"
     dev=''

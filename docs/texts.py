@@ -128,7 +128,7 @@ HARNESS: dict[str, str] = {
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",
-    "PYTHON": "the interpreter that `make` uses",
+    "PYTHON": "the interpreter of `.venv`; not said: the newest optimised CPython from 3.11 on",
     "RUNTIME": "as for `make up`; what runs is measured where it runs",
 }
 

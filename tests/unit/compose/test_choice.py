@@ -76,6 +76,14 @@ class TestRecord:
         assert "bootstrap.py compose status RUNTIME=native" in desk.make("status", **WORKS).stdout
         assert (desk.folder / "calls").read_text() == ""
 
+    def test_any_tested_python_starts_it_and_a_named_one_wins(self, desk: Desk) -> None:
+        desk.record("native")
+        desk.put("python3.12", PYTHON)
+        assert "bootstrap.py compose status" in desk.make("status").stdout
+        desk.put("mine", PYTHON.replace("python got", "mine got"))
+        assert desk.make("status", "PYTHON=mine").stdout.startswith("mine got")
+        assert desk.make("status", PYTHON="mine").stdout.startswith("mine got")
+
     def test_up_stays_with_what_runs(self, desk: Desk) -> None:
         desk.put("python3", PYTHON)
         desk.record("native")

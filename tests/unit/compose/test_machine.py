@@ -177,6 +177,11 @@ class TestPlace:
         assert postgres.account() in ("postgres", "nobody")
 
 
+def found(*version: int, optimised: bool = False, final: bool = True) -> bootstrap.Found:
+    build = ".".join(map(str, version)) + " /python"
+    return bootstrap.Found(optimised, final, (*version, 0), "/python/bin/python3", build)
+
+
 class TestBootstrap:
     def test_an_old_python_gets_a_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "version_info", (3, 9, 2))
@@ -189,6 +194,69 @@ class TestBootstrap:
     def test_it_needs_nothing_but_python(self) -> None:
         program = "import sys; sys.path.insert(0, 'compose'); import bootstrap"
         subprocess.run([sys.executable, "-S", "-I", "-c", program], cwd=ROOT, check=True)
+
+    @pytest.mark.parametrize(
+        ("lacking", "chosen"),
+        [
+            ((), "optimised 3.12"),  # not the newest: that one was built without optimisation
+            (("optimised 3.11", "optimised 3.12"), "running 3.11"),
+            (("optimised 3.11", "optimised 3.12", "running 3.11"), "plain 3.14"),
+        ],
+    )
+    def test_the_newest_optimised_python_is_chosen(
+        self, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, ...], chosen: str
+    ) -> None:
+        here = {
+            "running 3.11": found(3, 11),
+            "optimised 3.11": found(3, 11, optimised=True),
+            "optimised 3.12": found(3, 12, optimised=True),
+            "optimised 3.10": found(3, 10, optimised=True),
+            "optimised 3.15": found(3, 15, optimised=True),
+            "plain 3.14": found(3, 14),
+            "beta 3.14": found(3, 14, optimised=True, final=False),
+        }
+        paths = {sys.executable if name == "running 3.11" else name: name for name in here}
+        monkeypatch.setattr(bootstrap, "candidates", lambda: [*paths, "broken"])
+        known = {path: here[name]._replace(path=path) for path, name in paths.items() if name not in lacking}
+        monkeypatch.setattr(bootstrap, "probe", known.get)
+        assert paths[bootstrap.chosen().path] == chosen
+
+    def test_pythons_are_found_on_path_and_below_pyenv_and_count_when_they_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shims, installed = tmp_path / "shims", tmp_path / "pyenv" / "versions" / "3.13.0" / "bin"
+        for folder in (shims, installed):
+            folder.mkdir(parents=True)
+        (shims / "python3.13").write_text("#!/bin/sh\necho not activated >&2; exit 127\n")
+        (shims / "python3.13").chmod(0o755)
+        (installed / "python3.13").symlink_to(sys.executable)
+        monkeypatch.setenv("PATH", str(shims))
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+        assert bootstrap.candidates() == [
+            sys.executable,
+            str(shims / "python3.13"),
+            str(installed / "python3.13"),
+        ]
+        assert bootstrap.probe(str(shims / "python3.13")) is None
+        monkeypatch.setattr(bootstrap, "VENV", tmp_path / "none")
+        (one,) = filter(None, [bootstrap.probe(sys.executable)])
+        assert (one.version, one.path) == (tuple(sys.version_info[:3]), sys.executable)
+        monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
+        assert not bootstrap.sound("3.10 /elsewhere")
+        assert bootstrap.sound(one.build)
+        monkeypatch.setattr(bootstrap, "VENV", Path(sys.prefix))
+        assert bootstrap.probe(sys.executable) is None, "an environment cannot be made anew from itself"
+
+    def test_another_python_is_installed_when_it_is_named_and_never_otherwise(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bootstrap, "MARKER", tmp_path / "marker")
+        monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
+        one, other = found(3, 11), found(3, 13)
+        bootstrap.MARKER.write_text(json.dumps({"dev": bootstrap.digest("dev"), "python": one.build}))
+        assert bootstrap.installed("dev")
+        assert bootstrap.installed("dev", one)
+        assert not bootstrap.installed("dev", other)
 
     @pytest.mark.parametrize(
         ("marker", "bench", "dev"),
@@ -223,11 +291,11 @@ class TestBootstrap:
     ) -> None:
         monkeypatch.setattr(bootstrap, "MARKER", tmp_path / "marker")
         monkeypatch.setattr(bootstrap, "LOG", tmp_path / "log")
-        monkeypatch.setattr(bootstrap, "sound", lambda: True)
+        monkeypatch.setattr(bootstrap, "sound", lambda _: True)
         monkeypatch.setattr(bootstrap, "PYTHON", Path("/bin/false"))
         bootstrap.MARKER.touch()
         with pytest.raises(SystemExit, match="The next make continues"):
-            bootstrap.install("bench")
+            bootstrap.install("bench", found(3, 11))
         assert not bootstrap.MARKER.exists()
 
 
