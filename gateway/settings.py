@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from services.kit.http.clients import client_setting
 from services.kit.settings import (
     Parser,
     ProcessSettings,
@@ -66,7 +65,6 @@ class Settings(ProcessSettings):
     upstream_pool: int = setting(
         "UPSTREAM_POOL", integer(1, 65_535), 512, help="connections to one upstream address"
     )
-    http_client: str = client_setting()
     cors_origins: tuple[str, ...] = setting(
         "CORS_ORIGINS", text_list(), (), help="more allowed browser origins, matched exactly"
     )

@@ -14,7 +14,7 @@ from services.kit.health import Health
 from services.kit.http.servers import SERVERS
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics, base_registry
-from services.kit.routing import health_routes
+from services.kit.web.routing import health_routes
 from services.kit.run import listening, server_of
 from services.kit.settings import ProcessSettings, load
 from services.kit.web import Boundary, Edge

@@ -24,7 +24,7 @@ from services.kit.http.servers import SERVERS
 from services.kit.http.writing import Limits
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics
-from services.kit.routing import Route, Token, health_routes
+from services.kit.web.routing import Route, Token, health_routes
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.web import Boundary, Edge, Handler, json_response, user_of
 
