@@ -1,7 +1,8 @@
 """``python -m gateway``."""
 
-from gateway.app import serve
+from gateway.app import served
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from services.kit.run import main
 
-main(Settings, serve, "gateway")
+main("gateway", Settings, Metrics, served)

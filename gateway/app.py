@@ -3,83 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+
+from aiohttp import web
 
 from gateway.cors import Cors
-from gateway.headers import HSTS, SECURITY, SERVER, Injector
-from gateway.health import own_routes
+from gateway.headers import HSTS, SECURITY, Injector
 from gateway.limits import Counts, MemoryCounts, NoCounts, Proxies, RateLimits
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.pools import Pool, checks
 from gateway.proxy import Proxy
 from gateway.routes import RouteTable, entries
-from gateway.server import Gateway
+from gateway.server import Gateway, Server
 from gateway.settings import Settings
 from services.kit.clock import World
 from services.kit.health import Health
 from services.kit.log import Log
-from services.kit.run import listening, process, server_of, stopped
+from services.kit.run import Process, Served
 from services.kit.tokens import CredentialSigner, UserTokens
 from services.kit.upstream import Upstream
+from services.kit.web.health import health_handlers
+from services.kit.web.listener import ABORT_S, server_options
 
 GREETING = "API gateway working"
 
 
-async def serve(settings: Settings) -> None:
-    """Run until the process is asked to stop."""
-    metrics, world = Metrics(), World()
-    async with process(settings, "gateway", metrics.registry, metrics.loop) as (log, stack):
-        gateway = await build(settings, metrics, world, log, stack)
-        server = server_of(gateway.handle, settings, metrics.http, log, cancels=True)
-        async with listening(server, settings, log):
-            await stopped(log, "gateway")
-            gateway.health.draining = True
+class Runner(web.ServerRunner):
+    """Serves without an application, and closes the connections to the services at the end."""
+
+    def __init__(self, server: web.Server, pools: Mapping[str, Pool]) -> None:
+        super().__init__(server, shutdown_timeout=ABORT_S)
+        self._pools = pools
+
+    async def cleanup(self) -> None:
+        await super().cleanup()
+        for pool in self._pools.values():
+            await pool.close()
 
 
-async def build(
-    settings: Settings, metrics: Metrics, world: World, log: Log, stack: AsyncExitStack
-) -> Gateway:
-    """The gateway and its upstream pools, which ``stack`` closes."""
-    pools = await _pools(settings, metrics, stack)
+def served(process: Process[Settings, Metrics]) -> Served:
+    """What serves the process."""
+    pools = _pools(process.settings, process.metrics)
+    gateway = build(process.settings, process.metrics, process.world, process.log, pools)
+    server = Server(gateway, process.refused, server_options(process.refused))
+    return Served(Runner(server, pools), gateway)
+
+
+def build(settings: Settings, metrics: Metrics, world: World, log: Log, pools: Mapping[str, Pool]) -> Gateway:
+    """The gateway in front of these services."""
     proxies = Proxies(settings.trusted_proxies)
-    health = Health("gateway", GREETING, checks(pools), world.monotonic)
+    health = Health("gateway", GREETING, checks(pools), world.monotonic, draining=lambda: gateway.draining)
     pipeline = Pipeline(
         cors=Cors(settings.cors_origins),
         table=RouteTable(entries()),
-        own=own_routes(health),
+        own=health_handlers(health),
         limits=_limits(settings, metrics, world),
         tokens=UserTokens(
             settings.jwt_secret.get_secret_value(), settings.jwt_issuer, settings.jwt_audience, world.now
         ),
         proxy=Proxy(pools, Injector(_signers(settings, world), proxies), settings.body_idle_s),
     )
-    headers = {**SECURITY, **SERVER, **(HSTS if settings.hsts else {})}
-    return Gateway(pipeline, metrics, log, health, world, proxies, headers)
+    headers = {**SECURITY, **(HSTS if settings.hsts else {})}
+    gateway = Gateway(pipeline, metrics=metrics, log=log, world=world, proxies=proxies, headers=headers)
+    return gateway
 
 
-async def _pools(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Mapping[str, Pool]:
+def _pools(settings: Settings, metrics: Metrics) -> Mapping[str, Pool]:
     urls = {
         "auth": (settings.auth_url,),
         "upload": settings.upload_urls,
         "files": settings.files_urls,
     }
-    pools = {}
-    for service, addresses in urls.items():
-        replicas = [
-            Upstream(
-                service,
-                address,
-                metrics.upstream,
-                pool=settings.upstream_pool,
-                client=settings.http_client,
-            )
-            for address in addresses
-        ]
-        for replica in replicas:
-            await stack.enter_async_context(replica)
-        pools[service] = Pool(replicas)
-    return pools
+    return {
+        service: Pool(
+            [
+                Upstream(service, address, metrics.upstream, pool=settings.upstream_pool)
+                for address in addresses
+            ]
+        )
+        for service, addresses in urls.items()
+    }
 
 
 def _limits(settings: Settings, metrics: Metrics, world: World) -> RateLimits:

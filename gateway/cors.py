@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gateway.message import Exchange, answer
+from aiohttp import web
+
+from gateway.exchange import Exchange
 from services.kit.errors import Fault
-from services.kit.http.message import Response
 
 ORIGINS = (
     "http://localhost:3000",
@@ -43,7 +44,7 @@ class Cors:
     def __init__(self, more_origins: Iterable[str]) -> None:
         self._allowed = {origin: _headers(origin) for origin in (*ORIGINS, *more_origins)}
 
-    def check(self, exchange: Exchange) -> Response | None:
+    def check(self, exchange: Exchange) -> web.Response | None:
         """The answer to a preflight, else None.
 
         Raises:
@@ -57,4 +58,4 @@ class Cors:
         if allowed is None:
             raise Fault("origin_not_allowed", "This origin may not use the API.")
         exchange.cors = allowed
-        return answer(204) if exchange.method == "OPTIONS" else None
+        return web.Response(status=204) if exchange.method == "OPTIONS" else None

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from gateway.exchange import Exchange
 from gateway.limits import Proxies
-from gateway.message import Exchange
 from services.kit.tokens import CredentialSigner
 
 HOP_BY_HOP = frozenset(
@@ -41,7 +41,6 @@ SECURITY: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 HSTS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
-SERVER = {"Server": "vaultbench"}
 _NOT_TO_UPSTREAM = HOP_BY_HOP | SET_BY_US
 _NOT_TO_CLIENT = (
     HOP_BY_HOP
@@ -107,10 +106,10 @@ class Injector:
         user_id = exchange.user_id
         if user_id is not None:
             headers["X-User-ID"] = user_id
-        headers["X-Request-Id"] = exchange.request_id
+        headers["X-Request-Id"] = exchange.trail.request_id
         headers["X-Service-Token"] = self._signers[service].token(user_id)
         headers["X-Request-Timeout-Ms"] = str(int(deadline_s * 1000))
-        self._forwarded(headers, given, exchange.request.peer)
+        self._forwarded(headers, given, exchange.peer)
         return headers
 
     def _forwarded(self, headers: CIMultiDict[str], given: CIMultiDictProxy[str], peer: str) -> None:

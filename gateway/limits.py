@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Protocol
 
-from gateway.message import Exchange
+from gateway.exchange import Exchange
 from gateway.settings import DEFAULT_TIER, Network
 from services.kit.errors import Fault
 from services.kit.metrics_types import Counters

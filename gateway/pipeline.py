@@ -13,18 +13,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from aiohttp import web
+
 from gateway.cors import Cors
+from gateway.exchange import Exchange
 from gateway.limits import RateLimits
-from gateway.message import Exchange
 from gateway.proxy import Proxy
 from gateway.routes import Entry, RouteTable
 from gateway.target import BadTargetError, split
 from services.kit.errors import Fault
-from services.kit.http.message import Response
-from services.kit.routing import Token
 from services.kit.tokens import UserTokens
+from services.kit.web.routing import Token
 
-Own = Callable[[Exchange], Awaitable[Response]]
+Own = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 CLOSE = {"Connection": "close"}
 BEARER = {"WWW-Authenticate": "Bearer"}
 
@@ -40,7 +41,7 @@ class Pipeline:
     tokens: UserTokens
     proxy: Proxy
 
-    async def answer(self, exchange: Exchange) -> Response:
+    async def answer(self, exchange: Exchange) -> web.StreamResponse:
         """What the client gets.
 
         Raises:
@@ -51,7 +52,7 @@ class Pipeline:
             return preflight
         entry = self._match(exchange)
         if entry.own:
-            return await self.own[entry.route.name](exchange)
+            return await self.own[entry.route.name](exchange.request)
         self.limits.per_ip(exchange)
         if entry.route.token is not Token.NONE:
             self._check_token(exchange, entry.route.token)
@@ -60,13 +61,14 @@ class Pipeline:
 
     def _match(self, exchange: Exchange) -> Entry:
         try:
-            path, exchange.query = split(exchange.request.target)
+            path, exchange.query = split(exchange.request.raw_path)
         except BadTargetError as error:
             raise Fault(
                 "method_not_allowed", "This server is not a proxy.", headers={"Allow": "", **CLOSE}
             ) from error
-        exchange.entry, exchange.path = self.table.match(exchange.method, path)
-        return exchange.entry
+        entry, exchange.path = self.table.match(exchange.method, path)
+        exchange.trail.route, exchange.trail.quiet = entry.template, entry.route.name == "ping"
+        return entry
 
     def _check_token(self, exchange: Exchange, rule: Token) -> None:
         given = exchange.headers.getall("Authorization", ())
@@ -78,4 +80,5 @@ class Pipeline:
         if len(given) > 1 or scheme.lower() != "bearer":
             raise Fault("token_malformed", "This is not a bearer token.", headers=BEARER)
         user = self.tokens.verify(token.strip())
-        exchange.user_id, exchange.tier = str(user.user_id), user.tier
+        exchange.user_id = exchange.trail.user_id = str(user.user_id)
+        exchange.tier = user.tier

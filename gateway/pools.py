@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from services.kit.health import Check, NotOkError
-from services.kit.replicas import balanced, live
-from services.kit.upstream import Upstream
+from services.kit.upstream import Upstream, balanced, live
 
 LIVE_S = 1.5  # less than a check may take, so that one silent replica does not hide the others
 
@@ -17,6 +16,10 @@ class Pool:
     def __init__(self, replicas: Sequence[Upstream]) -> None:
         self.replicas = tuple(replicas)
         self.front = balanced(replicas)
+
+    async def close(self) -> None:
+        for replica in self.replicas:
+            await replica.close()
 
     async def check(self) -> str | None:
         """Ask every replica's ``/live``.

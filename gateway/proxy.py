@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aiohttp import web
 from multidict import CIMultiDict
 
+from gateway.exchange import Exchange
 from gateway.headers import Injector, to_client
-from gateway.message import Exchange, refusal
 from gateway.pools import Pool
 from gateway.routes import Entry
-from services.kit.body import small, timeout_fault
+from services.kit.client import UpstreamError, UpstreamTimeout
 from services.kit.errors import STATUS, Fault
-from services.kit.http.message import JSON, BodyIdleError, Request, Response
-from services.kit.upstream import Body, BodyStalled, Incoming, UpstreamError, UpstreamTimeout
+from services.kit.upstream import Body, Incoming
+from services.kit.web.answers import JSON, Streamed, error_response
+from services.kit.web.body import Arriving, BodyStalled, small, timeout_fault
 
 BUFFERED_BYTES = 65_536
 _CODE_OF_STATUS: Mapping[int, str] = {
@@ -45,7 +47,7 @@ class Proxy:
         self._injector = injector
         self._idle_s = body_idle_s
 
-    async def forward(self, exchange: Exchange, entry: Entry) -> Response:
+    async def forward(self, exchange: Exchange, entry: Entry) -> web.StreamResponse:
         """The service's answer; its body may still be on its way.
 
         Raises:
@@ -61,17 +63,15 @@ class Proxy:
             incoming.close()
             raise
 
-    async def _body(self, entry: Entry, request: Request) -> bytes | Body:
+    async def _body(self, entry: Entry, request: web.BaseRequest) -> bytes | Body:
         """Small bodies whole, so that they leave in one write with the head; the others as a stream."""
         length = request.content_length
         if entry.route.body == "raw":
             if length is None:
                 raise Fault("length_required", "This route needs a Content-Length.")
             if length > BUFFERED_BYTES:
-                return Body(request.content.readany, length)
-        elif not request.has_body:
-            return b""
-        return await small(request)
+                return Body(Arriving(request, self._idle_s), length)
+        return await small(request, self._idle_s)
 
     async def _open(self, exchange: Exchange, entry: Entry, body: bytes | Body) -> Incoming:
         deadline_s = entry.route.deadline_s
@@ -82,7 +82,7 @@ class Proxy:
             return await upstream.open(
                 exchange.method, target, headers, body, timeout_s=deadline_s, stall_s=self._idle_s
             )
-        except (BodyStalled, BodyIdleError) as error:
+        except BodyStalled as error:
             raise timeout_fault() from error
         except UpstreamTimeout as error:
             raise Fault("deadline_exceeded", "The service did not answer in time.") from error
@@ -90,23 +90,36 @@ class Proxy:
             raise _unavailable() from error
 
 
-async def _answer(incoming: Incoming, exchange: Exchange) -> Response:
+async def _answer(incoming: Incoming, exchange: Exchange) -> web.StreamResponse:
     status = incoming.status
     if status in {101, 401}:  # nothing was upgraded; only the gateway judges users' tokens
         incoming.close()
         raise _unavailable()
     if status >= 400 and not incoming.headers.get("Content-Type", "").startswith(JSON):
         incoming.close()
-        return _replaced(status, exchange.request_id)
-    length = _length(incoming, exchange.method)
-    response = Response(status, to_client(incoming.headers), error=incoming.headers.get("X-Error-Code"))
-    if length is not None and length <= BUFFERED_BYTES:
-        response.body = await incoming.read()
-        incoming.close()
-    else:
-        exchange.incoming, response.stream = incoming, incoming.read_some
-    _declare_length(response.headers, incoming, exchange.method)
-    return response
+        return _replaced(status, exchange.trail.request_id)
+    length, headers = _length(incoming, exchange.method), to_client(incoming.headers)
+    _declare_length(headers, incoming, exchange.method)
+    if length is None or length > BUFFERED_BYTES:
+        return Streamed(status, headers, _Rest(incoming).read, incoming.close)
+    body = await incoming.read()
+    incoming.close()
+    return web.Response(status=status, headers=headers, body=body)
+
+
+class _Rest:
+    """The body of a service's answer that is still on its way."""
+
+    __slots__ = ("_incoming",)
+
+    def __init__(self, incoming: Incoming) -> None:
+        self._incoming = incoming
+
+    async def read(self) -> bytes:
+        try:
+            return await self._incoming.read_some()
+        except UpstreamError as error:
+            raise _unavailable() from error
 
 
 def _length(incoming: Incoming, method: str) -> int | None:
@@ -123,9 +136,10 @@ def _declare_length(headers: CIMultiDict[str], incoming: Incoming, method: str) 
         headers["Content-Length"] = str(int(declared))
 
 
-def _replaced(status: int, request_id: str) -> Response:
+def _replaced(status: int, request_id: str) -> web.Response:
     code = _CODE_OF_STATUS.get(status, "upstream_unavailable")
-    response = refusal(Fault(code, "The service behind the gateway refused the request."), request_id)
+    fault = Fault(code, "The service behind the gateway refused the request.")
+    response = error_response(fault, request_id)
     if status in STATUS.values():
-        response.status = status
+        response.set_status(status)
     return response

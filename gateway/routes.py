@@ -13,7 +13,7 @@ from gateway.target import escaped
 from services.auth.routes import ROUTES as AUTH
 from services.files.routes import ROUTES as FILES
 from services.kit.errors import Fault
-from services.kit.routing import Route, health_routes
+from services.kit.web.routing import Route, health_routes
 from services.upload.routes import ROUTES as UPLOAD
 
 OWN = "gateway"

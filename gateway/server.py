@@ -1,126 +1,122 @@
-"""What surrounds every request: its id, one boundary, security headers, and the account of it."""
+"""What surrounds every request: limits of its head, security headers, and the account of it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from aiohttp import HttpVersion10, web
+
+from gateway.exchange import EXCHANGE, Exchange
 from gateway.limits import Proxies
-from gateway.message import Exchange, bare, refusal
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from services.kit.clock import World
-from services.kit.errors import Fault
-from services.kit.health import Health
-from services.kit.http.message import MalformedBody, Request, Response, SourceStalled, Stalled
 from services.kit.log import Log
-from services.kit.metrics import CLIENT_GONE, UNMATCHED
 from services.kit.trail import TRAIL, Trail
-from services.kit.upstream import UpstreamError
-from services.kit.web import request_id_of, unexpected
+from services.kit.web.answers import ERROR_CODE, bare_response
+from services.kit.web.boundary import Boundary
+
+LINE_BYTES = 8_192  # of the request line, and of one header
+HEADERS = 128
+HEAD_BYTES = 32_768
+_LINE_OVERHEAD_BYTES = 4  # ": " and the end of the line
 
 
-@dataclass(slots=True)
-class Outcome:
-    """How a request ended, for log and metrics; a client that left until proven otherwise."""
-
-    status: int = CLIENT_GONE
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(Boundary):
     """Steps 1 to 3 of the pipeline, around the others."""
 
-    pipeline: Pipeline
-    metrics: Metrics
-    log: Log
-    health: Health
-    world: World
-    proxies: Proxies
-    headers: Mapping[str, str]
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        metrics: Metrics,
+        log: Log,
+        world: World,
+        proxies: Proxies,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(metrics.http, log, world)
+        self.pipeline, self._metrics = pipeline, metrics
+        self._proxies, self._headers = proxies, headers
 
-    async def handle(self, request: Request) -> None:
-        """Answer a request.
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        return await self.serve(request, self._steps)
 
-        Raises:
-            ConnectionError: the client did not get the (whole) answer.
-        """
-        started = perf_counter()
-        exchange = self._exchange(request)
-        trail = Trail(exchange.request_id)
-        TRAIL.set(trail)
-        outcome = Outcome()
-        self.metrics.http.in_flight.inc()
-        try:
-            await self._respond(exchange, await self._decide(exchange), outcome)
-        finally:
-            self._account(exchange, outcome, trail, perf_counter() - started)
+    async def _steps(self, request: web.BaseRequest) -> web.StreamResponse:
+        headers, peer = request.headers, request.remote or ""
+        client = self._proxies.client(peer, headers.getall("X-Forwarded-For", ()))
+        exchange = request[EXCHANGE] = Exchange(request, TRAIL.get(), peer, client)
+        if refused := _refusal(request):
+            return bare_response(refused)
+        return await self.pipeline.answer(exchange)
 
-    def _exchange(self, request: Request) -> Exchange:
-        """Step 1, first half: who asks, and under which id."""
-        headers = request.headers
-        client = self.proxies.client(request.peer, headers.getall("X-Forwarded-For", ()))
-        return Exchange(request, request.method, headers, client, request_id_of(request, self.world))
-
-    async def _decide(self, exchange: Exchange) -> Response:
-        """Step 1, second half: whatever happens inside becomes one answer."""
-        try:
-            return await self.pipeline.answer(exchange)
-        except Fault as fault:
-            return refusal(fault, exchange.request_id)
-        except MalformedBody:
-            return bare(400)
-        except (asyncio.CancelledError, ConnectionError):
-            raise  # the client left
-        except Exception:  # noqa: BLE001 - the edge of the process: one request's fault stays its own
-            self.log.event.exception("unexpected", request_id=exchange.request_id)
-            return refusal(unexpected(), exchange.request_id)
-
-    async def _respond(self, exchange: Exchange, response: Response, outcome: Outcome) -> None:
-        """Step 3, and the answer to the client. An answer that cannot be completed ends in a reset."""
+    def dress(self, request: web.BaseRequest, response: web.StreamResponse, trail: Trail) -> None:
+        super().dress(request, response, trail)
         headers = response.headers
-        headers.update(self.headers)
-        headers.update(exchange.cors)
-        headers["X-Request-Id"] = exchange.request_id
-        try:
-            await exchange.request.respond(response)
-            outcome.status, outcome.error = response.status, response.error
-        except Stalled:
-            outcome.status, outcome.error = 408, "request_timeout"
-            raise
-        except (UpstreamError, SourceStalled) as error:
-            outcome.status, outcome.error = 502, "upstream_unavailable"
-            raise ConnectionResetError("the answer could not be completed") from error
-        finally:
-            if exchange.incoming is not None:
-                exchange.incoming.close()
+        headers.update(self._headers)
+        headers.update(request[EXCHANGE].cors)
+        headers.popall(ERROR_CODE, None)
 
-    def _account(self, exchange: Exchange, outcome: Outcome, trail: Trail, seconds: float) -> None:
-        """Step 2: one place, after the answer, also when there was none."""
-        metrics, entry, request = self.metrics, exchange.entry, exchange.request
-        template = entry.template if entry is not None else UNMATCHED
-        bytes_in, bytes_out = request.content.total_bytes, request.sent_bytes
-        metrics.http.in_flight.dec()
-        metrics.http.finish(exchange.method, template, outcome.status, seconds)
+    def count_bytes(self, bytes_in: int, bytes_out: int) -> None:
         if bytes_in:
-            metrics.bytes_in.inc(bytes_in)
+            self._metrics.bytes_in.inc(bytes_in)
         if bytes_out:
-            metrics.bytes_out.inc(bytes_out)
-        if entry is None or entry.route.name != "ping":
-            self.log.access(
-                {
-                    "request_id": exchange.request_id,
-                    "method": exchange.method,
-                    "user_id": exchange.user_id,
-                    "bytes_in": bytes_in,
-                    "route": template,
-                    "status": outcome.status,
-                    "error": outcome.error,
-                    "bytes_out": bytes_out,
-                    "duration_ms": round(seconds * 1000, 3),
-                    "upstream_ms": round(trail.upstream_s * 1000, 3),
-                }
-            )
+            self._metrics.bytes_out.inc(bytes_out)
+
+
+def _refusal(request: web.BaseRequest) -> int:
+    """The status for a head that is HTTP but not one that is served; 0 for any other."""
+    hosts = request.headers.getall("Host", ())
+    if len(hosts) != 1 and (hosts or request.version != HttpVersion10):
+        return 400
+    coding = request.headers.get("Transfer-Encoding")
+    if coding is not None and (request.version == HttpVersion10 or coding.strip().lower() != "chunked"):
+        return 400 if request.version == HttpVersion10 else 501
+    size = len(request.raw_path)
+    for name, value in request.raw_headers:
+        size += len(name) + len(value) + _LINE_OVERHEAD_BYTES
+    return 431 if size > HEAD_BYTES else 0
+
+
+class _Connection(web.RequestHandler):
+    """A client's connection; what is not HTTP gets a bare answer, which says nothing of the software."""
+
+    __slots__ = ("_refused",)
+
+    def __init__(self, server: web.Server, refused: Callable[[], None], **options: Any) -> None:
+        super().__init__(server, **options)
+        self._refused = refused
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        self._refused()
+        return bare_response(status)
+
+
+class Server(web.Server):
+    """aiohttp's server of one handler, without an application around it.
+
+    Args:
+        refused: called for each request that could not be parsed.
+    """
+
+    def __init__(self, gateway: Gateway, refused: Callable[[], None], options: Mapping[str, Any]) -> None:
+        super().__init__(gateway.handle, handler_cancellation=True)
+        self._refused = refused
+        self._options = {
+            **options,
+            "max_line_size": LINE_BYTES,
+            "max_field_size": LINE_BYTES,
+            "max_headers": HEADERS,
+        }
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, self._refused, loop=asyncio.get_running_loop(), **self._options)

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
 
 from services.kit.settings import (
-    HttpClient,
     Key,
     ProcessSettings,
     Texts,
@@ -64,7 +63,6 @@ class Settings(ProcessSettings):
     upload_urls: Urls = Field(description="where the upload replicas are")
     files_urls: Urls = Field(description="where the files replicas are")
     upstream_pool: int = Field(512, ge=1, le=65_535, description="connections to one upstream address")
-    http_client: HttpClient = "thin"
     cors_origins: Texts = Field((), description="more allowed browser origins, matched exactly")
     hsts: bool = Field(False, description="send Strict-Transport-Security")
     trusted_proxies: Networks = Field((), description="peers whose X-Forwarded-* headers are believed")

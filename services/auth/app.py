@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.auth.handlers import Handlers
+from aiohttp import web
+
+from services.auth.handlers import HANDLERS, SERVICE
 from services.auth.hashing import HashPool
 from services.auth.memory import FailureLimiter, NoProofs, ProofCache, Proofs
 from services.auth.metrics import Metrics
@@ -17,52 +21,68 @@ from services.auth.service import AuthService
 from services.auth.settings import Settings
 from services.kit.clock import World
 from services.kit.db import Database, open_database
-from services.kit.health import Health
+from services.kit.health import Check, Health
 from services.kit.migrate import migrate
-from services.kit.run import listening, process, server_of, stopped
+from services.kit.run import Process, Served
 from services.kit.tokens import CredentialChecker, UserTokens
-from services.kit.web import Boundary, Edge
+from services.kit.web import app as kit
+from services.kit.web.boundary import Boundary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Auth service healthy"
 PEPPER_BYTES = 32
 
 
-async def serve(settings: Settings) -> None:
-    """Run until the process is asked to stop."""
-    metrics, world = Metrics(), World()
-    async with process(settings, "auth", metrics.registry, metrics.loop) as (log, stack):
-        await migrate(
-            (settings.database_direct_url or settings.database_url).get_secret_value(), MIGRATIONS, "auth"
-        )
-        database = await stack.enter_async_context(
-            open_database(
-                settings.database_url.get_secret_value(),
-                "auth",
-                metrics.database,
-                prepared=settings.db_prepared,
-                pool=settings.db_pool,
-            )
-        )
-        pool = HashPool(settings.effective_hash_workers, settings.hash_queue, world.monotonic)
-        stack.callback(pool.close)
-        metrics.queue.watch("hash", lambda: pool.waiting, settings.hash_queue)
-        health = Health("auth", GREETING, {"database": database.check}, world.monotonic)
-        credentials = CredentialChecker(
+def served(process: Process[Settings, Metrics]) -> Served:
+    """What serves the process."""
+    boundary = process.boundary()
+    return process.serving(application(process, boundary), boundary)
+
+
+def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
+    settings, world = process.settings, process.world
+    checks: dict[str, Check] = {}
+    app = kit.application(
+        ROUTES,
+        HANDLERS,
+        boundary=boundary,
+        credentials=CredentialChecker(
             "auth",
             {
                 "gateway": settings.internal_key_gateway_auth.get_secret_value(),
                 "files": settings.internal_key_files_auth.get_secret_value(),
             },
             world.now,
-        )
-        edge = Edge("auth", log, metrics.http, health, world, credentials)
-        service = _service(settings, world, metrics, database, pool)
-        boundary = Boundary(edge, ROUTES, Handlers(service).table())
-        server = server_of(boundary.handle, settings, metrics.http, log)
-        async with listening(server, settings, log):
-            await stopped(log, "auth")
-            health.draining = True
+        ),
+        health=Health("auth", GREETING, checks, world.monotonic, draining=lambda: boundary.draining),
+        body_idle_s=settings.body_idle_s,
+    )
+
+    async def parts(app: web.Application) -> AsyncIterator[None]:
+        async with _opened(process) as database:
+            checks["database"] = database.check
+            pool = HashPool(settings.effective_hash_workers, settings.hash_queue, world.monotonic)
+            process.metrics.queue.watch("hash", lambda: pool.waiting, settings.hash_queue)
+            app[SERVICE] = _service(settings, world, process.metrics, database, pool)
+            yield
+            pool.close()
+
+    app.cleanup_ctx.append(parts)
+    return app
+
+
+@asynccontextmanager
+async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[Database]:
+    settings = process.settings
+    await migrate(settings.direct_url, MIGRATIONS, "auth")
+    async with open_database(
+        settings.database_url.get_secret_value(),
+        "auth",
+        process.metrics.database,
+        prepared=settings.db_prepared,
+        pool=settings.db_pool,
+    ) as database:
+        yield database
 
 
 def _service(

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
 
 from services.auth import fields
 from services.auth.service import AuthService, Credentials, Session
-from services.kit.body import json_value
 from services.kit.codec import Members
 from services.kit.errors import Fault
-from services.kit.http.message import Request, Response
 from services.kit.names import trimmed
-from services.kit.web import Handler, json_response
+from services.kit.web.answers import json_response
+from services.kit.web.app import Handler
+from services.kit.web.body import json_value
 
 MAX_RESOLVED = 100
+SERVICE = web.AppKey("SERVICE", AuthService)
 
 
-class Handlers:
-    def __init__(self, service: AuthService) -> None:
-        self._service = service
+async def signup(request: web.Request) -> web.Response:
+    service = request.app[SERVICE]
+    service.admit_signup()
+    members = Members(await json_value(request), known=None)
+    username, email = fields.username(members), fields.email(members)
+    password = fields.password(members, minimum_bytes=fields.MIN_PASSWORD_BYTES)
+    session = await service.sign_up(username, Credentials(email, password), _connected(request))
+    return json_response({"message": "signup successful", **_rendered(session)})
 
-    def table(self) -> dict[str, Handler]:
-        return {"signup": self.signup, "login": self.login, "resolve_users": self.resolve_users}
 
-    async def signup(self, request: Request) -> Response:
-        self._service.admit_signup()
-        members = Members(await json_value(request), known=None)
-        username, email = fields.username(members), fields.email(members)
-        password = fields.password(members, minimum_bytes=fields.MIN_PASSWORD_BYTES)
-        session = await self._service.sign_up(username, Credentials(email, password), _connected(request))
-        return json_response({"message": "signup successful", **_rendered(session)})
+async def login(request: web.Request) -> web.Response:
+    service = request.app[SERVICE]
+    service.admit_login()
+    members = Members(await json_value(request), known=None)
+    credentials = Credentials(fields.email(members), fields.password(members))
+    return json_response(_rendered(await service.log_in(credentials, _connected(request))))
 
-    async def login(self, request: Request) -> Response:
-        self._service.admit_login()
-        members = Members(await json_value(request), known=None)
-        credentials = Credentials(fields.email(members), fields.password(members))
-        return json_response(_rendered(await self._service.log_in(credentials, _connected(request))))
 
-    async def resolve_users(self, request: Request) -> Response:
-        emails = _emails(await json_value(request))
-        return json_response(await self._service.resolve(emails))
+async def resolve_users(request: web.Request) -> web.Response:
+    emails = _emails(await json_value(request))
+    return json_response(await request.app[SERVICE].resolve(emails))
 
 
 def _emails(value: object) -> list[str]:
@@ -56,9 +56,12 @@ def _rendered(session: Session) -> dict[str, str]:
     return {"token": session.token, "username": session.username, "email": session.email}
 
 
-def _connected(request: Request) -> Callable[[], None]:
+def _connected(request: web.Request) -> Callable[[], None]:
     def check() -> None:
-        if not request.carrier.connected():
+        if request.transport is None or request.transport.is_closing():
             raise ConnectionResetError("the client left while it waited for a hash")
 
     return check
+
+
+HANDLERS: Mapping[str, Handler] = {"signup": signup, "login": login, "resolve_users": resolve_users}

@@ -1,6 +1,6 @@
 """The routes of the auth service, as it sees them."""
 
-from services.kit.routing import Route, Token, health_routes
+from services.kit.web.routing import Route, Token, health_routes
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/signup", "signup", token=Token.NONE, body="json"),

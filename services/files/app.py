@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from aiohttp import web
+
 from services.files.downloads import Downloads
-from services.files.handlers import Handlers
+from services.files.handlers import HANDLERS, SERVICES, Services
 from services.files.links import Links
 from services.files.metrics import Metrics
 from services.files.repository import Files
@@ -15,12 +19,11 @@ from services.files.settings import Settings
 from services.files.store_list import StoreList
 from services.kit.clock import World
 from services.kit.db import Database, open_database
-from services.kit.health import Health
+from services.kit.health import Check, Health
 from services.kit.migrate import migrate
-from services.kit.run import listening, process, server_of, stopped
+from services.kit.run import Process, Served
 from services.kit.s3 import (
     BucketState,
-    ObjectStore,
     S3Client,
     StoreError,
     StoreHealth,
@@ -28,47 +31,68 @@ from services.kit.s3 import (
     prepare_bucket,
 )
 from services.kit.tokens import CredentialChecker
-from services.kit.web import Boundary, Edge
+from services.kit.web import app as kit
+from services.kit.web.boundary import Boundary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Files service Working"
 
 
-async def serve(settings: Settings) -> None:
-    """Run until the process is asked to stop."""
-    metrics, world = Metrics(), World()
-    async with process(settings, "files", metrics.registry, metrics.loop) as (log, stack):
-        await migrate(
-            (settings.database_direct_url or settings.database_url).get_secret_value(), MIGRATIONS, "files"
-        )
-        database = await stack.enter_async_context(
-            open_database(
-                settings.database_url.get_secret_value(),
-                "files",
-                metrics.database,
-                prepared=settings.db_prepared,
-                pool=settings.db_pool,
-            )
-        )
-        store = await stack.enter_async_context(
-            open_client(settings.s3, world, metrics.store.observe, client=settings.http_client)
-        )
-        bucket = await _bucket(settings, store)
-        watched = StoreHealth(store, settings.s3, bucket)
-        health = Health(
+def served(process: Process[Settings, Metrics]) -> Served:
+    """What serves the process."""
+    boundary = process.boundary()
+    return process.serving(application(process, boundary), boundary)
+
+
+def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
+    settings, world = process.settings, process.world
+    checks: dict[str, Check] = {}
+    detailed_checks: dict[str, Check] = {}
+    health = Health(
+        "files",
+        GREETING,
+        checks,
+        world.monotonic,
+        detailed_checks=detailed_checks,
+        draining=lambda: boundary.draining,
+    )
+    app = kit.application(
+        ROUTES,
+        HANDLERS,
+        boundary=boundary,
+        credentials=_credentials(settings, world),
+        health=health,
+        body_idle_s=settings.body_idle_s,
+    )
+
+    async def parts(app: web.Application) -> AsyncIterator[None]:
+        async with _opened(process) as (database, store):
+            watched = StoreHealth(store, settings.s3, await _bucket(settings, store))
+            checks.update(database=database.check, store=watched.check)
+            detailed_checks["bucket"] = watched.bucket
+            health.details = watched.details
+            app[SERVICES] = _services(settings, process.metrics, world, database, store)
+            yield
+
+    app.cleanup_ctx.append(parts)
+    return app
+
+
+@asynccontextmanager
+async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Database, S3Client]]:
+    settings, metrics = process.settings, process.metrics
+    await migrate(settings.direct_url, MIGRATIONS, "files")
+    async with (
+        open_database(
+            settings.database_url.get_secret_value(),
             "files",
-            GREETING,
-            {"database": database.check, "store": watched.check},
-            world.monotonic,
-            detailed_checks={"bucket": watched.bucket},
-            details=watched.details,
-        )
-        edge = Edge("files", log, metrics.http, health, world, _credentials(settings, world))
-        boundary = Boundary(edge, ROUTES, _handlers(settings, metrics, world, database, store).table())
-        server = server_of(boundary.handle, settings, metrics.http, log)
-        async with listening(server, settings, log):
-            await stopped(log, "files")
-            health.draining = True
+            metrics.database,
+            prepared=settings.db_prepared,
+            pool=settings.db_pool,
+        ) as database,
+        open_client(settings.s3, process.world, metrics.store.observe) as store,
+    ):
+        yield database, store
 
 
 async def _bucket(settings: Settings, store: S3Client) -> BucketState:
@@ -87,14 +111,13 @@ def _credentials(settings: Settings, world: World) -> CredentialChecker:
     return CredentialChecker("files", keys, world.now)
 
 
-def _handlers(
-    settings: Settings, metrics: Metrics, world: World, database: Database, store: ObjectStore
-) -> Handlers:
+def _services(
+    settings: Settings, metrics: Metrics, world: World, database: Database, store: S3Client
+) -> Services:
     def count(cache: str) -> None:
         metrics.presigned("get", cache).inc()
 
     files = Files(database)
     links = Links(store, settings.presign_get_s, world.now, count)
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links)
-    downloads = Downloads(service, metrics.download_bytes)
-    return Handlers(service, downloads)
+    return Services(service, Downloads(service, metrics.download_bytes))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
+
+from aiohttp import web
 
 from services.files import views
 from services.files.disposition import download_name
@@ -11,13 +15,13 @@ from services.files.downloads import Downloads
 from services.files.model import Registration, Scope
 from services.files.parameters import list_query, one_of
 from services.files.service import FileService
-from services.kit.body import json_value
 from services.kit.codec import Members, parse_sha256, parse_uuid, rfc3339
 from services.kit.errors import Fault
-from services.kit.http.message import Request, Response
 from services.kit.names import file_name
 from services.kit.trail import about
-from services.kit.web import Handler, json_response, user_of
+from services.kit.web.answers import json_response
+from services.kit.web.app import CALLER, Handler, user_id_of, user_of
+from services.kit.web.body import json_value
 
 REGISTRAR = "upload"
 SOURCES = ("postgres", "s3")
@@ -38,73 +42,91 @@ _FACTS = frozenset(
 )
 
 
-class Handlers:
-    def __init__(self, service: FileService, downloads: Downloads) -> None:
-        self._service, self._downloads = service, downloads
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a handler may call."""
 
-    def table(self) -> dict[str, Handler]:
-        return {
-            "list_owned": self.list_owned,
-            "list_shared": self.list_shared,
-            "list_shortcuts": self.list_shortcuts,
-            "summary": self.summary,
-            "rename": self.rename,
-            "delete": self.delete,
-            "download": self.download,
-            "register": self.register,
-        }
-
-    async def list_owned(self, request: Request) -> Response:
-        source = one_of(request.query, "source", SOURCES)
-        return await self._list(request, Scope.STORE if source == "s3" else Scope.OWNED, source)
-
-    async def list_shared(self, request: Request) -> Response:
-        return await self._list(request, Scope.SHARED)
-
-    async def list_shortcuts(self, request: Request) -> Response:
-        return await self._list(request, Scope.SHORTCUTS)
-
-    async def _list(self, request: Request, scope: Scope, source: str = SOURCES[0]) -> Response:
-        query = list_query(request.query, scope)
-        return json_response(views.page(query, await self._service.list(source, query, user_of(request))))
-
-    async def summary(self, request: Request) -> Response:
-        file = await self._service.summary(_file_id(request), request.user_id)
-        return json_response(views.summary(file))
-
-    async def rename(self, request: Request) -> Response:
-        file_id, user_id = _file_id(request), user_of(request)
-        members = Members(await json_value(request), known=frozenset({"name"}))
-        await self._service.rename(file_id, user_id, file_name(members.string("name", nul=True)))
-        return Response(204)
-
-    async def delete(self, request: Request) -> Response:
-        await self._service.delete(_file_id(request), user_of(request))
-        return Response(204)
-
-    async def download(self, request: Request) -> Response | None:
-        file_id, user_id = _file_id(request), request.user_id
-        if one_of(request.query, "delivery", DELIVERIES) == "proxied":
-            return await self._downloads.send(request, await self._service.readable(file_id, user_id))
-        link, name = await self._service.link(file_id, user_id)
-        body = {
-            "download_url": link.url,
-            "expires_at": rfc3339(link.expires_at),
-            "file_name": download_name(name),
-        }
-        return json_response(body)
-
-    async def register(self, request: Request) -> Response:
-        if request.caller is None or request.caller.issuer != REGISTRAR:
-            raise Fault("service_credential_invalid", "This caller may not use this route.")
-        facts = _facts(Members(await json_value(request), known=_FACTS))
-        created = await self._service.register(facts)
-        body = {"file_id": facts.file_id, "created": created}
-        return json_response(body, status=201 if created else 200)
+    files: FileService
+    downloads: Downloads
 
 
-def _file_id(request: Request) -> UUID:
-    return about(parse_uuid(request.path_values["file_id"], "The file id"))  # it is the upload's id too
+SERVICES = web.AppKey("SERVICES", Services)
+
+
+async def list_owned(request: web.Request) -> web.Response:
+    source = one_of(request.query, "source", SOURCES)
+    return await _list(request, Scope.STORE if source == "s3" else Scope.OWNED, source)
+
+
+async def list_shared(request: web.Request) -> web.Response:
+    return await _list(request, Scope.SHARED)
+
+
+async def list_shortcuts(request: web.Request) -> web.Response:
+    return await _list(request, Scope.SHORTCUTS)
+
+
+async def _list(request: web.Request, scope: Scope, source: str = SOURCES[0]) -> web.Response:
+    query = list_query(request.query, scope)
+    page = await request.app[SERVICES].files.list(source, query, user_of(request))
+    return json_response(views.page(query, page))
+
+
+async def summary(request: web.Request) -> web.Response:
+    file = await request.app[SERVICES].files.summary(_file_id(request), user_id_of(request))
+    return json_response(views.summary(file))
+
+
+async def rename(request: web.Request) -> web.Response:
+    file_id, user_id = _file_id(request), user_of(request)
+    members = Members(await json_value(request), known=frozenset({"name"}))
+    name = file_name(members.string("name", nul=True))
+    await request.app[SERVICES].files.rename(file_id, user_id, name)
+    return web.Response(status=204)
+
+
+async def delete(request: web.Request) -> web.Response:
+    await request.app[SERVICES].files.delete(_file_id(request), user_of(request))
+    return web.Response(status=204)
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    services = request.app[SERVICES]
+    file_id, user_id = _file_id(request), user_id_of(request)
+    if one_of(request.query, "delivery", DELIVERIES) == "proxied":
+        return await services.downloads.send(request, await services.files.readable(file_id, user_id))
+    link, name = await services.files.link(file_id, user_id)
+    body = {
+        "download_url": link.url,
+        "expires_at": rfc3339(link.expires_at),
+        "file_name": download_name(name),
+    }
+    return json_response(body)
+
+
+async def register(request: web.Request) -> web.Response:
+    if request[CALLER].issuer != REGISTRAR:
+        raise Fault("service_credential_invalid", "This caller may not use this route.")
+    facts = _facts(Members(await json_value(request), known=_FACTS))
+    created = await request.app[SERVICES].files.register(facts)
+    body = {"file_id": facts.file_id, "created": created}
+    return json_response(body, status=201 if created else 200)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "list_owned": list_owned,
+    "list_shared": list_shared,
+    "list_shortcuts": list_shortcuts,
+    "summary": summary,
+    "rename": rename,
+    "delete": delete,
+    "download": download,
+    "register": register,
+}
+
+
+def _file_id(request: web.Request) -> UUID:
+    return about(parse_uuid(request.match_info["file_id"], "The file id"))  # it is the upload's id too
 
 
 def _facts(members: Members) -> Registration:

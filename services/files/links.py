@@ -14,7 +14,7 @@ from cachetools import TTLCache
 
 from services.files.disposition import attachment
 from services.files.model import Link, Readable
-from services.kit.s3 import ObjectStore
+from services.kit.s3 import S3Client
 
 ENTRIES = 10_000
 
@@ -27,7 +27,7 @@ class Links:
     """
 
     def __init__(
-        self, store: ObjectStore, life_s: int, now: Callable[[], float], count: Callable[[str], None]
+        self, store: S3Client, life_s: int, now: Callable[[], float], count: Callable[[str], None]
     ) -> None:
         self._store, self._life_s, self._now, self._count = store, life_s, now, count
         self._known: TTLCache[tuple[UUID, datetime], Link] = TTLCache(ENTRIES, life_s / 2, timer=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.kit.routing import Route, Token, health_routes
+from services.kit.web.routing import Route, Token, health_routes
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/me/owned", "list_owned"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from services.files.errors import file_not_found, forbidden, registration_confli
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
 from services.files.repository import Files
-from services.kit.s3 import ByteRange, Download, ObjectStore
+from services.kit.s3 import ByteRange, Download, S3Client
 
 
 class ListSource(Protocol):
@@ -26,7 +25,7 @@ class FileService:
     """
 
     def __init__(
-        self, files: Files, sources: Mapping[str, ListSource], store: ObjectStore, links: Links
+        self, files: Files, sources: Mapping[str, ListSource], store: S3Client, links: Links
     ) -> None:
         self._files, self._sources, self._store, self._links = files, sources, store, links
 
@@ -52,12 +51,13 @@ class FileService:
         file = await self.readable(file_id, user_id)
         return self._links.give(file), file.summary.name
 
-    def open(self, file: Readable, byte_range: ByteRange | None) -> AbstractAsyncContextManager[Download]:
+    async def open(self, file: Readable, byte_range: ByteRange | None) -> Download:
         """The content, exactly as it was registered: the store checks the recorded ETag.
 
-        Raises (on entry): StoreError.
+        Raises:
+            StoreError: see ``kit.s3.errors``.
         """
-        return self._store.get(file.storage_key, byte_range=byte_range, if_match=file.etag)
+        return await self._store.open_get(file.storage_key, byte_range=byte_range, if_match=file.etag)
 
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> None:
         _settle(await self._files.rename(file_id, user_id, name))

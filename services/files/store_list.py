@@ -12,13 +12,13 @@ from services.files.errors import store_fault
 from services.files.model import ListQuery, Page, Permission, Summary
 from services.kit.codec import is_uuid
 from services.kit.names import OCTET_STREAM
-from services.kit.s3 import ObjectEntry, ObjectStore, StoreError
+from services.kit.s3 import ObjectEntry, S3Client, StoreError
 
 
 class StoreList:
     """See ``service.ListSource``; the query's order and filters do not apply."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: S3Client) -> None:
         self._store = store
 
     async def page(self, query: ListQuery, user_id: UUID) -> Page:

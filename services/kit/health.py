@@ -25,7 +25,7 @@ class NotOkError(Exception):
 
 @dataclass(slots=True)
 class Health:
-    """A process's checks. ``draining`` turns readiness off before the listener closes.
+    """A process's checks. While ``draining`` the process is not ready.
 
     ``detailed_checks`` are run for ``/health/detailed`` only: they do not decide readiness.
     """
@@ -37,7 +37,7 @@ class Health:
     version: str = "0.1.0"
     details: Callable[[], dict[str, Any]] = dict
     detailed_checks: Mapping[str, Check] = field(default_factory=dict)
-    draining: bool = False
+    draining: Callable[[], bool] = lambda: False
     started_at: float = field(init=False)
     _cached: tuple[float, dict[str, dict[str, Any]]] | None = None
 
@@ -83,8 +83,9 @@ class Health:
             body["version"] = self.version
             body["uptime_s"] = round(self.monotonic() - self.started_at, 3)
             body.update(self.details())
-        if not bad and not self.draining:
+        draining = self.draining()
+        if not bad and not draining:
             return 200, body
-        why = "The service is shutting down." if self.draining else f"Not ready: {', '.join(bad)}."
+        why = "The service is shutting down." if draining else f"Not ready: {', '.join(bad)}."
         body |= {"status": "not_ready", "error": "not_ready", "message": why, "request_id": request_id}
         return 503, body

@@ -1,7 +1,7 @@
 """A process's life: listen, serve, drain, stop.
 
-SIGTERM and SIGINT turn readiness off, close the listener and idle connections, let running requests
-end (at most ``SHUTDOWN_S``), and only then stop what they used.
+SIGTERM and SIGINT turn readiness off, close the listener, let running requests end (at most
+``SHUTDOWN_S``), and only then stop what they used.
 """
 
 from __future__ import annotations
@@ -12,104 +12,166 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import uvloop
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from services.kit.admin import admin_app, admin_listening
-from services.kit.http.message import Handler
-from services.kit.http.server import Server
-from services.kit.http.servers import SERVERS
-from services.kit.http.writing import Limits
+from services.kit.clock import World
 from services.kit.log import Log
 from services.kit.memory import GC_THRESHOLDS, SoftLimit
-from services.kit.metrics import UNMATCHED, HttpMetrics, LoopMetrics
+from services.kit.metrics import HttpMetrics, LoopMetrics
 from services.kit.settings import ProcessSettings, SettingsError, load
+from services.kit.trail import UNMATCHED
+from services.kit.web.admin import admin_app, admin_listening
+from services.kit.web.boundary import Boundary
+from services.kit.web.listener import ABORT_S, Listener, server_options
+
+LAG_TICK_S = 0.1
+# A service takes any head that the gateway takes, and what the gateway adds to it.
+INNER_LINE_BYTES, INNER_HEADERS = 65_536, 160
+
+
+class ProcessMetrics(Protocol):
+    """What the metrics of every process have; each has a class of its own."""
+
+    registry: CollectorRegistry
+    http: HttpMetrics
+    loop: LoopMetrics
+
+
+class Served(NamedTuple):
+    """What answers requests, not set up yet, and the boundary around each of them."""
+
+    runner: web.BaseRunner
+    boundary: Boundary
+
 
 S = TypeVar("S", bound=ProcessSettings)
-LAG_TICK_S = 0.1
+M = TypeVar("M", bound=ProcessMetrics)
 
 
-def main(cls: type[S], serve: Callable[[S], Coroutine[Any, Any, None]], service: str) -> None:
-    """Entry of every process: settings, loop, exit code (2 for bad settings, 1 for a failed start)."""
+@dataclass(frozen=True, slots=True)
+class Process(Generic[S, M]):
+    """What the parts of a process are made from."""
+
+    name: str
+    settings: S
+    metrics: M
+    world: World
+    log: Log
+
+    def refused(self) -> None:
+        """A connection said something that is not HTTP."""
+        self.metrics.http.finish("OTHER", UNMATCHED, 400, 0.0)
+        self.log.event.info("malformed", status=400)
+
+    def boundary(self) -> Boundary:
+        return Boundary(self.metrics.http, self.log, self.world)
+
+    def serving(self, app: web.Application, boundary: Boundary) -> Served:
+        """An application of this process, whose middleware is this boundary."""
+        options = server_options(self.refused)
+        runner = web.AppRunner(
+            app,
+            shutdown_timeout=ABORT_S,
+            max_line_size=INNER_LINE_BYTES,
+            max_field_size=INNER_LINE_BYTES,
+            max_headers=INNER_HEADERS,
+            **options,
+        )
+        return Served(runner, boundary)
+
+
+def main(
+    service: str,
+    settings_class: type[S],
+    metrics_class: type[M],
+    served: Callable[[Process[S, M]], Served],
+) -> None:
+    """Entry of every process: settings, loop, exit code (2 for bad settings, 1 for a failed start).
+
+    Args:
+        served: puts together what answers.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory may hold secrets
     try:
-        settings = load(cls)
+        settings = load(settings_class)
     except SettingsError as error:
         print(f"{service}: the settings are not complete", *error.problems, sep="\n  ", file=sys.stderr)
         sys.exit(2)
     try:
-        uvloop.run(serve(settings))
+        uvloop.run(_serve(service, settings, metrics_class, served))
     except OSError as error:
         sys.exit(f"{service}: cannot start: {error.strerror or error}")
 
 
-async def stopped(log: Log, service: str) -> None:
+async def _serve(
+    service: str,
+    settings: S,
+    metrics_class: type[M],
+    served: Callable[[Process[S, M]], Served],
+) -> None:
+    async with (
+        _process(service, settings, metrics_class()) as process,
+        listening(served(process), settings) as port,
+    ):
+        process.log.event.info("listening", port=port)
+        await _stopped(process.log)
+
+
+async def _stopped(log: Log) -> None:
     """Return when the process is asked to stop."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, event.set)
     log.event.info("started", pid=os.getpid())
     await event.wait()
-    log.event.info("stopping", service_name=service)
-
-
-def server_of(
-    handler: Handler, settings: ProcessSettings, http: HttpMetrics, log: Log, *, cancels: bool = False
-) -> Server:
-    """The public server of a process, with the limits every process has.
-
-    Args:
-        cancels: a client that leaves cancels the handler of its request.
-    """
-
-    def malformed(status: int) -> None:
-        http.finish("OTHER", UNMATCHED, status, 0.0)
-        log.event.info("malformed", status=status)
-
-    limits = Limits(settings.body_idle_s, settings.head_s, cancels=cancels)
-    return SERVERS[settings.http_server](handler, malformed, limits)
+    log.event.info("stopping")
 
 
 @asynccontextmanager
-async def listening(server: Server, settings: ProcessSettings, log: Log) -> AsyncIterator[None]:
-    """Serve on the process's own port until the block ends, then drain.
+async def listening(served: Served, settings: ProcessSettings) -> AsyncIterator[int]:
+    """Serve on the process's own port until the block ends, then drain; the port.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is taken, or something that the process needs is not there.
     """
-    port = await server.start(settings.host, settings.port)
-    log.event.info("listening", port=port)
+    runner, boundary = served
     try:
-        yield
+        await runner.setup()
+        listener = Listener(runner, boundary, head_s=settings.head_s, stall_s=settings.body_idle_s)
+        port = await listener.start(settings.host, settings.port)
+    except BaseException:
+        await runner.cleanup()
+        raise
+    try:
+        yield port
     finally:
-        await server.stop(settings.shutdown_s, notice_s=settings.drain_s)
+        await listener.stop(settings.shutdown_s, notice_s=settings.drain_s)
 
 
 @asynccontextmanager
-async def process(
-    settings: ProcessSettings, service: str, registry: CollectorRegistry, loop_metrics: LoopMetrics
-) -> AsyncIterator[tuple[Log, AsyncExitStack]]:
-    """Log, admin port and loop monitor of a process; the stack closes what the process opens."""
-    instance = settings.instance or service
-    log = Log(service, instance, settings.log_level, settings.logging)
-    log.buffer.attach(asyncio.get_running_loop())
-    asyncio.get_running_loop().set_exception_handler(_loop_fault(log))
-    loop_metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))  # counted by the scrape, on the loop
+async def _process(service: str, settings: S, metrics: M) -> AsyncIterator[Process[S, M]]:
+    """Log, admin port and loop monitor of a process."""
+    instance, loop = settings.instance or service, asyncio.get_running_loop()
+    log, world = Log(service, instance, settings.log_level, settings.logging), World()
+    log.buffer.attach(loop)
+    loop.set_exception_handler(_loop_fault(log))
+    metrics.loop.tasks.set_function(lambda: len(asyncio.all_tasks()))  # counted by the scrape, on the loop
     if thresholds := GC_THRESHOLDS.get(settings.gc_thresholds):
         gc.set_threshold(*thresholds)
-    watchers = [asyncio.create_task(_watch_loop(loop_metrics))]
+    watchers = [asyncio.create_task(_watch_loop(metrics.loop))]
     if settings.memory_soft_mb:
         watchers.append(asyncio.create_task(SoftLimit(settings.memory_soft_mb, log.event).watch()))
     try:
-        async with AsyncExitStack() as stack:
-            admin = admin_app(settings, service, instance, registry)
-            port = settings.effective_admin_port
-            await stack.enter_async_context(admin_listening(admin, settings.admin_host, port))
-            yield log, stack
+        admin = admin_app(settings, service, instance, metrics.registry)
+        async with admin_listening(admin, settings.admin_host, settings.effective_admin_port):
+            yield Process(service, settings, metrics, world, log)
     finally:
         for watcher in watchers:
             watcher.cancel()

@@ -52,9 +52,7 @@ Urls = Annotated[
 ]
 Texts = Annotated[tuple[str, ...], BeforeValidator(comma_list), takes("a comma list")]
 Key = Annotated[SecretStr, Field(min_length=32)]  # signs with HMAC-SHA256
-# Go with the parts that they choose.
-HttpServer = Annotated[Literal["own", "aiohttp"], Field(description="HTTP server of the public port")]
-HttpClient = Annotated[Literal["thin", "aiohttp"], Field(description="HTTP client for services and store")]
+# Goes with the pool that it chooses.
 DbPool = Annotated[Literal["own", "asyncpg"], Field(description="pool of database connections")]
 
 
@@ -115,7 +113,6 @@ class ProcessSettings(BaseSettings):
         description="how eagerly garbage is collected: as Python does by itself, more often,"
         " or much more often",
     )
-    http_server: HttpServer = "own"
 
     @property
     def effective_admin_port(self) -> int:
@@ -147,6 +144,10 @@ class DatabaseSettings(ProcessSettings):
     )
     db_pool: DbPool = "own"
 
+    @property
+    def direct_url(self) -> str:
+        return (self.database_direct_url or self.database_url).get_secret_value()
+
 
 class StoreSettings(DatabaseSettings):
     """Of a process with a database and the object store."""
@@ -156,7 +157,6 @@ class StoreSettings(DatabaseSettings):
     s3_bucket: str = Field("vault-files", description="the private bucket of all objects")
     s3_access_key: SecretStr = Field(description="access key of the object store")
     s3_secret_key: SecretStr = Field(description="secret key of the object store")
-    http_client: HttpClient = "thin"
 
 
 S = TypeVar("S", bound=ProcessSettings)

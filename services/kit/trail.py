@@ -13,12 +13,22 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+UNMATCHED = "unmatched"
+
 
 @dataclass(slots=True)
 class Trail:
-    """Seconds are those spent in calls; calls that run side by side count each."""
+    """Seconds are those spent in calls; calls that run side by side count each.
+
+    ``route`` is the template that the request matched; ``user_id`` whom it is for; ``sent_bytes`` the
+    part of a streamed answer's body that was sent.
+    """
 
     request_id: str = ""
+    route: str = UNMATCHED
+    quiet: bool = False  # no line in the access log
+    user_id: UUID | str | None = None
+    sent_bytes: int = 0
     upload_uuid: UUID | None = None
     statements: int = 0
     sql_s: float = 0.0

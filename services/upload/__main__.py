@@ -1,8 +1,9 @@
 """``python -m services.upload``"""
 
 from services.kit.run import main
-from services.upload.app import serve
+from services.upload.app import served
+from services.upload.metrics import Metrics
 from services.upload.settings import Settings
 
 if __name__ == "__main__":
-    main(Settings, serve, "upload")
+    main("upload", Settings, Metrics, served)

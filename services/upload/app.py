@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from aiohttp import web
 
 from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
 from services.kit.log import Log
 from services.kit.migrate import migrate
-from services.kit.replicas import balanced
-from services.kit.run import listening, process, server_of, stopped
+from services.kit.run import Process, Served
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.upstream import Upstream
-from services.kit.web import Boundary, Edge
+from services.kit.upstream import Upstream, balanced
+from services.kit.web import app as kit
+from services.kit.web.boundary import Boundary
 from services.upload.background import Background, Gauges
 from services.upload.chunk_store.disk import DiskChunkStore
 from services.upload.chunk_store.s3 import S3ChunkStore
@@ -35,7 +37,7 @@ from services.upload.finalise.proxied import EmptyMaker, Maker, ProxiedMaker
 from services.upload.finalise.repack import Repack
 from services.upload.finalise.runner import Register, Runner
 from services.upload.finalise.worker import Finaliser, Limits
-from services.upload.handlers import Handlers, Services
+from services.upload.handlers import HANDLERS, SERVICES, Services
 from services.upload.metrics import Metrics
 from services.upload.model import Method
 from services.upload.placement import Placement
@@ -95,42 +97,70 @@ class Base:
     tables: Tables
 
 
-async def serve(settings: Settings) -> None:
-    """Run until the process is asked to stop."""
-    metrics, world = Metrics(), World()
-    instance = settings.instance or "upload"
-    async with process(settings, "upload", metrics.registry, metrics.loop) as (log, stack):
-        direct_url = (settings.database_direct_url or settings.database_url).get_secret_value()
-        await migrate(direct_url, MIGRATIONS, "upload")
-        database = await stack.enter_async_context(_database(settings, metrics))
-        address = _address(settings)
-        store = await stack.enter_async_context(
-            open_client(address, world, metrics.store.observe, client=settings.http_client)
-        )
-        owner = f"{instance}/{world.new_uuid()}"
-        facts = await prepare(address, store, settings.cors_origins, owner.replace("/", "-"), log.event)
-        tables = Tables.of(database, owner, settings)
-        spool = _spool(settings)
-        base = Base(settings, world, metrics, log, store, facts.capabilities, spool, tables)
+def served(process: Process[Settings, Metrics]) -> Served:
+    """What serves the process."""
+    boundary = process.boundary()
+    return process.serving(application(process, boundary), boundary)
 
-        cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
-        finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
-        lock = InstanceLock(direct_url, instance, log.event)
-        background = Background(
-            finaliser, cleaner, lock, renew_s=settings.lease_s / 4, drain_s=settings.shutdown_s, log=log.event
-        )
-        health = _health(base, database, finaliser, facts)
-        keys = {"gateway": settings.internal_key_gateway_upload.get_secret_value()}
-        edge = Edge("upload", log, metrics.http, health, world, CredentialChecker("upload", keys, world.now))
-        handlers = Handlers(build_services(base, finaliser, cleaner))
-        boundary = Boundary(edge, ROUTES, handlers.table())
-        gauges = Gauges(tables.jobs, metrics, spool.size_bytes)
-        async with (
-            background.running(gauges),
-            listening(server_of(boundary.handle, settings, metrics.http, log), settings, log),
-        ):
-            await stopped(log, "upload")
-            health.draining = True
+
+def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
+    settings, world = process.settings, process.world
+    checks: dict[str, Check] = {}
+    health = Health("upload", GREETING, checks, world.monotonic, draining=lambda: boundary.draining)
+    keys = {"gateway": settings.internal_key_gateway_upload.get_secret_value()}
+    app = kit.application(
+        ROUTES,
+        HANDLERS,
+        boundary=boundary,
+        credentials=CredentialChecker("upload", keys, world.now),
+        health=health,
+        body_idle_s=settings.body_idle_s,
+    )
+
+    async def parts(app: web.Application) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _start(app, process, health, checks, stack)
+            yield
+
+    app.cleanup_ctx.append(parts)
+    return app
+
+
+async def _start(
+    app: web.Application,
+    process: Process[Settings, Metrics],
+    health: Health,
+    checks: dict[str, Check],
+    stack: AsyncExitStack,
+) -> None:
+    """Open, check and join every part; ``stack`` closes them."""
+    settings, metrics, world, log = process.settings, process.metrics, process.world, process.log
+    instance = settings.instance or "upload"
+    direct_url = settings.direct_url
+    await migrate(direct_url, MIGRATIONS, "upload")
+    database = await stack.enter_async_context(_database(settings, metrics))
+    address = _address(settings)
+    store = await stack.enter_async_context(open_client(address, world, metrics.store.observe))
+    owner = f"{instance}/{world.new_uuid()}"
+    facts = await prepare(address, store, settings.cors_origins, owner.replace("/", "-"), log.event)
+    tables = Tables.of(database, owner, settings)
+    base = Base(settings, world, metrics, log, store, facts.capabilities, _spool(settings), tables)
+
+    cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
+    finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
+    checks.update(_checks(base, database, finaliser, facts))
+    health.details = facts.shown
+    app[SERVICES] = build_services(base, finaliser, cleaner)
+    background = Background(
+        finaliser,
+        cleaner,
+        InstanceLock(direct_url, instance, log.event),
+        renew_s=settings.lease_s / 4,
+        drain_s=settings.shutdown_s,
+        log=log.event,
+    )
+    gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
+    await stack.enter_async_context(background.running(gauges))
 
 
 def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:
@@ -153,14 +183,13 @@ def _address(settings: Settings) -> S3Address:
     )
 
 
-def _health(base: Base, database: Database, finaliser: Finaliser, facts: StoreFacts) -> Health:
-    checks: dict[str, Check] = {
+def _checks(base: Base, database: Database, finaliser: Finaliser, facts: StoreFacts) -> dict[str, Check]:
+    return {
         "database": database.check,
         "store": health_check(base.store, facts),
         "finalise_queue": finaliser.check,
         "spool_disk": _SPOOL_CHECKS[base.settings.chunk_store](base.spool),
     }
-    return Health("upload", GREETING, checks, base.world.monotonic, details=facts.shown)
 
 
 def _spool(settings: Settings) -> Spool:
@@ -172,9 +201,7 @@ async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
         "upload", "files", base.settings.internal_key_upload_files.get_secret_value(), base.world.now
     )
     files = [
-        await stack.enter_async_context(
-            Upstream("files", url, base.metrics.upstream, client=base.settings.http_client)
-        )
+        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
         for url in base.settings.files_urls
     ]
     return Registrar(balanced(files), signer, base.world)

@@ -10,7 +10,7 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from services.kit.errors import Fault
-from services.kit.s3 import ObjectStore, StoreError
+from services.kit.s3 import S3Client, StoreError
 from services.kit.trail import nobody
 from services.upload.chunk_store.sink import ChunkStore
 from services.upload.model import Session, Work
@@ -26,7 +26,7 @@ class Cleaner:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store: S3Client,
         stores: Mapping[str, ChunkStore],
         sessions: Sessions,
         log: FilteringBoundLogger,

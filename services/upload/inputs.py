@@ -6,10 +6,11 @@ import re
 from typing import Any
 from uuid import UUID
 
+from aiohttp import web
+
 from services.kit.codec import Members, parse_sha256, parse_uuid
 from services.kit.errors import Fault
-from services.kit.http.message import Request
-from services.kit.web import user_of
+from services.kit.web.app import user_of
 from services.upload.model import MAX_CHUNK_BYTES, MAX_CHUNK_INDEX, MAX_PARTS, Send
 from services.upload.service.opening import MAX_FILE_BYTES, Wanted
 
@@ -19,7 +20,7 @@ MAX_PRESIGNED = 1_000
 MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE = 10_000, 100, 20
 
 
-def idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: web.Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.fullmatch(key):
         raise Fault(
@@ -30,7 +31,7 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def wanted(request: Request, value: Any, *extra: str) -> tuple[Wanted, Members]:
+def wanted(request: web.Request, value: Any, *extra: str) -> tuple[Wanted, Members]:
     """What every session request says; ``extra`` are the members its method adds."""
     members = Members(value, frozenset({"file_name", "file_size_bytes", *extra}))
     name = members.string("file_name", nul=True)  # a NUL breaks the name rule, not the type
@@ -41,14 +42,14 @@ def wanted(request: Request, value: Any, *extra: str) -> tuple[Wanted, Members]:
     return Wanted(user_of(request), name, size_bytes, idempotency_key(request)), members
 
 
-def header_uuid(request: Request, name: str) -> UUID:
+def header_uuid(request: web.Request, name: str) -> UUID:
     value = request.headers.get(name)
     if not value:
         raise Fault("missing_header", f"The header {name} is required.", details={"header": name})
     return parse_uuid(value, name)
 
 
-def send(request: Request) -> Send:
+def send(request: web.Request) -> Send:
     """A chunk's head: lengths first, then the other inputs."""
     size_bytes = request.content_length
     if size_bytes is None:
@@ -86,7 +87,7 @@ def judge_part_number(number: int) -> None:
         raise Fault("invalid_part_number", f"Part numbers run from 1 to at most {MAX_PARTS}.")
 
 
-def page(request: Request) -> tuple[bool, int, int]:
+def page(request: web.Request) -> tuple[bool, int, int]:
     """``state``, ``page`` and ``size`` of the list of sessions."""
     query = request.query
     if set(query) - {"state", "page", "size"} or len(query) != len(set(query)):

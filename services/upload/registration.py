@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from services.kit.client import UpstreamError
 from services.kit.clock import World
 from services.kit.codec import encode
 from services.kit.names import OCTET_STREAM
-from services.kit.replicas import Balanced
 from services.kit.tokens import CredentialSigner
 from services.kit.trail import TRAIL
-from services.kit.upstream import Upstream, UpstreamError
+from services.kit.upstream import Balanced, Upstream
 from services.upload.finalise.outcome import GaveUpError, RefusedError
 from services.upload.model import Made, Session
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.kit.routing import Route, health_routes
+from services.kit.web.routing import Route, health_routes
 
 CHUNK_DEADLINE_S = 60.0  # a finalisation is waited for up to 55 s; the answer must still pass the gateway
 

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from gateway.routes import OWN, TABLES
-from services.kit.routing import Route, Token
+from services.kit.web.routing import Route, Token
 from tests.contract.api import Answer, Api
 from tests.stack import System
 

@@ -61,7 +61,7 @@ async def test_draining_lets_running_uploads_finish_and_takes_no_more() -> None:
         await idle.answer()
         wire.send(chunk_head(3 * MIB) + b"x" * MIB)
         await until(lambda: front.sample("http_in_flight_requests") == 1)
-        front.gateway.health.draining = True
+        front.boundary.draining = True
         ready = await front.request("GET", "/ready")
         assert (ready.status, ready.error) == (503, "not_ready")
         stopping = asyncio.create_task(front.stop())

@@ -17,7 +17,7 @@ async def gone(front: Front) -> None:
     await until(lambda: front.counted(499) == 1)
     assert front.sample("http_in_flight_requests") == 0
     assert [line["status"] for line in front.lines()] == [499]
-    pools = front.gateway.pipeline.proxy._pools.values()
+    pools = front.boundary.pipeline.proxy._pools.values()
     await until(lambda: all(one.running == 0 for pool in pools for one in pool.replicas))
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.contract
 async def test_a_service_that_does_not_answer_in_time_is_504() -> None:
     held = Held()
     async with behind(held.script) as front:
-        entry, _ = front.gateway.pipeline.table.match("POST", "/auth/login")
+        entry, _ = front.boundary.pipeline.table.match("POST", "/auth/login")
         object.__setattr__(entry.route, "deadline_s", 0.05)
         try:
             received = await front.request("POST", "/auth/login", None, b"{}")

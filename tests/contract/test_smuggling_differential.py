@@ -7,7 +7,6 @@ that is no longer needed fails the test too.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -177,14 +176,11 @@ EXPLAINED: dict[str, str] = {
     "header 'X: 1\\nY: 2'": "Go ends a line at a bare line feed; here it is refused",
     "header 'Upgrade: h2c'": "Go forwards it; here upgrades are 501",
     "header 'Expect: nonsense'": "Go answers 417; here an unknown expectation is ignored, as RFC 9110 allows",
+    # One read that holds a good request and then a bad one is refused as a whole: the parser drops both.
+    "length '3'": "the rest of the body's last byte is no request, in the same read",
+    "header 'Connection: close, keep-alive'": "bytes after a close are refused, in the same read",
     "header 'X: é'": "Go forwards bytes that are no UTF-8; here they are refused",
 }
-
-
-if os.environ.get("HTTP_SERVER") == "aiohttp":
-    # One read that holds a good request and then a bad one is refused as a whole: the parser drops both.
-    EXPLAINED["length '3'"] = "the rest of the body's last byte is no request, in the same read"
-    EXPLAINED["header 'Connection: close, keep-alive'"] = "bytes after a close are refused, in the same read"
 
 
 def base(name: str) -> str:

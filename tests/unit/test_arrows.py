@@ -95,8 +95,8 @@ def test_layers_of_a_service(service: str, layer: str) -> None:
 def test_route_tables_are_pure_data(service: str) -> None:
     found = set(imports(ROOT / "services" / service / "routes.py"))
     assert {module for module in found if module.split(".")[0] in OURS} <= {
-        "services.kit.routing",
-        *(f"services.kit.routing.{name}" for name in ("Route", "Token", "health_routes")),
+        "services.kit.web.routing",
+        *(f"services.kit.web.routing.{name}" for name in ("Route", "Token", "health_routes")),
     }
 
 

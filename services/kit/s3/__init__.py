@@ -1,11 +1,12 @@
 """An async S3 client with just the operations this system uses.
 
-Path style, region ``us-east-1``, own signatures (``sigv4``), transport by ``kit.http``. Bodies stream in
+Path style, region ``us-east-1``, signed by the minio package, carried by ``kit.client``. Bodies stream in
 bounded memory; what is rare (making the bucket, reading its policy) goes through the minio SDK in threads.
 """
 
 from services.kit.s3.bucket import BucketState, prepare_bucket
 from services.kit.s3.client import S3Client, open_client
+from services.kit.s3.download import Download
 from services.kit.s3.errors import (
     ChecksumMismatchError,
     InvalidPartError,
@@ -18,8 +19,8 @@ from services.kit.s3.errors import (
     UnavailableError,
 )
 from services.kit.s3.health import StoreHealth
-from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, Part, Stored, same_etag
-from services.kit.s3.protocol import ObjectStore, PutExchange
+from services.kit.s3.model import ByteRange, ObjectEntry, ObjectInfo, Part, Stored, same_etag
+from services.kit.s3.put import StreamedPut
 from services.kit.s3.selftest import Capabilities, self_test
 from services.kit.s3.signing import S3Address
 from services.kit.s3.store_clock import clock_note
@@ -35,10 +36,8 @@ __all__ = [
     "NotFoundError",
     "ObjectEntry",
     "ObjectInfo",
-    "ObjectStore",
     "Part",
     "PreconditionFailedError",
-    "PutExchange",
     "RangeError",
     "RefusedError",
     "S3Address",
@@ -46,6 +45,7 @@ __all__ = [
     "StoreError",
     "StoreHealth",
     "Stored",
+    "StreamedPut",
     "UnavailableError",
     "clock_note",
     "open_client",

@@ -7,16 +7,15 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from services.kit.client import Address, Client
 from services.kit.clock import World
-from services.kit.http.client import Address
-from services.kit.http.clients import DEFAULT, open_http
 from services.kit.s3 import xml
 from services.kit.s3.core import object_headers
-from services.kit.s3.download import StreamedDownload, object_info
+from services.kit.s3.download import OP, Download, object_info
 from services.kit.s3.errors import NotFoundError, RefusedError
-from services.kit.s3.exchange import StreamedPut
-from services.kit.s3.model import ByteRange, Download, ObjectEntry, ObjectInfo, Stored
+from services.kit.s3.model import ByteRange, ObjectEntry, ObjectInfo, Stored
 from services.kit.s3.multipart import MultipartOperations, part_query
+from services.kit.s3.put import StreamedPut
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import S3Address, Signer, copy_source
 from services.kit.s3.store_clock import ahead_s
@@ -30,7 +29,15 @@ def _md5_headers(body: bytes) -> dict[str, str]:
 
 
 class S3Client(MultipartOperations):
-    """See ``protocol.ObjectStore`` for what each operation promises."""
+    """One bucket. ``key`` is an object key; ``payload_sha256`` 64 lower-case hex characters.
+
+    With ``payload_sha256`` the store checks the body against it and refuses a difference with
+    ``ChecksumMismatchError``; without it only the length is checked.
+
+    Every operation raises ``StoreError`` (see ``errors``) and nothing else. What needs no body, or holds
+    its body (``put_bytes``), is retried on ``UnavailableError`` up to 3 times in all; a streamed body
+    cannot be sent again, so a failure of it is final.
+    """
 
     async def open_put(
         self,
@@ -42,6 +49,7 @@ class S3Client(MultipartOperations):
         content_type: str | None = None,
         meta: Mapping[str, str] | None = None,
     ) -> StreamedPut:
+        """Start a PUT of exactly ``size_bytes``; ``if_none_match`` refuses to replace an object (412)."""
         headers = object_headers(content_type, meta, if_none_match=if_none_match)
         return await self._stream("put_object", key, size_bytes, payload_sha256, headers=headers)
 
@@ -54,41 +62,56 @@ class S3Client(MultipartOperations):
         content_type: str | None = None,
         meta: Mapping[str, str] | None = None,
     ) -> Stored:
+        """PUT of bytes in memory, hash signed."""
         headers = object_headers(content_type, meta, if_none_match=if_none_match)
         answer = await self._call("put_object", "PUT", key, headers=headers, body=body)
         return Stored(answer.headers.get("ETag", ""))
 
-    @asynccontextmanager
-    async def get(
+    async def open_get(
         self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
-    ) -> AsyncIterator[Download]:
+    ) -> Download:
+        """Open a GET; the caller closes it.
+
+        Raises:
+            NotFoundError, PreconditionFailedError, RangeError: see ``errors``.
+        """
         headers = {}
         if byte_range is not None:
             headers["Range"] = str(byte_range)
         if if_match is not None:
             headers["If-Match"] = if_match
 
-        async def attempt() -> StreamedDownload:
+        async def attempt() -> Download:
             signed = self._signer.sign("GET", key, headers=headers)
-            return await StreamedDownload.open(self._transport, signed)
+            return Download(await self._transport.open(OP, signed))
 
-        download = await self._retry(attempt)
+        return await self._retry(attempt)
+
+    @asynccontextmanager
+    async def get(
+        self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
+    ) -> AsyncIterator[Download]:
+        """``open_get`` for a block, which closes it."""
+        download = await self.open_get(key, byte_range=byte_range, if_match=if_match)
         try:
             yield download
         finally:
-            await download.close()
+            download.close()
 
     async def head(self, key: str) -> ObjectInfo:
+        """Raises NotFoundError when there is none."""
         answer = await self._call("head_object", "HEAD", key)
         return object_info(answer.headers)
 
     async def delete(self, key: str) -> None:
+        """Also fine when there is no such object."""
         try:
             await self._call("delete_object", "DELETE", key)
         except NotFoundError:
             return
 
     async def delete_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """Delete up to 1,000 objects; the keys that failed, each with the store's error code."""
         if not keys:
             return {}
         op, body = "delete_objects", xml.delete_request(keys)
@@ -104,6 +127,10 @@ class S3Client(MultipartOperations):
         content_type: str | None = None,
         meta: Mapping[str, str] | None = None,
     ) -> Stored:
+        """Copy inside the store (at most 5 GiB).
+
+        ``source_etag`` guards the source. With ``content_type`` or ``meta`` both replace the source's.
+        """
         op, headers = "copy_object", object_headers(content_type, meta)
         headers["x-amz-metadata-directive"] = "REPLACE" if headers else "COPY"
         headers["x-amz-copy-source"] = copy_source(self._signer.bucket, source_key)
@@ -113,10 +140,11 @@ class S3Client(MultipartOperations):
         return Stored(xml.etag_of(op, answer.body, "CopyObjectResult"))
 
     def presign_put(self, key: str, life_s: int) -> str:
+        """A URL, for the public endpoint, that takes one PUT; signed here, no request."""
         return self._signer.presign("PUT", key, life_s)
 
     def presign_part(self, key: str, upload_id: str, number: int, life_s: int) -> str:
-        return self._signer.presign("PUT", key, life_s, part_query(upload_id, number))
+        return self._signer.presign("PUT", key, life_s, query=part_query(upload_id, number))
 
     def presign_get(
         self,
@@ -127,14 +155,20 @@ class S3Client(MultipartOperations):
         content_type: str | None = None,
         signed_at: float | None = None,
     ) -> str:
+        """A URL to read the object; the answer's disposition and type as given.
+
+        ``signed_at``, in seconds since the epoch, is now unless given; the URL ends ``life_s`` after its
+        whole second.
+        """
         query = {}
         if disposition is not None:
             query["response-content-disposition"] = disposition
         if content_type is not None:
             query["response-content-type"] = content_type
-        return self._signer.presign("GET", key, life_s, query, signed_at)
+        return self._signer.presign("GET", key, life_s, query=query, signed_at=signed_at)
 
     async def list_objects(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectEntry]:
+        """Objects whose key starts with ``prefix`` and sorts behind ``after``, at most 1,000."""
         op = "list_objects"
         query = {"list-type": "2", "prefix": prefix, "max-keys": str(limit)}
         if after:
@@ -143,6 +177,7 @@ class S3Client(MultipartOperations):
         return xml.objects(op, answer.body)
 
     async def put_bucket_cors(self, origins: Sequence[str]) -> bool:
+        """Let browsers of ``origins`` GET and PUT; False when the store does not offer the call."""
         body = xml.cors_request(origins, methods=("GET", "HEAD", "PUT"))
         try:
             await self._call(
@@ -155,6 +190,10 @@ class S3Client(MultipartOperations):
         return True
 
     async def check(self) -> float:
+        """How many seconds the store's clock is ahead of ours, to the second; 0 when it does not tell.
+
+        Raises unless the store answers for the bucket.
+        """
         answer = await self._call("head_bucket", "HEAD", "")
         return ahead_s(answer.headers.get("Date"), self._signer.now())
 
@@ -165,18 +204,16 @@ async def open_client(
     world: World,
     observe: Observe,
     *,
-    client: str = DEFAULT,
     opened: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[S3Client]:
     """A client with its own connections, closed when the block ends.
 
     Args:
         observe: called once per request with operation, result and seconds.
-        client: ``thin`` or ``aiohttp``, see ``http.clients``.
         opened: called for each new connection.
     """
     place = Address.of(address.endpoint, limit=CONNECTIONS, idle_s=IDLE_S, opened=opened, refusals_end=True)
-    http = open_http(client, place)
+    http = Client(place)
     try:
         yield S3Client(Signer(address, world.now), Transport(http, observe), Retry(world.rng))
     finally:

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from hashlib import sha256
 
-from services.kit.s3.exchange import StreamedPut
+from services.kit.s3.put import StreamedPut
 from services.kit.s3.retry import Retry
-from services.kit.s3.signing import Signer
-from services.kit.s3.sigv4 import UNSIGNED_PAYLOAD
+from services.kit.s3.signing import UNSIGNED_PAYLOAD, Signer
 from services.kit.s3.transport import READ_S, STALL_S, Transport, Whole
 
 INLINE_HASH_BYTES = 262_144

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from services.kit.http.client import Answer, Call, UpstreamError
+from services.kit.client import Exchange, UpstreamError
 from services.kit.s3.errors import transport_error
 from services.kit.s3.model import ObjectInfo
-from services.kit.s3.transport import Transport
 
 OP = "get_object"
 _META = "x-amz-meta-"
@@ -37,36 +35,45 @@ def object_info(headers: Mapping[str, str]) -> ObjectInfo:
     )
 
 
-class StreamedDownload:
-    """The answer behind ``get``; see ``model.Download``."""
+class Download:
+    """An open GET: facts first, then the bytes; whoever opened it closes it."""
 
-    def __init__(self, response: Answer, stack: AsyncExitStack) -> None:
-        self._response, self._stack = response, stack
-        self.info = object_info(response.headers)
-
-    @classmethod
-    async def open(cls, transport: Transport, signed: Call) -> StreamedDownload:
-        stack = AsyncExitStack()
-        return cls(await stack.enter_async_context(transport.open(OP, signed)), stack)
+    def __init__(self, answer: Exchange) -> None:
+        self._answer = answer
+        self.info = object_info(
+            answer.headers
+        )  # ``size_bytes`` is the whole object's where the store says it
 
     @property
     def status(self) -> int:
-        return self._response.status
+        """200, or 206 when a range was asked for."""
+        return self._answer.status
 
     @property
     def size_bytes(self) -> int:
-        return int(self._response.headers.get("Content-Length", "0"))
+        """Bytes that this answer carries: the range's, not the object's."""
+        return int(self._answer.headers.get("Content-Length", "0"))
 
     @property
     def content_range(self) -> str | None:
-        return self._response.headers.get("Content-Range")
+        return self._answer.headers.get("Content-Range")
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def read(self) -> bytes:
+        """The next piece as it arrives, ``b""`` at the end; at most 64 KiB are held.
+
+        Raises:
+            UnavailableError: the store broke off or made no progress.
+        """
         try:
-            while data := await self._response.read_some():
-                yield data
+            return await self._answer.read_some()
         except UpstreamError as error:
             raise transport_error(OP) from error
 
-    async def close(self) -> None:
-        await self._stack.aclose()
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """What ``read`` gives, until the end."""
+        while data := await self.read():
+            yield data
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._answer.close()

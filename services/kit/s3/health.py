@@ -6,8 +6,8 @@ from typing import Any
 
 from services.kit.health import NotOkError
 from services.kit.s3.bucket import BucketState, is_private
+from services.kit.s3.client import S3Client
 from services.kit.s3.errors import StoreError
-from services.kit.s3.protocol import ObjectStore
 from services.kit.s3.signing import S3Address
 from services.kit.s3.store_clock import clock_note
 
@@ -17,7 +17,7 @@ class StoreHealth:
     state: what was found when the bucket was prepared.
     """
 
-    def __init__(self, store: ObjectStore, address: S3Address, state: BucketState) -> None:
+    def __init__(self, store: S3Client, address: S3Address, state: BucketState) -> None:
         self._store, self._address, self._state = store, address, state
 
     async def check(self) -> str | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +52,6 @@ class ByteRange:
 
     def __str__(self) -> str:
         return f"bytes={self.first}-{self.last}"
-
-
-class Download(Protocol):
-    """An open GET: facts first, then the bytes. Leaving ``get``'s block closes it."""
-
-    @property
-    def status(self) -> int:
-        """200, or 206 when a range was asked for."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes that this answer carries: the range's, not the object's."""
-
-    @property
-    def content_range(self) -> str | None: ...
-
-    @property
-    def info(self) -> ObjectInfo:
-        """The object; ``size_bytes`` is the whole object's where the store says it."""
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The bytes as they arrive, at most 64 KiB held.
-
-        Raises:
-            UnavailableError: the store broke off or made no progress.
-        """
 
 
 def same_etag(one: str | None, other: str | None) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from services.kit.s3 import xml
 from services.kit.s3.core import Core, object_headers
 from services.kit.s3.errors import NoSuchUploadError
-from services.kit.s3.exchange import StreamedPut
 from services.kit.s3.model import ByteRange, Part, Stored
+from services.kit.s3.put import StreamedPut
 from services.kit.s3.signing import copy_source
 from services.kit.s3.transport import SLOW_READ_S
 
@@ -18,11 +18,12 @@ def part_query(upload_id: str, number: int) -> dict[str, str]:
 
 
 class MultipartOperations(Core):
-    """See ``protocol.ObjectStore`` for what each one promises."""
+    """What an upload in parts takes."""
 
     async def create_multipart(
         self, key: str, *, content_type: str | None = None, meta: Mapping[str, str] | None = None
     ) -> str:
+        """Open a multipart upload; its id."""
         op = "create_multipart"
         headers = object_headers(content_type, meta)
         answer = await self._call(op, "POST", key, query={"uploads": ""}, headers=headers)
@@ -37,10 +38,12 @@ class MultipartOperations(Core):
         *,
         payload_sha256: str | None = None,
     ) -> StreamedPut:
+        """Start sending part ``number`` (1 to 10,000) of a multipart upload."""
         query = part_query(upload_id, number)
         return await self._stream("upload_part", key, size_bytes, payload_sha256, query=query)
 
     async def put_part_bytes(self, key: str, upload_id: str, number: int, body: bytes) -> Stored:
+        """A part of bytes in memory, hash signed."""
         answer = await self._call("upload_part", "PUT", key, query=part_query(upload_id, number), body=body)
         return Stored(answer.headers.get("ETag", ""))
 
@@ -54,6 +57,7 @@ class MultipartOperations(Core):
         byte_range: ByteRange | None = None,
         source_etag: str | None = None,
     ) -> Stored:
+        """Part ``number`` from (a range of) another object."""
         op = "upload_part_copy"
         headers = {"x-amz-copy-source": copy_source(self._signer.bucket, source_key)}
         if byte_range is not None:
@@ -65,6 +69,11 @@ class MultipartOperations(Core):
         return Stored(xml.etag_of(op, answer.body, "CopyPartResult"))
 
     async def list_parts(self, key: str, upload_id: str) -> list[Part]:
+        """Every part, ascending, over as many pages as it takes.
+
+        Raises:
+            NoSuchUploadError: aborted, completed or never opened.
+        """
         op, parts, marker = "list_parts", list[Part](), 0
         while True:
             query = {"uploadId": upload_id, "max-parts": "1000", "part-number-marker": str(marker)}
@@ -76,6 +85,12 @@ class MultipartOperations(Core):
             marker = page.next_marker
 
     async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> Stored:
+        """Join ``parts`` (ascending; gaps between numbers are fine). A 200 with an error in it raises.
+
+        Raises:
+            InvalidPartError: a part differs or is too small; the upload stays open.
+            NoSuchUploadError: also after a completion whose answer got lost: ``head`` tells.
+        """
         op, body = "complete_multipart", xml.complete_request(parts)
         answer = await self._call(
             op, "POST", key, query={"uploadId": upload_id}, body=body, read_s=SLOW_READ_S
@@ -83,6 +98,7 @@ class MultipartOperations(Core):
         return Stored(xml.etag_of(op, answer.body, "CompleteMultipartUploadResult"))
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:
+        """Also fine when there is no such upload."""
         try:
             await self._call("abort_multipart", "DELETE", key, query={"uploadId": upload_id})
         except NoSuchUploadError:

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
+from services.kit.s3.client import S3Client
 from services.kit.s3.errors import ChecksumMismatchError, PreconditionFailedError, StoreError
-from services.kit.s3.protocol import ObjectStore
 
 PREFIX = "selftest/"
 _BODY = b"vaultbench self-test"
@@ -36,7 +36,7 @@ class Capabilities:
         return self.verifies_hash and self.create_only
 
 
-async def self_test(store: ObjectStore, name: str) -> Capabilities:
+async def self_test(store: S3Client, name: str) -> Capabilities:
     """Try each capability under ``selftest/<name>`` and remove what was written.
 
     Args:
@@ -57,7 +57,7 @@ async def self_test(store: ObjectStore, name: str) -> Capabilities:
             await store.delete_many([key, f"{key}-hash"])
 
 
-async def _verifies_hash(store: ObjectStore, key: str) -> bool:
+async def _verifies_hash(store: S3Client, key: str) -> bool:
     wrong = sha256(b"something else").hexdigest()
     exchange = await store.open_put(key, len(_BODY), payload_sha256=wrong)
     await exchange.write(_BODY)
@@ -68,12 +68,12 @@ async def _verifies_hash(store: ObjectStore, key: str) -> bool:
     return False
 
 
-async def _returns_etag(store: ObjectStore, key: str) -> bool:
+async def _returns_etag(store: S3Client, key: str) -> bool:
     stored = await store.put_bytes(key, _BODY)
     return bool(stored.etag) and stored.etag == (await store.head(key)).etag
 
 
-async def _create_only(store: ObjectStore, key: str) -> bool:
+async def _create_only(store: S3Client, key: str) -> bool:
     """Needs an object at ``key``."""
     try:
         await store.put_bytes(key, _BODY, if_none_match=True)

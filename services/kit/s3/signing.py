@@ -1,4 +1,4 @@
-"""Signed requests, and presigned URLs.
+"""Signed requests, and presigned URLs, by the minio package's signer (AWS Signature Version 4).
 
 Two base addresses: ``endpoint`` for our own requests, ``public_endpoint`` only to sign URLs that
 clients use, because the host and port are part of the signature.
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
-from services.kit.http.client import Call
-from services.kit.s3.sigv4 import UNSIGNED_PAYLOAD, Query, SigV4
+from minio.credentials.credentials import Credentials
+from minio.signer import get_credential_string, sign_v4_s3
+
+from services.kit.client import Call
 
 REGION = "us-east-1"
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -54,8 +59,8 @@ class Signer:
 
     def __init__(self, address: S3Address, now: Callable[[], float]) -> None:
         self._base, self._public = base(address.endpoint), base(address.public_endpoint)
-        self._bucket, self._now, self.now = address.bucket, now, now
-        self._signature = SigV4(address.access_key, address.secret_key, REGION)
+        self._bucket, self.now = address.bucket, now
+        self._credentials = Credentials(address.access_key, address.secret_key)
 
     @property
     def bucket(self) -> str:
@@ -77,37 +82,78 @@ class Signer:
 
         Every header given is signed, and ``Host`` too.
         """
-        path, pairs = self._path(key), _encoded(query)
-        signed = self._signature.headers(
-            method,
-            path,
-            pairs,
-            headers or {},
-            host=self._base.netloc,
-            payload_sha256=payload_sha256,
-            at=self._now(),
+        path, text, date = self._path(key), _text(query), datetime.fromtimestamp(self.now(), UTC)
+        signed: dict[str, Any] = {
+            **(headers or {}),
+            "Host": self._base.netloc,
+            "x-amz-content-sha256": payload_sha256,
+            "x-amz-date": _stamp(date),
+        }
+        url = SplitResult(self._base.scheme, self._base.netloc, path, text, "")
+        sign_v4_s3(
+            method=method,
+            url=url,
+            region=REGION,
+            headers=signed,
+            credentials=self._credentials,
+            content_sha256=payload_sha256,
+            date=date,
         )
-        return Call(method, f"{path}?{_text(pairs)}" if pairs else path, signed)
+        del signed["Host"]
+        return Call(method, f"{path}?{text}" if text else path, signed)
 
     def presign(
         self,
         method: str,
         key: str,
         life_s: int,
+        *,
         query: Mapping[str, str] | None = None,
+        size_bytes: int | None = None,
         signed_at: float | None = None,
     ) -> str:
-        """A URL for the public endpoint, good for ``life_s`` (at most 7 days) from ``signed_at`` or now."""
-        path, at = self._path(key), self._now() if signed_at is None else signed_at
-        pairs = self._signature.query(
-            method, path, _encoded(query), host=self._public.netloc, life_s=life_s, at=at
+        """A URL for the public endpoint, good for ``life_s`` (at most 7 days) from ``signed_at`` or now.
+
+        Args:
+            size_bytes: the only ``Content-Length`` that the store takes with it; None: any.
+
+        A presigned URL is a signed request whose authorisation stands in its query, so the signer of
+        requests makes it; the package's own ``presign_v4`` can sign no header but ``Host``.
+        """
+        date = datetime.fromtimestamp(int(self.now() if signed_at is None else signed_at), UTC)
+        headers: dict[str, Any] = {"Host": self._public.netloc}
+        if size_bytes is not None:
+            headers["Content-Length"] = str(size_bytes)
+        text = _text(
+            {
+                **(query or {}),
+                "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+                "X-Amz-Credential": get_credential_string(self._credentials.access_key, date, REGION),
+                "X-Amz-Date": _stamp(date),
+                "X-Amz-Expires": str(life_s),
+                "X-Amz-SignedHeaders": "host" if size_bytes is None else "content-length;host",
+            }
         )
-        return f"{self._public.scheme}://{self._public.netloc}{path}?{_text(pairs)}"
+        url = SplitResult(self._public.scheme, self._public.netloc, self._path(key), text, "")
+        sign_v4_s3(
+            method=method,
+            url=url,
+            region=REGION,
+            headers=headers,
+            credentials=self._credentials,
+            content_sha256=UNSIGNED_PAYLOAD,
+            date=date,
+        )
+        signature = headers["Authorization"].rpartition("Signature=")[2]
+        return f"{url.geturl()}&X-Amz-Signature={signature}"
 
 
-def _encoded(query: Mapping[str, str] | None) -> Query:
-    return [(quote(name, ""), quote(value, "")) for name, value in sorted((query or {}).items())]
+def _stamp(date: datetime) -> str:
+    return date.strftime("%Y%m%dT%H%M%SZ")
 
 
-def _text(query: Query) -> str:
-    return "&".join(f"{name}={value}" for name, value in query)
+def _text(query: Mapping[str, str] | None) -> str:
+    """The query as it is sent and signed: encoded, sorted by name."""
+    if not query:
+        return ""
+    return "&".join(f"{quote(name, '')}={quote(value, '')}" for name, value in sorted(query.items()))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from services.kit.http.client import FULL_BYTES, Answer, Call, Client, Sending, UpstreamError
+from services.kit.client import FULL_BYTES, Call, Client, Exchange, UpstreamError
 from services.kit.s3.errors import StoreError, refusal, transport_error
 from services.kit.trail import TRAIL
 
@@ -27,7 +27,7 @@ class Whole:
     body: bytes
 
 
-async def good(op: str, answer: Answer) -> Answer:
+async def good(op: str, answer: Exchange) -> Exchange:
     """The answer if its status says that it worked; what it says of a failure is read and closed.
 
     Raises:
@@ -63,21 +63,16 @@ class Transport:
             finally:
                 answer.close()
 
-    @asynccontextmanager
-    async def open(self, op: str, call: Call) -> AsyncIterator[Answer]:
-        """The answer's head; leaving the block gives the connection back or closes it.
+    async def open(self, op: str, call: Call) -> Exchange:
+        """An answer whose head is here; the caller reads or closes it.
 
         Raises:
             StoreError: no answer or a refusal.
         """
         with self._observed(op):
-            answer = await good(op, await self._send(call, b"", READ_S))
-        try:
-            yield answer
-        finally:
-            answer.close()
+            return await good(op, await self._send(call, b"", READ_S))
 
-    async def put(self, op: str, call: Call, size_bytes: int) -> tuple[Sending, Callable[[str], None]]:
+    async def put(self, op: str, call: Call, size_bytes: int) -> tuple[Exchange, Callable[[str], None]]:
         """A request whose body the caller writes, and the function that takes its result.
 
         Raises:
@@ -95,7 +90,7 @@ class Transport:
             done(failed.result)
             raise failed from error
 
-    async def _send(self, call: Call, body: bytes, read_s: float) -> Answer:
+    async def _send(self, call: Call, body: bytes, read_s: float) -> Exchange:
         if len(body) <= FULL_BYTES:
             return await self._client.send(call, body, timeout_s=read_s, piece_s=read_s)
         sending = await self._client.open(call, len(body), timeout_s=POOL_WAIT_S)

@@ -17,10 +17,10 @@ from services.kit.s3 import (
     ChecksumMismatchError,
     NoSuchUploadError,
     NotFoundError,
-    ObjectStore,
     PreconditionFailedError,
-    PutExchange,
+    S3Client,
     StoreError,
+    StreamedPut,
 )
 from services.upload import errors
 from services.upload.chunk_store.sink import Nowhere, Sink
@@ -48,7 +48,7 @@ class _Streamed:
 
     def __init__(
         self,
-        exchange: PutExchange,
+        exchange: StreamedPut,
         location: str,
         mime_type: str | None = None,
         remove: Callable[[], Awaitable[None]] | None = None,
@@ -87,9 +87,9 @@ class _Final(_Streamed):
 
     def __init__(
         self,
-        exchange: PutExchange,
+        exchange: StreamedPut,
         mime_type: str | None,
-        store: ObjectStore,
+        store: S3Client,
         session: Session,
         ids: UploadIds,
     ) -> None:
@@ -127,7 +127,7 @@ class _Final(_Streamed):
 class S3ChunkStore:
     """See ``sink.ChunkStore``."""
 
-    def __init__(self, store: ObjectStore, ids: UploadIds, placement: Placement, world: World) -> None:
+    def __init__(self, store: S3Client, ids: UploadIds, placement: Placement, world: World) -> None:
         self._store, self._ids, self._placement, self._world = store, ids, placement, world
         self._opening: dict[int, asyncio.Future[str]] = {}
 

@@ -7,8 +7,8 @@ from services.kit.s3 import (
     InvalidPartError,
     NoSuchUploadError,
     NotFoundError,
-    ObjectStore,
     Part,
+    S3Client,
     same_etag,
 )
 from services.upload import errors
@@ -32,7 +32,7 @@ def differing(registered: tuple[RegisteredPart, ...], stored: list[Part]) -> lis
 class MultipartMaker:
     """Compare the store's list with the registered parts, then complete."""
 
-    def __init__(self, store: ObjectStore, phases: Phases) -> None:
+    def __init__(self, store: S3Client, phases: Phases) -> None:
         self._store, self._phases = store, phases
 
     async def make(self, work: Work, journal: Journal) -> Made:
@@ -59,7 +59,7 @@ class MultipartMaker:
 class SingleMaker:
     """Ask the store for the object that the client PUT."""
 
-    def __init__(self, store: ObjectStore, phases: Phases) -> None:
+    def __init__(self, store: S3Client, phases: Phases) -> None:
         self._store, self._phases = store, phases
 
     async def make(self, work: Work, journal: Journal) -> Made:

@@ -15,8 +15,8 @@ from services.kit.s3 import (
     InvalidPartError,
     NoSuchUploadError,
     NotFoundError,
-    ObjectStore,
     Part,
+    S3Client,
     same_etag,
 )
 from services.upload.finalise.journal import Journal
@@ -43,7 +43,7 @@ def data_gone() -> GaveUpError:
     return GaveUpError("upload_failed", "The bytes received so far are no longer in the store.")
 
 
-async def made_before(store: ObjectStore, work: Work, etag: str | None) -> Made:
+async def made_before(store: S3Client, work: Work, etag: str | None) -> Made:
     """The sources are gone: then the object must be there, with the ETag that was recorded before.
 
     Raises:
@@ -67,7 +67,7 @@ def lost(wanted: list[Part], stored: list[Part]) -> bool:
 class EmptyMaker:
     """A file of no bytes."""
 
-    def __init__(self, store: ObjectStore, phases: Phases) -> None:
+    def __init__(self, store: S3Client, phases: Phases) -> None:
         self._store, self._phases = store, phases
 
     async def make(self, work: Work, journal: Journal) -> Made:
@@ -85,7 +85,7 @@ def _joinable(work: Work) -> bool:
 
 
 class ProxiedMaker:
-    def __init__(self, store: ObjectStore, repack: Repack, phases: Phases) -> None:
+    def __init__(self, store: S3Client, repack: Repack, phases: Phases) -> None:
         self._store, self._repack, self._phases = store, repack, phases
 
     async def make(self, work: Work, journal: Journal) -> Made:

@@ -16,8 +16,8 @@ from services.kit.s3 import (
     ByteRange,
     NoSuchUploadError,
     NotFoundError,
-    ObjectStore,
     Part,
+    S3Client,
     same_etag,
 )
 from services.upload.chunk_store.spool import Spool
@@ -54,7 +54,7 @@ class Repack:
     buffers: bounds how many repacks run at once, and with them the memory.
     """
 
-    def __init__(self, store: ObjectStore, spool: Spool, buffers: Buffers) -> None:
+    def __init__(self, store: S3Client, spool: Spool, buffers: Buffers) -> None:
         self._store, self._spool, self._buffers = store, spool, buffers
 
     async def make(self, work: Work, journal: Journal) -> Made:

@@ -82,7 +82,7 @@ class Finaliser:
         self._running[session_id] = _Running(task, chosen.leased)
 
     async def _apart(self, work: Work, journal: Journal) -> Outcome:
-        trail = Trail(TRAIL.get().request_id, work.session.upload_uuid)
+        trail = Trail(TRAIL.get().request_id, upload_uuid=work.session.upload_uuid)
         TRAIL.set(trail)
         started = perf_counter()
         outcome = await self._run(work, journal)

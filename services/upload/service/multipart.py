@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.kit.errors import Fault, unavailable
-from services.kit.s3 import ObjectStore, StoreError, same_etag
+from services.kit.s3 import S3Client, StoreError, same_etag
 from services.upload import errors
 from services.upload.cleaning import Cleaner
 from services.upload.metrics import Metrics
@@ -64,7 +64,7 @@ class MultipartService:
         sessions: Sessions,
         parts: Parts,
         *,
-        store: ObjectStore,
+        store: S3Client,
         presigner: Presigner,
         completing: Completing,
         cleaner: Cleaner,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.kit.s3 import ObjectStore
+from services.kit.s3 import S3Client
 from services.upload.model import Session
 
 _BATCH = 100  # about a millisecond of signing, then the loop gets a turn
@@ -24,7 +24,7 @@ class Presigner:
     life_s: how long a PUT URL is good.
     """
 
-    def __init__(self, store: ObjectStore, life_s: int) -> None:
+    def __init__(self, store: S3Client, life_s: int) -> None:
         self._store, self.life_s = store, life_s
 
     @property

@@ -14,7 +14,7 @@ from compose.envfile import EnvError
 from compose.part import Part
 from compose.postgres import Place
 from compose.stack import StackError
-from services.kit.replicas import REST_S
+from services.kit.upstream.replicas import REST_S
 from services.kit.settings import SettingsError
 from services.upload.settings import Settings as UploadSettings
 from tests.environment import load

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,15 +15,15 @@ from uuid import UUID, uuid4
 
 from aiohttp import ClientSession, DummyCookieJar, web
 
-from gateway.app import build
+from gateway.app import served
 from gateway.metrics import Metrics
-from gateway.server import Gateway
 from gateway.settings import Settings
 from services.kit.clock import World
-from services.kit.http.server import Server
 from services.kit.log import Log
-from services.kit.run import server_of
+from services.kit.run import Process
 from services.kit.tokens import CredentialChecker, UserTokens
+from services.kit.web.boundary import Boundary
+from services.kit.web.listener import Listener
 from tests.environment import load
 from tests.unit.gateway.wire import Wire, ended, request_bytes
 
@@ -39,7 +38,6 @@ def environment(port: int, **more: str) -> dict[str, str]:
     url = f"http://127.0.0.1:{port}"
     return {
         "PORT": "1",
-        "HTTP_SERVER": os.environ.get("HTTP_SERVER", ""),  # the whole suite once more over the other server
         "JWT_SECRET": KEY,
         "INTERNAL_KEY_GATEWAY_AUTH": KEY + "a",
         "INTERNAL_KEY_GATEWAY_UPLOAD": KEY + "u",
@@ -102,19 +100,20 @@ class Front:
     """The running gateway and what can be observed of it."""
 
     port: int
-    gateway: Gateway
+    metrics: Metrics
     session: ClientSession
-    server: Server
+    boundary: Boundary
+    listener: Listener
     log_path: Path
     drain_s: float
     wires: list[Wire] = field(default_factory=list)
 
     def sample(self, name: str, **labels: str) -> float:
-        return self.gateway.metrics.registry.get_sample_value(name, labels) or 0.0
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
     def counted(self, status: int) -> float:
         """Requests counted with this status, over every route."""
-        metric = next(m for m in self.gateway.metrics.registry.collect() if m.name == "http_requests")
+        metric = next(m for m in self.metrics.registry.collect() if m.name == "http_requests")
         return sum(
             sample.value
             for sample in metric.samples
@@ -143,7 +142,7 @@ class Front:
 
     async def stop(self) -> None:
         """What SIGTERM causes."""
-        await self.server.stop(self.drain_s)
+        await self.listener.stop(self.drain_s)
 
     async def connect(self) -> Wire:
         self.wires.append(Wire(*await asyncio.open_connection("127.0.0.1", self.port)))
@@ -218,14 +217,17 @@ async def fronting(service_port: int, world: World | None = None, **settings: st
     with tempfile.NamedTemporaryFile() as log_file:
         log = Log("gateway", "test", "info", "stdlib-sync", log_file.fileno())
         async with AsyncExitStack() as stack:
-            gateway = await build(configured, Metrics(), world or World(), log, stack)
-            server = server_of(gateway.handle, configured, gateway.metrics.http, log, cancels=True)
-            port = await server.start("127.0.0.1", 0)
-            stack.push_async_callback(server.stop, configured.shutdown_s)
+            metrics = Metrics()
+            runner, boundary = served(Process("gateway", configured, metrics, world or World(), log))
+            await runner.setup()
+            listener = Listener(runner, boundary, head_s=configured.head_s, stall_s=configured.body_idle_s)
+            port = await listener.start("127.0.0.1", 0)
+            stack.push_async_callback(listener.stop, configured.shutdown_s)
             session = await stack.enter_async_context(
                 ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False)
             )
-            front = Front(port, gateway, session, server, Path(log_file.name), configured.shutdown_s)
+            path = Path(log_file.name)
+            front = Front(port, metrics, session, boundary, listener, path, configured.shutdown_s)
             yield front
             for wire in front.wires:
                 await ended(wire.writer)

@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack
 from typing import get_args
 
 import pytest
+from services.kit.http.servers import SERVERS
 
 from services.kit.clock import World
 from services.kit.health import Health
-from services.kit.http.servers import SERVERS
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics, base_registry
-from services.kit.routing import health_routes
 from services.kit.run import listening, server_of
 from services.kit.settings import ProcessSettings
 from services.kit.web import Boundary, Edge
+from services.kit.web.routing import health_routes
 from tests.environment import load
 
 pytestmark = pytest.mark.unit

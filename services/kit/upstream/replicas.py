@@ -14,8 +14,9 @@ from time import monotonic
 
 from multidict import CIMultiDict
 
-from services.kit.exchange import STALL_S, Body, Incoming, Reply
-from services.kit.upstream import Upstream, UpstreamError, UpstreamUnreachable
+from services.kit.client import UpstreamError, UpstreamUnreachable
+from services.kit.upstream.exchange import STALL_S, Body, Incoming, Reply
+from services.kit.upstream.upstream import Upstream
 
 REST_S = 2.0  # longer than a leaving process serves the connections that it has (DRAIN_S)
 

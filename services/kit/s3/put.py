@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.kit.http.client import Sending, UpstreamError
+from services.kit.client import Exchange, UpstreamError
 from services.kit.s3.errors import StoreError, transport_error
 from services.kit.s3.model import Stored
 from services.kit.s3.transport import READ_S, good
 
 
 class StreamedPut:
-    """The exchange behind ``open_put`` and ``open_part``; see ``protocol.PutExchange``.
+    """A body on its way into the store.
+
+    The loop of a caller: ``write`` each piece, ``await drained()`` when ``full``, ``await finish()``
+    at the end; ``abort`` on any exception. A store that answers before the end (412) sets ``answered``:
+    further writes do nothing, so the caller may go on receiving and hashing, and ``finish`` raises.
 
     Args:
         op: for errors.
@@ -20,7 +24,7 @@ class StreamedPut:
     """
 
     def __init__(
-        self, op: str, size_bytes: int, sending: Sending, done: Callable[[str], None], stall_s: float
+        self, op: str, size_bytes: int, sending: Exchange, done: Callable[[str], None], stall_s: float
     ) -> None:
         self._op, self._left_bytes, self._stall_s = op, size_bytes, stall_s
         self._sending = sending
@@ -28,22 +32,27 @@ class StreamedPut:
 
     @property
     def full(self) -> bool:
+        """More than 64 KiB wait: await ``drained`` before the next write."""
         return self._sending.full
 
     @property
     def answered(self) -> bool:
+        """The store answered or the connection broke; nothing more is sent."""
         return self._sending.answered
 
     async def write(self, data: bytes) -> None:
+        """Queue ``data`` for sending; never waits, never raises. Bytes beyond the size are a ValueError."""
         sending = self._sending
         if not sending.answered:
             sending.write(data)
             self._left_bytes -= len(data)
 
     async def drained(self) -> None:
+        """Wait until the store took enough; never raises. A store that stalls breaks the exchange."""
         await self._sending.drained(self._stall_s)
 
     async def finish(self) -> Stored:
+        """Wait for the answer. A body shorter than declared stores nothing and is a ValueError."""
         if self._left_bytes and not self._sending.answered:
             await self.abort()
             raise ValueError("fewer bytes than declared")
@@ -72,6 +81,7 @@ class StreamedPut:
         return Stored(answer.headers.get("ETag", ""))
 
     async def abort(self) -> None:
+        """Break off: the store sees a short body and keeps nothing. Idempotent, also after ``finish``."""
         self._sending.abort()
         self._observe("aborted")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.kit.http.client import Call
+from services.kit.client.model import Call
 
 _LENGTH_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 

@@ -1,4 +1,7 @@
-"""Our HTTP client: a pool of connections to one address.
+"""Requests over a pool of kept-alive connections to one address.
+
+A target is sent as it is, redirects are answers, nothing is added to the headers but ``Host`` and
+``Content-Length``, and nothing is sent twice.
 
 The connection that was used last is used next, so that a few stay warm and the others age out. A request
 for which a connection is idle costs no task, no timer and no lock; one sweeper looks at all deadlines
@@ -11,18 +14,17 @@ import asyncio
 import ssl
 from collections import deque
 
-from services.kit.http.client import CONNECT_S, Address, Call, UpstreamTimeout, UpstreamUnreachable
-from services.kit.http.client_connection import Connection
-from services.kit.http.client_exchange import NO_ANSWER, SWEEP_S, Exchange
-from services.kit.http.client_head import request_head
+from services.kit.client.connection import NO_ANSWER, SWEEP_S, Connection, Exchange, Home
+from services.kit.client.head import request_head
+from services.kit.client.model import CONNECT_S, Address, Call, UpstreamTimeout, UpstreamUnreachable
 
 
-class ThinClient:
-    """See ``client.Client``. Belongs to the event loop that runs when it is made."""
+class Client:
+    """Belongs to the event loop that runs when it is made; once closed by its owner, nothing is open."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self.refusals_end = address.refusals_end
+        self._home = Home(self._made, self._freed, self._lost, address.refusals_end)
         self._loop = asyncio.get_running_loop()
         self._tls = ssl.create_default_context() if address.tls else None
         self._all: set[Connection] = set()
@@ -42,6 +44,16 @@ class ThinClient:
         piece_s: float | None = None,
         fresh: bool = False,
     ) -> Exchange:
+        """Send a request whose body is in memory; returns with the head of the answer.
+
+        Args:
+            timeout_s: from now to the head, waiting for a connection included.
+            piece_s: see ``Exchange.answer``.
+            fresh: on a new connection.
+
+        Raises:
+            UpstreamError: there was no answer.
+        """
         head = request_head(call, self._address.authority, len(body))
         connection = None if fresh else self._take()
         if connection is None:
@@ -52,6 +64,14 @@ class ThinClient:
         return await exchange.answer(timeout_s, piece_s)
 
     async def open(self, call: Call, length: int, *, timeout_s: float) -> Exchange:
+        """Send the head of a request with a body of ``length`` bytes, which the caller writes.
+
+        Args:
+            timeout_s: for the connection.
+
+        Raises:
+            UpstreamError: there is no connection.
+        """
         head = request_head(call, self._address.authority, length)
         connection = self._take()
         if connection is None:
@@ -85,7 +105,7 @@ class ThinClient:
     async def _connection(self, due_at: float, *, fresh: bool = False) -> Connection:
         if not self._slots:
             if fresh and (unused := self._take()) is not None:
-                unused.drop()  # its slot comes back through ``lost``
+                unused.drop()  # its slot comes back through ``_lost``
             return await self._when_free(due_at)
         self._slots -= 1
         return await self._connect(due_at)
@@ -104,14 +124,14 @@ class ThinClient:
             timer.cancel()
         if connection is None:
             return await self._connect(due_at)
-        if connection.transport.is_closing():  # died on the way; ``lost`` gives its slot back
+        if connection.transport.is_closing():  # died on the way; ``_lost`` gives its slot back
             return await self._connection(due_at)
         return connection
 
     async def _connect(self, due_at: float) -> Connection:
         """Open a connection in the slot that the caller owns."""
         now = self._loop.time()
-        connection = Connection(self, self._loop)
+        connection = Connection(self._home, self._loop)
         try:
             async with asyncio.timeout_at(min(due_at, now + CONNECT_S)):
                 await self._loop.create_connection(
@@ -143,20 +163,20 @@ class ThinClient:
 
     # Connections call these.
 
-    def made(self, connection: Connection) -> None:
+    def _made(self, connection: Connection) -> None:
         """It owns its slot from now on, until it is lost."""
         self._address.opened()
         self._all.add(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    def freed(self, connection: Connection) -> None:
+    def _freed(self, connection: Connection) -> None:
         if self._waiters:
             self._pass_on(connection)
         else:
             self._idle.append(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def _lost(self, connection: Connection) -> None:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)

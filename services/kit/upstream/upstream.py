@@ -1,42 +1,19 @@
 """Client of another service: one kept-alive pool per address, typed failures, streamed bodies.
 
-URLs are taken as they are and redirects are answers. A request is sent again only by the rule below. What
-goes over the wire is the business of an HTTP client, ours or aiohttp's (``http.clients``).
+A request is sent again only by the rule below.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from math import inf
 from time import monotonic, perf_counter
 from typing import Self
 
-from services.kit.exchange import STALL_S, Body, BodyStalled, Incoming, Reply, pump, result_of
-from services.kit.http.client import (
-    Address,
-    Answer,
-    Call,
-    UpstreamBroken,
-    UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
-from services.kit.http.clients import DEFAULT, open_http
+from services.kit.client import Address, Call, Client, Exchange, UpstreamBroken, UpstreamError
 from services.kit.metrics import UpstreamMetrics
 from services.kit.trail import TRAIL
-
-__all__ = [
-    "Body",
-    "BodyStalled",
-    "Incoming",
-    "Reply",
-    "Upstream",
-    "UpstreamBroken",
-    "UpstreamError",
-    "UpstreamTimeout",
-    "UpstreamUnreachable",
-]
+from services.kit.upstream.exchange import STALL_S, Body, Incoming, Reply, pump, result_of, result_of_error
 
 POOL = 512
 KEEPALIVE_S = 60.0  # less than a server's 75 s, so that the client closes idle connections
@@ -78,11 +55,7 @@ class _Retries:
 
 
 class Upstream:
-    """One address of another service. ``running`` is the number of exchanges not yet closed.
-
-    Args:
-        client: ``thin`` or ``aiohttp``, see ``http.clients``.
-    """
+    """One address of another service. ``running`` is the number of exchanges not yet closed."""
 
     def __init__(
         self,
@@ -91,7 +64,6 @@ class Upstream:
         metrics: UpstreamMetrics,
         *,
         pool: int = POOL,
-        client: str = DEFAULT,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.name = name
@@ -99,12 +71,15 @@ class Upstream:
         self._metrics = metrics
         self._retries = _Retries(now)
         opened = metrics.opened(name).inc
-        self._client = open_http(client, Address.of(url, limit=pool, idle_s=KEEPALIVE_S, opened=opened))
+        self._client = Client(Address.of(url, limit=pool, idle_s=KEEPALIVE_S, opened=opened))
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
         await self._client.close()
 
     async def json(
@@ -126,7 +101,7 @@ class Upstream:
                 answer.close()
             result = result_of(reply.status)
         except UpstreamError as error:
-            result = _result_of(error)
+            result = result_of_error(error)
             raise
         finally:
             self._finish(started, result)
@@ -148,12 +123,12 @@ class Upstream:
         Args:
             target: path and query, already encoded; sent as it is.
             timeout_s: from the end of the request body to the head of the answer.
-            stall_s: how long a streamed body may make no progress.
+            stall_s: how long the other side may take nothing of a streamed body, or give nothing of its
+                answer's.
 
         Raises:
             UpstreamUnreachable, UpstreamBroken, UpstreamTimeout: there was no answer.
-            BodyStalled: the source of the body gave nothing for ``stall_s``.
-            Exception: whatever ``body.read`` raised.
+            Exception: whatever the source of the body raised.
         """
         started = perf_counter()
         self.running += 1
@@ -161,9 +136,9 @@ class Upstream:
             if isinstance(body, Body):
                 answer = await self._stream(Call(method, target, headers), body, timeout_s, stall_s)
             else:
-                answer = await self._whole(Call(method, target, headers), body, timeout_s, inf)
+                answer = await self._whole(Call(method, target, headers), body, timeout_s, stall_s)
         except BaseException as error:
-            self._finish(started, _result_of(error) if isinstance(error, UpstreamError) else "")
+            self._finish(started, result_of_error(error) if isinstance(error, UpstreamError) else "")
             raise
         return Incoming(answer, self._finish, started)
 
@@ -175,7 +150,7 @@ class Upstream:
             self._metrics.seconds(self.name, result).observe(seconds)
             TRAIL.get().upstream(seconds)
 
-    async def _whole(self, call: Call, body: bytes, timeout_s: float, piece_s: float | None) -> Answer:
+    async def _whole(self, call: Call, body: bytes, timeout_s: float, piece_s: float | None) -> Exchange:
         self._retries.request()
         until = perf_counter() + timeout_s
         try:
@@ -187,16 +162,14 @@ class Upstream:
         left_s = max(0.0, until - perf_counter())
         return await self._client.send(call, body, timeout_s=left_s, piece_s=piece_s, fresh=True)
 
-    async def _stream(self, call: Call, body: Body, timeout_s: float, stall_s: float) -> Answer:
+    async def _stream(self, call: Call, body: Body, timeout_s: float, stall_s: float) -> Exchange:
         self._retries.request()
         sending = await self._client.open(call, body.length, timeout_s=stall_s)
         try:
             await pump(body, sending, stall_s)
-            return await sending.answer(timeout_s, inf)
+            return await sending.answer(timeout_s, stall_s)
         except BaseException:
             sending.abort()
             raise
-
-
-def _result_of(error: UpstreamError) -> str:
-    return "timeout" if isinstance(error, UpstreamTimeout) else "transport"
+        finally:
+            body.source.close()

@@ -1,0 +1,41 @@
+"""What passes through the steps: one request on its way in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from services.kit.trail import Trail
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and what the steps found out about it.
+
+    ``peer`` is the address that the connection comes from, ``client`` the one that asks, which a trusted
+    proxy may name; ``path`` and ``query`` are what will be forwarded.
+    """
+
+    request: web.BaseRequest
+    trail: Trail
+    peer: str
+    client: str
+    path: str = ""
+    query: str = ""
+    user_id: str | None = None
+    tier: str = ""
+    cors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        return self.request.method
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        return self.request.headers
+
+
+EXCHANGE = web.RequestKey("EXCHANGE", Exchange)

@@ -1,0 +1,1 @@
+"""Serving HTTP with aiohttp: what every process of ours does the same way around its handlers."""

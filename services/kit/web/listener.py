@@ -1,0 +1,135 @@
+"""A process's public port: aiohttp's server behind it, and an end that loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from services.kit.web.boundary import Boundary
+
+BACKLOG = 1024
+KEEPALIVE_S = 75.0  # more than the 60 s of our clients, so that the client closes
+LINGER_S = 5.0  # how long the rest of a refused body is taken, so that no reset swallows the refusal
+ABORT_S = 0.5
+
+
+class Refusals(logging.Handler):
+    """What aiohttp's server says of connections that it refuses, which reach no handler of ours.
+
+    Args:
+        refused: called for each one.
+    """
+
+    def __init__(self, refused: Callable[[], None]) -> None:
+        super().__init__()
+        self._refused = refused
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._refused()
+
+
+def server_options(refused: Callable[[], None]) -> dict[str, Any]:
+    """Keyword arguments of aiohttp's connections that every process shares."""
+    logger = logging.Logger("http")  # of this server alone: not in the tree of all loggers
+    logger.addHandler(Refusals(refused))
+    return {
+        "logger": logger,
+        "access_log": None,
+        "auto_decompress": False,
+        "keepalive_timeout": KEEPALIVE_S,
+        "lingering_time": LINGER_S,
+    }
+
+
+class Listener:
+    """Serves what a runner makes.
+
+    Args:
+        runner: set up already.
+        head_s: how long a new connection may take until its first request is complete.
+        stall_s: how long a client may take no bytes of its answer; then the kernel ends the connection.
+        reuse_port: other processes may listen on the same port, and share its connections.
+    """
+
+    def __init__(
+        self,
+        runner: web.BaseRunner,
+        boundary: Boundary,
+        *,
+        head_s: float,
+        stall_s: float,
+        reuse_port: bool = False,
+    ) -> None:
+        self._runner, self._boundary = runner, boundary
+        self._head_s, self._stall_s, self._reuse_port = head_s, stall_s, reuse_port
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port, which is another one than asked for when that is 0.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = self._socket = socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, reuse_port=self._reuse_port
+        )
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._stall_s * 1000))
+        self._server = await self._loop.create_server(self._connection, sock=bound.dup(), backlog=BACKLOG)
+        number: int = bound.getsockname()[1]
+        return number
+
+    def _connection(self) -> asyncio.Protocol:
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the runner is not set up")
+        protocol: web.RequestHandler = server()
+        self._boundary.silent.add(protocol)
+        self._loop.call_later(self._head_s, self._judge, protocol)
+        return protocol
+
+    def _judge(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._boundary.silent:
+            self._boundary.silent.discard(protocol)
+            protocol.force_close()
+
+    async def stop(self, drain_s: float, notice_s: float = 0.0) -> None:
+        """Stop listening, let running requests end for at most ``drain_s`` seconds, then cut them off.
+
+        For ``notice_s`` before that, open connections are served and told that they end, so that who
+        balances between replicas goes elsewhere without meeting a closed connection.
+        """
+        self._boundary.draining = True
+        if self._server is not None and self._socket is not None:
+            self._server.close()
+            await self._take_the_rest(self._socket)
+        await asyncio.sleep(notice_s)
+        self._close_idle()
+        # The runner would stop reading the bodies of requests that are under way.
+        await self._boundary.until_idle(drain_s)
+        await self._runner.cleanup()
+
+    def _close_idle(self) -> None:
+        server = self._runner.server
+        for connection in server.connections if server is not None else ():
+            if connection not in self._boundary.serving:
+                connection.force_close()
+
+    async def _take_the_rest(self, listening: socket.socket) -> None:
+        """Serve who connected but was not accepted yet: closing a listener would reset these connections."""
+        with listening:
+            listening.setblocking(False)
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except BlockingIOError:
+                    return
+                connection.setblocking(False)
+                await self._loop.connect_accepted_socket(self._connection, connection)
