@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from services.kit.replicas import REST_S
 
 from compose import joints, roll, scaling, settings, stack
 from compose.envfile import EnvError
 from compose.part import Part
 from compose.postgres import Place
 from compose.stack import StackError
-from services.kit.replicas import REST_S
 from services.kit.settings import SettingsError, load
 from services.upload.settings import Settings as UploadSettings
 from tests.unit.compose.test_topology import SECRETS, env

@@ -220,7 +220,7 @@ async def fronting(service_port: int, world: World | None = None, **settings: st
             metrics = Metrics()
             runner, boundary = served(Process("gateway", configured, metrics, world or World(), log))
             await runner.setup()
-            listener = Listener(runner, boundary, head_s=configured.head_s, stall_s=configured.body_idle_s)
+            listener = Listener(runner, boundary, stall_s=configured.body_idle_s)
             port = await listener.start("127.0.0.1", 0)
             stack.push_async_callback(listener.stop, configured.shutdown_s)
             session = await stack.enter_async_context(

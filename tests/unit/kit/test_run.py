@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack
 from dataclasses import fields
 
 import pytest
+from services.kit.http.servers import SERVERS
 
 from services.kit.clock import World
 from services.kit.health import Health
-from services.kit.http.servers import SERVERS
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics, base_registry
-from services.kit.web.routing import health_routes
 from services.kit.run import listening, server_of
 from services.kit.settings import ProcessSettings, load
 from services.kit.web import Boundary, Edge
+from services.kit.web.routing import health_routes
 
 pytestmark = pytest.mark.unit
 SAFE_S, DRAIN_S = 5.0, 0.5

@@ -14,19 +14,19 @@ from uuid import UUID, uuid4
 import pytest
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry, generate_latest
-
 from services.kit.body import json_value, pieces
-from services.kit.clock import World
-from services.kit.errors import Fault
-from services.kit.health import Health
 from services.kit.http.message import Request, Response
 from services.kit.http.servers import SERVERS
 from services.kit.http.writing import Limits
+
+from services.kit.clock import World
+from services.kit.errors import Fault
+from services.kit.health import Health
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics
-from services.kit.web.routing import Route, Token, health_routes
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.web import Boundary, Edge, Handler, json_response, user_of
+from services.kit.web.routing import Route, Token, health_routes
 
 pytestmark = pytest.mark.unit
 
