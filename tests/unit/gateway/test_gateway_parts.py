@@ -101,11 +101,12 @@ def test_a_new_minute_forgets_the_old_one() -> None:
 
 
 def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
-    refused = rate_limited(CollectorRegistry(), ("ip", "user"))
+    registry = CollectorRegistry()
+    refused = rate_limited(registry, ("ip", "user"))
     limits = RateLimits(MemoryCounts(lambda: 0.0), 0, DEFAULT_TIERS, refused)
     with pytest.raises(Fault, match="rate_limited"):
         limits._check("ip x", 0, "ip", "none")
-    assert refused("ip", "none").value == 1
+    assert registry.get_sample_value("rate_limited_total", {"scope": "ip", "tier": "none"}) == 1
 
 
 @pytest.mark.parametrize(

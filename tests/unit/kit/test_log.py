@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ class TestEvents:
     def test_a_line_says_when_what_and_who(self, pipe: Pipe) -> None:
         make(pipe).event.info("started", pid=5)
         (line,) = pipe.lines()
-        assert line.pop("time").endswith("Z")
+        del line["time"]
         assert line == {
             "level": "info",
             "service": "upload",
@@ -58,6 +59,17 @@ class TestEvents:
             "event": "started",
             "pid": 5,
         }
+
+    def test_every_line_says_its_time_in_utc(self, pipe: Pipe) -> None:
+        keeper, before = make(pipe), datetime.now(UTC)
+        keeper.event.info("started")
+        keeper.access({"status": 200})
+        keeper.event.info("stopped")
+        times = [line["time"] for line in pipe.lines()]
+        assert all(text.endswith("Z") for text in times)
+        read = [datetime.fromisoformat(text) for text in times]
+        moments = [before, *read, datetime.now(UTC)]
+        assert moments == sorted(moments)
 
     @pytest.mark.parametrize(
         "name", ["password", "token", "jwt_secret", "Authorization", "email", "database_url", "file_name"]
