@@ -58,7 +58,7 @@ async def build(
 
 async def _pools(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Mapping[str, Pool]:
     urls = {
-        "auth": (settings.auth_url,),
+        "auth": settings.auth_urls,
         "upload": settings.upload_urls,
         "files": settings.files_urls,
     }

@@ -81,7 +81,7 @@ async def listening(server: Server, settings: ProcessSettings, log: Log) -> Asyn
     Raises:
         OSError: the port is taken.
     """
-    port = await server.start(settings.host, settings.port)
+    port = await server.start(settings.host, settings.port, reuse_port=settings.reuse_port)
     log.event.info("listening", port=port)
     try:
         yield

@@ -144,8 +144,8 @@ async def test_a_taken_port_and_bad_settings_end_the_process_with_a_reason() -> 
         output, _ = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode == 1
     assert b"cannot start" in output
-    process = await launch(1, JWT_SECRET="short", AUTH_URL="")
+    process = await launch(1, JWT_SECRET="short", AUTH_URLS="")
     output, _ = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode not in {0, None}
     assert b"JWT_SECRET is ***" in output
-    assert b"AUTH_URL is not set" in output
+    assert b"AUTH_URLS is not set" in output

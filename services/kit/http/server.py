@@ -48,14 +48,16 @@ class Server:
         self._sweep: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, *, reuse_port: bool = False) -> int:
         """Listen; the port, which is another one than asked for when that is 0.
 
         Raises:
             OSError: the port is taken.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._socket = socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port
+        )
         self._listener = await self.loop.create_server(
             self.connection, sock=self._socket.dup(), backlog=BACKLOG
         )

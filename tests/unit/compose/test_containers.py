@@ -30,7 +30,7 @@ IMAGES, MEMORY = (envfile.read(FOLDER / f"{name}.env") for name in ("images", "m
 PUBLISHED = {"gateway", "minio", "prometheus", "grafana"}
 NAME = re.compile(r"\$\{([A-Z0-9_]+)")
 # What differs by nature: addresses inside the network, and where a container listens.
-ADDRESSES = {"DATABASE_URL", "AUTH_URL", "UPLOAD_URLS", "FILES_URLS", "S3_ENDPOINT", "SPOOL_DIR", "HOST"}
+ADDRESSES = {"DATABASE_URL", "AUTH_URLS", "UPLOAD_URLS", "FILES_URLS", "S3_ENDPOINT", "SPOOL_DIR", "HOST"}
 ONLY_INSIDE = {"HOST", "ADMIN_HOST", "HOME"}
 
 

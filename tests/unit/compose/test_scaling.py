@@ -116,7 +116,7 @@ def test_ports_of_replicas_can_be_chosen() -> None:
 
 def test_isolated_testbeds_get_free_ports_for_replicas_too() -> None:
     found = stack.isolated_env({"PATH": "/bin", "TOPOLOGY": "scaled", "REPLICAS": "2"})
-    names = [*scaling.default_ports(2), "NGINX_PORT", "UPLOAD_PORT"]
+    names = [*scaling.default_ports(found), "NGINX_PORT", "UPLOAD_PORT"]
     assert len({found[name] for name in names}) == len(names)
     assert found["UPLOAD_2_PORT"] in found["UPLOAD_URLS"]
     assert found["NGINX_PORT"] in found["GATEWAY_URL"]
@@ -153,7 +153,7 @@ def test_the_poolers_files_are_for_its_account_only(tmp_path: Path) -> None:
 def test_only_replicas_can_be_rolled() -> None:
     running = ["pg-auth", "auth", "upload", "upload-2", "files", "files-2", "gateway", "gateway-2", "nginx"]
     assert roll.names(running) == ["gateway", "gateway-2", "upload", "upload-2", "files", "files-2"]
-    with pytest.raises(StackError, match="TOPOLOGY=scaled"):
+    with pytest.raises(StackError, match="WORKERS=2"):
         roll.names(["pg-auth", "auth", "upload", "files", "gateway"])
 
 
