@@ -1,8 +1,8 @@
 """Several processes of one service in one container.
 
 ``python -m services.kit.workers services.upload`` starts that module once for each port in ``PORTS``, with
-the admin port at the same place in ``ADMIN_PORTS`` and its number behind ``INSTANCE``. Equal ports are
-shared (``REUSE_PORT``). With one port it becomes the module itself.
+the admin port at the same place in ``ADMIN_PORTS``; ``INSTANCE`` is the name of the first (``upload-1``). Equal
+ports are shared (``REUSE_PORT``). With one port it becomes the module itself.
 
 A stop signal goes to all of them. One that ends by itself is started again; one that ends so within its
 first seconds cannot run here, so all end with its code and whatever runs the container decides.
@@ -17,16 +17,21 @@ import sys
 from collections.abc import Mapping
 
 PROVEN_S = 5.0
+DRAIN_S = "1"  # so long one that stops still serves, so that whoever balances notices
 
 
 def environments(environ: Mapping[str, str]) -> list[dict[str, str]]:
     """What each process gets, in the order of the ports."""
     ports, admin_ports = environ["PORTS"].split(","), environ["ADMIN_PORTS"].split(",")
     rest = {name: value for name, value in environ.items() if name not in ("PORTS", "ADMIN_PORTS")}
-    shared = {"REUSE_PORT": "1"} if len(set(ports)) < len(ports) else {}
+    if len(ports) > 1:
+        rest.setdefault("DRAIN_S", DRAIN_S)
+    if len(set(ports)) < len(ports):
+        rest["REUSE_PORT"] = "1"
+    name, _, first = environ["INSTANCE"].rpartition("-")
     return [
-        {**rest, **shared, "PORT": port, "ADMIN_PORT": admin, "INSTANCE": f"{environ['INSTANCE']}-{number}"}
-        for number, (port, admin) in enumerate(zip(ports, admin_ports, strict=True), start=1)
+        {**rest, "PORT": port, "ADMIN_PORT": admin, "INSTANCE": f"{name}-{number}"}
+        for number, (port, admin) in enumerate(zip(ports, admin_ports, strict=True), start=int(first))
     ]
 
 
