@@ -159,4 +159,4 @@ def problems(environ: Mapping[str, str]) -> list[str]:
 
 
 def _is_count(value: str) -> bool:
-    return value.isascii() and value.isdecimal() and 1 <= int(value) <= MOST_REPLICAS
+    return value.isascii() and value.isdecimal() and value[0] != "0" and int(value) <= MOST_REPLICAS

@@ -1,8 +1,8 @@
 """Several processes of one service in one container.
 
 ``python -m services.kit.workers services.upload`` starts that module once for each port in ``PORTS``, with
-the admin port at the same place in ``ADMIN_PORTS``; ``INSTANCE`` is the name of the first (``upload-1``). Equal
-ports are shared (``REUSE_PORT``). With one port it becomes the module itself.
+the admin port at the same place in ``ADMIN_PORTS``; ``INSTANCE`` is the name of the first (``upload-1``).
+Equal ports are shared (``REUSE_PORT``). With one port it becomes the module itself.
 
 A stop signal goes to all of them. One that ends by itself is started again; one that ends so within its
 first seconds cannot run here, so all end with its code and whatever runs the container decides.
@@ -36,7 +36,7 @@ def environments(environ: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 async def run(command: list[str], workers: list[dict[str, str]]) -> int:
-    """Keep one process running in each environment until a stop signal; the exit code."""
+    """Keep one process running in each environment until a stop signal; 0, or why one could not run."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -55,11 +55,11 @@ async def _keep(command: list[str], worker: dict[str, str], stop: asyncio.Event)
         if not ended.done():
             process.terminate()
         code = abs(await ended)
-        if not stop.is_set() and loop.time() - began < PROVEN_S:
+        if stop.is_set():
+            break
+        if loop.time() - began < PROVEN_S:
             stop.set()
             return code or 1
-        if stop.is_set():
-            return code
         print(f"{worker['INSTANCE']} ended with {code}; starting it again", file=sys.stderr, flush=True)
     return 0
 

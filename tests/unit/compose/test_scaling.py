@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from compose import joints, roll, scaling, settings, stack
+from compose import joints, logs, roll, scaling, settings, stack
 from compose.envfile import EnvError
 from compose.part import Part
 from compose.postgres import Place
 from compose.stack import StackError
+from compose.trace.sources import FileLogs
 from services.kit.replicas import REST_S
 from services.kit.settings import SettingsError, load
 from services.upload.settings import Settings as UploadSettings
@@ -165,3 +166,17 @@ def test_chunks_on_a_disk_need_a_shared_one(tmp_path: Path) -> None:
     assert "SPOOL_SHARED" in caught.value.problems[0]
     alone = {**own, "CHUNK_STORE": "disk", "SPOOL_SHARED": "off", "UPLOAD_REPLICAS": "1"}
     assert load(UploadSettings, alone).chunk_store == "disk"
+
+
+def test_a_service_has_the_logs_of_all_its_processes(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("upload", "upload-2", "upload-10", "pg-upload"):
+        (tmp_path / "logs" / f"{name}.log").write_text(f"of {name}\n")
+    said: list[str] = []
+    logs.show(tmp_path, "upload", 10, said.append)
+    assert {line for line in said if line.startswith("of ")} == {"of upload", "of upload-2", "of upload-10"}
+    said.clear()
+    logs.show(tmp_path, "upload-2", 10, said.append)
+    assert [line for line in said if line.startswith("of ")] == ["of upload-2"]
+    traced = b"".join(FileLogs(tmp_path / "logs").blocks("upload"))
+    assert sorted(traced.split(b"\n")[:-1]) == [b"of upload", b"of upload-10", b"of upload-2"]
