@@ -170,6 +170,20 @@ def admin_ports(env: Mapping[str, str], part: str) -> list[str]:
     return [env[scaling.variables(part, k)[1]] for k in range(1, scaling.replicas(env, part) + 1)]
 
 
+# Compose with one file for each container: the ids of its processes, and each kill gives one a new id.
+ROLLED = """#!/bin/sh
+case "$*" in
+*"compose version"*) echo 2.29.0 ;;
+*"info --format"*) echo 2 ;;
+*" cat /proc/1/task/1/children") part=${*#*exec -T }; cat "$FAKE_CHILDREN/${part%% *}" ;;
+*" bash -c kill "*) part=${*#*exec -T } pid=${*##* }; part=${part%% *}
+    echo "$part $pid" >>"$FAKE_CHILDREN/killed"
+    sed "s/\\b$pid\\b/9$pid/" "$FAKE_CHILDREN/$part" >"$FAKE_CHILDREN/new"
+    mv "$FAKE_CHILDREN/new" "$FAKE_CHILDREN/$part" ;;
+esac
+"""
+
+
 class TestContainers:
     @pytest.mark.parametrize("count", [1, 2, 4, 7, 8, 16, 300])
     @pytest.mark.parametrize("workers", ["auto", "2", "32"])
@@ -225,3 +239,22 @@ class TestContainers:
             str(sum(limits.values()) + 2 * ours + 3 * 160),
         ]
         assert desk.script(LOAD + ask, **WORKS).stdout == said, "asked later, without saying it again"
+
+    def test_each_process_of_a_container_that_has_several_is_restarted_in_turn(
+        self, desk: Desk, tmp_path: Path
+    ) -> None:
+        children = tmp_path / "children"
+        children.mkdir()
+        for part, ids in {"gateway": "7 8 ", "auth": "", "upload": "17 18 19 ", "files": ""}.items():
+            (children / part).write_text(ids)
+        desk.put("docker", ROLLED)
+        roll_now = LOAD + "ROLL_SETTLE_S=0; roll"
+        done = desk.script(roll_now, **WORKS, FAKE_CHILDREN=str(children), WORKERS="3")
+        assert done.returncode == 0, done.stderr
+        killed = (children / "killed").read_text().split("\n")[:-1]
+        assert killed == ["gateway 7", "gateway 8", "upload 17", "upload 18", "upload 19"]
+        assert "gateway (process 7) restarted after" in done.stdout
+        for part in ("gateway", "upload"):
+            (children / part).write_text("")
+        alone = desk.script(roll_now, **WORKS, FAKE_CHILDREN=str(children))
+        assert "make up WORKERS=2" in alone.stderr
