@@ -60,7 +60,8 @@ EVERYTHING = {
 
 
 def env(**more: str) -> dict[str, str]:
-    chosen = {name: more[name] for name in ("TOPOLOGY", "REPLICAS", "WORKERS") if name in more}
+    names: tuple[str, ...] = ("TOPOLOGY", "REPLICAS", "WORKERS")
+    chosen = {name: more[name] for name in names if name in more}
     if chosen.get("TOPOLOGY") != scaling.SCALED:
         chosen.setdefault("WORKERS", "1")  # whatever machine this is
     return {**dict(settings.read(chosen).env), **SECRETS, **FOUND, **more}
