@@ -76,7 +76,7 @@ def build(settings: Settings, metrics: Metrics, world: World, log: Log, pools: M
 
 def _pools(settings: Settings, metrics: Metrics) -> Mapping[str, Pool]:
     urls = {
-        "auth": (settings.auth_url,),
+        "auth": settings.auth_urls,
         "upload": settings.upload_urls,
         "files": settings.files_urls,
     }

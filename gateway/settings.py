@@ -16,7 +16,6 @@ from services.kit.settings import (
     switch,
     text,
     text_list,
-    url,
     url_list,
 )
 
@@ -59,7 +58,7 @@ class Settings(ProcessSettings):
     key_files: Secret = setting(
         "INTERNAL_KEY_GATEWAY_FILES", secret(32), help="key of the credential that the gateway shows files"
     )
-    auth_url: str = setting("AUTH_URL", url(), help="where auth is")
+    auth_urls: tuple[str, ...] = setting("AUTH_URLS", url_list(), help="where the auth replicas are")
     upload_urls: tuple[str, ...] = setting("UPLOAD_URLS", url_list(), help="where the upload replicas are")
     files_urls: tuple[str, ...] = setting("FILES_URLS", url_list(), help="where the files replicas are")
     upstream_pool: int = setting(

@@ -1,6 +1,6 @@
 """JSON logs, one line per event, written in blocks.
 
-Lines collect for at most 100 ms and leave in one write; a warning leaves at once. A SIGKILL loses at
+Lines collect for at most 100 ms and leave together; a warning leaves at once. A SIGKILL loses at
 most those 100 ms. A pipe that nobody reads never stops the loop: 4 MiB are kept, then lines are
 dropped and counted. What is logged holds no secret, e-mail, signed URL, body or file name.
 """
@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import Any
 
 import orjson
@@ -32,6 +33,7 @@ class LineBuffer:
         self._immediate = immediate
         self._lines: list[bytes] = []
         self._rest = b""
+        self._pipe = False
         self._armed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.dropped = 0
@@ -39,7 +41,8 @@ class LineBuffer:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Flush by timer on ``loop`` from now on; without it every line is written at once."""
         self._loop = loop
-        if stat.S_ISFIFO(os.fstat(self._fd).st_mode):
+        self._pipe = stat.S_ISFIFO(os.fstat(self._fd).st_mode)
+        if self._pipe:
             os.set_blocking(self._fd, False)
 
     def write(self, line: bytes, *, now: bool = False) -> None:
@@ -56,14 +59,20 @@ class LineBuffer:
 
     def flush(self) -> None:
         block, self._lines = self._rest + b"".join(self._lines), []
-        self._rest = b""
-        while block:
+        self._rest, at = b"", 0
+        while at < len(block):
             try:
-                written = os.write(self._fd, block)
+                at += os.write(self._fd, block[at : self._end(block, at)])
             except BlockingIOError:
-                self._keep(block)
+                self._keep(block[at:])
                 return
-            block = block[written:]
+
+    def _end(self, block: bytes, at: int) -> int:
+        """Where a write that begins at ``at`` ends. Processes of one container have one pipe, and only up to
+        PIPE_BUF bytes are kept together there."""
+        if not self._pipe:
+            return len(block)
+        return block.rfind(b"\n", at, at + PIPE_BUF) + 1 or block.find(b"\n", at) + 1 or len(block)
 
     def _keep(self, block: bytes) -> None:
         if len(block) > MAX_PENDING_BYTES:

@@ -144,7 +144,7 @@ async def listening(served: Served, settings: ProcessSettings) -> AsyncIterator[
     runner, boundary = served
     try:
         await runner.setup()
-        listener = Listener(runner, boundary, stall_s=settings.body_idle_s)
+        listener = Listener(runner, boundary, stall_s=settings.body_idle_s, reuse_port=settings.reuse_port)
         port = await listener.start(settings.host, settings.port)
     except BaseException:
         await runner.cleanup()

@@ -169,6 +169,9 @@ class ProcessSettings:
 
     host: str = setting("HOST", text(), "127.0.0.1", help="address the public port listens on")
     port: int = setting("PORT", integer(1, 65535), help="public port")
+    reuse_port: bool = setting(
+        "REUSE_PORT", switch(), False, help="share the public port with other processes (SO_REUSEPORT)"
+    )
     admin_host: str = setting("ADMIN_HOST", text(), "127.0.0.1", help="address of the admin port")
     admin_port: int = setting("ADMIN_PORT", integer(0, 65535), 0, help="admin port; 0 means public port + 10")
     instance: str = setting("INSTANCE", text(), "", help="stable name of this replica; empty: service name")

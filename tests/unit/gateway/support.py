@@ -42,7 +42,7 @@ def environment(port: int, **more: str) -> dict[str, str]:
         "INTERNAL_KEY_GATEWAY_AUTH": KEY + "a",
         "INTERNAL_KEY_GATEWAY_UPLOAD": KEY + "u",
         "INTERNAL_KEY_GATEWAY_FILES": KEY + "f",
-        "AUTH_URL": url,
+        "AUTH_URLS": url,
         "UPLOAD_URLS": url,
         "FILES_URLS": url,
         **more,

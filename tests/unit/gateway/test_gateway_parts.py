@@ -135,7 +135,7 @@ def test_the_client_is_the_right_most_untrusted_address(peer: str, lines: list[s
         ("RATE_LIMIT_TIERS", "standard=-1"),
         ("RATE_LIMIT_TIERS", "standard=x"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
-        ("AUTH_URL", "auth:9001"),
+        ("AUTH_URLS", "auth:9001"),
         ("UPLOAD_URLS", ","),
         ("HEAD_TIMEOUT_S", "0"),
         ("UPSTREAM_POOL", "0"),
@@ -151,7 +151,7 @@ def test_every_missing_setting_is_named_and_no_secret_is_shown() -> None:
     with pytest.raises(SettingsError) as caught:
         load(Settings, {})
     missing = {problem.split(" ")[0] for problem in caught.value.problems}
-    assert {"JWT_SECRET", "AUTH_URL", "UPLOAD_URLS", "FILES_URLS", "PORT"} <= missing
+    assert {"JWT_SECRET", "AUTH_URLS", "UPLOAD_URLS", "FILES_URLS", "PORT"} <= missing
     settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8,::1"))
     shown = encode(public(settings)).decode()
     assert KEY not in shown
