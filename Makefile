@@ -10,7 +10,7 @@ help:
 	@awk -F':.*## ' '/^## /{print "\n" substr($$0,4)} /^[a-z-]+:.*## /{printf "  make %-13s %s\n",$$1,$$2}' Makefile
 
 ## The testbed
-up: ## install what is missing, start everything, wait until it is ready; TOPOLOGY=scaled REPLICAS=
+up: ## install what is missing, start everything, wait until it is ready; WORKERS=, or TOPOLOGY=scaled REPLICAS=
 	$(RUN_IT) compose up
 down: ## stop everything; data stays
 	$(RUN_IT) compose down
@@ -22,7 +22,7 @@ logs: ## the end of all logs, or of one: NAME=upload
 	$(RUN_IT) compose logs
 trace: ## the way of one upload through all processes: ID=<upload_uuid or request id>
 	$(RUN_IT) compose trace
-roll: ## restart all replicas in turn, while the system goes on serving (after make up TOPOLOGY=scaled)
+roll: ## restart what runs more than once, one after another, while the system goes on serving
 	$(RUN_IT) compose roll
 doctor: ## what is missing or will not fit on this machine; changes nothing
 	$(RUN_IT) compose doctor

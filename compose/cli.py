@@ -134,13 +134,13 @@ def watch_live(only_once: bool) -> None:
 @main.command()
 @explained
 def roll() -> None:
-    """Restarts all replicas one after another; the system goes on serving.
+    """Restarts what runs more than once, one process after another; the system goes on serving.
 
     Example: python -m compose roll
     """
     now = _settings()
     if not life.locked(now.run_dir):
-        raise stack.StackError("nothing runs; make up TOPOLOGY=scaled starts it")
+        raise stack.StackError("nothing runs; make up WORKERS=2 starts it")
     rolling.roll(stack.Stack(now.run_dir, now.env), click.echo)
 
 

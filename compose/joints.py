@@ -37,7 +37,8 @@ def prepare(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, st
 
 
 def nginx_conf(env: Mapping[str, str]) -> str:
-    ports = [env[scaling.variables("gateway", k)[0]] for k in range(1, scaling.replicas(env) + 1)]
+    count = scaling.replicas(env, "gateway")
+    ports = [env[scaling.variables("gateway", k)[0]] for k in range(1, count + 1)]
     values = {
         "CORES": env["CORES"],
         "NGINX_USER": _nginx_user(),

@@ -24,11 +24,10 @@ from typing import Any
 STATE_HOME = Path("/var/lib/vaultbench")
 DATABASES: Mapping[str, str] = {"auth": "auth_db", "upload": "upload_db", "files": "files_db"}
 CONFIGURATION = """
-# vaultbench: the port comes with the command line.
+# vaultbench: the port and the number of connections come with the command line.
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 shared_buffers = 128MB
-max_connections = 100
 track_io_timing = on
 """
 

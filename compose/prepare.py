@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from compose import envfile, grafana, joints, postgres, scaling, scraping, settings
+from compose.cores import cores
 from compose.settings import ROOT
 
 FOLDERS = ("logs", "spool", "s3", "prometheus")
@@ -46,16 +46,11 @@ def publish(run_dir: Path, env: Mapping[str, str]) -> None:
 
     Only once it is known that this very testbed runs or starts: a refused `make up` must change nothing.
     """
-    names = [*envfile.read(settings.PORTS), *scaling.default_ports(scaling.replicas(env)), *scaling.CHOSEN]
+    names = [*envfile.read(settings.PORTS), *scaling.default_ports(env), *scaling.CHOSEN]
     _replace(run_dir / "ports.env", "".join(f"{name}={env[name]}\n" for name in names))
     targets = scraping.native_targets(env, absent=scraping.absent_exporters(env))
     _replace(run_dir / "prometheus.yml", scraping.configuration(targets))
     _replace(run_dir / "processes.yml", scraping.processes(env))
-
-
-def cores() -> int:
-    """Cores this process may use (the quota of a container is not visible here)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def version() -> str:

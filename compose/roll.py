@@ -17,13 +17,15 @@ SETTLE_S = 2.5
 
 
 def names(running: Iterable[str]) -> list[str]:
-    """All replicas among the parts that run, one kind after the other; raises `StackError` without any."""
+    """All processes of the services that run more than once, one service after the other.
+
+    Raises `StackError` when every service runs once.
+    """
     parts = list(running)
-    found = [
-        part for kind in scaling.REPLICATED for part in parts if part == kind or part.startswith(f"{kind}-")
-    ]
-    if len(found) == len(scaling.REPLICATED):
-        raise StackError("nothing runs twice here. Start with: make up TOPOLOGY=scaled REPLICAS=2")
+    kinds = [[part for part in parts if scaling.service_of(part) == kind] for kind in scaling.REPLICATED]
+    found = [part for several in kinds if len(several) > 1 for part in several]
+    if not found:
+        raise StackError("nothing runs twice here. Start with: make up WORKERS=2")
     return found
 
 

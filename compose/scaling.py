@@ -1,31 +1,69 @@
-"""`TOPOLOGY=scaled`: several gateways, upload and files processes, and what joins them.
+"""How many processes of each service run, and the names, ports and addresses that follow from it.
 
-nginx stands in front of the gateways, the gateways choose among upload and files replicas themselves, and
-PgBouncer stands in front of the databases. Replica 1 keeps the names and ports it has alone; replica k >= 2
-gets ports from 9200 + 20 (k - 2) on, each with a variable of its own (UPLOAD_2_PORT, UPLOAD_2_ADMIN_PORT …).
+WORKERS says how many: `auto` (by the cores there are, see workers.env) or a number for each service. Then all
+gateways listen on one port, and whoever calls a service knows all of its processes. `TOPOLOGY=scaled` has
+REPLICAS of gateway, upload and files instead, each with its own port, nginx in front of the gateways and
+PgBouncer in front of the databases.
+
+Replica 1 keeps the names and ports it has alone; replica k >= 2 gets ports from 9200 + 20 (k - 2) on, each
+with a variable of its own (UPLOAD_2_PORT, UPLOAD_2_ADMIN_PORT …).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-SINGLE, SCALED = "single", "scaled"
-REPLICATED = ("gateway", "upload", "files")
+from compose import envfile
+
+SINGLE, SCALED, AUTO = "single", "scaled", "auto"
+REPLICATED = ("gateway", "auth", "upload", "files")
+POOLED = ("auth", "upload", "files")  # each with a database of its own
 PROGRAMS = ("nginx", "pgbouncer")
-CHOSEN = ("TOPOLOGY", "REPLICAS")
-DEFAULT_REPLICAS, MOST_REPLICAS = 2, 8
+SHARES = Path(__file__).with_name("workers.env")
+DEFAULT_REPLICAS, MOST_REPLICAS = 2, 32
 FIRST_PORT, PORTS_PER_REPLICA, ADMIN_OFFSET = 9200, 20, 10
 # The place of a process in its replica's ports, as in 9000 to 9003.
-PLACE: Mapping[str, int] = {"gateway": 0, "upload": 2, "files": 3}
+PLACE: Mapping[str, int] = {"gateway": 0, "auth": 1, "upload": 2, "files": 3}
+COUNTS: Mapping[str, str] = {part: f"{part.upper()}_PROCESSES" for part in REPLICATED}
+CHOSEN = ("TOPOLOGY", *COUNTS.values())
+# Of each Postgres: what a process opens at most (its pool of 20, a lock, a migration), and what others open.
+CONNECTIONS_PER_PROCESS, CONNECTIONS_OF_OTHERS, FEWEST_CONNECTIONS = 25, 20, 100
+# So long a process that stops still serves, so that whoever balances notices.
+DRAIN_S = "1"
+_REPLICA = re.compile(rf"({'|'.join(REPLICATED)})-[0-9]+")
 
 
 def scaled(env: Mapping[str, str]) -> bool:
     return env.get("TOPOLOGY") == SCALED
 
 
-def replicas(env: Mapping[str, str]) -> int:
-    """How many of each replicated process run."""
-    return int(env.get("REPLICAS") or DEFAULT_REPLICAS) if scaled(env) else 1
+def counts(environ: Mapping[str, str], cores: int) -> dict[str, str]:
+    """The topology, and how many processes of each service run on so many cores, by variable."""
+    if scaled(environ):
+        number = int(environ.get("REPLICAS") or DEFAULT_REPLICAS)
+        found = {part: 1 if part == "auth" else number for part in REPLICATED}
+    else:
+        chosen = environ.get("WORKERS") or AUTO
+        shares = {part: int(envfile.read(SHARES)[f"CORES_PER_{part.upper()}"]) for part in REPLICATED}
+        found = {
+            part: max(1, cores // share) if chosen == AUTO else int(chosen) for part, share in shares.items()
+        }
+    topology = SCALED if scaled(environ) else SINGLE
+    return {"TOPOLOGY": topology} | {
+        COUNTS[part]: str(min(number, MOST_REPLICAS)) for part, number in found.items()
+    }
+
+
+def replicas(env: Mapping[str, str], part: str) -> int:
+    """How many processes of a part run."""
+    return int(env.get(COUNTS.get(part, "")) or 1)
+
+
+def share_a_port(env: Mapping[str, str], part: str) -> bool:
+    """Whether several processes of a part listen on one port."""
+    return part == "gateway" and replicas(env, part) > 1 and not scaled(env)
 
 
 def programs(env: Mapping[str, str]) -> tuple[str, ...]:
@@ -42,10 +80,15 @@ def part_name(part: str, replica: int) -> str:
     return part if replica == 1 else f"{part}-{replica}"
 
 
+def service_of(name: str) -> str:
+    """What a part is: `upload-2` is a process of `upload`; every other part is itself."""
+    found = _REPLICA.fullmatch(name)
+    return found[1] if found else name
+
+
 def parts_of(env: Mapping[str, str], part: str) -> list[str]:
     """Names of all replicas of a part; of a part that has none, its own."""
-    count = replicas(env) if part in REPLICATED else 1
-    return [part_name(part, replica) for replica in range(1, count + 1)]
+    return [part_name(part, replica) for replica in range(1, replicas(env, part) + 1)]
 
 
 def variables(part: str, replica: int) -> tuple[str, str]:
@@ -54,51 +97,66 @@ def variables(part: str, replica: int) -> tuple[str, str]:
     return f"{part.upper()}_{number}PORT", f"{part.upper()}_{number}ADMIN_PORT"
 
 
-def default_ports(count: int) -> dict[str, str]:
-    """The ports of all replicas but the first."""
+def default_ports(env: Mapping[str, str]) -> dict[str, str]:
+    """The ports of all replicas but the first; a port that is shared is not among them."""
     found: dict[str, str] = {}
-    for replica in range(2, count + 1):
-        for part in REPLICATED:
+    for part in REPLICATED:
+        for replica in range(2, replicas(env, part) + 1):
             port = FIRST_PORT + PORTS_PER_REPLICA * (replica - 2) + PLACE[part]
             public, admin = variables(part, replica)
-            found |= {public: str(port), admin: str(port + ADMIN_OFFSET)}
+            found |= {} if share_a_port(env, part) else {public: str(port)}
+            found[admin] = str(port + ADMIN_OFFSET)
     return found
 
 
-def extended(env: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """`env` with the topology, every replica's ports and the addresses that follow from them.
+def extended(env: Mapping[str, str], environ: Mapping[str, str], cores: int) -> dict[str, str]:
+    """`env` with the topology, every replica's ports and what follows from them.
 
     `environ` holds what somebody set by hand; that wins.
     """
-    if not scaled(environ):
-        return {**env, "TOPOLOGY": SINGLE, "REPLICAS": "1"}
-    count = replicas(environ)
-    ports = {name: environ.get(name) or port for name, port in default_ports(count).items()}
-    found = {**env, **ports, "TOPOLOGY": SCALED, "REPLICAS": str(count)}
-    addresses = {
-        "GATEWAY_URL": f"http://127.0.0.1:{found['NGINX_PORT']}",
-        "UPLOAD_URLS": ",".join(_urls(found, "upload")),
-        "FILES_URLS": ",".join(_urls(found, "files")),
-    }
-    return {**found, **{name: environ.get(name) or value for name, value in addresses.items()}}
+    found = {**env, **counts(environ, cores)}
+    found |= {name: environ.get(name) or port for name, port in default_ports(found).items()}
+    addresses = {f"{part.upper()}_URLS": ",".join(_urls(found, part)) for part in POOLED}
+    if scaled(found):
+        addresses["GATEWAY_URL"] = f"http://127.0.0.1:{found['NGINX_PORT']}"
+    found |= {name: environ.get(name) or value for name, value in addresses.items()}
+    return found | {f"PG_{part.upper()}_CONNECTIONS": _connections(found, part) for part in POOLED}
 
 
 def _urls(env: Mapping[str, str], part: str) -> Iterator[str]:
-    for replica in range(1, replicas(env) + 1):
+    for replica in range(1, replicas(env, part) + 1):
         yield f"http://127.0.0.1:{env[variables(part, replica)[0]]}"
+
+
+def _connections(env: Mapping[str, str], part: str) -> str:
+    wanted = replicas(env, part) * CONNECTIONS_PER_PROCESS + CONNECTIONS_OF_OTHERS
+    return str(max(FEWEST_CONNECTIONS, wanted))
 
 
 def of_replica(env: Mapping[str, str], part: str, replica: int) -> dict[str, str]:
     """The environment under which one replica's description is resolved: its ports, its number."""
-    own = zip(variables(part, 1), variables(part, replica), strict=True)
-    return {**env, "REPLICA": str(replica), **{first: env[name] for first, name in own if name in env}}
+    ports = zip(variables(part, 1), variables(part, replica), strict=True)
+    own = {first: env[name] for first, name in ports if name in env}
+    own |= {"REPLICA": str(replica), "REUSE_PORT": "1" if share_a_port(env, part) else ""}
+    if replicas(env, part) > 1:
+        own["DRAIN_S"] = env.get("DRAIN_S") or DRAIN_S
+    return {**env, **own}
 
 
 def problems(environ: Mapping[str, str]) -> list[str]:
-    """What is wrong with REPLICAS."""
-    value = environ.get("REPLICAS", "")
-    if value and not (value.isdecimal() and 1 <= int(value) <= MOST_REPLICAS):
-        return [f"REPLICAS={value!r}: must be a number, 1 to {MOST_REPLICAS}"]
-    if value and int(value) > 1 and not scaled(environ):
-        return [f"REPLICAS={value}: only TOPOLOGY=scaled has replicas"]
-    return []
+    """What is wrong with WORKERS and REPLICAS."""
+    workers, several = environ.get("WORKERS") or AUTO, environ.get("REPLICAS", "")
+    found = []
+    if workers != AUTO and not _is_count(workers):
+        found.append(f"WORKERS={workers!r}: must be {AUTO} or a number, 1 to {MOST_REPLICAS}")
+    elif workers != AUTO and scaled(environ):
+        found.append(f"WORKERS={workers}: with TOPOLOGY=scaled, REPLICAS says how many processes run")
+    if several and not _is_count(several):
+        found.append(f"REPLICAS={several!r}: must be a number, 1 to {MOST_REPLICAS}")
+    elif several and int(several) > 1 and not scaled(environ):
+        found.append(f"REPLICAS={several}: without TOPOLOGY=scaled, WORKERS says how many")
+    return found
+
+
+def _is_count(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and value[0] != "0" and int(value) <= MOST_REPLICAS

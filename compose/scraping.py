@@ -50,7 +50,7 @@ def absent_exporters(env: Mapping[str, str]) -> set[str]:
 def native_targets(env: Mapping[str, str], *, absent: Collection[str] = ()) -> dict[str, list[str]]:
     """Target lists of a testbed of plain processes; nothing to scrape where a part is absent."""
     return {
-        name: [] if part in absent else [f"127.0.0.1:{env[port]}" for port in _ports(env, part, port)]
+        name: [] if part in absent else [f"127.0.0.1:{env[one]}" for one in _ports(env, part, port)]
         for name, (part, port) in TARGETS.items()
     }
 
@@ -59,7 +59,7 @@ def _ports(env: Mapping[str, str], part: str, port: str) -> list[str]:
     """The variables of the ports of all replicas."""
     if part not in scaling.REPLICATED:
         return [port]
-    return [scaling.variables(part, replica)[1] for replica in range(1, scaling.replicas(env) + 1)]
+    return [scaling.variables(part, replica)[1] for replica in range(1, scaling.replicas(env, part) + 1)]
 
 
 def configuration(targets: Mapping[str, Sequence[str]], rules_dir: str = str(RULES)) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose import envfile, grafana, scaling
+from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = Path(__file__).with_name("ports.env")
@@ -55,7 +56,7 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     ]
     defaults = envfile.resolve(envfile.read(PORTS), environ)
     if not (wrong := scaling.problems(environ)):
-        defaults = scaling.extended(defaults, environ)
+        defaults = scaling.extended(defaults, environ, cores())
     problems += wrong + _bad_ports(defaults) + _bad_programs(environ) + grafana.problems(environ)
     if problems:
         raise envfile.EnvError(problems)

@@ -34,6 +34,7 @@ from compose import (
     settings,
     topology,
 )
+from compose.cores import cores
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import owned_folders, prepare, publish
@@ -82,11 +83,12 @@ def isolated_env(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment for a testbed of one's own: free ports, new secrets, programs as in `environ`."""
     raw = envfile.read(settings.PORTS)
     names = [name for name in raw if name.endswith("_PORT")]
-    names += scaling.default_ports(scaling.replicas(environ))
+    names += scaling.default_ports(scaling.counts(environ, cores()))
     inherited = {key: value for key, value in environ.items() if key not in raw}
     found = dict(zip(names, map(str, ports.free(len(names))), strict=True))
     resolved = envfile.resolve(raw, found)
-    return {**inherited, **scaling.extended(resolved, {**inherited, **found}), **credentials.generate()}
+    chosen = scaling.extended(resolved, {**inherited, **found}, cores())
+    return {**inherited, **chosen, **credentials.generate()}
 
 
 def resolve(
@@ -137,7 +139,7 @@ def start(
 
 def check_ports(parts: Iterable[Part]) -> None:
     """Tries every port of every part before anything starts."""
-    taken = ports.busy([port for one in parts for port in one.ports])
+    taken = ports.busy(dict.fromkeys(port for one in parts for port in one.ports))
     if taken:
         raise StackError("\n".join(map(str, taken)))
 

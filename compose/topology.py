@@ -30,7 +30,8 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
                 continue
             own = scaling.of_replica(env, kind, replica)
             try:
-                parts.append(_part(name, _expanded(raw, own), own, left_out))
+                asked = _expanded(raw, own) | _own_probe(own, kind)
+                parts.append(_part(name, asked, own, left_out))
             except KeyError as exc:
                 problems.append(f"{name} needs {exc.args[0]}, which is not set")
     if problems:
@@ -89,6 +90,14 @@ def _part(name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: s
         grace_s=float(stop.get("grace_s", 10)),
         version=raw.get("version", ""),
     )
+
+
+def _own_probe(env: Mapping[str, str], kind: str) -> Described:
+    """On a port that several share, whoever accepts would answer for all; each has its admin port alone."""
+    if not scaling.share_a_port(env, kind):
+        return {}
+    asked = {"http": f"http://127.0.0.1:{env[scaling.variables(kind, 1)[1]]}/live"}
+    return {"ready": asked, "live": asked}
 
 
 def _after(kinds: Iterable[str], env: Mapping[str, str], left_out: set[str]) -> dict[str, Need]:

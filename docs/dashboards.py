@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 from docs.tables import table
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Query
-from loadtests.harness.panels.page import Section, sections, shades
+from grafana.parts import GREY
+from loadtests.harness.analysis.analyse import read_analysis
+from loadtests.harness.panels.draw import Shade
+from loadtests.harness.panels.page import Section, sections
 from loadtests.harness.panels.poster import poster, single
-from loadtests.harness.panels.recording import FILE, read_recording
+from loadtests.harness.panels.recording import FILE, Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
 
 SAMPLE = Path(__file__).parent / "sample"
 PICTURES = SAMPLE / "dashboards"
+MOST_MOMENTS = 120
 # The two panels of the README: which is better, and until when.
 SHOWN = {"Goodput": "panel-goodput", "Latency over concurrency, p95 ± its bucket": "panel-latency"}
 
@@ -54,15 +60,37 @@ def _empty(queries: tuple[Query, ...]) -> str:
     return "; ".join(dict.fromkeys(query.empty for query in queries if query.empty)) or "never under load"
 
 
-def pictures() -> dict[Path, str]:
+def pictures(bundle: Path) -> dict[Path, str]:
     """Every picture of the sample run, with its content; none while the sample recorded no panels."""
-    bundle = SAMPLE / "bundle"
     if not (bundle / FILE).exists():
         return {}
-    recording = read_recording(bundle)
-    drawn = sections(recording, shades(Bundle(bundle), recording))
+    recording = thinned(read_recording(bundle))
+    drawn = sections(recording, _trials(bundle, recording))
     found = {PICTURES / f"{section.dashboard.uid}.svg": poster(section) for section in drawn}
     return found | _shown(drawn[0])
+
+
+def thinned(recording: Recording) -> Recording:
+    """Every second, third, … moment: the picture of a long run is no larger than that of a short one."""
+    moments = (recording.end - recording.start) / recording.step_s
+    every = ceil(moments / MOST_MOMENTS)
+    answers = {
+        expression: tuple(
+            replace(one, first=ceil(one.first / every), values=one.values[-one.first % every :: every])
+            for one in series
+        )
+        for expression, series in recording.answers.items()
+    }
+    return replace(recording, step_s=recording.step_s * every, answers=answers)
+
+
+def _trials(bundle: Path, recording: Recording) -> list[Shade]:
+    analysis = read_analysis(bundle)
+    late_s = Bundle(bundle).manifest().started_at - recording.start
+    return [
+        Shade((begin + late_s) / 60, (end + late_s) / 60, analysis.colours.get(arm, GREY), arm)
+        for _, arm, begin, end in analysis.timeline.trials
+    ]
 
 
 def _shown(first: Section) -> dict[Path, str]:

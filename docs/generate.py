@@ -20,6 +20,7 @@ from compose import envfile
 from compose.scraping import RULES
 from compose.settings import PORTS
 from docs import buckets
+from docs.families import declared
 from docs.tables import table
 from docs.texts import (
     ALERTS_HEAD,
@@ -36,7 +37,7 @@ from docs.texts import (
 )
 from loadtests.harness.running.exporter import FAMILIES as HARNESS_METRICS
 from services.kit.errors import RETRY_AFTER_S, STATUS
-from services.kit.metrics_types import Family, Values
+from services.kit.metrics import Values
 from services.kit.settings import expected
 
 FOLDER = Path(__file__).parent
@@ -98,11 +99,11 @@ def metrics_page() -> str:
 
 
 def _families(registry: CollectorRegistry) -> Iterable[tuple[str, str, str, str]]:
-    for collector in registry._collector_to_names:
-        if isinstance(collector, Family):
-            suffix = "_total" if collector.kind == "counter" else ""
-            labels = "; ".join(map(_label, collector.labels.items())) or "none"
-            yield f"`{collector.name}{suffix}`", collector.kind, labels, collector.documentation
+    for metric, values in declared(registry):
+        (family,) = metric.describe()
+        suffix = "_total" if family.type == "counter" else ""
+        labels = "; ".join(map(_label, values.items())) or "none"
+        yield f"`{family.name}{suffix}`", family.type, labels, family.documentation
 
 
 def _label(label: tuple[str, Values]) -> str:

@@ -1,8 +1,9 @@
 """Puts one real run into the documentation: ``python -m docs.sample_run results/<run-id>``.
 
-Copies what the run measured to docs/sample/bundle, writes its reports and two of its charts beside it,
-and replaces the marked part of README.md. Without an argument the committed bundle is used again, so
-anybody can check that every word and picture comes from it; a test does.
+Copies what its report and panels are drawn from to docs/sample/bundle, writes the report and some of the
+pictures beside it, and replaces the marked part of README.md. The run's single uploads stay out: they are
+megabytes. Without an argument the committed bundle is used again, so anybody can check that every word and
+picture comes from it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from docs import dashboards
+from loadtests.harness.analysis.analyse import ANALYSIS, read_analysis
 from loadtests.harness.analysis.analyse_model import Analysis
 from loadtests.harness.panels.recording import FILE as RECORDING
-from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.bundle import MANIFEST, Bundle
 from loadtests.harness.reporting.charts import Chart
 from loadtests.harness.reporting.charts_evidence import charts
-from loadtests.harness.reporting.report import moment, render_bundle
+from loadtests.harness.reporting.report import markdown, moment, view_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"
@@ -27,33 +28,45 @@ BUNDLE = SAMPLE / "bundle"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- sample: begin -->", "<!-- sample: end -->"
 SHOWN = ("goodput", "price")
-_DERIVED = ("panels.html", "report.html", "report.md", "report.json", "analysis.json", "table.csv")
+MOST_BYTES = 1_500_000  # of docs/sample: every clone of the repository carries it
 
 
 def take(run: Path) -> None:
-    """Make ``run`` the committed sample. k6's raw lines stay out: the samples were made from them."""
+    """Make ``run`` the committed sample."""
+    read_analysis(run)  # made now, should it be absent
     shutil.rmtree(BUNDLE, ignore_errors=True)
-    shutil.copytree(run, BUNDLE, ignore=shutil.ignore_patterns("k6", *_DERIVED))
-    for path in BUNDLE.glob("*.json*"):
-        if path.suffix != ".gz":  # where the checkout was is nobody's business
-            text = path.read_text(encoding="utf-8").replace(str(ROOT), "vaultbench")
-            path.write_text(text, encoding="utf-8")
+    BUNDLE.mkdir(parents=True)
+    for name in (MANIFEST, ANALYSIS):  # where the checkout was is nobody's business
+        text = (run / name).read_text(encoding="utf-8").replace(str(ROOT), "vaultbench")
+        (BUNDLE / name).write_text(text, encoding="utf-8")
+    if (run / RECORDING).exists():
+        shutil.copy(run / RECORDING, BUNDLE)
 
 
-def pages() -> dict[Path, str]:
-    """Every file that is derived from the sample, with its content."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "bundle"
-        shutil.copytree(BUNDLE, copy)
-        analysis = render_bundle(copy)
-        report = (copy / "report.html").read_text(encoding="utf-8")
-        twin = (copy / "report.md").read_text(encoding="utf-8")
-    shown = [chart for chart in charts(analysis) if chart.name in SHOWN]
-    files = {SAMPLE / f"{chart.name}.svg": _picture(chart) for chart in shown}
-    files |= {SAMPLE / "report.html": report, SAMPLE / "report.md": twin}
-    files |= dashboards.pictures()
-    files[README] = _readme(README.read_text(encoding="utf-8"), _section(analysis, shown))
-    return files
+def words() -> dict[Path, str]:
+    """The pages that are derived from the sample, with their content."""
+    analysis = read_analysis(BUNDLE)
+    report = markdown(view_of(analysis, Bundle(BUNDLE).manifest()))
+    section = _section(analysis, _charts(analysis))
+    return {
+        SAMPLE / "report.md": report,
+        README: _readme(README.read_text(encoding="utf-8"), section),
+    }
+
+
+def pictures() -> dict[Path, str]:
+    """Its pictures."""
+    shown = _charts(read_analysis(BUNDLE))
+    return {SAMPLE / f"{chart.name}.svg": _picture(chart) for chart in shown} | dashboards.pictures(BUNDLE)
+
+
+def _charts(analysis: Analysis) -> list[Chart]:
+    return [chart for chart in charts(analysis) if chart.name in SHOWN]
+
+
+def size_bytes() -> int:
+    """Of everything in docs/sample."""
+    return sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file())
 
 
 def _picture(chart: Chart) -> str:
@@ -98,21 +111,14 @@ def _readme(text: str, section: str) -> str:
     return f"{before}{BEGIN}\n{section}\n{END}{after}"
 
 
-def stale() -> list[str]:
-    """Derived files that differ from what the committed bundle says."""
-    return [
-        str(path.relative_to(ROOT))
-        for path, text in pages().items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-
-
 def main() -> None:
     if len(sys.argv) > 1:
         take(Path(sys.argv[1]))
-    for path, text in pages().items():
+    for path, text in (words() | pictures()).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    if size_bytes() > MOST_BYTES:
+        raise SystemExit(f"docs/sample has {size_bytes():,} bytes, more than {MOST_BYTES:,}")
 
 
 if __name__ == "__main__":

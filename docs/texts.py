@@ -92,8 +92,10 @@ STARTUP: dict[str, str] = {
     "VAULTBENCH_COMPOSE": "the Compose program, when there are two: `docker compose` or `docker-compose`",
     "VAULTBENCH_TEST_COMPOSE": "`1`: pytest also runs the tests that start containers (`make test-compose`)",
     "PROMETHEUS_SOURCE": "where Prometheus comes from; `off` leaves it out",
+    "WORKERS": "how many processes of each service: a number, 1 to 32, or `auto` (the default): one each "
+    "below 4 cores; from 4 on gateway and upload one for every 4 cores, files and auth one for every 8",
     "TOPOLOGY": "`scaled`: several gateways, upload and files processes behind nginx and PgBouncer",
-    "REPLICAS": "how many of each with `TOPOLOGY=scaled`, 1 to 8; 2 when not said",
+    "REPLICAS": "how many of each with `TOPOLOGY=scaled`, instead of `WORKERS`: 1 to 32; 2 when not said",
     "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
     "ALL": "`make clean ALL=1` also deletes `.env`",
     "VAULTBENCH_TOOLS": "folder of the installed programs, shared by all checkouts",

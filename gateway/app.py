@@ -64,13 +64,21 @@ def build(settings: Settings, metrics: Metrics, world: World, log: Log, pools: M
         proxy=Proxy(pools, Injector(_signers(settings, world), proxies), settings.body_idle_s),
     )
     headers = {**SECURITY, **(HSTS if settings.hsts else {})}
-    gateway = Gateway(pipeline, metrics=metrics, log=log, world=world, proxies=proxies, headers=headers)
+    gateway = Gateway(
+        pipeline,
+        metrics=metrics,
+        log=log,
+        world=world,
+        proxies=proxies,
+        headers=headers,
+        head_s=settings.head_s,
+    )
     return gateway
 
 
 def _pools(settings: Settings, metrics: Metrics) -> Mapping[str, Pool]:
     urls = {
-        "auth": (settings.auth_url,),
+        "auth": settings.auth_urls,
         "upload": settings.upload_urls,
         "files": settings.files_urls,
     }

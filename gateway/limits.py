@@ -10,7 +10,7 @@ from typing import Protocol
 from gateway.exchange import Exchange
 from gateway.settings import DEFAULT_TIER, Network
 from services.kit.errors import Fault
-from services.kit.metrics_types import Counters
+from services.kit.metrics import Counters
 
 WINDOW_S = 60
 NO_TIER = "none"

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from services.kit.metrics import HttpMetrics, LoopMetrics, UpstreamMetrics, base_registry, rate_limited
-from services.kit.metrics_types import Counters
+from prometheus_client import Counter
+
+from services.kit.metrics import (
+    Family,
+    HttpMetrics,
+    LoopMetrics,
+    UpstreamMetrics,
+    base_registry,
+    rate_limited,
+)
 
 
 class Metrics:
@@ -15,7 +23,8 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.upstream = UpstreamMetrics(self.registry)
         self.rate_limited = rate_limited(self.registry, ("ip", "user"))
-        transferred = Counters(
+        transferred = Family(
+            Counter,
             "gateway_bytes",
             "Body bytes on the clients' side of the gateway",
             {"direction": ("in", "out")},

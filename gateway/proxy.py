@@ -14,7 +14,7 @@ from gateway.routes import Entry
 from services.kit.client import UpstreamError, UpstreamTimeout
 from services.kit.errors import STATUS, Fault
 from services.kit.upstream import Body, Incoming
-from services.kit.web.answers import JSON, Streamed, error_response
+from services.kit.web.answers import ERROR_CODE, JSON, Streamed, error_response
 from services.kit.web.body import Arriving, BodyStalled, small, timeout_fault
 
 BUFFERED_BYTES = 65_536
@@ -98,6 +98,7 @@ async def _answer(incoming: Incoming, exchange: Exchange) -> web.StreamResponse:
     if status >= 400 and not incoming.headers.get("Content-Type", "").startswith(JSON):
         incoming.close()
         return _replaced(status, exchange.trail.request_id)
+    exchange.trail.error = incoming.headers.get(ERROR_CODE)
     length, headers = _length(incoming, exchange.method), to_client(incoming.headers)
     _declare_length(headers, incoming, exchange.method)
     if length is None or length > BUFFERED_BYTES:

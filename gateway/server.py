@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import LineTooLong
 
 from gateway.exchange import EXCHANGE, Exchange
 from gateway.limits import Proxies
@@ -18,9 +19,11 @@ from services.kit.trail import TRAIL, Trail
 from services.kit.web.answers import ERROR_CODE, bare_response
 from services.kit.web.boundary import Boundary
 
+VERSIONS = (HttpVersion10, HttpVersion11)
 LINE_BYTES = 8_192  # of the request line, and of one header
 HEADERS = 128
 HEAD_BYTES = 32_768
+SWEEP_S = 0.1
 _LINE_OVERHEAD_BYTES = 4  # ": " and the end of the line
 
 
@@ -36,13 +39,16 @@ class Gateway(Boundary):
         world: World,
         proxies: Proxies,
         headers: Mapping[str, str],
+        head_s: float,
     ) -> None:
         super().__init__(metrics.http, log, world)
         self.pipeline, self._metrics = pipeline, metrics
         self._proxies, self._headers = proxies, headers
+        self.heads = Heads(head_s)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
+        self.heads.ended(request.protocol)
         return await self.serve(request, self._steps)
 
     async def _steps(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -70,7 +76,7 @@ class Gateway(Boundary):
 def _refusal(request: web.BaseRequest) -> int:
     """The status for a head that is HTTP but not one that is served; 0 for any other."""
     hosts = request.headers.getall("Host", ())
-    if len(hosts) != 1 and (hosts or request.version != HttpVersion10):
+    if request.version not in VERSIONS or (len(hosts) != 1 and (hosts or request.version != HttpVersion10)):
         return 400
     coding = request.headers.get("Transfer-Encoding")
     if coding is not None and (request.version == HttpVersion10 or coding.strip().lower() != "chunked"):
@@ -78,17 +84,71 @@ def _refusal(request: web.BaseRequest) -> int:
     size = len(request.raw_path)
     for name, value in request.raw_headers:
         size += len(name) + len(value) + _LINE_OVERHEAD_BYTES
+        if not value.isascii() and not _is_utf8(value):
+            return 400
     return 431 if size > HEAD_BYTES else 0
 
 
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Heads:
+    """Connections on which a request head has begun to arrive, and when each is too late.
+
+    aiohttp's server ends a connection that is idle for long; a head that drips is not idle to it.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._due_at: dict[asyncio.BaseProtocol, float] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def begun(self, connection: web.RequestHandler) -> None:
+        """Bytes of a head came; only the first ones count."""
+        self._due_at.setdefault(connection, self._loop.time() + self._limit_s)
+        if self._sweeper is None:
+            self._sweep()
+
+    def ended(self, connection: asyncio.BaseProtocol) -> None:
+        """The head is complete, or the connection is gone."""
+        self._due_at.pop(connection, None)
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        late = [connection for connection, due_at in self._due_at.items() if due_at <= now]
+        for connection in late:
+            del self._due_at[connection]
+            if isinstance(connection, web.RequestHandler):
+                connection.force_close()
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep) if self._due_at else None
+
+
 class _Connection(web.RequestHandler):
-    """A client's connection; what is not HTTP gets a bare answer, which says nothing of the software."""
+    """A client's connection: its heads arrive in time, and what is not HTTP gets a bare answer, which says
+    nothing of the software."""
 
-    __slots__ = ("_refused",)
+    __slots__ = ("_gateway", "_refused")
 
-    def __init__(self, server: web.Server, refused: Callable[[], None], **options: Any) -> None:
+    def __init__(
+        self, server: web.Server, gateway: Gateway, refused: Callable[[int], None], **options: Any
+    ) -> None:
         super().__init__(server, **options)
-        self._refused = refused
+        self._gateway, self._refused = gateway, refused
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self not in self._gateway.serving:
+            self._gateway.heads.begun(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._gateway.heads.ended(self)
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -97,7 +157,9 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        self._refused()
+        too_long = isinstance(exc, LineTooLong) or "Too many headers" in (message or "")
+        status = 431 if too_long else status
+        self._refused(status)
         return bare_response(status)
 
 
@@ -105,12 +167,12 @@ class Server(web.Server):
     """aiohttp's server of one handler, without an application around it.
 
     Args:
-        refused: called for each request that could not be parsed.
+        refused: called with the status of each answer to what could not be parsed.
     """
 
-    def __init__(self, gateway: Gateway, refused: Callable[[], None], options: Mapping[str, Any]) -> None:
+    def __init__(self, gateway: Gateway, refused: Callable[[int], None], options: Mapping[str, Any]) -> None:
         super().__init__(gateway.handle, handler_cancellation=True)
-        self._refused = refused
+        self._gateway, self._refused = gateway, refused
         self._options = {
             **options,
             "max_line_size": LINE_BYTES,
@@ -119,4 +181,5 @@ class Server(web.Server):
         }
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, self._refused, loop=asyncio.get_running_loop(), **self._options)
+        loop = asyncio.get_running_loop()
+        return _Connection(self, self._gateway, self._refused, loop=loop, **self._options)

@@ -11,7 +11,6 @@ from services.kit.settings import (
     Key,
     ProcessSettings,
     Texts,
-    Url,
     Urls,
     comma_list,
     takes,
@@ -59,7 +58,7 @@ class Settings(ProcessSettings):
     key_files: Key = Field(
         alias="INTERNAL_KEY_GATEWAY_FILES", description="key of the credential that the gateway shows files"
     )
-    auth_url: Url = Field(description="where auth is")
+    auth_urls: Urls = Field(description="where the auth replicas are")
     upload_urls: Urls = Field(description="where the upload replicas are")
     files_urls: Urls = Field(description="where the files replicas are")
     upstream_pool: int = Field(512, ge=1, le=65_535, description="connections to one upstream address")

@@ -163,7 +163,7 @@ def _started(
     environment: Mapping[str, Mapping[str, str]],
     chosen: Mapping[str, str] | None = None,
 ) -> Iterator[stack.Stack]:
-    env: Mapping[str, Any] = stack.isolated_env({**os.environ, **(chosen or {})})
+    env: Mapping[str, Any] = stack.isolated_env({**os.environ, "WORKERS": "1", **(chosen or {})})
     with owned_folder() as folder:
         started = stack.start(folder / RUN, env, without=without, environment=environment)
         try:

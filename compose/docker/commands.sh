@@ -18,6 +18,8 @@ up() {
     wait_well
     say ""
     table
+    say ""
+    say "processes $(workers_line)"
     print_budget
     print_addresses
     for extra in $(overlays); do
@@ -104,7 +106,7 @@ down() {
         in_compose down --remove-orphans || sweep
         say "stopped; data is kept"
     fi
-    rm -f "$RUN_DIR/runtime" "$RUN_DIR/overlays"
+    rm -f "$RUN_DIR/runtime" "$RUN_DIR/overlays" "$RUN_DIR/workers"
 }
 
 # Without Compose, when half the system is missing: whatever carries our project's label.
@@ -138,6 +140,8 @@ status() {
     load_environment lenient
     if [ -z "$(containers all)" ]; then say "nothing runs; make up starts it"; return 0; fi
     table
+    say ""
+    say "processes $(workers_line)"
     print_budget
     scraped | while read -r name health; do
         [ "$name" != harness ] || [ "$health" = up ] || health="$health, no run is on"
@@ -166,9 +170,38 @@ tools_clean() {
 # Longer than nginx and the gateways keep away from a container that said it would leave.
 ROLL_SETTLE_S=3 ROLL_GRACE_S=40
 
-# Restarts one replica after another while the others serve.
+# Restarts one process after another while the others serve.
 roll() {
-    case " $(overlays) " in *" scaled "*) ;; *) fail "nothing runs twice here. Start with: make up TOPOLOGY=scaled" ;; esac
+    case " $(overlays) " in *" scaled "*) roll_containers ;; *) roll_workers ;; esac
+}
+
+# The process that started them starts again what ends.
+roll_workers() {
+    rolled=''
+    for part in gateway auth upload files; do
+        # shellcheck disable=SC2046
+        set -- $(workers_of "$part")
+        for pid; do
+            began=$(date +%s) rolled=1
+            in_compose exec -T "$part" bash -c "kill $pid"
+            until ! workers_of "$part" | grep -qx "$pid" && all_answer "$part"; do
+                [ $(($(date +%s) - began)) -lt "$HEALTHY_WITHIN_S" ] || fail "a process of $part did not come back; see: make logs NAME=$part"
+                sleep 0.5 2>/dev/null || sleep 1
+            done
+            say "$part (process $pid) restarted after $(($(date +%s) - began)) s"
+            sleep "$ROLL_SETTLE_S"
+        done
+    done
+    [ -n "$rolled" ] || fail "nothing runs twice here. Start with: make up WORKERS=2"
+}
+
+# The processes in a container that runs several, one per line; one that runs alone has no parent there.
+workers_of() { in_compose exec -T "$1" cat /proc/1/task/1/children | tr -s ' ' '\n' | grep . || true; }
+
+# shellcheck disable=SC2016  (bash in the container fills in)
+all_answer() { in_compose exec -T "$1" bash -c 'for p in ${ADMIN_PORTS//,/ }; do : 3<>/dev/tcp/127.0.0.1/$p || exit 1; done' 2>/dev/null; }
+
+roll_containers() {
     for part in gateway gateway-2 upload upload-2 files files-2; do
         began=$(date +%s)
         in_compose restart -t "$ROLL_GRACE_S" "$part" >/dev/null 2>&1 || fail "$part could not be restarted; see: make logs NAME=$part"

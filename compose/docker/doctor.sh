@@ -81,6 +81,7 @@ docker_findings() {
     ok docker "daemon $version on $system, $(printf '%s' "$1" | cut -d'|' -f4) cores, cgroup version $(printf '%s' "$1" | cut -d'|' -f5)"
     if program=$(compose_program); then ok docker "$program $($program version --short 2>/dev/null)"
     else bad docker "Compose is not here" "install the package docker-compose-plugin"; fi
+    ok docker "processes: $(workers_line)"
     budget_mb=$(($(memory_budget) * BYTES_PER_MIB / MB))
     case $system in
     *"Docker Desktop"*)

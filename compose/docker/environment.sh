@@ -14,25 +14,20 @@ load_environment() {
     CORES=$(docker info --format '{{.NCPU}}' 2>/dev/null || echo 1)
     STORE_CORS_ORIGINS=$WEB_ORIGINS${CORS_ORIGINS:+,$CORS_ORIGINS}
     export CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR ROOT PROJECT
+    count_workers
     targets
     for extra in $(overlays); do
         [ ! -f "$HERE/docker/overlay-$extra.sh" ] || . "$HERE/docker/overlay-$extra.sh"
     done
-    REPLICAS=${REPLICAS:-1}
-    export REPLICAS
 }
 
-# What Prometheus scrapes: container names inside the network. An overlay may set a list of its own before.
+# What else Prometheus scrapes: container names inside the network.
 targets() {
-    GATEWAY_TARGETS=${GATEWAY_TARGETS:-"[\"gateway:$GATEWAY_ADMIN_PORT\"]"}
-    AUTH_TARGETS=${AUTH_TARGETS:-"[\"auth:$AUTH_ADMIN_PORT\"]"}
-    UPLOAD_TARGETS=${UPLOAD_TARGETS:-"[\"upload:$UPLOAD_ADMIN_PORT\"]"}
-    FILES_TARGETS=${FILES_TARGETS:-"[\"files:$FILES_ADMIN_PORT\"]"}
     MINIO_TARGETS=${MINIO_TARGETS:-"[\"minio:$S3_PORT\"]"}
     HARNESS_TARGETS=${HARNESS_TARGETS:-"[\"bench:$HARNESS_METRICS_PORT\"]"}
     exporter_targets
     RULES_DIR=/etc/prometheus-rules
-    export GATEWAY_TARGETS AUTH_TARGETS UPLOAD_TARGETS FILES_TARGETS MINIO_TARGETS HARNESS_TARGETS RULES_DIR
+    export MINIO_TARGETS HARNESS_TARGETS RULES_DIR
 }
 
 # Files that containers or people read: Prometheus' configuration, the addresses in effect, and all values,
@@ -45,10 +40,11 @@ write_files() {
     rm "$RUN_DIR/prometheus.template"
     chmod 644 "$RUN_DIR/prometheus-config/prometheus.yml"
     write_exporters
-    for name in $(names_in "$HERE/ports.env") ${OVERLAY_NAMES:-}; do eval "printf '%s=%s\n' $name \"\$$name\""; done >"$RUN_DIR/ports.env"
+    for name in $(names_in "$HERE/ports.env") $WORKER_NAMES ${OVERLAY_NAMES:-}; do eval "printf '%s=%s\n' $name \"\$$name\""; done >"$RUN_DIR/ports.env"
     for extra in $(overlays); do
         if command -v "write_$extra" >/dev/null 2>&1; then "write_$extra"; fi
     done
+    say "$WORKERS" >"$RUN_DIR/workers"
     overlays >"$RUN_DIR/overlays.new"
     mv "$RUN_DIR/overlays.new" "$RUN_DIR/overlays"
     (
@@ -56,7 +52,7 @@ write_files() {
         rm -f "$RUN_DIR/compose.env"
         for name in $(names_in "$HERE/ports.env" && names_in "$HERE/images.env" && names_in "$HERE/memory.env" &&
             sed -n 's/^\([A-Z].*\) .*/\1/p' "$HERE/secrets.list") \
-            CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR REPLICAS ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
+            CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR $WORKER_NAMES $WORKER_VALUES ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
             eval "printf '%s=%s\n' $name \"\$$name\""
         done >"$RUN_DIR/compose.env"
     )

@@ -42,7 +42,6 @@ print_lost() {
 
 print_budget() {
     total=$(($(docker info --format '{{.MemTotal}}') / BYTES_PER_MIB))
-    say ""
     say "memory    limits add up to $(memory_budget) MiB of the $total MiB that Docker has; while a run measures, $MEMORY_BENCH_MB MiB more"
 }
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from compose import scaling
+from compose.cores import cores
 from compose.doctor.model import Check, judge
 from compose.installer import recipe
 from compose.settings import Settings
@@ -25,8 +27,13 @@ OLDEST_CLOCK = 1_760_000_000  # this file is younger than that
 def host(now: Settings) -> Iterator[Check]:
     """Platform, memory, disk, open files, clock."""
     platforms = recipe.load()[0].sha256
-    text = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    text = f"{platform.system()} {platform.machine()}, {cores()} cores"
     yield judge("host", recipe.host() in platforms, text, "bring the programs yourself (*_BIN)", "warn")
+    counts = ", ".join(f"{part} {scaling.replicas(now.env, part)}" for part in scaling.REPLICATED)
+    chosen = now.env.get("WORKERS") or scaling.AUTO
+    yield Check(
+        "host", "ok", f"processes: {counts}" + ("" if scaling.scaled(now.env) else f" (WORKERS={chosen})")
+    )
     musl = any(Path("/lib").glob("ld-musl-*"))
     yield judge("host", not musl, f"C library: {'musl' if musl else 'glibc'}", "set POSTGRES_BIN_DIR", "warn")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from compose.prom import Prometheus, PrometheusGone
 from compose.top.frame import HEIGHT, WIDTH, Frame
-from compose.top.processes import Processes
+from compose.top.processes import Processes, by_service
 from compose.top.rates import Rates, look
 
 PERIOD_S = 1.0
@@ -39,7 +39,7 @@ class Watch:
 
     def frame(self) -> Frame:
         now_s = self.clock.now()
-        parts = self._processes.look(now_s)
+        parts = by_service(self._processes.look(now_s))
         if now_s - self._asked_s >= RATES_EVERY_S:
             self._asked_s, self._rates = now_s, self._ask()
         return Frame(self.clock.hour(), parts, self._rates, self._own_cores(now_s), os.cpu_count() or 1)

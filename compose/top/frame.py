@@ -61,7 +61,7 @@ class Frame:
         requests, errors = self.rates.requests.get(part.name), self.rates.errors.get(part.name, 0.0)
         state = part.state + (f" ({part.restarts}x)" if part.restarts else "")
         return (
-            part.name,
+            part.name + (f" x{part.count}" if part.count > 1 else ""),
             Text(state, view.colour(part.state)),
             "-" if part.cpu_cores is None else f"{part.cpu_cores:.2f}",
             f"{part.memory_bytes / view.MIB:.0f}",

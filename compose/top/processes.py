@@ -6,26 +6,30 @@ tables, so it is read seldom.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from compose import life, process, view
+from compose import life, process, scaling, view
 
 MEMORY_EVERY_S = 5.0
 HARNESS = "harness, k6"
 HARNESS_LOCK = "harness.lock"
+WORST_FIRST = {"bold red": 0, "yellow": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`cpu_cores` is None at the first look: a rate needs two."""
+    """`cpu_cores` is None at the first look: a rate needs two. `count` processes may be shown as one."""
 
     name: str
     state: str
     restarts: int
     cpu_cores: float | None
     memory_bytes: int
+    count: int = 1
 
 
 class Processes(Protocol):
@@ -33,6 +37,27 @@ class Processes(Protocol):
 
     def look(self, now_s: float) -> list[Part]:
         """All parts, as they are now; none when nothing runs."""
+
+
+def by_service(parts: Iterable[Part]) -> list[Part]:
+    """The processes of each service as one; its state is that of a process that is lost or unwell, if any."""
+    found: dict[str, Part] = {}
+    for part in parts:
+        name = scaling.service_of(part.name)
+        found[name] = _both(found[name], part) if name in found else dataclasses.replace(part, name=name)
+    return list(found.values())
+
+
+def _both(one: Part, other: Part) -> Part:
+    known = None not in (one.cpu_cores, other.cpu_cores)
+    return Part(
+        one.name,
+        min(one.state, other.state, key=lambda state: WORST_FIRST.get(view.colour(state), 2)),
+        one.restarts + other.restarts,
+        (one.cpu_cores or 0.0) + (other.cpu_cores or 0.0) if known else None,
+        one.memory_bytes + other.memory_bytes,
+        one.count + other.count,
+    )
 
 
 class NativeProcesses:

@@ -11,10 +11,10 @@ WINDOW = "20s"  # four scrapes
 STRATEGIES = {"proxy": "proxy-chunked", "multipart": "direct-multipart", "single": "direct-single"}
 _NOT_USERS = 'path!~"(/.*)?/(live|ready|health|health/detailed|ping)"'
 _DURABLE = f"sum by (method, le) (rate(upload_time_to_durable_seconds_bucket[{WINDOW}]))"
-EXPRESSIONS = {
+EXPRESSIONS = {  # every upload process counts all open uploads in the database
     "uploads": f'sum by (method) (rate(upload_sessions_total{{event="completed"}}[{WINDOW}]))',
     "failed": f'sum by (method) (rate(upload_sessions_total{{event="failed"}}[{WINDOW}]))',
-    "open": "sum by (method) (upload_sessions_open)",
+    "open": "sum by (method) (max by (method, status) (upload_sessions_open))",
     "p50": f"histogram_quantile(0.5, {_DURABLE})",
     "p95": f"histogram_quantile(0.95, {_DURABLE})",
     "requests": f'sum by (service) (rate(http_requests_total{{job="vaultbench",{_NOT_USERS}}}[{WINDOW}]))',

@@ -25,7 +25,7 @@ class FileLogs:
         self._folder = folder
 
     def blocks(self, service: str) -> Iterator[bytes]:
-        replicas = [self._folder / f"{service}.log", *sorted(self._folder.glob(f"{service}-[0-9].log"))]
+        replicas = [self._folder / f"{service}.log", *sorted(self._folder.glob(f"{service}-[0-9]*.log"))]
         for path in replicas:
             for part in (path.with_suffix(".log.1"), path):
                 try:

@@ -20,10 +20,10 @@ SESSIONS: tuple[Panel, ...] = (
     ),
     lines(
         "Open uploads",
-        "Uploads by state. `uploading` follows the clients; a growing `assembling` or `completing` means "
-        "that finalising does not keep up.",
+        "Uploads by state, as the database has them. `uploading` follows the clients; a growing "
+        "`assembling` or `completing` means that finalising does not keep up.",
         Unit.COUNT,
-        Query(f"sum by (method, status) (upload_sessions_open{METHOD})", "{{method}} {{status}}"),
+        Query(f"max by (method, status) (upload_sessions_open{METHOD})", "{{method}} {{status}}"),
         stacked=True,
     ),
     lines(
@@ -88,9 +88,10 @@ FINALISING: tuple[Panel, ...] = (
     ),
     lines(
         "Spool on disk",
-        "Bytes of spool files. Back to 0 when nothing is uploaded; what stays is left over from crashes.",
+        "Bytes of spool files, in one folder for all processes. Back to 0 when nothing is uploaded; what "
+        "stays is left over from crashes.",
         Unit.BYTES,
-        Query("sum(upload_spool_bytes)", "spool"),
+        Query("max(upload_spool_bytes)", "spool"),
     ),
     lines(
         "Acknowledged before durable",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from prometheus_client import Counter, Histogram
+
 from services.kit.metrics import (
     FAST_BUCKETS,
     DatabaseMetrics,
+    Family,
     HttpMetrics,
     LoopMetrics,
     QueueMetrics,
     base_registry,
     rate_limited,
 )
-from services.kit.metrics_types import Counters, Histograms
 
 SCHEMES = ("argon2id", "scrypt", "pbkdf2", "sha256", "bcrypt")
 
@@ -25,7 +27,8 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
         self.queue = QueueMetrics(self.registry, ("hash",))
-        self.logins = Counters(
+        self.logins = Family(
+            Counter,
             "auth_logins",
             "Logins by outcome",
             {
@@ -34,11 +37,12 @@ class Metrics:
             },
             registry=self.registry,
         )
-        self.hash_seconds = Histograms(
+        self.hash_seconds = Family(
+            Histogram,
             "auth_password_hash_seconds",
             "Time of one password hash, wait for a thread apart",
             {"scheme": SCHEMES, "op": ("hash", "verify")},
-            bounds=FAST_BUCKETS,
+            buckets=FAST_BUCKETS,
             registry=self.registry,
         )
         self.limited = rate_limited(self.registry, ("login",))

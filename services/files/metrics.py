@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from services.kit.metrics import DatabaseMetrics, HttpMetrics, LoopMetrics, StoreMetrics, base_registry
-from services.kit.metrics_types import Counters
+from prometheus_client import Counter
+
+from services.kit.metrics import (
+    DatabaseMetrics,
+    Family,
+    HttpMetrics,
+    LoopMetrics,
+    StoreMetrics,
+    base_registry,
+)
 
 
 class Metrics:
@@ -15,12 +23,13 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
         self.store = StoreMetrics(self.registry)
-        self.presigned = Counters(
+        self.presigned = Family(
+            Counter,
             "files_presigned",
             "Presigned URLs given out",
             {"op": ("get",), "cache": ("hit", "miss")},
             registry=self.registry,
         )
-        self.download_bytes = Counters(
+        self.download_bytes = Counter(
             "files_download_bytes", "Bytes of files sent through this service", registry=self.registry
-        )()
+        )

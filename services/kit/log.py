@@ -1,6 +1,6 @@
 """JSON logs, one line per event, written in blocks.
 
-Lines collect for at most 100 ms and leave in one write; a warning leaves at once. A SIGKILL loses at
+Lines collect for at most 100 ms and leave together; a warning leaves at once. A SIGKILL loses at
 most those 100 ms. A pipe that nobody reads never stops the loop: 4 MiB are kept, then lines are
 dropped and counted. What is logged holds no secret, e-mail, signed URL, body or file name.
 """
@@ -8,11 +8,12 @@ dropped and counted. What is logged holds no secret, e-mail, signed URL, body or
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import stat
-import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import Any
 
 import orjson
@@ -21,7 +22,6 @@ import structlog
 MAX_PENDING_BYTES = 4 * 1024 * 1024
 FLUSH_AFTER_S = 0.1
 FLUSH_LINES = 256
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRET_NAMES = ("password", "token", "secret", "authorization", "email", "url", "file_name")
 
 
@@ -33,6 +33,7 @@ class LineBuffer:
         self._immediate = immediate
         self._lines: list[bytes] = []
         self._rest = b""
+        self._pipe = False
         self._armed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.dropped = 0
@@ -40,7 +41,8 @@ class LineBuffer:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Flush by timer on ``loop`` from now on; without it every line is written at once."""
         self._loop = loop
-        if stat.S_ISFIFO(os.fstat(self._fd).st_mode):
+        self._pipe = stat.S_ISFIFO(os.fstat(self._fd).st_mode)
+        if self._pipe:
             os.set_blocking(self._fd, False)
 
     def write(self, line: bytes, *, now: bool = False) -> None:
@@ -57,14 +59,20 @@ class LineBuffer:
 
     def flush(self) -> None:
         block, self._lines = self._rest + b"".join(self._lines), []
-        self._rest = b""
-        while block:
+        self._rest, at = b"", 0
+        while at < len(block):
             try:
-                written = os.write(self._fd, block)
+                at += os.write(self._fd, block[at : self._end(block, at)])
             except BlockingIOError:
-                self._keep(block)
+                self._keep(block[at:])
                 return
-            block = block[written:]
+
+    def _end(self, block: bytes, at: int) -> int:
+        """Where a write that begins at ``at`` ends. Processes of one container have one pipe, and only up to
+        PIPE_BUF bytes are kept together there."""
+        if not self._pipe:
+            return len(block)
+        return block.rfind(b"\n", at, at + PIPE_BUF) + 1 or block.find(b"\n", at) + 1 or len(block)
 
     def _keep(self, block: bytes) -> None:
         if len(block) > MAX_PENDING_BYTES:
@@ -84,13 +92,13 @@ class _LineLogger:
         self._buffer = buffer
 
     def _write(self, line: bytes) -> None:
-        self._buffer.write(line + b"\n")
+        self._buffer.write(line)
 
     def _write_now(self, line: bytes) -> None:
-        self._buffer.write(line + b"\n", now=True)
+        self._buffer.write(line, now=True)
 
-    debug = info = msg = _write
-    warning = warn = error = exception = critical = fatal = failure = _write_now
+    debug = info = _write
+    warning = error = critical = _write_now
 
 
 def _drop_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -100,53 +108,37 @@ def _drop_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     return event
 
 
-class Stamps:
-    """The time of a line, in microseconds; the text of a second is made once."""
-
-    __slots__ = ("_second", "_text")
-
-    def __init__(self) -> None:
-        self._second, self._text = -1, ""
-
-    def __call__(self) -> str:
-        second, rest_ns = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._text}.{rest_ns // 1000:06d}Z"
-
-
 class Log:
-    """A process's log: ``event`` lines through structlog, ``access`` lines straight to the buffer."""
+    """A process's log: ``event`` lines through structlog, ``access`` lines straight to the buffer.
+
+    structlog takes eight times as long as orjson alone, and a request has a line in every process.
+    """
 
     def __init__(self, service: str, instance: str, level: str, mode: str, fd: int = 1) -> None:
         self.buffer = LineBuffer(fd, immediate=mode == "stdlib-sync")
-        self._access_on = mode != "off" and _LEVELS[level] <= _LEVELS["info"]
-        base = {"service": service, "instance": instance}
-        timestamp = self._timestamp = Stamps()
-        self._base = base
-
-        def stamp(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-            return {"time": timestamp(), "level": method, **base, **event}
-
+        self._base = {"service": service, "instance": instance}
         self.event: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
             _LineLogger(self.buffer),
             processors=[
-                stamp,
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper("iso", key="time"),
                 structlog.processors.format_exc_info,
                 _drop_secrets,
-                structlog.processors.JSONRenderer(serializer=_dumps),
+                structlog.processors.JSONRenderer(serializer=_line),
             ],
-            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+            wrapper_class=structlog.make_filtering_bound_logger(level),
             cache_logger_on_first_use=True,
-        )
+        ).bind(**self._base)
+        self._access_on = mode != "off" and self.event.is_enabled_for(logging.INFO)
 
     def access(self, fields: dict[str, Any]) -> None:
         """One request's line; ``fields`` hold only names and numbers that may be shown."""
         if self._access_on:
-            line = {"time": self._timestamp(), "level": "info", **self._base, "event": "request", **fields}
-            self.buffer.write(orjson.dumps(line, default=str) + b"\n")  # the driver's UUID is a subclass
+            head = {"time": datetime.now(UTC), "level": "info", **self._base, "event": "request"}
+            self.buffer.write(_line(head | fields))
 
 
-def _dumps(value: Any, default: Callable[[Any], Any] = str, **_: Any) -> bytes:
-    return orjson.dumps(value, default=default)
+def _line(fields: dict[str, Any], **_: Any) -> bytes:
+    # The driver's UUID is a subclass, which orjson leaves to ``default``. Added here, the line break makes a
+    # copy of the right size; orjson's own buffer, kept until the flush, costs four times as much.
+    return orjson.dumps(fields, default=str, option=orjson.OPT_UTC_Z) + b"\n"

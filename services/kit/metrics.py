@@ -1,4 +1,4 @@
-"""The metric families that every process has.
+"""The metric families that every process has, of the Prometheus client library's own types.
 
 Each process has one ``metrics.py`` that builds one registry; nothing else creates a metric.
 """
@@ -6,19 +6,26 @@ Each process has one ``metrics.py`` that builds one registry; nothing else creat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
+    Gauge,
     GCCollector,
+    Histogram,
     Metric,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.registry import Collector
 
-from services.kit.metrics_types import Counters, Gauges, Histograms
+# When a series began is on no dashboard, and would double the counters' series.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60)
 FAST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -33,6 +40,71 @@ STATUSES = "status codes, 499 for a client that left"
 STATEMENTS = "names of SQL statements"
 UPSTREAMS = "names of services"
 STORE_OPERATIONS = "operations of the object store"
+
+OTHER = "other"
+MAX_CHILDREN = 1_000  # of one family: more than all route templates with all their statuses
+
+# The values of a label: all of them, or the words for the table in the code that they come from.
+Values: TypeAlias = tuple[str, ...] | str
+Kind = TypeVar("Kind", Counter, Gauge, Histogram)
+
+
+class Family(Collector, Generic[Kind]):
+    """A metric of the library with labels, whose children are kept: counting costs one look-up.
+
+    A value that is not declared counts as ``other``, so no request can make a series. Counters whose values
+    are all declared start at 0, so that the first event is an increase; any other child appears with its
+    first use.
+
+    Args:
+        kind: the library's type.
+        labels: label names and the values each may have.
+        options: the library's, as ``buckets``.
+    """
+
+    def __init__(
+        self,
+        kind: type[Kind],
+        name: str,
+        documentation: str,
+        labels: Mapping[str, Values],
+        *,
+        registry: CollectorRegistry,
+        **options: Any,
+    ) -> None:
+        self.metric: Kind = kind(name, documentation, tuple(labels), registry=None, **options)
+        self.labels = labels
+        self._children: dict[tuple[str, ...], Kind] = {}
+        registry.register(self)
+        known = [values for values in labels.values() if not isinstance(values, str)]
+        if kind is Counter and len(known) == len(labels):
+            for values in product(*known):
+                self(*values)
+
+    def __call__(self, *values: str) -> Kind:
+        """The child with these label values, in the order of the declaration."""
+        child = self._children.get(values)
+        return child if child is not None else self._admit(values)
+
+    def _admit(self, values: tuple[str, ...]) -> Kind:
+        kept = tuple(
+            value if isinstance(known, str) or value in known else OTHER
+            for value, known in zip(values, self.labels.values(), strict=True)
+        )
+        if kept not in self._children and len(self._children) >= MAX_CHILDREN:
+            kept = (OTHER,) * len(values)
+        if kept not in self._children:
+            self._children[kept] = self.metric.labels(*kept)
+        return self._children[kept]
+
+    def describe(self) -> Iterable[Metric]:
+        return self.metric.describe()
+
+    def collect(self) -> Iterable[Metric]:
+        return self.metric.collect()
+
+
+Counters: TypeAlias = Family[Counter]
 
 
 def base_registry() -> CollectorRegistry:
@@ -71,20 +143,22 @@ class HttpMetrics:
     """The three HTTP families of every process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counters(
+        self.requests = Family(
+            Counter,
             "http_requests",
             "Requests answered",
             {"method": METHODS, "path": TEMPLATES, "status": STATUSES},
             registry=registry,
         )
-        self.seconds = Histograms(
+        self.seconds = Family(
+            Histogram,
             "http_request_duration_seconds",
             "Time from request head to end of response",
             {"method": METHODS, "path": TEMPLATES},
-            bounds=HTTP_BUCKETS,
+            buckets=HTTP_BUCKETS,
             registry=registry,
         )
-        self.in_flight = Gauges("http_in_flight_requests", "Requests being served now", registry=registry)()
+        self.in_flight = Gauge("http_in_flight_requests", "Requests being served now", registry=registry)
 
     def finish(self, method: str, template: str, status: int, seconds: float) -> None:
         known = method if method in METHODS else "OTHER"
@@ -96,36 +170,38 @@ class LoopMetrics:
     """How the event loop does."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.lag = Histograms(
+        self.lag = Histogram(
             "event_loop_lag_seconds",
             "How late a timer of the event loop fired",
-            bounds=LAG_BUCKETS,
+            buckets=LAG_BUCKETS,
             registry=registry,
-        )()
-        self.tasks = Gauges("asyncio_tasks", "Tasks of the event loop", registry=registry)()
+        )
+        self.tasks = Gauge("asyncio_tasks", "Tasks of the event loop", registry=registry)
 
 
 class DatabaseMetrics:
     """One process's database: its statements and its pool."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.seconds = Histograms(
+        self.seconds = Family(
+            Histogram,
             "db_query_seconds",
             "Time of one SQL statement, pool wait apart",
             {"statement": STATEMENTS},
-            bounds=FAST_BUCKETS,
+            buckets=FAST_BUCKETS,
             registry=registry,
         )
-        self.connections = Gauges(
+        self.connections = Family(
+            Gauge,
             "db_pool_connections",
             "Connections of the database pool",
             {"state": ("in_use", "idle")},
             registry=registry,
         )
-        self.limit = Gauges("db_pool_limit", "Connections the database pool may open", registry=registry)()
-        self.wait = Histograms(
-            "db_pool_wait_seconds", "Wait for a connection", bounds=FAST_BUCKETS, registry=registry
-        )()
+        self.limit = Gauge("db_pool_limit", "Connections the database pool may open", registry=registry)
+        self.wait = Histogram(
+            "db_pool_wait_seconds", "Wait for a connection", buckets=FAST_BUCKETS, registry=registry
+        )
 
     def watch(self, in_use: Callable[[], float], idle: Callable[[], float], limit: int) -> None:
         """Ask these at each scrape."""
@@ -139,8 +215,10 @@ class QueueMetrics:
 
     def __init__(self, registry: CollectorRegistry, queues: tuple[str, ...]) -> None:
         labels = {"queue": queues}
-        self._waiting = Gauges("queue_waiting", "Items that wait in a queue", labels, registry=registry)
-        self._limit = Gauges("queue_limit", "Items a queue may hold", labels, registry=registry)
+        self._waiting = Family(
+            Gauge, "queue_waiting", "Items that wait in a queue", labels, registry=registry
+        )
+        self._limit = Family(Gauge, "queue_limit", "Items a queue may hold", labels, registry=registry)
 
     def watch(self, queue: str, waiting: Callable[[], float], limit: int) -> None:
         """Ask this at each scrape."""
@@ -152,14 +230,15 @@ class StoreMetrics:
     """Requests to the object store."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.seconds = Histograms(
+        self.seconds = Family(
+            Histogram,
             "store_request_seconds",
             "Time of one request to the object store",
             {
                 "op": STORE_OPERATIONS,
                 "result": ("ok", "aborted", "not_found", "precondition", "refused", "unavailable"),
             },
-            bounds=HTTP_BUCKETS,
+            buckets=HTTP_BUCKETS,
             registry=registry,
         )
 
@@ -171,27 +250,37 @@ class UpstreamMetrics:
     """Calls to another service: time by result, connections opened, retries."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.seconds = Histograms(
+        self.seconds = Family(
+            Histogram,
             "upstream_request_seconds",
             "Time of one request to another service",
             {
                 "upstream": UPSTREAMS,
                 "result": ("ok", "client_fault", "server_fault", "transport", "timeout"),
             },
-            bounds=HTTP_BUCKETS,
+            buckets=HTTP_BUCKETS,
             registry=registry,
         )
-        self.opened = Counters(
-            "upstream_connections_opened", "Connections opened", {"upstream": UPSTREAMS}, registry=registry
+        self.opened = Family(
+            Counter,
+            "upstream_connections_opened",
+            "Connections opened",
+            {"upstream": UPSTREAMS},
+            registry=registry,
         )
-        self.retries = Counters(
-            "upstream_retries", "Requests sent a second time", {"upstream": UPSTREAMS}, registry=registry
+        self.retries = Family(
+            Counter,
+            "upstream_retries",
+            "Requests sent a second time",
+            {"upstream": UPSTREAMS},
+            registry=registry,
         )
 
 
 def rate_limited(registry: CollectorRegistry, scopes: tuple[str, ...]) -> Counters:
     """Refusals by a rate limit."""
-    return Counters(
+    return Family(
+        Counter,
         "rate_limited",
         "Requests refused by a rate limit",
         {"scope": scopes, "tier": "names of tiers, `none` where there are none"},

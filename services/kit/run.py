@@ -65,10 +65,10 @@ class Process(Generic[S, M]):
     world: World
     log: Log
 
-    def refused(self) -> None:
-        """A connection said something that is not HTTP."""
-        self.metrics.http.finish("OTHER", UNMATCHED, 400, 0.0)
-        self.log.event.info("malformed", status=400)
+    def refused(self, status: int = 400) -> None:
+        """A connection said something that is not HTTP, and got a bare answer."""
+        self.metrics.http.finish("OTHER", UNMATCHED, status, 0.0)
+        self.log.event.info("malformed", status=status)
 
     def boundary(self) -> Boundary:
         return Boundary(self.metrics.http, self.log, self.world)
@@ -144,7 +144,7 @@ async def listening(served: Served, settings: ProcessSettings) -> AsyncIterator[
     runner, boundary = served
     try:
         await runner.setup()
-        listener = Listener(runner, boundary, head_s=settings.head_s, stall_s=settings.body_idle_s)
+        listener = Listener(runner, boundary, stall_s=settings.body_idle_s, reuse_port=settings.reuse_port)
         port = await listener.start(settings.host, settings.port)
     except BaseException:
         await runner.cleanup()

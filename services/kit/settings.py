@@ -72,6 +72,7 @@ class ProcessSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address the public port listens on")
     port: int = Field(ge=1, le=65535, description="public port")
+    reuse_port: bool = Field(False, description="share the public port with other processes (SO_REUSEPORT)")
     admin_host: str = Field("127.0.0.1", description="address of the admin port")
     admin_port: int = Field(0, ge=0, le=65535, description="admin port; 0 means public port + 10")
     instance: str = Field("", description="stable name of this replica; empty: service name")

@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.samples import Sample
 
 CUMULATIVE = ("counter", "histogram", "summary")
-CREATED = "_created"  # the library's own counters say so when they were made: a time, not a count
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -53,7 +52,7 @@ class Snapshot:
     def _counted(self) -> Iterator[Sample]:
         for metric in self._registry.collect():
             if metric.type in CUMULATIVE:
-                yield from (sample for sample in metric.samples if not sample.name.endswith(CREATED))
+                yield from metric.samples
 
 
 def _key(sample: Sample) -> Key:

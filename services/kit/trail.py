@@ -21,7 +21,7 @@ class Trail:
     """Seconds are those spent in calls; calls that run side by side count each.
 
     ``route`` is the template that the request matched; ``user_id`` whom it is for; ``sent_bytes`` the
-    part of a streamed answer's body that was sent.
+    part of a streamed answer's body that was sent; ``error`` the code of a refusal that was passed on.
     """
 
     request_id: str = ""
@@ -29,6 +29,7 @@ class Trail:
     quiet: bool = False  # no line in the access log
     user_id: UUID | str | None = None
     sent_bytes: int = 0
+    error: str | None = None
     upload_uuid: UUID | None = None
     statements: int = 0
     sql_s: float = 0.0

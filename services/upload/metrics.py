@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.kit.metrics import (
     FAST_BUCKETS,
     HTTP_BUCKETS,
     DatabaseMetrics,
+    Family,
     HttpMetrics,
     LoopMetrics,
     QueueMetrics,
@@ -19,7 +20,6 @@ from services.kit.metrics import (
     UpstreamMetrics,
     base_registry,
 )
-from services.kit.metrics_types import Counters, Gauges, Histograms
 from services.upload.model import OPEN_STATES, Method
 
 _DURABLE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -42,13 +42,15 @@ class Metrics:
         self._finalisation(registry)
 
     def _sessions(self, registry: CollectorRegistry) -> None:
-        self.sessions = Counters(
+        self.sessions = Family(
+            Counter,
             "upload_sessions",
             "Uploads by what happened",
             {"method": _METHODS, "event": ("created", "completed", "failed", "aborted")},
             registry=registry,
         )
-        self.sessions_open = Gauges(
+        self.sessions_open = Family(
+            Gauge,
             "upload_sessions_open",
             "Uploads that are open",
             {"method": _METHODS, "status": OPEN_STATES},
@@ -56,66 +58,74 @@ class Metrics:
         )
 
     def _bytes(self, registry: CollectorRegistry) -> None:
-        self.bytes = Counters(
+        self.bytes = Family(
+            Counter,
             "upload_bytes",
             "Bytes received by proxy, or verified at completion",
             {"method": _METHODS},
             registry=registry,
         )
-        self.chunks = Counters(
+        self.chunks = Family(
+            Counter,
             "upload_chunks",
             "Chunks by result",
             {"result": ("stored", "duplicate", "replaced", "empty", "refused")},
             registry=registry,
         )
-        self.chunk_seconds = Histograms(
+        self.chunk_seconds = Family(
+            Histogram,
             "upload_chunk_phase_seconds",
             "Time of the phases of one chunk",
             {"phase": ("receive", "hash", "write", "database")},
-            bounds=FAST_BUCKETS,
+            buckets=FAST_BUCKETS,
             registry=registry,
         )
-        self.parts = Counters(
+        self.parts = Family(
+            Counter,
             "upload_parts_registered",
             "Registrations of parts",
             {"result": ("new", "updated", "same", "refused")},
             registry=registry,
         )
-        self.spool_bytes = Gauges("upload_spool_bytes", "Bytes of spool files on disk", registry=registry)()
+        self.spool_bytes = Gauge("upload_spool_bytes", "Bytes of spool files on disk", registry=registry)
 
     def _finalisation(self, registry: CollectorRegistry) -> None:
-        self.durable_seconds = Histograms(
+        self.durable_seconds = Family(
+            Histogram,
             "upload_time_to_durable_seconds",
             "From the session's creation to durable",
             {"method": _METHODS},
-            bounds=_DURABLE_BUCKETS,
+            buckets=_DURABLE_BUCKETS,
             registry=registry,
         )
-        self.finalise_seconds = Histograms(
+        self.finalise_seconds = Family(
+            Histogram,
             "upload_finalise_seconds",
             "Time of the phases of one finalisation",
             {"method": _METHODS, "phase": ("wait", "assemble", "store", "verify", "register", "total")},
-            bounds=HTTP_BUCKETS,
+            buckets=HTTP_BUCKETS,
             registry=registry,
         )
-        self.jobs = Gauges(
+        self.jobs = Family(
+            Gauge,
             "upload_finalise_jobs",
             "Finalisations of this process",
             {"state": ("queued", "running")},
             registry=registry,
         )
-        self.oldest = Gauges(
+        self.oldest = Gauge(
             "upload_finalise_oldest_seconds", "Age of the oldest queued finalisation", registry=registry
-        )()
-        self.attempts = Counters(
+        )
+        self.attempts = Family(
+            Counter,
             "upload_finalise_attempts",
             "Attempts to finalise by result",
             {"method": _METHODS, "result": ("ok", "retry", "failed")},
             registry=registry,
         )
-        self.early_acks = Counters(
+        self.early_acks = Counter(
             "upload_ack_before_durable", "Last chunks answered before durable", registry=registry
-        )()
+        )
 
     @contextmanager
     def phase(self, method: str, phase: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -59,13 +59,13 @@ async def launch(port: int, **settings: str) -> asyncio.subprocess.Process:
 
 
 @asynccontextmanager
-async def running(service_port: int) -> AsyncIterator[Running]:
-    port, admin_port = free_port(), free_port()
+async def running(service_port: int, port: int = 0, **more: str) -> AsyncIterator[Running]:
+    port, admin_port = port or free_port(), free_port()
     settings = {"PORT": str(port), "ADMIN_PORT": str(admin_port), "BENCH_ENDPOINTS": "1"}
-    process = await launch(service_port, **settings)
+    process = await launch(service_port, **settings, **more)
     try:
         async with asyncio.timeout(START_S):
-            while not await accepts(port):
+            while not (await accepts(admin_port) and await accepts(port)):
                 await asyncio.sleep(0.02)
         yield Running(process, port, admin_port)
     finally:
@@ -123,7 +123,7 @@ async def test_metrics_and_settings_are_on_the_admin_port_only() -> None:
         running(service_port) as gateway,
         ClientSession() as http,
     ):
-        for path, admin_status in (("/metrics", 200), ("/settings", 200), ("/live", 404)):
+        for path, admin_status in (("/metrics", 200), ("/settings", 200), ("/live", 200), ("/ready", 404)):
             async with http.get(f"http://127.0.0.1:{gateway.admin_port}{path}") as answer:
                 text = await answer.text()
                 assert answer.status == admin_status
@@ -144,8 +144,35 @@ async def test_a_taken_port_and_bad_settings_end_the_process_with_a_reason() -> 
         output, _ = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode == 1
     assert b"cannot start" in output
-    process = await launch(1, JWT_SECRET="short", AUTH_URL="")
+    process = await launch(1, JWT_SECRET="short", AUTH_URLS="")
     output, _ = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode not in {0, None}
     assert b"JWT_SECRET is ***" in output
-    assert b"AUTH_URL is not set" in output
+    assert b"AUTH_URLS is not set" in output
+
+
+async def test_a_port_is_shared_by_who_says_so_and_by_nobody_else() -> None:
+    port, service = free_port(), Recorder()
+
+    async def asked(http: ClientSession, admin_port: int) -> float:
+        async with http.get(f"http://127.0.0.1:{admin_port}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        found = [line for line in lines if line.startswith("http_requests_total") and "/ping" in line]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    async with serving(service.handle) as service_port, ClientSession() as http, AsyncExitStack() as stack:
+        gateways = [
+            await stack.enter_async_context(running(service_port, port, REUSE_PORT="1")) for _ in range(2)
+        ]
+        stranger = await launch(service_port, PORT=str(port), ADMIN_PORT=str(free_port()))
+        output, _ = await asyncio.wait_for(stranger.communicate(), START_S)
+        assert (stranger.returncode, b"cannot start" in output) == (1, True)
+        sent, counts = 0, [0.0]
+        async with asyncio.timeout(START_S):
+            while min(counts) == 0:  # a connection each time: the kernel chooses by its address
+                async with http.get(
+                    f"http://127.0.0.1:{port}/ping", headers={"Connection": "close"}
+                ) as answer:
+                    sent += answer.status == 200
+                counts = [await asked(http, gateway.admin_port) for gateway in gateways]
+    assert sum(counts) == sent

@@ -70,6 +70,11 @@ async def test_one_line_per_request_with_what_happened_and_no_secret() -> None:
         "error": None,
         "bytes_in": 23,
         "bytes_out": 12,
+        "upload_uuid": None,
+        "statements": 0,
+        "sql_ms": 0.0,
+        "store_requests": 0,
+        "store_ms": 0.0,
     }
     assert (second["route"], second["status"], second["error"]) == ("unmatched", 404, "route_not_found")
     assert not [word for word in ("private", "secret", "Bearer", "example.org", KEY) if word in text]

@@ -92,7 +92,7 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
     async with serving(endless) as port, fronting(port, BODY_IDLE_S="0.2") as front:
         wire = await front.connect()
         wire.send(request_bytes(DOWNLOAD))
-        await until(lambda: front.counted(408) == 1)
+        await until(lambda: front.counted(499) == 1)
         await until(lambda: front.sample("http_in_flight_requests") == 0)
         wire.leave()
 

@@ -174,7 +174,6 @@ EXPLAINED: dict[str, str] = {
     "header 'X: 1\\r\\n 2'": FOLDED,
     "header 'X: 1\\r\\n\\t2'": FOLDED,
     "header 'X: 1\\nY: 2'": "Go ends a line at a bare line feed; here it is refused",
-    "header 'Upgrade: h2c'": "Go forwards it; here upgrades are 501",
     "header 'Expect: nonsense'": "Go answers 417; here an unknown expectation is ignored, as RFC 9110 allows",
     # One read that holds a good request and then a bad one is refused as a whole: the parser drops both.
     "length '3'": "the rest of the body's last byte is no request, in the same read",

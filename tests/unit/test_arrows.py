@@ -102,7 +102,7 @@ def test_route_tables_are_pure_data(service: str) -> None:
 
 def test_only_metrics_modules_declare_metrics() -> None:
     kinds = {f"prometheus_client.{kind}" for kind in ("Counter", "Gauge", "Histogram", "Summary", "Info")}
-    kinds |= {f"services.kit.metrics_types.{kind}" for kind in ("Gauges", "Histograms")}
+    kinds.add("services.kit.metrics.Family")
     wrong = [
         named(path)
         for folder in ("services", "gateway")
@@ -113,13 +113,14 @@ def test_only_metrics_modules_declare_metrics() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    wrong = [
+    readers = [
         named(path)
         for folder in ("services", "gateway")
         for path in sources(folder)
-        if "os.environ" in path.read_text(encoding="utf-8") and path != ROOT / "services/kit/settings.py"
+        if "os.environ" in path.read_text(encoding="utf-8")
     ]
-    assert wrong == []
+    # The parent of several workers hands its own environment on.
+    assert sorted(readers) == ["services/kit/settings.py", "services/kit/workers.py"]
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:

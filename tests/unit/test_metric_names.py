@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from services.kit.metrics_types import Family
+from docs.families import declared
 
 pytestmark = pytest.mark.unit
 
@@ -74,7 +74,10 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
 @pytest.mark.parametrize("package", FAMILIES)
 def test_families(package: str) -> None:
     registry = importlib.import_module(f"{package}.metrics").Metrics().registry
-    families = [one for one in registry._collector_to_names if isinstance(one, Family)]
-    found = {one.name: (one.kind, set(one.labels)) for one in families}
+    found = {
+        family.name: (family.type, set(labels))
+        for metric, labels in declared(registry)
+        for family in metric.describe()
+    }
     wanted = FAMILIES[package]
     assert {name: found.get(name) for name in wanted} == wanted

@@ -135,13 +135,15 @@ def per_payload_byte(
 
 
 def peak_memory(trials: Sequence[Trial]) -> dict[str, int]:
-    """The highest resident size of each process over the trials."""
+    """The highest resident size of each service over the trials, its processes together."""
     peaks: dict[str, int] = {}
     for trial in trials:
+        held: dict[str, int] = {}
         for use in trial.processes:
             if use.peak_rss_bytes is not None:
                 name = service_of(use.name)
-                peaks[name] = max(peaks.get(name, 0), use.peak_rss_bytes)
+                held[name] = held.get(name, 0) + use.peak_rss_bytes
+        peaks |= {name: max(peaks.get(name, 0), size) for name, size in held.items()}
     return {name: peaks[name] for name in sorted(peaks, key=process_order)}
 
 

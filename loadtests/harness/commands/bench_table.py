@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from loadtests.harness.analysis.price import peak_memory
 from loadtests.harness.commands.bench_plan import ARMS, DIRECT, MAIN_VUS, MIB, PROXY
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Trial
@@ -135,14 +136,10 @@ def _counts(trials: Group, strategies: Mapping[str, Strategy]) -> list[Row]:
 def _memory(trials: Group) -> list[Row]:
     found = []
     for name in ("gateway", "upload"):
-        peaks = [
-            use.peak_rss_bytes / MB
-            for trial in of(trials, "memory", PROXY)
-            for use in trial.processes
-            if service_of(use.name) == name and use.peak_rss_bytes is not None
-        ]
+        peak = peak_memory(of(trials, "memory", PROXY)).get(name)
         quantity = f"peak memory of {name}, 100 uploads of 10 MiB at once"
-        found.append(Row(quantity, max(peaks, default=None), *MEMORY_MB, more_is_better=False, unit=" MB"))
+        value = None if peak is None else peak / MB
+        found.append(Row(quantity, value, *MEMORY_MB, more_is_better=False, unit=" MB"))
     return found
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter
 
 from grafana.model import Kind, Panel
@@ -61,20 +64,32 @@ def draw(panel: Panel, recording: Recording, shades: Sequence[Shade], name: str)
 def _lines(
     axes: Axes, panel: Panel, curves: Sequence[Curve], shades: Sequence[Shade], recording: Recording
 ) -> None:
-    for shade in shades:
-        axes.axvspan(shade.begin, shade.end, color=shade.colour, alpha=SPAN_ALPHA, linewidth=0)
+    for colour in dict.fromkeys(shade.colour for shade in shades):
+        _spans(axes, colour, [shade for shade in shades if shade.colour == colour])
     gap = 1.5 * recording.step_s / 60
     if panel.stacked:
         _bands(axes, curves, gap)
     else:
         for curve in curves:
             xs, ys = _broken(curve, gap)
-            axes.plot(xs, ys, color=curve.colour, linewidth=1.6, marker="o", markersize=1.6)
+            (line,) = axes.plot(xs, ys, color=curve.colour, linewidth=1.6, marker="o", markersize=1.6)
+            line.set_markevery(alone(ys))
     lasted = (recording.end - recording.start) / 60
     axes.set_xlim(0, lasted)
     axes.set_xlabel("minutes : seconds", fontsize=8, labelpad=1)
     axes.xaxis.set_major_locator(scales.times(lasted))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scales.clock(value)))
+
+
+def _spans(axes: Axes, colour: str, shades: Sequence[Shade]) -> None:
+    """From top to bottom, all of a colour as one path."""
+    boxes = [
+        Path([(one.begin, 0), (one.end, 0), (one.end, 1), (one.begin, 1), (one.begin, 0)], closed=True)
+        for one in shades
+    ]
+    spans = PathPatch(Path.make_compound_path(*boxes), color=colour, alpha=SPAN_ALPHA, linewidth=0)
+    spans.set_transform(axes.get_xaxis_transform())
+    axes.add_patch(spans)
 
 
 def _bands(axes: Axes, curves: Sequence[Curve], gap: float) -> None:
@@ -107,6 +122,12 @@ def _broken(curve: Curve, gap: float) -> tuple[list[float], list[float]]:
         xs.append(at)
         ys.append(value)
     return xs, ys
+
+
+def alone(ys: Sequence[float]) -> list[int]:
+    """Places of values with no neighbour, of which a line shows nothing."""
+    gaps = [True, *map(isnan, ys), True]
+    return [place for place in range(len(ys)) if gaps[place] and gaps[place + 2] and not gaps[place + 1]]
 
 
 def _cloud(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:

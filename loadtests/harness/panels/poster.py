@@ -8,11 +8,10 @@ from html import escape
 
 from grafana.model import COLUMNS
 from loadtests.harness.panels.page import Picture, Section
-from loadtests.harness.reporting.charts import FAINT, INK, MUTED, RULE
+from loadtests.harness.reporting.charts import FAINT, FONT, INK, MUTED, RULE
 
 WIDTH, GAP, PAD, TITLE = 1360.0, 10.0, 9.0, 22.0
 EMPTY_HEIGHT = 46.0
-FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
 VIEW = re.compile(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"')
 
 
@@ -81,15 +80,13 @@ def _card(picture: Picture, x: float, y: float, height: float) -> str:
 
 def _text(x: float, y: float, text: str, *, size: float, colour: str, bold: bool = False) -> str:
     weight = ' font-weight="700"' if bold else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-family="{FONT}" font-size="{size}"{weight} fill="{colour}">'
-        f"{escape(text)}</text>"
-    )
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}"{weight} fill="{colour}">{escape(text)}</text>'
 
 
 def _document(content: str, width: float, height: float) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.1f} {height:.1f}">\n'
+        f'font-family="{FONT}" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.1f} {height:.1f}">\n'
         f'<rect width="100%" height="100%" fill="{FAINT}"/>\n{content}\n</svg>\n'
     )

@@ -30,7 +30,7 @@ async def apply_arm(rig: Rig, arm: str) -> None:
     environment = rig.arms[arm].environment if arm in rig.arms else {}
     for process in affected:
         wanted = environment.get(process, {})
-        for part in rig.system.replicas(process) or [process]:
+        for part in rig.system.parts(process) or [process]:
             rig.event("restart", process=part, planned=True, environment=wanted)
             await rig.testbed.restart(part, wanted)
     settings = await rig.settings()

@@ -35,8 +35,12 @@ class System:
     project: str | None = None  # of Docker Compose, when we run inside its network
 
     def replicas(self, service: str) -> dict[str, str]:
-        """Parts that are this service, with the address of each one's admin port."""
+        """Processes that are this service, with the address of each one's admin port."""
         return {part: url for part, url in self.admin_urls.items() if service_of(part) == service}
+
+    def parts(self, service: str) -> list[str]:
+        """What has to be restarted to restart all processes of a service."""
+        return list(dict.fromkeys(_holder(self.environ, process) for process in self.replicas(service)))
 
     @property
     def public_store(self) -> str:
@@ -101,10 +105,16 @@ def refuse_down(parts: Mapping[str, PartState]) -> None:
 
 
 def _processes(settings: Mapping[str, str]) -> list[str]:
-    """Our processes; native replicas have names and ports of their own."""
-    count = int(settings.get("REPLICAS") or 1)
-    replicas = [f"{name}-{number}" for number in range(2, count + 1) for name in SERVICES]
-    return [*SERVICES, *(name for name in replicas if _variable(name) + "_PORT" in settings)]
+    """Our processes, by the names that they have without containers."""
+    counts = {name: int(settings.get(f"{_variable(name)}_PROCESSES") or 1) for name in SERVICES}
+    others = [f"{name}-{number}" for name, count in counts.items() for number in range(2, count + 1)]
+    return [*SERVICES, *others]
+
+
+def _holder(settings: Mapping[str, str], process: str) -> str:
+    """The part that a process runs in: itself, or the container of all processes of its service."""
+    contained = settings.get("BENCH_PROJECT") and settings.get("TOPOLOGY") != "scaled"
+    return service_of(process) if contained else process
 
 
 def _entry(settings: Mapping[str, str]) -> str:
@@ -122,7 +132,7 @@ def _variable(name: str) -> str:
 
 def _url(settings: Mapping[str, str], name: str, port: int) -> str:
     # In a network of containers each part has a name of its own.
-    host = name if settings.get("BENCH_PROJECT") else "127.0.0.1"
+    host = _holder(settings, name) if settings.get("BENCH_PROJECT") else "127.0.0.1"
     return f"http://{host}:{port}"
 
 

@@ -24,7 +24,8 @@ def admin_app(
     settings: ProcessSettings, service: str, instance: str, registry: CollectorRegistry
 ) -> web.Application:
     """``GET /metrics`` for Prometheus, or as JSON for whoever accepts nothing else; the rest is for
-    experiments: ``POST /metrics/reset`` and ``GET /settings``."""
+    experiments: ``POST /metrics/reset`` and ``GET /settings``. ``GET /live`` asks this very process, also
+    where several share the public port."""
     started_at = _now()
     snapshot = Snapshot(registry, started_at)
     who = {"service": service, "instance": instance, "pid": os.getpid(), "started_at": started_at}
@@ -41,7 +42,11 @@ def admin_app(
     async def shown(_: web.Request) -> web.Response:
         return _json(who | {"settings": public(settings)})
 
+    async def live(_: web.Request) -> web.Response:
+        return _json(who)
+
     app = web.Application()
+    app.router.add_get("/live", live)
     app.router.add_get("/metrics", metrics)
     if settings.bench_endpoints:
         app.router.add_post("/metrics/reset", reset)

@@ -36,7 +36,7 @@ def error_response(fault: Fault, request_id: str) -> web.Response:
 
 def bare_response(status: int) -> web.Response:
     """For HTTP that cannot be served at all: no body, and the connection ends."""
-    response = web.Response(status=status, headers={"Server": SERVER})
+    response = web.Response(status=status, headers={"Server": SERVER, "Connection": "close"})
     response.force_close()
     return response
 

@@ -20,6 +20,7 @@ from services.kit.log import Log
 from services.kit.metrics import CLIENT_GONE, HttpMetrics
 from services.kit.trail import TRAIL, Trail
 from services.kit.web.answers import ERROR_CODE, SERVER, Streamed, bare_response, error_response
+from services.kit.web.rest import end_connection, ends_connection, send_early
 
 R = TypeVar("R", bound=web.BaseRequest)
 REQUEST_ID = "X-Request-Id"
@@ -45,14 +46,13 @@ class Ending(NamedTuple):
 class Boundary:
     """Serves requests through a handler that may raise ``Fault``.
 
-    ``serving`` are the connections whose requests are being served, ``silent`` those that have not sent
-    a whole request yet. Once ``draining`` is set, every answer ends its connection.
+    ``serving`` are the connections whose requests are being served. Once ``draining`` is set, every
+    answer ends its connection.
     """
 
     def __init__(self, http: HttpMetrics, log: Log, world: World) -> None:
         self._http, self._log, self._world = http, log, world
         self.serving: set[asyncio.BaseProtocol] = set()
-        self.silent: set[asyncio.BaseProtocol] = set()
         self.draining = False
         self._idle = asyncio.Event()
         http.in_flight.set_function(lambda: len(self.serving))
@@ -63,18 +63,19 @@ class Boundary:
         """The answer to a request; a streamed one has been sent."""
         started = perf_counter()
         connection = request.protocol
-        self.silent.discard(connection)
         self.serving.add(connection)
         trail = Trail(request_id_of(request, self._world))
         TRAIL.set(trail)
-        status, error = CLIENT_GONE, None
+        status, error, early = CLIENT_GONE, None, False
         response: web.StreamResponse | None = None
         try:
             response = await self._answer(request, handler, trail)
-            error = response.headers.get(ERROR_CODE)
+            error = response.headers.get(ERROR_CODE) or trail.error
             self.dress(request, response, trail)
             if isinstance(response, Streamed):
                 await response.prepare(request)
+            elif early := ends_connection(request):
+                await send_early(request, response)
             status = response.status
         except ConnectionError:  # the client left
             response = _cut(request, response)
@@ -92,6 +93,8 @@ class Boundary:
             if not self.serving:
                 self._idle.set()
             self._account(request, response, trail, Ending(status, error, perf_counter() - started))
+        if early:
+            await end_connection(request)
         return response
 
     async def _answer(
@@ -116,7 +119,7 @@ class Boundary:
         headers = response.headers
         headers[REQUEST_ID] = trail.request_id
         headers["Server"] = SERVER
-        if self.draining or ("Expect" in request.headers and not request.content.is_eof()):
+        if self.draining or ends_connection(request):
             response.force_close()
 
     async def until_idle(self, seconds: float) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from services.kit.web.boundary import Boundary
+from services.kit.web.rest import LINGER_S
 
 BACKLOG = 1024
 KEEPALIVE_S = 75.0  # more than the 60 s of our clients, so that the client closes
-LINGER_S = 5.0  # how long the rest of a refused body is taken, so that no reset swallows the refusal
 ABORT_S = 0.5
 
 
@@ -51,7 +51,6 @@ class Listener:
 
     Args:
         runner: set up already.
-        head_s: how long a new connection may take until its first request is complete.
         stall_s: how long a client may take no bytes of its answer; then the kernel ends the connection.
         reuse_port: other processes may listen on the same port, and share its connections.
     """
@@ -61,12 +60,11 @@ class Listener:
         runner: web.BaseRunner,
         boundary: Boundary,
         *,
-        head_s: float,
         stall_s: float,
         reuse_port: bool = False,
     ) -> None:
         self._runner, self._boundary = runner, boundary
-        self._head_s, self._stall_s, self._reuse_port = head_s, stall_s, reuse_port
+        self._stall_s, self._reuse_port = stall_s, reuse_port
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
@@ -90,15 +88,7 @@ class Listener:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        protocol: web.RequestHandler = server()
-        self._boundary.silent.add(protocol)
-        self._loop.call_later(self._head_s, self._judge, protocol)
-        return protocol
-
-    def _judge(self, protocol: web.RequestHandler) -> None:
-        if protocol in self._boundary.silent:
-            self._boundary.silent.discard(protocol)
-            protocol.force_close()
+        return server()
 
     async def stop(self, drain_s: float, notice_s: float = 0.0) -> None:
         """Stop listening, let running requests end for at most ``drain_s`` seconds, then cut them off.
@@ -107,9 +97,10 @@ class Listener:
         balances between replicas goes elsewhere without meeting a closed connection.
         """
         self._boundary.draining = True
-        if self._server is not None and self._socket is not None:
+        listening, self._socket = self._socket, None
+        if self._server is not None and listening is not None:
             self._server.close()
-            await self._take_the_rest(self._socket)
+            await self._take_the_rest(listening)
         await asyncio.sleep(notice_s)
         self._close_idle()
         # The runner would stop reading the bodies of requests that are under way.

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
+from services.kit.http.clients import CLIENTS
 
 from services.kit.clock import World
-from services.kit.http.clients import CLIENTS
 from services.kit.s3 import S3Address, S3Client, open_client
 from services.kit.s3.bucket import create_bucket
 from tests.stack import Backends

@@ -8,9 +8,10 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from services.kit.http.clients import CLIENTS
+from services.kit.s3.exchange import StreamedPut
 
 from services.kit.clock import World
-from services.kit.http.clients import CLIENTS
 from services.kit.s3 import (
     ByteRange,
     ChecksumMismatchError,
@@ -23,7 +24,6 @@ from services.kit.s3 import (
     open_client,
     same_etag,
 )
-from services.kit.s3.exchange import StreamedPut
 from tests.integration.s3.conftest import Observed
 
 pytestmark = pytest.mark.integration

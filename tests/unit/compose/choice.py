@@ -108,6 +108,7 @@ class Desk:
             "lib",
             "runtime",
             "secrets",
+            "workers",
             "environment",
             "exporters",
             "build",

@@ -170,7 +170,7 @@ class TestEnvironment:
         lines = "".join(f'printf "%s\\n" "{name}=${name}"\n' for name in names)
         said = desk.script("load_environment lenient\n" + lines, **WORKS, **given).stdout
         found = dict(line.split("=", 1) for line in said.splitlines())
-        expected = settings.read(given).env
+        expected = settings.read({"WORKERS": "1", **given}).env
         assert found == {name: expected[name] for name in names}
 
     def test_the_configuration_of_prometheus(self, desk: Desk) -> None:

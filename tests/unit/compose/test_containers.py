@@ -27,11 +27,14 @@ OURS = ("auth", "upload", "files", "gateway")
 EXPORTERS = tuple(scraping.EXPORTERS)
 UNASKED = "exporter-processes"  # its image holds one program and nothing that could ask it
 IMAGES, MEMORY = (envfile.read(FOLDER / f"{name}.env") for name in ("images", "memory"))
+MORE = {f"MORE_{name.upper()}_{what}" for name in OURS for what in ("PORTS", "ADMIN_PORTS", "URLS")}
+BY_WORKERS = MORE | {f"PG_{name.upper()}_CONNECTIONS" for name in OURS} | {"UPLOAD_PROCESSES"}
 PUBLISHED = {"gateway", "minio", "prometheus", "grafana"}
 NAME = re.compile(r"\$\{([A-Z0-9_]+)")
 # What differs by nature: addresses inside the network, and where a container listens.
-ADDRESSES = {"DATABASE_URL", "AUTH_URL", "UPLOAD_URLS", "FILES_URLS", "S3_ENDPOINT", "SPOOL_DIR", "HOST"}
+ADDRESSES = {"DATABASE_URL", "AUTH_URLS", "UPLOAD_URLS", "FILES_URLS", "S3_ENDPOINT", "SPOOL_DIR", "HOST"}
 ONLY_INSIDE = {"HOST", "ADMIN_HOST", "HOME"}
+ONLY_OUTSIDE = {"REUSE_PORT"}  # inside, whoever starts the processes says so
 
 
 def names(value: Any) -> set[str]:
@@ -46,7 +49,7 @@ def ports(value: Any) -> set[str]:
 def listens(container: Mapping[str, Any]) -> set[str]:
     """The ports a container listens on, wherever its program takes them from."""
     environment = container.get("environment", {})
-    own = {key: environment[key] for key in ("PORT", "ADMIN_PORT", "PGPORT") if key in environment}
+    own = {key: environment[key] for key in ("PORTS", "ADMIN_PORTS", "PGPORT") if key in environment}
     return ports(own) | ports(container.get("command", []))
 
 
@@ -86,11 +89,13 @@ def test_the_same_settings(name: str) -> None:
     outside = PROCESSES[name]["environment"]
     handed_on = {key for key, value in inside.items() if value is None}
     assert handed_on == set(PROCESSES[name].get("optional", ()))
-    fixed = {key: value for key, value in inside.items() if value is not None}
-    assert set(fixed) - ONLY_INSIDE == set(outside) - ONLY_INSIDE
+    # Inside, a list for all processes of the container.
+    lists = {"PORTS": "PORT", "ADMIN_PORTS": "ADMIN_PORT"}
+    fixed = {lists.get(key, key): value for key, value in inside.items() if value is not None}
+    assert set(fixed) - ONLY_INSIDE == set(outside) - ONLY_INSIDE - ONLY_OUTSIDE
     # `:?` is Compose's way to refuse an empty value; the other start-up refuses every one. `:-` has the value
     # that the other one works out.
-    plain = {key: re.sub(r":[?-][^}]*", "", value) for key, value in fixed.items()}
+    plain = {key: re.sub(r":[?-][^}]*|\$\{MORE_\w+\}", "", value) for key, value in fixed.items()}
     wanted = {key: value.replace("${REPLICA}", "1") for key, value in outside.items()}
     differing = {key for key in set(plain) & set(wanted) if plain[key] != wanted[key]}
     assert differing <= ADDRESSES
@@ -146,7 +151,7 @@ def test_the_databases_have_the_same_configuration() -> None:
         assert CONTAINERS[name]["command"][2] == f"port={CONTAINERS[name]['environment']['PGPORT']}"
         for word in CONTAINERS[name]["command"][4::2]:
             key, _, value = word.partition("=")
-            assert f"{key} = {value}" in CONFIGURATION
+            assert f"{key} = {value}" in CONFIGURATION or word in PROCESSES[name]["command"]
         assert (
             "--locale=C -E UTF8 -A scram-sha-256" in CONTAINERS[name]["environment"]["POSTGRES_INITDB_ARGS"]
         )
@@ -191,7 +196,7 @@ def test_our_processes_come_back_after_a_crash(name: str) -> None:
 
 
 def test_every_name_has_a_value_from_a_file_a_secret_or_the_start_up() -> None:
-    computed = {"REPLICAS", "CORES", "STORE_CORS_ORIGINS", "RUN_DIR", "GRAFANA_HOME_DASHBOARD"}
+    computed = {"CORES", "STORE_CORS_ORIGINS", "RUN_DIR", "GRAFANA_HOME_DASHBOARD", *BY_WORKERS}
     secrets = set(re.findall(r"^([A-Z]\w+) \d", (FOLDER / "secrets.list").read_text(), re.MULTILINE))
     known = {*IMAGES, *MEMORY, *envfile.read(settings.PORTS), *secrets, *computed}
     assert names(CONTAINERS) <= known

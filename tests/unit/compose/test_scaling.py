@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from compose import joints, roll, scaling, settings, stack
+from compose import joints, logs, roll, scaling, settings, stack
 from compose.envfile import EnvError
 from compose.part import Part
 from compose.postgres import Place
 from compose.stack import StackError
-from services.kit.upstream.replicas import REST_S
+from compose.trace.sources import FileLogs
 from services.kit.settings import SettingsError
+from services.kit.upstream.replicas import REST_S
 from services.upload.settings import Settings as UploadSettings
 from tests.environment import load
 from tests.unit.compose.test_topology import SECRETS, env
@@ -117,7 +118,7 @@ def test_ports_of_replicas_can_be_chosen() -> None:
 
 def test_isolated_testbeds_get_free_ports_for_replicas_too() -> None:
     found = stack.isolated_env({"PATH": "/bin", "TOPOLOGY": "scaled", "REPLICAS": "2"})
-    names = [*scaling.default_ports(2), "NGINX_PORT", "UPLOAD_PORT"]
+    names = [*scaling.default_ports(found), "NGINX_PORT", "UPLOAD_PORT"]
     assert len({found[name] for name in names}) == len(names)
     assert found["UPLOAD_2_PORT"] in found["UPLOAD_URLS"]
     assert found["NGINX_PORT"] in found["GATEWAY_URL"]
@@ -154,7 +155,7 @@ def test_the_poolers_files_are_for_its_account_only(tmp_path: Path) -> None:
 def test_only_replicas_can_be_rolled() -> None:
     running = ["pg-auth", "auth", "upload", "upload-2", "files", "files-2", "gateway", "gateway-2", "nginx"]
     assert roll.names(running) == ["gateway", "gateway-2", "upload", "upload-2", "files", "files-2"]
-    with pytest.raises(StackError, match="TOPOLOGY=scaled"):
+    with pytest.raises(StackError, match="WORKERS=2"):
         roll.names(["pg-auth", "auth", "upload", "files", "gateway"])
 
 
@@ -166,3 +167,17 @@ def test_chunks_on_a_disk_need_a_shared_one(tmp_path: Path) -> None:
     assert "SPOOL_SHARED" in caught.value.problems[0]
     alone = {**own, "CHUNK_STORE": "disk", "SPOOL_SHARED": "off", "UPLOAD_REPLICAS": "1"}
     assert load(UploadSettings, alone).chunk_store == "disk"
+
+
+def test_a_service_has_the_logs_of_all_its_processes(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("upload", "upload-2", "upload-10", "pg-upload"):
+        (tmp_path / "logs" / f"{name}.log").write_text(f"of {name}\n")
+    said: list[str] = []
+    logs.show(tmp_path, "upload", 10, said.append)
+    assert {line for line in said if line.startswith("of ")} == {"of upload", "of upload-2", "of upload-10"}
+    said.clear()
+    logs.show(tmp_path, "upload-2", 10, said.append)
+    assert [line for line in said if line.startswith("of ")] == ["of upload-2"]
+    traced = b"".join(FileLogs(tmp_path / "logs").blocks("upload"))
+    assert sorted(traced.split(b"\n")[:-1]) == [b"of upload", b"of upload-10", b"of upload-2"]

@@ -20,7 +20,7 @@ from compose.prom import Prometheus, PrometheusGone
 from compose.top import command
 from compose.top.command import Clock, Watch
 from compose.top.frame import Frame
-from compose.top.processes import Part
+from compose.top.processes import Part, by_service
 from compose.top.rates import EXPRESSIONS, Rates, look
 from tests.unit.compose.prometheus_stub import Answers, alert, serving
 
@@ -284,3 +284,27 @@ def test_containers_show_the_same_alerts_without_python(answers: Answers) -> Non
     ]
     answers.alerts = []
     assert said(answers.answer("/api/v1/alerts")) == ["alerts    none"]
+
+
+def test_processes_of_a_service_are_one_line_with_the_worst_state() -> None:
+    found = by_service(
+        [
+            Part("pg-upload", "healthy", 0, 0.1, 1),
+            Part("upload", "healthy", 1, 0.5, 10),
+            Part("upload-2", "restarting", 2, 0.25, 20),
+            Part("upload-3", "unhealthy", 0, 0.25, 30),
+            Part("files", "healthy", 0, 0.1, 5),
+            Part("files-2", "given-up", 5, None, 0),
+        ]
+    )
+    assert found == [
+        Part("pg-upload", "healthy", 0, 0.1, 1),
+        Part("upload", "restarting", 3, 1.0, 60, 3),
+        Part("files", "given-up", 5, None, 5, 2),
+    ]
+    frame = Frame("12:00:00", found, Rates(requests={"upload": 7.0}), None, 2)
+    console = Console(file=StringIO(), width=80)
+    console.print(frame.draw())
+    (line,) = [line for line in console.file.getvalue().splitlines() if line.startswith("upload x")]  # type: ignore[attr-defined]
+    assert line.split()[:3] == ["upload", "x3", "restarting"]
+    assert line.split()[-4:] == ["1.00", "0", "7.0", "0.0"]

@@ -27,7 +27,8 @@ PROCESSES: dict[str, type[ProcessSettings]] = {
 # Read by Python and the C library, not by us.
 INTERPRETER = {"PYTHONUNBUFFERED", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX"}
 SYSTEM = {"PATH", "HOME", "LANG"}
-FIXED = {"ADMIN_HOST", "HOST", "DATABASE_DIRECT_URL"}  # loopback; no pooler between process and database
+# Loopback; no pooler between process and database; of the services each has a port of its own.
+FIXED = {"ADMIN_HOST", "HOST", "DATABASE_DIRECT_URL", "REUSE_PORT"}
 FOUND = {
     "ROOT": "/checkout",
     "RUN_DIR": "/checkout/.run",
@@ -56,7 +57,10 @@ EVERYTHING = {str(field.alias) for cls in PROCESSES.values() for field in cls.mo
 
 
 def env(**more: str) -> dict[str, str]:
-    chosen = {name: more[name] for name in scaling.CHOSEN if name in more}
+    names: tuple[str, ...] = ("TOPOLOGY", "REPLICAS", "WORKERS")
+    chosen = {name: more[name] for name in names if name in more}
+    if chosen.get("TOPOLOGY") != scaling.SCALED:
+        chosen.setdefault("WORKERS", "1")  # whatever machine this is
     return {**dict(settings.read(chosen).env), **SECRETS, **FOUND, **more}
 
 

@@ -42,7 +42,7 @@ def environment(port: int, **more: str) -> dict[str, str]:
         "INTERNAL_KEY_GATEWAY_AUTH": KEY + "a",
         "INTERNAL_KEY_GATEWAY_UPLOAD": KEY + "u",
         "INTERNAL_KEY_GATEWAY_FILES": KEY + "f",
-        "AUTH_URL": url,
+        "AUTH_URLS": url,
         "UPLOAD_URLS": url,
         "FILES_URLS": url,
         **more,
@@ -220,7 +220,7 @@ async def fronting(service_port: int, world: World | None = None, **settings: st
             metrics = Metrics()
             runner, boundary = served(Process("gateway", configured, metrics, world or World(), log))
             await runner.setup()
-            listener = Listener(runner, boundary, head_s=configured.head_s, stall_s=configured.body_idle_s)
+            listener = Listener(runner, boundary, stall_s=configured.body_idle_s)
             port = await listener.start("127.0.0.1", 0)
             stack.push_async_callback(listener.stop, configured.shutdown_s)
             session = await stack.enter_async_context(

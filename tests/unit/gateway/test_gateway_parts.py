@@ -102,11 +102,12 @@ def test_a_new_minute_forgets_the_old_one() -> None:
 
 
 def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
-    refused = rate_limited(CollectorRegistry(), ("ip", "user"))
+    registry = CollectorRegistry()
+    refused = rate_limited(registry, ("ip", "user"))
     limits = RateLimits(MemoryCounts(lambda: 0.0), 0, DEFAULT_TIERS, refused)
     with pytest.raises(Fault, match="rate_limited"):
         limits._check("ip x", 0, "ip", "none")
-    assert refused("ip", "none").value == 1
+    assert registry.get_sample_value("rate_limited_total", {"scope": "ip", "tier": "none"}) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_the_client_is_the_right_most_untrusted_address(peer: str, lines: list[s
         ("RATE_LIMIT_TIERS", "standard=-1"),
         ("RATE_LIMIT_TIERS", "standard=x"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
-        ("AUTH_URL", "auth:9001"),
+        ("AUTH_URLS", "auth:9001"),
         ("UPLOAD_URLS", ","),
         ("HEAD_TIMEOUT_S", "0"),
         ("UPSTREAM_POOL", "0"),
@@ -150,7 +151,7 @@ def test_every_missing_setting_is_named_and_no_secret_is_shown() -> None:
     with pytest.raises(SettingsError) as caught:
         load(Settings, {})
     missing = {problem.split(" ")[0] for problem in caught.value.problems}
-    assert {"JWT_SECRET", "AUTH_URL", "UPLOAD_URLS", "FILES_URLS", "PORT"} <= missing
+    assert {"JWT_SECRET", "AUTH_URLS", "UPLOAD_URLS", "FILES_URLS", "PORT"} <= missing
     settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8,::1"))
     shown = encode(public(settings)).decode()
     assert KEY not in shown

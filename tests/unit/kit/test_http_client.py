@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from math import inf
 
 import pytest
-
 from services.kit.http.client import (
     Address,
     Answer,
@@ -18,6 +17,7 @@ from services.kit.http.client import (
     UpstreamTimeout,
 )
 from services.kit.http.clients import open_http
+
 from tests.unit.kit.upstream_peer import KIND, read_head
 
 pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("http_client")]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from services.kit.http import client_exchange
 from services.kit.http.client import Call, UpstreamBroken, UpstreamError, UpstreamTimeout
 from services.kit.http.client_head import request_head
 from services.kit.http.client_thin import ThinClient
+
+from services.kit.http import client_exchange
 from tests.unit.kit.test_http_client import GET, OK, Bed, answering, serving
 from tests.unit.kit.upstream_peer import read_head
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import Any
 
 import pytest
@@ -50,7 +52,7 @@ class TestEvents:
     def test_a_line_says_when_what_and_who(self, pipe: Pipe) -> None:
         make(pipe).event.info("started", pid=5)
         (line,) = pipe.lines()
-        assert line.pop("time").endswith("Z")
+        del line["time"]
         assert line == {
             "level": "info",
             "service": "upload",
@@ -58,6 +60,17 @@ class TestEvents:
             "event": "started",
             "pid": 5,
         }
+
+    def test_every_line_says_its_time_in_utc(self, pipe: Pipe) -> None:
+        keeper, before = make(pipe), datetime.now(UTC)
+        keeper.event.info("started")
+        keeper.access({"status": 200})
+        keeper.event.info("stopped")
+        times = [line["time"] for line in pipe.lines()]
+        assert all(text.endswith("Z") for text in times)
+        read = [datetime.fromisoformat(text) for text in times]
+        moments = [before, *read, datetime.now(UTC)]
+        assert moments == sorted(moments)
 
     @pytest.mark.parametrize(
         "name", ["password", "token", "jwt_secret", "Authorization", "email", "database_url", "file_name"]
@@ -137,3 +150,26 @@ async def test_a_reader_that_stopped_stops_nobody(pipe: Pipe, monkeypatch: pytes
             text += pipe.read()
             await asyncio.sleep(0.001)
     assert text == line * (1000 - buffer.dropped)  # what was not dropped is whole
+
+
+async def test_lines_of_processes_that_have_one_pipe_stay_whole(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel keeps together what one write brings only up to PIPE_BUF."""
+    written: list[bytes] = []
+
+    def write(fd: int, data: bytes) -> int:
+        written.append(data)
+        return len(data)
+
+    monkeypatch.setattr(os, "write", write)
+    buffer = LineBuffer(pipe.into)
+    buffer.attach(asyncio.get_running_loop())
+    lines = [bytes([97 + number % 26]) * (300 + number) + b"\n" for number in range(200)]
+    long = b"-" * 3 * PIPE_BUF + b"\n"
+    for line in (*lines, long, *lines):
+        buffer.write(line)
+    buffer.flush()
+    assert b"".join(written) == b"".join((*lines, long, *lines))
+    assert all(piece.endswith(b"\n") and (len(piece) <= PIPE_BUF or piece == long) for piece in written)
+    assert len(written) < 50

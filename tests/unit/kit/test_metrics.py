@@ -6,11 +6,11 @@ import asyncio
 import importlib
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.kit.metrics import HttpMetrics, base_registry, exposition
-from services.kit.metrics_types import Family
+from docs.families import declared
+from services.kit.metrics import MAX_CHILDREN, Family, HttpMetrics, base_registry, exposition
 
 pytestmark = pytest.mark.unit
 
@@ -46,10 +46,9 @@ def test_every_process_declares_its_families_once_and_without_identities(package
     names = [family.name for family in registry.collect()]
     assert len(names) == len(set(names))
     assert {"http_requests", "http_request_duration_seconds", "event_loop_lag_seconds"} <= set(names)
-    for family in registry._collector_to_names:
-        if isinstance(family, Family):
-            assert not set(family.labels) & ID_LIKE
-            assert family.documentation.strip()
+    for metric, labels in declared(registry):
+        assert not set(labels) & ID_LIKE
+        assert all(family.documentation.strip() for family in metric.describe())
 
 
 async def test_the_page_is_the_librarys_and_lets_others_run_in_between() -> None:
@@ -73,3 +72,72 @@ async def test_the_page_is_the_librarys_and_lets_others_run_in_between() -> None
 def test_the_base_registry_holds_the_client_librarys_own() -> None:
     names = {family.name for family in base_registry().collect()}
     assert {"process_cpu_seconds", "python_info"} <= names
+
+
+def test_a_histogram_says_its_bounds_as_ever() -> None:
+    registry = CollectorRegistry()
+    Family(Histogram, "h_seconds", "h", {"op": ("a",)}, buckets=(0.005, 1, 2.5), registry=registry)(
+        "a"
+    ).observe(1)
+    assert generate_latest(registry).decode().splitlines()[2:] == [
+        'h_seconds_bucket{le="0.005",op="a"} 0.0',
+        'h_seconds_bucket{le="1.0",op="a"} 1.0',
+        'h_seconds_bucket{le="2.5",op="a"} 1.0',
+        'h_seconds_bucket{le="+Inf",op="a"} 1.0',
+        'h_seconds_count{op="a"} 1.0',
+        'h_seconds_sum{op="a"} 1.0',
+    ]
+
+
+def test_counters_with_known_values_start_at_zero_and_others_do_not() -> None:
+    registry = CollectorRegistry()
+    done = Family(Counter, "done", "d", {"how": ("well", "badly")}, registry=registry)
+    Family(Counter, "asked", "a", {"how": ("well",), "what": "names from a table"}, registry=registry)
+    level = Family(Gauge, "level", "l", {"of": ("tank",)}, registry=registry)
+    done("well").inc()
+    assert registry.get_sample_value("done_total", {"how": "well"}) == 1
+    assert registry.get_sample_value("done_total", {"how": "badly"}) == 0
+    assert "asked_total{" not in generate_latest(registry).decode()
+    assert registry.get_sample_value("level", {"of": "tank"}) is None
+    level("tank").set(4)
+    assert registry.get_sample_value("level", {"of": "tank"}) == 4
+
+
+def test_times_of_creation_are_not_exposed() -> None:
+    registry = CollectorRegistry()
+    Family(Counter, "done", "d", {"how": ("well",)}, registry=registry)("well").inc()
+    Histogram("h_seconds", "h", registry=registry).observe(1)
+    assert "_created" not in generate_latest(registry).decode()
+
+
+def test_values_that_are_not_declared_are_other() -> None:
+    registry = CollectorRegistry()
+    done = Family(Counter, "done", "d", {"how": ("well",)}, registry=registry)
+    for number in range(50):
+        done(f"strange {number}").inc()
+    assert registry.get_sample_value("done_total", {"how": "other"}) == 50
+    assert generate_latest(registry).decode().count("done_total{") == 2
+
+
+def test_a_table_of_values_has_an_end_too() -> None:
+    registry = CollectorRegistry()
+    asked = Family(Counter, "asked", "a", {"path": "a table somebody forgot to bound"}, registry=registry)
+    for number in range(MAX_CHILDREN + 100):
+        asked(f"/{number}").inc()
+    assert generate_latest(registry).decode().count("asked_total{") == MAX_CHILDREN + 1
+    assert registry.get_sample_value("asked_total", {"path": "other"}) == 100
+
+
+def test_one_child_per_set_of_values_in_the_declared_number() -> None:
+    registry = CollectorRegistry()
+    done = Family(Counter, "done", "d", {"how": ("well",), "when": "names of days"}, registry=registry)
+    assert done("well", "monday") is done("well", "monday")
+    with pytest.raises(ValueError, match="longer"):
+        done("well")
+
+
+def test_a_name_is_declared_once() -> None:
+    registry = CollectorRegistry()
+    Family(Counter, "done", "d", {"how": ("well",)}, registry=registry)
+    with pytest.raises(ValueError, match="Duplicated"):
+        Gauge("done", "d", registry=registry)

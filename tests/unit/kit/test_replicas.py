@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
-
 from services.kit.exchange import Body, Incoming, Reply
-from services.kit.metrics import UpstreamMetrics
 from services.kit.replicas import REST_S, Balanced, balanced, live
+
+from services.kit.metrics import UpstreamMetrics
 from services.kit.upstream import Upstream, UpstreamBroken, UpstreamError, UpstreamUnreachable
 from tests.unit.kit.upstream_peer import source
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-
 from services.kit.http.message import MalformedBody, Request, Response
 from services.kit.http.server import Server
 from services.kit.http.servers import SERVERS

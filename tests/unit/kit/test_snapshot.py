@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from services.kit.metrics import base_registry
-from services.kit.metrics_types import Counters, Gauges, Histograms
+from services.kit.metrics import Family, base_registry
 from services.kit.snapshot import Snapshot
 
 pytestmark = pytest.mark.unit
@@ -20,9 +19,9 @@ def values(snapshot: Snapshot, family: str) -> dict[tuple[str, ...], float]:
 
 def test_counts_begin_again_and_gauges_stay() -> None:
     registry = CollectorRegistry()
-    requests = Counters("requests", "Requests", {"method": ("GET", "PUT")}, registry=registry)
-    waiting = Gauges("waiting", "Waiting now", registry=registry)()
-    seconds = Histograms("seconds", "Time", bounds=(1.0, 2.0), registry=registry)()
+    requests = Family(Counter, "requests", "Requests", {"method": ("GET", "PUT")}, registry=registry)
+    waiting = Gauge("waiting", "Waiting now", registry=registry)
+    seconds = Histogram("seconds", "Time", buckets=(1.0, 2.0), registry=registry)
     snapshot = Snapshot(registry, "2026-09-17T12:00:00Z")
     requests("GET").inc(3)
     waiting.set(5)
@@ -45,7 +44,7 @@ def test_counts_begin_again_and_gauges_stay() -> None:
     assert b'requests_total{method="GET"} 3.0' in generate_latest(registry)
 
 
-def test_times_of_creation_are_no_counts() -> None:
+def test_a_reset_leaves_the_start_of_the_process() -> None:
     snapshot = Snapshot(base_registry(), "2026-09-17T12:00:00Z")
     before = snapshot.metrics()["process_start_time_seconds"]
     snapshot.reset("2026-09-17T12:01:00Z")

@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 import jwt
 import pytest
+from services.kit.http.head import MAX_LINE_BYTES
 
 from services.kit import tokens
 from services.kit.errors import Fault
-from services.kit.http.head import MAX_LINE_BYTES
 from services.kit.tokens import CredentialChecker, CredentialSigner, UserTokens
 
 pytestmark = pytest.mark.unit

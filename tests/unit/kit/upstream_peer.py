@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-
 from services.kit.http.clients import CLIENTS, DEFAULT
+
 from services.kit.metrics import UpstreamMetrics
 from services.kit.upstream import (
     Body,

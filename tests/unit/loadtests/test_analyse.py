@@ -168,6 +168,22 @@ class TestPrice:
 
         assert {price.system_cpu_s for price in altered(facts, change).prices} == {None}
 
+    def test_the_processes_of_a_service_add_up(self, facts: Facts, analysis: Analysis) -> None:
+        def split(trial: Trial) -> Trial:
+            """The same use by two processes of upload."""
+            (whole,) = [use for use in trial.processes if use.name == "upload"]
+            others = [use for use in trial.processes if use is not whole]
+            peak = whole.peak_rss_bytes or 0
+            halves = [
+                whole.model_copy(update={"name": name, "cpu_s": whole.cpu_s / 2, "peak_rss_bytes": peak // 2})
+                for name in ("upload", "upload-2")
+            ]
+            return trial.model_copy(update={"processes": (*others, *halves)})
+
+        for one, two in zip(analysis.prices, altered(facts, split).prices, strict=True):
+            assert two.cpu_s == pytest.approx(one.cpu_s)
+            assert two.peak_rss_bytes == one.peak_rss_bytes
+
     def test_a_login_before_every_upload_has_its_price_told(self, analysis: Analysis) -> None:
         priced = [p.model_copy(update={"authentication_cpu_s": 0.0236}) for p in analysis.prices]
         for login_each in (True, False):

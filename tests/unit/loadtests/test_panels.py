@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +18,7 @@ from grafana.model import Kind, Panel, Query, Unit
 from grafana.strategies import strategies
 from loadtests.harness.panels import page, scales
 from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
-from loadtests.harness.panels.draw import runs
+from loadtests.harness.panels.draw import alone, runs
 from loadtests.harness.panels.poster import poster, single
 from loadtests.harness.panels.record import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, Recording, Series, read_recording, write_recording
@@ -204,6 +205,10 @@ class TestScales:
     def test_bands_are_apart_where_nothing_was_measured(self) -> None:
         assert runs([1.0, 2.0, 4.0, 7.0, 8.0], 1.5) == [[1.0, 2.0], [4.0], [7.0, 8.0]]
         assert runs([], 1.5) == []
+
+    def test_a_value_without_neighbours_is_a_dot(self) -> None:
+        assert alone([1.0, nan, 2.0, 3.0, nan, 4.0]) == [0, 5]
+        assert alone([1.0, 2.0]) == []
 
     def test_a_mark_is_minutes_and_seconds(self) -> None:
         assert [scales.clock(one) for one in (0, 0.25, 1.5, 12)] == ["0:00", "0:15", "1:30", "12:00"]

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from loadtests.harness.analysis.analyse_facts import read_facts
 from loadtests.harness.analysis.analyse_model import Analysis
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.model import LedgerTable, Severity, Trial, Warn
+from loadtests.harness.reporting.charts import plain_figure, to_svg
 from loadtests.harness.reporting.charts_evidence import charts
 from loadtests.harness.reporting.report import conditions, render_bundle
 from loadtests.harness.reporting.terminal import print_result
@@ -218,6 +220,31 @@ def test_every_chart_has_words_for_who_cannot_see_it(analysis: Analysis) -> None
 def test_ids_in_charts_do_not_collide(analysis: Analysis) -> None:
     ids = [found for chart in charts(analysis) for found in re.findall(r'\bid="([^"]+)"', chart.svg)]
     assert len(ids) == len(set(ids))
+
+
+def points(data: str) -> list[complex]:
+    """Where the corners of a path are, which is made of moves, lines and steps."""
+    found: list[complex] = []
+    for letter, x, y in re.findall(r"([MLl]) ?(-?[\d.]+) ?(-?[\d.]+)", data):
+        found.append(complex(float(x), float(y)) + (found[-1] if letter == "l" else 0))
+    return found
+
+
+def test_a_shortened_picture_has_the_same_corners(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn() -> list[str]:
+        with plain_figure(3, 2, (0, 0, 1, 1)) as (whole, axes):
+            axes.plot([0, 1, 2, nan, 4, 5], [3, 1, 2, nan, 5, 4])
+            axes.stackplot([0, 1, 2], [1, 2, 1], [2, 1, 2])
+            axes.fill([0, 1, 1, nan, 3, 4, 4], [0, 0, 1, nan, 0, 0, 1])
+            return re.findall(r'\bd="([^"]*)"', to_svg(whole, "n"))
+
+    short = drawn()
+    monkeypatch.setattr("loadtests.harness.reporting.charts._slim", lambda text: text)
+    long = drawn()
+    assert len("".join(short)) < 0.8 * len("".join(long))
+    for one, other in zip(short, long, strict=True):
+        assert [one.count("M"), one.count("z")] == [other.count("M"), other.count("z")]
+        assert points(one) == pytest.approx(points(other), abs=0.15)
 
 
 def test_scale_is_printed_beside_the_numbers(path: Path) -> None:

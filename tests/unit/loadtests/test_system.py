@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from loadtests.harness.planning.arms import differences, flat_config
 from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.running.native import control
 from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
-from loadtests.harness.running.system import find_k6, find_system
+from loadtests.harness.running.system import _url, find_k6, find_system
 from loadtests.harness.running.testbed import PARTS, SystemNotUp, TestbedRefused
 
 pytestmark = pytest.mark.unit
@@ -112,6 +113,31 @@ def test_every_replica_is_found_where_there_are_several(tmp_path: Path) -> None:
         "pg-upload",
         "files",
     ]
+
+
+def test_every_process_is_found_without_a_topology_too(tmp_path: Path) -> None:
+    (tmp_path / ".run").mkdir()
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
+    (tmp_path / ".run" / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
+    system = find_system({**settings.read({"WORKERS": "2"}).env, **generate()}, tmp_path)
+    assert system.gateway_url == "http://127.0.0.1:9000"
+    assert system.parts("gateway") == list(system.replicas("gateway")) == ["gateway", "gateway-2"]
+    assert system.replicas("auth")["auth-2"] == "http://127.0.0.1:9211"
+    assert len(system.admin_urls) == 8
+
+
+def test_in_containers_the_processes_of_a_service_share_a_host_and_a_restart(tmp_path: Path) -> None:
+    chosen = {**settings.read({"WORKERS": "2"}).env, **generate()}
+    (tmp_path / ".run").mkdir()
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
+    (tmp_path / ".run" / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
+    alone = find_system(chosen, tmp_path)
+    inside = replace(alone, environ={**alone.environ, "BENCH_PROJECT": "vaultbench"})
+    assert inside.parts("upload") == ["upload"]
+    assert _url(inside.environ, "upload-2", 9212) == "http://upload:9212"
+    scaled = {**inside.environ, "TOPOLOGY": "scaled"}
+    assert replace(inside, environ=scaled).parts("upload") == ["upload", "upload-2"]
+    assert _url(scaled, "upload-2", 9012) == "http://upload-2:9012"
 
 
 def test_settings_of_every_replica_are_compared() -> None:
