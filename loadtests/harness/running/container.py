@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests.harness.running import engine_stats
-from loadtests.harness.running.engine_api import Engine, EngineError
+import aiohttp
+from aiodocker import Docker
+from aiodocker.containers import DockerContainer
+
+from loadtests.harness.running import container_stats
+from loadtests.harness.running.docker_engine import FAILURES, TIMEOUT
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -18,6 +22,8 @@ ONE_OFF = "com.docker.compose.oneoff"
 OWN_ENVIRONMENT = "vaultbench.own-environment"
 BENCH = "bench"  # the service that we are ourselves
 ID_LENGTH = 12
+STOP_GRACE_S = 40  # longer than a process may drain its requests
+STOP_TIMEOUT = aiohttp.ClientTimeout(total=STOP_GRACE_S + 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,12 @@ class Listed:
         return self.id[:ID_LENGTH]
 
 
-def listed(entry: Mapping[str, Any]) -> Listed | None:
+def listed(entry: DockerContainer) -> Listed | None:
     """A line of the engine's list; nothing for the one that measures and what runs for one command."""
-    labels = entry.get("Labels") or {}
+    labels = entry["Labels"] or {}
     if not belongs(labels):
         return None
-    return Listed(str(entry["Id"]), part_name(labels), str(entry.get("State", "")))
+    return Listed(entry.id, part_name(labels), str(entry["State"]))
 
 
 def belongs(labels: Mapping[str, str]) -> bool:
@@ -55,7 +61,7 @@ def part_name(labels: Mapping[str, str]) -> str:
 def started_ns(inspected: Mapping[str, Any]) -> int:
     """When this life of the container began; 0 when it does not run."""
     state = inspected.get("State", {})
-    return engine_stats.nanoseconds(str(state.get("StartedAt", ""))) if state.get("Running") else 0
+    return container_stats.nanoseconds(str(state.get("StartedAt", ""))) if state.get("Running") else 0
 
 
 def own_environment(inspected: Mapping[str, Any]) -> list[str]:
@@ -94,25 +100,25 @@ def like(inspected: Mapping[str, Any], environment: Mapping[str, str]) -> dict[s
     }
 
 
-async def replace(engine: Engine, inspected: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+async def replace(docker: Docker, inspected: Mapping[str, Any], environment: Mapping[str, str]) -> None:
     """The same container with another environment, which an engine cannot change in place.
 
-    If the new one cannot be made or started, the old one runs again. Raises ``EngineError``.
+    If the new one cannot be made or started, the old one runs again, and what failed is raised.
     """
-    old, name = str(inspected["Id"]), str(inspected["Name"]).lstrip("/")
-    await engine.stop(old)
-    await engine.rename(old, f"{name}-before")
-    made = ""
+    old, name = docker.containers.container(inspected["Id"]), str(inspected["Name"]).lstrip("/")
+    await old.stop(t=STOP_GRACE_S, timeout=STOP_TIMEOUT)
+    await old.rename(f"{name}-before")
+    made = None
     try:
-        made = await engine.create(name, like(inspected, environment))
-        await engine.start(made)
-    except EngineError:
-        if made:
-            await engine.remove(made)
-        await engine.rename(old, name)
-        await engine.start(old)
+        made = await docker.containers.create(like(inspected, environment), name=name)
+        await made.start()
+    except FAILURES:
+        if made is not None:
+            await made.delete(force=True, timeout=TIMEOUT)
+        await old.rename(name)
+        await old.start()
         raise
-    await engine.remove(old)
+    await old.delete(force=True, timeout=TIMEOUT)
 
 
 def _networks(inspected: Mapping[str, Any]) -> dict[str, Any]:

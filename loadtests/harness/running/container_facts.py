@@ -7,9 +7,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from loadtests.harness.running import engine_stats
+from aiodocker import Docker
+
+from loadtests.harness.running import container_stats
 from loadtests.harness.running.container import Listed
-from loadtests.harness.running.engine_api import Engine, EngineError
+from loadtests.harness.running.docker_engine import FAILURES, output_of, statistics
 
 # How a part says its version; by the first word of its name.
 VERSION_OF = {
@@ -22,32 +24,32 @@ VERSION_OF = {
 }  # fmt: skip
 
 
-async def versions(engine: Engine, running: Sequence[Listed]) -> dict[str, str]:
+async def versions(docker: Docker, running: Sequence[Listed]) -> dict[str, str]:
     """First line of what each part says of itself; one that says nothing is absent."""
-    told = await asyncio.gather(*(_version(engine, one) for one in running))
+    told = await asyncio.gather(*(_version(docker, one) for one in running))
     found = {one.part: version for one, version in zip(running, told, strict=True) if version}
-    return {**found, "docker": str((await engine.version()).get("Version", ""))}
+    return {**found, "docker": str((await docker.version()).get("Version", ""))}
 
 
-async def _version(engine: Engine, one: Listed) -> str:
+async def _version(docker: Docker, one: Listed) -> str:
     command = VERSION_OF.get(one.part.split("-")[0])
     if command is None:
         return ""
-    with contextlib.suppress(EngineError):
-        code, text = await engine.run(one.id, command)
+    with contextlib.suppress(*FAILURES):
+        code, text = await output_of(docker, one.id, command)
         return text.strip().splitlines()[0].strip() if code == 0 and text.strip() else ""
     return ""
 
 
-async def facts(engine: Engine, running: Sequence[Listed]) -> dict[str, dict[str, Any]]:
+async def facts(docker: Docker, running: Sequence[Listed]) -> dict[str, dict[str, Any]]:
     """Image and limits of each part."""
-    found = await asyncio.gather(*(_facts(engine, one) for one in running))
+    found = await asyncio.gather(*(_facts(docker, one) for one in running))
     return {one.part: own for one, own in zip(running, found, strict=True)}
 
 
-async def _facts(engine: Engine, one: Listed) -> dict[str, Any]:
-    inspected = await engine.inspect(one.id)
-    image, stats = await asyncio.gather(engine.image(inspected["Image"]), engine.stats(one.id))
+async def _facts(docker: Docker, one: Listed) -> dict[str, Any]:
+    inspected = await docker.containers.container(one.id).show()
+    image, stats = await asyncio.gather(docker.images.inspect(inspected["Image"]), statistics(docker, one.id))
     return {
         "container": one.short,
         "image": inspected["Config"]["Image"],
@@ -56,6 +58,6 @@ async def _facts(engine: Engine, one: Listed) -> dict[str, Any]:
         "image_labels": image.get("Config", {}).get("Labels") or {},
         "started_at": inspected["State"]["StartedAt"],
         "restarts": inspected.get("RestartCount", 0),
-        "limits": engine_stats.limits(inspected, stats),
-        "throttled": engine_stats.throttled(stats),
+        "limits": container_stats.limits(inspected, stats),
+        "throttled": container_stats.throttled(stats),
     }

@@ -7,21 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from loadtests.harness.running import container, container_facts, engine_stats, processes
-from loadtests.harness.running.container import Listed
-from loadtests.harness.running.engine_api import SOCKET, Engine, EngineError, Json, open_engine
+from aiodocker import Docker, DockerError
+from aiodocker.channel import ChannelSubscriber
+from aiodocker.containers import DockerContainer
+
+from loadtests.harness.running import container, container_facts, container_stats, processes
+from loadtests.harness.running.container import STOP_GRACE_S, STOP_TIMEOUT, Listed
+from loadtests.harness.running.docker_engine import (
+    FAILURES,
+    TIMEOUT,
+    Json,
+    docker_errors,
+    open_docker,
+    statistics,
+)
 from loadtests.harness.running.processes import Snapshot, Usage, Watched
 from loadtests.harness.running.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
 
 READY_LIMIT_S = 90.0
 READY_POLL_S = 0.1
+UNASKED = "The Docker engine cannot be asked about the containers"
 WATCHED_EVENTS = ["die", "start", "oom", "kill", "pause", "unpause"]
 Result = TypeVar("Result")
 Ready = Callable[[str], Awaitable[bool]]
@@ -34,7 +47,7 @@ class ContainerTestbed:
     Docker's own health checks run every ten seconds: right for an operator, too seldom for a trial.
     """
 
-    engine: Engine
+    docker: Docker
     project: str
     ready: Ready
     runtime: ClassVar[str] = "compose"
@@ -46,14 +59,20 @@ class ContainerTestbed:
     look_s: ClassVar[float] = 1.2  # older engines answer from a look they take once a second
     _started: dict[str, int] = field(default_factory=dict)  # by container: start of the life last seen
     _cpu_s: dict[str, float] = field(default_factory=dict)
-    _seen: list[Seen] = field(default_factory=list)
+    _events: ChannelSubscriber = field(init=False, repr=False)
     _changed: set[str] = field(default_factory=set)  # parts that run with an arm's environment
 
+    def __post_init__(self) -> None:
+        self._events = self.docker.events.subscribe(create_task=False)  # type: ignore[no-untyped-call]
+
+    @docker_errors(SystemNotUp, UNASKED)
     async def listed(self) -> list[Listed]:
         """Every container of the project but those that were started for one command."""
-        entries = await self.engine.containers(com_docker_compose_project=self.project)
+        labels = json.dumps({"label": [f"{container.PROJECT}={self.project}"]})
+        entries = await self.docker.containers.list(all=True, filters=labels)
         return [one for one in map(container.listed, entries) if one is not None]
 
+    @docker_errors(SystemNotUp, UNASKED)
     async def parts(self) -> dict[str, PartState]:
         found = await self.listed()
         states = await asyncio.gather(*(self._state(one) for one in found))
@@ -62,15 +81,17 @@ class ContainerTestbed:
     async def _state(self, one: Listed) -> str:
         if one.state != "running":
             return one.state
-        state = engine_stats.state_word((await self.engine.inspect(one.id)).get("State", {}))
+        state = container_stats.state_word((await self._show(one.id)).get("State", {}))
         return "healthy" if state in ("starting", "running") and await self.ready(one.part) else state
 
+    @docker_errors(SystemNotUp, UNASKED)
     async def versions(self) -> dict[str, str]:
-        return await container_facts.versions(self.engine, await self.running())
+        return await container_facts.versions(self.docker, await self.running())
 
     async def running(self) -> list[Listed]:
         return [one for one in await self.listed() if one.state == "running"]
 
+    @docker_errors(SystemNotUp, UNASKED)
     async def watched(self) -> list[Watched]:
         running = await self.running()
         inspected = await asyncio.gather(*(self._inspect(one.id) for one in running))
@@ -81,15 +102,19 @@ class ContainerTestbed:
                 found.append(Watched(one.part, state["State"]["Pid"], started, container=one.id))
         return found
 
+    async def _show(self, name: str) -> Json:
+        return await self.docker.containers.container(name).show()
+
     async def _inspect(self, name: str) -> Json:
         """Nothing for a container that is gone."""
         try:
-            return await self.engine.inspect(name)
-        except EngineError as error:
+            return await self._show(name)
+        except DockerError as error:
             if error.status == 404:
                 return {}
             raise
 
+    @docker_errors(SystemNotUp, UNASKED)
     async def snapshot(
         self, clock: Callable[[], float], watched: Sequence[Watched], *, exact: bool = False
     ) -> Snapshot:
@@ -105,12 +130,15 @@ class ContainerTestbed:
     async def _usage(self, name: str, *, exact: bool) -> tuple[float, Usage | None]:
         """What a container has used, and when that was read: the engine may make us wait."""
         try:
-            stats = await self.engine.stats(name)
-        except EngineError as error:
+            stats = await statistics(self.docker, name)
+        except DockerError as error:
             if error.status in (404, 409):
                 return 0.0, None
             raise
-        read_at, use = engine_stats.read_at(stats), engine_stats.usage(stats, self._started.get(name, 0))
+        read_at, use = (
+            container_stats.read_at(stats),
+            container_stats.usage(stats, self._started.get(name, 0)),
+        )
         if use is None:
             return read_at, None
         began_anew = use.cpu_s < self._cpu_s.get(name, 0.0)
@@ -127,30 +155,23 @@ class ContainerTestbed:
         return processes.peaks(one for one in watched if not one.container)
 
     async def act(self, what: Act, part: str) -> None:
-        acts = {"kill": self._kill, "pause": self.engine.pause, "resume": self.engine.unpause}
-        try:
-            await acts[what]((await self._one(part)).id)
-        except EngineError as error:
-            raise TestbedRefused(f"the Docker engine refused to {what} {part}: {error}") from error
-
-    async def _kill(self, name: str) -> None:
-        """SIGKILL, and the start that follows a crash: an engine leaves dead what it was told to kill."""
-        policy = (await self.engine.inspect(name))["HostConfig"].get("RestartPolicy", {}).get("Name") or "no"
-        await self.engine.kill(name)
-        await self.engine.wait(name)
-        if policy != "no":
-            await self.engine.start(name)
+        async with docker_errors(TestbedRefused, f"the Docker engine refused to {what} {part}"):
+            one = self.docker.containers.container((await self._one(part)).id)
+            if what == "pause":
+                await one.pause()
+            elif what == "resume":
+                await one.unpause()
+            else:
+                await _kill(one)
 
     async def restart(self, part: str, environment: Mapping[str, str]) -> None:
-        try:
-            one = await self._one(part)
-            inspected = await self.engine.inspect(one.id)
+        async with docker_errors(TestbedRefused, f"the Docker engine refused to restart {part}"):
+            one = self.docker.containers.container((await self._one(part)).id)
+            inspected = await one.show()
             if container.has_environment(inspected, environment):
-                await self.engine.restart(one.id)
+                await one.restart(t=STOP_GRACE_S, timeout=STOP_TIMEOUT)
             else:
-                await container.replace(self.engine, inspected, environment)
-        except EngineError as error:
-            raise TestbedRefused(f"the Docker engine refused to restart {part}: {error}") from error
+                await container.replace(self.docker, inspected, environment)
         (self._changed.add if environment else self._changed.discard)(part)
         await self._until_ready(part)
 
@@ -168,27 +189,41 @@ class ContainerTestbed:
                 return one
         raise TestbedRefused(f"there is no container of {part} in project {self.project}")
 
+    @docker_errors(SystemNotUp, UNASKED)
     async def facts(self) -> dict[str, dict[str, Any]]:
-        return await container_facts.facts(self.engine, await self.running())
+        return await container_facts.facts(self.docker, await self.running())
 
     def take_seen(self) -> list[Seen]:
-        taken, self._seen = self._seen, []
+        taken = []
+        while not self._events.queue.empty():
+            event = self._events.queue.get_nowait()  # None: the engine has gone
+            if event is not None and (seen := seen_in(event)) is not None:
+                taken.append(seen)
         return taken
 
     async def follow(self) -> None:
         """Keep what happens to the containers, until cancelled."""
-        labels = [f"{container.PROJECT}={self.project}"]
-        with contextlib.suppress(EngineError):  # an engine that goes away is seen by everything else
-            async for event in self.engine.events(
-                time.time(), type=["container"], event=WATCHED_EVENTS, label=labels
-            ):
-                if (seen := seen_in(event)) is not None:
-                    self._seen.append(seen)
+        wanted = {
+            "type": ["container"],
+            "event": WATCHED_EVENTS,
+            "label": [f"{container.PROJECT}={self.project}"],
+        }
+        with contextlib.suppress(*FAILURES):  # an engine that goes away is seen by everything else
+            await self.docker.events.run(since=f"{time.time():.9f}", filters=json.dumps(wanted))
 
     async def restore(self) -> None:
         """Give every part its own environment again."""
         for part in sorted(self._changed):
             await self.restart(part, {})
+
+
+async def _kill(one: DockerContainer) -> None:
+    """SIGKILL, and the start that follows a crash: an engine leaves dead what it was told to kill."""
+    policy = (await one.show())["HostConfig"].get("RestartPolicy", {}).get("Name") or "no"
+    await one.kill(timeout=TIMEOUT)
+    await one.wait(timeout=TIMEOUT)
+    if policy != "no":
+        await one.start()
 
 
 def seen_in(event: Mapping[str, Any]) -> Seen | None:
@@ -199,36 +234,35 @@ def seen_in(event: Mapping[str, Any]) -> Seen | None:
         return None
     detail = {"container": str(actor.get("ID", ""))[: container.ID_LENGTH]}
     detail |= {name: attributes[name] for name in ("exitCode", "signal") if name in attributes}
-    at = event.get("timeNano", 0) / engine_stats.NANO
+    at = event.get("timeNano", 0) / container_stats.NANO
     return Seen(at, f"container-{event.get('Action')}", container.part_name(attributes), detail)
 
 
 @asynccontextmanager
-async def open_containers(project: str, ready: Ready, path: str = SOCKET) -> AsyncIterator[ContainerTestbed]:
+async def open_containers(project: str, ready: Ready, url: str = "") -> AsyncIterator[ContainerTestbed]:
     """The containers of a project, followed inside the block and as Compose made them after it.
 
     Raises ``SystemNotUp`` when no engine can be asked.
     """
-    try:
-        async with open_engine(path) as engine:
-            testbed = ContainerTestbed(engine, project, ready)
-            following = asyncio.create_task(testbed.follow())
-            try:
-                yield testbed
-            finally:
-                following.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await following
-                await testbed.restore()
-    except EngineError as error:
-        raise SystemNotUp(f"The Docker engine cannot be asked about the containers: {error}") from error
+    async with AsyncExitStack() as stack:
+        async with docker_errors(SystemNotUp, UNASKED):
+            docker = await stack.enter_async_context(open_docker(url))
+        testbed = ContainerTestbed(docker, project, ready)
+        following = asyncio.create_task(testbed.follow())
+        try:
+            yield testbed
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+            await testbed.restore()
 
 
-def parts_now(project: str, ready: Ready, path: str = SOCKET) -> dict[str, PartState]:
+def parts_now(project: str, ready: Ready, url: str = "") -> dict[str, PartState]:
     """State of every part, for callers outside of any event loop (or inside of one: it has its own)."""
 
     async def ask() -> dict[str, PartState]:
-        async with open_containers(project, ready, path) as testbed:
+        async with open_containers(project, ready, url) as testbed:
             return await testbed.parts()
 
     return _in_own_loop(ask())

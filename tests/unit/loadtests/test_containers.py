@@ -63,7 +63,7 @@ async def test_parts_can_be_asked_for_inside_of_a_loop(tmp_path: Path) -> None:
 
 async def test_no_engine_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SystemNotUp, match="Docker engine cannot be asked"):
-        async with open_containers(PROJECT, ready, str(tmp_path / "nothing.sock")):
+        async with open_containers(PROJECT, ready, f"unix://{tmp_path}/nothing.sock"):
             pass
 
 
@@ -81,7 +81,7 @@ async def test_looks_hold_containers_and_processes_beside_each_other(tmp_path: P
 async def test_a_restart_between_two_looks_is_noticed(tmp_path: Path) -> None:
     engine = one_part()
     async with opened(engine, tmp_path) as testbed:
-        observer = Observer(testbed, await testbed.watched(), testbed.engine.http, ())
+        observer = Observer(testbed, await testbed.watched(), testbed.docker.session, ())
         begin = await observer.begin_window()
         box = engine.boxes[0]
         box.run(True, "2026-11-21T17:30:00Z")
@@ -184,9 +184,10 @@ async def test_what_happens_to_containers_is_kept(tmp_path: Path) -> None:
             await asyncio.sleep(0)
         for event in RECORDED["events"]:
             engine.followers[0].put_nowait(event)
-        while not testbed._seen or testbed._seen[-1].kind != "container-start":
-            await asyncio.sleep(0.001)
         seen = testbed.take_seen()
+        while not seen or seen[-1].kind != "container-start":
+            await asyncio.sleep(0.001)
+            seen += testbed.take_seen()
         assert testbed.take_seen() == []
     assert [one.kind for one in seen] == [f"container-{event['Action']}" for event in RECORDED["events"]]
     assert {one.part for one in seen} == {"upload"}
