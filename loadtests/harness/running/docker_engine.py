@@ -37,7 +37,7 @@ def _words(error: Exception) -> str:
 
 @asynccontextmanager
 async def open_docker(url: str = "") -> AsyncIterator[Docker]:
-    """An engine that answers and is new enough: at ``url``, else at ``DOCKER_HOST``, else at the usual socket.
+    """An engine that answers and is new enough: at ``url``, else at ``DOCKER_HOST``, else the usual socket.
 
     Raises one of ``FAILURES``.
     """

@@ -44,7 +44,7 @@ class Answers(BaseHTTPRequestHandler):
             type(self).looks += 1
             self._say(200, stats(self.looks * self.steps_s, cpu_s=self.looks * 0.25))
         elif path == "/containers/one/json":
-            self._say(200, {"RestartCount": 2})
+            self._say(200, {"Id": "one", "RestartCount": 2})
         else:
             self._say(404, {"message": "no such container"})
 
