@@ -12,7 +12,7 @@ from rich.console import Console
 
 from compose.prom import Prometheus
 from compose.top import command
-from compose.top.containers import ContainerProcesses, EngineGone
+from compose.top.containers import EngineGone, open_containers
 from compose.top.frame import WIDTH
 
 
@@ -28,7 +28,7 @@ def main(project: str, url: str, only_once: bool) -> None:
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
     try:
-        with Prometheus(url) as prometheus, ContainerProcesses(project) as containers:
+        with Prometheus(url) as prometheus, open_containers(project) as containers:
             watch = command.Watch(containers, prometheus)
             (command.once if only_once else command.live)(watch, console)
     except EngineGone as error:

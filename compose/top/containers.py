@@ -9,7 +9,8 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,26 +43,32 @@ class Look:
     memory_bytes: int
 
 
+@contextmanager
+def open_containers(project: str) -> Iterator[ContainerProcesses]:
+    """Asks the engine at `DOCKER_HOST`, else at the usual socket. Raises `EngineGone`."""
+    with asyncio.Runner() as runner:
+        docker = runner.run(_docker(os.environ.get("DOCKER_HOST") or SOCKET))
+        try:
+            yield ContainerProcesses(runner, docker, project)
+        finally:
+            runner.run(docker.close())
+
+
+async def _docker(url: str) -> Docker:
+    try:
+        return Docker(url, timeout=TIMEOUT)
+    except ValueError as exc:
+        raise EngineGone(f"{url} is no address of a Docker engine") from exc
+
+
 class ContainerProcesses:
-    """Parts of one project; the container that measures is there while it does. To be used in a `with` block.
+    """Parts of one project; the container that measures is there while it does."""
 
-    The engine is at `DOCKER_HOST`, else at the usual socket.
-    """
-
-    def __init__(self, project: str) -> None:
-        self._project = project
+    def __init__(self, runner: asyncio.Runner, docker: Docker, project: str) -> None:
+        self._runner, self._docker, self._project = runner, docker, project
         self._looks: dict[str, Look] = {}
         self._cores: dict[str, float | None] = {}
         self._restarts: dict[str, tuple[float, int]] = {}
-
-    def __enter__(self) -> ContainerProcesses:
-        self._runner = asyncio.Runner()
-        self._docker = self._runner.run(_connected(os.environ.get("DOCKER_HOST") or SOCKET))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._runner.run(self._docker.close())
-        self._runner.close()
 
     def look(self, now_s: float) -> list[Part]:
         """All parts, as they are now. Raises `EngineGone`."""
@@ -121,13 +128,6 @@ class ContainerProcesses:
                 count = 0
             known = self._restarts[name] = (now_s, count)
         return known[1]
-
-
-async def _connected(url: str) -> Docker:
-    try:
-        return Docker(url, timeout=TIMEOUT)
-    except ValueError as exc:
-        raise EngineGone(f"{url} is no address of a Docker engine") from exc
 
 
 def _name(labels: Mapping[str, str]) -> str:

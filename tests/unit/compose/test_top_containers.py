@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from compose.top import __main__ as edge
-from compose.top.containers import ContainerProcesses, look_in, seconds, state_of
+from compose.top.containers import ContainerProcesses, look_in, open_containers, seconds, state_of
 from compose.top.processes import HARNESS, Part
 
 pytestmark = pytest.mark.unit
@@ -100,7 +100,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Container
     ]
     with engine(tmp_path / "docker.sock") as url:
         monkeypatch.setenv("DOCKER_HOST", url)
-        with ContainerProcesses("vb") as processes:
+        with open_containers("vb") as processes:
             yield processes
 
 
