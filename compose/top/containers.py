@@ -75,7 +75,7 @@ class ContainerProcesses:
         try:
             return self._runner.run(self._ask(now_s))
         except DockerError as exc:
-            raise EngineGone(f"no answer from the Docker engine: {exc.message}") from exc
+            raise EngineGone(f"the Docker engine cannot be asked: {exc.message}") from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
             raise EngineGone(f"no answer from the Docker engine ({type(exc).__name__})") from exc
 
