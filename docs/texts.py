@@ -124,7 +124,6 @@ HARNESS: dict[str, str] = {
     "SLEEPS": "of `make journey`: `model` (equal pauses), `seed` (those of GoVault's scripts) or `none`",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
-    "PARTS": "`1`, of `make bench`: our own server, client and pool against the libraries they stand in for",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",
