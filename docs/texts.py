@@ -82,7 +82,7 @@ every command.
 # What may stand behind a make target or in its environment; a test compares the names with the code.
 STARTUP: dict[str, str] = {
     "RUNTIME": "how the parts run; empty: chosen by what the machine has",
-    "DOCKER_HOST": "where the Docker engine listens; empty: the current Docker context, else the usual socket",
+    "DOCKER_HOST": "where the Docker engine listens; empty: the chosen context, else the usual socket",
     "WITHOUT": "with containers: parts that are not started, such as `grafana` or `exporters` (all five); "
     "`prometheus` leaves out those too that only serve it",
     "LIMITS": "with the overlay `limits`: `micro`, `small`, `medium` or `one-cpu-900`",
