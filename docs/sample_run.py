@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from docs import dashboards
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.panels.recording import FILE as RECORDING
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.reporting.charts import Chart

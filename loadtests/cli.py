@@ -18,7 +18,7 @@ from loadtests.harness.commands.bench import bench as run_bench
 from loadtests.harness.commands.demo import demo as run_demo
 from loadtests.harness.commands.journey import SHAPES
 from loadtests.harness.commands.journey import journey as run_journey
-from loadtests.harness.commands.ledger_show import show_ledger
+from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
 from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.stress import finish

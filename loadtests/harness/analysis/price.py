@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.analyse_model import Price
-from loadtests.harness.analysis.judge_measures import uploads_expected
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.guards_measures import uploads_expected
+from loadtests.harness.analysis.model import Price
 from loadtests.harness.records.model import Question, Trial
 from loadtests.harness.records.vocabulary import service_of
 

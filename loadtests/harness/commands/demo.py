@@ -18,7 +18,7 @@ from loadtests.harness.running.client import Step, Uploader
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import interruptible, only_one, run_id
-from loadtests.harness.running.system import System, find_system
+from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 1024 * 1024
 WARM_UPS = 3  # the first uploads open connections and prepare statements

@@ -14,21 +14,20 @@ from typing import Protocol
 from loadtests.harness.auditing.audit_raw import audit_raw
 from loadtests.harness.auditing.ledger_console import read_console
 from loadtests.harness.auditing.ledger_records import Baseline
-from loadtests.harness.planning import arms
 from loadtests.harness.planning.payload import UploadRow, upload_ref, write_pattern, write_table
 from loadtests.harness.planning.plan import ALONE
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Load, Question, Severity, Trial, TrialPlan, Warn
-from loadtests.harness.running import counters, k6, raw
+from loadtests.harness.running import arms, counters, k6, raw
 from loadtests.harness.running.clean import Cleaned
 from loadtests.harness.running.console import read_summary
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.k6 import K6, Files
-from loadtests.harness.running.measure import Window
 from loadtests.harness.running.observe import Observer, wait_quiet
-from loadtests.harness.running.record import Course, Evidence, make_trial
+from loadtests.harness.running.phases import Recorded, Watcher
 from loadtests.harness.running.rig import Rig
-from loadtests.harness.running.watching import Recorded, Watcher
+from loadtests.harness.running.trial_numbers import Window
+from loadtests.harness.running.trial_record import Course, Evidence, make_trial
 
 QUIET_LIMIT_S = 15.0
 START_LIMIT_S = 60.0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from aiodocker import DockerError
 
-from loadtests.harness.running import container_stats
-from loadtests.harness.running.docker_engine import docker_errors, open_docker, output_of, statistics
+from loadtests.harness.testbeds import container_stats
+from loadtests.harness.testbeds.docker_engine import docker_errors, open_docker, output_of, statistics
 from tests.unit.loadtests.engine_server import RECORDED, FakeEngine, serving
 
 pytestmark = pytest.mark.unit

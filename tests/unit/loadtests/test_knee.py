@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.analysis.analyse_model import Estimate, Quantile, RampPoint
 from loadtests.harness.analysis.knee import knee_of
+from loadtests.harness.analysis.model import Estimate, Quantile, RampPoint
 from loadtests.harness.analysis.sentences import knee_sentence
 from tests.unit.loadtests.fabricate import PROXY
 

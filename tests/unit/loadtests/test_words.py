@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_model import Ratio
+from loadtests.harness.analysis.model import Ratio
 from loadtests.harness.reporting import glossary
 from loadtests.harness.reporting.report import linked
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from aiodocker import Docker
 
-from loadtests.harness.running import container_stats
-from loadtests.harness.running.container import Listed
-from loadtests.harness.running.docker_engine import FAILURES, output_of, statistics
+from loadtests.harness.testbeds import container_stats
+from loadtests.harness.testbeds.container import Listed
+from loadtests.harness.testbeds.docker_engine import FAILURES, output_of, statistics
 
 # How a part says its version; by the first word of its name.
 VERSION_OF = {

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.analysis.analyse import analyse
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.judge_run import judge_run, run_warnings
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.guards_run import judge_run, run_warnings
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Question, Severity, Trial, Warn
 from tests.unit.loadtests import fabricate as make

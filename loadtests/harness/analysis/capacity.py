@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from loadtests.harness.analysis import saturation
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.analyse_model import ArmCapacity, Capacity, Estimate, Ratio, Saturation
-from loadtests.harness.analysis.judge_measures import RAW_PUT, has_mean, host_busy
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.guards_measures import RAW_PUT, has_mean, host_busy
+from loadtests.harness.analysis.model import ArmCapacity, Capacity, Estimate, Ratio, Saturation
 from loadtests.harness.analysis.price import cpu_per_upload
 from loadtests.harness.analysis.stats import (
     RatioEstimate,

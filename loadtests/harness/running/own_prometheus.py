@@ -15,7 +15,7 @@ import aiohttp
 import yaml
 
 from loadtests.harness.running.rig import Rig
-from loadtests.harness.running.testbed import SystemNotUp
+from loadtests.harness.testbeds.testbed import SystemNotUp
 
 READY_LIMIT_S = 30.0
 POLL_S = 0.1
@@ -73,7 +73,7 @@ async def watching(rig: Rig, recording: Path, alerts: str) -> AsyncIterator[Watc
     """
     program = await _program(rig)
     config = await _configuration(rig)
-    folder = rig.work_dir / "watchtower"
+    folder = rig.work_dir / "own-prometheus"
     folder.mkdir()
     (folder / "alerts.yml").write_text(alerts, encoding="utf-8")
     config["rule_files"] = [str(recording), str(folder / "alerts.yml")]

@@ -7,13 +7,13 @@ import io
 import statistics
 from collections.abc import Sequence
 
-from loadtests.harness.analysis.analyse_capacity import estimate_of
-from loadtests.harness.analysis.analyse_facts import Facts, times_to_ack, times_to_durable
-from loadtests.harness.analysis.analyse_model import Capacity, Ratio, Row
-from loadtests.harness.analysis.judge import validity
-from loadtests.harness.analysis.judge_measures import NO_UPLOADS, has_mean
+from loadtests.harness.analysis.capacity import estimate_of
+from loadtests.harness.analysis.facts import Facts, times_to_ack, times_to_durable
+from loadtests.harness.analysis.guards_measures import NO_UPLOADS, has_mean
+from loadtests.harness.analysis.guards_trial import validity
 from loadtests.harness.analysis.knee import quantile_ms
-from loadtests.harness.analysis.neighbours_view import samples_in_window
+from loadtests.harness.analysis.model import Capacity, Ratio, Row
+from loadtests.harness.analysis.neighbours import samples_in_window
 from loadtests.harness.analysis.price import peak_memory, per_payload_byte, price_of
 from loadtests.harness.records.model import LedgerClass, LedgerTable, Question, Trial
 

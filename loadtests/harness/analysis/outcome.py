@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_books import LedgerView
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.analyse_model import Capacity, Sentence
-from loadtests.harness.analysis.judge import validity
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.guards_trial import validity
+from loadtests.harness.analysis.model import Capacity, Sentence
+from loadtests.harness.analysis.model_books import LedgerView
 from loadtests.harness.records.model import Question, Severity, Validity, Warn
 
 EXIT_OK, EXIT_FAILED, EXIT_INVALID, EXIT_NOT_REACHED = 0, 1, 2, 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from loadtests.harness.analysis.analyse_books import AlertView, Failure, LedgerView, Reach
+from loadtests.harness.analysis.model_books import AlertView, Failure, LedgerView, Reach
 from loadtests.harness.records.model import Record, Validity, Warn
 from loadtests.harness.records.notes import Target
 

@@ -1,4 +1,4 @@
-"""What an analysis says about reach and about the ledger: parts of ``analyse_model.Analysis``."""
+"""What an analysis says about reach and about the ledger: parts of ``model.Analysis``."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from loadtests.harness.running.routing import StoreRoute, UnknownStore, netloc
+from loadtests.harness.testbeds.store_route import StoreRoute, UnknownStore, netloc
 
 pytestmark = pytest.mark.unit
 

@@ -19,9 +19,9 @@ from aiodocker import Docker, DockerError
 from aiodocker.channel import ChannelSubscriber
 from aiodocker.containers import DockerContainer
 
-from loadtests.harness.running import container, container_facts, container_stats, processes
-from loadtests.harness.running.container import STOP_GRACE_S, STOP_TIMEOUT, Listed
-from loadtests.harness.running.docker_engine import (
+from loadtests.harness.testbeds import container, container_facts, container_stats, processes
+from loadtests.harness.testbeds.container import STOP_GRACE_S, STOP_TIMEOUT, Listed
+from loadtests.harness.testbeds.docker_engine import (
     FAILURES,
     TIMEOUT,
     Json,
@@ -29,8 +29,8 @@ from loadtests.harness.running.docker_engine import (
     open_docker,
     statistics,
 )
-from loadtests.harness.running.processes import Snapshot, Usage, Watched
-from loadtests.harness.running.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
+from loadtests.harness.testbeds.processes import Snapshot, Usage, Watched
+from loadtests.harness.testbeds.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
 
 READY_LIMIT_S = 90.0
 READY_POLL_S = 0.1

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from loadtests.harness.analysis.analyse_facts import Facts, times_to_ack
-from loadtests.harness.analysis.judge import spaced_percent
-from loadtests.harness.analysis.judge_measures import (
+from loadtests.harness.analysis.facts import Facts, times_to_ack
+from loadtests.harness.analysis.guards_measures import (
     CLOSED_EXECUTOR,
     OPEN_EXECUTOR,
     uploads_expected,
     window_s,
 )
+from loadtests.harness.analysis.guards_trial import spaced_percent
 from loadtests.harness.analysis.stats import Mean, mean_interval, trend
 from loadtests.harness.records.model import Question, Severity, StepSample, Trial, UploadSample, Warn
 

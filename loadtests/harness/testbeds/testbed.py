@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
-from loadtests.harness.running.processes import Snapshot, Watched
+from loadtests.harness.testbeds.processes import Snapshot, Watched
 
 Act = Literal["kill", "pause", "resume"]
 SERVICES = ("gateway", "auth", "upload", "files")

@@ -13,10 +13,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from loadtests.harness.records.vocabulary import service_of
-from loadtests.harness.running import connections, containers, native, routing
-from loadtests.harness.running.connections import Endpoints
-from loadtests.harness.running.routing import StoreRoute
-from loadtests.harness.running.testbed import PARTS, SERVICES, PartState, SystemNotUp, Testbed
+from loadtests.harness.testbeds import compose_testbed, connections, native_testbed, store_route
+from loadtests.harness.testbeds.connections import Endpoints
+from loadtests.harness.testbeds.store_route import StoreRoute
+from loadtests.harness.testbeds.testbed import PARTS, SERVICES, PartState, SystemNotUp, Testbed
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -64,7 +64,7 @@ def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
     project = environ.get("BENCH_PROJECT") or None
     settings = connections.read_environment(root, environ)
     if project:
-        refuse_down(containers.parts_now(project, ready_probe(settings)))
+        refuse_down(compose_testbed.parts_now(project, ready_probe(settings)))
     else:
         refuse_down(_native_parts(run_dir))
     try:
@@ -77,7 +77,9 @@ def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
         gateway_url=_entry(settings),
         admin_urls={part: _url(settings, part, _admin_port(settings, part)) for part in _processes(settings)},
         endpoints=endpoints,
-        store=StoreRoute(public := routing.netloc(settings), endpoints.s3_endpoint if project else public),
+        store=StoreRoute(
+            public := store_route.netloc(settings), endpoints.s3_endpoint if project else public
+        ),
         environ=settings,
         project=project,
     )
@@ -89,7 +91,7 @@ def _native_parts(run_dir: Path) -> Mapping[str, PartState]:
         raise SystemNotUp(
             "The system runs in containers, so the load must come from one too. Use make, e.g.: make stress"
         )
-    return native.read_parts(run_dir)
+    return native_testbed.read_parts(run_dir)
 
 
 def refuse_down(parts: Mapping[str, PartState]) -> None:
@@ -135,7 +137,7 @@ def _admin_port(settings: Mapping[str, str], name: str) -> int:
     return int(explicit) if explicit else _port(settings, name) + 10
 
 
-def ready_probe(settings: Mapping[str, str]) -> containers.Ready:
+def ready_probe(settings: Mapping[str, str]) -> compose_testbed.Ready:
     """Asks a part over the network whether it serves; one without a page to ask serves when it runs."""
     pages = {name: f"{_url(settings, name, _port(settings, name))}/ready" for name in SERVICES}
     pages["minio"] = f"{_url(settings, 'minio', int(settings['S3_PORT']))}/minio/health/ready"
@@ -159,9 +161,9 @@ def ready_probe(settings: Mapping[str, str]) -> containers.Ready:
 async def open_testbed(system: System) -> AsyncIterator[Testbed]:
     """The hold on whatever runs the parts: the supervisor, or the Docker engine."""
     if system.project is None:
-        yield native.NativeTestbed(system.run_dir)
+        yield native_testbed.NativeTestbed(system.run_dir)
         return
-    async with containers.open_containers(system.project, ready_probe(system.environ)) as found:
+    async with compose_testbed.open_containers(system.project, ready_probe(system.environ)) as found:
         yield found
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from loadtests.harness.running import processes
-from loadtests.harness.running.processes import Snapshot, Watched
-from loadtests.harness.running.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
+from loadtests.harness.testbeds import processes
+from loadtests.harness.testbeds.processes import Snapshot, Watched
+from loadtests.harness.testbeds.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
 
 CONTROL_TIMEOUT_S = 90.0
 FAMILIES = ("pg-", "nginx")  # parts whose children do the work

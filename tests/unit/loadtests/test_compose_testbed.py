@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.running import containers
-from loadtests.harness.running.containers import ContainerTestbed, open_containers
 from loadtests.harness.running.observe import Observer
-from loadtests.harness.running.processes import Watched, start_ticks
-from loadtests.harness.running.testbed import PartState, SystemNotUp, TestbedRefused
+from loadtests.harness.testbeds import compose_testbed
+from loadtests.harness.testbeds.compose_testbed import ContainerTestbed, open_containers
+from loadtests.harness.testbeds.processes import Watched, start_ticks
+from loadtests.harness.testbeds.testbed import PartState, SystemNotUp, TestbedRefused
 from tests.unit.loadtests.engine_server import PROJECT, RECORDED, FakeEngine, serving
 
 pytestmark = pytest.mark.unit
@@ -57,7 +57,7 @@ async def test_states_of_parts(tmp_path: Path) -> None:
 
 async def test_parts_can_be_asked_for_inside_of_a_loop(tmp_path: Path) -> None:
     async with serving(one_part(), tmp_path) as path:
-        found = await asyncio.to_thread(containers.parts_now, PROJECT, ready, path)
+        found = await asyncio.to_thread(compose_testbed.parts_now, PROJECT, ready, path)
     assert found == {"upload": PartState("healthy")}
 
 
@@ -169,7 +169,7 @@ async def test_a_container_that_cannot_be_made_leaves_the_old_one_running(tmp_pa
 async def test_a_part_that_does_not_come_back_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(containers, "READY_LIMIT_S", 0.2)
+    monkeypatch.setattr(compose_testbed, "READY_LIMIT_S", 0.2)
     engine = FakeEngine()
     engine.add("files")
     async with opened(engine, tmp_path) as testbed:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from loadtests.harness.analysis.analyse_books import Failure, LedgerRow, LedgerView, Level, Reach
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.judge_measures import uploads_expected
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.guards_measures import uploads_expected
+from loadtests.harness.analysis.model_books import Failure, LedgerRow, LedgerView, Level, Reach
 from loadtests.harness.records.model import LedgerClass, Question, Severity, Trial, TrialPlan, Warn
 
 # Why a level was not reached, by the warning that says so; everything else is "guard-invalid".

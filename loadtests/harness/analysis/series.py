@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.analyse_model import Timeline
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.model import Timeline
 from loadtests.harness.analysis.price import process_order
 from loadtests.harness.records.model import MonitorSample
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtests.harness.analysis.analyse_facts import Facts, in_window, times_to_ack, times_to_durable
-from loadtests.harness.analysis.analyse_model import Beside, Cdf, Neighbours
-from loadtests.harness.analysis.judge_measures import NO_UPLOADS
-from loadtests.harness.analysis.judge_samples import steps_in_window
+from loadtests.harness.analysis.facts import Facts, in_window, times_to_ack, times_to_durable
+from loadtests.harness.analysis.guards_measures import NO_UPLOADS
+from loadtests.harness.analysis.guards_samples import steps_in_window
 from loadtests.harness.analysis.knee import quantile_ms
+from loadtests.harness.analysis.model import Beside, Cdf, Neighbours
 from loadtests.harness.analysis.stats import MIN_SAMPLES
 from loadtests.harness.records.model import Question, StepSample, Trial, UploadSample
 

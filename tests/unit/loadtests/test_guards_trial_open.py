@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.analysis.analyse_facts import Facts, read_facts
-from loadtests.harness.analysis.judge_run import CEILING_LIMIT, run_warnings
-from loadtests.harness.analysis.neighbours_view import neighbours
+from loadtests.harness.analysis.facts import Facts, read_facts
+from loadtests.harness.analysis.guards_run import CEILING_LIMIT, run_warnings
+from loadtests.harness.analysis.neighbours import neighbours
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Question, Severity, Trial, UploadSample, Warn
 from loadtests.harness.records.notes import GENERATOR, Ceiling

@@ -11,8 +11,8 @@ import aiohttp
 from aiodocker import Docker
 from aiodocker.containers import DockerContainer
 
-from loadtests.harness.running import container_stats
-from loadtests.harness.running.docker_engine import FAILURES, TIMEOUT
+from loadtests.harness.testbeds import container_stats
+from loadtests.harness.testbeds.docker_engine import FAILURES, TIMEOUT
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.analysis.judge import GUARDS, judge_trial, validity
+from loadtests.harness.analysis.guards_trial import GUARDS, judge_trial, validity
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import LedgerTable, Question, Severity, Trial, Validity
 from tests.unit.loadtests import fabricate as make

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from loadtests.harness.analysis import judge_samples, saturation
-from loadtests.harness.analysis.analyse_facts import Facts, merge_warnings, read_facts
-from loadtests.harness.analysis.judge_measures import cpu_s, uploads_expected
+from loadtests.harness.analysis import guards_samples, saturation
+from loadtests.harness.analysis.facts import Facts, merge_warnings, read_facts
+from loadtests.harness.analysis.guards_measures import cpu_s, uploads_expected
 from loadtests.harness.analysis.stats import MIN_PAIRS, excludes_one, ratio_of_pairs
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Question, Severity, Trial, Warn
@@ -25,7 +25,7 @@ def judge_run(bundle: Bundle) -> list[Warn]:
 
 def run_warnings(facts: Facts) -> tuple[Warn, ...]:
     of_trials = (warn for warns in facts.trial_warnings.values() for warn in warns)
-    of_samples = (warn for guard in judge_samples.SAMPLE_GUARDS for warn in guard(facts))
+    of_samples = (warn for guard in guards_samples.SAMPLE_GUARDS for warn in guard(facts))
     of_run = (warn for guard in RUN_GUARDS for warn in guard(facts))
     return merge_warnings(of_run, of_trials, of_samples, facts.recorded)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtests.harness.analysis.analyse_books import AlertRow, AlertView
-from loadtests.harness.analysis.analyse_facts import Facts
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.model_books import AlertRow, AlertView
 from loadtests.harness.records.model import Event
 
 FIRED, WATCHED = "alert", "alerts"

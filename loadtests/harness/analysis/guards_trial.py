@@ -1,7 +1,8 @@
 """Validity guards of one trial, as data.
 
 A guard measures one number of a trial and compares it with one limit; breaking it yields a warning
-that carries the evidence. Guards that need the samples or several trials are in ``judge_run``.
+that carries the evidence. Guards that need the samples are in
+``guards_samples``, those that need several trials in ``guards_run``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from loadtests.harness.analysis import judge_measures as m
+from loadtests.harness.analysis import guards_measures as m
 from loadtests.harness.analysis.stats import MIN_UPLOADS
 from loadtests.harness.records.model import LedgerTable, Severity, Trial, Validity, Warn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.harness.analysis.judge import judge_trial, validity
+from loadtests.harness.analysis.guards_trial import judge_trial, validity
 from loadtests.harness.auditing.ledger_records import Console
 from loadtests.harness.records.model import (
     Counters,
@@ -21,12 +21,12 @@ from loadtests.harness.records.model import (
     Validity,
     Warn,
 )
-from loadtests.harness.running import measure
+from loadtests.harness.running import trial_numbers
 from loadtests.harness.running.affinity import Cores
 from loadtests.harness.running.counters import Scrape
-from loadtests.harness.running.measure import Window
 from loadtests.harness.running.observe import mean_in_flight
-from loadtests.harness.running.processes import Snapshot
+from loadtests.harness.running.trial_numbers import Window
+from loadtests.harness.testbeds.processes import Snapshot
 
 
 @dataclass(slots=True)
@@ -124,30 +124,32 @@ def _steady_cut_s(plan: TrialPlan, window: Window, evidence: Evidence) -> float 
     """Only a hold can be steady: a shape of stages and a count of uploads are none."""
     if plan.load.executor not in ("constant-vus", "constant-arrival-rate") or plan.question is Question.RAW:
         return None
-    durable = [sample.durable_at for sample in measure.verified_in(window, evidence.samples)]
-    return measure.steady_cut_s(window, durable) if durable else None
+    durable = [sample.durable_at for sample in trial_numbers.verified_in(window, evidence.samples)]
+    return trial_numbers.steady_cut_s(window, durable) if durable else None
 
 
-def _counted(window: measure.Window, evidence: Evidence, *, raw: bool) -> int:
+def _counted(window: trial_numbers.Window, evidence: Evidence, *, raw: bool) -> int:
     """Verified uploads of the window; for raw PUTs, PUTs that were answered in it."""
     if raw:
-        return len(measure.steps_ended(window, evidence.console.steps))
-    return len(measure.verified_in(window, evidence.samples))
+        return len(trial_numbers.steps_ended(window, evidence.console.steps))
+    return len(trial_numbers.verified_in(window, evidence.samples))
 
 
-def started_per_s(window: measure.Window, evidence: Evidence, *, raw: bool) -> float:
+def started_per_s(window: trial_numbers.Window, evidence: Evidence, *, raw: bool) -> float:
     """Upload iterations started per second of the window; for raw PUTs, PUTs."""
     if not raw:
-        return measure.started_per_s(window, evidence.console.intents)
+        return trial_numbers.started_per_s(window, evidence.console.intents)
     begun = sum(window.holds(step.started_at) for step in evidence.console.steps)
     return begun / window.length_s if window.length_s > 0 else 0.0
 
 
-def mean_active(window: measure.Window, plan: TrialPlan, evidence: Evidence) -> float | None:
+def mean_active(window: trial_numbers.Window, plan: TrialPlan, evidence: Evidence) -> float | None:
     """Mean iterations open; requests outside uploads count where they belong to the iterations."""
     console = evidence.console
     inside = plan.load.login_each or plan.question in (Question.RAW, Question.JOURNEY)
-    return measure.mean_active(window, console.intents, console.outcomes, console.steps if inside else ())
+    return trial_numbers.mean_active(
+        window, console.intents, console.outcomes, console.steps if inside else ()
+    )
 
 
 def gateway_flow(course: Course) -> tuple[float | None, float | None]:

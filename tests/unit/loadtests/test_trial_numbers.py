@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadtests.harness.records.model import Intent, LedgerClass, Outcome, StepSample, UploadSample
-from loadtests.harness.running import measure
-from loadtests.harness.running.measure import Window
+from loadtests.harness.running import trial_numbers as numbers
+from loadtests.harness.running.trial_numbers import Window
 
 pytestmark = pytest.mark.unit
 
@@ -37,9 +37,9 @@ def sample(ledger: LedgerClass, durable_at: float | None) -> UploadSample:
 def test_mean_active_counts_only_what_overlaps_the_window() -> None:
     intents = [intent("before", 5.0), intent("across", 8.0), intent("open", 15.0)]
     outcomes = [outcome("before", 9.0), outcome("across", 12.0)]
-    assert measure.mean_active(WINDOW, intents, outcomes, []) == pytest.approx((2.0 + 5.0) / 10)
-    assert measure.mean_active(WINDOW, [], [], [step(19.0, 4000.0)]) == pytest.approx(0.1)
-    assert measure.mean_active(Window(1.0, 1.0), intents, outcomes, []) is None
+    assert numbers.mean_active(WINDOW, intents, outcomes, []) == pytest.approx((2.0 + 5.0) / 10)
+    assert numbers.mean_active(WINDOW, [], [], [step(19.0, 4000.0)]) == pytest.approx(0.1)
+    assert numbers.mean_active(Window(1.0, 1.0), intents, outcomes, []) is None
 
 
 def test_goodput_is_verified_and_durable_inside() -> None:
@@ -49,13 +49,13 @@ def test_goodput_is_verified_and_durable_inside() -> None:
         sample(LedgerClass.VERIFIED, None),
         sample(LedgerClass.LATE_SUCCESS, 15.0),
     ]
-    assert len(measure.verified_in(WINDOW, samples)) == 1
+    assert len(numbers.verified_in(WINDOW, samples)) == 1
 
 
 def test_rates_use_the_window() -> None:
-    assert measure.started_per_s(WINDOW, [intent("a", 9.9), intent("b", 10.0), intent("c", 19.9)]) == 0.2
-    assert measure.ended_per_s(WINDOW, [outcome("a", 10.5), outcome("b", 20.0)]) == 0.1
+    assert numbers.started_per_s(WINDOW, [intent("a", 9.9), intent("b", 10.0), intent("c", 19.9)]) == 0.2
+    assert numbers.ended_per_s(WINDOW, [outcome("a", 10.5), outcome("b", 20.0)]) == 0.1
     assert (
-        len(measure.steps_ended(WINDOW, [step(9.0, 1500.0), step(11.0, 5.0, ok=False), step(19.9, 200.0)]))
+        len(numbers.steps_ended(WINDOW, [step(9.0, 1500.0), step(11.0, 5.0, ok=False), step(19.9, 200.0)]))
         == 1
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from loadtests.harness.analysis.judge import judge_trial
+from loadtests.harness.analysis.guards_trial import judge_trial
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import (
     Event,
