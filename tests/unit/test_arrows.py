@@ -72,8 +72,8 @@ CIRCLES_UNTIL_REWRITTEN = [
 ]
 # The same for protocols that hide one.
 HIDDEN_CIRCLES_UNTIL_REWRITTEN = [
-    "services.kit.http.client.Sending",
     "services.kit.http.client_connection.Home",
+    "services.kit.http.server.Served",
     "services.kit.s3.model.Download",
 ]
 
