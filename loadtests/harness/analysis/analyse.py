@@ -37,12 +37,6 @@ def analyse_bundle(path: Path) -> Analysis:
     return analysis
 
 
-def read_analysis(path: Path) -> Analysis:
-    """The analysis of a bundle, made first where it is absent."""
-    stored = path / ANALYSIS
-    return Analysis.model_validate_json(stored.read_bytes()) if stored.exists() else analyse_bundle(path)
-
-
 def analyse(facts: Facts) -> Analysis:
     warnings = run_warnings(facts)
     found = capacity_of(facts, warnings)
@@ -62,7 +56,6 @@ def analyse(facts: Facts) -> Analysis:
         "sentences": closing(facts, found=found, outcome=outcome, names=names),
         "next_command": outcome.next_command,
         "arms": _all_arms(facts),
-        "titles": {arm: facts.plan.strategy_titles.get(arm, arm) for arm in _all_arms(facts)},
         "names": names,
         "colours": _colours(facts),
         "capacity": found,

@@ -78,7 +78,6 @@ def compare(
         high=estimate.high,
         p_t=estimate.p_t,
         p_holm=p_holm,
-        p_wilcoxon=estimate.p_wilcoxon,
         margin=margin,
         verdict=words if verdict and refused is None else None,
         refused=refused,

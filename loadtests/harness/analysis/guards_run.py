@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from loadtests.harness.analysis import guards_samples, saturation
-from loadtests.harness.analysis.facts import Facts, merge_warnings, read_facts
+from loadtests.harness.analysis.facts import Facts, merge_warnings
 from loadtests.harness.analysis.guards_measures import cpu_s, uploads_expected
 from loadtests.harness.analysis.stats import MIN_PAIRS, excludes_one, ratio_of_pairs
-from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Question, Severity, Trial, Warn
 from loadtests.harness.records.notes import ceilings
 
@@ -18,12 +17,8 @@ OWN_CORES = 4  # with fewer, the generator shares its cores with what it measure
 _EQUAL_LOAD = ("executor", "vus", "max_vus", "rate_per_s", "stages", "warmup_s", "window_s", "login_each")
 
 
-def judge_run(bundle: Bundle) -> list[Warn]:
-    """Every warning about a run: of its trials, of their samples, and of the run as a whole."""
-    return list(run_warnings(read_facts(bundle)))
-
-
 def run_warnings(facts: Facts) -> tuple[Warn, ...]:
+    """Every warning about a run: of its trials, of their samples, and of the run as a whole."""
     of_trials = (warn for warns in facts.trial_warnings.values() for warn in warns)
     of_samples = (warn for guard in guards_samples.SAMPLE_GUARDS for warn in guard(facts))
     of_run = (warn for guard in RUN_GUARDS for warn in guard(facts))

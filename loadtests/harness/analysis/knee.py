@@ -68,7 +68,6 @@ def knee_of(arm: str, points: Sequence[RampPoint]) -> Knee:
         points=tuple(points),
         gains_until_vus=gains_until,
         slow_from_vus=slow_from,
-        knee_vus=knee_vus,
         peak_goodput_per_s=max((_goodput(p) for p in curve), default=None),
         last_vus=curve[-1].vus if curve else None,
         stopped_by=_end(points, curve, gains_until, slow_from),

@@ -47,7 +47,6 @@ class Ratio(Record):
     high: float | None
     p_t: float | None
     p_holm: float | None
-    p_wilcoxon: float | None
     margin: float
     verdict: str | None  # None: refused, see ``refused``
     refused: str | None = None
@@ -122,7 +121,6 @@ class Knee(Record):
     points: tuple[RampPoint, ...]
     gains_until_vus: int | None  # None: it still gained at the last level tried
     slow_from_vus: int | None  # p95 above three times its value at the lowest load
-    knee_vus: int | None
     peak_goodput_per_s: float | None
     last_vus: int | None
     stopped_by: str  # "stops gaining", "latency", "end of the levels", "machine's end", "too few levels"
@@ -159,11 +157,9 @@ class Price(Record):
     id: str
     arm: str
     level: str
-    n_trials: int
     cpu_s: dict[str, float]  # by process, the whole host
     system_cpu_s: float | None  # gateway, upload, files and their databases, and the store
     authentication_cpu_s: float | None
-    generator_cpu_s: float | None
     host_cpu_s: float | None
     gateway_bytes_in: float | None  # per payload byte
     gateway_bytes_out: float | None
@@ -240,7 +236,6 @@ class Analysis(Record):
     sentences: tuple[Sentence, ...]
     next_command: str | None
     arms: tuple[str, ...]  # in the order that every table and chart keeps
-    titles: dict[str, str]
     names: dict[str, str]  # short names of the arms, as the sentences use them
     colours: dict[str, str]
     capacity: Capacity | None

@@ -68,11 +68,6 @@ def started_per_s(window: Window, intents: Iterable[Intent]) -> float:
     return _rate(window, sum(window.holds(intent.at) for intent in intents))
 
 
-def ended_per_s(window: Window, outcomes: Iterable[Outcome]) -> float:
-    """Iterations ended per second inside the window, successful or not."""
-    return _rate(window, sum(window.holds(outcome.ended_at) for outcome in outcomes))
-
-
 def steps_ended(window: Window, steps: Sequence[StepSample]) -> list[StepSample]:
     """Successful timed requests answered inside the window."""
     return [s for s in steps if s.ok and window.holds(s.started_at + s.duration_ms / 1000)]

@@ -10,8 +10,7 @@ import pytest
 
 from loadtests.harness.analysis.analyse import analyse
 from loadtests.harness.analysis.facts import Facts
-from loadtests.harness.analysis.guards_run import judge_run, run_warnings
-from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.analysis.guards_run import run_warnings
 from loadtests.harness.records.model import Question, Severity, Trial, Warn
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests.fabricate import DIRECT, PROXY, SHORT, facts_of
@@ -41,8 +40,7 @@ def altered(facts: Facts, change: Callable[[Trial], Trial]) -> Facts:
 
 
 def test_a_good_run_is_only_told_that_it_shares_its_processors(tmp_path: Path) -> None:
-    path = make.fabricate(tmp_path, SHORT)
-    warnings = judge_run(Bundle(path))
+    warnings = run_warnings(facts_of(tmp_path, SHORT))
     assert [(warn.code, warn.severity) for warn in warnings] == [("shared-host", Severity.INFO)]
 
 

@@ -54,7 +54,6 @@ def test_goodput_is_verified_and_durable_inside() -> None:
 
 def test_rates_use_the_window() -> None:
     assert numbers.started_per_s(WINDOW, [intent("a", 9.9), intent("b", 10.0), intent("c", 19.9)]) == 0.2
-    assert numbers.ended_per_s(WINDOW, [outcome("a", 10.5), outcome("b", 20.0)]) == 0.1
     assert (
         len(numbers.steps_ended(WINDOW, [step(9.0, 1500.0), step(11.0, 5.0, ok=False), step(19.9, 200.0)]))
         == 1

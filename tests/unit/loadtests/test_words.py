@@ -87,6 +87,6 @@ class TestWords:
     ) -> None:
         found = Ratio(
             id="x", metric="goodput", base="a", arm="b", n=6, value=value, low=low, high=high, p_t=None,
-            p_holm=None, p_wilcoxon=None, margin=0.1, verdict="faster",
+            p_holm=None, margin=0.1, verdict="faster",
         )  # fmt: skip
         assert words.ratio(found) == text
