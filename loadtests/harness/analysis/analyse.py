@@ -37,6 +37,12 @@ def analyse_bundle(path: Path) -> Analysis:
     return analysis
 
 
+def read_analysis(path: Path) -> Analysis:
+    """The analysis of a bundle, made first where it is absent."""
+    stored = path / ANALYSIS
+    return Analysis.model_validate_json(stored.read_bytes()) if stored.exists() else analyse_bundle(path)
+
+
 def analyse(facts: Facts) -> Analysis:
     warnings = run_warnings(facts)
     found = capacity_of(facts, warnings)

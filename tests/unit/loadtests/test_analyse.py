@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.analysis.analyse import analyse, analyse_bundle
+from loadtests.harness.analysis.analyse import analyse, analyse_bundle, read_analysis
 from loadtests.harness.analysis.capacity import NOT_COMPARABLE, compare
 from loadtests.harness.analysis.facts import Facts, read_facts
 from loadtests.harness.analysis.model import Analysis
@@ -245,7 +245,7 @@ class TestOutcome:
 
 class TestFiles:
     def test_analysis_reads_back_equal(self, path: Path, analysis: Analysis) -> None:
-        assert Analysis.model_validate_json((path / "analysis.json").read_text()) == analysis
+        assert read_analysis(path) == analysis
 
     def test_same_bundle_same_bytes(self, path: Path, analysis: Analysis) -> None:
         before = [(path / name).read_bytes() for name in ("analysis.json", "table.csv")]
