@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from services.kit.replicas import REST_S
 
 from compose import envfile, roll, scaling, scraping, settings, stack
 from compose.cores import cores
 from compose.part import Part
 from compose.stack import StackError
 from services.kit.db import POOL_MAX
+from services.kit.upstream.replicas import REST_S
 from tests.unit.compose.choice import DOCKER, WORKS, Desk, new_desk
 from tests.unit.compose.test_containers import MEMORY
 from tests.unit.compose.test_topology import env
