@@ -44,7 +44,7 @@ alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PRO
 	$(RUN_IT) loadtests alerts
 journey: ## the classic load shapes with think times; SHAPE=load|stress|spike
 	$(RUN_IT) loadtests journey
-bench: ## speed against bare PUTs to the store; PARTS=1: our own parts against their libraries
+bench: ## speed against bare PUTs to the store
 	$(RUN_IT) loadtests bench
 report: ## write the report of a run again; RUN=
 	$(RUN_IT) loadtests report

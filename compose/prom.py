@@ -26,13 +26,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that fires, or `pending` until its time is over. `since` is RFC 3339."""
+    """An alert that fires, or `pending` until its time is over."""
 
     name: str
     state: str
     severity: str
     summary: str
-    since: str
 
     @property
     def firing(self) -> bool:
@@ -94,5 +93,4 @@ def _alert(given: Mapping[str, Any]) -> Alert:
         state=given["state"],
         severity=labels.get("severity", ""),
         summary=notes.get("summary") or notes.get("description") or "",
-        since=given.get("activeAt", ""),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from docs import dashboards
 from loadtests.harness.analysis.analyse import ANALYSIS, read_analysis
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.panels.recording import FILE as RECORDING
 from loadtests.harness.records.bundle import MANIFEST, Bundle
 from loadtests.harness.reporting.charts import Chart

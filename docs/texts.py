@@ -82,6 +82,7 @@ every command.
 # What may stand behind a make target or in its environment; a test compares the names with the code.
 STARTUP: dict[str, str] = {
     "RUNTIME": "how the parts run; empty: chosen by what the machine has",
+    "DOCKER_HOST": "where the Docker engine listens; empty: the chosen context, else the usual socket",
     "WITHOUT": "with containers: parts that are not started, such as `grafana` or `exporters` (all five); "
     "`prometheus` leaves out those too that only serve it",
     "LIMITS": "with the overlay `limits`: `micro`, `small`, `medium` or `one-cpu-900`",
@@ -126,7 +127,6 @@ HARNESS: dict[str, str] = {
     "SLEEPS": "of `make journey`: `model` (equal pauses), `seed` (those of GoVault's scripts) or `none`",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
-    "PARTS": "`1`, of `make bench`: our own server, client and pool against the libraries they stand in for",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",

@@ -8,7 +8,7 @@ from grafana.model import Annotation, Kind, Panel, Query, Threshold, Unit, Varia
 from grafana.strategies import colours as strategy_colours
 from grafana.strategies import strategies
 
-GREEN, YELLOW, RED, GREY = "#0f7b4f", "#d9a21b", "#b3261e", "#7a8691"
+YELLOW, RED, GREY = "#d9a21b", "#b3261e", "#7a8691"
 NOT_MEASURING = "no experiment ran in this span"
 NO_FAULT = "no experiment here provokes faults"
 NO_EXPORTER = "no exporters: where they cannot be had the system runs, but this stays empty"

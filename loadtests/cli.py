@@ -15,11 +15,10 @@ from rich.console import Console
 from loadtests.cli_errors import EXPECTED
 from loadtests.harness.commands.alerts import alerts as run_alerts
 from loadtests.harness.commands.bench import bench as run_bench
-from loadtests.harness.commands.bench_parts import bench_parts as run_bench_parts
 from loadtests.harness.commands.demo import demo as run_demo
 from loadtests.harness.commands.journey import SHAPES
 from loadtests.harness.commands.journey import journey as run_journey
-from loadtests.harness.commands.ledger_show import show_ledger
+from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
 from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.stress import finish
@@ -28,7 +27,7 @@ from loadtests.harness.planning.overrides import NAMES
 from loadtests.harness.running.session import find_bundle
 
 INVALID = 2
-MAKE_ONLY = ("SHAPE", "PARTS")  # options that come as variables from make
+MAKE_ONLY = ("SHAPE",)  # options that come as variables from make
 INTERRUPTED = 130
 
 
@@ -106,20 +105,9 @@ def alerts() -> None:
 
 
 @main.command()
-@click.option(
-    "--parts",
-    is_flag=True,
-    envvar="PARTS",
-    help="Instead: what our own HTTP server, client and database pool buy over their libraries.",
-)
-def bench(parts: bool) -> None:
-    """Compare uploads with bare PUTs into the same store, and print the table of targets.
-
-    PARTS=1 restarts the processes before every trial, in turn with our own parts and with the libraries
-    they stand in for, and prints CPU per upload and p99 of each. Example: make bench PARTS=1
-    """
-    run = run_bench_parts if parts else run_bench
-    edge(lambda console: run(os.environ, command_line(), console))
+def bench() -> None:
+    """Compare uploads with bare PUTs into the same store, and print the table of targets."""
+    edge(lambda console: run_bench(os.environ, command_line(), console))
 
 
 @main.command()

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.stack import Backends, System, running_backends, running_system
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seconds of every layer: a layer's first test also pays for what the layer starts."""
+    spent_s, tests = defaultdict[str, float](float), Counter[str]()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and report.nodeid.startswith("tests/"):
+                layer = report.nodeid.split("/")[1]
+                spent_s[layer] += report.duration
+                tests[layer] += report.when == "call"
+    if spent_s:
+        terminalreporter.section("seconds by layer")
+        for layer, seconds in sorted(spent_s.items(), key=lambda one: -one[1]):
+            terminalreporter.write_line(f"{seconds:8.1f}  {layer} ({tests[layer]} tests)")
 
 
 @pytest.fixture(scope="session")

@@ -12,17 +12,15 @@ from rich.console import Console
 
 from compose.prom import Prometheus
 from compose.top import command
-from compose.top.containers import ContainerProcesses
-from compose.top.engine import SOCKET, Engine, EngineGone
+from compose.top.containers import EngineGone, open_containers
 from compose.top.frame import WIDTH
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--project", required=True, help="Name of the Compose project.")
 @click.option("--prometheus", "url", required=True, help="Where Prometheus listens.")
-@click.option("--socket", "path", default=SOCKET, show_default=True, help="The Docker engine's socket.")
 @click.option("--once", "only_once", is_flag=True, help="Print one frame and end.")
-def main(project: str, url: str, path: str, only_once: bool) -> None:
+def main(project: str, url: str, only_once: bool) -> None:
     """Shows what happens now, once a second, until Ctrl-C.
 
     Example: python -m compose.top --project vaultbench --prometheus http://prometheus:9090 --once
@@ -30,8 +28,8 @@ def main(project: str, url: str, path: str, only_once: bool) -> None:
     plain = Console()
     console = plain if plain.is_terminal else Console(width=WIDTH)
     try:
-        with Prometheus(url) as prometheus:
-            watch = command.Watch(ContainerProcesses(Engine(path), project), prometheus)
+        with Prometheus(url) as prometheus, open_containers(project) as containers:
+            watch = command.Watch(containers, prometheus)
             (command.once if only_once else command.live)(watch, console)
     except EngineGone as error:
         click.secho(str(error), fg="red", err=True)

@@ -5,23 +5,33 @@ All containers are asked at once: some engines answer with a look that they take
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from compose.top.engine import Engine, EngineGone
+import aiohttp
+from aiodocker import Docker, DockerError
+from aiodocker.containers import DockerContainer
+
 from compose.top.processes import HARNESS, Part
 
 LABELS = "com.docker.compose"
 BENCH = "bench"
 INSPECT_EVERY_S = 5.0
-ASKED_AT_ONCE = 8
+SOCKET = "unix:///var/run/docker.sock"
+TIMEOUT = aiohttp.ClientTimeout(total=5)
 NANO = 1e9
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
+
+
+class EngineGone(Exception):
+    """The Docker engine does not answer, or refuses; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +43,62 @@ class Look:
     memory_bytes: int
 
 
+@contextmanager
+def open_containers(project: str) -> Iterator[ContainerProcesses]:
+    """Asks the engine at `DOCKER_HOST`, else at the usual socket. Raises `EngineGone`."""
+    with asyncio.Runner() as runner:
+        docker = runner.run(_docker(os.environ.get("DOCKER_HOST") or SOCKET))
+        try:
+            yield ContainerProcesses(runner, docker, project)
+        finally:
+            runner.run(docker.close())
+
+
+async def _docker(url: str) -> Docker:
+    try:
+        return Docker(url, timeout=TIMEOUT)
+    except ValueError as exc:
+        raise EngineGone(f"{url} is no address of a Docker engine") from exc
+
+
 class ContainerProcesses:
     """Parts of one project; the container that measures is there while it does."""
 
-    def __init__(self, engine: Engine, project: str) -> None:
-        self._engine, self._project = engine, project
+    def __init__(self, runner: asyncio.Runner, docker: Docker, project: str) -> None:
+        self._runner, self._docker, self._project = runner, docker, project
         self._looks: dict[str, Look] = {}
         self._cores: dict[str, float | None] = {}
         self._restarts: dict[str, tuple[float, int]] = {}
 
     def look(self, now_s: float) -> list[Part]:
         """All parts, as they are now. Raises `EngineGone`."""
+        try:
+            return self._runner.run(self._ask(now_s))
+        except DockerError as exc:
+            raise EngineGone(f"the Docker engine cannot be asked: {exc.message}") from exc
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            raise EngineGone(f"no answer from the Docker engine ({type(exc).__name__})") from exc
+
+    async def _ask(self, now_s: float) -> list[Part]:
         label = json.dumps({"label": [f"{LABELS}.project={self._project}"]})
         entries = [
             one
-            for one in self._engine.get("/containers/json", all="true", filters=label)
+            for one in await self._docker.containers.list(all=True, filters=label)
             if one["Labels"].get(f"{LABELS}.oneoff", "False") != "True"
         ]
-        running = [str(one["Id"]) for one in entries if one["State"] in ("running", "paused")]
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
-            looks = dict(zip(running, threads.map(self._read, running), strict=True))
-            counts = threads.map(lambda name: self._started(name, now_s), running)
-            restarts = dict(zip(running, counts, strict=True))
-        self._remember({name: one for name, one in looks.items() if one is not None})
+        running = [one for one in entries if one["State"] in ("running", "paused")]
+        looks = await asyncio.gather(*(self._read(one.id) for one in running))
+        counts = await asyncio.gather(*(self._started(one.id, now_s) for one in running))
+        self._remember({one.id: look for one, look in zip(running, looks, strict=True) if look is not None})
+        restarts = {one.id: count for one, count in zip(running, counts, strict=True)}
         return sorted((self._part(one, restarts) for one in entries), key=lambda part: part.name)
 
-    def _part(self, entry: Mapping[str, Any], restarts: Mapping[str, int]) -> Part:
-        name, found = str(entry["Id"]), self._looks.get(str(entry["Id"]))
+    def _part(self, entry: DockerContainer, restarts: Mapping[str, int]) -> Part:
+        found, again = self._looks.get(entry.id), restarts.get(entry.id, 0)
+        name, state = _name(entry["Labels"]), state_of(entry["State"], entry["Status"])
         if found is None:
-            return Part(_name(entry["Labels"]), state_of(entry), restarts.get(name, 0), 0.0, 0)
-        cores = self._cores.get(name)
-        return Part(_name(entry["Labels"]), state_of(entry), restarts.get(name, 0), cores, found.memory_bytes)
+            return Part(name, state, again, 0.0, 0)
+        return Part(name, state, again, self._cores.get(entry.id), found.memory_bytes)
 
     def _remember(self, looks: Mapping[str, Look]) -> None:
         """Rates; an engine that gives the same reading twice keeps the rate of before."""
@@ -76,22 +111,20 @@ class ContainerProcesses:
             else:
                 self._cores[name] = kept.get(name)
 
-    def _read(self, name: str) -> Look | None:
+    async def _read(self, name: str) -> Look | None:
         """Nothing for a container that has ended meanwhile."""
-        try:
-            return look_in(
-                self._engine.get(f"/containers/{name}/stats", **{"stream": "false", "one-shot": "true"})
-            )
-        except EngineGone:
-            return None
+        url = f"{self._docker.docker_host}/{self._docker.api_version}/containers/{name}/stats"
+        # aiodocker's own call would wait until the engine has looked twice.
+        async with self._docker.session.get(url, params={"stream": "false", "one-shot": "true"}) as answer:
+            return look_in(await answer.json()) if answer.status == 200 else None
 
-    def _started(self, name: str, now_s: float) -> int:
+    async def _started(self, name: str, now_s: float) -> int:
         """How often the engine has started it again; seldom asked."""
         known = self._restarts.get(name)
         if known is None or now_s - known[0] >= INSPECT_EVERY_S:
             try:
-                count = int(self._engine.get(f"/containers/{name}/json").get("RestartCount", 0))
-            except EngineGone:
+                count = int((await self._docker.containers.get(name))["RestartCount"])
+            except DockerError:  # it has ended meanwhile
                 count = 0
             known = self._restarts[name] = (now_s, count)
         return known[1]
@@ -102,9 +135,8 @@ def _name(labels: Mapping[str, str]) -> str:
     return HARNESS if service == BENCH else service
 
 
-def state_of(entry: Mapping[str, Any]) -> str:
+def state_of(state: str, status: str) -> str:
     """Health where there is a check, else what the engine says, with the exit code of what has ended."""
-    status, state = str(entry.get("Status", "")), str(entry["State"])
     for word, health in (("(unhealthy", "unhealthy"), ("(healthy", "healthy"), ("health: ", "starting")):
         if state == "running" and word in status:
             return health

@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from compose.trace import follow, show
-from compose.trace.sources import FileLogs, LogSource
+from compose.trace.sources import FileLogs
 
 COLUMNS = 80  # where there is no terminal
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def trace(source: LogSource, wanted: str, console: Console, *, as_json: bool, everything: bool) -> None:
+def trace(source: FileLogs, wanted: str, console: Console, *, as_json: bool, everything: bool) -> None:
     """Prints the journey of an id; `TraceError` when there is none."""
     wanted = wanted.strip().lower()
     if not wanted:
@@ -36,6 +36,6 @@ def trace(source: LogSource, wanted: str, console: Console, *, as_json: bool, ev
         show.show(console, journey, everything=everything)
 
 
-def source_of(run_dir: Path) -> LogSource:
+def source_of(run_dir: Path) -> FileLogs:
     """The logs of the testbed of this run folder."""
     return FileLogs(run_dir / "logs")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from compose.trace import scan
 from compose.trace.model import Hop, Note, read
-from compose.trace.sources import SERVICES, LogSource
+from compose.trace.sources import SERVICES, FileLogs
 
 LINES_MAX = 50_000  # an upload of ten thousand chunks has thirty thousand
 DIRECT = ("/multipart/part", "/single/complete")  # what a client says after it sent bytes to the store
@@ -65,7 +65,7 @@ class Journey:
         return not self.method or any(hop.route.endswith("/session") for hop in self.hops)
 
 
-def follow(source: LogSource, wanted: str) -> Journey:
+def follow(source: FileLogs, wanted: str) -> Journey:
     """The journey of an upload's id or of a request's id.
 
     Raises:
@@ -84,7 +84,7 @@ def follow(source: LogSource, wanted: str) -> Journey:
     return Journey(wanted, tuple(uploads), hops, tuple(notes), gaps, len(entries) >= LINES_MAX)
 
 
-def _read(source: LogSource, search: scan.Search) -> list[Hop | Note]:
+def _read(source: FileLogs, search: scan.Search) -> list[Hop | Note]:
     found: list[Hop | Note] = []
     for service in SERVICES:
         for line in scan.lines(source.blocks(service), search):

@@ -18,8 +18,8 @@ from loadtests.harness.auditing.ledger_records import Baseline, Console
 from loadtests.harness.planning.payload import Payload, UploadRow
 from loadtests.harness.records.model import Load, Question, TrialPlan
 from loadtests.harness.running.clean import Cleaner
-from loadtests.harness.running.connections import Databases, open_databases, open_store, read_endpoints
 from loadtests.harness.running.users import sign_up
+from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
 from tests.adversity.client import PIECE_BYTES, TRIAL, Client
 from tests.stack import System
 

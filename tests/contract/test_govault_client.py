@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.running.k6 import QUIET, SCRIPTS
-from loadtests.harness.running.system import find_k6
+from loadtests.harness.testbeds.system import find_k6
 from tests.stack import System
 
 pytestmark = pytest.mark.contract

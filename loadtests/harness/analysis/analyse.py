@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.harness.analysis import sentences, words
-from loadtests.harness.analysis.alerts_view import alerts
-from loadtests.harness.analysis.analyse_capacity import capacity as capacity_of
-from loadtests.harness.analysis.analyse_facts import Facts, read_facts
-from loadtests.harness.analysis.analyse_model import Analysis, Capacity, Ratio, Sentence
-from loadtests.harness.analysis.analyse_outcome import Outcome, judge_outcome
-from loadtests.harness.analysis.analyse_reach import failures, ledger_view, reach
-from loadtests.harness.analysis.analyse_series import timeline
-from loadtests.harness.analysis.analyse_table import table, table_csv
-from loadtests.harness.analysis.judge_measures import NO_UPLOADS
-from loadtests.harness.analysis.judge_run import OWN_CORES, run_warnings
+from loadtests.harness.analysis.alerts import alerts
+from loadtests.harness.analysis.capacity import capacity as capacity_of
+from loadtests.harness.analysis.facts import Facts, read_facts
+from loadtests.harness.analysis.guards_measures import NO_UPLOADS
+from loadtests.harness.analysis.guards_run import OWN_CORES, run_warnings
 from loadtests.harness.analysis.knee import knees
-from loadtests.harness.analysis.neighbours_view import cdfs, neighbours
+from loadtests.harness.analysis.model import Analysis, Capacity, Ratio, Sentence
+from loadtests.harness.analysis.neighbours import cdfs, neighbours
+from loadtests.harness.analysis.outcome import Outcome, judge_outcome
 from loadtests.harness.analysis.price import prices
+from loadtests.harness.analysis.reach import failures, ledger_view, reach
+from loadtests.harness.analysis.series import timeline
+from loadtests.harness.analysis.table import table, table_csv
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.model import Question
 
@@ -62,7 +62,6 @@ def analyse(facts: Facts) -> Analysis:
         "sentences": closing(facts, found=found, outcome=outcome, names=names),
         "next_command": outcome.next_command,
         "arms": _all_arms(facts),
-        "titles": {arm: facts.plan.strategy_titles.get(arm, arm) for arm in _all_arms(facts)},
         "names": names,
         "colours": _colours(facts),
         "capacity": found,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtests.harness.analysis.analyse_capacity import BUSY, estimate_of
-from loadtests.harness.analysis.analyse_facts import Facts, in_window, times_to_durable
-from loadtests.harness.analysis.analyse_model import Knee, Quantile, RampPoint
-from loadtests.harness.analysis.judge_measures import has_mean, host_busy
+from loadtests.harness.analysis.capacity import BUSY, estimate_of
+from loadtests.harness.analysis.facts import Facts, in_window, times_to_durable
+from loadtests.harness.analysis.guards_measures import has_mean, host_busy
+from loadtests.harness.analysis.model import Knee, Quantile, RampPoint
 from loadtests.harness.analysis.stats import percentile
 from loadtests.harness.records.model import Question, Severity, Trial
 
@@ -68,7 +68,6 @@ def knee_of(arm: str, points: Sequence[RampPoint]) -> Knee:
         points=tuple(points),
         gains_until_vus=gains_until,
         slow_from_vus=slow_from,
-        knee_vus=knee_vus,
         peak_goodput_per_s=max((_goodput(p) for p in curve), default=None),
         last_vus=curve[-1].vus if curve else None,
         stopped_by=_end(points, curve, gains_until, slow_from),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.analyse_model import Price
-from loadtests.harness.analysis.judge_measures import uploads_expected
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.guards_measures import uploads_expected
+from loadtests.harness.analysis.model import Price
 from loadtests.harness.records.model import Question, Trial
 from loadtests.harness.records.vocabulary import service_of
 
@@ -30,7 +30,6 @@ class UploadCpu:
     by_process: dict[str, float]
     system: float | None
     authentication: float | None
-    generator: float | None
     host: float | None
 
 
@@ -51,7 +50,7 @@ def cpu_per_upload(trial: Trial) -> UploadCpu:
     """Utilisation law: CPU-seconds of the window over its uploads. Nothing without uploads."""
     uploads = trial.uploads_in_window
     if not uploads:
-        return UploadCpu({}, None, None, None, None)
+        return UploadCpu({}, None, None, None)
     totals: dict[str, float] = {}
     for use in trial.processes:
         name = service_of(use.name)
@@ -61,7 +60,6 @@ def cpu_per_upload(trial: Trial) -> UploadCpu:
         by_process=shares,
         system=_sum(shares, (*SYSTEM, *(name for name in JOINTS if name in shares))),
         authentication=_sum(shares, AUTHENTICATION),
-        generator=_sum(shares, GENERATOR),
         host=None if trial.host_cpu_s is None else trial.host_cpu_s / uploads,
     )
 
@@ -89,11 +87,9 @@ def price_of(facts: Facts, arm: str, trials: Sequence[Trial]) -> Price:
         id=f"price.{arm}",
         arm=arm,
         level=trials[0].plan.level,
-        n_trials=len(costs),
         cpu_s={name: _mean([cost.by_process.get(name) for cost in costs]) or 0.0 for name in names},
         system_cpu_s=_mean([cost.system for cost in costs]),
         authentication_cpu_s=_mean([cost.authentication for cost in costs]),
-        generator_cpu_s=_mean([cost.generator for cost in costs]),
         host_cpu_s=_mean([cost.host for cost in costs]),
         gateway_bytes_in=per_payload_byte(facts, trials, lambda trial: trial.counters.gateway_bytes_in),
         gateway_bytes_out=per_payload_byte(facts, trials, lambda trial: trial.counters.gateway_bytes_out),

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.analyse_model import Saturation
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.model import Saturation
 from loadtests.harness.analysis.stats import ratio_of_pairs
 from loadtests.harness.records.model import LedgerClass, Question, Trial
 from loadtests.harness.records.switchback import holds

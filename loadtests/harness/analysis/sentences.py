@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_model import (
+from loadtests.harness.analysis.knee import TOO_FEW_LEVELS
+from loadtests.harness.analysis.model import (
     ArmCapacity,
     Beside,
     Capacity,
@@ -20,8 +21,7 @@ from loadtests.harness.analysis.analyse_model import (
     Row,
     Sentence,
 )
-from loadtests.harness.analysis.analyse_model import Saturation as Proof
-from loadtests.harness.analysis.knee import TOO_FEW_LEVELS
+from loadtests.harness.analysis.model import Saturation as Proof
 from loadtests.harness.analysis.stats import MIN_PAIRS
 from loadtests.harness.records.notes import Target
 

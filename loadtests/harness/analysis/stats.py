@@ -38,7 +38,6 @@ class RatioEstimate:
     low: float | None
     high: float | None
     p_t: float | None
-    p_wilcoxon: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +92,15 @@ def mean_interval(values: Sequence[float]) -> Mean:
 def ratio_of_pairs(pairs: Sequence[tuple[float, float]]) -> RatioEstimate:
     """``(a, b)`` pairs to the ratio b/a: mean of the logs, t interval, transformed back.
 
-    Values must be positive. The Wilcoxon signed-rank test is a check beside it, never the verdict.
+    Values must be positive.
     """
     logs = [math.log(b / a) for a, b in pairs]
     n = len(logs)
     if n == 0:
-        return RatioEstimate(0, None, None, None, None, None)
+        return RatioEstimate(0, None, None, None, None)
     mean = float(np.mean(logs))
     if n == 1:
-        return RatioEstimate(1, math.exp(mean), None, None, None, None)
+        return RatioEstimate(1, math.exp(mean), None, None, None)
     error = float(np.std(logs, ddof=1)) / math.sqrt(n)
     half = _t_quantile(n - 1) * error
     return RatioEstimate(
@@ -110,7 +109,6 @@ def ratio_of_pairs(pairs: Sequence[tuple[float, float]]) -> RatioEstimate:
         math.exp(mean - half),
         math.exp(mean + half),
         _p_t(mean, error, n),
-        _p_wilcoxon(logs),
     )
 
 
@@ -122,12 +120,6 @@ def _p_t(mean: float, error: float, n: int) -> float:
     if error == 0.0:
         return 1.0 if mean == 0.0 else 0.0
     return float(2 * scipy_stats.t.sf(abs(mean / error), n - 1))
-
-
-def _p_wilcoxon(logs: Sequence[float]) -> float:
-    if not any(logs):
-        return 1.0
-    return float(scipy_stats.wilcoxon(np.asarray(logs), zero_method="wilcox", method="auto").pvalue)
 
 
 def decide(estimate: RatioEstimate, margin: float) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loadtests.harness.analysis.analyse_model import Ratio
+from loadtests.harness.analysis.model import Ratio
 
 MISSING = "–"
 _KIB = 1024

@@ -32,7 +32,7 @@ from loadtests.harness.auditing.ledger_records import (
 from loadtests.harness.auditing.ledger_table import WHOLE_CLASSES, make_samples, make_table
 from loadtests.harness.planning.payload import UploadRow
 from loadtests.harness.records.model import LedgerTable, StepSample, TrialPlan, UploadSample, Warn
-from loadtests.harness.running.connections import Databases
+from loadtests.harness.testbeds.connections import Databases
 
 SAMPLE_OBJECTS = 200
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from loadtests.harness.auditing.ledger_records import FileRow, SessionRow
-from loadtests.harness.running.users import EMAIL_DOMAIN
+from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
 
 OFFSET_SAMPLES = 5
 

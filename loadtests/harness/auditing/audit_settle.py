@@ -46,7 +46,6 @@ class Settled:
     waited_s: float
     cut: bool
     progressing: frozenset[UUID] = frozenset()
-    resting: int = 0  # open uploads that no longer moved
 
 
 async def open_uploads(upload_db: asyncpg.Connection, users: Collection[UUID]) -> tuple[OpenUpload, ...]:
@@ -81,12 +80,12 @@ async def settle(
         states = {upload.upload_uuid: upload.state for upload in uploads}
         quiet = quiet_s if any(upload.driven for upload in uploads) else abandoned_quiet_s
         if now - last_change >= quiet:
-            return Settled(now - start, cut=False, resting=len(uploads))
+            return Settled(now - start, cut=False)
         if now - start >= limit_s:
             moving = frozenset(
                 upload.upload_uuid
                 for upload in uploads
                 if now - moved_at[upload.upload_uuid] < (quiet_s if upload.driven else abandoned_quiet_s)
             )
-            return Settled(now - start, cut=True, progressing=moving, resting=len(uploads) - len(moving))
+            return Settled(now - start, cut=True, progressing=moving)
         await sleep(POLL_S)

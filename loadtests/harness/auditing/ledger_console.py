@@ -34,7 +34,7 @@ def parse_console(data: bytes, trial: str, user_ids: Sequence[str]) -> Console:
     }
     found: dict[str, list[Any]] = {kind: [] for kind in kinds}
     lines = data.split(b"\n")
-    torn = lines.pop() != b""
+    lines.pop()  # nothing, or a line that was cut
     unreadable = 0
     for raw in lines:
         if not raw.strip():
@@ -47,7 +47,7 @@ def parse_console(data: bytes, trial: str, user_ids: Sequence[str]) -> Console:
             found[kind].append(kinds[kind](line))
         except (ValueError, KeyError, TypeError, IndexError):
             unreadable += 1
-    return Console(tuple(found["i"]), tuple(found["o"]), tuple(found["r"]), unreadable, torn)
+    return Console(tuple(found["i"]), tuple(found["o"]), tuple(found["r"]), unreadable)
 
 
 def _intent(line: dict[str, Any], trial: str, user_ids: Sequence[str]) -> Intent:
@@ -75,7 +75,6 @@ def _outcome(line: dict[str, Any]) -> Outcome:
         step=line["step"],
         status=line["st"],
         error_code=line["code"],
-        attempts=line["a"],
     )
 
 

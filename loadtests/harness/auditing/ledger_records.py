@@ -103,7 +103,6 @@ class Console:
     outcomes: tuple[Outcome, ...] = ()
     steps: tuple[StepSample, ...] = ()
     unreadable: int = 0
-    torn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,6 @@ class Evidence:
     outcomes: Mapping[str, Outcome]
     snapshot: Snapshot
     baseline: Baseline = Baseline()
-    user_ids: frozenset[UUID] = frozenset()  # the harness's own users
     hashes: Mapping[str, str] = field(default_factory=dict)  # object key -> SHA-256 read back
     expected_etags: Mapping[str, frozenset[str]] = field(default_factory=dict)  # upload_ref -> ETags
     iterations: int | None = None  # upload iterations that k6 counted complete

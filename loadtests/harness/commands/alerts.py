@@ -13,13 +13,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness.planning.provocations import Profile, Rules, check, load_provocations, load_rules
+from loadtests.harness.planning.provocations import (
+    Profile,
+    Provocation,
+    Rules,
+    check,
+    load_provocations,
+    load_rules,
+)
 from loadtests.harness.planning.strategies import load_strategies
-from loadtests.harness.running.provoke import PROVOCATIONS, Provocation, healthy_load
+from loadtests.harness.running.own_prometheus import Watchtower, watching
+from loadtests.harness.running.provoke import PROVOCATIONS, healthy_load
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
-from loadtests.harness.running.system import ROOT, System, find_system
-from loadtests.harness.running.watchtower import Watchtower, watching
+from loadtests.harness.testbeds.system import ROOT, System, find_system
 
 RULES = ROOT / "grafana" / "rules"
 WINDOW_S = 60.0  # of the rates and percentiles that rules look at

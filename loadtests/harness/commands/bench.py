@@ -21,8 +21,8 @@ from loadtests.harness.running.manifest import make_manifest
 from loadtests.harness.running.progress import Progress, minutes
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
-from loadtests.harness.running.system import System, find_system
 from loadtests.harness.running.trial import run_trial
+from loadtests.harness.testbeds.system import System, find_system
 
 IDENTITIES = 32
 COLOURS = {"stretch": "green", "must": "green", "missed": "red", "": "default"}

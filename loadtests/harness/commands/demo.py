@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -18,14 +18,12 @@ from loadtests.harness.running.client import Step, Uploader
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import interruptible, only_one, run_id
-from loadtests.harness.running.system import System, find_system
+from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 1024 * 1024
 WARM_UPS = 3  # the first uploads open connections and prepare statements
 WIDE = 100  # columns; a narrower terminal shows the table without bars
 BAR_WIDTH = 28
-
-Play = Callable[[bytes], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)

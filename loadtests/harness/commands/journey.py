@@ -24,8 +24,8 @@ from loadtests.harness.running.manifest import make_manifest
 from loadtests.harness.running.progress import Progress, minutes
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
-from loadtests.harness.running.system import System, find_system
 from loadtests.harness.running.trial import run_trial
+from loadtests.harness.testbeds.system import System, find_system
 
 THINK_S = 2.0  # one second after the login, one after the list, in every strategy
 DEFAULT_SCALE = 0.1

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from grafana.dashboards import DASHBOARDS
 from loadtests.harness.panels.page import render_panels
-from loadtests.harness.panels.record import PrometheusGone, record_panels
+from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, write_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.running.connections import read_environment
 from loadtests.harness.running.rig import Rig
-from loadtests.harness.running.system import ROOT
+from loadtests.harness.testbeds.connections import read_environment
+from loadtests.harness.testbeds.system import ROOT
 
 OK = 200
 AROUND_S = 5.0  # one scrape before and after, so that the first and last trial are seen whole

@@ -14,8 +14,8 @@ from loadtests.harness.running import scripted, users
 from loadtests.harness.running.client import StepFailed, Uploader
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import only_one, run_id
-from loadtests.harness.running.system import System, find_system
 from loadtests.harness.running.users import SignupFailed
+from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts
 HEALTH_ROUTES = tuple(

@@ -21,7 +21,7 @@ from loadtests.harness.running.progress import Progress, minutes
 from loadtests.harness.running.rig import open_rig
 from loadtests.harness.running.runner import Runner
 from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
-from loadtests.harness.running.system import find_system
+from loadtests.harness.testbeds.system import find_system
 
 INTERRUPTED = 130
 

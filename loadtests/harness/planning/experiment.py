@@ -111,15 +111,6 @@ class Profiles(_Part):
     full: Profile
 
 
-class Claim(_Part):
-    """What decides one claim."""
-
-    id: str = Field(pattern=r"^CLM-\d{2}$")
-    metric: str
-    direction: Literal["above", "below", "equivalent"]
-    minimum_pairs: int = Field(ge=1)
-
-
 class Experiment(_Part):
     """One experiment as declared."""
 
@@ -127,12 +118,9 @@ class Experiment(_Part):
     title: str
     question: str
     source: str
-    parts: list[str]
     arms: list[Arm] = Field(min_length=1)
-    paired_factor: str
     seed: int
     think_s: float = Field(ge=0)
-    claims: list[Claim]
     profiles: Profiles
 
     def profile(self, name: str) -> Profile:

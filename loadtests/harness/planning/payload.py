@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import md5, sha256
 from pathlib import Path
@@ -143,11 +143,6 @@ def _etags(content: memoryview, slices: Sequence[memoryview]) -> tuple[str, ...]
         return (whole.hexdigest(), multipart_etag([whole.digest()]))
     parts = [md5(piece, usedforsecurity=False).digest() for piece in slices]
     return (whole.hexdigest(), multipart_etag([whole.digest()]), multipart_etag(parts))
-
-
-def upload_table(payload: Payload, trial: str, count: int) -> Iterator[UploadRow]:
-    """``count`` uploads of one trial, in the order that k6 takes them."""
-    return (payload.row(upload_ref(payload.run, trial, index)) for index in range(count))
 
 
 def write_pattern(path: Path, payload: Payload) -> Path:

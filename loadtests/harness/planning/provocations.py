@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, ExperimentError
-from loadtests.harness.running.provoke import Provocation
 
 FILE = EXPERIMENTS_FOLDER / "exp30.yaml"
+Provocation = Literal["process-paused", "refused-logins", "database-paused", "table-locked", "many-hashes"]
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 

@@ -124,7 +124,6 @@ class Outcome(Record):
     step: str | None = None  # the step that failed
     status: int | None = None  # its HTTP status; 0 = no answer
     error_code: str | None = None
-    attempts: int = 1
 
 
 class UploadSample(Record):
@@ -184,8 +183,6 @@ class Counters(Record):
     store_requests: dict[str, float] = Field(default_factory=dict)  # by operation, as our services sent them
     gateway_bytes_in: float | None = None
     gateway_bytes_out: float | None = None
-    gateway_requests: float | None = None
-    gateway_latency_sum_s: float | None = None
 
 
 class LedgerTable(Record):
@@ -211,12 +208,9 @@ class K6Summary(Record):
     iterations: int
     dropped_iterations: int
     http_reqs: int
-    checks_passed: int
-    checks_failed: int
     iteration_duration_mean_ms: float | None = None
     http_req_duration_p50_ms: float | None = None
     http_req_duration_p95_ms: float | None = None
-    vus_max: int
     exit_code: int
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+# Of the harness's users. Reserved: clean state deletes what belongs to it and nothing else.
+EMAIL_DOMAIN = "harness.vaultbench.invalid"
 _REPLICA = re.compile(r"(.+)-[0-9]+")
 
 

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.model import Analysis
 
 INK, MUTED, RULE, FAINT = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4"
 FONT = "DejaVu Sans, Verdana, Arial, sans-serif"

@@ -16,7 +16,7 @@ from matplotlib.ticker import (
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_model import (
+from loadtests.harness.analysis.model import (
     Analysis,
     ArmCapacity,
     Capacity,

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_books import LedgerView
-from loadtests.harness.analysis.analyse_model import Analysis, Capacity, Ratio, Timeline
+from loadtests.harness.analysis.model import Analysis, Capacity, Ratio, Timeline
+from loadtests.harness.analysis.model_books import LedgerView
 from loadtests.harness.analysis.price import exporters_gathered, process_order
 from loadtests.harness.reporting import charts_answers
 from loadtests.harness.reporting.charts import (

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from loadtests.harness.analysis import words
 from loadtests.harness.analysis.analyse import analyse_bundle
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Manifest, Severity
 from loadtests.harness.reporting import glossary

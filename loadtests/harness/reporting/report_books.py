@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.reporting.report_cells import QUESTIONS, Table, whole
 
 

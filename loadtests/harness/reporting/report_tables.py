@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_model import (
+from loadtests.harness.analysis.model import (
     Analysis,
     ArmCapacity,
     Estimate,

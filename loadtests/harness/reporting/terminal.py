@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.records.model import Severity, Warn
 from loadtests.harness.reporting import report
 from loadtests.harness.reporting.report_tables import headline

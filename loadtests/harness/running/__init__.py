@@ -1,1 +1,1 @@
-"""Trials: the system as it is found, k6, what is observed beside it, the record of each."""
+"""Trials: what all of a run share, k6, what is observed beside it, the record of each."""

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.harness.running import processes
-from loadtests.harness.running.processes import Watched
+from loadtests.harness.testbeds import processes
+from loadtests.harness.testbeds.processes import Watched
 
 OWN_CORES = 4  # from here on the generator gets processors of its own
 GENERATOR_SHARE = 4  # one in so many

@@ -20,7 +20,7 @@ from loadtests.harness.auditing.audit_store import FILES_PREFIX, RAW_PREFIX, TEM
 from loadtests.harness.auditing.ledger_findings import upload_of_temporary
 from loadtests.harness.auditing.ledger_records import Baseline, SessionRow
 from loadtests.harness.records.model import Severity, Warn
-from loadtests.harness.running.connections import Databases
+from loadtests.harness.testbeds.connections import Databases
 
 CLEAN_LIMIT_S = 30.0
 PAUSE_S = 0.2

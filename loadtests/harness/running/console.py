@@ -37,11 +37,8 @@ def read_summary(path: Path, exit_code: int) -> K6Summary:
         iterations=int(value("iterations", "count") or 0),
         dropped_iterations=int(value("dropped_iterations", "count") or 0),
         http_reqs=int(value("http_reqs", "count") or 0),
-        checks_passed=int(value("checks", "passes") or 0),
-        checks_failed=int(value("checks", "fails") or 0),
         iteration_duration_mean_ms=value("iteration_duration", "avg"),
         http_req_duration_p50_ms=value("http_req_duration", "med"),
         http_req_duration_p95_ms=value("http_req_duration", "p(95)"),
-        vus_max=int(value("vus_max", "max") or 0),
         exit_code=exit_code,
     )

@@ -118,8 +118,6 @@ def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Co
         store_requests={op: count for op, count in sorted(store.items()) if count},
         gateway_bytes_in=_optional(gateway, "gateway_bytes_total", direction="in"),
         gateway_bytes_out=_optional(gateway, "gateway_bytes_total", direction="out"),
-        gateway_requests=_optional(gateway, "http_request_duration_seconds_count"),
-        gateway_latency_sum_s=_optional(gateway, "http_request_duration_seconds_sum"),
     )
 
 

@@ -16,9 +16,10 @@ from typing import Protocol
 import aiohttp
 
 from loadtests.harness.records.model import MonitorSample, ProcessUse
-from loadtests.harness.running import counters, processes
-from loadtests.harness.running.processes import Snapshot, Usage, Watched
-from loadtests.harness.running.testbed import Testbed
+from loadtests.harness.running import counters
+from loadtests.harness.testbeds import processes
+from loadtests.harness.testbeds.processes import Snapshot, Usage, Watched
+from loadtests.harness.testbeds.testbed import Testbed
 
 PERIOD_S = 1.0
 QUIET_STEP_S = 0.5  # shorter ones cannot tell 3 % of a core: the kernel counts in hundredths of a second

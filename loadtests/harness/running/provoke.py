@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from itertools import count
-from typing import Literal
 
 import aiohttp
 
+from loadtests.harness.planning.provocations import Provocation
+from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
 from loadtests.harness.running.rig import Rig
-from loadtests.harness.running.users import EMAIL_DOMAIN
 
-Provocation = Literal["process-paused", "refused-logins", "database-paused", "table-locked", "many-hashes"]
 Provoke = Callable[[Rig], AbstractAsyncContextManager[None]]
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=65)

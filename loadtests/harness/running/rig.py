@@ -24,14 +24,15 @@ from loadtests.harness.planning.experiment import Arm
 from loadtests.harness.planning.payload import BLOCK_BYTES, Payload
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Event, Trial
-from loadtests.harness.running import affinity, alerts, connections, exporter, users
+from loadtests.harness.running import affinity, alerts, exporter, users
 from loadtests.harness.running.affinity import Cores, split
 from loadtests.harness.running.clean import Cleaner
 from loadtests.harness.running.exporter import Activity
-from loadtests.harness.running.processes import Watched, start_ticks
-from loadtests.harness.running.system import System, find_k6, open_testbed, settings_of
-from loadtests.harness.running.testbed import SystemNotUp, Testbed
 from loadtests.harness.running.users import Identity
+from loadtests.harness.testbeds import connections
+from loadtests.harness.testbeds.processes import Watched, start_ticks
+from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of
+from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed
 
 TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a trial
 PATTERN_SEED = 20_240_731

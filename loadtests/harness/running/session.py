@@ -15,7 +15,7 @@ from rich.console import Console
 
 from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.running.rig import Rig
-from loadtests.harness.running.system import ROOT
+from loadtests.harness.testbeds.system import ROOT
 
 LOCK = "harness.lock"
 # Into a container one Ctrl-C may come twice: each program on the way hands on the signal it got itself.

@@ -14,21 +14,21 @@ from typing import Protocol
 from loadtests.harness.auditing.audit_raw import audit_raw
 from loadtests.harness.auditing.ledger_console import read_console
 from loadtests.harness.auditing.ledger_records import Baseline
-from loadtests.harness.planning import arms
 from loadtests.harness.planning.payload import UploadRow, upload_ref, write_pattern, write_table
 from loadtests.harness.planning.plan import ALONE
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Load, Question, Severity, Trial, TrialPlan, Warn
-from loadtests.harness.running import counters, k6, raw
+from loadtests.harness.running import arms, counters, k6, raw
 from loadtests.harness.running.clean import Cleaned
 from loadtests.harness.running.console import read_summary
 from loadtests.harness.running.counters import Scrape
 from loadtests.harness.running.k6 import K6, Files
-from loadtests.harness.running.measure import Window
 from loadtests.harness.running.observe import Observer, wait_quiet
-from loadtests.harness.running.record import Course, Evidence, make_trial
+from loadtests.harness.running.phases import Phases
+from loadtests.harness.running.progress import Progress
 from loadtests.harness.running.rig import Rig
-from loadtests.harness.running.watching import Recorded, Watcher
+from loadtests.harness.running.trial_numbers import Window
+from loadtests.harness.running.trial_record import Course, Evidence, make_trial
 
 QUIET_LIMIT_S = 15.0
 START_LIMIT_S = 60.0
@@ -43,14 +43,14 @@ class K6Folder(Protocol):
     def k6_path(self, trial: str, suffix: str) -> Path: ...
 
 
-async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Watcher) -> Trial:
+async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, progress: Progress) -> Trial:
     """Run one trial and write all it leaves behind. An interrupt still ends in an audited record."""
     started_at = time.time()
     rig.event("trial-start", plan.trial, arm=plan.arm, level=plan.level, question=plan.question.value)
-    watcher = Recorded(watcher, rig, plan.trial)
-    watcher.phase("clean")
+    phases = Phases(progress, rig, plan.trial)
+    phases.phase("clean")
     cleaned = await _clean(rig, plan)
-    watcher.phase("quiet")  # only store and databases must come to rest: what costs them nothing goes on
+    phases.phase("quiet")  # only store and databases must come to rest: what costs them nothing goes on
     (files, rows), surroundings, settings, before, busy = await asyncio.gather(
         asyncio.to_thread(prepare, rig, plan, writer),
         _surroundings(rig),
@@ -61,10 +61,10 @@ async def run_trial(rig: Rig, plan: TrialPlan, writer: BundleWriter, watcher: Wa
 
     gateways = rig.system.replicas("gateway").values()
     observer = Observer(rig.testbed, await rig.watched(), rig.http, gateways, trial=plan.trial)
-    course = await _load(rig, plan, files, surroundings, observer=observer, watcher=watcher)
+    course = await _load(rig, plan, files, surroundings, observer=observer, phases=phases)
     after_load = await counters.scrape_all(rig.http, rig.system.admin_urls)
 
-    watcher.phase("audit")
+    phases.phase("audit")
     evidence = await _audit(rig, plan, files, rows, cleaned.baseline)
     evidence.warnings += (*cleaned.warnings(plan.trial), *_noisy(plan.trial, busy))
     trial = make_trial(
@@ -174,7 +174,7 @@ async def _load(
     surroundings: Mapping[str, str],
     *,
     observer: Observer,
-    watcher: Watcher,
+    phases: Phases,
 ) -> Course:
     """k6 from its start to its end, with exact looks at the window's bounds."""
     strategy = rig.strategies.get(plan.arm)
@@ -189,7 +189,7 @@ async def _load(
         journey=plan.question is Question.JOURNEY,
     )
     variables |= surroundings
-    watcher.phase("start")
+    phases.phase("start")
     # All tags here: one on the command line makes k6 forget those of the script.
     tags = {"testid": rig.run, "arm": plan.arm}
     child = await k6.start_k6(rig.k6_program, files, variables, tags=tags, cores=rig.cores.generator)
@@ -197,7 +197,7 @@ async def _load(
     sampling = asyncio.create_task(observer.run())
     try:
         with rig.activity.trial(plan):
-            return await _phases(rig, plan, child, observer, watcher)
+            return await _phases(rig, plan, child, observer, phases)
     finally:
         await child.stop()
         sampling.cancel()
@@ -217,26 +217,26 @@ def start_spread_s(load: Load) -> float:
     return min(load.warmup_s / 2, SPREAD_PER_VU_S * (load.vus or 0))
 
 
-async def _phases(rig: Rig, plan: TrialPlan, child: K6, observer: Observer, watcher: Watcher) -> Course:
+async def _phases(rig: Rig, plan: TrialPlan, child: K6, observer: Observer, phases: Phases) -> Course:
     # An exact count of iterations and a shape of stages have no window of their own: all of it counts.
     whole = plan.load.executor in ("per-vu-iterations", "ramping-vus")
     # A look that takes a second to come would miss the beginning of what is counted whole.
     early = await observer.begin_window() if whole and rig.testbed.look_s else None
     course = Course(load_started_at=await child.wait_started(START_LIMIT_S))
     load, start = plan.load, course.load_started_at
-    watcher.load(child.files.console)
+    phases.load(child.files.console)
     if not whole:
-        watcher.phase("warm-up", load.warmup_s)
+        phases.phase("warm-up", load.warmup_s)
         await _until(start + load.warmup_s, child, rig)
     begin = early or await observer.begin_window()
     gateway_before = await _gateway(rig)
-    watcher.phase("window", load.window_s or k6.load_s(load))
+    phases.phase("window", load.window_s or k6.load_s(load))
     latest = start + k6.load_s(load) + DRAIN_LIMIT_S
     await _until(latest if whole else max(start + load.warmup_s, begin.at) + load.window_s, child, rig)
     course.begin, course.end = begin, await observer.end_window()
     course.gateway = (gateway_before, await _gateway(rig))
     course.window = Window(start if whole else begin.at, course.end.at)
-    watcher.phase("cool-down")
+    phases.phase("cool-down")
     if rig.stop.is_set():
         course.exit_code = await child.stop()
     else:

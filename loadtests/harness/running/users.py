@@ -12,8 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
-# Reserved: clean state deletes what belongs to this domain and nothing else.
-EMAIL_DOMAIN = "harness.vaultbench.invalid"
+from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
+
 # A password hash fills a core; more at once would only queue.
 SIGNUPS_AT_ONCE = 4
 SIGNUP_TIMEOUT_S = 60.0

@@ -26,7 +26,6 @@ export function outcome(row, flow, failure) {
       step: failure === null ? null : failure.step,
       st: failure === null ? null : failure.status,
       code: failure === null ? null : failure.code,
-      a: 1,
     }),
   );
 }

@@ -124,9 +124,8 @@ class Signer:
         headers: dict[str, Any] = {"Host": self._public.netloc}
         if size_bytes is not None:
             headers["Content-Length"] = str(size_bytes)
-        text = _text(
+        rules = _text(
             {
-                **(query or {}),
                 "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
                 "X-Amz-Credential": get_credential_string(self._credentials.access_key, date, REGION),
                 "X-Amz-Date": _stamp(date),
@@ -134,6 +133,7 @@ class Signer:
                 "X-Amz-SignedHeaders": "host" if size_bytes is None else "content-length;host",
             }
         )
+        text = f"{_text(query)}&{rules}" if query else rules
         url = SplitResult(self._public.scheme, self._public.netloc, self._path(key), text, "")
         sign_v4_s3(
             method=method,

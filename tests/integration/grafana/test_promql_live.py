@@ -26,7 +26,7 @@ from loadtests.harness.commands.panels import deep_link
 from loadtests.harness.panels.page import HTML, render_panels
 from loadtests.harness.panels.recording import FILE, read_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.running.system import ROOT
+from loadtests.harness.testbeds.system import ROOT
 from tests.integration.grafana import servers
 from tests.stack import System, running_watched
 

@@ -19,7 +19,7 @@ from loadtests.harness.auditing.audit_store import AuditStore
 from loadtests.harness.auditing.ledger_console import parse_console
 from loadtests.harness.auditing.ledger_records import Console
 from loadtests.harness.planning.payload import Payload, UploadRow
-from loadtests.harness.running.connections import Databases, Endpoints, open_databases, open_store
+from loadtests.harness.testbeds.connections import Databases, Endpoints, open_databases, open_store
 from services.kit.migrate import migrate
 from tests.stack import Backends
 

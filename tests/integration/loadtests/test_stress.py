@@ -19,7 +19,7 @@ from loadtests.harness.running import scripted
 from loadtests.harness.running.client import Uploader
 from loadtests.harness.running.console import read_tail
 from loadtests.harness.running.rig import open_rig
-from loadtests.harness.running.system import ROOT, find_system
+from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]

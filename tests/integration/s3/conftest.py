@@ -6,7 +6,6 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
-from services.kit.http.clients import CLIENTS
 
 from services.kit.clock import World
 from services.kit.s3 import S3Address, S3Client, open_client
@@ -45,14 +44,10 @@ def opened() -> list[None]:
     return []
 
 
-@pytest.fixture(params=CLIENTS)
-async def store(
-    request: pytest.FixtureRequest, address: S3Address, observed: Observed, opened: list[None]
-) -> AsyncIterator[S3Client]:
+@pytest.fixture
+async def store(address: S3Address, observed: Observed, opened: list[None]) -> AsyncIterator[S3Client]:
     await create_bucket(address)
-    async with open_client(
-        address, World(), observed, client=request.param, opened=lambda: opened.append(None)
-    ) as client:
+    async with open_client(address, World(), observed, opened=lambda: opened.append(None)) as client:
         yield client
 
 

@@ -16,8 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from compose.top import __main__ as edge
-from compose.top.containers import ContainerProcesses, look_in, seconds, state_of
-from compose.top.engine import Engine, EngineGone
+from compose.top.containers import ContainerProcesses, look_in, open_containers, seconds, state_of
 from compose.top.processes import HARNESS, Part
 
 pytestmark = pytest.mark.unit
@@ -35,20 +34,23 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         type(self).asked.append(self.path)
-        path = urlsplit(self.path).path
-        if path == "/containers/json":
+        path = urlsplit(self.path).path.removeprefix("/v1.47")
+        if path == "/version":
+            self._say(200, {"ApiVersion": "1.47"})
+        elif path == "/containers/json":
             label = json.loads(parse_qs(urlsplit(self.path).query)["filters"][0])["label"]
             self._say(200, self.listed if label == ["com.docker.compose.project=vb"] else [])
         elif path == "/containers/one/stats":
             type(self).looks += 1
             self._say(200, stats(self.looks * self.steps_s, cpu_s=self.looks * 0.25))
         elif path == "/containers/one/json":
-            self._say(200, {"RestartCount": 2})
+            self._say(200, {"Id": "one", "RestartCount": 2})
         else:
             self._say(404, {"message": "no such container"})
 
     def _say(self, status: int, body: Any) -> None:
         self.send_response(status)
+        self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
@@ -75,28 +77,31 @@ def entry(
 
 
 @contextmanager
-def engine(path: Path) -> Iterator[Engine]:
+def engine(path: Path) -> Iterator[str]:
+    """The address of its socket."""
     Answers.asked, Answers.looks, Answers.steps_s = [], 0, 1.0
     with socketserver.ThreadingUnixStreamServer(str(path), Answers) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield Engine(str(path))
+            yield f"unix://{path}"
         finally:
             server.shutdown()
             thread.join()
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Iterator[ContainerProcesses]:
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerProcesses]:
     Answers.listed = [
         entry("one", "gateway", status="Up 2 minutes (healthy)"),
         entry("two", "upload", "exited", "Exited (137) 4 seconds ago"),
         entry("three", "bench", "created", "Created"),
         entry("four", "bench", **{"com.docker.compose.oneoff": "True"}),
     ]
-    with engine(tmp_path / "docker.sock") as asked:
-        yield ContainerProcesses(asked, "vb")
+    with engine(tmp_path / "docker.sock") as url:
+        monkeypatch.setenv("DOCKER_HOST", url)
+        with open_containers("vb") as processes:
+            yield processes
 
 
 def test_a_rate_needs_two_looks_and_the_engine_says_when_it_looked(found: ContainerProcesses) -> None:
@@ -124,8 +129,8 @@ def test_what_has_ended_uses_nothing_and_one_command_is_no_part(found: Container
 def test_restarts_are_asked_for_seldom(found: ContainerProcesses) -> None:
     for now_s in (1.0, 2.0, 3.0, 6.5):
         found.look(now_s)
-    assert Answers.asked.count("/containers/one/json") == 2
-    assert sum(path.startswith("/containers/one/stats") for path in Answers.asked) == 4
+    assert Answers.asked.count("/v1.47/containers/one/json") == 2
+    assert sum(path.startswith("/v1.47/containers/one/stats") for path in Answers.asked) == 4
 
 
 def test_a_container_that_goes_meanwhile_is_no_failure(found: ContainerProcesses) -> None:
@@ -146,7 +151,7 @@ def test_a_container_that_goes_meanwhile_is_no_failure(found: ContainerProcesses
     ],
 )
 def test_states_in_one_word(state: str, status: str, word: str) -> None:
-    assert state_of({"State": state, "Status": status}) == word
+    assert state_of(state, status) == word
 
 
 def test_counters_of_both_kinds_of_control_groups_and_none() -> None:
@@ -162,12 +167,11 @@ def test_times_of_the_engine() -> None:
     assert seconds("1970-01-01T02:00:01+02:00") == 1.0
 
 
-def test_without_an_engine_one_sentence_and_a_failure(tmp_path: Path) -> None:
-    socket = str(tmp_path / "none.sock")
-    with pytest.raises(EngineGone, match="no answer from the Docker engine"):
-        Engine(socket).get("/containers/json")
-    done = CliRunner().invoke(
-        edge.main, ["--project", "vb", "--prometheus", "http://127.0.0.1:9", "--socket", socket, "--once"]
-    )
+@pytest.mark.parametrize("host", ["unix:///nowhere/docker.sock", "nowhere"])
+def test_without_an_engine_one_sentence_and_a_failure(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    done = CliRunner().invoke(edge.main, ["--project", "vb", "--prometheus", "http://127.0.0.1:9", "--once"])
     assert done.exit_code == 1
-    assert done.output.startswith("no answer from the Docker engine")
+    assert len(done.output.splitlines()) == 1
+    assert "Docker engine" in done.output
+    assert host in done.output

@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from compose.trace import scan
-from compose.trace.follow import Journey, follow
 from compose.trace.model import Note, read
-from compose.trace.sources import SERVICES, CommandLogs, FileLogs
+from compose.trace.sources import SERVICES, FileLogs
 from tests.unit.compose.traces import (
     COMPOSE_FILES,
     OTHER,
@@ -68,20 +67,6 @@ def test_lines_are_found_wherever_blocks_are_cut(size: int) -> None:
         b'{"request_id":"r1"}',
         b'{"request_id":"r1","x":2}',
     ]
-
-
-def test_a_program_that_prints_logs_is_a_source_too(tmp_path: Path) -> None:
-    story = written(tmp_path, session(1, 0.0), chunk(2, 20.0))
-    code = "import sys, pathlib; [print(p.read_text()) for p in pathlib.Path().glob(sys.argv[1] + '.log')]"
-    program = CommandLogs([sys.executable, "-c", code], cwd=tmp_path)
-    expected: Journey = follow(story, UPLOAD)
-    assert follow(program, UPLOAD) == expected
-
-
-def test_a_program_that_fails_says_so(tmp_path: Path) -> None:
-    program = CommandLogs([sys.executable, "-c", "import sys; sys.exit('no such project')"], cwd=tmp_path)
-    with pytest.raises(OSError, match="no such project"):
-        follow(program, UPLOAD)
 
 
 def test_every_replica_in_containers_is_read(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from aiohttp import ClientSession, DummyCookieJar, web
 
 from gateway.app import served
 from gateway.metrics import Metrics
+from gateway.server import Gateway
 from gateway.settings import Settings
 from services.kit.clock import World
 from services.kit.log import Log
 from services.kit.run import Process
 from services.kit.tokens import CredentialChecker, UserTokens
-from services.kit.web.boundary import Boundary
 from services.kit.web.listener import Listener
 from tests.environment import load
 from tests.unit.gateway.wire import Wire, ended, request_bytes
@@ -102,7 +102,7 @@ class Front:
     port: int
     metrics: Metrics
     session: ClientSession
-    boundary: Boundary
+    boundary: Gateway
     listener: Listener
     log_path: Path
     drain_s: float
@@ -219,6 +219,7 @@ async def fronting(service_port: int, world: World | None = None, **settings: st
         async with AsyncExitStack() as stack:
             metrics = Metrics()
             runner, boundary = served(Process("gateway", configured, metrics, world or World(), log))
+            assert isinstance(boundary, Gateway)
             await runner.setup()
             listener = Listener(runner, boundary, stall_s=configured.body_idle_s)
             port = await listener.start("127.0.0.1", 0)

@@ -101,6 +101,6 @@ async def test_results_are_kept_for_two_seconds() -> None:
 
 async def test_draining_is_not_ready() -> None:
     made = make(Clock(), database=fine)
-    made.draining = True
+    made.draining = lambda: True
     status, body = await made.ready("r")
     assert (status, body["message"]) == (503, "The service is shutting down.")

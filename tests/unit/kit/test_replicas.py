@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
-from services.kit.exchange import Body, Incoming, Reply
-from services.kit.replicas import REST_S, Balanced, balanced, live
 
+from services.kit.client import UpstreamBroken, UpstreamError, UpstreamUnreachable
 from services.kit.metrics import UpstreamMetrics
-from services.kit.upstream import Upstream, UpstreamBroken, UpstreamError, UpstreamUnreachable
+from services.kit.upstream import Balanced, Body, Incoming, Reply, Upstream, balanced, live
+from services.kit.upstream.replicas import REST_S
 from tests.unit.kit.upstream_peer import source
 
 pytestmark = pytest.mark.unit

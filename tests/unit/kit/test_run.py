@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import AsyncExitStack
-from typing import get_args
 
 import pytest
-from services.kit.http.servers import SERVERS
 
 from services.kit.clock import World
 from services.kit.health import Health
 from services.kit.log import Log
-from services.kit.metrics import HttpMetrics, base_registry
-from services.kit.run import listening, server_of
+from services.kit.metrics import HttpMetrics, LoopMetrics, base_registry
+from services.kit.run import Process, listening
 from services.kit.settings import ProcessSettings
-from services.kit.web import Boundary, Edge
+from services.kit.tokens import CredentialChecker
+from services.kit.web.app import application
 from services.kit.web.routing import health_routes
 from tests.environment import load
 
@@ -25,36 +24,43 @@ SAFE_S, DRAIN_S = 5.0, 0.5
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-class Process:
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = base_registry()
+        self.http, self.loop = HttpMetrics(self.registry), LoopMetrics(self.registry)
+
+
+class Replica:
     """A process of ours without its main: it listens until ``leave``."""
 
-    def __init__(self, drain_s: float, http_server: str) -> None:
+    def __init__(self, drain_s: float) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         environment = {"PORT": str(self.port), "SHUTDOWN_S": "2", "DRAIN_S": str(drain_s)}
-        self._settings = load(ProcessSettings, {**environment, "HTTP_SERVER": http_server})
-        self._log = Log("files", "files", "error", "off")
-        self._health = Health("files", "hello", {}, World().monotonic)
-        http = HttpMetrics(base_registry())
-        boundary = Boundary(Edge("files", self._log, http, self._health, World()), health_routes(), {})
-        self._server = server_of(boundary.handle, self._settings, http, self._log)
+        self._settings = load(ProcessSettings, environment)
+        self._process = Process(
+            "files", self._settings, Metrics(), World(), Log("files", "files", "error", "off")
+        )
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
-        await self._stack.enter_async_context(listening(self._server, self._settings, self._log))
+        boundary = self._process.boundary()
+        app = application(
+            health_routes(),
+            {},
+            boundary=boundary,
+            credentials=CredentialChecker("files", {}, World().now),
+            health=Health("files", "hello", {}, World().monotonic, draining=lambda: boundary.draining),
+            body_idle_s=1.0,
+        )
+        served = self._process.serving(app, boundary)
+        await self._stack.enter_async_context(listening(served, self._settings))
 
     async def leave(self) -> None:
-        self._health.draining = True
         await self._stack.aclose()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
-
-
-@pytest.fixture(params=sorted(SERVERS))
-def http_server(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 async def refused(port: int) -> None:
@@ -68,8 +74,8 @@ async def refused(port: int) -> None:
             await asyncio.sleep(0)
 
 
-async def test_open_connections_are_served_for_a_while_and_told_to_go(http_server: str) -> None:
-    process = Process(DRAIN_S, http_server)
+async def test_open_connections_are_served_for_a_while_and_told_to_go() -> None:
+    process = Replica(DRAIN_S)
     await process.start()
     reader, writer = await process.connect()
     writer.write(PING)
@@ -84,8 +90,8 @@ async def test_open_connections_are_served_for_a_while_and_told_to_go(http_serve
     writer.close()
 
 
-async def test_without_a_drain_idle_connections_are_closed_at_once(http_server: str) -> None:
-    process = Process(0.0, http_server)
+async def test_without_a_drain_idle_connections_are_closed_at_once() -> None:
+    process = Replica(0.0)
     await process.start()
     reader, writer = await process.connect()
     writer.write(PING)
@@ -95,17 +101,11 @@ async def test_without_a_drain_idle_connections_are_closed_at_once(http_server: 
     writer.close()
 
 
-async def test_a_connection_that_was_not_accepted_yet_is_served_not_reset(http_server: str) -> None:
-    process = Process(DRAIN_S, http_server)
+async def test_a_connection_that_was_not_accepted_yet_is_served_not_reset() -> None:
+    process = Replica(DRAIN_S)
     await process.start()
     with socket.create_connection(("127.0.0.1", process.port)) as early:  # the loop has had no turn yet
         early.sendall(PING)
         await asyncio.wait_for(process.leave(), SAFE_S)
         early.settimeout(SAFE_S)
         assert early.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
-
-
-def test_the_setting_names_the_servers_there_are() -> None:
-    field = ProcessSettings.model_fields["http_server"]
-    assert set(get_args(field.annotation)) == set(SERVERS)
-    assert field.default in SERVERS

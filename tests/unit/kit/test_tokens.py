@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import jwt
 import pytest
-from services.kit.http.head import MAX_LINE_BYTES
 
+from gateway.server import LINE_BYTES
 from services.kit import tokens
 from services.kit.errors import Fault
 from services.kit.tokens import CredentialChecker, CredentialSigner, UserTokens
@@ -61,7 +61,7 @@ class TestUserTokens:
         keeper, widest = users(), "\U0001f600"
         token = keeper.issue(USER, widest * 64, widest * 252 + "@x", "standard", UUID(int=9))
         assert keeper.verify(token).username == widest * 64
-        assert len(f"Authorization: Bearer {token}") < MAX_LINE_BYTES
+        assert len(f"Authorization: Bearer {token}") < LINE_BYTES
 
     def test_expiry_is_checked_on_every_hit(self) -> None:
         now = Clock()

@@ -8,14 +8,10 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from services.kit.upstream import (
-    UpstreamBroken,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from services.kit.client import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tests.unit.kit.upstream_peer import application, client_of, read_head, scripted, source
 
-pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("http_client")]
+pytestmark = pytest.mark.unit
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 

@@ -12,12 +12,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientPayloadError, ClientSession, web
 from prometheus_client import CollectorRegistry, generate_latest
-from services.kit.body import json_value, pieces
-from services.kit.http.message import Request, Response
-from services.kit.http.servers import SERVERS
-from services.kit.http.writing import Limits
 
 from services.kit.clock import World
 from services.kit.errors import Fault
@@ -25,7 +21,11 @@ from services.kit.health import Health
 from services.kit.log import Log
 from services.kit.metrics import HttpMetrics
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.web import Boundary, Edge, Handler, json_response, user_of
+from services.kit.web.answers import Streamed, json_response
+from services.kit.web.app import Handler, application, user_of
+from services.kit.web.body import json_value, pieces
+from services.kit.web.boundary import Boundary
+from services.kit.web.listener import Listener, server_options
 from services.kit.web.routing import Route, Token, health_routes
 
 pytestmark = pytest.mark.unit
@@ -33,12 +33,14 @@ pytestmark = pytest.mark.unit
 KEYS = {"gateway": "g" * 32, "files": "f" * 32}
 NOW = 1_000_000.0
 USER = UUID(int=3)
+IDLE_S = 0.3
 ROUTES = (
     Route("GET", "/things/{thing_id}", "thing"),
     Route("POST", "/things", "add", body="json"),
     Route("POST", "/raw", "raw", body="raw"),
     Route("GET", "/broken", "broken"),
     Route("GET", "/slow", "slow"),
+    Route("GET", "/streamed/{ending}", "streamed"),
     Route("POST", "/internal/sync", "sync", token=Token.NONE, internal=True),
     *health_routes(),
 )
@@ -49,30 +51,45 @@ class Handlers:
 
     def __init__(self) -> None:
         self.started, self.release = asyncio.Event(), asyncio.Event()
+        self.closed: list[str] = []
 
     def table(self) -> dict[str, Handler]:
-        names = ("thing", "add", "raw", "broken", "slow", "sync")
+        names = ("thing", "add", "raw", "broken", "slow", "streamed", "sync")
         return {name: getattr(self, name) for name in names}
 
-    async def thing(self, request: Request) -> Response:
-        return json_response({"id": request.path_values["thing_id"], "user": user_of(request)})
+    async def thing(self, request: web.Request) -> web.StreamResponse:
+        return json_response({"id": request.match_info["thing_id"], "user": user_of(request)})
 
-    async def add(self, request: Request) -> Response:
+    async def add(self, request: web.Request) -> web.StreamResponse:
         return json_response({"got": await json_value(request)}, 201)
 
-    async def raw(self, request: Request) -> Response:
-        received = b"".join([piece async for piece in pieces(request)])
+    async def raw(self, request: web.Request) -> web.StreamResponse:
+        received = b"".join([piece async for piece in pieces(request, IDLE_S)])
         return json_response({"bytes": len(received)})
 
-    async def broken(self, _: Request) -> Response:
+    async def broken(self, _: web.Request) -> web.StreamResponse:
         raise RuntimeError("SELECT secret FROM users")
 
-    async def slow(self, _: Request) -> Response:
+    async def slow(self, _: web.Request) -> web.StreamResponse:
         self.started.set()
         await self.release.wait()
         return json_response({})
 
-    async def sync(self, _: Request) -> Response:
+    async def streamed(self, request: web.Request) -> web.StreamResponse:
+        """Three pieces, of which the last one fails, is missing, or is there."""
+        rest = [b"one", b"two", b"last"]
+
+        async def source() -> bytes:
+            ending = request.match_info["ending"]
+            if len(rest) == 1 and ending == "fault":
+                raise Fault("dependency_unavailable", "The object store is away.")
+            if len(rest) == 1 and ending == "short":
+                return b""
+            return rest.pop(0) if rest else b""
+
+        return Streamed(200, {"Content-Length": "10"}, source, lambda: self.closed.append("source"))
+
+    async def sync(self, _: web.Request) -> web.StreamResponse:
         raise Fault("chunk_gap", "A gap.", details={"missing": [1]})
 
 
@@ -82,14 +99,19 @@ class Service:
     def __init__(self, path: Path) -> None:
         self.path, self.registry, self.handlers = path, CollectorRegistry(), Handlers()
         self.file = path.open("wb")
-        log = Log("things", "things-1", "info", "json-queued", fd=self.file.fileno())
-        health = Health("things", "Things work", {}, lambda: NOW)
-        checker = CredentialChecker("things", KEYS, lambda: NOW)
-        self.edge = Edge("things", log, HttpMetrics(self.registry), health, World(), checker)
-        self.boundary = Boundary(self.edge, ROUTES, self.handlers.table())
+        self.log = Log("things", "things-1", "info", "json-queued", fd=self.file.fileno())
+        self.boundary = Boundary(HttpMetrics(self.registry), self.log, World())
+        self.app = application(
+            ROUTES,
+            self.handlers.table(),
+            boundary=self.boundary,
+            credentials=CredentialChecker("things", KEYS, lambda: NOW),
+            health=Health("things", "Things work", {}, lambda: NOW),
+            body_idle_s=IDLE_S,
+        )
 
     def lines(self) -> list[dict[str, Any]]:
-        self.edge.log.buffer.flush()
+        self.log.buffer.flush()
         os.fsync(self.file.fileno())
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
@@ -103,18 +125,19 @@ def as_user(issuer: str = "gateway", user: UUID | None = USER) -> dict[str, str]
     return {"X-Service-Token": token, **({"X-User-ID": uid} if uid else {})}
 
 
-Opened = tuple[ClientSession, Service]
-IDLE_S = 0.3
+Opened = tuple[ClientSession, "Service"]
 
 
-@pytest.fixture(params=sorted(SERVERS))
-async def opened(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Opened]:
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     service = Service(tmp_path / "log")
-    server = SERVERS[request.param](service.boundary.handle, lambda _: None, Limits(body_idle_s=IDLE_S))
-    port = await server.start("127.0.0.1", 0)
+    runner = web.AppRunner(service.app, **server_options(lambda: None))
+    await runner.setup()
+    listener = Listener(runner, service.boundary, stall_s=IDLE_S)
+    port = await listener.start("127.0.0.1", 0)
     async with ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session, service
-    await server.stop(1)
+    await listener.stop(1)
     service.file.close()
 
 
@@ -270,10 +293,39 @@ class TestCounting:
         assert added["duration_ms"] > 0
 
 
+class TestStreaming:
+    async def test_a_whole_answer_is_counted_and_closed(self, opened: Opened) -> None:
+        async with opened[0].get("/streamed/whole", headers=as_user()) as answer:
+            assert (answer.status, await answer.read()) == (200, b"onetwolast")
+        async with opened[0].head("/streamed/whole", headers=as_user()) as answer:
+            assert (answer.headers["Content-Length"], await answer.read()) == ("10", b"")
+        assert [line["bytes_out"] for line in opened[1].lines()] == [10, 0]
+        assert opened[1].handlers.closed == ["source", "source"]
+
+    @pytest.mark.parametrize(
+        ("ending", "status", "error"), [("fault", 503, "dependency_unavailable"), ("short", 499, None)]
+    )
+    async def test_an_answer_that_cannot_be_completed_ends_short(
+        self, opened: Opened, ending: str, status: int, error: str | None
+    ) -> None:
+        with pytest.raises(ClientPayloadError):
+            async with opened[0].get(f"/streamed/{ending}", headers=as_user()) as answer:
+                await answer.read()
+        (line,) = opened[1].lines()
+        assert (line["status"], line["error"], line["bytes_out"]) == (status, error, 6)
+        assert opened[1].handlers.closed == ["source"]
+
+
 def test_routes_and_handlers_must_agree(tmp_path: Path) -> None:
-    service = Service(tmp_path / "log")
-    handlers = service.handlers.table()
-    handlers["more"] = handlers.pop("slow")
+    handlers = Handlers().table()
+    handlers = {**handlers, "more": handlers["slow"]}
+    del handlers["slow"]
     with pytest.raises(ValueError, match="'more', 'slow'"):
-        Boundary(service.edge, ROUTES, handlers)
-    service.file.close()
+        application(
+            ROUTES,
+            handlers,
+            boundary=Boundary(HttpMetrics(CollectorRegistry()), Log("a", "a", "error", "off"), World()),
+            credentials=CredentialChecker("things", KEYS, lambda: NOW),
+            health=Health("things", "Things work", {}, lambda: NOW),
+            body_idle_s=IDLE_S,
+        )

@@ -1,15 +1,13 @@
-"""The client under test, and servers in this process that misbehave on purpose."""
+"""A client, and servers in this process that misbehave on purpose."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from services.kit.http.clients import CLIENTS, DEFAULT
 
 from services.kit.metrics import UpstreamMetrics
 from services.kit.upstream import (
@@ -18,17 +16,6 @@ from services.kit.upstream import (
 )
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-KIND = {"client": DEFAULT}
-
-
-@pytest.fixture(params=CLIENTS)
-def http_client(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The test runs over each HTTP client; ``client_of`` makes one of this kind."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(KIND, "client", request.param)
-        yield request.param
 
 
 class Peer:
@@ -57,7 +44,7 @@ class Peer:
 async def client_of(port: int) -> AsyncIterator[Peer]:
     registry = CollectorRegistry()
     metrics = UpstreamMetrics(registry)
-    async with Upstream("files", f"http://127.0.0.1:{port}", metrics, client=KIND["client"]) as client:
+    async with Upstream("files", f"http://127.0.0.1:{port}", metrics) as client:
         yield Peer(client, registry)
 
 
@@ -99,10 +86,21 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
     return await reader.readuntil(b"\r\n\r\n")
 
 
+class Pieces:
+    """A body that is here already, in pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._rest = list(pieces)
+
+    async def read(self) -> bytes:
+        return self._rest.pop(0) if self._rest else b""
+
+    def interrupt(self) -> None:
+        """Nobody waits for it."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 def source(*pieces: bytes) -> Body:
-    rest = list(pieces)
-
-    async def read() -> bytes:
-        return rest.pop(0) if rest else b""
-
-    return Body(read, sum(len(piece) for piece in pieces))
+    return Body(Pieces(*pieces), sum(len(piece) for piece in pieces))

@@ -70,12 +70,11 @@ class FakeEngine:
         for box in self.boxes:
             if name in (box.id, box.name):
                 return box
-        message = RECORDED["not_found"]["message"].replace("nobody", name)
-        raise web.HTTPNotFound(text=json.dumps({"message": message}), content_type="application/json")
+        raise refusal(web.HTTPNotFound, RECORDED["not_found"]["message"].replace("nobody", name))
 
     def app(self) -> web.Application:
         app = web.Application()
-        app.router.add_get("/_ping", self.ping)
+        app.router.add_get("/version", self.version)
         root = f"/v{self.api}"
         app.router.add_get(f"{root}/version", self.version)
         app.router.add_get(f"{root}/containers/json", self.list)
@@ -91,11 +90,8 @@ class FakeEngine:
         app.router.add_delete(f"{root}/containers/{{name}}", self.remove)
         return app
 
-    async def ping(self, _: web.Request) -> web.Response:
-        return web.Response(text="OK", headers={"Api-Version": self.api})
-
     async def version(self, _: web.Request) -> web.Response:
-        return web.json_response(RECORDED["version"])
+        return web.json_response({**RECORDED["version"], "ApiVersion": self.api})
 
     async def list(self, request: web.Request) -> web.Response:
         wanted = json.loads(request.query["filters"])["label"]
@@ -113,7 +109,7 @@ class FakeEngine:
         return web.json_response(self.find(request.match_info["name"]).inspected)
 
     async def stats(self, request: web.Request) -> web.Response:
-        assert request.query["stream"] == "false"
+        assert (request.query["stream"], request.query["one-shot"]) == ("false", "true")
         box = self.find(request.match_info["name"])
         if not box.inspected["State"]["Running"]:
             return web.json_response({"read": "0001-01-01T00:00:00Z", "cpu_stats": {}, "memory_stats": {}})
@@ -145,18 +141,21 @@ class FakeEngine:
         self.find(request.match_info["name"])
         return web.json_response({"Id": (await request.json())["Cmd"][0]}, status=201)
 
-    async def exec_start(self, request: web.Request) -> web.Response:
+    async def exec_start(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=101, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+        await answer.prepare(request)
         text = self.printed.get(request.match_info["id"], (127, "not found"))[1].encode()
         # Two pieces, as a daemon sends them: standard output, then standard error.
         half = len(text) // 2
-        framed = b"".join(
-            bytes([stream, 0, 0, 0]) + len(piece).to_bytes(4, "big") + piece
-            for stream, piece in ((1, text[:half]), (2, text[half:]))
-        )
-        return web.Response(body=framed, content_type="application/vnd.docker.raw-stream")
+        assert request.transport is not None
+        for stream, piece in ((1, text[:half]), (2, text[half:])):
+            request.transport.write(bytes([stream, 0, 0, 0]) + len(piece).to_bytes(4, "big") + piece)
+        request.transport.close()
+        return answer
 
     async def exec_inspect(self, request: web.Request) -> web.Response:
-        return web.json_response({"ExitCode": self.printed.get(request.match_info["id"], (127, ""))[0]})
+        code = self.printed.get(request.match_info["id"], (127, ""))[0]
+        return web.json_response({"ExitCode": code, "ProcessConfig": {"tty": False}})
 
     async def change(self, request: web.Request) -> web.Response:
         op = request.match_info["op"]
@@ -179,20 +178,26 @@ class FakeEngine:
 
     def _note(self, op: str, request: web.Request) -> None:
         if op in self.refuse:
-            text = json.dumps({"message": self.refuse[op]})
-            raise web.HTTPInternalServerError(text=text, content_type="application/json")
+            raise refusal(web.HTTPInternalServerError, self.refuse[op])
         self.calls.append((op, dict(request.query)))
+
+
+def refusal(kind: type[web.HTTPError], message: str) -> web.HTTPError:
+    """As the daemon sends one: its type of content names no charset."""
+    answer = kind(text=json.dumps({"message": message}), content_type="application/json")
+    answer.charset = None
+    return answer
 
 
 @asynccontextmanager
 async def serving(engine: FakeEngine, folder: Path) -> AsyncIterator[str]:
-    """The path of a socket on which the engine answers."""
+    """The address of a socket on which the engine answers."""
     runner = web.AppRunner(engine.app(), shutdown_timeout=0.1)
     await runner.setup()
     path = str(folder / "engine.sock")
     await web.UnixSite(runner, path).start()
     try:
-        yield path
+        yield f"unix://{path}"
     finally:
         for queue in engine.followers:
             queue.put_nowait(None)

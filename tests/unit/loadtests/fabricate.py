@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.harness.analysis.analyse_facts import Facts, read_facts
+from loadtests.harness.analysis.facts import Facts, read_facts
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.model import Load, Manifest, Plan, Question, Severity, Trial, TrialPlan, Warn
 from loadtests.harness.records.switchback import switchback

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from loadtests.harness.analysis.analyse import analyse
-from loadtests.harness.analysis.analyse_facts import read_facts
+from loadtests.harness.analysis.facts import read_facts
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.model import Event
 from loadtests.harness.reporting.report import conditions, render_bundle

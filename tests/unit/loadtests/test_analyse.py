@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.analysis.analyse import analyse, analyse_bundle, read_analysis
-from loadtests.harness.analysis.analyse_capacity import NOT_COMPARABLE, compare
-from loadtests.harness.analysis.analyse_facts import Facts, read_facts
-from loadtests.harness.analysis.analyse_model import Analysis
-from loadtests.harness.analysis.analyse_table import CSV_FIRST
+from loadtests.harness.analysis.capacity import NOT_COMPARABLE, compare
+from loadtests.harness.analysis.facts import Facts, read_facts
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.analysis.sentences import price_sentence
 from loadtests.harness.analysis.stats import ratio_of_pairs
+from loadtests.harness.analysis.table import CSV_FIRST
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import LedgerClass, Question, Severity, Trial, Validity
 from tests.unit.loadtests import fabricate as make

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from loadtests import cli
-from loadtests.harness.commands.ledger_show import show_ledger
+from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.stress import announce
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import NAMES, read_overrides

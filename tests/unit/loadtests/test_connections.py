@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.running.connections import ConnectionsError, read_endpoints, read_environment
+from loadtests.harness.testbeds.connections import ConnectionsError, read_endpoints, read_environment
 
 pytestmark = pytest.mark.unit
 

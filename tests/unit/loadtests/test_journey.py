@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.analysis.analyse_facts import read_facts
-from loadtests.harness.analysis.judge_run import run_warnings
+from loadtests.harness.analysis.facts import read_facts
+from loadtests.harness.analysis.guards_run import run_warnings
 from loadtests.harness.commands.journey import UnknownShape, make_journey
 from loadtests.harness.planning.overrides import OverrideError
 from loadtests.harness.planning.strategies import load_strategies

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.analysis.analyse_model import Estimate, Quantile, RampPoint
 from loadtests.harness.analysis.knee import knee_of
+from loadtests.harness.analysis.model import Estimate, Quantile, RampPoint
 from loadtests.harness.analysis.sentences import knee_sentence
 from tests.unit.loadtests.fabricate import PROXY
 
@@ -39,7 +39,7 @@ def test_one_low_level_is_no_knee() -> None:
 def test_slow_before_it_stops_gaining() -> None:
     curve = [point(1, 10, 10), point(2, 15, 31), point(4, 22, 60), point(8, 33, 99)]
     knee = knee_of(PROXY, curve)
-    assert (knee.slow_from_vus, knee.knee_vus, knee.stopped_by) == (2, 2, "latency")
+    assert (knee.slow_from_vus, knee.stopped_by) == (2, "latency")
 
 
 def test_two_levels_show_no_end() -> None:

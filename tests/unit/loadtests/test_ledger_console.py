@@ -33,7 +33,7 @@ def test_lines_become_records_in_seconds() -> None:
     assert (refused.step, refused.status, refused.error_code) == ("session", 0, "transport-1212")
     assert refused.authorised_at is None
     assert (console.steps[0].duration_ms, console.steps[0].started_at) == (12.5, 2.0)
-    assert (console.unreadable, console.torn) == (0, False)
+    assert console.unreadable == 0
 
 
 @given(cut=st.integers(1, len(text(ACK))))
@@ -42,7 +42,6 @@ def test_a_killed_k6_loses_only_its_last_line(cut: int) -> None:
     console = parse_console(data, "t1", USERS)
     assert len(console.intents) == 1
     assert (console.outcomes, console.unreadable) == ((), 0)
-    assert console.torn == (cut < len(text(ACK)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 
 from loadtests.harness.records.model import MonitorSample
-from loadtests.harness.running.native import NativeTestbed
 from loadtests.harness.running.observe import (
     QUIET_STEP_S,
     Observer,
@@ -19,7 +18,8 @@ from loadtests.harness.running.observe import (
     mean_in_flight,
     wait_quiet,
 )
-from loadtests.harness.running.processes import Snapshot, Usage, Watched
+from loadtests.harness.testbeds.native_testbed import NativeTestbed
+from loadtests.harness.testbeds.processes import Snapshot, Usage, Watched
 
 pytestmark = pytest.mark.unit
 

@@ -20,7 +20,7 @@ from loadtests.harness.panels import page, scales
 from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
 from loadtests.harness.panels.draw import alone, runs
 from loadtests.harness.panels.poster import poster, single
-from loadtests.harness.panels.record import PrometheusGone, record_panels
+from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, Recording, Series, read_recording, write_recording
 from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter
 from loadtests.harness.records.model import Event

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.running import processes
-from loadtests.harness.running.processes import Watched
+from loadtests.harness.testbeds import processes
+from loadtests.harness.testbeds.processes import Watched
 
 pytestmark = pytest.mark.unit
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from loadtests.harness.commands.alerts import RULES, Verdict, distance, show
 from loadtests.harness.planning.experiment import ExperimentError
-from loadtests.harness.planning.provocations import FILE, check, load_provocations, load_rules
-from loadtests.harness.running.provoke import PROVOCATIONS, Provocation
+from loadtests.harness.planning.provocations import FILE, Provocation, check, load_provocations, load_rules
+from loadtests.harness.running.provoke import PROVOCATIONS
 
 pytestmark = pytest.mark.unit
 SCRAPE_S = 5.0

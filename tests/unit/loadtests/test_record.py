@@ -24,10 +24,10 @@ from loadtests.harness.records.model import (
 )
 from loadtests.harness.running.affinity import split
 from loadtests.harness.running.counters import parse
-from loadtests.harness.running.measure import Window
-from loadtests.harness.running.processes import Snapshot
-from loadtests.harness.running.record import Course, Evidence, make_trial
 from loadtests.harness.running.runner import control_failed, ramp_end
+from loadtests.harness.running.trial_numbers import Window
+from loadtests.harness.running.trial_record import Course, Evidence, make_trial
+from loadtests.harness.testbeds.processes import Snapshot
 
 pytestmark = pytest.mark.unit
 
@@ -35,9 +35,6 @@ SUMMARY = K6Summary(
     iterations=100,
     dropped_iterations=0,
     http_reqs=200,
-    checks_passed=200,
-    checks_failed=0,
-    vus_max=4,
     exit_code=0,
 )
 GATEWAY = """

@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness.analysis.analyse import analyse
-from loadtests.harness.analysis.analyse_facts import read_facts
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.facts import read_facts
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.model import LedgerTable, Severity, Trial, Warn
 from loadtests.harness.reporting.charts import plain_figure, to_svg

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtests.harness.analysis.analyse_facts import Facts
-from loadtests.harness.analysis.analyse_model import Saturation
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.model import Saturation
 from loadtests.harness.analysis.saturation import GAIN_LIMIT, prove, turns_of
 from loadtests.harness.records.model import Load, Question, UploadSample
 from loadtests.harness.records.switchback import holds

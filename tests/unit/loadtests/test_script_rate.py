@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.analysis.analyse import analyse
-from loadtests.harness.analysis.analyse_model import Analysis
+from loadtests.harness.analysis.model import Analysis
 from loadtests.harness.records.model import Question, Trial
 from tests.unit.loadtests.fabricate import SHORT, facts_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtests.harness.analysis.judge_measures import STEADY_LIMIT
+from loadtests.harness.analysis.guards_measures import STEADY_LIMIT
 from loadtests.harness.analysis.stats import STEADY_BINS, steady_from
-from loadtests.harness.running.measure import Window, steady_cut_s
+from loadtests.harness.running.trial_numbers import Window, steady_cut_s
 
 pytestmark = pytest.mark.unit
 

@@ -12,12 +12,12 @@ import pytest
 
 from compose import settings
 from compose.credentials import generate
-from loadtests.harness.planning.arms import differences, flat_config
 from loadtests.harness.records.vocabulary import service_of
-from loadtests.harness.running.native import control
+from loadtests.harness.running.arms import differences, flat_config
 from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
-from loadtests.harness.running.system import _url, find_k6, find_system
-from loadtests.harness.running.testbed import PARTS, SystemNotUp, TestbedRefused
+from loadtests.harness.testbeds.native_testbed import control
+from loadtests.harness.testbeds.system import _url, find_k6, find_system
+from loadtests.harness.testbeds.testbed import PARTS, SystemNotUp, TestbedRefused
 
 pytestmark = pytest.mark.unit
 

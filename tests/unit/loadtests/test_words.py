@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness.analysis import words
-from loadtests.harness.analysis.analyse_model import Ratio
+from loadtests.harness.analysis.model import Ratio
 from loadtests.harness.reporting import glossary
 from loadtests.harness.reporting.report import linked
 
@@ -87,6 +87,6 @@ class TestWords:
     ) -> None:
         found = Ratio(
             id="x", metric="goodput", base="a", arm="b", n=6, value=value, low=low, high=high, p_t=None,
-            p_holm=None, p_wilcoxon=None, margin=0.1, verdict="faster",
+            p_holm=None, margin=0.1, verdict="faster",
         )  # fmt: skip
         assert words.ratio(found) == text

@@ -9,16 +9,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.kit.http.client import Address
-from services.kit.http.clients import open_http
+from services.kit.client import Address, Client
 from services.kit.s3 import S3Address, S3Client, UnavailableError
 from services.kit.s3 import core as core_module
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import Signer
 from services.kit.s3.transport import Transport
-from tests.unit.kit.upstream_peer import KIND
 
-pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("http_client")]
+pytestmark = pytest.mark.unit
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -36,7 +34,7 @@ async def store_that(serve: Serve) -> AsyncIterator[S3Client]:
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     signer = Signer(S3Address(url, url, "bucket", "access", "secret"), lambda: 1_772_000_000.0)
-    http = open_http(KIND["client"], Address.of(url, limit=8, idle_s=20.0))
+    http = Client(Address.of(url, limit=8, idle_s=20.0))
     async with server:
         try:
             yield S3Client(signer, Transport(http, lambda *_: None), Retry(random.Random(1), at_once))

@@ -68,11 +68,18 @@ def test_presigned_urls_equal_the_sdk(signer: Signer) -> None:
             response_headers=dict(headers),
             request_date=NOW,
         )
-        assert signer.presign("GET", key, 600, headers) == wanted
+        assert signer.presign("GET", key, 600, query=headers) == wanted
         wanted = oracle.get_presigned_url(
             "PUT", "vault-files", key, expires=timedelta(seconds=900), request_date=NOW
         )
         assert signer.presign("PUT", key, 900) == wanted
+
+
+def test_a_size_is_signed_with_the_host(signer: Signer) -> None:
+    plain, sized = signer.presign("PUT", "a", 900), signer.presign("PUT", "a", 900, size_bytes=5)
+    assert "X-Amz-SignedHeaders=host&" in plain
+    assert "X-Amz-SignedHeaders=content-length%3Bhost&" in sized
+    assert sized != signer.presign("PUT", "a", 900, size_bytes=6)
 
 
 def test_header_signatures_equal_the_sdk(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
