@@ -39,7 +39,6 @@ async def serve(settings: Settings) -> None:
                 "auth",
                 metrics.database,
                 prepared=settings.db_prepared,
-                pool=settings.db_pool,
             )
         )
         pool = HashPool(settings.effective_hash_workers, settings.hash_queue, world.monotonic)

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 
 from services.auth.passwords import DEFAULT_SCHEME, SCHEMES
-from services.kit.db_pools import pool_setting
 from services.kit.settings import (
     ProcessSettings,
     Secret,
@@ -29,7 +28,6 @@ class Settings(ProcessSettings):
         Secret(""),
         help="auth_db without a pooler between, for migrations; empty: DATABASE_URL",
     )
-    db_pool: str = pool_setting()
     db_prepared: bool = setting(
         "DB_PREPARED", switch(), True, help="prepared statements; off behind a pooler that cannot keep them"
     )

@@ -45,7 +45,6 @@ async def serve(settings: Settings) -> None:
                 "files",
                 metrics.database,
                 prepared=settings.db_prepared,
-                pool=settings.db_pool,
             )
         )
         store = await stack.enter_async_context(

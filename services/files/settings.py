@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.kit.db_pools import pool_setting
 from services.kit.http.clients import client_setting
 from services.kit.s3 import S3Address
 from services.kit.settings import (
@@ -38,7 +37,6 @@ class Settings(ProcessSettings):
         help="files_db without a pooler between, for migrations; empty: DATABASE_URL",
     )
     http_client: str = client_setting()
-    db_pool: str = pool_setting()
     db_prepared: bool = setting(
         "DB_PREPARED", switch(), True, help="prepared statements; off behind a pooler that cannot keep them"
     )
