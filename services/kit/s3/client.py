@@ -115,8 +115,9 @@ class S3Client(MultipartOperations):
     def presign_put(self, key: str, life_s: int) -> str:
         return self._signer.presign("PUT", key, life_s)
 
-    def presign_part(self, key: str, upload_id: str, number: int, life_s: int) -> str:
-        return self._signer.presign("PUT", key, life_s, part_query(upload_id, number))
+    def presign_part(self, key: str, upload_id: str, number: int, size_bytes: int, life_s: int) -> str:
+        query, length = part_query(upload_id, number), {"content-length": str(size_bytes)}
+        return self._signer.presign("PUT", key, life_s, query, headers=length)
 
     def presign_get(
         self,
@@ -132,7 +133,7 @@ class S3Client(MultipartOperations):
             query["response-content-disposition"] = disposition
         if content_type is not None:
             query["response-content-type"] = content_type
-        return self._signer.presign("GET", key, life_s, query, signed_at)
+        return self._signer.presign("GET", key, life_s, query, signed_at=signed_at)
 
     async def list_objects(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectEntry]:
         op = "list_objects"

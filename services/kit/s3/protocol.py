@@ -156,7 +156,8 @@ class ObjectStore(Protocol):
     def presign_put(self, key: str, life_s: int) -> str:
         """A URL, for the public endpoint, that takes one PUT; signed here, no request."""
 
-    def presign_part(self, key: str, upload_id: str, number: int, life_s: int) -> str: ...
+    def presign_part(self, key: str, upload_id: str, number: int, size_bytes: int, life_s: int) -> str:
+        """A URL that takes one part of exactly ``size_bytes``; the store refuses any other length."""
 
     def presign_get(
         self,

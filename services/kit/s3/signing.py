@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import SplitResult, quote, urlsplit
 
+from minio.credentials.credentials import Credentials
+
 from services.kit.http.client import Call
+from services.kit.s3.presigned import presigned
 from services.kit.s3.sigv4 import UNSIGNED_PAYLOAD, Query, SigV4
 
 REGION = "us-east-1"
@@ -56,6 +60,7 @@ class Signer:
         self._base, self._public = base(address.endpoint), base(address.public_endpoint)
         self._bucket, self._now, self.now = address.bucket, now, now
         self._signature = SigV4(address.access_key, address.secret_key, REGION)
+        self._credentials = Credentials(address.access_key, address.secret_key)
 
     @property
     def bucket(self) -> str:
@@ -95,14 +100,25 @@ class Signer:
         key: str,
         life_s: int,
         query: Mapping[str, str] | None = None,
+        *,
         signed_at: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> str:
-        """A URL for the public endpoint, good for ``life_s`` (at most 7 days) from ``signed_at`` or now."""
-        path, at = self._path(key), self._now() if signed_at is None else signed_at
-        pairs = self._signature.query(
-            method, path, _encoded(query), host=self._public.netloc, life_s=life_s, at=at
+        """A URL for the public endpoint, good for ``life_s`` (at most 7 days) from ``signed_at`` or now.
+
+        Args:
+            headers: what the client must send besides, names in lower case.
+        """
+        at = self._now() if signed_at is None else signed_at
+        return presigned(
+            method,
+            self._public._replace(path=self._path(key), query=_text(_encoded(query))),
+            headers or {},
+            credentials=self._credentials,
+            region=REGION,
+            at=datetime.fromtimestamp(int(at), UTC),
+            life_s=life_s,
         )
-        return f"{self._public.scheme}://{self._public.netloc}{path}?{_text(pairs)}"
 
 
 def _encoded(query: Mapping[str, str] | None) -> Query:

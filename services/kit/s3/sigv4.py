@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for S3: in headers for our own requests, in the query for URLs.
+"""AWS Signature Version 4 for S3, in headers, for our own requests.
 
 What stays the same is made once: the key of a day, the texts of a second. The SDK's signer, which makes
 them anew each time, is the oracle of the tests.
@@ -62,21 +62,6 @@ class SigV4:
         signed["Authorization"] = (
             f"{ALGORITHM} Credential={self._access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
-        return signed
-
-    def query(self, method: str, path: str, query: Query, *, host: str, life_s: int, at: float) -> Query:
-        """``query`` and what signs it together with the host."""
-        stamp, day, scope = self._moment(int(at))
-        signed = [
-            *query,
-            ("X-Amz-Algorithm", ALGORITHM),
-            ("X-Amz-Credential", f"{self._access_key}/{scope}".replace("/", "%2F")),
-            ("X-Amz-Date", stamp),
-            ("X-Amz-Expires", str(life_s)),
-            ("X-Amz-SignedHeaders", "host"),
-        ]
-        canonical = f"{method}\n{path}\n{_sorted(signed)}\nhost:{host}\n\nhost\n{UNSIGNED_PAYLOAD}"
-        signed.append(("X-Amz-Signature", self._signature(canonical, stamp, day, scope)))
         return signed
 
     def _signature(self, canonical: str, stamp: str, day: str, scope: str) -> str:
