@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -54,9 +55,9 @@ class TestMultipartSession:
     async def test_the_store_takes_only_the_length_of_the_part(self, user: Api) -> None:
         upload = await flows.start(multipart, user, DATA)
         last = len(DATA) - 2 * 5 * MIB
-        for index, size in ((0, 5 * MIB - 1), (0, 5 * MIB + 1), (0, last), (2, 5 * MIB), (2, last - 1)):
-            url = upload.facts["parts"][index]["url"]
-            async with user.session.put(url, data=bytes(size)) as answer:
+        for index, size in ((0, 0), (0, 1000), (0, last), (2, last - 1), (2, last + 1)):
+            url, body = upload.facts["parts"][index]["url"], io.BytesIO(bytes(size))
+            async with user.session.put(url, data=body) as answer:
                 assert answer.status == 403, (index, size)
 
         async def unsized() -> AsyncIterator[bytes]:

@@ -24,7 +24,8 @@ _REGISTER = Statement(
             DO UPDATE SET size_bytes = EXCLUDED.size_bytes, etag = EXCLUDED.etag, uploaded_at = now()
           RETURNING m.session_id),
     f AS (UPDATE upload_sessions u SET status = 'uploading', updated_at = now(),
-            expires_at = CASE WHEN s.expires_at < now() + $6::interval / 2 THEN now() + $6 ELSE s.expires_at END
+            expires_at = CASE WHEN s.expires_at < now() + $6::interval / 2 THEN now() + $6
+                              ELSE s.expires_at END
           FROM s, p WHERE u.id = s.id AND (s.status = 'pending' OR s.expires_at < now() + $6::interval / 2))
     SELECT {COLUMNS}, EXISTS (SELECT FROM p) AS stored,
       (SELECT etag FROM multipart_parts o WHERE o.session_id = s.id AND o.part_number = $3) AS old_etag
