@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.auth.outcome import LoginResult
 from services.kit.metrics import (
     FAST_BUCKETS,
     DatabaseMetrics,
@@ -29,7 +30,7 @@ class Metrics:
             "auth_logins",
             "Logins by outcome",
             {
-                "result": ("ok", "invalid", "limited", "overloaded", "error"),
+                "result": tuple(LoginResult),
                 "cache": ("hit", "miss", "off"),
             },
             registry=self.registry,
