@@ -85,16 +85,8 @@ class MultipartService:
         would have had; one that no session needs is given up at once.
         """
         judge_size(wanted.file_size_bytes, self._max_bytes)
-        count = part_count(wanted.file_size_bytes, part_size_bytes)
-        last_part_bytes = wanted.file_size_bytes - part_size_bytes * (count - 1) if count else None
-        shape = Shape(
-            Method.MULTIPART,
-            count,
-            part_size_bytes=part_size_bytes,
-            last_part_bytes=last_part_bytes,
-            urls_life=self._presigner.life,
-        )
-        new = await self._with_store_upload(self._opening.new(wanted, shape))
+        new = self._opening.new(wanted, self._shape(wanted.file_size_bytes, part_size_bytes))
+        new = await self._with_store_upload(new)
         outcome, found = await self._opening.insert(new)
         if outcome is not OpenOutcome.CREATED and new.storage_upload_id is not None:
             await self._cleaner.remove_part_upload(new.storage_key, new.storage_upload_id)
@@ -102,13 +94,22 @@ class MultipartService:
         upload_id, until = session.storage_upload_id or "", session.urls_expire_at or session.created_at
         if session.status not in _TAKING:
             return MultipartOpened(session, upload_id, [], until)
+        numbers = range(1, session.total_chunks + 1)
         if outcome is OpenOutcome.REPEATED:
-            found_again = await self._sessions.extend_urls(
-                session.upload_uuid, session.user_id, Method.MULTIPART, self._presigner.life
-            )
-            until = found_again[1] if found_again else until
-        urls = await self._presigner.parts(session, upload_id, range(1, session.total_chunks + 1))
+            urls, until = await self.presign(session.upload_uuid, session.user_id, numbers)
+        else:
+            urls = await self._presigner.parts(session, upload_id, numbers)
         return MultipartOpened(session, upload_id, urls, until)
+
+    def _shape(self, file_size_bytes: int, part_size_bytes: int) -> Shape:
+        count = part_count(file_size_bytes, part_size_bytes)
+        return Shape(
+            Method.MULTIPART,
+            count,
+            part_size_bytes=part_size_bytes,
+            last_part_bytes=file_size_bytes - part_size_bytes * (count - 1) if count else None,
+            urls_life=self._presigner.life,
+        )
 
     async def _with_store_upload(self, new: NewSession) -> NewSession:
         if not new.file_size_bytes:
