@@ -80,7 +80,6 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[Database
         "auth",
         process.metrics.database,
         prepared=settings.db_prepared,
-        pool=settings.db_pool,
     ) as database:
         yield database
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
+from services.auth.outcome import LoginResult
 from services.kit.metrics import (
     FAST_BUCKETS,
     DatabaseMetrics,
@@ -32,7 +33,7 @@ class Metrics:
             "auth_logins",
             "Logins by outcome",
             {
-                "result": ("ok", "invalid", "limited", "overloaded", "error"),
+                "result": tuple(LoginResult),
                 "cache": ("hit", "miss", "off"),
             },
             registry=self.registry,

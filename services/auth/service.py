@@ -10,6 +10,7 @@ from services.auth.errors import invalid_credentials, user_exists
 from services.auth.hashing import HashPool
 from services.auth.memory import FailureLimiter, Proofs
 from services.auth.metrics import Metrics
+from services.auth.outcome import LoginResult
 from services.auth.passwords import Passwords
 from services.auth.repository import Account, Accounts
 from services.kit.clock import World
@@ -17,7 +18,11 @@ from services.kit.errors import Fault
 from services.kit.tokens import UserTokens
 
 Wanted = Callable[[], None]  # raises when the client has left
-_RESULTS = {"invalid_credentials": "invalid", "rate_limited": "limited", "overloaded": "overloaded"}
+_RESULTS = {
+    "invalid_credentials": LoginResult.INVALID,
+    "rate_limited": LoginResult.LIMITED,
+    "overloaded": LoginResult.OVERLOADED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class AuthService:
         try:
             self.pool.refuse_when_full()
         except Fault:
-            self.metrics.logins("overloaded", self.proofs.miss).inc()
+            self.metrics.logins(LoginResult.OVERLOADED, self.proofs.miss).inc()
             raise
 
     async def sign_up(self, username: str, credentials: Credentials, wanted: Wanted) -> Session:
@@ -74,14 +79,14 @@ class AuthService:
         """Raises:
         Fault: ``invalid_credentials``, ``rate_limited``, ``overloaded``, ``dependency_unavailable``.
         """
-        result, cache = "error", self.proofs.miss
+        result, cache = LoginResult.ERROR, self.proofs.miss
         try:
             account, cache = await self._known(credentials, wanted)
-            result = "ok"
+            result = LoginResult.OK
             return self._session(account)
         except Fault as fault:
-            result = _RESULTS.get(fault.code, "error")
-            if result == "limited":
+            result = _RESULTS.get(fault.code, LoginResult.ERROR)
+            if result is LoginResult.LIMITED:
                 self.metrics.limited("login", "none").inc()
             raise
         finally:

@@ -88,7 +88,6 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Da
             "files",
             metrics.database,
             prepared=settings.db_prepared,
-            pool=settings.db_pool,
         ) as database,
         open_client(settings.s3, process.world, metrics.store.observe) as store,
     ):

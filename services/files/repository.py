@@ -34,7 +34,7 @@ _RENAME = Statement(
     "file_rename",
     f"""WITH seen AS (SELECT f.file_uuid, {_ACCESS} AS permission {_SEEN}),
     done AS (UPDATE files f SET file_name = $3, folded_name = $4, updated_at = clock_timestamp() FROM seen
-             WHERE f.file_uuid = seen.file_uuid AND seen.permission IN ('owner', 'editor')
+             WHERE f.file_uuid = seen.file_uuid AND seen.permission = ANY($5::text[])
                AND f.deleted_at IS NULL RETURNING 1)
     SELECT permission, EXISTS (SELECT FROM done) AS done FROM seen""",  # noqa: S608 - fixed pieces
 )
@@ -42,7 +42,7 @@ _DELETE = Statement(
     "file_delete",
     f"""WITH seen AS (SELECT f.file_uuid, {_ACCESS} AS permission {_SEEN}),
     done AS (UPDATE files f SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() FROM seen
-             WHERE f.file_uuid = seen.file_uuid AND seen.permission = 'owner' AND f.deleted_at IS NULL
+             WHERE f.file_uuid = seen.file_uuid AND seen.permission = ANY($3::text[]) AND f.deleted_at IS NULL
              RETURNING f.file_uuid),
     shares AS (DELETE FROM file_shares x USING done WHERE x.file_uuid = done.file_uuid),
     shortcuts AS (DELETE FROM file_shortcuts x USING done WHERE x.file_uuid = done.file_uuid),
@@ -83,12 +83,12 @@ class Files:
         return Page(files[: query.size], rows[0]["total"], len(files) > query.size)
 
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> Change:
-        row = await self._database.row(_RENAME, file_id, user_id, name, name.casefold())
+        row = await self._database.row(_RENAME, file_id, user_id, name, name.casefold(), RENAMERS)
         return _change(row, RENAMERS)
 
     async def delete(self, file_id: UUID, user_id: UUID) -> Change:
         """Mark as deleted; shares, shortcuts and public flag go with it."""
-        row = await self._database.row(_DELETE, file_id, user_id)
+        row = await self._database.row(_DELETE, file_id, user_id, DELETERS)
         return _change(row, DELETERS)
 
     async def register(self, facts: Registration) -> Registered:

@@ -1,4 +1,4 @@
-"""Postgres: a pool whose every statement has a name, a time and a typed failure.
+"""Postgres: asyncpg's pool, whose every statement has a name, a time and a typed failure.
 
 No statement may leave state on a connection (no ``SET``, no session lock, no ``LISTEN``): the pool
 sends no reset query. Locks that last live on dedicated connections (``connect``).
@@ -10,20 +10,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from math import inf
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
-from services.kit.db_pool import Held
-from services.kit.db_pools import DEFAULT, POOLS, Pool
-from services.kit.errors import Fault, unavailable
+from services.kit.errors import unavailable
 from services.kit.metrics import DatabaseMetrics
 from services.kit.trail import TRAIL
 
-POOL_MAX = 20
+POOL_MIN, POOL_MAX = 2, 20
 POOL_WAIT_S = 5.0
+STATEMENT_S = 11.0  # one more than the server allows a statement: this one is for a server that is silent
+CLOSE_S = 5.0
+Lent: TypeAlias = "PoolConnectionProxy[Any]"
+Method: TypeAlias = Literal["fetchrow", "fetch", "execute"]
 _UNREACHABLE = (
     OSError,
     TimeoutError,
@@ -45,6 +47,13 @@ class Statement:
     sql: str
 
 
+class _Connection(asyncpg.Connection):
+    """A connection that needs no reset, because no statement leaves anything behind."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Database:
     """Runs named statements; a database that cannot answer is a ``Fault``, never a driver error.
 
@@ -52,89 +61,85 @@ class Database:
     the repository.
     """
 
-    def __init__(self, pool: Pool, metrics: DatabaseMetrics) -> None:
-        self._pool = pool
-        self._metrics = metrics
-        self._now = asyncio.get_running_loop().time
-        metrics.watch(lambda: pool.size - pool.free, lambda: pool.free, pool.limit)
+    def __init__(self, pool: asyncpg.Pool[Any], metrics: DatabaseMetrics) -> None:
+        self._pool, self._metrics = pool, metrics
+        self._limit, self._wanted = pool.get_max_size(), 0  # connections in use or waited for
+        metrics.watch(lambda: pool.get_size() - pool.get_idle_size(), pool.get_idle_size, self._limit)
 
-    async def _wait(self) -> Held:
+    async def _acquire(self) -> Lent:
         started = perf_counter()
+        # A timer is only paid for when there may be something to wait for.
+        wait_s = None if self._wanted < self._limit else POOL_WAIT_S
+        self._wanted += 1
         try:
-            return await self._pool.wait()
+            return await self._pool.acquire(timeout=wait_s)
         except _UNREACHABLE as error:
+            self._wanted -= 1
             raise unavailable("database") from error
+        except BaseException:
+            self._wanted -= 1
+            raise
         finally:
             self._metrics.wait.observe(perf_counter() - started)
 
-    async def _run(self, statement: Statement, method: str, args: tuple[Any, ...]) -> Any:
-        held = self._pool.take()
-        if held is None:
-            held = await self._wait()
-        else:
-            self._metrics.wait.observe(0.0)
-        sound = False
+    async def _release(self, connection: Lent) -> None:
         try:
-            result = await self._timed(held, statement, method, args)
-            sound = True
-        except asyncpg.PostgresError:
-            sound = True  # the server refused; the connection is as good as before
-            raise
+            await self._pool.release(connection)
         finally:
-            leaving = self._pool.give(held, sound=sound)
-            if leaving is not None:
-                await leaving
-        return result
+            self._wanted -= 1
 
-    async def _timed(self, held: Held, statement: Statement, method: str, args: tuple[Any, ...]) -> Any:
-        started = perf_counter()
-        held.busy_since = self._now()
+    async def _run(self, method: Method, statement: Statement, args: tuple[Any, ...]) -> Any:
+        connection = await self._acquire()
         try:
-            return await getattr(held.raw, method)(statement.sql, *args)
-        except asyncpg.InvalidCachedStatementError:
-            return await getattr(held.raw, method)(
-                statement.sql, *args
-            )  # the schema changed: prepare once more
+            return await self._timed(connection, method, statement, args)
+        finally:
+            await self._release(connection)
+
+    async def _timed(
+        self,
+        connection: Lent,
+        method: Method,
+        statement: Statement,
+        args: tuple[Any, ...],
+    ) -> Any:
+        started = perf_counter()
+        try:
+            return await getattr(connection, method)(statement.sql, *args)
+        except TimeoutError as error:
+            connection.terminate()  # else its release would wait as long again for a silent server
+            raise unavailable("database") from error
         except _UNREACHABLE as error:
             raise unavailable("database") from error
         finally:
-            held.busy_since = inf
             seconds = perf_counter() - started
             self._metrics.seconds(statement.name).observe(seconds)
             TRAIL.get().statement(seconds)
 
     async def row(self, statement: Statement, *args: Any) -> asyncpg.Record | None:
         """The first row, or None."""
-        record: asyncpg.Record | None = await self._run(statement, "fetchrow", args)
+        record: asyncpg.Record | None = await self._run("fetchrow", statement, args)
         return record
 
     async def rows(self, statement: Statement, *args: Any) -> list[asyncpg.Record]:
-        records: list[asyncpg.Record] = await self._run(statement, "fetch", args)
+        records: list[asyncpg.Record] = await self._run("fetch", statement, args)
         return records
 
     async def execute(self, statement: Statement, *args: Any) -> int:
         """Runs it; the number of rows it touched."""
-        tag: str = await self._run(statement, "execute", args)
+        tag: str = await self._run("execute", statement, args)
         last = tag.rsplit(" ", 1)[-1]
         return int(last) if last.isdigit() else 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        held = self._pool.take() or await self._wait()
-        sound = False
+        connection = await self._acquire()
         try:
-            async with held.raw.transaction():
-                yield Transaction(self, held)
-            sound = True
+            async with connection.transaction():
+                yield Transaction(self, connection)
         except _UNREACHABLE as error:  # BEGIN or COMMIT; statements inside are translated already
             raise unavailable("database") from error
-        except Exception:
-            sound = True  # it was rolled back, or the pool will see that it was not
-            raise
         finally:
-            leaving = self._pool.give(held, sound=sound)
-            if leaving is not None:
-                await leaving
+            await self._release(connection)
 
     async def check(self) -> None:
         """Raises Fault when the database does not answer."""
@@ -142,17 +147,21 @@ class Database:
 
 
 class Transaction:
-    """The same three calls on one connection, committed together."""
+    """The same calls on one connection, committed together."""
 
-    def __init__(self, database: Database, held: Held) -> None:
-        self._database, self._held = database, held
+    def __init__(self, database: Database, connection: Lent) -> None:
+        self._database, self._connection = database, connection
 
     async def row(self, statement: Statement, *args: Any) -> asyncpg.Record | None:
-        record: asyncpg.Record | None = await self._database._timed(self._held, statement, "fetchrow", args)
+        record: asyncpg.Record | None = await self._database._timed(
+            self._connection, "fetchrow", statement, args
+        )
         return record
 
     async def rows(self, statement: Statement, *args: Any) -> list[asyncpg.Record]:
-        records: list[asyncpg.Record] = await self._database._timed(self._held, statement, "fetch", args)
+        records: list[asyncpg.Record] = await self._database._timed(
+            self._connection, "fetch", statement, args
+        )
         return records
 
 
@@ -166,21 +175,30 @@ async def connect(url: str, application: str) -> asyncpg.Connection[Any]:
 
 @asynccontextmanager
 async def open_database(
-    url: str, application: str, metrics: DatabaseMetrics, *, prepared: bool = True, pool: str = DEFAULT
+    url: str, application: str, metrics: DatabaseMetrics, *, prepared: bool = True
 ) -> AsyncIterator[Database]:
-    """A pool of at most 20 connections; closed within 5 s.
+    """A pool of 2 to 20 connections; closed within 5 s.
 
     Args:
         prepared: False behind a transaction-mode pooler that cannot keep prepared statements.
-        pool: ``own`` or ``asyncpg``.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the database is not there.
     """
-    options = {
-        "statement_cache_size": 200 if prepared else 0,
-        "server_settings": {"application_name": application},
-        "timeout": 5,
-    }
-    async with POOLS[pool](url, options, POOL_MAX, POOL_WAIT_S) as opened:
-        yield Database(opened, metrics)
-
-
-__all__ = ["Database", "Fault", "Statement", "Transaction", "connect", "open_database"]
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=POOL_MIN,
+        max_size=POOL_MAX,
+        connection_class=_Connection,
+        command_timeout=STATEMENT_S,
+        timeout=5,
+        statement_cache_size=200 if prepared else 0,
+        server_settings={"application_name": application},
+    )
+    try:
+        yield Database(pool, metrics)
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), CLOSE_S)
+        except TimeoutError:
+            pool.terminate()

@@ -52,8 +52,6 @@ Urls = Annotated[
 ]
 Texts = Annotated[tuple[str, ...], BeforeValidator(comma_list), takes("a comma list")]
 Key = Annotated[SecretStr, Field(min_length=32)]  # signs with HMAC-SHA256
-# Goes with the pool that it chooses.
-DbPool = Annotated[Literal["own", "asyncpg"], Field(description="pool of database connections")]
 
 
 class ProcessSettings(BaseSettings):
@@ -143,7 +141,6 @@ class DatabaseSettings(ProcessSettings):
     db_prepared: bool = Field(
         True, description="prepared statements; off behind a pooler that cannot keep them"
     )
-    db_pool: DbPool = "own"
 
     @property
     def direct_url(self) -> str:

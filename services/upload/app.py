@@ -169,7 +169,6 @@ def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManag
         "upload",
         metrics.database,
         prepared=settings.db_prepared,
-        pool=settings.db_pool,
     )
 
 

@@ -74,9 +74,8 @@ class Gauges:
 
     async def read(self) -> None:
         found = await self._jobs.gauges()
-        open_now = {(one.method, one.state): one.count for one in found if one.method is not None}
+        open_now = {(one.method, one.state): one.count for one in found}
         for method in Method:
             for state in OPEN_STATES:
                 self._metrics.sessions_open(method, state).set(open_now.get((str(method), str(state)), 0))
-        queued = [one.age_s or 0.0 for one in found if one.method is None and one.state == "queued"]
-        self._metrics.oldest.set(max(queued, default=0.0))
+        self._metrics.oldest.set(max((one.queued_s or 0.0 for one in found), default=0.0))

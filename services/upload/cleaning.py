@@ -13,10 +13,10 @@ from services.kit.errors import Fault
 from services.kit.s3 import S3Client, StoreError
 from services.kit.trail import nobody
 from services.upload.chunk_store.sink import ChunkStore
-from services.upload.model import Session, Work
+from services.upload.model import Session, SourceKind, Work
 from services.upload.repository.sessions import Sessions
 
-_KEPT = {"final", "part"}
+_KEPT = {SourceKind.FINAL, SourceKind.PART}
 
 
 class Cleaner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.kit.errors import Fault
-from services.upload.model import Session
+from services.upload.model import Session, State
 
 
 def not_found() -> Fault:
@@ -75,8 +75,8 @@ def object_missing() -> Fault:
 
 def state_fault(session: Session) -> Fault:
     """Why a session that is not open refuses."""
-    if session.status == "aborted":
+    if session.status is State.ABORTED:
         return aborted()
-    if session.status == "failed":
+    if session.status is State.FAILED:
         return failed(session.error_message)
     return not_open()

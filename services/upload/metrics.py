@@ -20,7 +20,7 @@ from services.kit.metrics import (
     UpstreamMetrics,
     base_registry,
 )
-from services.upload.model import OPEN_STATES, Method
+from services.upload.model import OPEN_STATES, Method, PartOutcome
 
 _DURABLE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _METHODS = tuple(Method)
@@ -84,7 +84,7 @@ class Metrics:
             Counter,
             "upload_parts_registered",
             "Registrations of parts",
-            {"result": ("new", "updated", "same", "refused")},
+            {"result": tuple(PartOutcome)},
             registry=registry,
         )
         self.spool_bytes = Gauge("upload_spool_bytes", "Bytes of spool files on disk", registry=registry)

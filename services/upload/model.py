@@ -36,18 +36,65 @@ OPEN_STATES = (State.PENDING, State.ASSEMBLING, State.UPLOADING, State.COMPLETIN
 
 
 class Step(StrEnum):
-    """How far a finalisation is; it resumes here.
+    """How far a finalisation is; it resumes here. Only a repack ever leaves the first step.
 
-    ``ASSEMBLE``: the sources are as they were accepted. ``JOINED``: the parts are being, or were,
-    joined to an object that is no file yet. ``STORE``: the object's parts are being, or were, completed.
-    ``VERIFY``: what a client stored is to be checked and completed. ``REGISTER``: the object is there.
+    ``ASSEMBLE``: what the upload is made of is as it was accepted. ``JOINED``: the parts are being, or
+    were, joined to an object that is no file yet. ``STORE``: the parts of the object that replaces it
+    are being, or were, completed.
     """
 
     ASSEMBLE = "assemble"
     JOINED = "joined"
     STORE = "store"
-    VERIFY = "verify"
-    REGISTER = "register"
+
+
+class ChunkOutcome(StrEnum):
+    """What becomes of a chunk, as the functions of the database judge it."""
+
+    STORED = "stored"
+    REPLACED = "replaced"
+    DUPLICATE = "duplicate"
+    EMPTY = "empty"
+    JOIN = "join"  # all bytes were in before; the upload is being finished
+    DONE = "done"  # ... and it is finished
+    REQUEUED = "requeued"  # ... and it had failed
+    GONE = "gone"
+    WRONG_METHOD = "wrong_method"
+    ABORTED = "aborted"
+    FAILED = "failed"
+    CONFLICT = "conflict"
+    NOT_OPEN = "not_open"
+    TOO_LARGE = "too_large"
+    GAP = "gap"
+    SEND_AGAIN = "send_again"
+
+
+class CompleteOutcome(StrEnum):
+    """What becomes of a client's word that its direct upload is complete."""
+
+    BEGUN = "begun"
+    JOIN = "join"  # it is being finished
+    DONE = "done"
+    WRONG_METHOD = "wrong_method"
+    ABORTED = "aborted"
+    MISSING = "missing"
+
+
+class OpenOutcome(StrEnum):
+    """How the opening of a session ended: a new row, the row of its idempotency key, or the limit."""
+
+    CREATED = "created"
+    REPEATED = "repeated"
+    FULL = "full"
+
+
+class PartOutcome(StrEnum):
+    """How the registration of a part ended."""
+
+    NEW = "new"
+    UPDATED = "updated"
+    SAME = "same"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +110,7 @@ class Session:
     mime_type: str | None
     file_size_bytes: int
     part_size_bytes: int | None
+    last_part_bytes: int | None
     total_chunks: int
     received_bytes: int
     received_chunks: int
@@ -82,10 +130,17 @@ class Session:
     def with_status(self, status: State) -> Session:
         return replace(self, status=status)
 
+    def part_bytes(self, number: int) -> int:
+        """The length of a part of a multipart upload; its number counts from 1."""
+        return (self.last_part_bytes if number == self.total_chunks else self.part_size_bytes) or 0
+
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """What a session is opened with; ``urls_life`` when presigned URLs are handed out with it."""
+    """What a session is opened with; ``urls_life`` when presigned URLs are handed out with it.
+
+    ``storage_upload_id`` is the store's upload that was opened for it before.
+    """
 
     upload_uuid: UUID
     user_id: UUID
@@ -94,11 +149,13 @@ class NewSession:
     mime_type: str | None
     file_size_bytes: int
     part_size_bytes: int | None
+    last_part_bytes: int | None
     total_chunks: int
     finalise_mode: str
     idempotency_key: str | None
     ttl: timedelta
     urls_life: timedelta | None = None
+    storage_upload_id: str | None = None
 
     @property
     def storage_key(self) -> str:
@@ -127,12 +184,27 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session as a chunk finds it, what is stored at its index, and the slot claimed for it."""
+    """A session as a chunk finds it, what is stored at its index, and the slot claimed for it.
+
+    ``outcome`` is what would become of a chunk of that index and length; with a stored one of the same
+    length the bytes decide in the end. ``missing`` names the indexes of a gap, the first 100.
+    """
 
     session: Session
+    outcome: ChunkOutcome
     stored_bytes: int | None
     stored_checksum: str | None
     slot: int | None
+    missing: tuple[int, ...] = ()
+
+
+class SourceKind(StrEnum):
+    """Where an accepted chunk is; the first word of its location."""
+
+    FINAL = "final"  # it is the final object
+    PART = "part"  # of the upload's multipart upload
+    TEMPORARY = "temp"  # an object of its own
+    SPOOL = "spool"  # a file of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +217,8 @@ class Source:
     etag: str | None
 
     @property
-    def kind(self) -> str:
-        return self.location.partition(":")[0]
+    def kind(self) -> SourceKind:
+        return SourceKind(self.location.partition(":")[0])
 
     @property
     def place(self) -> str:
@@ -164,12 +236,12 @@ class RegisteredPart:
 class Work:
     """A finalisation to be done: the upload, what it is made of, and how far it is.
 
-    ``etag`` is the ETag of the object that ``step`` makes, when it was known before; ``joined_etag`` and
-    ``repack_upload_id`` belong to a repack.
+    ``etag`` is the ETag of the object that a repack's ``step`` makes, or that the client of a single
+    upload names; ``joined_etag`` and ``repack_upload_id`` belong to a repack.
     """
 
     session: Session
-    step: Step
+    step: Step = Step.ASSEMBLE
     etag: str | None = None
     sources: tuple[Source, ...] = ()
     parts: tuple[RegisteredPart, ...] = ()

@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.kit.errors import Fault
-from services.upload import errors
-from services.upload.model import MAX_PARTS, MIN_PART_BYTES, Method, Opened, Send, State
+from services.upload.model import MAX_PARTS, MIN_PART_BYTES, Opened, Send, State
 
 
 class Place(StrEnum):
@@ -66,36 +64,3 @@ def is_repeat(send: Send, opened: Opened) -> bool:
         and send.checksum == opened.stored_checksum
         and send.size_bytes == opened.stored_bytes
     )
-
-
-def refusal(send: Send, opened: Opened) -> Fault | None:
-    """What can be refused before the body is read: method, state, declared length. A chunk that would
-    leave a gap is ``leaves_gap``'s, because its answer names the missing ones."""
-    session = opened.session
-    if session.method is not Method.PROXY:
-        return errors.wrong_method(session)
-    if session.status is State.PENDING:
-        return _too_large(send, opened)
-    same_size = opened.stored_bytes == send.size_bytes
-    ended = session.status in {State.ABORTED, State.FAILED}
-    if session.status is not State.ABORTED and (same_size or (send.size_bytes == 0 and not ended)):
-        return None  # the bytes decide
-    return errors.chunk_conflict() if session.status is State.COMPLETED else errors.state_fault(session)
-
-
-def _too_large(send: Send, opened: Opened) -> Fault | None:
-    declared = opened.session.file_size_bytes
-    total = opened.session.received_bytes - (opened.stored_bytes or 0) + send.size_bytes
-    if total <= declared:
-        return None
-    return errors.size_mismatch(f"The upload would have {total} bytes of {declared} declared.")
-
-
-def leaves_gap(send: Send, opened: Opened) -> bool:
-    """Whether all bytes would be in with this chunk, but not all indexes before the highest."""
-    session = opened.session
-    if session.status is not State.PENDING or send.size_bytes == 0:
-        return False
-    received = session.received_bytes - (opened.stored_bytes or 0) + send.size_bytes
-    chunks = session.received_chunks + (opened.stored_bytes is None)
-    return received == session.file_size_bytes and chunks != max(session.max_chunk_index, send.index) + 1

@@ -125,8 +125,8 @@ class Bench:
     async def running_jobs(self, rows: Sequence[UploadRow]) -> set[str]:
         """Object keys of those uploads whose job is running."""
         found = await self.databases.upload.fetch(
-            "SELECT s.storage_key FROM finalise_jobs j JOIN upload_sessions s ON s.id = j.session_id "
-            "WHERE s.idempotency_key = ANY($1) AND j.state = 'running'",
+            "SELECT storage_key FROM upload_sessions "
+            "WHERE idempotency_key = ANY($1) AND lease_owner IS NOT NULL",
             [row.ref for row in rows],
         )
         return {row["storage_key"] for row in found}

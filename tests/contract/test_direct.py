@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -21,13 +23,13 @@ API = "/api/upload/multipart"
 DATA = bytes(range(256)) * 4096 * 12  # 12 MiB: three parts
 
 
-def check_url(url: str, system: System, user: Api, uuid: str) -> None:
-    """Signed for the public endpoint, path style, host the only signed header."""
+def check_url(url: str, system: System, user: Api, uuid: str, signed: str = "host") -> None:
+    """Signed for the public endpoint, path style."""
     parts = urlsplit(url)
     assert f"{parts.scheme}://{parts.netloc}" == system.store
     assert parts.path == f"/{system.stack.env['S3_BUCKET']}/users/{user.user_id}/{uuid}"
     query = parse_qs(parts.query)
-    assert query["X-Amz-SignedHeaders"] == ["host"]
+    assert query["X-Amz-SignedHeaders"] == [signed]
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["X-Amz-Expires"] == ["900"]
 
@@ -48,7 +50,24 @@ class TestMultipartSession:
         assert [part["part_number"] for part in facts["parts"]] == [1, 2, 3]
         assert TIME.fullmatch(facts["urls_expire_at"])
         for part in facts["parts"]:
-            check_url(part["url"], system, user, facts["upload_uuid"])
+            check_url(part["url"], system, user, facts["upload_uuid"], "content-length;host")
+
+    async def test_the_store_takes_only_the_length_of_the_part(self, user: Api) -> None:
+        upload = await flows.start(multipart, user, DATA)
+        last = len(DATA) - 2 * 5 * MIB
+        for index, size in ((0, 0), (0, 1000), (0, last), (2, last - 1), (2, last + 1)):
+            url, body = upload.facts["parts"][index]["url"], io.BytesIO(bytes(size))
+            async with user.session.put(url, data=body) as answer:
+                assert answer.status == 403, (index, size)
+
+        async def unsized() -> AsyncIterator[bytes]:
+            yield DATA[:last]
+
+        async with user.session.put(upload.facts["parts"][2]["url"], data=unsized()) as answer:
+            assert answer.status in {403, 411}
+        for index in range(3):
+            await multipart.send(upload, index)
+        assert (await multipart.finish(upload)).status == 200
 
     @pytest.mark.parametrize(
         ("change", "code"),
@@ -131,7 +150,7 @@ class TestPresign:
         assert set(fresh) == {"upload_uuid", "parts", "urls_expire_at"}
         assert [part["part_number"] for part in fresh["parts"]] == [3, 1]
         for part in fresh["parts"]:
-            check_url(part["url"], system, user, upload.uuid)
+            check_url(part["url"], system, user, upload.uuid, "content-length;host")
         etag = await flows.put(user, fresh["parts"][1]["url"], DATA[: 5 * MIB])
         assert (await multipart.register(upload, 0, etag, 5 * MIB)).status == 200
 

@@ -19,7 +19,9 @@ _SESSIONS = """
 SELECT s.upload_uuid, s.user_id, s.upload_method::text AS method, s.status::text AS status,
        s.file_size_bytes AS size_bytes, s.storage_key, s.storage_upload_id, s.checksum, s.etag,
        s.idempotency_key, extract(epoch FROM s.ended_at)::float8 AS ended_at, s.error_code,
-       c.bytes AS chunk_bytes, p.bytes AS part_bytes, j.state AS job_state,
+       c.bytes AS chunk_bytes, p.bytes AS part_bytes,
+       CASE WHEN s.job_due_at IS NULL THEN NULL WHEN s.lease_owner IS NULL THEN 'queued' ELSE 'running' END
+         AS job_state,
        coalesce(c.spool_paths, '{}') AS spool_paths
 FROM upload_sessions s
 LEFT JOIN (SELECT session_id, sum(size_bytes)::bigint AS bytes,
@@ -27,7 +29,6 @@ LEFT JOIN (SELECT session_id, sum(size_bytes)::bigint AS bytes,
            FROM upload_chunks GROUP BY session_id) c ON c.session_id = s.id
 LEFT JOIN (SELECT session_id, sum(size_bytes)::bigint AS bytes
            FROM multipart_parts GROUP BY session_id) p ON p.session_id = s.id
-LEFT JOIN finalise_jobs j ON j.session_id = s.id
 WHERE s.user_id = ANY($1::uuid[])
 ORDER BY s.id
 """

@@ -22,10 +22,10 @@ ABANDONED_QUIET_S = 2.0
 
 _OPEN = """
 SELECT s.upload_uuid, s.status::text AS status, s.received_bytes, s.updated_at,
-       j.state, j.step, j.attempts, j.lease_until,
+       s.lease_owner, s.job_step, s.job_attempts, s.job_due_at,
        s.status IN ('assembling', 'completing') OR (s.status = 'uploading' AND s.upload_method = 'proxy')
-         OR coalesce(j.state IN ('queued', 'running'), false) AS driven
-FROM upload_sessions s LEFT JOIN finalise_jobs j ON j.session_id = s.id
+         OR s.job_due_at IS NOT NULL AS driven
+FROM upload_sessions s
 WHERE s.user_id = ANY($1::uuid[]) AND s.status IN ('pending', 'assembling', 'uploading', 'completing')
 """
 

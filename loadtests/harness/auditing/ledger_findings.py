@@ -53,7 +53,7 @@ def _leftovers(evidence: Evidence, join: Join) -> Iterator[Finding]:
         if session is not None and not session.is_open:
             yield Finding(LEFTOVER, f"spool file {spooled.path}", spooled.size_bytes, _ref(refs, session))
     for session in snapshot.sessions:
-        if not session.is_open and session.job_state in ("queued", "running"):
+        if not session.is_open and session.job_state is not None:
             what = f"job {session.job_state} of {session.status} upload {session.upload_uuid}"
             yield Finding(LEFTOVER, what, 0, _ref(refs, session))
 

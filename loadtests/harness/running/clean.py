@@ -30,9 +30,7 @@ _DELETE_SESSIONS = "DELETE FROM upload_sessions WHERE user_id = ANY($1::uuid[])"
 # Tombstones carry no user; they are known by the id of the upload they stand for.
 _DELETE_FILES = "DELETE FROM files WHERE user_id = ANY($1::uuid[]) OR file_uuid = ANY($2::uuid[])"
 # Dead rows of one trial would slow down the next one's statements.
-_VACUUM_UPLOAD = (
-    "VACUUM (ANALYZE) upload_sessions, upload_chunks, chunk_slots, multipart_parts, finalise_jobs"
-)
+_VACUUM_UPLOAD = "VACUUM (ANALYZE) upload_sessions, upload_chunks, chunk_slots, multipart_parts"
 _VACUUM_FILES = "VACUUM (ANALYZE) files"
 
 

@@ -143,8 +143,10 @@ class S3Client(MultipartOperations):
         """A URL, for the public endpoint, that takes one PUT; signed here, no request."""
         return self._signer.presign("PUT", key, life_s)
 
-    def presign_part(self, key: str, upload_id: str, number: int, life_s: int) -> str:
-        return self._signer.presign("PUT", key, life_s, query=part_query(upload_id, number))
+    def presign_part(self, key: str, upload_id: str, number: int, size_bytes: int, life_s: int) -> str:
+        """A URL that takes part ``number``, of exactly ``size_bytes``."""
+        query = part_query(upload_id, number)
+        return self._signer.presign("PUT", key, life_s, query=query, size_bytes=size_bytes)
 
     def presign_get(
         self,

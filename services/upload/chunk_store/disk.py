@@ -14,7 +14,7 @@ from services.kit.errors import unavailable
 from services.upload.chunk_store.sink import Nowhere, Sink
 from services.upload.chunk_store.sniff import type_of
 from services.upload.chunk_store.spool import Spool, SpoolFile
-from services.upload.model import Opened, Send, Source
+from services.upload.model import Opened, Send, Source, SourceKind
 from services.upload.placement import is_repeat
 
 FLUSH_BYTES = 256 * 1024
@@ -27,7 +27,7 @@ class _SpoolSink:
         self._spool, self._file = spool, file
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self.location: str | None = f"spool:{file.path}"
+        self.location: str | None = f"{SourceKind.SPOOL}:{file.path}"
         self.mime_type = mime_type
 
     @property
@@ -79,6 +79,6 @@ class DiskChunkStore:
         return _SpoolSink(self._spool, file, type_of(first) if unknown else None)
 
     async def remove(self, source: Source) -> None:
-        if source.kind == "spool":
+        if source.kind is SourceKind.SPOOL:
             with suppress(OSError):
                 await self._spool.remove(source.place)

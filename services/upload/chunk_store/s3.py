@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import assert_never
 
 from services.kit.clock import World
 from services.kit.errors import unavailable
@@ -25,18 +25,9 @@ from services.kit.s3 import (
 from services.upload import errors
 from services.upload.chunk_store.sink import Nowhere, Sink
 from services.upload.chunk_store.sniff import type_of
-from services.upload.model import Opened, Send, Session, Source
+from services.upload.model import Opened, Send, Session, Source, SourceKind
 from services.upload.placement import Place, Placement, may_be_part, part_number
-
-
-class UploadIds(Protocol):
-    """Where the store's upload id of a session is kept; see ``repository.sessions``."""
-
-    async def save_store_upload(
-        self, session_id: int, upload_id: str, urls_life: None
-    ) -> tuple[str, object] | None: ...
-
-    async def key_taken(self, session_id: int) -> None: ...
+from services.upload.repository.sessions import Sessions
 
 
 class _Streamed:
@@ -91,10 +82,10 @@ class _Final(_Streamed):
         mime_type: str | None,
         store: S3Client,
         session: Session,
-        ids: UploadIds,
+        sessions: Sessions,
     ) -> None:
-        super().__init__(exchange, "final", mime_type)
-        self._store, self._session, self._ids = store, session, ids
+        super().__init__(exchange, SourceKind.FINAL, mime_type)
+        self._store, self._session, self._sessions = store, session, sessions
 
     async def finish(self, checksum: str) -> str | None:
         try:
@@ -120,15 +111,15 @@ class _Final(_Streamed):
             raise unavailable("object store") from error
         if found.meta.get("sha256") == checksum and found.size_bytes == self._session.file_size_bytes:
             return found.etag
-        await self._ids.key_taken(self._session.id)
+        await self._sessions.key_taken(self._session.id)
         raise errors.send_again()
 
 
 class S3ChunkStore:
     """See ``sink.ChunkStore``."""
 
-    def __init__(self, store: S3Client, ids: UploadIds, placement: Placement, world: World) -> None:
-        self._store, self._ids, self._placement, self._world = store, ids, placement, world
+    def __init__(self, store: S3Client, sessions: Sessions, placement: Placement, world: World) -> None:
+        self._store, self._sessions, self._placement, self._world = store, sessions, placement, world
         self._opening: dict[int, asyncio.Future[str]] = {}
 
     def claims(self, send: Send) -> bool:
@@ -144,8 +135,10 @@ class S3ChunkStore:
                     return await self._final(send, opened.session, first)
                 case Place.PART:
                     return await self._part(send, opened, first)
-                case _:
+                case Place.TEMPORARY:
                     return await self._temporary(send, opened.session, first)
+                case _:
+                    assert_never(place)
         except StoreError as error:
             raise unavailable("object store") from error
 
@@ -159,13 +152,15 @@ class S3ChunkStore:
             content_type=mime_type,
             meta={"sha256": send.checksum or ""},
         )
-        return _Final(exchange, mime_type, self._store, session, self._ids)
+        return _Final(exchange, mime_type, self._store, session, self._sessions)
 
     async def _temporary(self, send: Send, session: Session, first: bytes) -> Sink:
         key = f"chunks/{send.upload_uuid}/{send.index}-{self._world.token_hex(8)}"
         exchange = await self._store.open_put(key, send.size_bytes, payload_sha256=send.checksum)
         mime_type = type_of(first) if send.index == 0 and session.mime_type is None else None
-        return _Streamed(exchange, f"temp:{key}", mime_type, lambda: self._store.delete(key))
+        return _Streamed(
+            exchange, f"{SourceKind.TEMPORARY}:{key}", mime_type, lambda: self._store.delete(key)
+        )
 
     async def _part(self, send: Send, opened: Opened, first: bytes) -> Sink:
         session, number = opened.session, part_number(send, opened) or 0
@@ -177,7 +172,7 @@ class S3ChunkStore:
         exchange = await self._store.open_part(
             session.storage_key, upload_id, number, send.size_bytes, payload_sha256=send.checksum
         )
-        return _Streamed(exchange, f"part:{number}", mime_type)
+        return _Streamed(exchange, f"{SourceKind.PART}:{number}", mime_type)
 
     async def _upload_id(self, session: Session, mime_type: str | None) -> str:
         """Open the store's multipart upload, once even when several first chunks arrive together."""
@@ -198,15 +193,15 @@ class S3ChunkStore:
 
     async def _open_upload(self, session: Session, mime_type: str | None) -> str:
         fresh = await self._store.create_multipart(session.storage_key, content_type=mime_type)
-        saved = await self._ids.save_store_upload(session.id, fresh, None)
-        if saved is None or saved[0] != fresh:
+        saved = await self._sessions.save_store_upload(session.id, fresh)
+        if saved != fresh:
             with suppress(StoreError):
                 await self._store.abort_multipart(session.storage_key, fresh)
         if saved is None:
             raise errors.aborted()
-        return saved[0]
+        return saved
 
     async def remove(self, source: Source) -> None:
-        if source.kind == "temp":
+        if source.kind is SourceKind.TEMPORARY:
             with suppress(StoreError):
                 await self._store.delete(source.place)

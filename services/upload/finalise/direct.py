@@ -1,4 +1,8 @@
-"""Checking and completing what clients stored by presigned URLs."""
+"""Checking and completing what clients stored by presigned URLs.
+
+The URL of a part takes just that part's length, and the store compares numbers and ETags when it
+completes an upload; so its own list of parts is asked for only when it refuses, to say which are wrong.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,11 @@ from services.kit.s3 import (
     same_etag,
 )
 from services.upload import errors
+from services.upload.finalise.etag import multipart_etag
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import ReopenError
 from services.upload.finalise.proxied import Phases, made_before
-from services.upload.model import Made, RegisteredPart, State, Step, Work
+from services.upload.model import Made, RegisteredPart, State, Work
 
 
 def differing(registered: tuple[RegisteredPart, ...], stored: list[Part]) -> list[int]:
@@ -30,29 +35,26 @@ def differing(registered: tuple[RegisteredPart, ...], stored: list[Part]) -> lis
 
 
 class MultipartMaker:
-    """Compare the store's list with the registered parts, then complete."""
+    """Complete the store's upload with the registered parts."""
 
     def __init__(self, store: S3Client, phases: Phases) -> None:
         self._store, self._phases = store, phases
 
     async def make(self, work: Work, journal: Journal) -> Made:
-        if work.step is Step.REGISTER:
-            return Made(work.etag or "")
         session = work.session
         key, upload_id = session.storage_key, session.storage_upload_id or ""
+        parts = [Part(part.number, part.etag, part.size_bytes) for part in work.parts]
         try:
-            with self._phases(session.method, "verify"):
-                wrong = differing(work.parts, await self._store.list_parts(key, upload_id))
-            if wrong:
-                raise ReopenError(State.UPLOADING, errors.invalid_part(wrong))
-            with self._phases(session.method, "store"):
-                parts = [Part(part.number, part.etag, part.size_bytes) for part in work.parts]
-                stored = await self._store.complete_multipart(key, upload_id, parts)
-        except InvalidPartError as error:  # overwritten since it was listed
-            fault = errors.invalid_part([part.number for part in work.parts][:100])
-            raise ReopenError(State.UPLOADING, fault) from error
+            try:
+                with self._phases(session.method, "store"):
+                    stored = await self._store.complete_multipart(key, upload_id, parts)
+            except InvalidPartError as error:
+                with self._phases(session.method, "verify"):
+                    wrong = differing(work.parts, await self._store.list_parts(key, upload_id))
+                numbers = wrong or [part.number for part in parts]  # sent again since it was refused
+                raise ReopenError(State.UPLOADING, errors.invalid_part(numbers[:100])) from error
         except (NoSuchUploadError, NotFoundError):  # completed before, and the answer got lost
-            return await made_before(self._store, work, work.etag)
+            return await made_before(self._store, work, multipart_etag([part.etag for part in work.parts]))
         return Made(stored.etag)
 
 
@@ -63,8 +65,6 @@ class SingleMaker:
         self._store, self._phases = store, phases
 
     async def make(self, work: Work, journal: Journal) -> Made:
-        if work.step is Step.REGISTER:
-            return Made(work.etag or "")
         with self._phases(work.session.method, "verify"):
             try:
                 found = await self._store.head(work.session.storage_key)

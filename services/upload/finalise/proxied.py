@@ -19,10 +19,11 @@ from services.kit.s3 import (
     S3Client,
     same_etag,
 )
+from services.upload.finalise.etag import multipart_etag
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import GaveUpError
 from services.upload.finalise.repack import Repack
-from services.upload.model import MAX_PARTS, Made, Source, Step, Work
+from services.upload.model import MAX_PARTS, Made, Source, SourceKind, Work
 
 TAIL_NUMBER = MAX_PARTS  # no slot ever yields the highest number
 
@@ -44,7 +45,7 @@ def data_gone() -> GaveUpError:
 
 
 async def made_before(store: S3Client, work: Work, etag: str | None) -> Made:
-    """The sources are gone: then the object must be there, with the ETag that was recorded before.
+    """The sources are gone: then the object must be there, with the ETag that they say it has.
 
     Raises:
         GaveUpError: it is not; size alone proves nothing.
@@ -78,10 +79,10 @@ class EmptyMaker:
 
 
 def _joinable(work: Work) -> bool:
-    """Parts, the last chunk perhaps a temporary object, and no repack begun."""
+    """Whether the store can join them: parts, the last chunk perhaps a temporary object."""
     *head, last = work.sources
     kinds = {source.kind for source in head}
-    return kinds == {"part"} and last.kind in {"part", "temp"} and work.repack_upload_id is None
+    return kinds == {SourceKind.PART} and last.kind in {SourceKind.PART, SourceKind.TEMPORARY}
 
 
 class ProxiedMaker:
@@ -90,13 +91,13 @@ class ProxiedMaker:
 
     async def make(self, work: Work, journal: Journal) -> Made:
         only = work.sources[0] if len(work.sources) == 1 else None
-        if only is not None and only.kind == "final":
+        if only is not None and only.kind is SourceKind.FINAL:
             return Made(only.etag or "", work.checksum)
         method = work.session.method
-        if only is not None and only.kind == "temp":
+        if only is not None and only.kind is SourceKind.TEMPORARY:
             with self._phases(method, "store"):
                 return await self._copy(work, only)
-        if work.step in {Step.ASSEMBLE, Step.STORE} and _joinable(work):
+        if _joinable(work):
             with self._phases(method, "store"):
                 return await self._complete(work)
         with self._phases(method, "assemble"):
@@ -130,11 +131,12 @@ class ProxiedMaker:
                     raise data_gone() from error
                 raise
         except (NoSuchUploadError, NotFoundError):  # completed before, and the answer got lost
-            return await made_before(self._store, work, work.etag)
+            expected = multipart_etag([source.etag for source in work.sources])
+            return await made_before(self._store, work, expected)
         return Made(stored.etag, work.checksum)
 
     async def _part(self, work: Work, source: Source) -> Part:
-        if source.kind == "part":
+        if source.kind is SourceKind.PART:
             return Part(int(source.place), source.etag or "", source.size_bytes)
         session = work.session
         stored = await self._store.copy_part(

@@ -8,9 +8,9 @@ that object by copy inside the store, and everything smaller than a part by stre
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from services.kit.s3 import (
     ByteRange,
@@ -21,22 +21,12 @@ from services.kit.s3 import (
     same_etag,
 )
 from services.upload.chunk_store.spool import Spool
+from services.upload.finalise.etag import multipart_etag
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import GaveUpError
 from services.upload.finalise.plan import BUFFER_BYTES, Copy, Fill, Piece, plan
 from services.upload.finalise.pool import Buffers
-from services.upload.model import Made, Source, Step, Work
-
-
-def multipart_etag(etags: Sequence[str]) -> str | None:
-    """The ETag that an object of these parts gets; None when a part's ETag is not an MD5."""
-    try:
-        digests = b"".join(bytes.fromhex(etag.strip('"')) for etag in etags)
-    except ValueError:
-        return None
-    if len(digests) != 16 * len(etags):
-        return None
-    return f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"'
+from services.upload.model import Made, Source, SourceKind, Step, Work
 
 
 def gone() -> GaveUpError:
@@ -82,11 +72,11 @@ class Repack:
 
     async def _joined(self, work: Work, journal: Journal) -> Work:
         """The parts as one object at the final key, if there are parts."""
-        parts = [source for source in work.sources if source.kind == "part"]
+        parts = [source for source in work.sources if source.kind is SourceKind.PART]
         if not parts or (work.step is Step.STORE and work.joined_etag is not None):
             return work
         if work.step is Step.ASSEMBLE:
-            etag = multipart_etag([source.etag or "" for source in parts])
+            etag = multipart_etag([source.etag for source in parts])
             work = replace(work, step=Step.JOINED, etag=etag, joined_etag=etag)
             await journal.step(work)
         session = work.session
@@ -188,19 +178,20 @@ def pieces_of(final_key: str, sources: Sequence[Source]) -> list[Piece]:
     joined_bytes = 0
     for source in sources:
         match source.kind:
-            case "part":
+            case SourceKind.PART:
                 piece = Piece(source.size_bytes, key=final_key, offset=joined_bytes)
                 joined_bytes += source.size_bytes
-            case "temp":
+            case SourceKind.TEMPORARY:
                 piece = Piece(source.size_bytes, key=source.place)
-            case _:
+            case SourceKind.SPOOL:
                 piece = Piece(source.size_bytes, path=source.place)
+            case SourceKind.FINAL:
+                raise ValueError("a whole file needs no repack")
+            case _:
+                assert_never(source.kind)
         before = pieces[-1] if pieces else None
         if before is not None and before.key == final_key == piece.key:
             pieces[-1] = replace(before, size_bytes=before.size_bytes + piece.size_bytes)
         else:
             pieces.append(piece)
     return pieces
-
-
-__all__ = ["Repack", "multipart_etag", "pieces_of"]

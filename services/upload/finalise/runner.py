@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from services.kit.errors import Fault, unavailable
 from services.kit.s3 import StoreError
 from services.upload import errors
+from services.upload.cleaning import Cleaner
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import (
     Ending,
@@ -29,11 +30,6 @@ _RESULTS = {Ending.DURABLE: "ok", Ending.RETRYING: "retry", Ending.FAILED: "fail
 
 class Register(Protocol):
     async def register(self, session: Session, made: Made) -> None: ...
-
-
-class Cleaner(Protocol):
-    def completed(self, work: Work) -> None:
-        """Remove, later, what a completed upload left behind."""
 
 
 class Runner:

@@ -1,4 +1,4 @@
-"""Finalisation jobs: taken with a lease, written only by who holds it.
+"""Finalisation jobs: columns of a session's row, taken with a lease, written only by who holds it.
 
 Every write names the holder and asks that the lease still runs, by the database's clock; a write that
 touches no row means that somebody else has the job now, and its process stops working on it.
@@ -12,33 +12,31 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.kit.db import Database, Statement
-from services.upload.model import Made, RegisteredPart, Source, State, Step, Work
+from services.upload.model import Made, RegisteredPart, Source, SourceKind, State, Step, Work
 from services.upload.repository.rows import COLUMNS, session_of
 
-_MINE = "session_id = $1 AND lease_owner = $2 AND state = 'running' AND lease_until > now()"
-_CLEAN_AFTER = """CASE WHEN u.storage_upload_id IS NOT NULL OR u.urls_expire_at IS NOT NULL OR $5
-  THEN greatest(now() + interval '120 s', u.urls_expire_at + interval '60 s') END"""
+_MINE = "s.id = $1 AND s.lease_owner = $2 AND s.job_due_at > now()"
+_OVER = "lease_owner = NULL, job_due_at = NULL"
+_CLEAN_AFTER = """CASE WHEN s.storage_upload_id IS NOT NULL OR s.urls_expire_at IS NOT NULL OR $5
+  THEN greatest(now() + interval '120 s', s.urls_expire_at + interval '60 s') END"""
 
-_FACTS = f"""{COLUMNS}, coalesce(j.step, 'assemble') AS step, j.etag AS job_etag,
-      coalesce(j.attempts, 1) AS attempts, j.joined_etag, j.repack_upload_id,
+_FACTS = f"""{COLUMNS}, s.job_step, s.job_etag, s.job_attempts, s.joined_etag, s.repack_upload_id,
       ARRAY(SELECT ROW(c.size_bytes, c.location, c.etag, c.checksum) FROM upload_chunks c
             WHERE c.session_id = s.id ORDER BY c.chunk_index) AS chunks,
       ARRAY(SELECT ROW(p.part_number, p.size_bytes, p.etag) FROM multipart_parts p
             WHERE p.session_id = s.id ORDER BY p.part_number) AS parts"""  # noqa: S608
 
 _TAKEN = f"""
-    j AS (UPDATE finalise_jobs t SET state = 'running', lease_owner = $1, lease_until = now() + $2,
-            attempts = t.attempts + 1, updated_at = now()
-          FROM due WHERE t.session_id = due.session_id RETURNING t.*)
-    SELECT {_FACTS} FROM j JOIN upload_sessions s ON s.id = j.session_id"""  # noqa: S608
+    s AS (UPDATE upload_sessions t SET lease_owner = $1, job_due_at = now() + $2,
+            job_attempts = t.job_attempts + 1
+          FROM due WHERE t.id = due.id RETURNING t.*)
+    SELECT {_FACTS} FROM s"""  # noqa: S608
 
 _TAKE_DUE = Statement(
     "poll_jobs",
     f"""
     WITH due AS (
-      SELECT session_id FROM finalise_jobs
-      WHERE state = 'queued' AND next_run_at <= now() OR state = 'running' AND lease_until <= now()
-      LIMIT $3 FOR UPDATE SKIP LOCKED),
+      SELECT id FROM upload_sessions WHERE job_due_at <= now() LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
     {_TAKEN}""",  # noqa: S608
 )
 
@@ -46,69 +44,56 @@ _TAKE_BACK = Statement(
     "job_take_back",
     f"""
     WITH due AS (
-      SELECT session_id FROM finalise_jobs
-      WHERE state = 'running' AND left(lease_owner, -37) = $3 AND lease_owner <> $1
-      FOR UPDATE SKIP LOCKED),
+      SELECT id FROM upload_sessions
+      WHERE job_due_at IS NOT NULL AND left(lease_owner, -37) = $3 AND lease_owner <> $1
+      FOR NO KEY UPDATE SKIP LOCKED),
     {_TAKEN}""",  # noqa: S608
 )
 
-_LOAD = Statement(
-    "job_load",
-    f"""SELECT {_FACTS} FROM upload_sessions s LEFT JOIN finalise_jobs j ON j.session_id = s.id
-    WHERE s.id = $1""",  # noqa: S608
-)
+_LOAD = Statement("job_load", f"SELECT {_FACTS} FROM upload_sessions s WHERE s.id = $1")  # noqa: S608
 
 _RENEW = Statement(
     "poll_renew",
-    """UPDATE finalise_jobs SET lease_until = now() + $3
-    WHERE session_id = ANY($1::bigint[]) AND lease_owner = $2 AND state = 'running' AND lease_until > now()
-    RETURNING session_id""",
+    """UPDATE upload_sessions SET job_due_at = now() + $3
+    WHERE id = ANY($1::bigint[]) AND lease_owner = $2 AND job_due_at > now() RETURNING id""",
 )
 
 _STEP = Statement(
     "job_step",
     f"""
-    WITH j AS (UPDATE finalise_jobs SET step = $3, etag = $4, joined_etag = $5, repack_upload_id = $6,
-                 updated_at = now() WHERE {_MINE} RETURNING session_id),
-    u AS (UPDATE upload_sessions u SET status = 'uploading', updated_at = now() FROM j
-          WHERE u.id = j.session_id AND u.status = 'assembling' AND $3 = 'store')
-    SELECT session_id FROM j""",  # noqa: S608
+    UPDATE upload_sessions s SET job_step = $3, job_etag = $4, joined_etag = $5, repack_upload_id = $6,
+      status = CASE WHEN status = 'assembling' AND $3 = 'store' THEN 'uploading' ELSE status END,
+      updated_at = now()
+    WHERE {_MINE} RETURNING s.id""",  # noqa: S608
 )
 
 _COMPLETE = f"""
-    UPDATE upload_sessions u SET status = 'completed', ended_at = clock_timestamp(), updated_at = now(),
-      etag = $3, checksum = $4, error_code = NULL, error_message = NULL, clean_after = {_CLEAN_AFTER}"""  # noqa: S608
+    UPDATE upload_sessions s SET status = 'completed', ended_at = clock_timestamp(), updated_at = now(),
+      etag = $3, checksum = $4, error_code = NULL, error_message = NULL, clean_after = {_CLEAN_AFTER},
+      {_OVER}"""  # noqa: S608
 
-_FINISH = Statement(
-    "job_finish",
-    f"""
-    WITH j AS (UPDATE finalise_jobs SET state = 'done', step = 'register', etag = $3, last_error = NULL,
-                 updated_at = now() WHERE {_MINE} RETURNING session_id)
-    {_COMPLETE} FROM j WHERE u.id = j.session_id RETURNING u.created_at, u.ended_at""",  # noqa: S608
-)
+_FINISH = Statement("job_finish", f"{_COMPLETE} WHERE {_MINE} RETURNING s.created_at, s.ended_at")
 
 _FINISH_DETACHED = Statement(
     "session_finish",
-    f"""{_COMPLETE} WHERE u.id = $1 AND u.finalise_mode = $2 AND u.status IN ('assembling', 'uploading')
-    RETURNING u.created_at, u.ended_at""",
+    f"""{_COMPLETE} WHERE s.id = $1 AND s.finalise_mode = $2 AND s.status IN ('assembling', 'uploading')
+    RETURNING s.created_at, s.ended_at""",
 )
 
 _RETRY = Statement(
     "job_retry",
     f"""
-    WITH j AS (UPDATE finalise_jobs SET state = 'queued', next_run_at = now() + $5, lease_owner = NULL,
-                 lease_until = NULL, last_error = $3, updated_at = now() WHERE {_MINE} RETURNING session_id)
-    UPDATE upload_sessions u SET error_code = $3, error_message = $4, updated_at = now()
-    FROM j WHERE u.id = j.session_id RETURNING u.id""",  # noqa: S608
+    UPDATE upload_sessions s SET lease_owner = NULL, job_due_at = now() + $5,
+      error_code = $3, error_message = $4, updated_at = now()
+    WHERE {_MINE} RETURNING s.id""",  # noqa: S608
 )
 
 _FAIL = Statement(
     "job_fail",
     f"""
-    WITH j AS (UPDATE finalise_jobs SET state = 'failed', last_error = $3, lease_owner = NULL,
-                 lease_until = NULL, updated_at = now() WHERE {_MINE} RETURNING session_id)
-    UPDATE upload_sessions u SET status = 'failed', error_code = $3, error_message = $4, updated_at = now()
-    FROM j WHERE u.id = j.session_id RETURNING u.id""",  # noqa: S608
+    UPDATE upload_sessions s SET status = 'failed', error_code = $3, error_message = $4, updated_at = now(),
+      {_OVER}
+    WHERE {_MINE} RETURNING s.id""",  # noqa: S608
 )
 
 _FAIL_DETACHED = Statement(
@@ -120,15 +105,15 @@ _FAIL_DETACHED = Statement(
 _REOPEN = Statement(
     "job_reopen",
     f"""
-    WITH j AS (DELETE FROM finalise_jobs WHERE {_MINE} RETURNING session_id)
-    UPDATE upload_sessions u SET status = $3::upload_status, error_code = $4, error_message = $5,
-      updated_at = now() FROM j WHERE u.id = j.session_id RETURNING u.id""",  # noqa: S608
+    UPDATE upload_sessions s SET status = $3::upload_status, error_code = $4, error_message = $5,
+      updated_at = now(), job_etag = NULL, {_OVER}
+    WHERE {_MINE} RETURNING s.id""",  # noqa: S608
 )
 
 _RELEASE = Statement(
     "job_release",
-    """UPDATE finalise_jobs SET state = 'queued', next_run_at = now(), lease_owner = NULL,
-      lease_until = NULL, updated_at = now() WHERE lease_owner = $1 AND state = 'running'""",
+    """UPDATE upload_sessions SET lease_owner = NULL, job_due_at = now()
+    WHERE job_due_at IS NOT NULL AND lease_owner = $1""",
 )
 
 _WATCH = Statement(
@@ -140,10 +125,9 @@ _WATCH = Statement(
 
 _GAUGES = Statement(
     "poll_gauges",
-    """SELECT upload_method::text AS method, status::text AS status, count(*) AS n, NULL::float8 AS age_s
-    FROM upload_sessions WHERE status IN ('pending', 'assembling', 'uploading', 'completing') GROUP BY 1, 2
-    UNION ALL SELECT NULL, state, count(*), extract(epoch FROM now() - min(created_at))::float8
-    FROM finalise_jobs WHERE state IN ('queued', 'running') GROUP BY state""",
+    """SELECT upload_method::text AS method, status::text AS status, count(*) AS n,
+      extract(epoch FROM now() - min(job_created_at) FILTER (WHERE lease_owner IS NULL))::float8 AS queued_s
+    FROM upload_sessions WHERE ended_at IS NULL AND status <> 'failed' GROUP BY 1, 2""",
 )
 
 
@@ -165,16 +149,16 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """``method`` is None for a count of jobs; ``age_s`` is the oldest job's."""
+    """Open uploads of one method and state; ``queued_s`` is the age of the oldest queued job."""
 
-    method: str | None
+    method: str
     state: str
     count: int
-    age_s: float | None
+    queued_s: float | None
 
 
 class Jobs:
-    """Statements on ``finalise_jobs`` as one holder.
+    """Statements on jobs as one holder.
 
     Args:
         owner: this process as lease owner, ``<instance>/<uuid made at start>``.
@@ -200,7 +184,7 @@ class Jobs:
     async def renew(self, session_ids: Sequence[int]) -> set[int]:
         """The leases that could be renewed."""
         rows = await self._db.rows(_RENEW, list(session_ids), self.owner, self._lease)
-        return {row["session_id"] for row in rows}
+        return {row["id"] for row in rows}
 
     async def step(self, work: Work) -> bool:
         """Record ``work``'s step; False when the lease is lost."""
@@ -243,12 +227,12 @@ class Jobs:
 
     async def gauges(self) -> list[Gauge]:
         rows = await self._db.rows(_GAUGES)
-        return [Gauge(row["method"], row["status"], row["n"], row["age_s"]) for row in rows]
+        return [Gauge(row["method"], row["status"], row["n"], row["queued_s"]) for row in rows]
 
 
 def temporary_used(work: Work) -> bool:
     """Whether a temporary object was among the sources: then leftovers are looked for again later."""
-    return any(source.kind == "temp" for source in work.sources)
+    return any(source.kind is SourceKind.TEMPORARY for source in work.sources)
 
 
 def _finished(row: Any) -> Finished | None:
@@ -259,12 +243,12 @@ def _work(row: Any) -> Work:
     chunks = [tuple(chunk) for chunk in row["chunks"]]
     return Work(
         session=session_of(row),
-        step=Step(row["step"]),
+        step=Step(row["job_step"]),
         etag=row["job_etag"],
         sources=tuple(Source(*chunk[:3]) for chunk in chunks),
         parts=tuple(RegisteredPart(*tuple(part)) for part in row["parts"]),
         checksum=chunks[0][3] if len(chunks) == 1 else None,
-        attempts=row["attempts"],
+        attempts=row["job_attempts"],
         joined_etag=row["joined_etag"],
         repack_upload_id=row["repack_upload_id"],
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.kit.db import Database, Statement
-from services.upload.model import RegisteredPart, Session, Step, Work
+from services.upload.model import CompleteOutcome, Method, RegisteredPart, Session, Work
 from services.upload.repository.rows import COLUMNS, session_of
 
 # The session row is locked and read as it is after the wait; the old part only names the result.
@@ -19,14 +19,14 @@ _REGISTER = Statement(
           SELECT id, $3, $4, $5 FROM s
           WHERE upload_method = 'multipart' AND status IN ('pending', 'uploading')
             AND $3 BETWEEN 1 AND total_chunks
-            AND $4 = CASE WHEN $3 < total_chunks THEN part_size_bytes
-                          ELSE file_size_bytes - part_size_bytes * (total_chunks - 1) END
+            AND $4 = CASE $3 WHEN total_chunks THEN last_part_bytes ELSE part_size_bytes END
           ON CONFLICT (session_id, part_number)
             DO UPDATE SET size_bytes = EXCLUDED.size_bytes, etag = EXCLUDED.etag, uploaded_at = now()
           RETURNING m.session_id),
     f AS (UPDATE upload_sessions u SET status = 'uploading', updated_at = now(),
-            expires_at = greatest(u.expires_at, now() + $6)
-          FROM s, p WHERE u.id = s.id AND s.status = 'pending')
+            expires_at = CASE WHEN s.expires_at < now() + $6::interval / 2 THEN now() + $6
+                              ELSE s.expires_at END
+          FROM s, p WHERE u.id = s.id AND (s.status = 'pending' OR s.expires_at < now() + $6::interval / 2))
     SELECT {COLUMNS}, EXISTS (SELECT FROM p) AS stored,
       (SELECT etag FROM multipart_parts o WHERE o.session_id = s.id AND o.part_number = $3) AS old_etag
     FROM s""",  # noqa: S608 - constants of this module
@@ -35,7 +35,7 @@ _REGISTER = Statement(
 _BEGIN = Statement(
     "complete_begin",
     f"""
-    SELECT b.outcome, {COLUMNS}, b.missing, b.job_step, b.job_etag, b.numbers, b.sizes, b.etags
+    SELECT b.outcome, {COLUMNS}, b.missing, b.numbers, b.sizes, b.etags
     FROM complete_begin($1, $2, $3::upload_method, $4, $5, $6) b, LATERAL (SELECT (b.session).*) s""",  # noqa: S608
 )
 
@@ -51,10 +51,10 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """``outcome``: begun (with ``work``), join, done, missing, wrong_method, aborted, gone."""
+    """``work`` is there when the outcome is begun."""
 
-    outcome: str
-    session: Session | None = None
+    outcome: CompleteOutcome
+    session: Session
     missing: tuple[int, ...] = ()
     work: Work | None = None
 
@@ -65,7 +65,7 @@ class Parts:
     Args:
         owner: lease owner of this process.
         lease: how long a job taken here is ours without renewal.
-        ttl: life of an upload after its first registered part.
+        ttl: life of an upload after its last activity.
     """
 
     def __init__(self, database: Database, owner: str, lease: timedelta, ttl: timedelta) -> None:
@@ -77,16 +77,14 @@ class Parts:
         )
         return None if row is None else Registered(session_of(row), row["stored"], row["old_etag"])
 
-    async def begin(self, upload_uuid: UUID, user_id: UUID, method: str, etag: str | None) -> Begun:
+    async def begin(self, upload_uuid: UUID, user_id: UUID, method: Method, etag: str | None) -> Begun | None:
         """Take state and job; ``etag`` is what the client says its object has."""
         row = await self._db.row(_BEGIN, upload_uuid, user_id, method, etag, self._owner, self._lease)
-        if row is None or row["outcome"] == "gone":
-            return Begun("gone")
-        session = session_of(row)
-        if row["outcome"] != "begun":
-            return Begun(row["outcome"], session, tuple(row["missing"] or ()))
+        if row is None or row["outcome"] is None:
+            return None
+        outcome, session = CompleteOutcome(row["outcome"]), session_of(row)
+        if outcome is not CompleteOutcome.BEGUN:
+            return Begun(outcome, session, tuple(row["missing"] or ()))
         columns = zip(row["numbers"] or (), row["sizes"] or (), row["etags"] or (), strict=True)
         parts = tuple(RegisteredPart(*one) for one in columns)
-        return Begun(
-            "begun", session, work=Work(session, Step(row["job_step"]), row["job_etag"], parts=parts)
-        )
+        return Begun(outcome, session, work=Work(session, etag=etag, parts=parts))

@@ -11,9 +11,9 @@ _STATES = {str(state): state for state in State}
 
 COLUMNS = (
     "s.id, s.upload_uuid, s.user_id, s.upload_method, s.status, s.file_name, s.mime_type, s.file_size_bytes,"
-    " s.part_size_bytes, s.total_chunks, s.received_bytes, s.received_chunks, s.max_chunk_index,"
-    " s.storage_key, s.storage_upload_id, s.etag, s.finalise_mode, s.error_code, s.error_message,"
-    " s.created_at, s.updated_at, s.expires_at, s.urls_expire_at, s.final_key_taken"
+    " s.part_size_bytes, s.last_part_bytes, s.total_chunks, s.received_bytes, s.received_chunks,"
+    " s.max_chunk_index, s.storage_key, s.storage_upload_id, s.etag, s.finalise_mode, s.error_code,"
+    " s.error_message, s.created_at, s.updated_at, s.expires_at, s.urls_expire_at, s.final_key_taken"
 )
 
 
@@ -29,6 +29,7 @@ def session_of(row: Any) -> Session:
         mime_type=row["mime_type"],
         file_size_bytes=row["file_size_bytes"],
         part_size_bytes=row["part_size_bytes"],
+        last_part_bytes=row["last_part_bytes"],
         total_chunks=row["total_chunks"],
         received_bytes=row["received_bytes"],
         received_chunks=row["received_chunks"],

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.kit.db import Database, Statement
-from services.upload.model import NewSession, RegisteredPart, Session, Source
+from services.upload.model import Method, NewSession, OpenOutcome, Session, Source
 from services.upload.repository.rows import COLUMNS, session_of
 
-_OPEN = "('pending', 'assembling', 'uploading', 'completing')"
+_OPEN = "ended_at IS NULL AND status <> 'failed'"
 
 # One statement: the idempotency key's row if there is one, else the limit, else the new row. A file of
 # no bytes gets its job at once, because nothing will arrive that could make it.
@@ -19,21 +19,21 @@ _INSERT = Statement(
     f"""
     WITH old AS (SELECT * FROM upload_sessions WHERE user_id = $2 AND idempotency_key = $10),
     open AS (SELECT count(*) AS n FROM
-             (SELECT FROM upload_sessions WHERE user_id = $2 AND status IN {_OPEN} LIMIT $14) counted),
+             (SELECT FROM upload_sessions WHERE user_id = $2 AND {_OPEN} LIMIT $14) counted),
     fresh AS (
       INSERT INTO upload_sessions (upload_uuid, user_id, upload_method, status, file_name, mime_type,
         file_size_bytes, part_size_bytes, total_chunks, finalise_mode, idempotency_key, storage_key,
-        expires_at, urls_expire_at)
+        expires_at, urls_expire_at, last_part_bytes, storage_upload_id,
+        lease_owner, job_due_at, job_created_at, job_attempts)
       SELECT $1, $2, $3::upload_method,
         CASE WHEN $6::bigint > 0 THEN 'pending' WHEN $3 = 'proxy' THEN 'assembling' ELSE 'completing' END
           ::upload_status,
-        $4, $5, $6, $7, $8, $9, $10, $11, now() + $12, now() + $13
+        $4, $5, $6, $7, $8, $9, $10, $11, now() + $12, now() + $13, $17, $18,
+        CASE WHEN $6 = 0 THEN $15 END, CASE WHEN $6 = 0 THEN now() + $16 END,
+        CASE WHEN $6 = 0 THEN now() END, ($6 = 0)::int
       FROM open WHERE open.n < $14 AND NOT EXISTS (SELECT FROM old)
       ON CONFLICT (user_id, idempotency_key) DO NOTHING
-      RETURNING *),
-    job AS (
-      INSERT INTO finalise_jobs (session_id, state, step, attempts, lease_owner, lease_until)
-      SELECT id, 'running', 'assemble', 1, $15, now() + $16 FROM fresh WHERE file_size_bytes = 0)
+      RETURNING *)
     SELECT open.n >= $14 AS full, true AS created, {COLUMNS} FROM open LEFT JOIN fresh s ON true
       WHERE NOT EXISTS (SELECT FROM old)
     UNION ALL SELECT false, false, {COLUMNS} FROM old s""",  # noqa: S608 - constants of this module
@@ -42,9 +42,8 @@ _INSERT = Statement(
 _SAVE_UPLOAD = Statement(
     "session_store_upload",
     """
-    UPDATE upload_sessions SET storage_upload_id = coalesce(storage_upload_id, $2),
-      urls_expire_at = greatest(urls_expire_at, now() + $3), updated_at = now()
-    WHERE id = $1 AND status IN ('pending', 'uploading') RETURNING storage_upload_id, urls_expire_at""",
+    UPDATE upload_sessions SET storage_upload_id = coalesce(storage_upload_id, $2), updated_at = now()
+    WHERE id = $1 AND status = 'pending' RETURNING storage_upload_id""",
 )
 
 _EXTEND_URLS = Statement(
@@ -78,7 +77,7 @@ _STATUS = Statement(
 _LIST = Statement(
     "session_list",
     f"""
-    WITH own AS (SELECT * FROM upload_sessions WHERE user_id = $1 AND ($2 OR status IN {_OPEN})),
+    WITH own AS (SELECT * FROM upload_sessions WHERE user_id = $1 AND ($2 OR {_OPEN})),
     page AS (SELECT * FROM own ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4)
     SELECT {COLUMNS}, counted.total,
       (SELECT sum(size_bytes) FROM multipart_parts p WHERE p.session_id = s.id)::bigint AS registered_bytes
@@ -100,9 +99,9 @@ _ABORT = Statement(
 _LEFTOVERS = Statement(
     "clean_leftovers",
     """
-    SELECT s.storage_upload_id, j.repack_upload_id,
+    SELECT s.storage_upload_id, s.repack_upload_id,
       ARRAY(SELECT location FROM upload_chunks c WHERE c.session_id = s.id) AS locations
-    FROM upload_sessions s LEFT JOIN finalise_jobs j ON j.session_id = s.id WHERE s.id = $1""",
+    FROM upload_sessions s WHERE s.id = $1""",
 )
 
 
@@ -133,31 +132,32 @@ class Sessions:
     def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
         self._db, self._owner, self._lease = database, owner, lease
 
-    async def insert(self, new: NewSession, limit: int) -> tuple[Session, bool] | None:
-        """The session of this request and whether it is new; None when the user has too many open."""
+    async def insert(self, new: NewSession, limit: int) -> tuple[OpenOutcome, Session | None]:
+        """The session of this request: a new one, or the one of its key; None when the user has too
+        many open."""
         while True:
             row = await self._db.row(
                 _INSERT,
                 *(new.upload_uuid, new.user_id, new.method, new.file_name, new.mime_type),
                 *(new.file_size_bytes, new.part_size_bytes, new.total_chunks, new.finalise_mode),
                 *(new.idempotency_key, new.storage_key, new.ttl, new.urls_life, limit),
-                *(self._owner, self._lease),
+                *(self._owner, self._lease, new.last_part_bytes, new.storage_upload_id),
             )
             if row is not None and row["id"] is not None:
-                return session_of(row), row["created"]
+                outcome = OpenOutcome.CREATED if row["created"] else OpenOutcome.REPEATED
+                return outcome, session_of(row)
             if row is None or row["full"]:
-                return None
+                return OpenOutcome.FULL, None
             # The same key was inserted between our look and our insert: look again.
 
-    async def save_store_upload(
-        self, session_id: int, upload_id: str, urls_life: timedelta | None
-    ) -> tuple[str, datetime | None] | None:
-        """Keep the store's upload id; the one that was first is returned. None: no longer open."""
-        row = await self._db.row(_SAVE_UPLOAD, session_id, upload_id, urls_life)
-        return None if row is None else (row["storage_upload_id"], row["urls_expire_at"])
+    async def save_store_upload(self, session_id: int, upload_id: str) -> str | None:
+        """Keep the id of a proxied upload in the store; the one that was first is returned. None: no
+        longer open."""
+        row = await self._db.row(_SAVE_UPLOAD, session_id, upload_id)
+        return None if row is None else row["storage_upload_id"]
 
     async def extend_urls(
-        self, upload_uuid: UUID, user_id: UUID, method: str, life: timedelta
+        self, upload_uuid: UUID, user_id: UUID, method: Method, life: timedelta
     ) -> tuple[Session, datetime] | None:
         """Before new URLs are handed out; changes nothing unless the upload is open."""
         row = await self._db.row(_EXTEND_URLS, upload_uuid, user_id, method, life)
@@ -197,6 +197,3 @@ class Sessions:
         ids = (row["storage_upload_id"], row["repack_upload_id"])
         sources = tuple(Source(0, location, None) for location in row["locations"])
         return Leftovers(tuple(upload_id for upload_id in ids if upload_id), sources)
-
-
-__all__ = ["Leftovers", "Progress", "RegisteredPart", "Sessions"]

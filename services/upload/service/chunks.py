@@ -6,11 +6,12 @@ or broken send, or two sends of one index at once, never change accepted bytes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import perf_counter
+from typing import assert_never
 
 from services.kit.errors import Fault
 from services.upload import errors
@@ -18,13 +19,9 @@ from services.upload.chunk_store.sink import ChunkStore, Nowhere, Sink
 from services.upload.finalise.modes import FinaliseMode
 from services.upload.finalise.worker import Finaliser
 from services.upload.metrics import Metrics
-from services.upload.model import Opened, Send, Session, State, Work
-from services.upload.placement import leaves_gap, refusal
+from services.upload.model import ChunkOutcome, Opened, Send, Session, State, Work
 from services.upload.repository.chunks import Accepted, Chunks, Stored
 from services.upload.repository.jobs import Jobs
-
-_KEPT = {"stored", "replaced"}
-_NOTHING_NEW = {"duplicate": State.PENDING, "empty": State.PENDING, "done": State.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,8 @@ class ChunkService:
         started = perf_counter()
         accepted = await self._chunks.accept(send, stored)
         self._metrics.chunk_seconds("database").observe(perf_counter() - started)
-        if accepted.outcome not in _KEPT:
-            await sink.discard(aborted=accepted.outcome == "aborted")
+        if accepted.outcome not in {ChunkOutcome.STORED, ChunkOutcome.REPLACED}:
+            await sink.discard(aborted=accepted.outcome is ChunkOutcome.ABORTED)
             return await self._not_kept(send, opened.session, accepted)
         self._metrics.chunks(accepted.outcome).inc()
         self._metrics.bytes(opened.session.method).inc(send.size_bytes)
@@ -90,14 +87,7 @@ class ChunkService:
         opened = await self._chunks.open(send, claim=self._store.claims(send))
         if opened is None:
             raise errors.not_found()
-        fault = refusal(send, opened)
-        if fault is not None:
-            raise fault
-        if leaves_gap(send, opened):
-            top = max(opened.session.max_chunk_index, send.index)
-            missing = await self._chunks.missing(opened.session.id, top, send.index)
-            if missing:
-                raise errors.chunk_gap(missing)
+        _refuse(opened.outcome, opened.session, opened.missing)
         return opened
 
     async def _take(self, send: Send, opened: Opened, body: AsyncIterator[bytes]) -> tuple[Sink, Stored]:
@@ -136,18 +126,16 @@ class ChunkService:
 
     async def _not_kept(self, send: Send, session: Session, accepted: Accepted) -> ChunkTaken:
         outcome = accepted.outcome
-        if outcome in {"duplicate", "empty"}:
+        _refuse(outcome, session, accepted.missing)
+        if outcome in {ChunkOutcome.DUPLICATE, ChunkOutcome.EMPTY}:
             self._metrics.chunks(outcome).inc()
-        status = _NOTHING_NEW.get(outcome)
-        if status is None:
-            if outcome not in {"join", "requeued"}:
-                raise _refused(outcome, session, accepted)
-            if outcome == "requeued":
-                work = await self._jobs.load(session.id)
-                self._finaliser.start(work, self._modes[session.finalise_mode].journal)
+            return ChunkTaken(send, accepted.received_bytes, State.PENDING)
+        if outcome is ChunkOutcome.REQUEUED:
+            work = await self._jobs.load(session.id)
+            self._finaliser.start(work, self._modes[session.finalise_mode].journal)
+        if outcome is not ChunkOutcome.DONE:
             await self._finaliser.join(session.id)
-            status = State.COMPLETED
-        return ChunkTaken(send, accepted.received_bytes, status)
+        return ChunkTaken(send, accepted.received_bytes, State.COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +165,6 @@ async def _pump(sink: Sink, data: bytes, body: AsyncIterator[bytes]) -> _Pumped:
 
 
 def _work(session: Session, stored: Stored, accepted: Accepted) -> Work:
-    if accepted.step is None:
-        raise ValueError("the upload is not complete")
     now = replace(
         session,
         status=State.ASSEMBLING,
@@ -186,17 +172,39 @@ def _work(session: Session, stored: Stored, accepted: Accepted) -> Work:
         storage_upload_id=accepted.store_upload_id,
     )
     checksum = stored.checksum if len(accepted.sources) == 1 else None
-    return Work(now, accepted.step, accepted.etag, accepted.sources, checksum=checksum)
+    return Work(now, sources=accepted.sources, checksum=checksum)
 
 
-def _refused(outcome: str, session: Session, accepted: Accepted) -> Fault:
-    faults = {
-        "gone": errors.not_found(),
-        "aborted": errors.aborted(),
-        "failed": errors.failed(session.error_message),
-        "conflict": errors.chunk_conflict(),
-        "not_open": errors.not_open(),
-        "too_large": errors.size_mismatch("With this chunk the upload would exceed its declared size."),
-        "gap": errors.chunk_gap(accepted.missing),
-    }
-    return faults.get(outcome) or errors.send_again()
+def _refuse(outcome: ChunkOutcome, session: Session, missing: Sequence[int]) -> None:
+    """Raises the Fault of an outcome that is a refusal."""
+    match outcome:
+        case ChunkOutcome.GONE:
+            raise errors.not_found()
+        case ChunkOutcome.WRONG_METHOD:
+            raise errors.wrong_method(session)
+        case ChunkOutcome.ABORTED:
+            raise errors.aborted()
+        case ChunkOutcome.FAILED:
+            raise errors.failed(session.error_message)
+        case ChunkOutcome.CONFLICT:
+            raise errors.chunk_conflict()
+        case ChunkOutcome.NOT_OPEN:
+            raise errors.not_open()
+        case ChunkOutcome.TOO_LARGE:
+            raise errors.size_mismatch("With this chunk the upload would exceed its declared size.")
+        case ChunkOutcome.GAP:
+            raise errors.chunk_gap(missing)
+        case ChunkOutcome.SEND_AGAIN:
+            raise errors.send_again()
+        case (
+            ChunkOutcome.STORED
+            | ChunkOutcome.REPLACED
+            | ChunkOutcome.DUPLICATE
+            | ChunkOutcome.EMPTY
+            | ChunkOutcome.JOIN
+            | ChunkOutcome.DONE
+            | ChunkOutcome.REQUEUED
+        ):
+            return
+        case _:
+            assert_never(outcome)

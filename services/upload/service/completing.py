@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import assert_never
 from uuid import UUID
 
 from services.upload import errors
 from services.upload.finalise.worker import Finaliser
-from services.upload.model import Method, Session
+from services.upload.model import CompleteOutcome, Method, Session
 from services.upload.repository.parts import Parts
 
 
@@ -21,19 +22,22 @@ class Completing:
             Fault: the refusals of the contract; what the store's check found; a failed attempt.
         """
         begun = await self._parts.begin(upload_uuid, user_id, method, etag)
-        session = begun.session
-        if session is None:
+        if begun is None:
             raise errors.not_found()
+        session = begun.session
         match begun.outcome:
-            case "done":
+            case CompleteOutcome.DONE:
                 return session
-            case "wrong_method":
+            case CompleteOutcome.WRONG_METHOD:
                 raise errors.wrong_method(session)
-            case "aborted":
+            case CompleteOutcome.ABORTED:
                 raise errors.aborted()
-            case "missing":
+            case CompleteOutcome.MISSING:
                 raise errors.missing_parts(begun.missing)
-        if begun.work is not None:
-            self._finaliser.start(begun.work)
+            case CompleteOutcome.BEGUN | CompleteOutcome.JOIN:
+                if begun.work is not None:
+                    self._finaliser.start(begun.work)
+            case _:
+                assert_never(begun.outcome)
         await self._finaliser.join(session.id)
         return session

@@ -18,6 +18,9 @@ from services.upload.model import (
     MAX_PUT_BYTES,
     MIN_PART_BYTES,
     Method,
+    NewSession,
+    OpenOutcome,
+    PartOutcome,
     RegisteredPart,
     Session,
     State,
@@ -76,34 +79,46 @@ class MultipartService:
         self._metrics, self._max_bytes = metrics, max_bytes
 
     async def open(self, wanted: Wanted, part_size_bytes: int) -> MultipartOpened:
-        """The row with its key is there before the store's upload is, so nothing can get lost."""
+        """The store's upload comes first, so that one statement writes all there is to know.
+
+        A process that dies in between leaves a store upload without a row, at the key that its request
+        would have had; one that no session needs is given up at once.
+        """
         judge_size(wanted.file_size_bytes, self._max_bytes)
-        count = part_count(wanted.file_size_bytes, part_size_bytes)
-        session, _ = await self._opening.open(
-            wanted, Shape(Method.MULTIPART, count, part_size_bytes=part_size_bytes)
-        )
+        new = self._opening.new(wanted, self._shape(wanted.file_size_bytes, part_size_bytes))
+        new = await self._with_store_upload(new)
+        outcome, found = await self._opening.insert(new)
+        if outcome is not OpenOutcome.CREATED and new.storage_upload_id is not None:
+            await self._cleaner.remove_part_upload(new.storage_key, new.storage_upload_id)
+        session = await self._opening.judge(new, outcome, found)
+        upload_id, until = session.storage_upload_id or "", session.urls_expire_at or session.created_at
         if session.status not in _TAKING:
-            upload_id = session.storage_upload_id or ""
-            return MultipartOpened(session, upload_id, [], session.urls_expire_at or session.created_at)
-        upload_id, until = await self._store_upload(session)
-        urls = await self._presigner.parts(session, upload_id, range(1, session.total_chunks + 1))
+            return MultipartOpened(session, upload_id, [], until)
+        numbers = range(1, session.total_chunks + 1)
+        if outcome is OpenOutcome.REPEATED:
+            urls, until = await self.presign(session.upload_uuid, session.user_id, numbers)
+        else:
+            urls = await self._presigner.parts(session, upload_id, numbers)
         return MultipartOpened(session, upload_id, urls, until)
 
-    async def _store_upload(self, session: Session) -> tuple[str, datetime]:
-        fresh = session.storage_upload_id
-        if fresh is None:
-            try:
-                fresh = await self._store.create_multipart(
-                    session.storage_key, content_type=session.mime_type
-                )
-            except StoreError as error:
-                raise unavailable("object store") from error
-        saved = await self._sessions.save_store_upload(session.id, fresh, self._presigner.life)
-        if saved is None or saved[0] != fresh:
-            await self._cleaner.remove_part_upload(session.storage_key, fresh)
-        if saved is None or saved[1] is None:
-            raise errors.not_open()
-        return saved[0], saved[1]
+    def _shape(self, file_size_bytes: int, part_size_bytes: int) -> Shape:
+        count = part_count(file_size_bytes, part_size_bytes)
+        return Shape(
+            Method.MULTIPART,
+            count,
+            part_size_bytes=part_size_bytes,
+            last_part_bytes=file_size_bytes - part_size_bytes * (count - 1) if count else None,
+            urls_life=self._presigner.life,
+        )
+
+    async def _with_store_upload(self, new: NewSession) -> NewSession:
+        if not new.file_size_bytes:
+            return new
+        try:
+            upload_id = await self._store.create_multipart(new.storage_key, content_type=new.mime_type)
+        except StoreError as error:
+            raise unavailable("object store") from error
+        return replace(new, storage_upload_id=upload_id)
 
     async def presign(
         self, upload_uuid: UUID, user_id: UUID, numbers: Sequence[int]
@@ -123,28 +138,28 @@ class MultipartService:
         try:
             self._metrics.parts(await self._register(upload_uuid, user_id, part)).inc()
         except Fault:
-            self._metrics.parts("refused").inc()
+            self._metrics.parts(PartOutcome.REFUSED).inc()
             raise
 
-    async def _register(self, upload_uuid: UUID, user_id: UUID, part: RegisteredPart) -> str:
+    async def _register(self, upload_uuid: UUID, user_id: UUID, part: RegisteredPart) -> PartOutcome:
         registered = await self._parts.register(upload_uuid, user_id, part)
         if registered is None:
             raise errors.not_found()
         if not registered.stored:
             return self._not_stored(registered, part)
         if registered.old_etag is None:
-            return "new"
-        return "same" if same_etag(registered.old_etag, part.etag) else "updated"
+            return PartOutcome.NEW
+        return PartOutcome.SAME if same_etag(registered.old_etag, part.etag) else PartOutcome.UPDATED
 
     @staticmethod
-    def _not_stored(registered: Registered, part: RegisteredPart) -> str:
+    def _not_stored(registered: Registered, part: RegisteredPart) -> PartOutcome:
         session = registered.session
         _judge(session, [part.number])
         if session.status not in _TAKING:
             if session.status in {State.COMPLETED, State.COMPLETING} and same_etag(
                 registered.old_etag, part.etag
             ):
-                return "same"
+                return PartOutcome.SAME
             raise errors.state_fault(session)
         raise errors.size_mismatch(f"Part {part.number} of this upload has another length.")
 

@@ -13,7 +13,7 @@ from services.kit.trail import about
 from services.upload import errors
 from services.upload.finalise.worker import Finaliser
 from services.upload.metrics import Metrics
-from services.upload.model import Method, NewSession, Session, State, Step, Work
+from services.upload.model import Method, NewSession, OpenOutcome, Session, State, Work
 from services.upload.repository.sessions import Sessions
 
 MAX_FILE_BYTES = 2**63 - 1
@@ -36,6 +36,7 @@ class Shape:
     method: Method
     total_chunks: int
     part_size_bytes: int | None = None
+    last_part_bytes: int | None = None
     finalise_mode: str = "inline"
     urls_life: timedelta | None = None
 
@@ -67,39 +68,58 @@ class Opening:
         self._sessions, self._finaliser, self._world, self._metrics = sessions, finaliser, world, metrics
         self._limit, self._ttl = limit, ttl
 
-    async def open(self, wanted: Wanted, shape: Shape) -> tuple[Session, bool]:
-        """The session and whether it is new; a file of no bytes is durable when this returns.
+    def new(self, wanted: Wanted, shape: Shape) -> NewSession:
+        """The session to be opened; no bytes, no URLs.
 
         Raises:
-            Fault: the name, the limit, the idempotency key, or a failed finalisation.
+            Fault: the name.
         """
-        name = file_name(wanted.file_name)
-        new = NewSession(
-            upload_uuid=self._world.new_uuid(),
+        name, some = file_name(wanted.file_name), wanted.file_size_bytes > 0
+        return NewSession(
+            upload_uuid=about(self._world.new_uuid()),
             user_id=wanted.user_id,
             method=shape.method,
             file_name=name,
             mime_type=type_by_name(name),
             file_size_bytes=wanted.file_size_bytes,
             part_size_bytes=shape.part_size_bytes,
+            last_part_bytes=shape.last_part_bytes,
             total_chunks=shape.total_chunks,
-            finalise_mode=shape.finalise_mode if wanted.file_size_bytes else "inline",
+            finalise_mode=shape.finalise_mode if some else "inline",
             idempotency_key=wanted.idempotency_key,
             ttl=self._ttl,
-            urls_life=shape.urls_life if wanted.file_size_bytes else None,
+            urls_life=shape.urls_life if some else None,
         )
-        opened = await self._sessions.insert(new, self._limit)
-        if opened is None:
+
+    async def insert(self, new: NewSession) -> tuple[OpenOutcome, Session | None]:
+        return await self._sessions.insert(new, self._limit)
+
+    async def open(self, new: NewSession) -> tuple[OpenOutcome, Session]:
+        """The session, new or as the same request opened it before.
+
+        Raises:
+            Fault: see ``judge``.
+        """
+        outcome, session = await self.insert(new)
+        return outcome, await self.judge(new, outcome, session)
+
+    async def judge(self, new: NewSession, outcome: OpenOutcome, session: Session | None) -> Session:
+        """The session that was inserted or found; a file of no bytes is durable when this returns.
+
+        Raises:
+            Fault: the limit, the idempotency key, or a failed finalisation.
+        """
+        if session is None:
             raise Fault("too_many_open_uploads", f"A user may have at most {self._limit} open uploads.")
-        session, created = opened
         about(session.upload_uuid)
-        if not created:
-            self._judge_repeat(new, session)
+        created = outcome is OpenOutcome.CREATED
+        if created:
+            self._metrics.sessions(new.method, "created").inc()
         else:
-            self._metrics.sessions(shape.method, "created").inc()
+            self._judge_repeat(new, session)
         if session.file_size_bytes == 0 and session.status is not State.COMPLETED:
-            session = await self._empty(session, created=created)
-        return session, created
+            return await self._empty(session, created=created)
+        return session
 
     @staticmethod
     def _judge_repeat(new: NewSession, session: Session) -> None:
@@ -110,7 +130,7 @@ class Opening:
 
     async def _empty(self, session: Session, *, created: bool) -> Session:
         if created:
-            self._finaliser.start(Work(session, Step.ASSEMBLE))
+            self._finaliser.start(Work(session))
         elif session.status is State.FAILED:
             raise errors.failed(session.error_message)
         await self._finaliser.join(session.id)

@@ -32,5 +32,5 @@ class ProxiedService:
         mode = self.mode(asked_mode)
         judge_size(wanted.file_size_bytes, self._max_bytes)
         total = -(-wanted.file_size_bytes // ADVISED_CHUNK_BYTES)
-        session, _ = await self._opening.open(wanted, Shape(Method.PROXY, total, finalise_mode=mode))
-        return session
+        new = self._opening.new(wanted, Shape(Method.PROXY, total, finalise_mode=mode))
+        return (await self._opening.open(new))[1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.upload.model import MAX_PUT_BYTES, Method, Session, State
+from services.upload.model import MAX_PUT_BYTES, Method, OpenOutcome, Session, State
 from services.upload.repository.sessions import Sessions
 from services.upload.service.completing import Completing
 from services.upload.service.opening import Opening, Shape, Wanted, judge_size
@@ -29,13 +29,12 @@ class SingleService:
 
     async def open(self, wanted: Wanted) -> SingleOpened:
         judge_size(wanted.file_size_bytes, MAX_PUT_BYTES)
-        session, created = await self._opening.open(
-            wanted, Shape(Method.SINGLE, min(1, wanted.file_size_bytes), urls_life=self._presigner.life)
-        )
+        shape = Shape(Method.SINGLE, min(1, wanted.file_size_bytes), urls_life=self._presigner.life)
+        outcome, session = await self._opening.open(self._opening.new(wanted, shape))
         until = session.urls_expire_at or session.created_at
         if session.status is not State.PENDING:
             return SingleOpened(session, None, until)
-        if not created:
+        if outcome is OpenOutcome.REPEATED:
             found = await self._sessions.extend_urls(
                 session.upload_uuid, session.user_id, Method.SINGLE, self._presigner.life
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -12,7 +14,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.kit import db
 from services.kit.db import Database, Statement, open_database
-from services.kit.db_pools import POOLS
 from services.kit.errors import Fault
 from services.kit.metrics import DatabaseMetrics
 from services.kit.migrate import MigrationError, migrate, read_folder
@@ -22,6 +23,12 @@ pytestmark = pytest.mark.integration
 ONE = Statement("one", "SELECT 1 AS n")
 SLEEP = Statement("sleep", "SELECT pg_sleep($1::float8)")
 ENDS_ME = Statement("ends_me", "SELECT pg_terminate_backend(pg_backend_pid())")
+PID = Statement("pid", "SELECT pg_backend_pid() AS pid")
+RUNNING = Statement(
+    "running",
+    "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%'"
+    " AND state = 'active' AND pid <> pg_backend_pid()",
+)
 
 
 @pytest.fixture
@@ -29,12 +36,82 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-@pytest.fixture(params=POOLS)
-async def database(
-    request: pytest.FixtureRequest, database_url: str, registry: CollectorRegistry
-) -> AsyncIterator[Database]:
-    async with open_database(database_url, "test", DatabaseMetrics(registry), pool=request.param) as opened:
+@pytest.fixture
+async def database(database_url: str, registry: CollectorRegistry) -> AsyncIterator[Database]:
+    async with open_database(database_url, "test", DatabaseMetrics(registry)) as opened:
         yield opened
+
+
+async def pid(database: Database) -> int:
+    row = await database.row(PID)
+    assert row is not None
+    return int(row["pid"])
+
+
+async def running(database: Database) -> int:
+    """Statements that sleep, as the server sees it."""
+    row = await database.row(RUNNING)
+    assert row is not None
+    return int(row["n"])
+
+
+class Link:
+    """A way to the database that can be cut, and that can fall silent."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target, self._port = (parts.hostname, parts.port), 0
+        self._netloc, self._url = parts.netloc, url
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._heard = asyncio.Event()
+        self._heard.set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return self._url.replace(self._netloc, f"{self._netloc.rpartition('@')[0]}@127.0.0.1:{self._port}")
+
+    async def join(self) -> None:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    def silence(self) -> None:
+        self._heard.clear()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(*self._target)
+        self._writers |= {writer, forth}
+        try:
+            await asyncio.gather(self._pass(reader, forth), self._pass(back, writer))
+        except ConnectionError:
+            pass
+        finally:
+            for one in (writer, forth):
+                self._writers.discard(one)
+                one.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            await self._heard.wait()
+            writer.write(data)
+        writer.close()
+
+
+@asynccontextmanager
+async def linked(url: str) -> AsyncIterator[Link]:
+    link = Link(url)
+    await link.join()
+    try:
+        yield link
+    finally:
+        await link.cut()
 
 
 class TestDatabase:
@@ -79,19 +156,66 @@ class TestDatabase:
         assert await database.row(ONE) is not None
 
     async def test_no_connection_in_time_is_a_fault(
-        self, database: Database, monkeypatch: pytest.MonkeyPatch
+        self, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         busy = [asyncio.create_task(database.row(SLEEP, 30.0)) for _ in range(db.POOL_MAX)]
-        while database._pool.free or database._pool.size < db.POOL_MAX:
-            await asyncio.sleep(0.005)
-        monkeypatch.setattr(database._pool, "_wait_s", 0.05)
-        with pytest.raises(Fault, match="dependency_unavailable"):
-            await database.row(ONE)
-        monkeypatch.undo()
-        for task in busy:
-            task.cancel()
-        await asyncio.gather(*busy, return_exceptions=True)
+        async with open_database(database_url, "test", DatabaseMetrics(CollectorRegistry())) as other:
+            while await running(other) < db.POOL_MAX:
+                await asyncio.sleep(0.005)
+            monkeypatch.setattr(db, "POOL_WAIT_S", 0.05)
+            with pytest.raises(Fault, match="dependency_unavailable"):
+                await database.row(ONE)
+            for task in busy:
+                task.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)
+            assert await running(other) == 0  # the server was told
         assert await database.row(ONE) is not None
+
+    async def test_one_after_another_use_one_connection(self, database: Database) -> None:
+        assert len({await pid(database) for _ in range(20)}) == 1
+
+    async def test_a_burst_is_served_in_order(self, database: Database) -> None:
+        ended: list[int] = []
+
+        async def one(number: int) -> None:
+            await database.row(SLEEP, 0.0005)
+            ended.append(number)
+
+        await asyncio.gather(*(one(number) for number in range(200)))
+        assert sorted(ended) == list(range(200))
+        late = sorted(abs(place - number) for place, number in enumerate(ended))
+        assert late[180] <= db.POOL_MAX  # but for the first ones, whose connections were opened for them
+
+    async def test_a_cancelled_wait_costs_nothing(self, database: Database) -> None:
+        busy = [asyncio.create_task(database.row(SLEEP, 0.1)) for _ in range(db.POOL_MAX)]
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(pid(database)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.gather(*busy)
+        waiting[1].cancel()  # it may already have been handed a connection
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert isinstance(results[2], int)
+        assert len(await asyncio.gather(*(database.row(ONE) for _ in range(2 * db.POOL_MAX)))) == 40
+
+    async def test_an_open_transaction_is_not_handed_on(self, database: Database, database_url: str) -> None:
+        complaints: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what["message"]))
+        before = await pid(database)
+        await database.execute(Statement("begin", "BEGIN"))
+        assert await pid(database) == before
+        await database.execute(Statement("make", "CREATE TABLE t (n int)"))
+        other = await asyncpg.connect(database_url)
+        assert await other.fetchval("SELECT count(*) FROM t") == 0  # it is there: nothing holds it back
+        await other.close()
+        assert "active transaction" in complaints[0]
+
+    async def test_a_refused_statement_keeps_its_connection(self, database: Database) -> None:
+        before = await pid(database)
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await database.row(Statement("none", "SELECT * FROM nowhere"))
+        assert await pid(database) == before
 
     async def test_a_schema_that_changes_under_a_prepared_statement(
         self, database: Database, database_url: str
@@ -106,12 +230,58 @@ class TestDatabase:
         assert await database.rows(read) == []
 
 
-@pytest.mark.parametrize("pool", POOLS)
-async def test_a_database_that_is_not_there(registry: CollectorRegistry, pool: str) -> None:
+async def test_a_database_that_is_not_there(registry: CollectorRegistry) -> None:
     nowhere = "postgresql://app:x@127.0.0.1:1/none"
     with pytest.raises(OSError, match=r"127\.0\.0\.1"):
-        async with open_database(nowhere, "test", DatabaseMetrics(registry), pool=pool):
+        async with open_database(nowhere, "test", DatabaseMetrics(registry)):
             pass
+
+
+async def test_a_database_that_went_away_is_a_fault_for_each_until_it_is_back(
+    database_url: str, registry: CollectorRegistry
+) -> None:
+    async with (
+        linked(database_url) as link,
+        open_database(link.url, "test", DatabaseMetrics(registry)) as database,
+    ):
+        await link.cut()
+        results = await asyncio.gather(*(pid(database) for _ in range(30)), return_exceptions=True)
+        assert {type(result) for result in results} == {Fault}
+        await link.join()
+        assert await pid(database)
+
+
+async def test_a_server_that_falls_silent_is_a_fault(
+    database_url: str, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "STATEMENT_S", 0.1)
+    async with (
+        linked(database_url) as link,
+        open_database(link.url, "test", DatabaseMetrics(registry)) as database,
+    ):
+        await database.row(ONE)
+        link.silence()
+        async with asyncio.timeout(5):
+            with pytest.raises(Fault, match="dependency_unavailable"):
+                await database.row(ONE)
+        await link.cut()
+
+
+async def test_closing_waits_for_what_runs(database_url: str, registry: CollectorRegistry) -> None:
+    async with open_database(database_url, "test", DatabaseMetrics(registry)) as opened:
+        running = asyncio.create_task(opened.row(SLEEP, 0.1))
+        await asyncio.sleep(0)
+    assert await running is not None
+
+
+async def test_unprepared_statements_leave_nothing_prepared(database_url: str) -> None:
+    metrics = DatabaseMetrics(CollectorRegistry())
+    count = Statement("count", "SELECT count(*) AS n FROM pg_prepared_statements WHERE name <> $1")
+    for prepared in (True, False):
+        async with open_database(database_url, "test", metrics, prepared=prepared) as opened:
+            found = [await opened.row(count, "") for _ in range(3)]
+        assert found[-1] is not None
+        assert (found[-1]["n"] > 0) is prepared
 
 
 class TestMigrations:

@@ -137,7 +137,7 @@ class Planter:
         return upload_id
 
     async def session(self, upload: Upload, status: str = "completed", **changes: Any) -> int:
-        """A session row, with its chunk row and job when it is completed; returns its id."""
+        """A session row, with its chunk row when it is completed; returns its id."""
         facts: dict[str, Any] = {
             "upload_uuid": upload.upload_uuid,
             "user_id": self.rig.user,
@@ -159,9 +159,7 @@ class Planter:
         if status == "completed":
             chunk = {"session_id": session_id, "chunk_index": 0, "size_bytes": SIZE, "checksum": "c",
                      "location": "final"}  # fmt: skip
-            job = {"session_id": session_id, "state": "done", "step": "register"}
-            for table, row in (("upload_chunks", chunk), ("finalise_jobs", job)):
-                await self.rig.databases.upload.execute(_insert(table, row), *row.values())
+            await self.rig.databases.upload.execute(_insert("upload_chunks", chunk), *chunk.values())
         return session_id
 
     async def file(self, upload: Upload, **changes: Any) -> None:

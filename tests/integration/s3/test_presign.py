@@ -45,8 +45,11 @@ async def test_put_then_get_with_disposition_and_type(
 
 async def test_parts_by_url(store: S3Client, key: str, browser: aiohttp.ClientSession) -> None:
     upload_id = await store.create_multipart(key)
-    status, etag = await put(browser, store.presign_part(key, upload_id, 1, LIFE_S))
+    status, etag = await put(browser, store.presign_part(key, upload_id, 1, 5, LIFE_S))
     assert status == 200
+    for size_bytes in (4, 6):
+        url = store.presign_part(key, upload_id, 1, size_bytes, LIFE_S)
+        assert (await put(browser, url))[0] == 403
     await store.complete_multipart(key, upload_id, [Part(1, etag)])
     assert (await store.head(key)).size_bytes == 5
 

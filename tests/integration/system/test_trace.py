@@ -43,7 +43,7 @@ async def settled(system: System, upload_uuid: str, requests: int) -> Journey:
 
 @pytest.mark.parametrize(
     ("strategy", "routes", "statements", "store_requests"),
-    [(Proxy(), PROXY, 5, 1), (Multipart(), MULTIPART, 6, 3), (Single(), SINGLE, 4, 1)],
+    [(Proxy(), PROXY, 5, 1), (Multipart(), MULTIPART, 5, 2), (Single(), SINGLE, 4, 1)],
     ids=["proxy", "multipart", "single"],
 )
 async def test_one_upload_through_all_processes(

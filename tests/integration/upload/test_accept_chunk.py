@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as searched
 from hypothesis import strategies as st
 
+from services.kit.db import Statement
 from services.upload.model import Send
 from services.upload.repository.chunks import Accepted, Stored
 from services.upload.settings import Settings
-from tests.integration.upload.conftest import Bench, bench_of
+from tests.integration.upload.conftest import MIB, Bench, bench_of
 
 pytestmark = pytest.mark.integration
 
@@ -50,6 +52,66 @@ async def test_a_short_part_that_is_not_the_last_is_sent_again(bench: Bench) -> 
     send = Send(upload, bench.user_id, 1, 100, None)
     answer = await bench.tables.chunks.accept(send, Stored(100, "a", "part:5001", '"e"'))
     assert (answer.outcome, answer.received_bytes) == ("send_again", 0)
+
+
+HELD = 12 * MIB
+
+
+@pytest.mark.parametrize(
+    ("index", "size", "facts", "outcome"),
+    [
+        (0, 1, {"upload_method": "single"}, "wrong_method"),
+        (0, HELD, {}, "stored"),
+        (0, HELD + 1, {}, "too_large"),
+        (1, 3, {"received_bytes": HELD - 2}, "too_large"),
+        (1, 3, {"received_bytes": HELD - 2, "stored": 1}, "gap"),
+        (1, 0, {"stored": 1}, "conflict"),
+        (1, 0, {}, "empty"),
+        (0, 5, {"stored": 5}, "replaced"),  # or a duplicate: the bytes decide
+        (0, 5, {"status": "aborted"}, "aborted"),
+        (0, 0, {"status": "aborted"}, "aborted"),
+        (0, 5, {"status": "aborted", "stored": 5}, "aborted"),
+        (0, 5, {"status": "assembling", "stored": 5}, "join"),
+        (0, 5, {"status": "assembling", "stored": 6}, "not_open"),
+        (0, 5, {"status": "uploading"}, "not_open"),
+        (0, 0, {"status": "uploading"}, "join"),
+        (0, 5, {"status": "completed", "stored": 5}, "done"),
+        (0, 5, {"status": "completed"}, "conflict"),
+        (0, 0, {"status": "completed"}, "done"),
+        (0, 5, {"status": "failed", "stored": 5}, "requeued"),
+        (0, 5, {"status": "failed", "stored": 6}, "failed"),
+        (0, 0, {"status": "failed"}, "failed"),
+        (1, 5 * MIB, {"received_bytes": 7 * MIB, "received_chunks": 1, "max_chunk_index": 0}, "stored"),
+        (2, 5 * MIB, {"received_bytes": 7 * MIB, "received_chunks": 1, "max_chunk_index": 0}, "gap"),
+        (2, 4 * MIB, {"received_bytes": 7 * MIB, "received_chunks": 1, "max_chunk_index": 0}, "stored"),
+    ],
+)
+@pytest.mark.parametrize("claim", [False, True])
+async def test_what_is_known_before_the_body(
+    bench: Bench, index: int, size: int, facts: dict[str, Any], outcome: str, *, claim: bool
+) -> None:
+    upload = await bench.open(HELD)
+    columns = dict(facts)
+    stored = columns.pop("stored", None)
+    if stored is not None:
+        await bench.database.execute(
+            Statement(
+                "test",
+                "INSERT INTO upload_chunks (session_id, chunk_index, size_bytes, checksum, location) "
+                "SELECT id, $2, $3, 'x', 'temp:x' FROM upload_sessions WHERE upload_uuid = $1",
+            ),
+            *(upload, index, stored),
+        )
+    for column, value in columns.items():
+        literal = f"'{value}'" if isinstance(value, str) else value
+        change = f"UPDATE upload_sessions SET {column} = {literal} WHERE upload_uuid = $1"  # noqa: S608
+        await bench.database.execute(Statement("test", change), upload)
+    opened = await bench.tables.chunks.open(Send(upload, bench.user_id, index, size, None), claim=claim)
+    assert opened is not None
+    assert opened.outcome == outcome
+    assert (index - 1 in opened.missing) == (outcome == "gap")
+    takes_slot = claim and outcome in {"stored", "replaced"} and size >= 5 * MIB and size < HELD
+    assert (opened.slot is not None) == takes_slot
 
 
 @dataclass(slots=True)

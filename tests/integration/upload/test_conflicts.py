@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from datetime import timedelta
+from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
 from services.kit.db import Statement
 from services.kit.errors import Fault
-from services.kit.s3 import NoSuchUploadError, NotFoundError
+from services.kit.s3 import NoSuchUploadError, NotFoundError, S3Client
 from services.upload.model import Send, State
 from services.upload.service.opening import Wanted
 from tests.integration.upload.conftest import MIB, Bench, body, incompressible
@@ -182,11 +183,10 @@ class TestAborts:
 
 
 async def test_a_late_store_upload_of_an_aborted_session_is_given_up(bench: Bench) -> None:
-    opened = await bench.services.multipart.open(Wanted(bench.user_id, "a.bin", 100, None), 100)
-    session = opened.session
-    await bench.services.management.abort(session.upload_uuid, bench.user_id)
-    saved = await bench.tables.sessions.save_store_upload(session.id, "late", timedelta(seconds=1))
-    assert saved is None
+    upload = await bench.open(12 * MIB)
+    session = (await bench.services.management.status(upload, bench.user_id)).session
+    await bench.services.management.abort(upload, bench.user_id)
+    assert await bench.tables.sessions.save_store_upload(session.id, "late") is None
 
 
 async def test_keys_at_once_open_one_upload(bench: Bench) -> None:
@@ -196,6 +196,67 @@ async def test_keys_at_once_open_one_upload(bench: Bench) -> None:
     with pytest.raises(Fault) as caught:
         await bench.services.single.open(wanted)
     assert caught.value.code == "idempotency_conflict"
+
+
+class Opened:
+    """A store that remembers which multipart uploads were opened and given up."""
+
+    def __init__(self, store: S3Client) -> None:
+        self._store = store
+        self.left: set[tuple[str, str]] = set()
+
+    async def create_multipart(self, key: str, **options: Any) -> str:
+        upload_id = await self._store.create_multipart(key, **options)
+        self.left.add((key, upload_id))
+        return upload_id
+
+    async def abort_multipart(self, key: str, upload_id: str) -> None:
+        await self._store.abort_multipart(key, upload_id)
+        self.left.discard((key, upload_id))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class TestStoreUploads:
+    """A direct session opens the store's upload before its row: none stays that no row names."""
+
+    @pytest.fixture
+    async def opened(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Opened:
+        opened = Opened(bench.store)
+        for part in (bench.services.multipart, bench.cleaner):
+            monkeypatch.setattr(part, "_store", opened)
+        return opened
+
+    async def test_a_repeated_key_leaves_one(self, bench: Bench, opened: Opened) -> None:
+        wanted = Wanted(bench.user_id, "a.bin", 100, "direct")
+        answers = await asyncio.gather(*(bench.services.multipart.open(wanted, 100) for _ in range(5)))
+        first = answers[0].session
+        assert {answer.session.upload_uuid for answer in answers} == {first.upload_uuid}
+        assert opened.left == {(first.storage_key, answers[0].store_upload_id)}
+        assert all(answer.store_upload_id == answers[0].store_upload_id for answer in answers)
+        assert all(answer.urls_expire_at >= first.created_at and answer.parts for answer in answers)
+
+    @pytest.mark.parametrize("why", ["too_many_open_uploads", "idempotency_conflict", "upload_aborted"])
+    async def test_a_refusal_leaves_none(self, bench: Bench, opened: Opened, why: str) -> None:
+        wanted = Wanted(bench.user_id, "a.bin", 100, "refused")
+        if why == "too_many_open_uploads":
+            bench.services.multipart._opening._limit = 0
+        else:
+            session = (await bench.services.multipart.open(wanted, 200)).session
+            if why == "upload_aborted":
+                await bench.services.management.abort(session.upload_uuid, bench.user_id)
+                await bench.cleaner.drain(10)
+        before = set(opened.left)
+        size_bytes = 101 if why == "idempotency_conflict" else 100
+        again = replace(wanted, file_size_bytes=size_bytes)
+        assert await code(bench.services.multipart.open(again, 200)) == why
+        assert opened.left == before
+
+    async def test_a_name_that_is_refused_opens_none(self, bench: Bench, opened: Opened) -> None:
+        wanted = Wanted(bench.user_id, "a/../b", 100, None)
+        assert await code(bench.services.multipart.open(wanted, 100)) == "invalid_file_name"
+        assert opened.left == set()
 
 
 async def test_the_limit_of_open_uploads_counts_open_ones(bench: Bench) -> None:

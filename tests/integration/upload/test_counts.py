@@ -189,24 +189,22 @@ FLOWS: dict[str, tuple[str, list[int], dict[str, int], dict[str, int]]] = {
         [MIB],
         {
             "session_insert": 1,
-            "session_store_upload": 1,
             "part_register": 1,
             "complete_begin": 1,
             "job_finish": 1,
         },
-        {"create_multipart": 1, "list_parts": 1, "complete_multipart": 1},
+        {"create_multipart": 1, "complete_multipart": 1},
     ),
     "multipart, three parts": (
         "multipart",
         [12 * MIB],
         {
             "session_insert": 1,
-            "session_store_upload": 1,
             "part_register": 3,
             "complete_begin": 1,
             "job_finish": 1,
         },
-        {"create_multipart": 1, "list_parts": 1, "complete_multipart": 1},
+        {"create_multipart": 1, "complete_multipart": 1},
     ),
     "single": (
         "single",

@@ -20,7 +20,7 @@ from tests.integration.upload.conftest import MIB, Bench, Registry, bench_of, in
 
 pytestmark = pytest.mark.integration
 
-COUNT_JOBS = Statement("test", "SELECT count(*) AS n FROM finalise_jobs")
+COUNT_JOBS = Statement("test", "SELECT count(*) AS n FROM upload_sessions WHERE job_due_at IS NOT NULL")
 DATA, OTHER = b"some bytes", b"else bytes"
 
 

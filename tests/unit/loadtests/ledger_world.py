@@ -80,7 +80,6 @@ def session(ref: str, status: str = "completed", **changes: Any) -> SessionRow:
         idempotency_key=ref,
         ended_at=DURABLE_AT,
         chunk_bytes=SIZE,
-        job_state="done" if status == "completed" else None,
     )
     return replace(row, **changes)
 

@@ -25,7 +25,7 @@ def failed_with(**parts: Any) -> World:
     some = World(**parts).verified("b")
     some.intents.append(world.intent("a"))
     some.outcomes.append(FAILED)
-    some.sessions.append(world.session("a", "failed", job_state="failed"))
+    some.sessions.append(world.session("a", "failed"))
     return some
 
 

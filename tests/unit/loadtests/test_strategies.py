@@ -43,8 +43,8 @@ def test_deciding_strategies_come_first_and_the_proxy_leads() -> None:
     [
         ("proxy-chunked", MIB, 2, 5, 1),
         ("proxy-chunked", 12 * MIB, 4, 10, 5),
-        ("direct-multipart", MIB, 4, 6, 3),
-        ("direct-multipart", 12 * MIB, 8, 8, 3),
+        ("direct-multipart", MIB, 4, 5, 2),
+        ("direct-multipart", 12 * MIB, 8, 7, 2),
         ("direct-single", 12 * MIB, 3, 4, 1),
     ],
 )

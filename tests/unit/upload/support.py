@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from services.upload.model import Method, Opened, Send, Session, State
+from services.upload.model import ChunkOutcome, Method, Opened, Send, Session, State
 
 MIB = 1024 * 1024
 UPLOAD, USER = UUID(int=1), UUID(int=2)
@@ -23,6 +23,7 @@ SESSION = Session(
     mime_type=None,
     file_size_bytes=12 * MIB,
     part_size_bytes=None,
+    last_part_bytes=None,
     total_chunks=3,
     received_bytes=0,
     received_chunks=0,
@@ -48,7 +49,7 @@ def session(**changes: Any) -> Session:
 def opened(
     *, stored: int | None = None, checksum: str | None = None, slot: int | None = None, **changes: Any
 ) -> Opened:
-    return Opened(session(**changes), stored, checksum, slot)
+    return Opened(session(**changes), ChunkOutcome.STORED, stored, checksum, slot)
 
 
 def send(index: int, size_bytes: int, checksum: str | None = None) -> Send:

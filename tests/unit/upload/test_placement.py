@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.upload.model import MAX_PARTS, Method, State
+from services.upload.model import MAX_PARTS, State
 from services.upload.placement import (
     Place,
     Placement,
     is_repeat,
-    leaves_gap,
     may_be_part,
     part_number,
-    refusal,
 )
 from tests.unit.upload.support import MIB, opened, send
 
@@ -69,43 +67,6 @@ def test_a_slot_is_asked_for_only_by_what_can_be_a_part() -> None:
     assert not may_be_part(send(3, 0))
     assert may_be_part(send(0, 5 * MIB))
     assert may_be_part(send(1, 1))
-
-
-@pytest.mark.parametrize(
-    ("index", "size", "facts", "code"),
-    [
-        (0, 1, {"method": Method.SINGLE}, "wrong_upload_method"),
-        (0, 12 * MIB, {}, None),
-        (0, 12 * MIB + 1, {}, "size_mismatch"),
-        (1, 3, {"received_bytes": 12 * MIB - 2}, "size_mismatch"),
-        (1, 3, {"received_bytes": 12 * MIB - 2, "stored": 1}, None),
-        (0, 5, {"status": State.ABORTED}, "upload_aborted"),
-        (0, 0, {"status": State.ABORTED}, "upload_aborted"),
-        (0, 5, {"status": State.ABORTED, "stored": 5}, "upload_aborted"),
-        (0, 5, {"status": State.ASSEMBLING, "stored": 5}, None),
-        (0, 5, {"status": State.ASSEMBLING, "stored": 6}, "upload_not_open"),
-        (0, 5, {"status": State.UPLOADING}, "upload_not_open"),
-        (0, 0, {"status": State.UPLOADING}, None),
-        (0, 5, {"status": State.COMPLETED, "stored": 5}, None),
-        (0, 5, {"status": State.COMPLETED}, "chunk_conflict"),
-        (0, 0, {"status": State.COMPLETED}, None),
-        (0, 5, {"status": State.FAILED, "stored": 5}, None),
-        (0, 5, {"status": State.FAILED, "stored": 6}, "upload_failed"),
-        (0, 0, {"status": State.FAILED}, "upload_failed"),
-    ],
-)
-def test_refusals(index: int, size: int, facts: dict[str, Any], code: str | None) -> None:
-    fault = refusal(send(index, size), opened(**facts))
-    assert (fault.code if fault else None) == code
-
-
-def test_gaps() -> None:
-    almost: dict[str, Any] = {"received_bytes": 7 * MIB, "received_chunks": 1, "max_chunk_index": 0}
-    assert not leaves_gap(send(1, 5 * MIB), opened(**almost))
-    assert leaves_gap(send(2, 5 * MIB), opened(**almost))
-    assert not leaves_gap(send(2, 4 * MIB), opened(**almost))
-    assert not leaves_gap(send(2, 0), opened(**almost))
-    assert not leaves_gap(send(2, 5 * MIB), opened(**almost, status=State.COMPLETED))
 
 
 def test_bytes_that_need_not_be_stored() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.upload.finalise.etag import multipart_etag
 from services.upload.finalise.plan import BUFFER_BYTES, Copy, Fill, Piece, plan
-from services.upload.finalise.repack import multipart_etag, pieces_of
+from services.upload.finalise.repack import pieces_of
 from services.upload.model import MAX_PART_BYTES, MIN_PART_BYTES, Source
 from tests.unit.upload.support import MIB
 
