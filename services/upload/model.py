@@ -187,7 +187,7 @@ class Opened:
     """A session as a chunk finds it, what is stored at its index, and the slot claimed for it.
 
     ``outcome`` is what would become of a chunk of that index and length; with a stored one of the same
-    length the bytes decide in the end. ``missing`` names the indexes of a gap, the first 100.
+    length the bytes decide in the end.
     """
 
     session: Session
@@ -195,7 +195,6 @@ class Opened:
     stored_bytes: int | None
     stored_checksum: str | None
     slot: int | None
-    missing: tuple[int, ...] = ()
 
 
 class SourceKind(StrEnum):

@@ -66,8 +66,8 @@ CREATE TABLE upload_sessions (
 
 -- No index names the status or a counter, so that most changes touch the row alone.
 CREATE INDEX upload_sessions_owner ON upload_sessions (user_id, created_at DESC);
+-- How many a user has open; and all that may expire, which are few enough to be looked through.
 CREATE INDEX upload_sessions_open ON upload_sessions (user_id) WHERE ended_at IS NULL;
-CREATE INDEX upload_sessions_expiry ON upload_sessions (expires_at) WHERE ended_at IS NULL;
 CREATE INDEX upload_sessions_ended ON upload_sessions (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX upload_sessions_clean ON upload_sessions (clean_after) WHERE clean_after IS NOT NULL;
 CREATE INDEX upload_sessions_due ON upload_sessions (job_due_at) WHERE job_due_at IS NOT NULL;

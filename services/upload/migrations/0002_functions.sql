@@ -4,34 +4,37 @@
 
 -- What becomes of a chunk, by the session and what is stored at its index. Asked twice: before the body,
 -- when p_checksum is null and any stored chunk of the same length may turn out to be the same, and under
--- the session's lock with the hash of the bytes received.
-CREATE FUNCTION judge_chunk(s upload_sessions, old upload_chunks, p_index int, p_size int, p_checksum text)
-RETURNS text LANGUAGE sql IMMUTABLE AS $$
+-- the session's lock with the hash of the bytes received. It takes scalars, because the planner puts such
+-- a function's text in place of its call, and taking rows apart is dear.
+CREATE FUNCTION judge_chunk(
+  method upload_method, status upload_status, declared bigint, received bigint, chunks int, top int,
+  old_size int, old_checksum text, p_index int, p_size int, p_checksum text
+) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE
-    WHEN s.upload_method <> 'proxy' THEN 'wrong_method'
-    WHEN s.status = 'aborted' THEN 'aborted'
-    WHEN s.status = 'pending' THEN CASE
-      WHEN p_size = 0 THEN CASE WHEN old.session_id IS NULL THEN 'empty' ELSE 'conflict' END
-      WHEN old.size_bytes = p_size AND old.checksum = p_checksum THEN 'duplicate'
-      WHEN s.received_bytes - coalesce(old.size_bytes, 0) + p_size > s.file_size_bytes THEN 'too_large'
-      WHEN s.received_bytes - coalesce(old.size_bytes, 0) + p_size = s.file_size_bytes
-        AND s.received_chunks + (old.session_id IS NULL)::int <> greatest(s.max_chunk_index, p_index) + 1
-        THEN 'gap'
-      WHEN old.session_id IS NULL THEN 'stored'
+    WHEN method <> 'proxy' THEN 'wrong_method'
+    WHEN status = 'pending' THEN CASE
+      WHEN p_size = 0 THEN CASE WHEN old_size IS NULL THEN 'empty' ELSE 'conflict' END
+      WHEN old_size = p_size AND old_checksum = p_checksum THEN 'duplicate'
+      WHEN received - coalesce(old_size, 0) + p_size > declared THEN 'too_large'
+      WHEN received - coalesce(old_size, 0) + p_size = declared
+        AND chunks + (old_size IS NULL)::int <> greatest(top, p_index) + 1 THEN 'gap'
+      WHEN old_size IS NULL THEN 'stored'
       ELSE 'replaced' END
-    WHEN old.size_bytes = p_size AND coalesce(old.checksum = p_checksum, true)
-      THEN CASE s.status WHEN 'failed' THEN 'requeued' WHEN 'completed' THEN 'done' ELSE 'join' END
-    WHEN s.status = 'failed' THEN 'failed'
-    WHEN p_size = 0 THEN CASE s.status WHEN 'completed' THEN 'done' ELSE 'join' END
-    WHEN s.status = 'completed' THEN 'conflict'
+    WHEN status = 'aborted' THEN 'aborted'
+    WHEN old_size = p_size AND coalesce(old_checksum = p_checksum, true)
+      THEN CASE status WHEN 'failed' THEN 'requeued' WHEN 'completed' THEN 'done' ELSE 'join' END
+    WHEN status = 'failed' THEN 'failed'
+    WHEN p_size = 0 THEN CASE status WHEN 'completed' THEN 'done' ELSE 'join' END
+    WHEN status = 'completed' THEN 'conflict'
     ELSE 'not_open' END
 $$;
 
--- Indexes that are not stored, p_index apart; the first 100.
-CREATE FUNCTION missing_chunks(s upload_sessions, p_index int) RETURNS int[] LANGUAGE sql STABLE AS $$
-  SELECT ARRAY(SELECT i FROM generate_series(0, greatest(s.max_chunk_index, p_index)) i
+-- Indexes up to p_top that are not stored, p_index apart; the first 100.
+CREATE FUNCTION missing_chunks(p_session bigint, p_top int, p_index int) RETURNS int[]
+LANGUAGE sql STABLE AS $$
+  SELECT ARRAY(SELECT i FROM generate_series(0, greatest(p_top, p_index)) i
     WHERE i <> p_index
-      AND NOT EXISTS (SELECT FROM upload_chunks c WHERE c.session_id = s.id AND c.chunk_index = i)
+      AND NOT EXISTS (SELECT FROM upload_chunks c WHERE c.session_id = p_session AND c.chunk_index = i)
     ORDER BY i LIMIT 100)
 $$;
 
@@ -45,21 +48,23 @@ CREATE FUNCTION accept_chunk(
   OUT store_upload text, OUT sizes int[], OUT locations text[], OUT etags text[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  s upload_sessions; old upload_chunks; top int; full_now boolean; due timestamptz;
+  s upload_sessions; old upload_chunks; top int; full_now boolean;
+  due timestamptz; holder text;
 BEGIN
   SELECT * INTO s FROM upload_sessions u
     WHERE u.upload_uuid = p_upload AND u.user_id = p_user FOR NO KEY UPDATE;
   IF NOT FOUND THEN outcome := 'gone'; RETURN; END IF;
   SELECT * INTO old FROM upload_chunks c WHERE c.session_id = s.id AND c.chunk_index = p_index;
   state := s.status; received := s.received_bytes; store_upload := s.storage_upload_id;
-  outcome := judge_chunk(s, old, p_index, p_size, p_checksum);
-  IF s.finalise_mode <> 'detached' THEN due := now() + p_lease; END IF;
+  outcome := judge_chunk(s.upload_method, s.status, s.file_size_bytes, s.received_bytes,
+    s.received_chunks, s.max_chunk_index, old.size_bytes, old.checksum, p_index, p_size, p_checksum);
+  IF s.finalise_mode <> 'detached' THEN due := now() + p_lease; holder := p_owner; END IF;
 
-  IF outcome = 'gap' THEN missing := missing_chunks(s, p_index); RETURN;
+  IF outcome = 'gap' THEN missing := missing_chunks(s.id, s.max_chunk_index, p_index); RETURN;
   ELSIF outcome = 'requeued' THEN
     state := 'assembling';
-    UPDATE upload_sessions u SET status = state, updated_at = now(), job_due_at = due, job_attempts = 1,
-        lease_owner = CASE WHEN due IS NOT NULL THEN p_owner END
+    UPDATE upload_sessions u SET status = state, updated_at = now(), job_due_at = due, lease_owner = holder,
+        job_attempts = 1
       WHERE u.id = s.id;
     RETURN;
   ELSIF outcome NOT IN ('stored', 'replaced') THEN RETURN;
@@ -80,17 +85,20 @@ BEGIN
     ON CONFLICT (session_id, chunk_index) DO UPDATE SET size_bytes = EXCLUDED.size_bytes,
       checksum = EXCLUDED.checksum, location = EXCLUDED.location, etag = EXCLUDED.etag, uploaded_at = now();
   replaced := old.location;
-  IF full_now THEN state := 'assembling'; ELSE due := NULL; END IF;
+  IF NOT full_now THEN
+    UPDATE upload_sessions u SET received_bytes = received, max_chunk_index = top,
+        received_chunks = s.received_chunks + (old.session_id IS NULL)::int,
+        mime_type = coalesce(u.mime_type, p_mime), updated_at = now(),
+        expires_at = CASE WHEN u.expires_at < now() + p_ttl / 2 THEN now() + p_ttl ELSE u.expires_at END
+      WHERE u.id = s.id;
+    RETURN;
+  END IF;
+  state := 'assembling';
   UPDATE upload_sessions u SET received_bytes = received, max_chunk_index = top, status = state,
-      received_chunks = s.received_chunks + (old.session_id IS NULL)::int,
-      mime_type = coalesce(u.mime_type, p_mime), updated_at = now(),
-      expires_at = CASE WHEN u.expires_at < now() + p_ttl / 2 THEN now() + p_ttl ELSE u.expires_at END,
-      job_due_at = due, job_attempts = (due IS NOT NULL)::int,
-      lease_owner = CASE WHEN due IS NOT NULL THEN p_owner END,
-      job_created_at = CASE WHEN due IS NOT NULL THEN now() END
+      received_chunks = top + 1, mime_type = coalesce(u.mime_type, p_mime), updated_at = now(),
+      job_due_at = due, lease_owner = holder, job_attempts = 1, job_created_at = now()
     WHERE u.id = s.id;
-  IF NOT full_now THEN RETURN;
-  ELSIF top = 0 THEN
+  IF top = 0 THEN
     sizes := ARRAY[p_size]; locations := ARRAY[p_location]; etags := ARRAY[p_etag];
   ELSE
     SELECT array_agg(c.size_bytes ORDER BY c.chunk_index), array_agg(c.location ORDER BY c.chunk_index),

@@ -7,13 +7,25 @@ from datetime import timedelta
 from typing import Any
 
 from services.kit.db import Database, Statement
-from services.upload.model import MAX_PARTS, MIN_PART_BYTES, ChunkOutcome, Opened, Send, Source, State
+from services.upload.model import (
+    MAX_PARTS,
+    MIN_PART_BYTES,
+    ChunkOutcome,
+    Opened,
+    Send,
+    Session,
+    Source,
+    State,
+)
 from services.upload.repository.rows import COLUMNS, session_of
 
 _FOUND = "FROM upload_sessions s LEFT JOIN upload_chunks c ON c.session_id = s.id AND c.chunk_index = $3"
-_JUDGED = "judge_chunk(s, c, $3, $4, NULL)"
+_JUDGED = (
+    "judge_chunk(s.upload_method, s.status, s.file_size_bytes, s.received_bytes, s.received_chunks,"
+    " s.max_chunk_index, c.size_bytes, c.checksum, $3, $4, NULL)"
+)
 _LOOK = f"""SELECT {COLUMNS}, c.size_bytes AS stored_bytes, c.checksum AS stored_checksum,
-      {_JUDGED} AS outcome, CASE {_JUDGED} WHEN 'gap' THEN missing_chunks(s, $3) END AS missing"""
+      {_JUDGED} AS outcome"""
 
 _OPEN = Statement(
     "chunk_open",
@@ -41,6 +53,8 @@ _OPEN_PART = Statement(
 _ACCEPT = Statement(
     "chunk_accept", "SELECT * FROM accept_chunk($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 )
+
+_MISSING = Statement("chunk_missing", "SELECT missing_chunks($1, $2, $3) AS missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,6 @@ class Chunks:
             row["stored_bytes"],
             row["stored_checksum"],
             row["slot"],
-            tuple(row["missing"] or ()),
         )
 
     async def accept(self, send: Send, stored: Stored) -> Accepted:
@@ -108,6 +121,11 @@ class Chunks:
         if row is None:
             raise LookupError("accept_chunk returned no row")
         return _accepted(row)
+
+    async def missing(self, session: Session, index: int) -> tuple[int, ...]:
+        """Indexes up to the highest that are not stored, ``index`` apart; the first 100."""
+        row = await self._db.row(_MISSING, session.id, session.max_chunk_index, index)
+        return tuple(row["missing"]) if row else ()
 
 
 def _accepted(row: Any) -> Accepted:

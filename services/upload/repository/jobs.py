@@ -126,7 +126,8 @@ _WATCH = Statement(
 _GAUGES = Statement(
     "poll_gauges",
     """SELECT upload_method::text AS method, status::text AS status, count(*) AS n,
-      extract(epoch FROM now() - min(job_created_at) FILTER (WHERE lease_owner IS NULL))::float8 AS queued_s
+      extract(epoch FROM now() - min(job_created_at)
+        FILTER (WHERE job_due_at IS NOT NULL AND lease_owner IS NULL))::float8 AS queued_s
     FROM upload_sessions WHERE ended_at IS NULL AND status <> 'failed' GROUP BY 1, 2""",
 )
 

@@ -17,11 +17,11 @@ _OPEN = "ended_at IS NULL AND status <> 'failed'"
 _INSERT = Statement(
     "session_insert",
     f"""
-    WITH old AS (SELECT * FROM upload_sessions WHERE user_id = $2 AND idempotency_key = $10),
+    WITH old AS (SELECT {COLUMNS} FROM upload_sessions s WHERE user_id = $2 AND idempotency_key = $10),
     open AS (SELECT count(*) AS n FROM
              (SELECT FROM upload_sessions WHERE user_id = $2 AND {_OPEN} LIMIT $14) counted),
     fresh AS (
-      INSERT INTO upload_sessions (upload_uuid, user_id, upload_method, status, file_name, mime_type,
+      INSERT INTO upload_sessions AS s (upload_uuid, user_id, upload_method, status, file_name, mime_type,
         file_size_bytes, part_size_bytes, total_chunks, finalise_mode, idempotency_key, storage_key,
         expires_at, urls_expire_at, last_part_bytes, storage_upload_id,
         lease_owner, job_due_at, job_created_at, job_attempts)
@@ -33,10 +33,10 @@ _INSERT = Statement(
         CASE WHEN $6 = 0 THEN now() END, ($6 = 0)::int
       FROM open WHERE open.n < $14 AND NOT EXISTS (SELECT FROM old)
       ON CONFLICT (user_id, idempotency_key) DO NOTHING
-      RETURNING *)
-    SELECT open.n >= $14 AS full, true AS created, {COLUMNS} FROM open LEFT JOIN fresh s ON true
+      RETURNING {COLUMNS})
+    SELECT open.n >= $14 AS full, true AS created, fresh.* FROM open LEFT JOIN fresh ON true
       WHERE NOT EXISTS (SELECT FROM old)
-    UNION ALL SELECT false, false, {COLUMNS} FROM old s""",  # noqa: S608 - constants of this module
+    UNION ALL SELECT false, false, old.* FROM old""",  # noqa: S608 - constants of this module
 )
 
 _SAVE_UPLOAD = Statement(

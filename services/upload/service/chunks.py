@@ -87,7 +87,9 @@ class ChunkService:
         opened = await self._chunks.open(send, claim=self._store.claims(send))
         if opened is None:
             raise errors.not_found()
-        _refuse(opened.outcome, opened.session, opened.missing)
+        gap = opened.outcome is ChunkOutcome.GAP
+        missing = await self._chunks.missing(opened.session, send.index) if gap else ()
+        _refuse(opened.outcome, opened.session, missing)
         return opened
 
     async def _take(self, send: Send, opened: Opened, body: AsyncIterator[bytes]) -> tuple[Sink, Stored]:
