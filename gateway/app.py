@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from gateway.connection import Server
 from gateway.cors import Cors
 from gateway.headers import HSTS, SECURITY, Injector
 from gateway.limits import Counts, MemoryCounts, NoCounts, Proxies, RateLimits
@@ -14,7 +15,7 @@ from gateway.pipeline import Pipeline
 from gateway.pools import Pool, checks
 from gateway.proxy import Proxy
 from gateway.routes import RouteTable, entries
-from gateway.server import Gateway, Server
+from gateway.server import Gateway
 from gateway.settings import Settings
 from services.kit.clock import World
 from services.kit.health import Health
@@ -45,7 +46,12 @@ def served(process: Process[Settings, Metrics]) -> Served:
     """What serves the process."""
     pools = _pools(process.settings, process.metrics)
     gateway = build(process.settings, process.metrics, process.world, process.log, pools)
-    server = Server(gateway, process.refused, server_options(process.refused))
+    server = Server(
+        gateway.handle,
+        head_s=process.settings.head_s,
+        refused=process.refused,
+        options=server_options(process.refused),
+    )
     return Served(Runner(server, pools), gateway)
 
 
@@ -71,7 +77,6 @@ def build(settings: Settings, metrics: Metrics, world: World, log: Log, pools: M
         world=world,
         proxies=proxies,
         headers=headers,
-        head_s=settings.head_s,
     )
     return gateway
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from multidict import CIMultiDict
 
+from gateway.connection import release
 from gateway.exchange import Exchange
 from gateway.headers import Injector, to_client
 from gateway.pools import Pool
@@ -66,11 +67,11 @@ class Proxy:
     async def _body(self, entry: Entry, request: web.BaseRequest) -> bytes | Body:
         """Small bodies whole, so that they leave in one write with the head; the others as a stream."""
         length = request.content_length
-        if entry.route.body == "raw":
-            if length is None:
-                raise Fault("length_required", "This route needs a Content-Length.")
-            if length > BUFFERED_BYTES:
-                return Body(Arriving(request, self._idle_s), length)
+        if entry.route.body == "raw" and length is None:
+            raise Fault("length_required", "This route needs a Content-Length.")
+        release(request)
+        if entry.route.body == "raw" and length is not None and length > BUFFERED_BYTES:
+            return Body(Arriving(request, self._idle_s), length)
         return await small(request, self._idle_s)
 
     async def _open(self, exchange: Exchange, entry: Entry, body: bytes | Body) -> Incoming:

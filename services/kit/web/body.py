@@ -35,12 +35,12 @@ class Arriving:
         idle_s: how long the client may send nothing.
     """
 
-    __slots__ = ("_asked", "_content", "_patience", "_request")
+    __slots__ = ("_begun", "_content", "_patience", "_request")
 
     def __init__(self, request: web.BaseRequest, idle_s: float) -> None:
         self._request, self._content = request, request.content
         self._patience = Patience(idle_s)
-        self._asked = not awaits_continue(request)
+        self._begun = False
 
     async def read(self) -> bytes:
         """What has arrived and was not read yet, ``b""`` at the end.
@@ -51,9 +51,8 @@ class Arriving:
             ConnectionError: the client left.
         """
         patience = self._patience
-        if not self._asked and self._request.transport is not None:
-            self._asked = True
-            self._request.transport.write(CONTINUE)
+        if not self._begun:
+            self._begin()
         patience.begin()
         try:
             return await self._content.readany()
@@ -67,6 +66,12 @@ class Arriving:
                     raise
         finally:
             patience.end()
+
+    def _begin(self) -> None:
+        self._begun = True
+        request = self._request
+        if awaits_continue(request) and request.transport is not None:
+            request.transport.write(CONTINUE)
 
     def interrupt(self) -> None:
         """A read that waits returns ``b""`` now: nobody needs the rest."""

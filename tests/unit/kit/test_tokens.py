@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import jwt
 import pytest
 
-from gateway.server import LINE_BYTES
+from gateway.connection import LINE_BYTES
 from services.kit import tokens
 from services.kit.errors import Fault
 from services.kit.tokens import CredentialChecker, CredentialSigner, UserTokens
