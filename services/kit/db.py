@@ -7,11 +7,12 @@ sends no reset query. Locks that last live on dedicated connections (``connect``
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -166,11 +167,26 @@ class Transaction:
 
 
 async def connect(url: str, application: str) -> asyncpg.Connection[Any]:
-    """A dedicated connection, for migrations and locks that last."""
-    connection: asyncpg.Connection[Any] = await asyncpg.connect(
-        url, timeout=5, server_settings={"application_name": application}
-    )
+    """A dedicated connection, for migrations and locks that last.
+
+    Raises:
+        OSError: nobody answers there; it says where.
+    """
+    with _said_where(url):
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(
+            url, timeout=5, server_settings={"application_name": application}
+        )
     return connection
+
+
+@contextmanager
+def _said_where(url: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = urlsplit(url)
+        why = error.strerror or type(error).__name__
+        raise ConnectionError(f"no database at {place.hostname}:{place.port}: {why}") from error
 
 
 @asynccontextmanager
@@ -185,16 +201,17 @@ async def open_database(
     Raises:
         OSError, asyncpg.PostgresError: the database is not there.
     """
-    pool = await asyncpg.create_pool(
-        url,
-        min_size=POOL_MIN,
-        max_size=POOL_MAX,
-        connection_class=_Connection,
-        command_timeout=STATEMENT_S,
-        timeout=5,
-        statement_cache_size=200 if prepared else 0,
-        server_settings={"application_name": application},
-    )
+    with _said_where(url):
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=POOL_MIN,
+            max_size=POOL_MAX,
+            connection_class=_Connection,
+            command_timeout=STATEMENT_S,
+            timeout=5,
+            statement_cache_size=200 if prepared else 0,
+            server_settings={"application_name": application},
+        )
     try:
         yield Database(pool, metrics)
     finally:

@@ -1,4 +1,4 @@
--- Uploads: one row per session, with the job that makes it durable, and its chunks or parts.
+-- Uploads: one row per session, its chunks or parts, and the job that makes it durable.
 -- An upload's uuid is also the id of the file it becomes.
 
 DO $$
@@ -30,7 +30,6 @@ CREATE TABLE upload_sessions (
   mime_type text,
   file_size_bytes bigint CHECK (file_size_bytes >= 0),
   part_size_bytes bigint,
-  last_part_bytes bigint,      -- length of the part that ends the file
   total_chunks int NOT NULL,
   -- Complete when received_bytes = file_size_bytes and received_chunks = max_chunk_index + 1.
   received_bytes bigint NOT NULL DEFAULT 0,
@@ -51,26 +50,16 @@ CREATE TABLE upload_sessions (
   expires_at timestamptz NOT NULL,
   final_key_taken boolean NOT NULL DEFAULT false,  -- an object of other bytes sits at the final key
   idempotency_key text,
-  -- The finalisation job. It is due from job_due_at on: without an owner that is its next attempt, with
-  -- one the end of the owner's lease. Null: there is none yet, it has ended, or FINALISE=detached.
-  job_due_at timestamptz,
-  lease_owner text,            -- null: queued
-  job_created_at timestamptz,
-  job_attempts int NOT NULL DEFAULT 0,
-  job_step text NOT NULL DEFAULT 'assemble' CHECK (job_step IN ('assemble', 'joined', 'store')),
-  job_etag text,               -- of the object that the step makes, recorded before it is made
-  joined_etag text,            -- repack: of the object that the parts were joined to
-  repack_upload_id text,       -- repack: the store's upload that replaces it
   UNIQUE (user_id, idempotency_key)
-) WITH (fillfactor = 70);  -- room for the next versions of a row on its own page
+) WITH (fillfactor = 80);  -- counters change in place
 
--- No index names the status or a counter, so that most changes touch the row alone.
 CREATE INDEX upload_sessions_owner ON upload_sessions (user_id, created_at DESC);
--- How many a user has open; and all that may expire, which are few enough to be looked through.
-CREATE INDEX upload_sessions_open ON upload_sessions (user_id) WHERE ended_at IS NULL;
-CREATE INDEX upload_sessions_ended ON upload_sessions (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX upload_sessions_open ON upload_sessions (user_id)
+  WHERE status IN ('pending', 'assembling', 'uploading', 'completing');
+CREATE INDEX upload_sessions_expiry ON upload_sessions (expires_at)
+  WHERE status IN ('pending', 'uploading', 'failed');
+CREATE INDEX upload_sessions_ended ON upload_sessions (ended_at) WHERE status IN ('completed', 'aborted');
 CREATE INDEX upload_sessions_clean ON upload_sessions (clean_after) WHERE clean_after IS NOT NULL;
-CREATE INDEX upload_sessions_due ON upload_sessions (job_due_at) WHERE job_due_at IS NOT NULL;
 
 CREATE TABLE upload_chunks (
   session_id bigint NOT NULL REFERENCES upload_sessions ON DELETE CASCADE,
@@ -100,3 +89,22 @@ CREATE TABLE multipart_parts (
   uploaded_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (session_id, part_number)
 );
+
+CREATE TABLE finalise_jobs (
+  session_id bigint PRIMARY KEY REFERENCES upload_sessions ON DELETE CASCADE,
+  state text NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed')),
+  step text NOT NULL CHECK (step IN ('assemble', 'joined', 'store', 'verify', 'register')),
+  etag text,              -- of the object that the step makes, recorded before it is made
+  joined_etag text,       -- repack: of the object that the parts were joined to
+  repack_upload_id text,  -- repack: the store's upload that replaces it
+  attempts int NOT NULL DEFAULT 0,
+  next_run_at timestamptz NOT NULL DEFAULT now(),
+  lease_owner text,
+  lease_until timestamptz,
+  last_error text,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 80);
+
+CREATE INDEX finalise_jobs_due ON finalise_jobs (next_run_at) WHERE state = 'queued';
+CREATE INDEX finalise_jobs_leased ON finalise_jobs (lease_until) WHERE state = 'running';
