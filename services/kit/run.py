@@ -145,6 +145,8 @@ async def listening(served: Served, settings: ProcessSettings) -> AsyncIterator[
     try:
         await runner.setup()
         listener = Listener(runner, boundary, stall_s=settings.body_idle_s, reuse_port=settings.reuse_port)
+        gc.collect()
+        gc.freeze()  # what was made by now stays: no collection has to look at it again
         port = await listener.start(settings.host, settings.port)
     except BaseException:
         await runner.cleanup()

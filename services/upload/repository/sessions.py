@@ -32,7 +32,7 @@ _INSERT = Statement(
         CASE WHEN $6 = 0 THEN $15 END, CASE WHEN $6 = 0 THEN now() + $16 END,
         CASE WHEN $6 = 0 THEN now() END, ($6 = 0)::int
       FROM open WHERE open.n < $14 AND NOT EXISTS (SELECT FROM old)
-      ON CONFLICT (user_id, idempotency_key) DO NOTHING
+      ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
       RETURNING {COLUMNS})
     SELECT open.n >= $14 AS full, true AS created, fresh.* FROM open LEFT JOIN fresh ON true
       WHERE NOT EXISTS (SELECT FROM old)
