@@ -1,7 +1,7 @@
 """Clients' connections: aiohttp's, and what it leaves open at a public edge, by its public hooks.
 
 Heads have to arrive in time, what is not HTTP gets a bare answer that says nothing of the software, and of
-a request that arrives in one burst no more is parsed before its head has been judged.
+a chunked request that arrives in one burst no more is parsed before its head has been judged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from services.kit.web.answers import bare_response
 LINE_BYTES = 8_192  # of the request line, and of one header
 HEADERS = 128
 SWEEP_S = 0.1
+HEAD_BYTES = 32_768  # request line and headers together
 BURST_BYTES = 65_536
+CHUNKED = b"hunked"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -91,7 +93,9 @@ class Connection(web.RequestHandler):
             return
         self._heads.begun(self)
         transport = self.transport
-        if len(data) >= BURST_BYTES and transport is not None and transport.is_reading():
+        if len(data) < BURST_BYTES or transport is None or not transport.is_reading():
+            return
+        if data.find(CHUNKED, 0, HEAD_BYTES) >= 0:  # a body of known length costs its parser nothing
             self._held = True
             transport.pause_reading()
 

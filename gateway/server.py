@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
+from gateway.connection import HEAD_BYTES
 from gateway.exchange import EXCHANGE, Exchange
 from gateway.limits import Proxies
 from gateway.metrics import Metrics
@@ -17,7 +18,6 @@ from services.kit.web.answers import ERROR_CODE, bare_response
 from services.kit.web.boundary import Boundary
 
 VERSIONS = (HttpVersion10, HttpVersion11)
-HEAD_BYTES = 32_768
 _LINE_OVERHEAD_BYTES = 4  # ": " and the end of the line
 
 
