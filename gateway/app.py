@@ -50,7 +50,7 @@ def served(process: Process[Settings, Metrics]) -> Served:
         gateway.handle,
         head_s=process.settings.head_s,
         refused=process.refused,
-        options=server_options(process.refused),
+        options=server_options(process.refused, process.failed),
     )
     return Served(Runner(server, pools), gateway)
 

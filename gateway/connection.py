@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import StreamReader
 
 from services.kit.web.answers import bare_response
 
@@ -20,7 +21,7 @@ HEADERS = 128
 SWEEP_S = 0.1
 HEAD_BYTES = 32_768  # request line and headers together
 BURST_BYTES = 65_536
-CHUNKED = b"hunked"
+CHUNKED = b"chunked"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -82,20 +83,27 @@ class Connection(web.RequestHandler):
             if self.transport is not None and not self.transport.is_closing():
                 self.transport.resume_reading()
 
-    def end(self) -> None:
-        """The handler has answered."""
-        self._serving = False
+    def answered(self, content: StreamReader) -> None:
+        """The handler has answered; until the rest of its request is here, nothing else begins."""
         self.release()
+        if content.is_eof():
+            self._serving = False
+        else:
+            content.on_eof(self._over)
+
+    def _over(self) -> None:
+        self._serving = False
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._serving:
+        if self._serving or not data:
             return
         self._heads.begun(self)
         transport = self.transport
         if len(data) < BURST_BYTES or transport is None or not transport.is_reading():
             return
-        if data.find(CHUNKED, 0, HEAD_BYTES) >= 0:  # a body of known length costs its parser nothing
+        head, end, _ = data[:HEAD_BYTES].partition(b"\r\n\r\n")
+        if end and CHUNKED in head.lower():  # a body of known length costs its parser nothing
             self._held = True
             transport.pause_reading()
 
@@ -110,6 +118,8 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if request.writer.output_size:
+            raise ConnectionResetError("an answer has begun")
         too_long = isinstance(exc, LineTooLong) or "Too many headers" in (message or "")
         status = 431 if too_long else status
         self._refused(status)
@@ -152,7 +162,7 @@ class Server(web.Server):
         try:
             return await self._handler(request)
         finally:
-            connection.end()
+            connection.answered(request.content)
 
     def __call__(self) -> web.RequestHandler:
         loop = asyncio.get_running_loop()

@@ -43,6 +43,8 @@ class Patience:
         self._since = inf
 
     def _look(self) -> None:
+        if self._cause is not None:
+            return
         now = self._loop.time()
         due_at = min(self._since, now) + self._limit_s
         if due_at <= now:

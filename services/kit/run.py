@@ -66,16 +66,20 @@ class Process(Generic[S, M]):
     log: Log
 
     def refused(self, status: int = 400) -> None:
-        """A connection said something that is not HTTP, and got a bare answer."""
+        """A connection said something that is not HTTP, and was refused."""
         self.metrics.http.finish("OTHER", UNMATCHED, status, 0.0)
         self.log.event.info("malformed", status=status)
+
+    def failed(self, error: BaseException) -> None:
+        """An answer could not be sent, and not because the client had left."""
+        self.log.event.error("unexpected", exc_info=error)
 
     def boundary(self) -> Boundary:
         return Boundary(self.metrics.http, self.log, self.world)
 
     def serving(self, app: web.Application, boundary: Boundary) -> Served:
         """An application of this process, whose middleware is this boundary."""
-        options = server_options(self.refused)
+        options = server_options(self.refused, self.failed)
         runner = web.AppRunner(
             app,
             shutdown_timeout=ABORT_S,

@@ -62,7 +62,7 @@ class Balanced:
                 self._rest(replica)
                 error = refused
                 continue
-            self._note(replica, incoming.headers, trial=trial)
+            self._note(replica, incoming.status, incoming.headers, trial=trial)
             return incoming
         raise error
 
@@ -79,7 +79,7 @@ class Balanced:
                 self._rest(replica)
                 error = refused
                 continue
-            self._note(replica, reply.headers, trial=trial)
+            self._note(replica, reply.status, reply.headers, trial=trial)
             return reply
         raise error
 
@@ -100,8 +100,10 @@ class Balanced:
     def _rest(self, replica: _Replica) -> None:
         replica.rests_until = self._now() + REST_S
 
-    def _note(self, replica: _Replica, headers: Mapping[str, str], *, trial: bool) -> None:
-        if headers.get("Connection", "").lower() == "close":
+    def _note(self, replica: _Replica, status: int, headers: Mapping[str, str], *, trial: bool) -> None:
+        # A refusal may end its connection because of what the client sends; only a good answer that does
+        # so says that the replica leaves.
+        if status < 400 and headers.get("Connection", "").lower() == "close":
             self._rest(replica)
         elif trial:
             replica.rests_until = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -64,6 +65,8 @@ class Arriving:
                     return b""
                 case None:
                     raise
+        except OSError as error:  # also a connection that the kernel gave up
+            raise ConnectionResetError(type(error).__name__) from error
         finally:
             patience.end()
 
@@ -116,10 +119,11 @@ async def small(request: web.BaseRequest, idle_s: float, maximum: int = MAX_JSON
         received = await content.readany()
     else:
         received = b""
-        async for piece in pieces(request, idle_s):
-            received = received + piece if received else piece
-            if len(received) > maximum or len(received) == length:
-                break
+        async with aclosing(pieces(request, idle_s)) as body:
+            async for piece in body:
+                received = received + piece if received else piece
+                if len(received) > maximum or len(received) == length:
+                    break
     if len(received) > maximum:
         raise _too_large(maximum)
     return received

@@ -1,7 +1,8 @@
 """What surrounds every request of a process: one boundary.
 
 It gives each request its id, turns every fault into the one error form, and then counts and logs the
-request: one place, after the answer, also when a handler raises or the client leaves.
+request: one place, when its answer is ready or, if that is streamed or early, sent; also when a handler
+raises or the client leaves.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def request_id_of(request: web.BaseRequest, world: World) -> str:
 
 
 class Ending(NamedTuple):
-    """How a request ended: status, stable code of a refusal, seconds from its head to the answer's end."""
+    """How a request ended: status, stable code of a refusal, seconds from its head to the answer."""
 
     status: int
     error: str | None
@@ -89,13 +90,20 @@ class Boundary:
         finally:
             if isinstance(response, Streamed):
                 response.close()
-            self.serving.discard(connection)
-            if not self.serving:
-                self._idle.set()
+            if not early:
+                self._served(connection)
             self._account(request, response, trail, Ending(status, error, perf_counter() - started))
         if early:
-            await end_connection(request)
+            try:
+                await end_connection(request)
+            finally:
+                self._served(connection)
         return response
+
+    def _served(self, connection: asyncio.BaseProtocol) -> None:
+        self.serving.discard(connection)
+        if not self.serving:
+            self._idle.set()
 
     async def _answer(
         self, request: R, handler: Callable[[R], Awaitable[web.StreamResponse]], trail: Trail

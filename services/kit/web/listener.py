@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from services.kit.web.boundary import Boundary
 from services.kit.web.rest import LINGER_S
@@ -16,27 +17,33 @@ from services.kit.web.rest import LINGER_S
 BACKLOG = 1024
 KEEPALIVE_S = 75.0  # more than the 60 s of our clients, so that the client closes
 ABORT_S = 0.5
+REQUEST_TURNS = 3  # of the loop, until a request that was read is handed to its handler
 
 
 class Refusals(logging.Handler):
-    """What aiohttp's server says of connections that it refuses, which reach no handler of ours.
+    """What aiohttp's server says of requests that no handler of ours sees, or whose answer it cannot send.
 
     Args:
-        refused: called for each one.
+        refused: called for each request that is not HTTP.
+        failed: called for anything else, with what went wrong.
     """
 
-    def __init__(self, refused: Callable[[], None]) -> None:
-        super().__init__()
-        self._refused = refused
+    def __init__(self, refused: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._refused, self._failed = refused, failed
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._refused()
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or isinstance(error, HttpProcessingError):
+            self._refused()
+        else:
+            self._failed(error)
 
 
-def server_options(refused: Callable[[], None]) -> dict[str, Any]:
+def server_options(refused: Callable[[], None], failed: Callable[[BaseException], None]) -> dict[str, Any]:
     """Keyword arguments of aiohttp's connections that every process shares."""
     logger = logging.Logger("http")  # of this server alone: not in the tree of all loggers
-    logger.addHandler(Refusals(refused))
+    logger.addHandler(Refusals(refused, failed))
     return {
         "logger": logger,
         "access_log": None,
@@ -102,6 +109,8 @@ class Listener:
             self._server.close()
             await self._take_the_rest(listening)
         await asyncio.sleep(notice_s)
+        for _ in range(REQUEST_TURNS):
+            await asyncio.sleep(0)
         self._close_idle()
         # The runner would stop reading the bodies of requests that are under way.
         await self._boundary.until_idle(drain_s)
@@ -120,7 +129,7 @@ class Listener:
             while True:
                 try:
                     connection, _ = listening.accept()
-                except BlockingIOError:
+                    connection.setblocking(False)
+                    await self._loop.connect_accepted_socket(self._connection, connection)
+                except OSError:  # also when nobody waits any more
                     return
-                connection.setblocking(False)
-                await self._loop.connect_accepted_socket(self._connection, connection)

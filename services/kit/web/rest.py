@@ -47,8 +47,10 @@ async def end_connection(request: web.BaseRequest) -> None:
         transport.resume_reading()  # the server pauses a body that nobody reads
         if transport.can_write_eof():
             transport.write_eof()
-        await rest.over()
-        transport.set_protocol(protocol)
+        try:
+            await rest.over()
+        finally:
+            transport.set_protocol(protocol)
         if rest.lost:
             protocol.connection_lost(rest.error)
     protocol.force_close()

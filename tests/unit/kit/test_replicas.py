@@ -22,18 +22,19 @@ pytestmark = pytest.mark.unit
 
 
 class Replica:
-    """One address that does what ``fault`` and ``headers`` say; counts how often it was asked."""
+    """One address that does what its fields say; counts how often it was asked."""
 
     def __init__(self, name: str, running: int = 0) -> None:
         self.name, self.running, self.asked = name, running, 0
         self.fault: UpstreamError | None = None
         self.headers: dict[str, str] = {}
+        self.status = 200
 
     async def open(self, *_: Any, **__: Any) -> Incoming:
         self.asked += 1
         if self.fault is not None:
             raise self.fault
-        return cast(Incoming, Reply(200, cast(Any, CIMultiDict(self.headers)), self.name.encode()))
+        return cast(Incoming, Reply(self.status, cast(Any, CIMultiDict(self.headers)), self.name.encode()))
 
     async def json(self, *_: Any) -> Reply:
         return cast(Reply, await self.open())
@@ -102,6 +103,14 @@ async def test_a_replica_that_says_it_leaves_gets_no_more() -> None:
     bed.clock_s += REST_S
     leaving.fault = UpstreamUnreachable()
     assert await bed.ask_many(5) == {"well": 5}
+
+
+async def test_a_refusal_that_ends_its_connection_says_nothing_about_the_replica() -> None:
+    """It does so because of a body that is still being sent."""
+    one, other = Replica("one"), Replica("other", running=5)
+    one.headers, one.status = {"Connection": "close"}, 413
+    bed = Bed(one, other)
+    assert await bed.ask_many(10) == {"one": 10}
 
 
 async def test_where_all_rest_all_are_asked_and_the_last_refusal_is_the_answer() -> None:

@@ -131,7 +131,7 @@ Opened = tuple[ClientSession, "Service"]
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     service = Service(tmp_path / "log")
-    runner = web.AppRunner(service.app, **server_options(lambda: None))
+    runner = web.AppRunner(service.app, **server_options(lambda: None, lambda _: None))
     await runner.setup()
     listener = Listener(runner, service.boundary, stall_s=IDLE_S)
     port = await listener.start("127.0.0.1", 0)
