@@ -22,6 +22,7 @@ from loadtests.harness.running.users import Identity
 TRIAL = "adversity"
 PIECE_BYTES = 5 * 1024 * 1024
 PATIENCE_S = 45.0
+ROUNDS, INVALID_PART = 3, 422
 PAUSE_S = 0.1
 Hook = Callable[[str, int], Awaitable[None]]
 
@@ -102,14 +103,27 @@ class Client:
     async def _direct(self, row: UploadRow, hook: Hook) -> None:
         session = await self._session("multipart", row, hook, {"part_size_bytes": PIECE_BYTES})
         known = {"upload_uuid": session["upload_uuid"]}
+        for left in range(ROUNDS, 0, -1):
+            await self._parts(row, session, hook)
+            await hook("complete", 0)
+            try:
+                await self._json("complete", "/api/upload/multipart/complete", known)
+            except GaveUp as failure:
+                # A store that was cut off while it joined the parts may have forgotten them, and says so.
+                if failure.status != INVALID_PART or not self.resends or left == 1:
+                    raise
+                self.resent += 1
+            else:
+                return
+
+    async def _parts(self, row: UploadRow, session: dict[str, Any], hook: Hook) -> None:
         for piece in self._pieces(row):
             await hook("put", piece.index)
             answer = await self._body("put", piece, session["parts"][piece.index]["url"], {}, hook)
             part = {"part_number": piece.index + 1, "size_bytes": len(piece.body), "etag": answer["etag"]}
             await hook("part", piece.index)
-            await self._json("part", "/api/upload/multipart/part", known | part)
-        await hook("complete", 0)
-        await self._json("complete", "/api/upload/multipart/complete", known)
+            facts = {"upload_uuid": session["upload_uuid"], **part}
+            await self._json("part", "/api/upload/multipart/part", facts)
 
     async def _session(self, kind: str, row: UploadRow, hook: Hook, more: dict[str, Any]) -> dict[str, Any]:
         facts = {"file_name": f"{row.ref}.bin", "file_size_bytes": self.payload.size_bytes, **more}
