@@ -90,17 +90,23 @@ class Signer:
             "x-amz-date": _stamp(date),
         }
         url = SplitResult(self._base.scheme, self._base.netloc, path, text, "")
+        self._authorise(method, url, signed, payload_sha256, date)
+        del signed["Host"]
+        return Call(method, f"{path}?{text}" if text else path, signed)
+
+    def _authorise(
+        self, method: str, url: SplitResult, headers: dict[str, Any], payload_sha256: str, date: datetime
+    ) -> None:
+        """Add ``Authorization``, which signs every header that is there."""
         sign_v4_s3(
             method=method,
             url=url,
             region=REGION,
-            headers=signed,
+            headers=headers,
             credentials=self._credentials,
             content_sha256=payload_sha256,
             date=date,
         )
-        del signed["Host"]
-        return Call(method, f"{path}?{text}" if text else path, signed)
 
     def presign(
         self,
@@ -135,15 +141,7 @@ class Signer:
         )
         text = f"{_text(query)}&{rules}" if query else rules
         url = SplitResult(self._public.scheme, self._public.netloc, self._path(key), text, "")
-        sign_v4_s3(
-            method=method,
-            url=url,
-            region=REGION,
-            headers=headers,
-            credentials=self._credentials,
-            content_sha256=UNSIGNED_PAYLOAD,
-            date=date,
-        )
+        self._authorise(method, url, headers, UNSIGNED_PAYLOAD, date)
         signature = headers["Authorization"].rpartition("Signature=")[2]
         return f"{url.geturl()}&X-Amz-Signature={signature}"
 

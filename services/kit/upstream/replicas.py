@@ -3,7 +3,7 @@
 The one with the fewest running exchanges gets the next. A replica that cannot be connected to, or whose
 answer says that it is about to leave, rests: it is asked only where there is no other, until one request
 may try it again. Nothing was sent over a connection that was not made, so such a request goes on to the
-next replica; what was (partly) sent is never sent again here.
+next replica; a body that was (partly) sent is never sent again here.
 """
 
 from __future__ import annotations
