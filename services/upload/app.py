@@ -105,8 +105,7 @@ def served(process: Process[Settings, Metrics]) -> Served:
 
 def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
     settings, world = process.settings, process.world
-    checks: dict[str, Check] = {}
-    health = Health("upload", GREETING, checks, world.monotonic, draining=lambda: boundary.draining)
+    health = Health("upload", GREETING, {}, world.monotonic, draining=lambda: boundary.draining)
     keys = {"gateway": settings.internal_key_gateway_upload.get_secret_value()}
     app = kit.application(
         ROUTES,
@@ -119,7 +118,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _start(app, process, health, checks, stack)
+            await _start(app, process, boundary, health, stack)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -129,8 +128,8 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 async def _start(
     app: web.Application,
     process: Process[Settings, Metrics],
+    boundary: Boundary,
     health: Health,
-    checks: dict[str, Check],
     stack: AsyncExitStack,
 ) -> None:
     """Open, check and join every part; ``stack`` closes them."""
@@ -148,7 +147,7 @@ async def _start(
 
     cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
     finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
-    checks.update(_checks(base, database, finaliser, facts))
+    health.checks = _checks(base, database, finaliser, facts)
     health.details = facts.shown
     app[SERVICES] = build_services(base, finaliser, cleaner)
     background = Background(
@@ -156,7 +155,7 @@ async def _start(
         cleaner,
         InstanceLock(direct_url, instance, log.event),
         renew_s=settings.lease_s / 4,
-        drain_s=settings.shutdown_s,
+        left_s=lambda: min(boundary.left_s(), settings.shutdown_s),
         log=log.event,
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
