@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Protocol
 
-from gateway.exchange import Exchange
+from gateway.context import RequestContext
 from gateway.settings import DEFAULT_TIER, Network
 from services.kit.errors import Fault
 from services.kit.metrics import Counters
@@ -60,13 +60,13 @@ class RateLimits:
         self._tiers = tiers
         self._refused = refused
 
-    def per_ip(self, exchange: Exchange) -> None:
-        self._check(f"ip {exchange.client}", self._per_ip, "ip", NO_TIER)
+    def per_ip(self, context: RequestContext) -> None:
+        self._check(f"ip {context.client}", self._per_ip, "ip", NO_TIER)
 
-    def per_user(self, exchange: Exchange) -> None:
-        if exchange.user_id is not None:
-            tier = exchange.tier if exchange.tier in self._tiers else DEFAULT_TIER
-            self._check(f"user {exchange.user_id}", self._tiers[tier], "user", tier)
+    def per_user(self, context: RequestContext) -> None:
+        if context.user_id is not None:
+            tier = context.tier if context.tier in self._tiers else DEFAULT_TIER
+            self._check(f"user {context.user_id}", self._tiers[tier], "user", tier)
 
     def _check(self, key: str, limit: int, scope: str, tier: str) -> None:
         wait_s = self._counts.hit(key, limit)

@@ -12,7 +12,7 @@ from services.kit.trail import Trail
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """A request and what the steps found out about it.
 
     ``peer`` is the address that the connection comes from, ``client`` the one that asks, which a trusted
@@ -38,4 +38,4 @@ class Exchange:
         return self.request.headers
 
 
-EXCHANGE = web.RequestKey("EXCHANGE", Exchange)
+CONTEXT = web.RequestKey("CONTEXT", RequestContext)
