@@ -8,12 +8,11 @@ from typing import Any
 
 import yaml
 
-from compose import scaling
+from compose import scaling, switches
 from compose.envfile import EnvError, expand
 from compose.part import Need, Part, Probe
 
 NATIVE = Path(__file__).with_name("native.yaml")
-SCALED = Path(__file__).with_name("native.scaled.yaml")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -41,10 +40,11 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
 
 def _described(env: Mapping[str, str]) -> Described:
     found: Described = yaml.safe_load(NATIVE.read_text())["parts"]
-    if scaling.scaled(env):
-        added: Described = yaml.safe_load(SCALED.read_text())["parts"]
+    for path, wanted in switches.additions(env, scaled=scaling.scaled(env)):
+        added: Described = yaml.safe_load(path.read_text())["parts"]
         for name, raw in added.items():
-            found[name] = _merged(found.get(name, {}), raw)
+            if wanted is None or name in wanted:
+                found[name] = _merged(found.get(name, {}), raw)
     return found
 
 

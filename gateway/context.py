@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from services.kit.errors import Fault
 from services.kit.trail import Trail
 
 
@@ -16,7 +17,8 @@ class RequestContext:
     """A request and what the steps found out about it.
 
     ``peer`` is the address that the connection comes from, ``client`` the one that asks, which a trusted
-    proxy may name; ``path`` and ``query`` are what will be forwarded.
+    proxy may name; ``path`` and ``query`` are what will be forwarded. ``refusal`` is why it may not pass, for
+    a step whose turn has not come.
     """
 
     request: web.BaseRequest
@@ -27,6 +29,7 @@ class RequestContext:
     query: str = ""
     user_id: str | None = None
     tier: str = ""
+    refusal: Fault | None = None
     cors: Mapping[str, str] = field(default_factory=dict)
 
     @property

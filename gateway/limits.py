@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.context import RequestContext
 from gateway.settings import DEFAULT_TIER, Network
@@ -16,11 +16,21 @@ WINDOW_S = 60
 NO_TIER = "none"
 
 
+class Claim(NamedTuple):
+    """One request under one key, of which so many may pass in a window."""
+
+    key: str
+    limit: int
+
+
 class Counts(Protocol):
     """Where requests are counted."""
 
-    def hit(self, key: str, limit: int) -> int:
-        """Count one request: 0 when it passes, else the whole seconds until the window ends (>= 1)."""
+    async def hit(self, address: Claim, user: Claim | None) -> tuple[int, int]:
+        """Count one request under both keys, the user's only if the address may pass.
+
+        For each 0 when it passes, else the whole seconds until the window ends (>= 1).
+        """
         ...
 
 
@@ -32,27 +42,33 @@ class MemoryCounts:
         self._window = 0
         self._counts: dict[str, int] = {}
 
-    def hit(self, key: str, limit: int) -> int:
+    async def hit(self, address: Claim, user: Claim | None) -> tuple[int, int]:
         now = self._now()
         window = int(now // WINDOW_S)
         if window != self._window:
             self._window, self._counts = window, {}
-        count = self._counts.get(key, 0)
-        if count >= limit:
-            return max(1, math.ceil((window + 1) * WINDOW_S - now))
-        self._counts[key] = count + 1
-        return 0
+        wait_s = max(1, math.ceil((window + 1) * WINDOW_S - now))
+        if not self._passes(address):
+            return wait_s, 0
+        return 0, 0 if user is None or self._passes(user) else wait_s
+
+    def _passes(self, claim: Claim) -> bool:
+        count = self._counts.get(claim.key, 0)
+        if count >= claim.limit:
+            return False
+        self._counts[claim.key] = count + 1
+        return True
 
 
 class NoCounts:
     """Lets everything pass (``RATE_LIMIT=off``)."""
 
-    def hit(self, key: str, limit: int) -> int:
-        return 0
+    async def hit(self, address: Claim, user: Claim | None) -> tuple[int, int]:
+        return 0, 0
 
 
 class RateLimits:
-    """The two rate-limit steps; ``refused`` counts by scope and tier."""
+    """Both limits of a request, in one step; ``refused`` counts by scope and tier."""
 
     def __init__(self, counts: Counts, per_ip: int, tiers: Mapping[str, int], refused: Counters) -> None:
         self._counts = counts
@@ -60,23 +76,29 @@ class RateLimits:
         self._tiers = tiers
         self._refused = refused
 
-    def per_ip(self, context: RequestContext) -> None:
-        self._check(f"ip {context.client}", self._per_ip, "ip", NO_TIER)
+    async def check(self, context: RequestContext) -> None:
+        """Count the request; what its user's limit says is kept in ``context`` for its turn.
 
-    def per_user(self, context: RequestContext) -> None:
+        Raises:
+            Fault: ``rate_limited``, when the address has used up its minute.
+        """
+        user, tier = None, NO_TIER
         if context.user_id is not None:
             tier = context.tier if context.tier in self._tiers else DEFAULT_TIER
-            self._check(f"user {context.user_id}", self._tiers[tier], "user", tier)
+            user = Claim(f"user {context.user_id}", self._tiers[tier])
+        address_s, user_s = await self._counts.hit(Claim(f"ip {context.client}", self._per_ip), user)
+        if address_s:
+            raise self._fault("ip", NO_TIER, address_s)
+        if user_s:
+            context.refusal = self._fault("user", tier, user_s)
 
-    def _check(self, key: str, limit: int, scope: str, tier: str) -> None:
-        wait_s = self._counts.hit(key, limit)
-        if wait_s:
-            self._refused(scope, tier).inc()
-            raise Fault(
-                "rate_limited",
-                "Too many requests in this minute. Please wait.",
-                headers={"Retry-After": str(wait_s)},
-            )
+    def _fault(self, scope: str, tier: str, wait_s: int) -> Fault:
+        self._refused(scope, tier).inc()
+        return Fault(
+            "rate_limited",
+            "Too many requests in this minute. Please wait.",
+            headers={"Retry-After": str(wait_s)},
+        )
 
 
 class Proxies:

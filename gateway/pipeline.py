@@ -53,10 +53,10 @@ class Pipeline:
         entry = self._match(context)
         if entry.own:
             return await self.own[entry.route.name](context.request)
-        self.limits.per_ip(context)
-        if entry.route.token is not Token.NONE:
-            self._check_token(context, entry.route.token)
-            self.limits.per_user(context)
+        self._look_at_token(context, entry.route.token)
+        await self.limits.check(context)
+        if context.refusal is not None:
+            raise context.refusal
         return await self.proxy.forward(context, entry)
 
     def _match(self, context: RequestContext) -> Entry:
@@ -69,6 +69,16 @@ class Pipeline:
         entry, context.path = self.table.match(context.method, path)
         context.trail.route, context.trail.quiet = entry.template, entry.route.name == "ping"
         return entry
+
+    def _look_at_token(self, context: RequestContext, rule: Token) -> None:
+        """Who asks is found out first, so that both limits are counted in one step; a token that is no good
+        is told when its turn has come."""
+        if rule is Token.NONE:
+            return
+        try:
+            self._check_token(context, rule)
+        except Fault as refusal:
+            context.refusal = refusal
 
     def _check_token(self, context: RequestContext, rule: Token) -> None:
         given = context.headers.getall("Authorization", ())

@@ -76,10 +76,11 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[Database
     settings = process.settings
     await migrate(settings.direct_url, MIGRATIONS, "auth")
     async with open_database(
-        settings.database_url.get_secret_value(),
+        settings.statements_url,
         "auth",
         process.metrics.database,
-        prepared=settings.db_prepared,
+        prepared=settings.keeps_prepared,
+        size=settings.pool_size,
     ) as database:
         yield database
 

@@ -10,7 +10,10 @@ from services.files.errors import file_not_found, forbidden, registration_confli
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
 from services.files.repository import Files
+from services.kit.cache import Cache, changing
 from services.kit.s3 import ByteRange, Download, S3Client
+
+ANYBODY = "anybody"
 
 
 class ListSource(Protocol):
@@ -22,12 +25,19 @@ class ListSource(Protocol):
 class FileService:
     """Args:
     sources: by name; ``postgres`` knows every list, others only what a user owns.
+    rows: files that were read before.
     """
 
     def __init__(
-        self, files: Files, sources: Mapping[str, ListSource], store: S3Client, links: Links
+        self,
+        files: Files,
+        sources: Mapping[str, ListSource],
+        store: S3Client,
+        links: Links,
+        rows: Cache[Readable],
     ) -> None:
         self._files, self._sources, self._store, self._links = files, sources, store, links
+        self._rows = rows
 
     async def list(self, source: str, query: ListQuery, user_id: UUID) -> Page:
         return await self._sources[source].page(query, user_id)
@@ -38,9 +48,14 @@ class FileService:
         Raises:
             Fault: ``file_not_found``, also when it is there and hidden.
         """
+        subject, reader = str(file_id), str(user_id or ANYBODY)
+        known, ticket = await self._rows.get(subject, reader)
+        if known is not None:
+            return known
         file = await self._files.read(file_id, user_id)
         if file is None:
             raise file_not_found()
+        await self._rows.keep(subject, reader, file, ticket)
         return file
 
     async def summary(self, file_id: UUID, user_id: UUID | None) -> Summary:
@@ -60,10 +75,12 @@ class FileService:
         return await self._store.open_get(file.storage_key, byte_range=byte_range, if_match=file.etag)
 
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> None:
-        _settle(await self._files.rename(file_id, user_id, name))
+        async with changing(self._rows, str(file_id)):
+            _settle(await self._files.rename(file_id, user_id, name))
 
     async def delete(self, file_id: UUID, user_id: UUID) -> None:
-        _settle(await self._files.delete(file_id, user_id))
+        async with changing(self._rows, str(file_id)):
+            _settle(await self._files.delete(file_id, user_id))
 
     async def register(self, facts: Registration) -> bool:
         """Whether the file is new.

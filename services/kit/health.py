@@ -36,7 +36,7 @@ class Health:
     monotonic: Callable[[], float]
     version: str = "0.1.0"
     details: Callable[[], dict[str, Any]] = dict
-    detailed_checks: Mapping[str, Check] = field(default_factory=dict)
+    detailed_checks: dict[str, Check] = field(default_factory=dict)
     draining: Callable[[], bool] = lambda: False
     started_at: float = field(init=False)
     _cached: tuple[float, dict[str, dict[str, Any]]] | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from services.kit.cache import Cache, open_cache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
@@ -45,7 +46,7 @@ from services.upload.registration import Registrar
 from services.upload.repository.chunks import Chunks
 from services.upload.repository.jobs import Jobs
 from services.upload.repository.parts import Parts
-from services.upload.repository.sessions import Sessions
+from services.upload.repository.sessions import Progress, Sessions
 from services.upload.routes import ROUTES
 from services.upload.service.chunks import ChunkService
 from services.upload.service.completing import Completing
@@ -150,7 +151,10 @@ async def _start(
     finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
     checks.update(_checks(base, database, finaliser, facts))
     health.details = facts.shown
-    app[SERVICES] = build_services(base, finaliser, cleaner)
+    ended = open_cache(
+        settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks
+    )
+    app[SERVICES] = build_services(base, finaliser, cleaner, await stack.enter_async_context(ended))
     background = Background(
         finaliser,
         cleaner,
@@ -165,10 +169,11 @@ async def _start(
 
 def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:
     return open_database(
-        settings.database_url.get_secret_value(),
+        settings.statements_url,
         "upload",
         metrics.database,
-        prepared=settings.db_prepared,
+        prepared=settings.keeps_prepared,
+        size=settings.pool_size,
     )
 
 
@@ -269,7 +274,7 @@ def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
     }
 
 
-def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Services:
+def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, ended: Cache[Progress]) -> Services:
     settings, tables, metrics = base.settings, base.tables, base.metrics
     modes = _modes(base, finaliser)
     ttl = timedelta(seconds=settings.upload_ttl_s)
@@ -305,5 +310,5 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Servic
             max_bytes=settings.multipart_max_bytes,
         ),
         single=SingleService(opening, tables.sessions, presigner, completing),
-        management=ManagementService(tables.sessions, cleaner, metrics),
+        management=ManagementService(tables.sessions, cleaner, metrics, ended),
     )

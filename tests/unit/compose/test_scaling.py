@@ -78,7 +78,7 @@ def test_requests_go_through_the_pooler_and_locks_do_not() -> None:
         assert f"//{service}:" in own["DATABASE_URL"]
         assert ":6432/" in own["DATABASE_URL"]
         assert "//app:" in own["DATABASE_DIRECT_URL"]
-        assert own["DB_PREPARED"] == "off"
+        assert own["POOLER"] == "pgbouncer"
 
 
 def test_replicas_say_that_they_leave_before_the_others_stop_resting_them() -> None:
@@ -90,7 +90,7 @@ def test_replicas_say_that_they_leave_before_the_others_stop_resting_them() -> N
 def test_alone_nothing_is_balanced_pooled_or_drained() -> None:
     found = {one.name: one for one in stack.resolve(env(), without=["prometheus"])}
     assert not {"nginx", "pgbouncer", "upload-2"} & set(found)
-    assert not {"DRAIN_S", "DB_PREPARED", "DATABASE_DIRECT_URL"} & set(found["upload"].env)
+    assert not {"DRAIN_S", "POOLER", "DATABASE_DIRECT_URL"} & set(found["upload"].env)
     assert found["upload"].env["INSTANCE"] == "upload-1"
 
 
