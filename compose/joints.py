@@ -27,11 +27,11 @@ def prepare(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, st
         nginx.mkdir(mode=0o755, exist_ok=True)
         (nginx / "nginx.conf").write_text(nginx_conf(env))
     if switches.redis_users(env):
-        _prepare_redis(run_dir / "redis", env)
+        write_redis(run_dir / "redis", env)
     return _prepare_pgbouncer(run_dir, env, place) if switches.pooled(env) else {}
 
 
-def _prepare_redis(folder: Path, env: Mapping[str, str]) -> None:
+def write_redis(folder: Path, env: Mapping[str, str]) -> None:
     """A password in the command would be seen by everybody; the file is for its owner only."""
     folder.mkdir(mode=0o700, exist_ok=True)
     values = {**env, "REDIS_LISTEN": "127.0.0.1", "REDIS_DIR": str(folder)}

@@ -83,7 +83,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
             health.details = watched.details
-            app[SERVICES] = _services(settings, process.metrics, world, database, store, rows)
+            app[SERVICES] = _services(settings, process.metrics, world, database, store, rows=rows)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -129,6 +129,7 @@ def _services(
     world: World,
     database: Database,
     store: S3Client,
+    *,
     rows: Cache[Readable],
 ) -> Services:
     def count(cache: str) -> None:
