@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from services.files.downloads import Downloads
+from services.files.forgetting import ROWS, forget_changed
 from services.files.handlers import HANDLERS, SERVICES, Services
 from services.files.links import Links
 from services.files.metrics import Metrics
@@ -67,6 +68,8 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
         body_idle_s=settings.body_idle_s,
     )
 
+    app.middlewares.append(forget_changed)
+
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with (
             _opened(process) as (database, store),
@@ -79,6 +82,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
                 checks=detailed_checks,
             ) as rows,
         ):
+            app[ROWS] = rows
             watched = StoreHealth(store, settings.s3, await _bucket(settings, store))
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket

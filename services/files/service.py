@@ -7,10 +7,11 @@ from typing import Protocol
 from uuid import UUID
 
 from services.files.errors import file_not_found, forbidden, registration_conflict
+from services.files.forgetting import subject_of
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
 from services.files.repository import Files
-from services.kit.cache import Cache, changing
+from services.kit.cache import Cache
 from services.kit.s3 import ByteRange, Download, S3Client
 
 ANYBODY = "anybody"
@@ -48,7 +49,7 @@ class FileService:
         Raises:
             Fault: ``file_not_found``, also when it is there and hidden.
         """
-        subject, reader = str(file_id), str(user_id or ANYBODY)
+        subject, reader = subject_of(file_id), str(user_id or ANYBODY)
         known, ticket = await self._rows.get(subject, reader)
         if known is not None:
             return known
@@ -75,12 +76,10 @@ class FileService:
         return await self._store.open_get(file.storage_key, byte_range=byte_range, if_match=file.etag)
 
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> None:
-        async with changing(self._rows, str(file_id)):
-            _settle(await self._files.rename(file_id, user_id, name))
+        _settle(await self._files.rename(file_id, user_id, name))
 
     async def delete(self, file_id: UUID, user_id: UUID) -> None:
-        async with changing(self._rows, str(file_id)):
-            _settle(await self._files.delete(file_id, user_id))
+        _settle(await self._files.delete(file_id, user_id))
 
     async def register(self, facts: Registration) -> bool:
         """Whether the file is new.

@@ -51,14 +51,9 @@ class Cache(Protocol[Row]):
         """The subject was changed, or may have been."""
         ...
 
-
-@asynccontextmanager
-async def changing(cache: Cache[Row], subject: str) -> AsyncIterator[None]:
-    """Around a change; also one that fails may have happened."""
-    try:
-        yield
-    finally:
-        await cache.forget(subject)
+    async def forget_all(self) -> None:
+        """Many subjects were changed, or may have been."""
+        ...
 
 
 class NoCache(Generic[Row]):
@@ -71,6 +66,9 @@ class NoCache(Generic[Row]):
         return None
 
     async def forget(self, subject: str) -> None:
+        return None
+
+    async def forget_all(self) -> None:
         return None
 
 
@@ -106,19 +104,26 @@ class MemoryCache(Generic[Row]):
     async def forget(self, subject: str) -> None:
         self._rows.pop(subject, None)
 
+    async def forget_all(self) -> None:
+        self._rows.clear()
 
-# A hash for each subject: the readers' rows, and under "" the ticket that they have to be handed in with.
-_GET = """
-local row = redis.call('HGET', KEYS[1], ARGV[1])
+
+# A hash for each subject: the readers' rows, and under "" the ticket that they have to be handed in with. Its
+# name holds the generation, which changes when all of them are forgotten.
+_KEY = "local key = KEYS[1] .. (redis.call('GET', KEYS[2]) or '') .. ':' .. ARGV[1]\n"
+_GET = (
+    _KEY
+    + """
+local row = redis.call('HGET', key, ARGV[2])
 if row then return {1, row} end
-if redis.call('HSETNX', KEYS[1], '', ARGV[2]) == 1 then
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if redis.call('HSETNX', key, '', ARGV[3]) == 1 then
+  redis.call('PEXPIRE', key, ARGV[4])
 end
-return {0, redis.call('HGET', KEYS[1], '')}
+return {0, redis.call('HGET', key, '')}
 """
-_KEEP = """
-if redis.call('HGET', KEYS[1], '') == ARGV[3] then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
-"""
+)
+_KEEP = _KEY + "if redis.call('HGET', key, '') == ARGV[4] then redis.call('HSET', key, ARGV[2], ARGV[3]) end"
+_FORGET = _KEY + "redis.call('DEL', key)"
 
 
 class RedisCache(Generic[Row]):
@@ -134,14 +139,16 @@ class RedisCache(Generic[Row]):
 
     def __init__(self, redis: Redis, kind: type[Row], life_s: float, count: Counters) -> None:
         self._redis, self._life_ms, self._count = redis, int(life_s * 1000), count
-        self._prefix = f"{kind.__module__}.{kind.__qualname__}:"
+        prefix = f"{kind.__module__}.{kind.__qualname__}"
+        self._generation = f"{prefix}:generation"
+        self._keys = (f"{prefix}:", self._generation)
         self._form = TypeAdapter(kind)
-        self._get, self._keep = Script(redis, _GET), Script(redis, _KEEP)
+        self._get, self._keep, self._forget = (Script(redis, text) for text in (_GET, _KEEP, _FORGET))
 
     async def get(self, subject: str, reader: str) -> tuple[Row | None, Ticket]:
         ticket = secrets.token_bytes(12)
         try:
-            hit, found = await self._get([self._prefix + subject], [reader, ticket, self._life_ms])
+            hit, found = await self._get(self._keys, [subject, reader, ticket, self._life_ms])
         except RedisGoneError:
             self._count(Lookup.FAILED).inc()
             return None, None
@@ -152,14 +159,20 @@ class RedisCache(Generic[Row]):
         if not isinstance(ticket, bytes):
             return
         try:
-            await self._keep([self._prefix + subject], [reader, self._form.dump_json(row), ticket])
+            await self._keep(self._keys, [subject, reader, self._form.dump_json(row), ticket])
         except RedisGoneError:
             return  # it is read again next time
 
     async def forget(self, subject: str) -> None:
-        key = self._prefix + subject
         try:
-            await self._redis.ask(lambda: self._redis.client.delete(key))
+            await self._forget(self._keys, [subject])
+        except RedisGoneError:
+            self._count(Lookup.FAILED).inc()
+
+    async def forget_all(self) -> None:
+        generation = secrets.token_hex(8)
+        try:
+            await self._redis.ask(lambda: self._redis.client.set(self._generation, generation))
         except RedisGoneError:
             self._count(Lookup.FAILED).inc()
 
