@@ -118,8 +118,8 @@ overlays() {
     [ "${TOPOLOGY:-}" != scaled ] || asked_overlays=" scaled $asked_overlays"
     [ "${RATE_LIMIT_BACKEND:-}" != redis ] || asked_overlays="$asked_overlays redis limiter "
     [ "${CACHE:-}" != redis ] || asked_overlays="$asked_overlays redis cache "
-    case ${POOLER:-}$asked_overlays in
-    pgbouncer* | " "*" scaled "*) asked_overlays="$asked_overlays pooler " ;;
+    case ${POOLER:-unsaid}$asked_overlays in
+    pgbouncer* | unsaid*" scaled "*) asked_overlays="$asked_overlays pooler " ;;
     esac
     # What an overlay adds twice is known by a file of both names.
     case $asked_overlays in *" scaled "*)

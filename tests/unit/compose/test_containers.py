@@ -28,7 +28,9 @@ EXPORTERS = tuple(scraping.EXPORTERS)
 UNASKED = "exporter-processes"  # its image holds one program and nothing that could ask it
 IMAGES, MEMORY = (envfile.read(FOLDER / f"{name}.env") for name in ("images", "memory"))
 MORE = {f"MORE_{name.upper()}_{what}" for name in OURS for what in ("PORTS", "ADMIN_PORTS", "URLS")}
-BY_WORKERS = MORE | {f"PG_{name.upper()}_CONNECTIONS" for name in OURS} | {"UPLOAD_PROCESSES"}
+BY_WORKERS = (
+    MORE | {f"PG_{name.upper()}_CONNECTIONS" for name in OURS} | {"UPLOAD_PROCESSES", "FILES_PROCESSES"}
+)
 PUBLISHED = {"gateway", "minio", "prometheus", "grafana"}
 NAME = re.compile(r"\$\{([A-Z0-9_]+)")
 # What differs by nature: addresses inside the network, and where a container listens.
