@@ -1,4 +1,4 @@
-"""The places where rows are kept: the same rules in memory and in Redis, and nothing that depends on Redis."""
+"""The places where rows are kept: the same rules in memory and in Redis, and nothing depends on Redis."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Kept:
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
+async def kept(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIterator[Kept]:
     registry = CollectorRegistry()
     count = cache_lookups(registry, tuple(Lookup))
     if request.param == "memory":
@@ -57,7 +57,6 @@ async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
         memory: MemoryCache[Row] = MemoryCache(LIFE_S, lambda: now[0], count)
         yield Kept(memory, memory, count, registry, wait)
         return
-    server: RedisServer = request.getfixturevalue("server")
     clients = [Redis(client_of(server.url, PATIENT_S), PATIENT_S, lambda: 0.0) for _ in range(2)]
     one, other = (RedisCache(client, Row, LIFE_S, count) for client in clients)
 

@@ -1,4 +1,4 @@
-"""Redis, the pooler and the pool size, started as ``make up`` starts them; what each value of ``CACHE`` saves."""
+"""Redis, pooler and pool size, started as ``make up`` starts them; what each value of ``CACHE`` saves."""
 
 from __future__ import annotations
 
