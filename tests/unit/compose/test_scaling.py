@@ -65,7 +65,7 @@ def test_clients_go_through_nginx_and_gateways_know_all_replicas() -> None:
     assert scaled()["GATEWAY_URL"] == "http://127.0.0.1:9080"
     for name in ("gateway", "gateway-2"):
         assert found[name].env["UPLOAD_URLS"] == "http://127.0.0.1:9002,http://127.0.0.1:9202"
-        assert found[name].env["TRUSTED_PROXIES"] == "127.0.0.1/32"
+        assert found[name].env["TRUSTED_PROXIES"] == "127.0.0.2/32"
     assert found["upload-2"].env["FILES_URLS"] == "http://127.0.0.1:9003,http://127.0.0.1:9203"
     assert set(found["nginx"].after) == {"gateway", "gateway-2"}
     assert {"upload-2", "files-2", "auth"} <= set(found["gateway"].after)

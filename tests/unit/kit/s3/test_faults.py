@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.kit.client import Address, Client
 from services.kit.s3 import S3Address, S3Client, UnavailableError
 from services.kit.s3 import core as core_module
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import Signer
-from services.kit.s3.transport import Transport
+from services.kit.s3.transport import Connections, Transport
 
 pytestmark = pytest.mark.unit
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -34,12 +33,12 @@ async def store_that(serve: Serve) -> AsyncIterator[S3Client]:
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     signer = Signer(S3Address(url, url, "bucket", "access", "secret"), lambda: 1_772_000_000.0)
-    http = Client(Address.of(url, limit=8, idle_s=20.0))
+    connections = Connections.to(url, lambda: None)
     async with server:
         try:
-            yield S3Client(signer, Transport(http, lambda *_: None), Retry(random.Random(1), at_once))
+            yield S3Client(signer, Transport(connections, lambda *_: None), Retry(random.Random(1), at_once))
         finally:
-            await http.close()
+            await connections.close()
 
 
 async def head(reader: asyncio.StreamReader) -> bytes:
