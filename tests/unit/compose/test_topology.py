@@ -91,8 +91,11 @@ def test_each_secret_goes_only_where_it_is_used() -> None:
         for secret, value in SECRETS.items()
     }
     assert holders["JWT_SECRET"] == {"gateway", "auth"}
-    assert holders["S3_SECRET_KEY"] == {"minio", "upload", "files"}
-    assert holders["PG_AUTH_PASSWORD"] == {"auth", "exporter-pg-auth"}
+    assert holders["S3_SECRET_KEY"] == {"store-key", "upload", "files"}
+    assert holders["MINIO_ROOT_PASSWORD"] == {"minio", "store-key"}
+    assert holders["PG_AUTH_PASSWORD"] == {"roles"}
+    assert holders["DB_AUTH_PASSWORD"] == holders["DB_AUTH_MIGRATOR_PASSWORD"] == {"roles", "auth"}
+    assert holders["DB_MONITOR_PASSWORD"] == {"roles", *(f"exporter-pg-{name}" for name in scaling.POOLED)}
     assert holders["INTERNAL_KEY_UPLOAD_FILES"] == {"upload", "files"}
 
 
