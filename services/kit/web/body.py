@@ -61,6 +61,7 @@ class Arriving:
 
     __slots__ = (
         "_begun",
+        "_chunked",
         "_content",
         "_counted_bytes",
         "_counted_s",
@@ -76,6 +77,7 @@ class Arriving:
         self._judged_s = pace.window_s  # of waiting, after which the rate is looked at
         self._counted_bytes, self._counted_s = 0, 0.0  # when it was looked at last
         self._begun = False
+        self._chunked = request.content_length is None
 
     async def read(self) -> bytes:
         """What has arrived and was not read yet, ``b""`` at the end.
@@ -90,7 +92,10 @@ class Arriving:
             self._begin()
         patience.begin()
         try:
-            data = await self._content.readany()
+            if self._chunked:
+                data = await self._content.readany()
+            else:
+                data, _ = await self._content.readchunk()  # one buffer as it came: nothing is joined
         except asyncio.CancelledError:
             match patience.broken_off():
                 case Ended.TOO_LATE:
