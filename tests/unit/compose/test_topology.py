@@ -148,9 +148,9 @@ def test_every_missing_name_is_reported() -> None:
 
 
 def test_a_part_left_out_is_waited_for_by_nobody() -> None:
-    found = {one.name: one for one in topology.load_topology(env(), without=["minio"])}
+    found = {one.name: one for one in topology.load_topology(env(), without=["minio", "store-key"])}
     assert "minio" not in found
-    assert found["upload"].after == {"pg-upload": "healthy"}
+    assert found["upload"].after == {"pg-upload": "healthy", "roles": "done"}
 
 
 def test_parts_survive_the_wire() -> None:
