@@ -25,7 +25,6 @@ OF_BUCKET = (
 OF_OBJECTS = (
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
-    "s3:ForceDeleteObject",  # of a folder at once: the harness cleans with this key
     "s3:GetObject",
     "s3:ListMultipartUploadParts",
     "s3:PutObject",

@@ -183,7 +183,7 @@ class S3Client(MultipartOperations):
         return xml.objects(op, answer.body)
 
     async def put_bucket_cors(self, origins: Sequence[str]) -> bool:
-        """Let browsers of ``origins`` GET and PUT; False when the store does not offer that, or not to this key."""
+        """Let browsers of ``origins`` GET and PUT; False when the store does not let this key do that."""
         body = xml.cors_request(origins, methods=("GET", "HEAD", "PUT"))
         try:
             await self._call(
