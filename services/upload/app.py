@@ -21,6 +21,7 @@ from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.upstream import Upstream, balanced
 from services.kit.web import app as kit
+from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
 from services.upload.background import Background, Gauges
 from services.upload.chunk_store.disk import DiskChunkStore
@@ -48,6 +49,7 @@ from services.upload.repository.jobs import Jobs
 from services.upload.repository.parts import Parts
 from services.upload.repository.sessions import Progress, Sessions
 from services.upload.routes import ROUTES
+from services.upload.senders import Senders
 from services.upload.service.chunks import ChunkService
 from services.upload.service.completing import Completing
 from services.upload.service.management import ManagementService
@@ -115,7 +117,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
         boundary=boundary,
         credentials=CredentialChecker("upload", keys, world.now),
         health=health,
-        body_idle_s=settings.body_idle_s,
+        pace=Pace.of(settings),
     )
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
@@ -283,6 +285,8 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, ended: Ca
     )
     presigner = Presigner(base.store, settings.presign_put_s)
     completing = Completing(tables.parts, finaliser)
+    senders = Senders(settings.uploads_per_user)
+    metrics.bodies.set_function(lambda: senders.bodies)
     return Services(
         proxied=ProxiedService(
             opening,
@@ -296,6 +300,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, ended: Ca
             tables.jobs,
             finaliser=finaliser,
             modes=modes,
+            senders=senders,
             metrics=metrics,
         ),
         multipart=MultipartService(
