@@ -16,7 +16,7 @@ from typing import assert_never
 from services.kit.errors import Fault
 from services.upload import errors
 from services.upload.chunk_store.sink import ChunkStore, Nowhere, Sink
-from services.upload.chunk_store.sniff import SNIFF_BYTES, type_of
+from services.upload.chunk_store.sniff import type_of
 from services.upload.cleaning import Cleaner
 from services.upload.finalise.modes import FinaliseMode
 from services.upload.finalise.worker import Finaliser
@@ -24,6 +24,9 @@ from services.upload.metrics import Metrics
 from services.upload.model import ChunkOutcome, Opened, Send, Session, State, Work
 from services.upload.repository.chunks import Accepted, Chunks, Stored
 from services.upload.repository.jobs import Jobs
+from services.upload.senders import Senders
+
+HELD_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,12 @@ class ChunkService:
         finaliser: Finaliser,
         modes: Mapping[str, FinaliseMode],
         cleaner: Cleaner,
+        senders: Senders,
         metrics: Metrics,
     ) -> None:
         self._chunks, self._store, self._jobs = chunks, store, jobs
         self._finaliser, self._modes, self._cleaner, self._metrics = finaliser, modes, cleaner, metrics
+        self._senders = senders
 
     async def receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
         """Take one chunk; for the last one of an inline upload the return means durable.
@@ -68,8 +73,9 @@ class ChunkService:
             raise
 
     async def _receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
-        opened = await self._open(send)
-        sink, stored = await self._take(send, opened, body)
+        with self._senders.sending(send.user_id, (send.upload_uuid, send.index)):
+            opened = await self._open(send)
+            sink, stored = await self._take(send, opened, body)
         started = perf_counter()
         accepted = await self._chunks.accept(send, stored)
         self._metrics.chunk_seconds("database").observe(perf_counter() - started)
@@ -100,7 +106,7 @@ class ChunkService:
     async def _take(self, send: Send, opened: Opened, body: AsyncIterator[bytes]) -> tuple[Sink, Stored]:
         """The body in its place, checked."""
         started = perf_counter()
-        first = await _beginning(body, SNIFF_BYTES if send.index == 0 else 1)
+        first = await _beginning(body)
         found_type = type_of(first) if send.index == 0 else None
         mime_type = opened.session.mime_type or found_type
         sink = await self._store.open(send, opened, mime_type) if send.size_bytes else Nowhere()
@@ -154,12 +160,16 @@ class _Pumped:
     hash_s: float
 
 
-async def _beginning(body: AsyncIterator[bytes], size_bytes: int) -> bytes:
-    """At least so many bytes of the body, unless it is shorter."""
+async def _beginning(body: AsyncIterator[bytes]) -> bytes:
+    """64 KiB or, of a shorter body, all: who sends next to nothing holds no connection to the store, and
+    it is enough to tell the file's type."""
     first = await anext(body, b"")
-    while first and len(first) < size_bytes and (more := await anext(body, b"")):
-        first += more
-    return first
+    if not first or len(first) >= HELD_BYTES:
+        return first
+    held = bytearray(first)
+    while len(held) < HELD_BYTES and (data := await anext(body, b"")):
+        held += data
+    return bytes(held)
 
 
 async def _pump(sink: Sink, data: bytes, body: AsyncIterator[bytes]) -> _Pumped:
