@@ -18,10 +18,12 @@ from services.files.service import FileService
 from services.kit.codec import Members, parse_sha256, parse_uuid, rfc3339
 from services.kit.errors import Fault
 from services.kit.names import file_name
+from services.kit.sweeping import Sweeper
 from services.kit.trail import about
 from services.kit.web.answers import json_response
 from services.kit.web.app import CALLER, Handler, user_id_of, user_of
 from services.kit.web.body import json_value
+from services.kit.web.sweep import sweep as operators_sweep
 
 REGISTRAR = "upload"
 SOURCES = ("postgres", "s3")
@@ -48,6 +50,7 @@ class Services:
 
     files: FileService
     downloads: Downloads
+    sweeper: Sweeper
 
 
 SERVICES = web.AppKey("SERVICES", Services)
@@ -105,12 +108,26 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 
 async def register(request: web.Request) -> web.Response:
-    if request[CALLER].issuer != REGISTRAR:
-        raise Fault("service_credential_invalid", "This caller may not use this route.")
+    _from_upload(request)
     facts = _facts(Members(await json_value(request), known=_FACTS))
     created = await request.app[SERVICES].files.register(facts)
     body = {"file_id": facts.file_id, "created": created}
     return json_response(body, status=201 if created else 200)
+
+
+async def void(request: web.Request) -> web.Response:
+    _from_upload(request)
+    await request.app[SERVICES].files.void(_file_id(request))
+    return web.Response(status=204)
+
+
+async def sweep(request: web.Request) -> web.Response:
+    return await operators_sweep(request, request.app[SERVICES].sweeper)
+
+
+def _from_upload(request: web.Request) -> None:
+    if request[CALLER].issuer != REGISTRAR:
+        raise Fault("service_credential_invalid", "This caller may not use this route.")
 
 
 HANDLERS: Mapping[str, Handler] = {
@@ -122,6 +139,8 @@ HANDLERS: Mapping[str, Handler] = {
     "delete": delete,
     "download": download,
     "register": register,
+    "void": void,
+    "sweep": sweep,
 }
 
 

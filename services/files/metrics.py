@@ -10,6 +10,7 @@ from services.kit.metrics import (
     HttpMetrics,
     LoopMetrics,
     StoreMetrics,
+    SweepMetrics,
     base_registry,
 )
 
@@ -23,6 +24,7 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
         self.store = StoreMetrics(self.registry)
+        self.sweep = SweepMetrics(self.registry, ("object", "row", "orphan"))
         self.presigned = Family(
             Counter,
             "files_presigned",

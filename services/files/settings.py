@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from services.kit.s3 import S3Address
-from services.kit.settings import Key, StoreSettings, Texts
+from services.kit.settings import Key, SweepSettings, Texts
 
 WEEK_S = 604_800  # the longest life a signature may have
 DEFAULT_ORIGINS = (
@@ -16,11 +16,24 @@ DEFAULT_ORIGINS = (
 )
 
 
-class Settings(StoreSettings):
+class Settings(SweepSettings):
     internal_key_gateway_files: Key = Field(description="key of the credential that the gateway shows files")
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
+    internal_key_operator_files: Key = Field(
+        description="key of the credential that the operator's commands show files"
+    )
     cors_origins: Texts = Field((), description="browser origins allowed besides the built-in ones")
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
+    delete_grace_s: float = Field(
+        60.0, ge=0, description="seconds from a file's deletion to that of its object"
+    )
+    gone_row_s: float = Field(
+        2_592_000.0, ge=0, description="seconds that the row of a file stays whose object is gone"
+    )
+    orphan_age_s: float = Field(
+        86_400.0, ge=0, description="seconds after which an object without a row is an orphan"
+    )
+    orphan_delete: bool = Field(False, description="orphans are deleted; off: they are only counted")
 
     @property
     def s3(self) -> S3Address:

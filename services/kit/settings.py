@@ -157,6 +157,15 @@ class StoreSettings(DatabaseSettings):
     s3_secret_key: SecretStr = Field(description="secret key of the object store")
 
 
+class SweepSettings(StoreSettings):
+    """Of a process that also sweeps."""
+
+    sweep_interval_s: float = Field(
+        60.0, ge=1, le=604_800, description="seconds between two sweeps; one replica at a time does them"
+    )
+    sweep_dry_run: bool = Field(False, description="timed sweeps count and log, and change nothing")
+
+
 S = TypeVar("S", bound=ProcessSettings)
 
 

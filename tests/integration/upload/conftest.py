@@ -155,6 +155,7 @@ def settings_for(backends: Backends, database_url: str, folder: Path) -> Setting
         "DATABASE_URL": database_url,
         "INTERNAL_KEY_GATEWAY_UPLOAD": "g" * 32,
         "INTERNAL_KEY_UPLOAD_FILES": "f" * 32,
+        "INTERNAL_KEY_OPERATOR_UPLOAD": "o" * 32,
         "FILES_URLS": "http://127.0.0.1:1",
         "SPOOL_DIR": str(folder / "spool"),
         "BENCH_ENDPOINTS": "1",
