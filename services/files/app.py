@@ -36,6 +36,7 @@ from services.kit.sweeping import Scope, Sweeper
 from services.kit.tokens import CredentialChecker
 from services.kit.web import app as kit
 from services.kit.web.boundary import Boundary
+from services.kit.web.sweep import SWEEPER
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Files service Working"
@@ -75,7 +76,8 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
             detailed_checks["bucket"] = watched.bucket
             health.details = watched.details
             sweeper = _sweeper(process, database, swept)
-            app[SERVICES] = _services(process, database, store, sweeper)
+            app[SERVICES] = _services(process, database, store)
+            app[SWEEPER] = sweeper
             timed = Scope(settings.sweep_dry_run, thorough=False)
             async with sweeper.sweeping(settings.sweep_interval_s, timed, world.rng):
                 yield
@@ -137,9 +139,7 @@ def _sweeper(process: Process[Settings, Metrics], database: Database, store: S3C
     )
 
 
-def _services(
-    process: Process[Settings, Metrics], database: Database, store: S3Client, sweeper: Sweeper
-) -> Services:
+def _services(process: Process[Settings, Metrics], database: Database, store: S3Client) -> Services:
     settings, metrics = process.settings, process.metrics
 
     def count(cache: str) -> None:
@@ -148,4 +148,4 @@ def _services(
     files = Files(database)
     links = Links(store, settings.presign_get_s, process.world.now, count)
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links)
-    return Services(service, Downloads(service, metrics.download_bytes), sweeper)
+    return Services(service, Downloads(service, metrics.download_bytes))

@@ -18,12 +18,11 @@ from services.files.service import FileService
 from services.kit.codec import Members, parse_sha256, parse_uuid, rfc3339
 from services.kit.errors import Fault
 from services.kit.names import file_name
-from services.kit.sweeping import Sweeper
 from services.kit.trail import about
 from services.kit.web.answers import json_response
 from services.kit.web.app import CALLER, Handler, user_id_of, user_of
 from services.kit.web.body import json_value
-from services.kit.web.sweep import sweep as operators_sweep
+from services.kit.web.sweep import sweep
 
 REGISTRAR = "upload"
 SOURCES = ("postgres", "s3")
@@ -50,7 +49,6 @@ class Services:
 
     files: FileService
     downloads: Downloads
-    sweeper: Sweeper
 
 
 SERVICES = web.AppKey("SERVICES", Services)
@@ -119,10 +117,6 @@ async def void(request: web.Request) -> web.Response:
     _from_upload(request)
     await request.app[SERVICES].files.void(_file_id(request))
     return web.Response(status=204)
-
-
-async def sweep(request: web.Request) -> web.Response:
-    return await operators_sweep(request, request.app[SERVICES].sweeper)
 
 
 def _from_upload(request: web.Request) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,6 +75,7 @@ class Turn:
     counts: Counter[str] = field(default_factory=Counter)
     size_bytes: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
+    seen: set[str] = field(default_factory=set)
 
     def add(self, kind: str, count: int = 1, size_bytes: int = 0, *, kept: bool = False) -> None:
         """``kept``: found, and left where it is."""
@@ -83,6 +84,12 @@ class Turn:
             self.kept[kind] += count * (kept or self.scope.dry_run)
         if size_bytes:
             self.size_bytes[kind] += size_bytes
+
+    def unseen(self, names: Iterable[str]) -> set[str]:
+        """Those that were not asked about before: two steps of a dry run may come to the same thing."""
+        fresh = set(names) - self.seen
+        self.seen |= fresh
+        return fresh
 
     async def between(self) -> None:
         """Between two batches: whoever else has something to do goes first.

@@ -17,6 +17,7 @@ from services.kit.metrics import (
     LoopMetrics,
     QueueMetrics,
     StoreMetrics,
+    SweepMetrics,
     UpstreamMetrics,
     base_registry,
 )
@@ -37,6 +38,7 @@ class Metrics:
         self.store = StoreMetrics(registry)
         self.upstream = UpstreamMetrics(registry)
         self.queue = QueueMetrics(registry, ("finalise",))
+        self.sweep = SweepMetrics(registry, ("session", "multipart", "object", "spool", "row"))
         self._sessions(registry)
         self._bytes(registry)
         self._finalisation(registry)
@@ -46,7 +48,7 @@ class Metrics:
             Counter,
             "upload_sessions",
             "Uploads by what happened",
-            {"method": _METHODS, "event": ("created", "completed", "failed", "aborted")},
+            {"method": _METHODS, "event": ("created", "completed", "failed", "aborted", "expired")},
             registry=registry,
         )
         self.sessions_open = Family(

@@ -13,6 +13,7 @@ from services.kit.web.answers import json_response
 from services.kit.web.app import CALLER
 
 OPERATOR = "operator"
+SWEEPER = web.AppKey("SWEEPER", Sweeper)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _PARAMETERS = frozenset({"dry_run", "older_than_s", "users"})
 
@@ -38,11 +39,11 @@ def scope_of(request: web.Request) -> Scope:
     )
 
 
-async def sweep(request: web.Request, sweeper: Sweeper) -> web.Response:
+async def sweep(request: web.Request) -> web.Response:
     """The operator's sweep; only the operator's credential may ask for it."""
     if request[CALLER].issuer != OPERATOR:
         raise Fault("service_credential_invalid", "This caller may not use this route.")
-    turn = await sweeper.run(scope_of(request))
+    turn = await request.app[SWEEPER].run(scope_of(request))
     return json_response(
         {"dry_run": turn.scope.dry_run, "counts": dict(turn.counts), "bytes": dict(turn.size_bytes)}
     )
