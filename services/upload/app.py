@@ -286,7 +286,12 @@ def build_sweeper(base: Base, tombstones: Tombstones) -> Sweeper:
 
 def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finaliser:
     settings, store, phases = base.settings, base.store, base.metrics.phase
-    repack = Repack(store, base.spool, Buffers(REPACKS_AT_ONCE, BUFFER_BYTES))
+    repack = Repack(
+        store,
+        base.spool,
+        Buffers(REPACKS_AT_ONCE, BUFFER_BYTES),
+        conditional=base.capabilities.replaces_matched,
+    )
     makers: dict[Method, Maker] = {
         Method.PROXY: ProxiedMaker(store, repack, phases),
         Method.MULTIPART: MultipartMaker(store, phases),
@@ -303,7 +308,7 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
     return Finaliser(
         attempts,
         base.tables.jobs,
-        LeasedJournal(base.tables.jobs, _backoff(base)),
+        LeasedJournal(base.tables.jobs.held, _backoff(base)),
         limits=Limits(settings.finalise_workers, settings.finalise_queue, settings.finalise_wait_s),
         metrics=base.metrics,
         log=base.log.event,
@@ -312,11 +317,11 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
 
 def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
     """Every value of ``FINALISE``."""
-    leased = LeasedJournal(base.tables.jobs, _backoff(base))
+    leased = LeasedJournal(base.tables.jobs.held, _backoff(base))
     return {
         "inline": Inline(finaliser, leased),
         "queued": Early(finaliser, leased, base.metrics),
-        "detached": Early(finaliser, DetachedJournal(base.tables.jobs), base.metrics),
+        "detached": Early(finaliser, DetachedJournal(base.tables.jobs.detached), base.metrics),
     }
 
 
@@ -342,6 +347,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Servic
             tables.jobs,
             finaliser=finaliser,
             modes=modes,
+            cleaner=cleaner,
             metrics=metrics,
         ),
         multipart=MultipartService(

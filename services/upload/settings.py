@@ -27,7 +27,11 @@ class Settings(SweepSettings):
     multipart_max_bytes: int = Field(5 * 1024 * GIB, ge=0, description="largest file of a multipart upload")
     max_open_uploads: int = Field(1_000, ge=1, description="open uploads per user")
     upload_ttl_s: int = Field(
-        86_400, ge=1, description="`expires_at` is so many seconds after the last activity"
+        86_400,
+        ge=1,
+        le=604_800,
+        description="`expires_at` is so many seconds after the last activity, and 28 days after the opening"
+        " at the latest",
     )
     multipart_sweep_age_s: float = Field(
         86_400.0,

@@ -14,15 +14,17 @@ $$;
 
 -- Record one received chunk; when it completes the upload, the state changes and, unless the upload is
 -- finalised without one, a job is made whose lease the caller holds. A null location means that nothing
--- was stored for it.
+-- was stored for it; p_type is what the bytes of a first chunk show. With the sources of a complete upload
+-- come the type that was decided and the number under which the job was taken.
 CREATE OR REPLACE FUNCTION accept_chunk(
   p_upload uuid, p_user uuid, p_index int, p_size int, p_checksum text, p_location text, p_etag text,
-  p_mime text, p_min_part_bytes int, p_owner text, p_lease interval, p_ttl interval,
+  p_type text, p_min_part_bytes int, p_owner text, p_lease interval, p_ttl interval,
   OUT outcome text, OUT state upload_status, OUT received bigint, OUT replaced text, OUT missing int[],
-  OUT store_upload text, OUT sizes int[], OUT locations text[], OUT etags text[]
+  OUT store_upload text, OUT sizes int[], OUT locations text[], OUT etags text[],
+  OUT decided_type text, OUT acquired int
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  s upload_sessions; old upload_chunks; top int; full_now boolean;
+  s upload_sessions; old upload_chunks; top int; full_now boolean; found_type text;
   due timestamptz; holder text;
 BEGIN
   SELECT * INTO s FROM upload_sessions u
@@ -39,7 +41,7 @@ BEGIN
   ELSIF outcome = 'requeued' THEN
     state := 'assembling';
     UPDATE upload_sessions u SET status = state, updated_at = now(), job_due_at = due, lease_owner = holder,
-        job_attempts = 1
+        job_attempts = 1, job_acquired = u.job_acquired + 1, job_interrupted = 0
       WHERE u.id = s.id;
     RETURN;
   ELSIF outcome NOT IN ('stored', 'replaced') THEN RETURN;
@@ -60,19 +62,21 @@ BEGIN
     ON CONFLICT (session_id, chunk_index) DO UPDATE SET size_bytes = EXCLUDED.size_bytes,
       checksum = EXCLUDED.checksum, location = EXCLUDED.location, etag = EXCLUDED.etag, uploaded_at = now();
   replaced := old.location;
+  found_type := CASE WHEN p_index = 0 THEN p_type ELSE s.content_type END;
   IF NOT full_now THEN
     UPDATE upload_sessions u SET received_bytes = received, max_chunk_index = top,
         received_chunks = s.received_chunks + (old.session_id IS NULL)::int,
-        mime_type = coalesce(u.mime_type, p_mime), updated_at = now(),
-        expires_at = CASE WHEN u.expires_at < now() + p_ttl / 2 THEN now() + p_ttl ELSE u.expires_at END
+        content_type = found_type, updated_at = now(),
+        expires_at = prolonged(u.expires_at, u.created_at, p_ttl)
       WHERE u.id = s.id;
     RETURN;
   END IF;
   state := 'assembling';
   UPDATE upload_sessions u SET received_bytes = received, max_chunk_index = top, status = state,
-      received_chunks = top + 1, mime_type = coalesce(u.mime_type, p_mime), updated_at = now(),
+      received_chunks = top + 1, content_type = found_type, updated_at = now(),
       job_due_at = due, lease_owner = holder, job_attempts = 1, job_created_at = now()
     WHERE u.id = s.id;
+  decided_type := coalesce(s.mime_type, found_type); acquired := s.job_acquired;
   IF top = 0 THEN
     sizes := ARRAY[p_size]; locations := ARRAY[p_location]; etags := ARRAY[p_etag];
   ELSE
@@ -114,6 +118,7 @@ BEGIN
 
   outcome := 'begun';
   UPDATE upload_sessions u SET status = 'completing', updated_at = now(), job_etag = p_etag,
-      job_due_at = now() + p_lease, lease_owner = p_owner, job_attempts = 1, job_created_at = now()
-    WHERE u.id = session.id;
+      job_due_at = now() + p_lease, lease_owner = p_owner, job_attempts = 1, job_created_at = now(),
+      job_acquired = u.job_acquired + 1, job_interrupted = 0
+    WHERE u.id = session.id RETURNING u.job_acquired INTO session.job_acquired;
 END $$;

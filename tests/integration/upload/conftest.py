@@ -225,7 +225,7 @@ async def bench_of(
             metrics=metrics,
             log=log,
             store=cast(S3Client, DyingStore(store, *dies)) if dies else store,
-            capabilities=capabilities or Capabilities(True, True, True),
+            capabilities=capabilities or Capabilities(True, True, True, True),
             spool=Spool(Path(settings.spool_dir), lambda _: (100, 0, 100)),
             tables=Tables.of(database, f"{instance}/{uuid4()}", settings),
         )

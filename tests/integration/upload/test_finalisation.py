@@ -178,13 +178,15 @@ class TestLeases:
             work = await self.work(one)
             assert await two.tables.jobs.take_due(10) == []
             assert await two.tables.jobs.take_back("two") == []
-            assert await one.tables.jobs.renew([work.session.id]) == {work.session.id}
+            assert await one.tables.jobs.renew([work]) == {work.session.id}
 
     async def test_the_next_process_of_the_name_takes_it_back_at_once(self, own_settings: Settings) -> None:
         async with bench_of(own_settings) as one, bench_of(own_settings) as again:
             work = await self.work(one)
             taken = await again.tables.jobs.take_back("one")
-            assert [(job.session.id, job.attempts) for job in taken] == [(work.session.id, 2)]
+            assert [(job.session.id, job.attempts, job.acquired) for job in taken] == [
+                (work.session.id, 1, 2)
+            ]
             assert taken[0].sources == work.sources
 
     async def test_an_expired_lease_goes_to_whoever_asks_and_the_old_holder_may_not_write(
@@ -192,19 +194,19 @@ class TestLeases:
     ) -> None:
         short = own_settings.model_copy(update={"lease_s": 0.5})
         async with bench_of(short) as one, bench_of(own_settings, "two") as two:
-            work, jobs = await self.work(one), one.tables.jobs
+            work, held = await self.work(one), one.tables.jobs.held
             async with asyncio.timeout(10):
                 while not (taken := await two.tables.jobs.take_due(10)):
                     await asyncio.sleep(0.05)  # the lease ends by the database's clock
             assert [job.session.id for job in taken] == [work.session.id]
             made = Made('"etag"')
-            assert await jobs.finish(work, made) is None
-            assert not await jobs.step(replace(work, step=Step.STORE))
-            assert not await jobs.retry(work, "x", "x", timedelta(0))
-            assert not await jobs.fail(work, "x", "x")
-            assert not await jobs.reopen(work, State.PENDING, "x", "x")
-            assert await jobs.renew([work.session.id]) == set()
-            assert await two.tables.jobs.finish(work, made) is not None
+            assert await held.finish(work, made) is None
+            assert not await held.step(replace(work, step=Step.STORE))
+            assert not await held.retry(work, "x", "x", timedelta(0))
+            assert not await held.fail(work, "x", "x")
+            assert not await held.reopen(work, State.PENDING, "x", "x")
+            assert await one.tables.jobs.renew([work]) == set()
+            assert await two.tables.jobs.held.finish(taken[0], made) is not None
 
     async def test_a_process_that_ends_releases_what_it_holds(self, own_settings: Settings) -> None:
         async with bench_of(own_settings) as one, bench_of(own_settings, "two") as two:
