@@ -1,10 +1,12 @@
 """Whether store, databases and spool agree: after a sweep nothing is there that nothing explains.
 
-``disagreements`` looks and changes nothing.
+``swept`` sweeps without waiting for any age, which ends every open upload; ``disagreements`` looks and
+changes nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +18,13 @@ import asyncpg
 from loadtests.harness.auditing.audit_store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
 from loadtests.harness.auditing.ledger_findings import upload_of_temporary
 from loadtests.harness.auditing.ledger_records import OpenMultipart, StoredObject
+from loadtests.harness.commands.sweep import sweep_all
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
+from loadtests.harness.testbeds.system import find_system
 from tests.stack import System
 
 SELF_TESTS_PREFIX = "selftest/"
+SETTLE_S = 60.0
 _SESSIONS = """SELECT s.upload_uuid, s.status::text AS status, s.storage_key, s.storage_upload_id,
     s.repack_upload_id, s.job_due_at IS NOT NULL AS has_job,
     EXISTS (SELECT FROM upload_chunks c WHERE c.session_id = s.id)
@@ -28,6 +33,7 @@ _SESSIONS = """SELECT s.upload_uuid, s.status::text AS status, s.storage_key, s.
 _FILES = """SELECT file_uuid, storage_key, size_bytes, deleted_at IS NULL AS lives,
     deleted_at IS NOT NULL AND object_deleted_at IS NULL AS waits
   FROM files"""
+_FINISHING = "SELECT count(*) FROM upload_sessions WHERE job_due_at IS NOT NULL"
 _ENDED = frozenset({"completed", "aborted"})
 
 
@@ -41,6 +47,16 @@ class _Seen:
     temporary: Collection[StoredObject]
     uploads: Collection[OpenMultipart]
     spooled: Collection[Path]
+
+
+async def swept(system: System) -> None:
+    """One sweep of both services, once nothing is being finished any more."""
+    env = {**system.stack.env, "VAULTBENCH_RUN_DIR": str(system.stack.run_dir)}
+    async with asyncio.timeout(SETTLE_S), open_databases(read_endpoints(env)) as databases:
+        while await databases.upload.fetchval(_FINISHING):
+            await asyncio.sleep(0.1)
+    answers = await sweep_all(await asyncio.to_thread(find_system, env), older_than_s=0)
+    assert [answer.problem for answer in answers] == ["", ""]
 
 
 async def disagreements(system: System, *, lost: Collection[UUID] = ()) -> list[str]:

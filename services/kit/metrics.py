@@ -276,7 +276,13 @@ class SweepMetrics:
         self._seconds = Gauge(
             "sweep_last_duration_seconds", "How long that sweep took; 0 before the first", registry=registry
         )
+        self._interval = Gauge(
+            "sweep_interval_seconds", "Between two sweeps, whichever replica does them", registry=registry
+        )
         self._last.set(now())
+
+    def every(self, interval_s: float) -> None:
+        self._interval.set(interval_s)
 
     def ran(self, seconds: float) -> None:
         """A whole sweep came to its end."""

@@ -225,6 +225,7 @@ class Sweeper:
     @asynccontextmanager
     async def sweeping(self, interval_s: float, scope: Scope, rng: random.Random) -> AsyncIterator[None]:
         """Sweep in the background until the block ends, in whichever replica got to it first."""
+        self._metrics.every(interval_s)
         task = asyncio.create_task(self._every(interval_s, scope, rng), context=nobody())
         try:
             yield
