@@ -119,8 +119,7 @@ def served(process: Process[Settings, Metrics]) -> Served:
 
 def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
     settings, world = process.settings, process.world
-    checks: dict[str, Check] = {}
-    health = Health("upload", GREETING, checks, world.monotonic, draining=lambda: boundary.draining)
+    health = Health("upload", GREETING, {}, world.monotonic, draining=lambda: boundary.draining)
     keys = {
         "gateway": settings.internal_key_gateway_upload.get_secret_value(),
         "operator": settings.internal_key_operator_upload.get_secret_value(),
@@ -136,7 +135,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _start(app, process, health, checks, stack)
+            await _start(app, process, boundary, health, stack)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -146,8 +145,8 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 async def _start(
     app: web.Application,
     process: Process[Settings, Metrics],
+    boundary: Boundary,
     health: Health,
-    checks: dict[str, Check],
     stack: AsyncExitStack,
 ) -> None:
     """Open, check and join every part; ``stack`` closes them."""
@@ -166,7 +165,7 @@ async def _start(
     registrar = await _registrar(base, stack)
     cleaner = build_cleaner(base, registrar)
     finaliser = build_finaliser(base, cleaner, registrar)
-    checks.update(_checks(base, database, finaliser, facts))
+    health.checks = _checks(base, database, finaliser, facts)
     health.details = facts.shown
     app[SERVICES] = build_services(base, finaliser, cleaner)
     background = Background(
@@ -174,7 +173,7 @@ async def _start(
         cleaner,
         InstanceLock(direct_url, instance, log.event),
         renew_s=settings.lease_s / 4,
-        drain_s=settings.shutdown_s,
+        left_s=lambda: min(boundary.left_s(), settings.shutdown_s),
         log=log.event,
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
