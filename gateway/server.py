@@ -12,9 +12,10 @@ from gateway.limits import Proxies
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from services.kit.clock import World
+from services.kit.errors import ERROR_CODE
 from services.kit.log import Log
 from services.kit.trail import TRAIL, Trail
-from services.kit.web.answers import ERROR_CODE, bare_response
+from services.kit.web.answers import bare_response
 from services.kit.web.boundary import Boundary
 
 VERSIONS = (HttpVersion10, HttpVersion11)

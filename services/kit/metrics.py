@@ -245,8 +245,11 @@ class StoreMetrics:
         self.seconds(op, result).observe(seconds)
 
 
+BREAKER_STATES = ("closed", "half_open", "open")
+
+
 class UpstreamMetrics:
-    """Calls to another service: time by result, connections opened, retries."""
+    """Calls to another service: time by result, connections opened, retries, breakers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.seconds = Family(
@@ -274,6 +277,29 @@ class UpstreamMetrics:
             {"upstream": UPSTREAMS},
             registry=registry,
         )
+        self.transitions = Family(
+            Counter,
+            "breaker_transitions",
+            "Changes of state of the breakers before another service",
+            {"upstream": UPSTREAMS, "to": BREAKER_STATES},
+            registry=registry,
+        )
+        self._breakers = Family(
+            Gauge,
+            "breaker_state",
+            "Worst state of the breakers before another service: 0 closed, 1 half-open, 2 open",
+            {"upstream": UPSTREAMS},
+            registry=registry,
+        )
+        self._states: dict[str, list[Callable[[], int]]] = {}
+
+    def watch_breaker(self, upstream: str, state: Callable[[], int]) -> None:
+        """Ask this too, of all addresses of a service, at each scrape."""
+        states = self._states.setdefault(upstream, [])
+        states.append(state)
+        for to in BREAKER_STATES:  # from 0 on, so that the first change is an increase
+            self.transitions(upstream, to)
+        self._breakers(upstream).set_function(lambda: max(state() for state in states))
 
 
 def rate_limited(registry: CollectorRegistry, scopes: tuple[str, ...]) -> Counters:
