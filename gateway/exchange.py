@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from gateway.connection import has_left
 from services.kit.trail import Trail
 
 
@@ -16,7 +17,8 @@ class Exchange:
     """A request and what the steps found out about it.
 
     ``peer`` is the address that the connection comes from, ``client`` the one that asks, which a trusted
-    proxy may name; ``path`` and ``query`` are what will be forwarded.
+    proxy may name; ``path`` and ``query`` are what will be forwarded. While ``admitted`` it holds a place
+    of admission control.
     """
 
     request: web.BaseRequest
@@ -28,10 +30,15 @@ class Exchange:
     user_id: str | None = None
     tier: str = ""
     cors: Mapping[str, str] = field(default_factory=dict)
+    admitted: bool = False
 
     @property
     def method(self) -> str:
         return self.request.method
+
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return has_left(self.request)
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:

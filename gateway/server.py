@@ -58,6 +58,12 @@ class Gateway(Boundary):
         headers.update(request[EXCHANGE].cors)
         headers.popall(ERROR_CODE, None)
 
+    def over(self, request: web.BaseRequest) -> None:
+        exchange = request.get(EXCHANGE)
+        if exchange is not None and exchange.admitted:
+            exchange.admitted = False
+            self.pipeline.admission.leave()
+
     def count_bytes(self, bytes_in: int, bytes_out: int) -> None:
         if bytes_in:
             self._metrics.bytes_in.inc(bytes_in)

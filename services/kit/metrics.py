@@ -159,6 +159,11 @@ class HttpMetrics:
         )
         self.in_flight = Gauge("http_in_flight_requests", "Requests being served now", registry=registry)
 
+    def answered(self) -> int:
+        """Requests counted so far."""
+        samples = (sample for family in self.requests.collect() for sample in family.samples)
+        return int(sum(sample.value for sample in samples))
+
     def finish(self, method: str, template: str, status: int, seconds: float) -> None:
         known = method if method in METHODS else "OTHER"
         self.requests(known, template, str(status)).inc()

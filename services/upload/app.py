@@ -18,7 +18,7 @@ from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.upstream import Upstream, balanced
+from services.kit.upstream import Rules, Upstream, balanced, guards
 from services.kit.web import app as kit
 from services.kit.web.boundary import Boundary
 from services.upload.background import Background, Gauges
@@ -61,6 +61,7 @@ from services.upload.store import StoreFacts, health_check, prepare
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
 REPACKS_AT_ONCE = 2
+CALLEE_SHARE = 0.5  # of failures, at which files is left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +200,11 @@ async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
     signer = CredentialSigner(
         "upload", "files", base.settings.internal_key_upload_files.get_secret_value(), base.world.now
     )
+    settings = base.settings
+    rules = Rules(CALLEE_SHARE, settings.breaker_open_s, settings.breaker_probe)
+    guard = guards(settings.breaker, rules, base.world.monotonic)
     files = [
-        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
+        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream, guard=guard()))
         for url in base.settings.files_urls
     ]
     return Registrar(balanced(files), signer, base.world)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.kit.client import UpstreamError
 from services.kit.clock import World
 from services.kit.codec import encode
+from services.kit.deadline import HEADER as DEADLINE_HEADER
 from services.kit.names import OCTET_STREAM
 from services.kit.tokens import CredentialSigner
 from services.kit.trail import TRAIL
@@ -34,6 +35,7 @@ class Registrar:
         headers = {
             "Content-Type": "application/json",
             "X-Service-Token": self._signer.token(None),
+            DEADLINE_HEADER: str(int(TIMEOUT_S * 1000)),
             "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
         }
         try:

@@ -11,7 +11,16 @@ from collections.abc import Callable, Mapping
 from time import monotonic, perf_counter
 from typing import Self
 
-from services.kit.client import Address, Call, Client, Exchange, UpstreamBroken, UpstreamError
+from services.kit.client import (
+    Address,
+    Call,
+    Client,
+    Exchange,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+)
+from services.kit.deadline import left_s
 from services.kit.metrics import UpstreamMetrics
 from services.kit.trail import TRAIL, nobody
 from services.kit.upstream.breaker import Guard, State, Unguarded
@@ -108,7 +117,8 @@ class Upstream:
         *,
         counted: bool = True,
     ) -> Reply:
-        """One small request and its whole answer within ``timeout_s``; any status is an answer.
+        """One small request and its whole answer within ``timeout_s``, or what is left of the time of the
+        request that it is made for; any status is an answer.
 
         Args:
             counted: by the breaker, which may refuse it.
@@ -117,6 +127,9 @@ class Upstream:
             UpstreamUnreachable, UpstreamBroken, UpstreamTimeout: there was no answer.
             CircuitOpen: it was not sent.
         """
+        timeout_s = left_s(timeout_s)
+        if not timeout_s:
+            raise UpstreamTimeout("no time is left")
         begun = self._begin(counted=counted)
         try:
             answer = await self._whole(Call(method, path, headers), body, timeout_s, None)
@@ -197,11 +210,11 @@ class Upstream:
         try:
             return await self._client.send(call, body, timeout_s=timeout_s, piece_s=piece_s)
         except UpstreamBroken as error:
-            left_s = until - perf_counter()
-            if not (error.silent and call.method in _REPEATABLE and left_s > 0 and self._may_repeat()):
+            rest_s = until - perf_counter()
+            if not (error.silent and call.method in _REPEATABLE and rest_s > 0 and self._may_repeat()):
                 raise
         self._metrics.retries(self.name).inc()
-        return await self._client.send(call, body, timeout_s=left_s, piece_s=piece_s, fresh=True)
+        return await self._client.send(call, body, timeout_s=rest_s, piece_s=piece_s, fresh=True)
 
     def _may_repeat(self) -> bool:
         window = self._repeated

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from structlog.typing import FilteringBoundLogger
 
+from services.kit import deadline
 from services.kit.errors import Fault
 from services.kit.health import NotOkError
 from services.kit.trail import TRAIL, Trail
@@ -92,6 +93,7 @@ class Finaliser:
         return outcome
 
     async def _run(self, work: Work, journal: Journal) -> Outcome:
+        deadline.none()  # it goes on when the request that began it does not wait any more
         session_id, queued_at = work.session.id, perf_counter()
         self._waiting += 1
         try:
@@ -121,7 +123,7 @@ class Finaliser:
         """
         running = self._running.get(session_id)
         if running is not None:
-            done, _ = await asyncio.wait((running.task,), timeout=self._limits.wait_s)
+            done, _ = await asyncio.wait((running.task,), timeout=deadline.wait_s(self._limits.wait_s))
             if not done:
                 raise errors.still_finalising()
             running.task.result().check()
@@ -135,7 +137,7 @@ class Finaliser:
             future = self._watched[session_id] = asyncio.get_running_loop().create_future()
             future.add_done_callback(lambda _: self._watched.pop(session_id, None))
         await self._look([session_id])  # it may have ended since the caller looked
-        done, _ = await asyncio.wait((future,), timeout=self._limits.wait_s)
+        done, _ = await asyncio.wait((future,), timeout=deadline.wait_s(self._limits.wait_s))
         if not done:
             self._watched.pop(session_id, None)
             raise errors.still_finalising()
