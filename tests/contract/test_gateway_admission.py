@@ -101,7 +101,7 @@ async def test_a_client_that_leaves_behind_an_unread_body_is_seen() -> None:
     head = request_bytes("POST /api/upload/proxy/chunk?id=0", AUTHORIZED, f"Content-Length: {5 * MIB}")
     async with serving(service.handle) as port, fronting(port, **SMALL) as front:
         wires = await send(front, 2)
-        (waiting,) = await send(front, 1, head + b"x" * MIB)
+        (waiting,) = await send(front, 1, head + b"x" * 200_000)
         await asyncio.sleep(0.05)  # until its connection is not read any more
         assert counts(front) == (2, 1)
         waiting.leave()
@@ -112,8 +112,12 @@ async def test_a_client_that_leaves_behind_an_unread_body_is_seen() -> None:
 
 
 async def test_a_place_is_held_until_the_answer_is_sent() -> None:
-    async def large(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(body=bytes(40 * MIB))
+    async def large(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(40 * MIB)})
+        await response.prepare(request)
+        for _ in range(40):
+            await response.write(bytes(MIB))
+        return response
 
     async with serving(large) as port, fronting(port, **SMALL) as front:
         reader = await front.connect()
