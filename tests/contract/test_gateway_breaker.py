@@ -15,7 +15,18 @@ from aiohttp import web
 
 from services.kit.web.answers import ERROR_CODE
 from tests.contract.test_gateway_process import START_S, accepts, free_port
-from tests.unit.gateway.support import AUTHORIZED, MIB, Front, Seen, bearer, behind, fronting, recorded
+from tests.unit.gateway.support import (
+    AUTHORIZED,
+    MIB,
+    Front,
+    Script,
+    Seen,
+    bearer,
+    behind,
+    fronting,
+    recorded,
+    scripted,
+)
 from tests.unit.gateway.wire import SAFE_S, Held, read_head, request_bytes, until, within
 
 pytestmark = pytest.mark.contract
