@@ -140,7 +140,7 @@ def has_left(request: web.BaseRequest) -> bool:
     transport = request.transport
     if transport is None or transport.is_closing():
         return True
-    if not isinstance(transport, asyncio.Transport) or transport.is_reading():
+    if transport.is_reading():
         return False
     try:
         state = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]

@@ -9,11 +9,13 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
-from services.kit.web.answers import ERROR_CODE
+from services.kit.clock import World
+from services.kit.errors import ERROR_CODE
 from tests.contract.test_gateway_process import START_S, accepts, free_port
 from tests.unit.gateway.support import (
     AUTHORIZED,
@@ -64,6 +66,18 @@ def state(front: Front, upstream: str = "auth") -> float:
     return front.sample("breaker_state", upstream=upstream)
 
 
+def timeouts(front: Front) -> float:
+    return front.sample("upstream_request_seconds_count", upstream="auth", result="timeout")
+
+
+class Clock:
+    """What the gateway takes for the time; the test moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self.world = replace(World(), monotonic=lambda: self.now_s)
+
+
 def moves(front: Front, to: str, upstream: str = "auth") -> float:
     return front.sample("breaker_transitions_total", upstream=upstream, to=to)
 
@@ -106,7 +120,7 @@ async def test_a_service_that_stands_still_is_found_again() -> None:
             stalled = await asyncio.gather(*(front.request(*LOGIN) for _ in range(10)))
             assert [one.status for one in stalled] == [504] * 10
             assert state(front) == 2
-            await asyncio.sleep(1.2)  # it was asked for its life, and said nothing
+            await until(lambda: timeouts(front) == 11)  # it was asked for its life, and said nothing
             assert (state(front), moves(front, "half_open")) == (2, 0)
         finally:
             object.__setattr__(entry.route, "deadline_s", 30.0)
@@ -117,12 +131,13 @@ async def test_a_service_that_stands_still_is_found_again() -> None:
 
 
 async def test_without_the_probe_it_stays_open_for_its_time() -> None:
-    async with fronting(1, BREAKER_PROBE="off", BREAKER_OPEN_S="1.5") as front:
+    clock = Clock()
+    async with fronting(1, clock.world, BREAKER_PROBE="off", BREAKER_OPEN_S="20") as front:
         assert await ask(front, 10) == [502] * 10
         assert await ask(front, 1) == [503]
-        await asyncio.sleep(1.1)
+        clock.now_s += 19.5
         assert (await ask(front, 1), state(front)) == ([503], 2)
-        await asyncio.sleep(0.5)
+        clock.now_s += 0.5
         assert (await ask(front, 1), state(front)) == ([502], 2)  # a trial, which failed
         assert moves(front, "open") == 2
 
@@ -228,10 +243,11 @@ async def test_trials_are_five_at_once_and_one_failure_opens_again() -> None:
             status = b"500 X" if failing[0] else b"200 OK"
             writer.write(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\n{}" % status)
 
-    async with behind(script, BREAKER_PROBE="off", BREAKER_OPEN_S="0.1") as front:
+    clock = Clock()
+    async with scripted(script) as port, fronting(port, clock.world, BREAKER_PROBE="off") as front:
         assert await ask(front, 10) == [500] * 10
         failing[0], arrived = False, 0
-        await asyncio.sleep(0.15)
+        clock.now_s += 30
         storm = [asyncio.create_task(front.request(*LOGIN)) for _ in range(20)]
         await until(lambda: sum(task.done() for task in storm) == 15)
         assert (arrived, state(front)) == (5, 1)
@@ -300,7 +316,7 @@ async def test_an_answered_fault_is_not_repeated_and_no_time_means_no_repetition
         nonlocal seen
         seen += 1
         await read_head(reader)
-        await asyncio.sleep(0.3)
+        await reader.read()  # until the gateway gives up
 
     async with behind(late) as front:
         entry, _ = front.boundary.pipeline.table.match("GET", "/api/files/me/owned")
