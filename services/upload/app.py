@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -148,9 +148,13 @@ async def _start(
     base = Base(settings, world, metrics, log, store, facts.capabilities, _spool(settings), tables)
 
     cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
-    finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
+    files = await _files(base, stack)
+    finaliser = build_finaliser(base, cleaner, _registrar(base, files))
     checks.update(_checks(base, database, finaliser, facts))
-    health.details = facts.shown
+    health.details = lambda: {
+        **facts.shown(),
+        "breakers": {"files": [one.guard.state.name.lower() for one in files]},
+    }
     app[SERVICES] = build_services(base, finaliser, cleaner)
     background = Background(
         finaliser,
@@ -196,18 +200,20 @@ def _spool(settings: Settings) -> Spool:
     return Spool(Path(settings.spool_dir).absolute())
 
 
-async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
-    signer = CredentialSigner(
-        "upload", "files", base.settings.internal_key_upload_files.get_secret_value(), base.world.now
-    )
+async def _files(base: Base, stack: AsyncExitStack) -> list[Upstream]:
+    """The replicas of the files service."""
     settings = base.settings
     rules = Rules(CALLEE_SHARE, settings.breaker_open_s, settings.breaker_probe)
     guard = guards(settings.breaker, rules, base.world.monotonic)
-    files = [
+    return [
         await stack.enter_async_context(Upstream("files", url, base.metrics.upstream, guard=guard()))
-        for url in base.settings.files_urls
+        for url in settings.files_urls
     ]
-    return Registrar(balanced(files), signer, base.world)
+
+
+def _registrar(base: Base, files: Sequence[Upstream]) -> Registrar:
+    key = base.settings.internal_key_upload_files.get_secret_value()
+    return Registrar(balanced(files), CredentialSigner("upload", "files", key, base.world.now), base.world)
 
 
 def chunk_stores(base: Base) -> dict[str, ChunkStore]:

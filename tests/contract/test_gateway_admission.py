@@ -54,7 +54,7 @@ async def send(front: Front, number: int, request: bytes = LOGIN) -> list[Wire]:
 
 async def test_a_full_gateway_says_so_at_once_and_serves_all_it_let_in() -> None:
     service = Slow()
-    async with serving(service.handle) as port, fronting(port, **SMALL) as front:
+    async with serving(service.handle) as port, fronting(port, None, **SMALL) as front:
         wires = await send(front, 5)
         assert counts(front) == (2, 3)
         for _ in range(3):
@@ -73,7 +73,10 @@ async def test_a_full_gateway_says_so_at_once_and_serves_all_it_let_in() -> None
 
 async def test_who_waits_too_long_is_told() -> None:
     service = Slow()
-    async with serving(service.handle) as port, fronting(port, QUEUE_DEADLINE_MS="50", **SMALL) as front:
+    async with (
+        serving(service.handle) as port,
+        fronting(port, None, QUEUE_DEADLINE_MS="50", **SMALL) as front,
+    ):
         wires = await send(front, 2)
         late = await front.request("POST", "/auth/login", None, b"{}")
         assert (late.status, late.error, late.value("Retry-After")) == (503, "queue_timeout", "1")
@@ -86,7 +89,7 @@ async def test_who_waits_too_long_is_told() -> None:
 @pytest.mark.parametrize("half", [False, True])
 async def test_a_client_that_leaves_frees_its_place(half: bool) -> None:
     service = Slow()
-    async with serving(service.handle) as port, fronting(port, **SMALL) as front:
+    async with serving(service.handle) as port, fronting(port, None, **SMALL) as front:
         running, _, waiting, last = await send(front, 4)
         for wire in (waiting, running):
             if half:
@@ -105,7 +108,7 @@ async def test_a_client_that_leaves_behind_an_unread_body_is_seen() -> None:
     """Nobody reads from its connection while it waits, so the connection does not say that it ended."""
     service = Slow()
     head = request_bytes("POST /api/upload/proxy/chunk?id=0", AUTHORIZED, f"Content-Length: {5 * MIB}")
-    async with serving(service.handle) as port, fronting(port, **SMALL) as front:
+    async with serving(service.handle) as port, fronting(port, None, **SMALL) as front:
         wires = await send(front, 2)
         (waiting,) = await send(front, 1, head + b"x" * 600_000)
         await until(lambda: paused(front) == 1)
@@ -125,7 +128,7 @@ async def test_a_place_is_held_until_the_answer_is_sent() -> None:
             await response.write(bytes(MIB))
         return response
 
-    async with serving(large) as port, fronting(port, **SMALL) as front:
+    async with serving(large) as port, fronting(port, None, **SMALL) as front:
         reader = await front.connect()
         reader.send(request_bytes(DOWNLOAD))
         await reader.head()
@@ -136,7 +139,7 @@ async def test_a_place_is_held_until_the_answer_is_sent() -> None:
 
 
 async def test_what_is_refused_before_takes_no_place_and_what_is_refused_after_gives_it_back() -> None:
-    async with recorded(RATE_LIMIT_IP="3", **SMALL) as (front, _):
+    async with recorded(None, RATE_LIMIT_IP="3", **SMALL) as (front, _):
         assert (await front.request("GET", "/nowhere")).status == 404
         for _ in range(3):
             assert (await front.request("GET", "/api/files/me/owned")).status == 401
@@ -154,7 +157,7 @@ async def test_what_is_refused_before_takes_no_place_and_what_is_refused_after_g
 )
 async def test_layers(settings: dict[str, str], running: int) -> None:
     service = Slow()
-    async with serving(service.handle) as port, fronting(port, **{**SMALL, **settings}) as front:
+    async with serving(service.handle) as port, fronting(port, None, **{**SMALL, **settings}) as front:
         wires = [await front.connect() for _ in range(8)]
         for wire in wires:
             wire.send(LOGIN)
@@ -174,7 +177,7 @@ async def test_health_shows_a_full_gateway() -> None:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await (recorder if request.path == "/live" else service).handle(request)
 
-    async with serving(handle) as port, fronting(port, **settings) as front:
+    async with serving(handle) as port, fronting(port, None, **settings) as front:
         await send(front, 2)
         detailed = await front.request("GET", "/health/detailed")
         body = detailed.json()
@@ -199,7 +202,7 @@ async def flood(gateway: Running, number: int, statuses: list[int]) -> None:
 
 async def test_a_process_is_back_at_once_after_too_much() -> None:
     service = Slow()
-    async with serving(service.handle) as port, running(port, **SMALL) as gateway:
+    async with serving(service.handle) as port, running(port, 0, **SMALL) as gateway:
         first, second = list[int](), list[int]()
         storm = asyncio.create_task(flood(gateway, 200, first))
         await until(lambda: first == [503] * 195)

@@ -43,20 +43,20 @@ async def test_off_they_do_not_exist(method: str, path: str) -> None:
     ("method", "path"), [("GET", "/bench/users"), ("GET", "/bench/browse"), ("POST", "/bench/submit")]
 )
 async def test_some_need_a_token(method: str, path: str) -> None:
-    async with recorded(**ON) as (front, _):
+    async with recorded(None, **ON) as (front, _):
         refused = await front.request(method, path)
     assert (refused.status, refused.error) == (401, "authentication_required")
 
 
 async def test_they_pass_the_limits() -> None:
-    async with recorded(RATE_LIMIT_IP="1", **ON) as (front, _):
+    async with recorded(None, RATE_LIMIT_IP="1", **ON) as (front, _):
         assert (await front.request("GET", "/bench/echo?items=0")).status == 200
         assert (await front.request("GET", "/bench/echo?items=0")).status == 429
         assert (await front.request("GET", "/live")).status == 200
 
 
 async def test_answers() -> None:
-    async with recorded(**ON) as (front, _):
+    async with recorded(None, **ON) as (front, _):
         status = await get(front, "/bench/status")
         assert set(status) == {
             "service",
@@ -85,7 +85,7 @@ async def test_answers() -> None:
 
 
 async def test_what_is_sent() -> None:
-    async with recorded(**ON) as (front, _):
+    async with recorded(None, **ON) as (front, _):
         echoed = await front.request("POST", "/bench/echo", {"Content-Type": "text/x-odd"}, b"any thing")
         assert (echoed.body, echoed.value("Content-Type")) == (b"any thing", "text/x-odd")
         full = await front.request("POST", "/bench/echo", None, bytes(65_536))
@@ -119,7 +119,7 @@ async def test_what_is_sent() -> None:
     ],
 )
 async def test_out_of_range_is_refused_and_costs_nothing(query: str) -> None:
-    async with recorded(**ON) as (front, _):
+    async with recorded(None, **ON) as (front, _):
         refused = await front.request(
             "GET", f"/bench/echo?sleep_ms=5000&{query}".replace("sleep_ms=5000&sleep_ms", "sleep_ms")
         )
@@ -127,7 +127,7 @@ async def test_out_of_range_is_refused_and_costs_nothing(query: str) -> None:
 
 
 async def test_knobs_do_what_they_say() -> None:
-    async with recorded(**ON) as (front, _):
+    async with recorded(None, **ON) as (front, _):
         began = perf_counter()
         await get(front, "/bench/browse?sleep_ms=150")
         assert perf_counter() - began >= 0.15
@@ -151,14 +151,14 @@ async def test_faults_come_with_their_chance() -> None:
 
 async def test_defaults_are_settings() -> None:
     settings = {"LOAD_FAIL_P": "1", "LOAD_SLEEP_MS": "10", "LOAD_MEM_MB": "1", "MEM_MODE": "touch"}
-    async with recorded(**ON, **settings, LOAD_CPU_ITERATIONS="10") as (front, _):
+    async with recorded(None, **ON, **settings, LOAD_CPU_ITERATIONS="10") as (front, _):
         assert (await front.request("GET", "/bench/echo")).status == 500
         assert (await front.request("GET", "/bench/echo?fail_p=0")).status == 200
         assert (await front.request("GET", "/bench/status")).status == 200
 
 
 async def test_a_waiting_request_takes_a_place_of_admission_control() -> None:
-    async with recorded(ADMISSION_WORKERS="1", ADMISSION_QUEUE="0", **ON) as (front, _):
+    async with recorded(None, ADMISSION_WORKERS="1", ADMISSION_QUEUE="0", **ON) as (front, _):
         slow = asyncio.create_task(front.request("GET", "/bench/echo?sleep_ms=300"))
         await until(lambda: front.sample("admission_running") == 1)
         assert (await front.request("GET", "/bench/echo")).error == "overloaded"

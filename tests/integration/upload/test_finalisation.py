@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from services.kit.db import Statement
+from services.kit.deadline import DEADLINE, Deadline
 from services.kit.errors import Fault
 from services.upload.finalise.instance import InstanceLock
 from services.upload.finalise.outcome import GaveUpError
@@ -57,6 +58,20 @@ class TestLostParts:
             await refused(bench.send(upload, 1, tail), "upload_failed")
             assert await bench.status(upload) == "failed"
             await refused(bench.send(upload, 1, tail), "upload_failed")  # and nobody tries for 15 minutes
+
+
+class TestDeadline:
+    async def test_the_callers_deadline_ends_the_wait_and_not_the_job(self, own_settings: Settings) -> None:
+        gate = asyncio.Event()
+        async with bench_of(own_settings, registry=Registry(gate=gate)) as bench:
+            upload = await bench.open(len(DATA))
+            DEADLINE.set(Deadline(0.2))
+            await refused(bench.send(upload, 0, DATA), "still_finalising")
+            assert await bench.status(upload) == "assembling"
+            gate.set()
+            DEADLINE.set(Deadline(60.0))
+            assert (await bench.send(upload, 0, DATA)).status is State.COMPLETED
+            assert bench.registry.calls == 1
 
 
 class TestRetries:
