@@ -65,7 +65,7 @@ OPERATIONS: Mapping[str, Operation] = {
         takes=record("ProxyUpload", **_WANTED),
         query={"finalise": one_of("inline", "queued", "detached")},
         headers=_KEY,
-        errors=(*_OPEN_ERRORS, "switch_disabled", "still_finalising"),
+        errors=(*_OPEN_ERRORS, "invalid_query", "switch_disabled", "still_finalising"),
     ),
     "proxy_chunk": Operation(
         "Send one chunk; the answer to the last one means that the file is stored.",
