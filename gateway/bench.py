@@ -17,12 +17,12 @@ from typing import Any
 from aiohttp import web
 from multidict import MultiMapping
 
-from gateway.exchange import EXCHANGE
+from gateway.context import CONTEXT
 from gateway.settings import MAX_ITERATIONS, MAX_MIB, MAX_SLEEP_MS, Settings
 from services.kit.codec import decode, encode
 from services.kit.errors import Fault
 from services.kit.web.answers import JSON_HEADERS, Streamed, json_response
-from services.kit.web.body import BodyStalled, small, timeout_fault
+from services.kit.web.body import Pace, small
 
 MIB = 1024 * 1024
 MAX_ITEMS, ITEMS = 10_000, 100
@@ -134,7 +134,7 @@ class Bench:
     """
 
     def __init__(self, settings: Settings, rng: Random, status: Callable[[], dict[str, Any]]) -> None:
-        self._settings, self._status = settings, status
+        self._settings, self._status, self._pace = settings, status, Pace.of(settings)
         self._load = Load(rng)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -151,12 +151,6 @@ class Bench:
     async def _bear(self, request: web.BaseRequest) -> None:
         await self._load.bear(Knobs.of(request.query, self._settings))
 
-    async def _body(self, request: web.BaseRequest) -> bytes:
-        try:
-            return await small(request, self._settings.body_idle_s)
-        except BodyStalled as error:
-            raise timeout_fault() from error
-
     async def _show(self, _: web.BaseRequest) -> web.StreamResponse:
         return json_response(self._status())
 
@@ -167,7 +161,7 @@ class Bench:
         return answer(encode({"items": items, "count": number}))
 
     async def _echo(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await self._body(request)
+        body = await small(request, self._pace)
         await self._bear(request)
         return answer(body, {"Content-Type": request.headers.get("Content-Type", OCTET_STREAM)})
 
@@ -180,10 +174,10 @@ class Bench:
     async def _browse(self, request: web.BaseRequest) -> web.StreamResponse:
         await self._bear(request)
         items = [{"id": one, "name": f"item-{one}", "size_bytes": 1024 * one} for one in range(BROWSED)]
-        return json_response({"user_id": request[EXCHANGE].user_id, "items": items})
+        return json_response({"user_id": request[CONTEXT].user_id, "items": items})
 
     async def _submit(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await self._body(request)
+        body = await small(request, self._pace)
         if not isinstance(decode(body), dict):
             raise Fault("invalid_json", "The body must be a JSON object.")
         await self._bear(request)

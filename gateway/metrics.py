@@ -16,6 +16,7 @@ from services.kit.metrics import (
     base_registry,
     rate_limited,
 )
+from services.kit.redis import Failure
 
 QUEUE = "admission"
 
@@ -64,6 +65,13 @@ class Metrics:
         self.upstream = UpstreamMetrics(self.registry)
         self.admission = AdmissionMetrics(self.registry)
         self.rate_limited = rate_limited(self.registry, ("ip", "user"))
+        self.rate_limit_fallback = Family(
+            Counter,
+            "rate_limit_fallback",
+            "Requests counted by this process alone, because Redis did not answer",
+            {"reason": tuple(Failure)},
+            registry=self.registry,
+        )
         transferred = Family(
             Counter,
             "gateway_bytes",

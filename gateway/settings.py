@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, mod
 from services.kit.settings import (
     CallingSettings,
     Key,
+    RedisSettings,
     Texts,
     Urls,
     comma_list,
@@ -50,7 +51,7 @@ Networks = Annotated[
 Computed = Annotated[int | None, takes("an integer, or empty")]
 
 
-class Settings(CallingSettings):
+class Settings(CallingSettings, RedisSettings):
     jwt_secret: Key = Field(description="key that users' tokens are signed with")
     jwt_issuer: str = Field("testbed-auth", description="`iss` of users' tokens")
     jwt_audience: str = Field("testbed", description="`aud` of users' tokens")
@@ -71,6 +72,9 @@ class Settings(CallingSettings):
     hsts: bool = Field(False, description="send Strict-Transport-Security")
     trusted_proxies: Networks = Field((), description="peers whose X-Forwarded-* headers are believed")
     rate_limit: bool = Field(True, description="limit requests per address and user")
+    rate_limit_backend: Literal["memory", "redis"] = Field(
+        "memory", description="who counts: each gateway process for itself, or Redis for all of them"
+    )
     rate_limit_ip: int = Field(100_000, ge=0, description="requests per address and clock minute")
     rate_limit_tiers: Tiers = Field(DEFAULT_TIERS, description="requests per user and clock minute, by tier")
     admission: bool = Field(True, description="limit how many requests run and wait in this process at once")
@@ -109,4 +113,10 @@ class Settings(CallingSettings):
     def _somebody_is_let_in(self) -> Self:
         if self.admission and self.admitted < 1:
             raise ValueError("MAX_CCU times CCU_UTILISATION lets nobody in: expected at least 1")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_have_a_place(self) -> Self:
+        if self.rate_limit_backend == "redis":
+            self.needs_redis("RATE_LIMIT_BACKEND")
         return self

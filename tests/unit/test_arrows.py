@@ -42,14 +42,14 @@ ORDER: dict[str, dict[str, str]] = {
         "words": "errors clock trail snapshot log memory settings codec names health tokens patience "
         "deadline",
         "metrics": "metrics",
-        "databases": "db migrate",
+        "databases": "db migrate redis cache",
         "client": "client",
         "edges": "s3 upstream web",
         "process": "run workers",
     },
     "compose": {
-        "facts": "cores envfile part process prom postgres scaling grafana settings credentials ports "
-        "topology control probes",
+        "facts": "cores envfile part process prom postgres switches scaling grafana settings "
+        "credentials ports topology control probes",
         "files": "installer joints scraping prepare",
         "supervision": "unit supervisor life",
         "testbed": "stack view logs ready roll trace",

@@ -20,13 +20,14 @@ from services.kit.metrics import HttpMetrics
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.web.answers import json_response
 from services.kit.web.app import application
-from services.kit.web.body import pieces
+from services.kit.web.body import Pace, pieces
 from services.kit.web.boundary import Boundary
 from services.kit.web.routing import Route, health_routes
 from tests.unit.kit.upstream_peer import client_of, read_head, scripted
 
 pytestmark = pytest.mark.unit
 KEY = "g" * 32
+PACE = Pace(5.0, 0, 60.0)
 
 
 def test_it_runs_from_the_end_of_the_body() -> None:
@@ -67,7 +68,7 @@ def test_what_is_no_number_of_milliseconds_is_no_deadline(text: str) -> None:
 async def left(request: web.Request) -> web.StreamResponse:
     """What is left before and after the body is read, of 100 s."""
     before = deadline.left_s(100.0)
-    async for _ in pieces(request, 5.0):
+    async for _ in pieces(request, PACE):
         pass
     return json_response([before, deadline.left_s(100.0)])
 
@@ -81,7 +82,7 @@ async def service() -> AsyncIterator[ClientSession]:
         boundary=boundary,
         credentials=CredentialChecker("things", {"gateway": KEY}, World().now),
         health=Health("things", "Things work", {}, World().monotonic),
-        body_idle_s=5.0,
+        pace=PACE,
     )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
