@@ -153,6 +153,7 @@ ADMISSION: tuple[Panel, ...] = (
         "runs is too slow for what arrives.",
         "admission_wait_seconds",
         selector=f"{{{MINE}}}",
+        empty="nobody had to wait",
     ),
     lines(
         "Refused by admission control",
