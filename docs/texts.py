@@ -133,6 +133,8 @@ HARNESS: dict[str, str] = {
     "CLEAN": "`1`: also delete other users' files before the run",
     "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
+    "DRY_RUN": "of `make sweep`: `1` counts and removes nothing",
+    "OLDER_THAN_S": "of `make sweep`: seconds, instead of the settings' ages; `0` also ends all open uploads",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",
     "PYTHON": "the interpreter of `.venv`; not said: the newest optimised CPython from 3.11 on",
     "RUNTIME": "as for `make up`; what runs is measured where it runs",

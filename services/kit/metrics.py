@@ -6,6 +6,7 @@ Each process has one ``metrics.py`` that builds one registry; nothing else creat
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -255,6 +256,50 @@ class StoreMetrics:
 
     def observe(self, op: str, result: str, seconds: float) -> None:
         self.seconds(op, result).observe(seconds)
+
+    def observe_sweep(self, op: str, result: str, seconds: float) -> None:
+        """Of a sweep: never mistaken for a request that an upload or a download made."""
+        self.observe(f"sweep_{op}", result, seconds)
+
+
+class SweepMetrics:
+    """What sweeps removed, and when this process last did one.
+
+    Args:
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, kinds: tuple[str, ...], now: Callable[[], float] = time.time
+    ) -> None:
+        self._now = now
+        self.items = Family(
+            Counter,
+            "sweep_items",
+            "What sweeps removed, or with dry_run=1 would have removed",
+            {"kind": kinds, "dry_run": ("0", "1")},
+            registry=registry,
+        )
+        self._last = Gauge(
+            "sweep_last_success_timestamp_seconds",
+            "When this process last finished a sweep, before that when it started",
+            registry=registry,
+        )
+        self._seconds = Gauge(
+            "sweep_last_duration_seconds", "How long that sweep took; 0 before the first", registry=registry
+        )
+        self._interval = Gauge(
+            "sweep_interval_seconds", "Between two sweeps, whichever replica does them", registry=registry
+        )
+        self._last.set(now())
+
+    def every(self, interval_s: float) -> None:
+        self._interval.set(interval_s)
+
+    def ran(self, seconds: float) -> None:
+        """A whole sweep came to its end."""
+        self._last.set(self._now())
+        self._seconds.set(seconds)
 
 
 BREAKER_STATES = ("closed", "half_open", "open")

@@ -259,6 +259,15 @@ class CacheSettings(RedisSettings):
         return self
 
 
+class SweepSettings(StoreSettings):
+    """Of a process that also sweeps."""
+
+    sweep_interval_s: float = Field(
+        60.0, ge=1, le=604_800, description="seconds between two sweeps; one replica at a time does them"
+    )
+    sweep_dry_run: bool = Field(False, description="timed sweeps count and log, and change nothing")
+
+
 S = TypeVar("S", bound=ProcessSettings)
 
 

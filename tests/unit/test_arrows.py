@@ -44,7 +44,7 @@ ORDER: dict[str, dict[str, str]] = {
         "metrics": "metrics",
         "databases": "db migrate redis cache",
         "client": "client",
-        "edges": "s3 upstream web",
+        "edges": "s3 sweeping upstream web",
         "process": "run workers",
     },
     "compose": {

@@ -31,6 +31,12 @@ UPSTREAM = {
     "breaker_transitions": ("counter", {"upstream", "to"}),
 }
 STORE = {"store_request_seconds": ("histogram", {"op", "result"})}
+SWEEP = {
+    "sweep_items": ("counter", {"kind", "dry_run"}),
+    "sweep_last_success_timestamp_seconds": ("gauge", set()),
+    "sweep_last_duration_seconds": ("gauge", set()),
+    "sweep_interval_seconds": ("gauge", set()),
+}
 QUEUE = {"queue_waiting": ("gauge", {"queue"}), "queue_limit": ("gauge", {"queue"})}
 LIMITED = {"rate_limited": ("counter", {"scope", "tier"})}
 FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
@@ -57,6 +63,7 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
         **ALL,
         **DATABASE,
         **STORE,
+        **SWEEP,
         "files_presigned": ("counter", {"op", "cache"}),
         "files_download_bytes": ("counter", set()),
     },
@@ -66,6 +73,7 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
         **STORE,
         **UPSTREAM,
         **QUEUE,
+        **SWEEP,
         "upload_sessions": ("counter", {"method", "event"}),
         "upload_sessions_open": ("gauge", {"method", "status"}),
         "upload_bytes": ("counter", {"method"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.kit.metrics import HTTP_BUCKETS
-from tests.unit.rules.timeline import Series
+from tests.unit.rules.timeline import ILL_S, WELL_S, Series
 
 FILES = {"job": "vaultbench", "service": "files", "instance": "files:1"}
 ROUTE = {**FILES, "method": "GET", "path": "/me/owned"}
@@ -77,6 +77,14 @@ def pool(in_use: float) -> tuple[Series, ...]:
     )
 
 
+def sweeps(last: float) -> tuple[Series, ...]:
+    """The last sweep, in seconds since the time line began; one a minute is due."""
+    return (
+        level("sweep_last_success_timestamp_seconds", last, 1e5),
+        level("sweep_interval_seconds", 60, 60),
+    )
+
+
 SERVICE = {"service": "files"}
 CASES: dict[str, Case] = {
     "LatencyCritical": Case(latency(0.1, "2.5"), latency(0.04, "2.5"), SERVICE),
@@ -125,5 +133,6 @@ CASES: dict[str, Case] = {
         SERVICE,
     ),
     "AdmissionFull": Case(admitted(81), admitted(80), SERVICE),
+    "SweepOverdue": Case(sweeps(-1e4), sweeps(WELL_S + ILL_S - 500), SERVICE),
     "DatabasePoolFull": Case(pool(19), pool(18), SERVICE),
 }
