@@ -160,6 +160,11 @@ class HttpMetrics:
         )
         self.in_flight = Gauge("http_in_flight_requests", "Requests being served now", registry=registry)
 
+    def answered(self) -> int:
+        """Requests counted so far."""
+        samples = (sample for family in self.requests.collect() for sample in family.samples)
+        return int(sum(sample.value for sample in samples))
+
     def finish(self, method: str, template: str, status: int, seconds: float) -> None:
         known = method if method in METHODS else "OTHER"
         self.requests(known, template, str(status)).inc()
@@ -297,8 +302,11 @@ class SweepMetrics:
         self._seconds.set(seconds)
 
 
+BREAKER_STATES = ("closed", "half_open", "open")
+
+
 class UpstreamMetrics:
-    """Calls to another service: time by result, connections opened, retries."""
+    """Calls to another service: time by result, connections opened, retries, breakers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.seconds = Family(
@@ -326,6 +334,29 @@ class UpstreamMetrics:
             {"upstream": UPSTREAMS},
             registry=registry,
         )
+        self.transitions = Family(
+            Counter,
+            "breaker_transitions",
+            "Changes of state of the breakers before another service",
+            {"upstream": UPSTREAMS, "to": BREAKER_STATES},
+            registry=registry,
+        )
+        self._breakers = Family(
+            Gauge,
+            "breaker_state",
+            "Worst state of the breakers before another service: 0 closed, 1 half-open, 2 open",
+            {"upstream": UPSTREAMS},
+            registry=registry,
+        )
+        self._states: dict[str, list[Callable[[], int]]] = {}
+
+    def watch_breaker(self, upstream: str, state: Callable[[], int]) -> None:
+        """Ask this too, of all addresses of a service, at each scrape."""
+        states = self._states.setdefault(upstream, [])
+        states.append(state)
+        for to in BREAKER_STATES:  # from 0 on, so that the first change is an increase
+            self.transitions(upstream, to)
+        self._breakers(upstream).set_function(lambda: max(state() for state in states))
 
 
 def rate_limited(registry: CollectorRegistry, scopes: tuple[str, ...]) -> Counters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ from services.kit.run import Process, Served
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.sweeping import Scope, Sweeper
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.upstream import Upstream, balanced
+from services.kit.upstream import Rules, Upstream, balanced, guards
 from services.kit.web import app as kit
 from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
@@ -76,6 +76,7 @@ from services.upload.sweep import (
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
 REPACKS_AT_ONCE = 2
+CALLEE_SHARE = 0.5  # of failures, at which files is left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +166,15 @@ async def _start(
     tables = Tables.of(database, owner, settings)
     base = Base(settings, world, metrics, log, store, facts.capabilities, _spool(settings), tables)
 
-    registrar = await _registrar(base, stack)
+    files = await _files(base, stack)
+    registrar = _registrar(base, files)
     cleaner = build_cleaner(base, registrar)
     finaliser = build_finaliser(base, cleaner, registrar)
     health.checks = _checks(base, database, finaliser, facts)
-    health.details = facts.shown
+    health.details = lambda: {
+        **facts.shown(),
+        "breakers": {"files": [one.guard.state.name.lower() for one in files]},
+    }
     ended = open_cache(
         settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks
     )
@@ -223,15 +228,20 @@ def _spool(settings: Settings) -> Spool:
     return Spool(Path(settings.spool_dir).absolute())
 
 
-async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
-    signer = CredentialSigner(
-        "upload", "files", base.settings.internal_key_upload_files.get_secret_value(), base.world.now
-    )
-    files = [
-        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
-        for url in base.settings.files_urls
+async def _files(base: Base, stack: AsyncExitStack) -> list[Upstream]:
+    """The replicas of the files service."""
+    settings = base.settings
+    rules = Rules(CALLEE_SHARE, settings.breaker_open_s, settings.breaker_probe)
+    guard = guards(settings.breaker, rules, base.world.monotonic)
+    return [
+        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream, guard=guard()))
+        for url in settings.files_urls
     ]
-    return Registrar(balanced(files), signer, base.world)
+
+
+def _registrar(base: Base, files: Sequence[Upstream]) -> Registrar:
+    key = base.settings.internal_key_upload_files.get_secret_value()
+    return Registrar(balanced(files), CredentialSigner("upload", "files", key, base.world.now), base.world)
 
 
 def chunk_stores(base: Base) -> dict[str, ChunkStore]:

@@ -8,6 +8,8 @@ from uuid import UUID
 from services.kit.client import UpstreamError
 from services.kit.clock import World
 from services.kit.codec import encode
+from services.kit.deadline import HEADER as DEADLINE_HEADER
+from services.kit.deadline import left_s
 from services.kit.errors import unavailable
 from services.kit.names import OCTET_STREAM
 from services.kit.tokens import CredentialSigner
@@ -67,6 +69,7 @@ class Registrar:
     def _headers(self) -> dict[str, str]:
         return {
             "Content-Type": "application/json",
+            DEADLINE_HEADER: str(int(left_s(TIMEOUT_S) * 1000)),
             "X-Service-Token": self._signer.token(None),
             "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
         }

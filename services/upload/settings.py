@@ -6,13 +6,13 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from services.kit.settings import CacheSettings, Key, SweepSettings, Texts, Urls
+from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Texts, Urls
 
 GIB = 1024**3
 DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:5500")
 
 
-class Settings(SweepSettings, CacheSettings):
+class Settings(SweepSettings, CacheSettings, CallingSettings):
     internal_key_gateway_upload: Key = Field(
         description="key of the credential that the gateway shows upload"
     )

@@ -27,6 +27,8 @@ UPSTREAM = {
     "upstream_request_seconds": ("histogram", {"upstream", "result"}),
     "upstream_connections_opened": ("counter", {"upstream"}),
     "upstream_retries": ("counter", {"upstream"}),
+    "breaker_state": ("gauge", {"upstream"}),
+    "breaker_transitions": ("counter", {"upstream", "to"}),
 }
 STORE = {"store_request_seconds": ("histogram", {"op", "result"})}
 SWEEP = {
@@ -38,7 +40,17 @@ SWEEP = {
 QUEUE = {"queue_waiting": ("gauge", {"queue"}), "queue_limit": ("gauge", {"queue"})}
 LIMITED = {"rate_limited": ("counter", {"scope", "tier"})}
 FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
-    "gateway": {**ALL, **UPSTREAM, **LIMITED},
+    "gateway": {
+        **ALL,
+        **UPSTREAM,
+        **LIMITED,
+        **QUEUE,
+        "admission_running": ("gauge", set()),
+        "admission_queued": ("gauge", set()),
+        "admission_limit": ("gauge", set()),
+        "admission_wait_seconds": ("histogram", set()),
+        "admission_rejected": ("counter", {"reason"}),
+    },
     "services.auth": {
         **ALL,
         **DATABASE,

@@ -52,6 +52,23 @@ def queue(waiting: float) -> tuple[Series, ...]:
     return level("queue_waiting", waiting, queue="finalise"), level("queue_limit", 100, 100, queue="finalise")
 
 
+def admitted(percent: float) -> tuple[Series, ...]:
+    return (
+        level("admission_running", percent / 4, 1),
+        level("admission_queued", percent * 3 / 4),
+        level("admission_limit", 100, 100),
+    )
+
+
+def breaker(state: float, opened: float) -> tuple[Series, ...]:
+    """``opened``: how often a second it opens."""
+    transitions = {**FILES, "upstream": "auth", "to": "open"}
+    return (
+        level("breaker_state", state, upstream="auth"),
+        Series("breaker_transitions_total", transitions, 0, opened, counter=True),
+    )
+
+
 def pool(in_use: float) -> tuple[Series, ...]:
     return (
         level("db_pool_connections", in_use, 1, state="in_use"),
@@ -103,6 +120,19 @@ CASES: dict[str, Case] = {
         (*requests({"200": (100, 90), "401": (0, 10)}), *requests({"503": (0, 10)}, LIVE)),
         SERVICE,
     ),
+    # Half-open is no alarm: without requests it stays so.
+    "BreakerOpen": Case(
+        breaker(2, 0),
+        breaker(1, 0),
+        {**SERVICE, "upstream": "auth"},
+    ),
+    # A limit that is reached and refuses nobody is none either.
+    "AdmissionRejects": Case(
+        (Series("admission_rejected_total", {**FILES, "reason": "full"}, 0, 2, counter=True),),
+        (*admitted(100), Series("admission_rejected_total", {**FILES, "reason": "full"}, 0, 0, counter=True)),
+        SERVICE,
+    ),
+    "AdmissionFull": Case(admitted(81), admitted(80), SERVICE),
     "SweepOverdue": Case(sweeps(-1e4), sweeps(WELL_S + ILL_S - 500), SERVICE),
     "DatabasePoolFull": Case(pool(19), pool(18), SERVICE),
 }
