@@ -54,6 +54,7 @@ def nginx_conf(env: Mapping[str, str]) -> str:
     values = {
         "CORES": env["CORES"],
         "NGINX_USER": _nginx_user(),
+        "NGINX_SOURCE": env["NGINX_SOURCE"],
         "NGINX_LISTEN": f"127.0.0.1:{env['NGINX_PORT']}",
         "NGINX_SERVERS": "\n".join(map(_server, ports)),
     }

@@ -25,6 +25,7 @@ from services.kit.redis import Redis, connect
 from services.kit.run import Process, Served
 from services.kit.tokens import CredentialSigner, UserTokens
 from services.kit.upstream import Upstream
+from services.kit.web.body import Pace
 from services.kit.web.health import health_handlers
 from services.kit.web.listener import ABORT_S, server_options
 
@@ -88,7 +89,7 @@ def build(
         tokens=UserTokens(
             settings.jwt_secret.get_secret_value(), settings.jwt_issuer, settings.jwt_audience, world.now
         ),
-        proxy=Proxy(pools, Injector(_signers(settings, world), proxies), settings.body_idle_s),
+        proxy=Proxy(pools, Injector(_signers(settings, world), proxies), Pace.of(settings)),
     )
     headers = {**SECURITY, **(HSTS if settings.hsts else {})}
     gateway = Gateway(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple, Protocol
 
 from gateway.context import RequestContext
@@ -12,7 +13,9 @@ from gateway.settings import DEFAULT_TIER, Network
 from services.kit.errors import Fault
 from services.kit.metrics import Counters
 
+Address = IPv4Address | IPv6Address
 WINDOW_S = 60
+_WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:]+):)(?(v6)(?::[0-9]{1,5})?|[0-9]{1,5})")
 NO_TIER = "none"
 
 
@@ -107,22 +110,43 @@ class Proxies:
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = tuple(trusted)
 
-    def trusted(self, address: str) -> bool:
-        if not self._trusted:
-            return False
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
+    def trusted(self, peer: str) -> bool:
+        return bool(self._trusted) and self._trusts(address_of(peer))
+
+    def _trusts(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted)
 
     def client(self, peer: str, forwarded_for: Sequence[str]) -> str:
-        """The peer, or the right-most address of ``X-Forwarded-For`` that no trusted proxy has."""
-        if not self._trusted or not forwarded_for or not self.trusted(peer):
+        """Who asks: the peer, or the right-most address of ``X-Forwarded-For`` that no trusted proxy has.
+
+        Only proxies write entries that count, so an entry that is no address is nobody's: then it is the
+        proxy that sent it who asks.
+        """
+        address = address_of(peer)
+        if address is None:
             return peer
-        client = peer
-        for address in reversed([item.strip() for line in forwarded_for for item in line.split(",")]):
-            client = address
-            if not self.trusted(address):
-                break
-        return client
+        if forwarded_for and self._trusts(address):
+            for entry in reversed([item for line in forwarded_for for item in line.split(",")]):
+                before = address_of(entry)
+                if before is None:
+                    break
+                address = before
+                if not self._trusts(address):
+                    break
+        return str(address)
+
+
+def address_of(text: str) -> Address | None:
+    """The address in an entry like ``1.2.3.4``, ``1.2.3.4:80``, ``::1`` or ``[::1]:80``, else None.
+
+    An IPv4 address in IPv6 form is that IPv4 address, and a zone is no part of an address.
+    """
+    text = text.strip()
+    host = _WITH_PORT.fullmatch(text)
+    if host is not None:
+        text = host["v6"] or host["v4"]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

@@ -16,7 +16,7 @@ from services.kit.client import UpstreamError, UpstreamTimeout
 from services.kit.errors import STATUS, Fault
 from services.kit.upstream import Body, Incoming
 from services.kit.web.answers import ERROR_CODE, JSON, Streamed, error_response
-from services.kit.web.body import Arriving, BodyStalled, small, timeout_fault
+from services.kit.web.body import Arriving, BodyStalled, Pace, small, timeout_fault
 
 BUFFERED_BYTES = 65_536
 _CODE_OF_STATUS: Mapping[int, str] = {
@@ -43,10 +43,10 @@ def _unavailable() -> Fault:
 class Proxy:
     """The last step: header injection, deadline and the exchange with the service."""
 
-    def __init__(self, pools: Mapping[str, Pool], injector: Injector, body_idle_s: float) -> None:
+    def __init__(self, pools: Mapping[str, Pool], injector: Injector, pace: Pace) -> None:
         self._pools = pools
         self._injector = injector
-        self._idle_s = body_idle_s
+        self._pace = pace
 
     async def forward(self, context: RequestContext, entry: Entry) -> web.StreamResponse:
         """The service's answer; its body may still be on its way.
@@ -71,8 +71,8 @@ class Proxy:
             raise Fault("length_required", "This route needs a Content-Length.")
         release(request)
         if entry.route.body == "raw" and length is not None and length > BUFFERED_BYTES:
-            return Body(Arriving(request, self._idle_s), length)
-        return await small(request, self._idle_s)
+            return Body(Arriving(request, self._pace), length)
+        return await small(request, self._pace)
 
     async def _open(self, context: RequestContext, entry: Entry, body: bytes | Body) -> Incoming:
         deadline_s = entry.route.deadline_s
@@ -81,7 +81,7 @@ class Proxy:
         upstream = self._pools[entry.service].front
         try:
             return await upstream.open(
-                context.method, target, headers, body, timeout_s=deadline_s, stall_s=self._idle_s
+                context.method, target, headers, body, timeout_s=deadline_s, stall_s=self._pace.idle_s
             )
         except BodyStalled as error:
             raise timeout_fault() from error

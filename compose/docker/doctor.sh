@@ -162,7 +162,7 @@ running_findings() {
     [ -n "$(containers all)" ] || { ok running "nothing runs"; return; }
     states | while read -r part state _; do
         case $state in
-        healthy | running) ok running "$part: $state" ;;
+        healthy | running | done) ok running "$part: $state" ;;
         starting | created) warn running "$part: $state" "make logs NAME=$part" ;;
         *) bad running "$part: $state" "make logs NAME=$part" ;;
         esac

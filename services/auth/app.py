@@ -26,6 +26,7 @@ from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.tokens import CredentialChecker, UserTokens
 from services.kit.web import app as kit
+from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,7 +56,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
             world.now,
         ),
         health=Health("auth", GREETING, checks, world.monotonic, draining=lambda: boundary.draining),
-        body_idle_s=settings.body_idle_s,
+        pace=Pace.of(settings),
     )
 
     async def parts(app: web.Application) -> AsyncIterator[None]:

@@ -35,6 +35,7 @@ from services.kit.s3 import (
 )
 from services.kit.tokens import CredentialChecker
 from services.kit.web import app as kit
+from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -65,7 +66,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
         boundary=boundary,
         credentials=_credentials(settings, world),
         health=health,
-        body_idle_s=settings.body_idle_s,
+        pace=Pace.of(settings),
     )
 
     app.middlewares.append(forget_changed)
@@ -83,7 +84,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
             ) as rows,
         ):
             app[ROWS] = rows
-            watched = StoreHealth(store, settings.s3, await _bucket(settings, store))
+            watched = StoreHealth(store, await _bucket(settings, store))
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
             health.details = watched.details

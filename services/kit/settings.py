@@ -102,6 +102,12 @@ class ProcessSettings(BaseSettings):
     body_idle_s: float = Field(
         30.0, ge=0.1, le=3600, description="seconds a body may make no progress before 408"
     )
+    body_min_bytes_per_s: int = Field(
+        1_024, ge=0, description="average rate of a body below which it is 408; 0: any rate will do"
+    )
+    body_rate_window_s: float = Field(
+        60.0, ge=0.1, le=3600, description="seconds of waiting for a body that the average rate is taken over"
+    )
     head_s: float = Field(
         10.0,
         alias="HEAD_TIMEOUT_S",

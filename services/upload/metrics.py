@@ -75,6 +75,7 @@ class Metrics:
             {"result": ("stored", "duplicate", "replaced", "empty", "refused")},
             registry=registry,
         )
+        self.bodies = Gauge("upload_bodies", "Bodies that are being received", registry=registry)
         self.chunk_seconds = Family(
             Histogram,
             "upload_chunk_phase_seconds",

@@ -23,8 +23,15 @@ class Settings(StoreSettings, CacheSettings):
     proxy_max_bytes: int = Field(10 * GIB, ge=0, description="largest file that is uploaded through us")
     multipart_max_bytes: int = Field(5 * 1024 * GIB, ge=0, description="largest file of a multipart upload")
     max_open_uploads: int = Field(1_000, ge=1, description="open uploads per user")
+    uploads_per_user: int = Field(
+        128, ge=1, description="bodies that a user may send to this process at once"
+    )
     upload_ttl_s: int = Field(
-        86_400, ge=1, description="`expires_at` is so many seconds after the last activity"
+        86_400,
+        ge=1,
+        le=604_800,
+        description="`expires_at` is so many seconds after the last activity, and 28 days after the opening"
+        " at the latest",
     )
     finalise: Literal["inline", "queued", "detached"] = Field(
         "inline",

@@ -93,8 +93,11 @@ def test_each_secret_goes_only_where_it_is_used() -> None:
         for secret, value in SECRETS.items()
     }
     assert holders["JWT_SECRET"] == {"gateway", "auth"}
-    assert holders["S3_SECRET_KEY"] == {"minio", "upload", "files"}
-    assert holders["PG_AUTH_PASSWORD"] == {"auth", "exporter-pg-auth"}
+    assert holders["S3_SECRET_KEY"] == {"store-key", "upload", "files"}
+    assert holders["MINIO_ROOT_PASSWORD"] == {"minio", "store-key"}
+    assert holders["PG_AUTH_PASSWORD"] == {"roles"}
+    assert holders["DB_AUTH_PASSWORD"] == holders["DB_AUTH_MIGRATOR_PASSWORD"] == {"roles", "auth"}
+    assert holders["DB_MONITOR_PASSWORD"] == {"roles", *(f"exporter-pg-{name}" for name in scaling.POOLED)}
     assert holders["INTERNAL_KEY_UPLOAD_FILES"] == {"upload", "files"}
 
 
@@ -147,9 +150,9 @@ def test_every_missing_name_is_reported() -> None:
 
 
 def test_a_part_left_out_is_waited_for_by_nobody() -> None:
-    found = {one.name: one for one in topology.load_topology(env(), without=["minio"])}
+    found = {one.name: one for one in topology.load_topology(env(), without=["minio", "store-key"])}
     assert "minio" not in found
-    assert found["upload"].after == {"pg-upload": "healthy"}
+    assert found["upload"].after == {"pg-upload": "healthy", "roles": "done"}
 
 
 def test_parts_survive_the_wire() -> None:

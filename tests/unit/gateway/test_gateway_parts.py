@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
@@ -132,11 +134,35 @@ async def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
         ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ("9.9.9.9", ["1.1.1.1"], "9.9.9.9"),
         ("unix", ["1.1.1.1"], "unix"),
+        ("10.0.0.1", ["1.1.1.1:5678"], "1.1.1.1"),
+        ("10.0.0.1", ["[2001:db8::1]:443"], "2001:db8::1"),
+        ("10.0.0.1", ["[2001:db8::1]"], "2001:db8::1"),
+        ("10.0.0.1", ["2001:DB8:0:0::1"], "2001:db8::1"),
+        ("10.0.0.1", ["::ffff:1.1.1.1"], "1.1.1.1"),
+        ("10.0.0.1", ["fe80::1%" + "x" * 7_000], "fe80::1"),
+        ("::ffff:10.0.0.1", ["1.1.1.1"], "1.1.1.1"),
+        ("::ffff:9.9.9.9", ["1.1.1.1"], "9.9.9.9"),
+        ("10.0.0.1", ["1.1.1.1, 10.0.0.2:80"], "1.1.1.1"),
+        ("10.0.0.1", ["some text"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1, unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1, garbage, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", ["1.1.1.1,"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1:"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1:80:80"], "10.0.0.1"),
+        ("10.0.0.1", ["[::1"], "10.0.0.1"),
     ],
 )
 def test_the_client_is_the_right_most_untrusted_address(peer: str, lines: list[str], client: str) -> None:
     settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8"))
     assert Proxies(settings.trusted_proxies).client(peer, lines) == client
+
+
+@given(st.lists(st.text(st.sampled_from("0123456789abcf:.,[]% x"), max_size=40)))
+def test_a_key_is_always_an_address_and_short(lines: list[str]) -> None:
+    settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8,::1"))
+    key = Proxies(settings.trusted_proxies).client("10.0.0.1", lines)
+    assert str(ip_address(key)) == key
+    assert len(key) <= 39
 
 
 @pytest.mark.parametrize(
