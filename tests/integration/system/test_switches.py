@@ -152,7 +152,7 @@ async def restarted_while_pooler_is_gone(switched: System) -> None:
 async def askers(switched: System) -> set[str]:
     """The roles under which upload's statements run, whatever is between."""
     sql = """SELECT DISTINCT usename FROM pg_stat_activity
-             WHERE query LIKE '%upload_sessions%' AND pid <> pg_backend_pid()"""
+             WHERE application_name = 'upload'"""
     connection = await asyncpg.connect(switched.database_url("upload"))
     found = {row["usename"] for row in await connection.fetch(sql)}
     await connection.close()

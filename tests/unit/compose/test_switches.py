@@ -92,6 +92,7 @@ UPLOAD = {
     "FILES_URLS": "http://files",
     "INTERNAL_KEY_GATEWAY_UPLOAD": "k" * 32,
     "INTERNAL_KEY_UPLOAD_FILES": "k" * 32,
+    "INTERNAL_KEY_OPERATOR_UPLOAD": "k" * 32,
     "S3_ENDPOINT": "http://store",
     "S3_PUBLIC_ENDPOINT": "http://store",
     "S3_ACCESS_KEY": "a",
