@@ -99,6 +99,7 @@ STARTUP: dict[str, str] = {
     "RATE_LIMIT_BACKEND": "`redis`: one count for all gateways, in a Redis that then runs (docs/switches.md)",
     "CACHE": "`memory` or `redis`: rows that are read again and again are kept (docs/switches.md)",
     "POOLER": "`pgbouncer`: PgBouncer before the databases; `none` leaves it out of the scaled topology",
+    "DB_POOL_MAX": "connections of each process to its database, which allows as many; 20 when not said",
     "REPLICAS": "how many of each with `TOPOLOGY=scaled`, instead of `WORKERS`: 1 to 32; 2 when not said",
     "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
     "ALL": "`make clean ALL=1` also deletes `.env`",

@@ -181,7 +181,10 @@ class DatabaseSettings(ProcessSettings):
         True, description="prepared statements; with POOLER=pgbouncer there are none, whatever this says"
     )
     pooler: Literal["none", "pgbouncer"] = Field(
-        "none", description="whether statements go through the pooler that DATABASE_URL then names"
+        "none", description="what statements go through on their way to the database"
+    )
+    database_pooler_url: SecretStr = Field(
+        SecretStr(""), description="the database through the pooler; needed with POOLER=pgbouncer"
     )
     db_pool_min: int = Field(
         USUAL_POOL.least, ge=0, le=1_000, description="connections to the database that stay open"
@@ -201,14 +204,21 @@ class DatabaseSettings(ProcessSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _pooler_is_somewhere(self) -> Self:
+        if self.pooler != "none" and not self.database_pooler_url.get_secret_value():
+            raise ValueError("POOLER is 'pgbouncer': expected DATABASE_POOLER_URL to say where it is")
+        return self
+
     @property
     def direct_url(self) -> str:
-        """Without the pooler: for migrations and for locks, which belong to a connection."""
+        """For migrations and for locks, which belong to a connection."""
         return (self.database_direct_url or self.database_url).get_secret_value()
 
     @property
     def statements_url(self) -> str:
-        return self.direct_url if self.pooler == "none" else self.database_url.get_secret_value()
+        chosen = self.database_url if self.pooler == "none" else self.database_pooler_url
+        return chosen.get_secret_value()
 
     @property
     def pool_size(self) -> PoolSize:
