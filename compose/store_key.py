@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from minio.credentials.providers import StaticProvider
-from minio.minioadmin import MinioAdmin
+from minio import MinioAdmin
 
 POLICY = "vaultbench-services"
 # Not the bucket's policy, which could open it to everybody; MinIO's origins are a setting of the server.
