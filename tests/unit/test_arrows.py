@@ -51,6 +51,7 @@ ORDER: dict[str, dict[str, str]] = {
         "facts": "cores envfile part process prom postgres switches scaling grafana settings "
         "credentials ports topology control probes",
         "files": "installer joints scraping prepare",
+        "rights": "roles store_key",
         "supervision": "unit supervisor life",
         "testbed": "stack view logs ready roll trace",
         "commands": "doctor top clean up",

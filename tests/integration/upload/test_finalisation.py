@@ -125,8 +125,9 @@ class TestWaiting:
         gate = asyncio.Event()
         async with bench_of(own_settings, registry=Registry(gate=gate)) as bench:
             upload = await bench.open(len(DATA))
-            sends = [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(4)]
+            sends = [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(2)]
             await reached(bench, upload, "assembling")
+            sends += [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(2)]
             gate.set()
             assert {(await send).status for send in sends} == {State.COMPLETED}
             assert bench.registry.calls == 1
