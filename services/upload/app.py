@@ -170,7 +170,7 @@ async def _start(
     registrar = _registrar(base, files)
     cleaner = build_cleaner(base, registrar)
     finaliser = build_finaliser(base, cleaner, registrar)
-    health.checks = _checks(base, database, finaliser, facts)
+    health.checks.update(_checks(base, database, finaliser, facts))
     health.details = lambda: {
         **facts.shown(),
         "breakers": {"files": [one.guard.state.name.lower() for one in files]},
