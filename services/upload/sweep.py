@@ -186,7 +186,7 @@ class StraySpoolFiles:
 
 async def removable_uploads(ended: Ended, names: Iterable[str], turn: Turn) -> Callable[[str], bool]:
     """Tells whether what carries the name of an upload may go: the upload is not live, and in the scope."""
-    known = {str(upload): one for upload, one in (await ended.known(map(UUID, names))).items()}
+    known = {str(upload): one for upload, one in (await ended.known([UUID(name) for name in names])).items()}
     users = turn.scope.users
 
     def removable(name: str) -> bool:

@@ -47,15 +47,15 @@ def make_sweep(system: System, **words: str) -> subprocess.CompletedProcess[str]
 async def test_the_operator_sweeps_by_command(system: System, make_user: MakeUser) -> None:
     user = await make_user()
     upload = await abandon(user)
-    status = {"params": {"upload_uuid": upload}}
+    status = {"upload_uuid": upload}
     looked = await asyncio.to_thread(make_sweep, system, DRY_RUN="1", OLDER_THAN_S="0")
     assert looked.returncode == 0, looked.stdout + looked.stderr
     assert "would go" in looked.stdout
-    assert (await user.ok("GET", "/api/upload/status", **status))["status"] == "pending"
+    assert (await user.ok("GET", "/api/upload/status", params=status))["status"] == "pending"
     done = await asyncio.to_thread(make_sweep, system, OLDER_THAN_S="0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "removed" in done.stdout
-    assert (await user.ok("GET", "/api/upload/status", **status))["status"] == "aborted"
+    assert (await user.ok("GET", "/api/upload/status", params=status))["status"] == "aborted"
 
 
 @pytest.mark.parametrize("words", [{"OLDER_THAN_S": "-1"}, {"INTERNAL_KEY_OPERATOR_FILES": ""}])
