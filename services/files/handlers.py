@@ -113,6 +113,14 @@ async def register(request: web.Request) -> web.Response:
     return json_response(body, status=201 if created else 200)
 
 
+async def registered(request: web.Request) -> web.Response:
+    """How a file looks to the user for whom upload asks."""
+    if request[CALLER].issuer != REGISTRAR:
+        raise Fault("service_credential_invalid", "This caller may not use this route.")
+    file = await request.app[SERVICES].files.summary(_file_id(request), user_of(request))
+    return json_response(views.summary(file))
+
+
 HANDLERS: Mapping[str, Handler] = {
     "list_owned": list_owned,
     "list_shared": list_shared,
@@ -122,6 +130,7 @@ HANDLERS: Mapping[str, Handler] = {
     "delete": delete,
     "download": download,
     "register": register,
+    "registered": registered,
 }
 
 

@@ -18,10 +18,13 @@ from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.upstream import Upstream, balanced
+from services.kit.upstream import Balanced, Upstream, balanced
 from services.kit.web import app as kit
 from services.kit.web.boundary import Boundary
+from services.kit.web.forms import let_headers_be_wrong
 from services.upload.background import Background, Gauges
+from services.upload.body_modes.memory import Memory
+from services.upload.body_modes.modes import body_modes
 from services.upload.chunk_store.disk import DiskChunkStore
 from services.upload.chunk_store.s3 import S3ChunkStore
 from services.upload.chunk_store.sink import ChunkStore
@@ -36,6 +39,7 @@ from services.upload.finalise.pool import Buffers
 from services.upload.finalise.proxied import EmptyMaker, Maker, ProxiedMaker
 from services.upload.finalise.repack import Repack
 from services.upload.finalise.runner import Register, Runner
+from services.upload.finalise.whole import WholeMaker
 from services.upload.finalise.worker import Finaliser, Limits
 from services.upload.handlers import HANDLERS, SERVICES, Services
 from services.upload.metrics import Metrics
@@ -46,17 +50,23 @@ from services.upload.repository.chunks import Chunks
 from services.upload.repository.jobs import Jobs
 from services.upload.repository.parts import Parts
 from services.upload.repository.sessions import Sessions
+from services.upload.repository.whole import WholeUploads
 from services.upload.routes import ROUTES
+from services.upload.service.arrival import Intake
+from services.upload.service.batch import BatchService
 from services.upload.service.chunks import ChunkService
 from services.upload.service.completing import Completing
 from services.upload.service.management import ManagementService
 from services.upload.service.multipart import MultipartService
+from services.upload.service.onefile import OneFileService
 from services.upload.service.opening import Opening
 from services.upload.service.presigned import Presigner
 from services.upload.service.proxied import ProxiedService
 from services.upload.service.single import SingleService
+from services.upload.service.whole import WholeFiles
 from services.upload.settings import Settings
 from services.upload.store import StoreFacts, health_check, prepare
+from services.upload.summaries import FilesSummaries, Summaries
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
@@ -70,6 +80,7 @@ class Tables:
     sessions: Sessions
     chunks: Chunks
     parts: Parts
+    whole: WholeUploads
     jobs: Jobs
 
     @classmethod
@@ -79,6 +90,7 @@ class Tables:
             Sessions(database, owner, lease),
             Chunks(database, owner, lease, ttl),
             Parts(database, owner, lease, ttl),
+            WholeUploads(database, owner, lease, ttl),
             Jobs(database, owner, lease),
         )
 
@@ -99,6 +111,7 @@ class Base:
 
 def served(process: Process[Settings, Metrics]) -> Served:
     """What serves the process."""
+    let_headers_be_wrong()
     boundary = process.boundary()
     return process.serving(application(process, boundary), boundary)
 
@@ -147,10 +160,11 @@ async def _start(
     base = Base(settings, world, metrics, log, store, facts.capabilities, _spool(settings), tables)
 
     cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
-    finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
+    files, signer = await _files(base, stack)
+    finaliser = build_finaliser(base, cleaner, Registrar(files, signer, world))
     checks.update(_checks(base, database, finaliser, facts))
     health.details = facts.shown
-    app[SERVICES] = build_services(base, finaliser, cleaner)
+    services = app[SERVICES] = build_services(base, finaliser, cleaner, FilesSummaries(files, signer, world))
     background = Background(
         finaliser,
         cleaner,
@@ -161,6 +175,7 @@ async def _start(
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
     await stack.enter_async_context(background.running(gauges))
+    await stack.enter_async_context(services.whole.renewing(log.event))
 
 
 def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:
@@ -195,7 +210,8 @@ def _spool(settings: Settings) -> Spool:
     return Spool(Path(settings.spool_dir).absolute())
 
 
-async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
+async def _files(base: Base, stack: AsyncExitStack) -> tuple[Upstream | Balanced, CredentialSigner]:
+    """The files service, and who signs for it."""
     signer = CredentialSigner(
         "upload", "files", base.settings.internal_key_upload_files.get_secret_value(), base.world.now
     )
@@ -203,7 +219,7 @@ async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
         await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
         for url in base.settings.files_urls
     ]
-    return Registrar(balanced(files), signer, base.world)
+    return balanced(files), signer
 
 
 def chunk_stores(base: Base) -> dict[str, ChunkStore]:
@@ -240,6 +256,8 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
         Method.PROXY: ProxiedMaker(store, repack, phases),
         Method.MULTIPART: MultipartMaker(store, phases),
         Method.SINGLE: SingleMaker(store, phases),
+        Method.FILE: WholeMaker(store, phases),
+        Method.BATCH: WholeMaker(store, phases),
     }
     attempts = Runner(
         makers,
@@ -269,7 +287,22 @@ def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
     }
 
 
-def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Services:
+def _whole_files(base: Base, finaliser: Finaliser) -> WholeFiles:
+    settings, tables = base.settings, base.tables
+    memory = Memory(settings.body_memory_bytes)
+    modes = body_modes(
+        base.store,
+        tables.sessions,
+        base.spool,
+        memory,
+        world=base.world,
+        buffered_max_bytes=settings.buffered_max_bytes,
+    )
+    intake = Intake(tables.whole, finaliser, base.metrics, settings.finalise_wait_s)
+    return WholeFiles(intake, tables.jobs, modes, world=base.world, max_open=settings.max_open_uploads)
+
+
+def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, summaries: Summaries) -> Services:
     settings, tables, metrics = base.settings, base.tables, base.metrics
     modes = _modes(base, finaliser)
     ttl = timedelta(seconds=settings.upload_ttl_s)
@@ -278,6 +311,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Servic
     )
     presigner = Presigner(base.store, settings.presign_put_s)
     completing = Completing(tables.parts, finaliser)
+    whole = _whole_files(base, finaliser)
     return Services(
         proxied=ProxiedService(
             opening,
@@ -305,5 +339,17 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner) -> Servic
             max_bytes=settings.multipart_max_bytes,
         ),
         single=SingleService(opening, tables.sessions, presigner, completing),
+        whole=whole,
+        one_file=OneFileService(
+            whole, summaries, default_mode=settings.body_mode, max_bytes=settings.proxy_max_bytes
+        ),
+        batch=BatchService(
+            whole,
+            workers=settings.batch_workers,
+            max_file_bytes=settings.batch_max_file_bytes,
+            max_bytes=settings.batch_max_bytes,
+            metrics=metrics,
+            log=base.log.event,
+        ),
         management=ManagementService(tables.sessions, cleaner, metrics),
     )

@@ -98,7 +98,7 @@ class Repack:
     async def _build(self, work: Work, journal: Journal) -> Made:
         session, pieces = work.session, pieces_of(work.session.storage_key, work.sources)
         async with self._buffers.one() as buffer:
-            if session.file_size_bytes <= BUFFER_BYTES:
+            if (session.file_size_bytes or 0) <= BUFFER_BYTES:
                 return await self._put(work, pieces, buffer)
             if work.repack_upload_id is not None:  # an earlier attempt's: its parts are not trusted
                 await self._store.abort_multipart(session.storage_key, work.repack_upload_id)

@@ -242,13 +242,14 @@ def _finished(row: Any) -> Finished | None:
 
 def _work(row: Any) -> Work:
     chunks = [tuple(chunk) for chunk in row["chunks"]]
+    session = session_of(row)
     return Work(
-        session=session_of(row),
+        session=session,
         step=Step(row["job_step"]),
         etag=row["job_etag"],
         sources=tuple(Source(*chunk[:3]) for chunk in chunks),
         parts=tuple(RegisteredPart(*tuple(part)) for part in row["parts"]),
-        checksum=chunks[0][3] if len(chunks) == 1 else None,
+        checksum=chunks[0][3] if len(chunks) == 1 else session.checksum,
         attempts=row["job_attempts"],
         joined_etag=row["joined_etag"],
         repack_upload_id=row["repack_upload_id"],

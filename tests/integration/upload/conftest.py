@@ -76,6 +76,11 @@ class Registry:
     gate: asyncio.Event | None = None
     died: str | None = None  # "before" or "after": the process dies around the next registration
 
+    async def of(self, session: Session) -> dict[str, Any]:
+        """As ``Summaries``: only files that are registered."""
+        registered, made = self.rows[session.upload_uuid]
+        return {"file_id": registered.upload_uuid, "checksum": made.checksum}
+
     async def register(self, session: Session, made: Made) -> None:
         self.calls += 1
         if self.gate is not None:
@@ -219,7 +224,7 @@ async def bench_of(
         registry = registry or Registry()
         cleaner = Cleaner(store, chunk_stores(base), base.tables.sessions, log.event)
         finaliser = build_finaliser(base, cleaner, registry)
-        services = build_services(base, finaliser, cleaner)
+        services = build_services(base, finaliser, cleaner, registry)
         try:
             yield Bench(base, database, registry, finaliser, cleaner, services, user_id or uuid4())
         finally:
