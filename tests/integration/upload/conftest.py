@@ -218,7 +218,7 @@ async def bench_of(
             log=log,
             store=cast(S3Client, DyingStore(store, *dies)) if dies else store,
             capabilities=capabilities or Capabilities(True, True, True),
-            spool=Spool(Path(settings.spool_dir), lambda _: (100, 0, 100)),
+            spool=Spool(Path(settings.spool_dir), lambda _: (1 << 40, 0, 1 << 40)),
             tables=Tables.of(database, f"{instance}/{uuid4()}", settings),
         )
         registry = registry or Registry()
