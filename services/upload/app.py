@@ -175,7 +175,7 @@ async def _start(
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
     await stack.enter_async_context(background.running(gauges))
-    await stack.enter_async_context(services.whole.renewing(log.event))
+    await stack.enter_async_context(services.whole.renewing(settings.lease_s / 4, log.event))
 
 
 def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:

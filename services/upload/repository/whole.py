@@ -11,8 +11,6 @@ from services.kit.db import Database, Statement
 from services.upload.model import Method, OpenOutcome, RegisteredPart, Session, Work
 from services.upload.repository.rows import COLUMNS, session_of
 
-RECEIVE_LEASE_S = 60.0  # after that long without its sender's process a file's upload is over
-
 _OPEN = Statement(
     "file_open",
     f"""
@@ -96,20 +94,19 @@ class WholeUploads:
 
     Args:
         owner: lease owner of this process.
-        lease: how long a job taken here is ours without renewal.
+        lease: how long what is received here, or a job taken here, is ours without renewal.
         ttl: life of an upload that was received, until it is durable.
     """
 
     def __init__(self, database: Database, owner: str, lease: timedelta, ttl: timedelta) -> None:
         self._db, self._owner, self._lease, self._ttl = database, owner, lease, ttl
-        self._life = timedelta(seconds=RECEIVE_LEASE_S)
 
     async def open(self, new: NewFile, limit: int) -> tuple[OpenOutcome, Session | None]:
         """The session of this request; None when the user has too many open."""
         row = await self._db.row(
             _OPEN,
             *(new.upload_uuid, new.user_id, new.method, new.file_name, new.mime_type, new.size_bytes),
-            *(new.checksum, new.idempotency_key, new.storage_key, self._life, limit),
+            *(new.checksum, new.idempotency_key, new.storage_key, self._lease, limit),
             *(self._owner, self._lease),
         )
         if row is None:
@@ -136,7 +133,7 @@ class WholeUploads:
         return await self._db.execute(_GIVE_UP, session_id, code, message) > 0
 
     async def renew(self, session_ids: Collection[int]) -> None:
-        await self._db.execute(_RENEW, list(session_ids), self._life)
+        await self._db.execute(_RENEW, list(session_ids), self._lease)
 
     async def look(self, session_id: int) -> tuple[Session, bool] | None:
         """The session now, and whether somebody is still receiving it; None: it is gone."""

@@ -17,7 +17,7 @@ from services.upload.body_modes.sink import BodyMode
 from services.upload.finalise.worker import run_every
 from services.upload.model import OpenOutcome, State
 from services.upload.repository.jobs import Jobs
-from services.upload.repository.whole import RECEIVE_LEASE_S, NewFile
+from services.upload.repository.whole import NewFile
 from services.upload.service.arrival import (
     Arrival,
     FileWanted,
@@ -81,9 +81,9 @@ class WholeFiles:
         return RepeatedArrival(self._intake, session, wanted, limit_bytes)
 
     @asynccontextmanager
-    async def renewing(self, log: FilteringBoundLogger) -> AsyncIterator[None]:
-        """Inside the block no upload that is being received here runs out."""
-        task = asyncio.create_task(run_every(RECEIVE_LEASE_S / 4, self.renew, log))
+    async def renewing(self, period_s: float, log: FilteringBoundLogger) -> AsyncIterator[None]:
+        """Inside the block the lease of no upload that is being received here runs out."""
+        task = asyncio.create_task(run_every(period_s, self.renew, log))
         try:
             yield
         finally:
