@@ -57,7 +57,8 @@ async def test_the_key_of_a_file_that_broke_off_is_free_again(bench: Bench, mode
         await bench.recovered(killed)
         await until(again)
     found = await bench.databases.upload.fetch(
-        "SELECT upload_uuid, status::text, idempotency_key FROM upload_sessions WHERE user_id = $1 ORDER BY id",
+        "SELECT upload_uuid, status::text, idempotency_key FROM upload_sessions"
+        " WHERE user_id = $1 ORDER BY id",
         client.identity.user_id,
     )
     assert [(one["status"], one["idempotency_key"]) for one in found] == [
