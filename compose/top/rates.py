@@ -8,12 +8,7 @@ from dataclasses import dataclass, field
 from compose.prom import Alert, Prometheus, Sample
 
 WINDOW = "20s"  # four scrapes
-STRATEGIES = {
-    "proxy": "proxy-chunked",
-    "multipart": "direct-multipart",
-    "single": "direct-single",
-    "file": "proxy-single",
-}
+STRATEGIES = {"proxy": "proxy-chunked", "multipart": "direct-multipart", "single": "direct-single"}
 _NOT_USERS = 'path!~"(/.*)?/(live|ready|health|health/detailed|ping)"'
 _DURABLE = f"sum by (method, le) (rate(upload_time_to_durable_seconds_bucket[{WINDOW}]))"
 EXPRESSIONS = {  # every upload process counts all open uploads in the database

@@ -19,24 +19,28 @@ from asyncpg.pool import PoolConnectionProxy
 
 from services.kit.errors import unavailable
 from services.kit.metrics import DatabaseMetrics
+from services.kit.settings import USUAL_POOL, PoolSize
 from services.kit.trail import TRAIL
 
-POOL_MIN, POOL_MAX = 2, 20
 POOL_WAIT_S = 5.0
 STATEMENT_S = 11.0  # one more than the server allows a statement: this one is for a server that is silent
 CLOSE_S = 5.0
 Lent: TypeAlias = "PoolConnectionProxy[Any]"
 Method: TypeAlias = Literal["fetchrow", "fetch", "execute"]
-_UNREACHABLE = (
+# The statement may work later. Whatever else a server refuses is a fault of ours.
+_UNAVAILABLE = (
     OSError,
     TimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # 25006: a standby
     asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    asyncpg.PostgresConnectionError,  # 08
+    asyncpg.OperatorInterventionError,  # 57: shutdown, crash, start, a statement that took too long
+    asyncpg.PostgresSystemError,  # 58: input and output
+    asyncpg.InternalServerError,  # XX: damaged data
+    asyncpg.InsufficientResourcesError,  # 53: disk, memory, connections
+    asyncpg.TransactionRollbackError,  # 40: deadlock, serialisation
+    asyncpg.IdleInTransactionSessionTimeoutError,  # 25P03
+    asyncpg.LockNotAvailableError,  # 55P03
 )
 
 
@@ -74,7 +78,7 @@ class Database:
         self._wanted += 1
         try:
             return await self._pool.acquire(timeout=wait_s)
-        except _UNREACHABLE as error:
+        except (*_UNAVAILABLE, asyncpg.PostgresError) as error:  # no connection: never a fault of ours
             self._wanted -= 1
             raise unavailable("database") from error
         except BaseException:
@@ -109,7 +113,10 @@ class Database:
         except TimeoutError as error:
             connection.terminate()  # else its release would wait as long again for a silent server
             raise unavailable("database") from error
-        except _UNREACHABLE as error:
+        except asyncpg.ReadOnlySQLTransactionError as error:
+            await self._pool.expire_connections()  # they lead to what was the primary before a failover
+            raise unavailable("database") from error
+        except _UNAVAILABLE as error:
             raise unavailable("database") from error
         finally:
             seconds = perf_counter() - started
@@ -137,7 +144,7 @@ class Database:
         try:
             async with connection.transaction():
                 yield Transaction(self, connection)
-        except _UNREACHABLE as error:  # BEGIN or COMMIT; statements inside are translated already
+        except _UNAVAILABLE as error:  # BEGIN or COMMIT; statements inside are translated already
             raise unavailable("database") from error
         finally:
             await self._release(connection)
@@ -191,9 +198,14 @@ def _said_where(url: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_database(
-    url: str, application: str, metrics: DatabaseMetrics, *, prepared: bool = True
+    url: str,
+    application: str,
+    metrics: DatabaseMetrics,
+    *,
+    prepared: bool = True,
+    size: PoolSize = USUAL_POOL,
 ) -> AsyncIterator[Database]:
-    """A pool of 2 to 20 connections; closed within 5 s.
+    """A pool of connections; closed within 5 s.
 
     Args:
         prepared: False behind a transaction-mode pooler that cannot keep prepared statements.
@@ -204,8 +216,8 @@ async def open_database(
     with _said_where(url):
         pool = await asyncpg.create_pool(
             url,
-            min_size=POOL_MIN,
-            max_size=POOL_MAX,
+            min_size=size.least,
+            max_size=size.most,
             connection_class=_Connection,
             command_timeout=STATEMENT_S,
             timeout=5,

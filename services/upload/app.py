@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from services.kit.cache import Cache, open_cache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
@@ -20,6 +21,7 @@ from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.upstream import Balanced, Upstream, balanced
 from services.kit.web import app as kit
+from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
 from services.kit.web.forms import let_headers_be_wrong
 from services.upload.background import Background, Gauges
@@ -49,9 +51,10 @@ from services.upload.registration import Registrar
 from services.upload.repository.chunks import Chunks
 from services.upload.repository.jobs import Jobs
 from services.upload.repository.parts import Parts
-from services.upload.repository.sessions import Sessions
+from services.upload.repository.sessions import Progress, Sessions
 from services.upload.repository.whole import WholeUploads
 from services.upload.routes import ROUTES
+from services.upload.senders import Senders
 from services.upload.service.arrival import Intake
 from services.upload.service.batch import BatchService
 from services.upload.service.chunks import ChunkService
@@ -109,6 +112,14 @@ class Base:
     tables: Tables
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What services ask beside database and store."""
+
+    summaries: Summaries
+    ended: Cache[Progress]
+
+
 def served(process: Process[Settings, Metrics]) -> Served:
     """What serves the process."""
     let_headers_be_wrong()
@@ -118,8 +129,7 @@ def served(process: Process[Settings, Metrics]) -> Served:
 
 def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
     settings, world = process.settings, process.world
-    checks: dict[str, Check] = {}
-    health = Health("upload", GREETING, checks, world.monotonic, draining=lambda: boundary.draining)
+    health = Health("upload", GREETING, {}, world.monotonic, draining=lambda: boundary.draining)
     keys = {"gateway": settings.internal_key_gateway_upload.get_secret_value()}
     app = kit.application(
         ROUTES,
@@ -127,12 +137,12 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
         boundary=boundary,
         credentials=CredentialChecker("upload", keys, world.now),
         health=health,
-        body_idle_s=settings.body_idle_s,
+        pace=Pace.of(settings),
     )
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _start(app, process, health, checks, stack)
+            await _start(app, process, boundary, health, stack)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -142,8 +152,8 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 async def _start(
     app: web.Application,
     process: Process[Settings, Metrics],
+    boundary: Boundary,
     health: Health,
-    checks: dict[str, Check],
     stack: AsyncExitStack,
 ) -> None:
     """Open, check and join every part; ``stack`` closes them."""
@@ -162,15 +172,19 @@ async def _start(
     cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
     files, signer = await _files(base, stack)
     finaliser = build_finaliser(base, cleaner, Registrar(files, signer, world))
-    checks.update(_checks(base, database, finaliser, facts))
+    health.checks = _checks(base, database, finaliser, facts)
     health.details = facts.shown
-    services = app[SERVICES] = build_services(base, finaliser, cleaner, FilesSummaries(files, signer, world))
+    ended = open_cache(
+        settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks
+    )
+    outside = Outside(FilesSummaries(files, signer, world), await stack.enter_async_context(ended))
+    services = app[SERVICES] = build_services(base, finaliser, cleaner, outside)
     background = Background(
         finaliser,
         cleaner,
         InstanceLock(direct_url, instance, log.event),
         renew_s=settings.lease_s / 4,
-        drain_s=settings.shutdown_s,
+        left_s=lambda: min(boundary.left_s(), settings.shutdown_s),
         log=log.event,
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
@@ -180,10 +194,11 @@ async def _start(
 
 def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:
     return open_database(
-        settings.database_url.get_secret_value(),
+        settings.statements_url,
         "upload",
         metrics.database,
-        prepared=settings.db_prepared,
+        prepared=settings.keeps_prepared,
+        size=settings.pool_size,
     )
 
 
@@ -251,7 +266,12 @@ def _backoff(base: Base) -> Backoff:
 
 def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finaliser:
     settings, store, phases = base.settings, base.store, base.metrics.phase
-    repack = Repack(store, base.spool, Buffers(REPACKS_AT_ONCE, BUFFER_BYTES))
+    repack = Repack(
+        store,
+        base.spool,
+        Buffers(REPACKS_AT_ONCE, BUFFER_BYTES),
+        conditional=base.capabilities.replaces_matched,
+    )
     makers: dict[Method, Maker] = {
         Method.PROXY: ProxiedMaker(store, repack, phases),
         Method.MULTIPART: MultipartMaker(store, phases),
@@ -270,7 +290,7 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
     return Finaliser(
         attempts,
         base.tables.jobs,
-        LeasedJournal(base.tables.jobs, _backoff(base)),
+        LeasedJournal(base.tables.jobs.held, _backoff(base)),
         limits=Limits(settings.finalise_workers, settings.finalise_queue, settings.finalise_wait_s),
         metrics=base.metrics,
         log=base.log.event,
@@ -279,11 +299,11 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
 
 def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
     """Every value of ``FINALISE``."""
-    leased = LeasedJournal(base.tables.jobs, _backoff(base))
+    leased = LeasedJournal(base.tables.jobs.held, _backoff(base))
     return {
         "inline": Inline(finaliser, leased),
         "queued": Early(finaliser, leased, base.metrics),
-        "detached": Early(finaliser, DetachedJournal(base.tables.jobs), base.metrics),
+        "detached": Early(finaliser, DetachedJournal(base.tables.jobs.detached), base.metrics),
     }
 
 
@@ -302,7 +322,7 @@ def _whole_files(base: Base, finaliser: Finaliser) -> WholeFiles:
     return WholeFiles(intake, tables.jobs, modes, world=base.world, max_open=settings.max_open_uploads)
 
 
-def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, summaries: Summaries) -> Services:
+def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, outside: Outside) -> Services:
     settings, tables, metrics = base.settings, base.tables, base.metrics
     modes = _modes(base, finaliser)
     ttl = timedelta(seconds=settings.upload_ttl_s)
@@ -312,6 +332,8 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, summaries
     presigner = Presigner(base.store, settings.presign_put_s)
     completing = Completing(tables.parts, finaliser)
     whole = _whole_files(base, finaliser)
+    senders = Senders(settings.uploads_per_user)
+    metrics.bodies.set_function(lambda: senders.bodies)
     return Services(
         proxied=ProxiedService(
             opening,
@@ -325,6 +347,8 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, summaries
             tables.jobs,
             finaliser=finaliser,
             modes=modes,
+            cleaner=cleaner,
+            senders=senders,
             metrics=metrics,
         ),
         multipart=MultipartService(
@@ -341,15 +365,20 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, summaries
         single=SingleService(opening, tables.sessions, presigner, completing),
         whole=whole,
         one_file=OneFileService(
-            whole, summaries, default_mode=settings.body_mode, max_bytes=settings.proxy_max_bytes
+            whole,
+            outside.summaries,
+            senders,
+            default_mode=settings.body_mode,
+            max_bytes=settings.proxy_max_bytes,
         ),
         batch=BatchService(
             whole,
+            senders,
             workers=settings.batch_workers,
             max_file_bytes=settings.batch_max_file_bytes,
             max_bytes=settings.batch_max_bytes,
             metrics=metrics,
             log=base.log.event,
         ),
-        management=ManagementService(tables.sessions, cleaner, metrics),
+        management=ManagementService(tables.sessions, cleaner, metrics, outside.ended),
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from services.kit.errors import Fault
 from services.upload.model import Session, State
 
+BYTES_GONE = "The store no longer has the bytes received so far. Please open a new upload."
+
 
 def not_found() -> Fault:
     return Fault("upload_not_found", "There is no such upload.")
@@ -54,6 +56,18 @@ def chunk_gap(missing: Sequence[int]) -> Fault:
 
 def send_again(message: str = "The chunk could not be placed. Please send it again.") -> Fault:
     return Fault("dependency_unavailable", message, headers={"Retry-After": "1"})
+
+
+def too_many_bodies(limit: int) -> Fault:
+    return Fault(
+        "too_many_open_uploads",
+        f"You are sending {limit} bodies already. Please let one of them end first.",
+        headers={"Retry-After": "1"},
+    )
+
+
+def superseded() -> Fault:
+    return Fault("request_timeout", "A newer request sends the same chunk.", headers={"Connection": "close"})
 
 
 def missing_parts(numbers: Sequence[int]) -> Fault:

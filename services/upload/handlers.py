@@ -13,7 +13,7 @@ from services.kit.errors import Fault
 from services.kit.trail import about
 from services.kit.web.answers import json_response
 from services.kit.web.app import Handler, user_of
-from services.kit.web.body import BODY_IDLE_S, json_value, pieces, refuse_encoding
+from services.kit.web.body import BODY_PACE, json_value, pieces, refuse_encoding
 from services.kit.web.forms import Form, is_form
 from services.upload import inputs, inputs_whole, views
 from services.upload.model import RegisteredPart
@@ -56,7 +56,7 @@ async def proxy_chunk(request: web.Request) -> web.Response:
     refuse_encoding(request)
     send = inputs.send(request)
     about(send.upload_uuid)
-    async with aclosing(pieces(request, request.app[BODY_IDLE_S])) as body:
+    async with aclosing(pieces(request, request.app[BODY_PACE])) as body:
         taken = await request.app[SERVICES].chunks.receive(send, body)
     return json_response(views.chunk(taken))
 
@@ -111,13 +111,13 @@ async def single_complete(request: web.Request) -> web.Response:
 
 async def file(request: web.Request) -> web.Response:
     refuse_encoding(request)
-    service, idle_s = request.app[SERVICES].one_file, request.app[BODY_IDLE_S]
+    service, pace = request.app[SERVICES].one_file, request.app[BODY_PACE]
     mode = service.mode(inputs_whole.mode(request))
     if not is_form(request):
         wanted = inputs_whole.raw_file(request)
-        async with aclosing(pieces(request, idle_s)) as body:
+        async with aclosing(pieces(request, pace)) as body:
             return json_response(await service.upload(wanted, mode, body), 201)
-    async with Form(request, idle_s, service.max_bytes) as form:
+    async with Form(request, pace, service.max_bytes) as form:
         wanted, of_form = await inputs_whole.form_file(request, form)
         async with aclosing(of_form) as body:
             return json_response(await service.upload(wanted, mode, body), 201)
@@ -126,7 +126,7 @@ async def file(request: web.Request) -> web.Response:
 async def batch(request: web.Request) -> web.Response:
     refuse_encoding(request)
     service, key = request.app[SERVICES].batch, inputs.idempotency_key(request)
-    async with Form(request, request.app[BODY_IDLE_S], service.max_bytes) as form:
+    async with Form(request, request.app[BODY_PACE], service.max_bytes) as form:
         results = await service.upload(user_of(request), key, inputs_whole.batch_files(form))
     return json_response(views.batch(results))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,9 @@ async def in_pieces(body: bytes, piece_bytes: int = 60_000) -> AsyncIterator[byt
         yield body[at : at + piece_bytes]
 
 
-def given(body: bytes, *, chunked: bool = False, **headers: str) -> dict[str, Any]:
+def given(body: bytes, headers: Mapping[str, str] | None = None, *, chunked: bool = False) -> dict[str, Any]:
     """Arguments of a call that sends this form."""
-    return {"data": in_pieces(body) if chunked else body, "headers": {**TYPE, **headers}}
+    return {"data": in_pieces(body) if chunked else body, "headers": {**TYPE, **(headers or {})}}
 
 
 def names(results: Iterable[dict[str, Any]]) -> list[str]:

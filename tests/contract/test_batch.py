@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -26,9 +26,11 @@ def file(content: bytes, name: str = "testfile.bin") -> Field:
     return forms.file(content, name, "files")
 
 
-async def sent(user: Api, *fields: Field, chunked: bool = False, **headers: str) -> dict[str, Any]:
+async def sent(
+    user: Api, *fields: Field, chunked: bool = False, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     answer: dict[str, Any] = await user.ok(
-        "POST", PATH, **forms.given(form(*fields), chunked=chunked, **headers)
+        "POST", PATH, **forms.given(form(*fields), headers, chunked=chunked)
     )
     assert set(answer) == {"results", "uploaded", "failed"}
     assert [one["index"] for one in answer["results"]] == list(range(len(answer["results"])))
@@ -83,11 +85,11 @@ async def test_all_may_fail(user: Api) -> None:
 async def test_the_same_key_makes_each_file_once(user: Api) -> None:
     key = {"Idempotency-Key": "k"}
     fields = [file(b"a", "a.bin"), file(b"b", "b.bin")]
-    first, again = await sent(user, *fields, **key), await sent(user, *fields, **key)
+    first, again = await sent(user, *fields, headers=key), await sent(user, *fields, headers=key)
     assert first == again
-    longer = await sent(user, *fields, file(b"c", "c.bin"), **key)
+    longer = await sent(user, *fields, file(b"c", "c.bin"), headers=key)
     assert longer["results"][:2] == first["results"]
-    other = await sent(user, file(b"x", "a.bin"), **key)
+    other = await sent(user, file(b"x", "a.bin"), headers=key)
     assert other["results"][0]["error"] == "idempotency_conflict"
     assert len(await flows.owned(user)) == 3
 
@@ -133,9 +135,9 @@ async def test_files_before_the_fault_stay(user: Api, broken: bytes) -> None:
 async def test_only_forms(user: Api) -> None:
     for headers in ({}, {"Content-Type": "multipart/mixed; boundary=a"}, {"Content-Type": "text/plain"}):
         await user.refused("POST", PATH, "unsupported_media_type", data=b"abcd", headers=headers)
-    given = forms.given(form(file(b"a")), **{"Content-Encoding": "gzip"})
+    given = forms.given(form(file(b"a")), {"Content-Encoding": "gzip"})
     await user.refused("POST", PATH, "unsupported_media_type", **given)
-    given = forms.given(form(file(b"a")), **{"Idempotency-Key": "a b"})
+    given = forms.given(form(file(b"a")), {"Idempotency-Key": "a b"})
     await user.refused("POST", PATH, "invalid_field", **given)
 
 

@@ -170,7 +170,7 @@ FORMED = pytest.mark.parametrize("formed", [False, True], ids=["raw", "form"])
 
 def in_one(formed: bool, data: bytes, **headers: str) -> dict[str, Any]:
     """Arguments of ``POST /file``."""
-    return forms.given(forms.form(forms.file(data)), **headers) if formed else raw(data, **headers)
+    return forms.given(forms.form(forms.file(data)), headers) if formed else raw(data, **headers)
 
 
 @FORMED

@@ -50,7 +50,7 @@ def sent(kind: str, data: bytes, name: str = "testfile.bin", **headers: str) -> 
         case "checked":
             return raw(data, name, Checksum=sha256(data).upper(), **headers)
         case _:
-            return forms.given(form(file(data, name)), chunked=kind.startswith("chunked"), **headers)
+            return forms.given(form(file(data, name)), headers, chunked=kind.startswith("chunked"))
 
 
 @MODES
@@ -171,9 +171,9 @@ async def test_a_form_needs_a_boundary(user: Api) -> None:
 @MODES
 async def test_a_form_has_a_checksum_too(user: Api, mode: str) -> None:
     data, params = flows.payload(9 * MIB), {"mode": mode}
-    given = forms.given(form(file(data)), Checksum=sha256(data))
+    given = forms.given(form(file(data)), {"Checksum": sha256(data)})
     await user.ok("POST", PATH, 201, params=params, **given)
-    given = forms.given(form(file(data)), Checksum=sha256(b""))
+    given = forms.given(form(file(data)), {"Checksum": sha256(b"")})
     await user.refused("POST", PATH, "checksum_mismatch", params=params, **given)
     assert len(await flows.owned(user)) == 1
 

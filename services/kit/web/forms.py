@@ -17,7 +17,7 @@ from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.multipart import BadContentDispositionHeader, BadContentDispositionParam
 
 from services.kit.errors import Fault
-from services.kit.web.body import Arriving, BodyStalled, timeout_fault
+from services.kit.web.body import Arriving, BodyStalled, Pace, timeout_fault
 
 FORM = "multipart/form-data"
 PIECE_BYTES = 65_536
@@ -58,6 +58,10 @@ class _Content:
         except BodyStalled as error:
             fault = timeout_fault()
             raise FormFault(fault.code, fault.message, headers=fault.headers) from error
+        except web.RequestPayloadError as error:
+            raise FormFault(
+                "invalid_form", "The form is not framed as its head says.", headers={"Connection": "close"}
+            ) from error
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
             raise FormFault("body_too_large", f"The form may have at most {self._max_bytes} bytes.")
@@ -95,7 +99,7 @@ async def _parsed(call: Awaitable[T]) -> T:
     """The reader has no error of its own: whatever it raises over bytes that are not a form means that."""
     try:
         return await call
-    except (Fault, ConnectionError, web.RequestPayloadError):
+    except (Fault, ConnectionError):
         raise
     except Exception as error:
         raise invalid_form("The form is malformed.") from error
@@ -133,7 +137,7 @@ class Form:
     """The parts of a request's form, one after the other; nothing more is read when its block ends.
 
     Args:
-        idle_s: how long the client may send nothing.
+        pace: how slowly the client may send it.
         max_bytes: of all files together.
 
     Raises:
@@ -141,13 +145,13 @@ class Form:
         FormFault: it names no boundary.
     """
 
-    def __init__(self, request: web.BaseRequest, idle_s: float, max_bytes: int) -> None:
+    def __init__(self, request: web.BaseRequest, pace: Pace, max_bytes: int) -> None:
         if not is_form(request):
             raise Fault("unsupported_media_type", f"This route takes {FORM}.")
         allowed_bytes = max_bytes + OVERHEAD_BYTES
         if (request.content_length or 0) > allowed_bytes:
             raise FormFault("body_too_large", f"The form may have at most {allowed_bytes} bytes.")
-        self._body = Arriving(request, idle_s)
+        self._body = Arriving(request, pace)
         content = cast(StreamReader, _Content(self._body, allowed_bytes))
         try:
             self._reader = MultipartReader(request.headers, content, max_field_size=LINE_BYTES)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from services.kit.s3 import InvalidPartError, NoSuchUploadError, NotFoundError, Part, S3Client
+from services.kit.s3 import NoSuchUploadError, NotFoundError, Part, S3Client
 from services.upload.finalise.etag import multipart_etag
+from services.upload.finalise.joining import join, made_before
 from services.upload.finalise.journal import Journal
-from services.upload.finalise.proxied import Phases, data_gone, lost, made_before
+from services.upload.finalise.proxied import Phases
 from services.upload.model import Made, Work
 
 
@@ -19,16 +20,10 @@ class WholeMaker:
         if not work.parts:
             return Made(work.etag or "", work.checksum)
         session = work.session
-        key, upload_id = session.storage_key, session.storage_upload_id or ""
         parts = [Part(part.number, part.etag, part.size_bytes) for part in work.parts]
         with self._phases(session.method, "store"):
             try:
-                try:
-                    stored = await self._store.complete_multipart(key, upload_id, parts)
-                except InvalidPartError as error:
-                    if lost(parts, await self._store.list_parts(key, upload_id)):
-                        raise data_gone() from error
-                    raise
-            except (NoSuchUploadError, NotFoundError):  # completed before, and the answer got lost
+                stored = await join(self._store, session.storage_key, session.storage_upload_id or "", parts)
+            except (NoSuchUploadError, NotFoundError):  # joined before, and the answer got lost
                 return await made_before(self._store, work, multipart_etag([part.etag for part in parts]))
         return Made(stored.etag, work.checksum)

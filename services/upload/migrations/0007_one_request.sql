@@ -25,7 +25,8 @@ BEGIN
         ELSIF session.status = 'failed' THEN
           outcome := 'requeued';
           UPDATE upload_sessions u SET status = 'completing', updated_at = now(), job_attempts = 1,
-              job_due_at = now() + p_lease, lease_owner = p_owner
+              job_acquired = u.job_acquired + 1, job_interrupted = 0, job_due_at = now() + p_lease,
+              lease_owner = p_owner
             WHERE u.id = session.id RETURNING u.* INTO session;
         ELSE outcome := 'repeated';
         END IF;

@@ -32,7 +32,7 @@ _ACCEPT = Statement(
       INSERT INTO multipart_parts (session_id, part_number, size_bytes, etag)
       SELECT s.id, p.number, p.size_bytes, p.etag
       FROM s, unnest($10::int[], $11::bigint[], $12::text[]) AS p (number, size_bytes, etag))
-    SELECT {COLUMNS} FROM s""",  # noqa: S608
+    SELECT {COLUMNS}, s.job_acquired FROM s""",  # noqa: S608
 )
 
 # Its key is free again: the client may send the file once more under it.
@@ -126,7 +126,13 @@ class WholeUploads:
         )
         if row is None:
             return None
-        return Work(session_of(row), etag=received.etag, parts=received.parts, checksum=received.checksum)
+        return Work(
+            session_of(row),
+            etag=received.etag,
+            parts=received.parts,
+            checksum=received.checksum,
+            acquired=row["job_acquired"],
+        )
 
     async def give_up(self, session_id: int, code: str, message: str) -> bool:
         """The file did not come, or not as it was promised; False when the upload is not open."""

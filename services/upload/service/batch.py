@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from services.kit.errors import Fault
@@ -19,6 +18,7 @@ from services.kit.web.forms import FormFault
 from services.upload.body_modes.modes import STREAMED
 from services.upload.metrics import Metrics
 from services.upload.model import Method
+from services.upload.senders import Senders
 from services.upload.service.arrival import Arrival, FileWanted
 from services.upload.service.whole import WholeFiles
 
@@ -53,6 +53,7 @@ class BatchService:
     def __init__(
         self,
         files: WholeFiles,
+        senders: Senders,
         *,
         workers: int,
         max_file_bytes: int,
@@ -61,6 +62,7 @@ class BatchService:
         log: FilteringBoundLogger,
     ) -> None:
         self._files, self._max_file_bytes, self.max_bytes = files, max_file_bytes, max_bytes
+        self._senders = senders
         self._slots = asyncio.Semaphore(workers)
         self._metrics, self._log = metrics, log
 
@@ -75,10 +77,11 @@ class BatchService:
         """
         results: list[asyncio.Future[BatchResult]] = []
         try:
-            async for file in files:
-                key = None if idempotency_key is None else f"{idempotency_key}/{len(results)}"
-                wanted = FileWanted(user_id, Method.BATCH, file.name, None, None, key)
-                results.append(await self._take(wanted, file))
+            with self._senders.sending(user_id):
+                async for file in files:
+                    key = None if idempotency_key is None else f"{idempotency_key}/{len(results)}"
+                    wanted = FileWanted(user_id, Method.BATCH, file.name, None, None, key)
+                    results.append(await self._take(wanted, file))
         finally:
             if results:
                 await asyncio.wait(results)
@@ -90,7 +93,7 @@ class BatchService:
         try:
             arrival = await self._files.begin(wanted, STREAMED, self._max_file_bytes)
             await arrival.receive(file.pieces)
-        except (FormFault, ConnectionError, web.RequestPayloadError):
+        except (FormFault, ConnectionError):
             raise
         except Exception as error:  # noqa: BLE001 - one file's fault stays its own
             failed: asyncio.Future[BatchResult] = loop.create_future()

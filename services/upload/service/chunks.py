@@ -16,12 +16,17 @@ from typing import assert_never
 from services.kit.errors import Fault
 from services.upload import errors
 from services.upload.chunk_store.sink import ChunkStore, Nowhere, Sink
+from services.upload.chunk_store.sniff import type_of
+from services.upload.cleaning import Cleaner
 from services.upload.finalise.modes import FinaliseMode
 from services.upload.finalise.worker import Finaliser
 from services.upload.metrics import Metrics
 from services.upload.model import ChunkOutcome, Opened, Send, Session, State, Work
 from services.upload.repository.chunks import Accepted, Chunks, Stored
 from services.upload.repository.jobs import Jobs
+from services.upload.senders import Senders
+
+HELD_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,13 @@ class ChunkService:
         *,
         finaliser: Finaliser,
         modes: Mapping[str, FinaliseMode],
+        cleaner: Cleaner,
+        senders: Senders,
         metrics: Metrics,
     ) -> None:
         self._chunks, self._store, self._jobs = chunks, store, jobs
-        self._finaliser, self._modes, self._metrics = finaliser, modes, metrics
+        self._finaliser, self._modes, self._cleaner, self._metrics = finaliser, modes, cleaner, metrics
+        self._senders = senders
 
     async def receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
         """Take one chunk; for the last one of an inline upload the return means durable.
@@ -65,13 +73,16 @@ class ChunkService:
             raise
 
     async def _receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
-        opened = await self._open(send)
-        sink, stored = await self._take(send, opened, body)
+        with self._senders.sending(send.user_id, (send.upload_uuid, send.index)):
+            opened = await self._open(send)
+            sink, stored = await self._take(send, opened, body)
         started = perf_counter()
         accepted = await self._chunks.accept(send, stored)
         self._metrics.chunk_seconds("database").observe(perf_counter() - started)
         if accepted.outcome not in {ChunkOutcome.STORED, ChunkOutcome.REPLACED}:
-            await sink.discard(aborted=accepted.outcome is ChunkOutcome.ABORTED)
+            await sink.discard()
+            if accepted.outcome is ChunkOutcome.ABORTED:
+                self._cleaner.aborted(opened.session)  # what was stored came after the last cleaning
             return await self._not_kept(send, opened.session, accepted)
         self._metrics.chunks(accepted.outcome).inc()
         self._metrics.bytes(opened.session.method).inc(send.size_bytes)
@@ -95,8 +106,10 @@ class ChunkService:
     async def _take(self, send: Send, opened: Opened, body: AsyncIterator[bytes]) -> tuple[Sink, Stored]:
         """The body in its place, checked."""
         started = perf_counter()
-        first = await anext(body, b"")
-        sink = await self._store.open(send, opened, first) if send.size_bytes else Nowhere()
+        first = await _beginning(body)
+        found_type = type_of(first) if send.index == 0 else None
+        mime_type = opened.session.mime_type or found_type
+        sink = await self._store.open(send, opened, mime_type) if send.size_bytes else Nowhere()
         try:
             pump = _pump(sink, first, body)
             del first  # else this frame would keep a piece in memory as long as the body lasts
@@ -114,7 +127,7 @@ class ChunkService:
         seconds("receive").observe(received_at - started - pumped.hash_s)
         seconds("hash").observe(pumped.hash_s)
         seconds("write").observe(perf_counter() - received_at)
-        return sink, Stored(pumped.size_bytes, pumped.checksum, sink.location, etag, sink.mime_type)
+        return sink, Stored(pumped.size_bytes, pumped.checksum, sink.location, etag, found_type)
 
     @staticmethod
     async def _finish(sink: Sink, send: Send, checksum: str) -> str | None:
@@ -147,6 +160,18 @@ class _Pumped:
     hash_s: float
 
 
+async def _beginning(body: AsyncIterator[bytes]) -> bytes:
+    """64 KiB or, of a shorter body, all: who sends next to nothing holds no connection to the store, and
+    it is enough to tell the file's type."""
+    first = await anext(body, b"")
+    if not first or len(first) >= HELD_BYTES:
+        return first
+    held = bytearray(first)
+    while len(held) < HELD_BYTES and (data := await anext(body, b"")):
+        held += data
+    return bytes(held)
+
+
 async def _pump(sink: Sink, data: bytes, body: AsyncIterator[bytes]) -> _Pumped:
     """Every piece is hashed and handed on; the only wait is for a full connection to the store.
 
@@ -170,11 +195,11 @@ def _work(session: Session, stored: Stored, accepted: Accepted) -> Work:
     now = replace(
         session,
         status=State.ASSEMBLING,
-        mime_type=session.mime_type or stored.mime_type,
+        mime_type=accepted.mime_type,
         storage_upload_id=accepted.store_upload_id,
     )
     checksum = stored.checksum if len(accepted.sources) == 1 else None
-    return Work(now, sources=accepted.sources, checksum=checksum)
+    return Work(now, sources=accepted.sources, checksum=checksum, acquired=accepted.acquired)
 
 
 def _refuse(outcome: ChunkOutcome, session: Session, missing: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from services.kit.errors import Fault
+from services.upload.senders import Senders
 from services.upload.service.arrival import FileWanted, named
 from services.upload.service.whole import WholeFiles
 from services.upload.summaries import Summaries
@@ -17,8 +18,16 @@ class OneFileService:
     max_bytes: the largest file.
     """
 
-    def __init__(self, files: WholeFiles, summaries: Summaries, *, default_mode: str, max_bytes: int) -> None:
-        self._files, self._summaries = files, summaries
+    def __init__(
+        self,
+        files: WholeFiles,
+        summaries: Summaries,
+        senders: Senders,
+        *,
+        default_mode: str,
+        max_bytes: int,
+    ) -> None:
+        self._files, self._summaries, self._senders = files, summaries, senders
         self._default_mode, self.max_bytes = default_mode, max_bytes
 
     def mode(self, asked: str | None) -> str:
@@ -36,8 +45,9 @@ class OneFileService:
             Fault: every refusal of the route; with ``details.upload_uuid`` where the file is stored.
             ConnectionError: the client left; nothing stays.
         """
-        arrival = await self._files.begin(wanted, mode, self.max_bytes)
-        await arrival.receive(body)
+        with self._senders.sending(wanted.user_id):
+            arrival = await self._files.begin(wanted, mode, self.max_bytes)
+            await arrival.receive(body)
         session = await arrival.finish()
         try:
             summary = await self._summaries.of(session)

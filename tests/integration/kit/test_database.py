@@ -17,6 +17,7 @@ from services.kit.db import Database, Statement, open_database
 from services.kit.errors import Fault
 from services.kit.metrics import DatabaseMetrics
 from services.kit.migrate import MigrationError, migrate, read_folder
+from services.kit.settings import PoolSize
 
 pytestmark = pytest.mark.integration
 
@@ -24,6 +25,25 @@ ONE = Statement("one", "SELECT 1 AS n")
 SLEEP = Statement("sleep", "SELECT pg_sleep($1::float8)")
 ENDS_ME = Statement("ends_me", "SELECT pg_terminate_backend(pg_backend_pid())")
 PID = Statement("pid", "SELECT pg_backend_pid() AS pid")
+RAISES = Statement(
+    "raises",
+    "CREATE FUNCTION raises(state text) RETURNS void LANGUAGE plpgsql"
+    " AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = state; END $$",
+)
+# Lost connections, deadlocks, a full disk or memory, a stop or a crash, input and output, damage.
+TRANSIENT = [
+    "08006",
+    "40001",
+    "40P01",
+    "53100",
+    "53200",
+    "53300",
+    "57014",
+    "57P01",
+    "57P03",
+    "58030",
+    "XX001",
+]
 RUNNING = Statement(
     "running",
     "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%'"
@@ -155,12 +175,55 @@ class TestDatabase:
             await database.row(ENDS_ME)
         assert await database.row(ONE) is not None
 
+    @pytest.mark.parametrize("state", [*TRANSIENT, "25006"])
+    async def test_a_server_that_cannot_now_is_a_fault(self, database: Database, state: str) -> None:
+        await database.execute(RAISES)
+        before = await pid(database)
+        with pytest.raises(Fault, match="dependency_unavailable"):
+            await database.row(Statement("raise", "SELECT raises($1)"), state)
+        assert (await pid(database) == before) is (state != "25006")
+
+    async def test_after_a_failover_connections_lead_to_the_server_that_takes_writes(
+        self, database: Database, database_url: str
+    ) -> None:
+        await database.execute(Statement("make", "CREATE TABLE t (n int)"))
+        name, fill = urlsplit(database_url).path[1:], Statement("fill", "INSERT INTO t VALUES (1)")
+        demote = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+        await database.execute(Statement("demote", demote))
+        async with open_database(database_url, "test", DatabaseMetrics(CollectorRegistry())) as failed_over:
+            with pytest.raises(Fault, match="dependency_unavailable"):
+                await failed_over.execute(fill)
+            await database.execute(Statement("promote", f"ALTER DATABASE {name} RESET ALL"))
+            assert await failed_over.execute(fill) == 1
+
+    async def test_a_deadlock_is_a_fault_for_one_of_the_two(self, database: Database) -> None:
+        await database.execute(Statement("make", "CREATE TABLE t (n int PRIMARY KEY)"))
+        await database.execute(Statement("fill", "INSERT INTO t VALUES (1), (2)"))
+        lock = Statement("lock", "SELECT 1 FROM t WHERE n = $1 FOR UPDATE")
+        first = asyncio.Barrier(2)
+
+        async def both(one: int, other: int) -> None:
+            async with database.transaction() as transaction:
+                await transaction.row(lock, one)
+                await first.wait()
+                await transaction.row(lock, other)
+
+        results = await asyncio.gather(both(1, 2), both(2, 1), return_exceptions=True)
+        assert sorted(type(result).__name__ for result in results) == ["Fault", "NoneType"]
+
+    @pytest.mark.parametrize("state", ["22012", "42501", "P0001"])
+    async def test_a_fault_of_ours_passes_through(self, database: Database, state: str) -> None:
+        await database.execute(RAISES)
+        with pytest.raises(asyncpg.PostgresError) as caught:
+            await database.row(Statement("raise", "SELECT raises($1)"), state)
+        assert caught.value.sqlstate == state
+
     async def test_no_connection_in_time_is_a_fault(
         self, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        busy = [asyncio.create_task(database.row(SLEEP, 30.0)) for _ in range(db.POOL_MAX)]
+        busy = [asyncio.create_task(database.row(SLEEP, 30.0)) for _ in range(PoolSize().most)]
         async with open_database(database_url, "test", DatabaseMetrics(CollectorRegistry())) as other:
-            while await running(other) < db.POOL_MAX:
+            while await running(other) < PoolSize().most:
                 await asyncio.sleep(0.005)
             monkeypatch.setattr(db, "POOL_WAIT_S", 0.05)
             with pytest.raises(Fault, match="dependency_unavailable"):
@@ -184,10 +247,10 @@ class TestDatabase:
         await asyncio.gather(*(one(number) for number in range(200)))
         assert sorted(ended) == list(range(200))
         late = sorted(abs(place - number) for place, number in enumerate(ended))
-        assert late[180] <= db.POOL_MAX  # but for the first ones, whose connections were opened for them
+        assert late[180] <= PoolSize().most  # but for the first ones, whose connections were opened for them
 
     async def test_a_cancelled_wait_costs_nothing(self, database: Database) -> None:
-        busy = [asyncio.create_task(database.row(SLEEP, 0.1)) for _ in range(db.POOL_MAX)]
+        busy = [asyncio.create_task(database.row(SLEEP, 0.1)) for _ in range(PoolSize().most)]
         await asyncio.sleep(0)
         waiting = [asyncio.create_task(pid(database)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -197,7 +260,7 @@ class TestDatabase:
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert isinstance(results[0], asyncio.CancelledError)
         assert isinstance(results[2], int)
-        assert len(await asyncio.gather(*(database.row(ONE) for _ in range(2 * db.POOL_MAX)))) == 40
+        assert len(await asyncio.gather(*(database.row(ONE) for _ in range(2 * PoolSize().most)))) == 40
 
     async def test_an_open_transaction_is_not_handed_on(self, database: Database, database_url: str) -> None:
         complaints: list[str] = []

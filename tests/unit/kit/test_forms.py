@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from services.kit.errors import Fault
-from services.kit.web.forms import OVERHEAD_BYTES, Form
+from services.kit.web.body import Pace
+from services.kit.web.forms import OVERHEAD_BYTES, Form, FormFault
 
 pytestmark = [
     pytest.mark.unit,
@@ -53,8 +54,8 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 
 def form_of(content: Cut, headers: dict[str, str] | None = None, max_bytes: int = 10 * MIB) -> Form:
-    request = make_mocked_request("POST", "/", headers=headers or TYPE, payload=content)
-    return Form(request, 0.2, max_bytes)
+    request = make_mocked_request("POST", "/", headers=headers or TYPE, payload=cast(StreamReader, content))
+    return Form(request, Pace(0.2, 0, 60.0), max_bytes)
 
 
 async def parts(content: Cut, **more: Any) -> list[tuple[str, str | None, bytes]]:
@@ -160,16 +161,22 @@ async def test_a_form_that_stands_still() -> None:
     assert (caught.value.code, caught.value.headers["Connection"]) == ("request_timeout", "close")
 
 
-async def test_a_client_that_leaves_is_no_malformed_form() -> None:
-    class Gone(Cut):
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(ConnectionResetError("gone"), ConnectionResetError), (web.RequestPayloadError("cut"), FormFault)],
+)
+async def test_a_body_that_breaks_off(error: Exception, raised: type[Exception]) -> None:
+    """A client that leaves sent no malformed form; bytes that are not framed right are none either."""
+
+    class Broken(Cut):
         async def readany(self) -> bytes:
             data = await super().readany()
             if not data:
-                raise web.RequestPayloadError("cut")
+                raise error
             return data
 
-    with pytest.raises(web.RequestPayloadError):
-        await parts(Gone(cut(part('form-data; name="a"', bytes(100_000)), 10_000)))
+    with pytest.raises(raised):
+        await parts(Broken(cut(part('form-data; name="a"', bytes(100_000)), 10_000)))
 
 
 async def test_no_more_than_a_few_pieces_are_held() -> None:
