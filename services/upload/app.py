@@ -172,7 +172,7 @@ async def _start(
     cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
     files, signer = await _files(base, stack)
     finaliser = build_finaliser(base, cleaner, Registrar(files, signer, world))
-    health.checks = _checks(base, database, finaliser, facts)
+    health.checks.update(_checks(base, database, finaliser, facts))  # the same object is watched already
     health.details = facts.shown
     ended = open_cache(
         settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks

@@ -135,7 +135,14 @@ class TestKey:
 
     async def test_the_one_that_is_waited_for_breaks_off(self, bench: Bench) -> None:
         arrival = await bench.services.whole.begin(wanted(bench, b"abcd", key="k"), "streamed", MIB)
-        joining = asyncio.create_task(send(bench, b"abcd", key="k"))
+        joins = asyncio.Event()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            joins.set()
+            yield b"abcd"
+
+        joining = asyncio.create_task(send(bench, b"abcd", key="k", pieces=pieces()))
+        await joins.wait()
         with pytest.raises(ConnectionResetError):
             await arrival.receive(broken_off(b"abcd"))
         refused = await fault(joining)
