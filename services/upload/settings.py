@@ -26,7 +26,7 @@ class Settings(StoreSettings, CacheSettings):
     )
     buffered_max_bytes: int = Field(100 * MIB, ge=0, description="largest file that is held in memory")
     body_memory_bytes: int = Field(
-        256 * MIB, ge=16 * MIB, description="bytes of bodies that this process holds in memory at once"
+        192 * MIB, ge=16 * MIB, description="bytes of bodies that this process holds in memory at once"
     )
     batch_max_file_bytes: int = Field(100 * MIB, ge=0, description="largest file of a batch")
     batch_max_bytes: int = Field(1 * GIB, ge=0, description="all files of a batch together")

@@ -11,6 +11,10 @@ class HeldBytes:
     def __init__(self, memory: Memory) -> None:
         self._memory, self._bytes = memory, 0
 
+    def fits(self, size_bytes: int) -> bool:
+        """Whether so much more may be taken now."""
+        return size_bytes <= self._memory.free_bytes
+
     def take(self, size_bytes: int) -> None:
         """Raises Fault: ``overloaded``, the other bodies hold too much."""
         self._memory.take(size_bytes)

@@ -11,11 +11,11 @@ from services.upload import errors
 from services.upload.body_modes.memory import HeldBytes
 from services.upload.body_modes.put import stored_before
 from services.upload.body_modes.sink import Incoming, Kept
-from services.upload.model import MAX_PARTS, RegisteredPart
+from services.upload.model import MAX_PARTS, MIN_PART_BYTES, RegisteredPart
 from services.upload.repository.sessions import Sessions
 
 PART_BYTES = 8 * 1024 * 1024
-MAX_BYTES = MAX_PARTS * PART_BYTES
+MAX_BYTES = MAX_PARTS * MIN_PART_BYTES
 
 
 class PartsSink:
@@ -36,6 +36,8 @@ class PartsSink:
         return self._filled_bytes >= PART_BYTES
 
     async def write(self, data: bytes) -> None:
+        if not self._memory.fits(len(data)):
+            await self._make_room()
         self._memory.take(len(data))
         self._filling.append(data)
         self._filled_bytes += len(data)
@@ -48,6 +50,12 @@ class PartsSink:
         number = len(self._parts) + 1
         part = self._send(self._upload_id, number, self._taken())
         self._sending = asyncio.get_running_loop().create_task(part)
+
+    async def _make_room(self) -> None:
+        """Where memory is short nothing is filled while a part is on its way, and parts are smaller."""
+        if self._sending is None and self._filled_bytes >= MIN_PART_BYTES:
+            await self.drained()
+        await self._sent()
 
     def _taken(self) -> bytes:
         body = b"".join(self._filling)

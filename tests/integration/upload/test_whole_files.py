@@ -293,3 +293,13 @@ class TestRoom:
             await send(bench, bytes(5 * MIB), "streamed")  # holds nothing
             await other.finish()
             await send(bench, bytes(15 * MIB), "buffered")
+
+    async def test_where_memory_is_short_parts_are_smaller_and_wait(self, settings: Settings) -> None:
+        """Room for one part of the smallest size, while others hold the rest."""
+        async with bench_of(settings.model_copy(update={"body_memory_bytes": 16 * MIB})) as bench:
+            other = await bench.services.whole.begin(wanted(bench, bytes(10 * MIB)), "buffered", 99 * MIB)
+            await other.receive(body(bytes(10 * MIB)))
+            data = incompressible(21 * MIB)
+            upload = await send(bench, data, known=False)
+            assert await bench.content(upload) == data
+            await other.finish()
