@@ -15,6 +15,7 @@ from services.kit.web.answers import json_response
 from services.kit.web.app import Handler, user_of
 from services.kit.web.body import BODY_PACE, json_value, pieces, refuse_encoding
 from services.kit.web.forms import Form, is_form
+from services.kit.web.sweep import sweep
 from services.upload import inputs, inputs_whole, views
 from services.upload.model import RegisteredPart
 from services.upload.service.batch import BatchService
@@ -177,4 +178,5 @@ HANDLERS: Mapping[str, Handler] = {
     "status": status,
     "sessions": sessions,
     "session_abort": session_abort,
+    "sweep": sweep,
 }

@@ -22,7 +22,7 @@ BEGIN
         IF session.upload_method <> p_method OR session.file_name <> p_name
           OR session.file_size_bytes <> p_size OR session.checksum <> p_checksum
         THEN outcome := 'conflict';
-        ELSIF session.status = 'failed' THEN
+        ELSIF session.status = 'failed' AND session.expires_at > now() THEN
           outcome := 'requeued';
           UPDATE upload_sessions u SET status = 'completing', updated_at = now(), job_attempts = 1,
               job_acquired = u.job_acquired + 1, job_interrupted = 0, job_due_at = now() + p_lease,
@@ -40,7 +40,8 @@ BEGIN
 
     IF p_limit <= (SELECT count(*) FROM (
         SELECT FROM upload_sessions u WHERE u.user_id = p_user AND u.ended_at IS NULL
-          AND u.status <> 'failed' AND u.expires_at > now() LIMIT p_limit) counted) THEN
+          AND standing(u.upload_method, u.status, u.expires_at) NOT IN ('failed', 'aborted')
+          LIMIT p_limit) counted) THEN
       session := NULL; outcome := 'full';
       RETURN;
     END IF;
