@@ -155,6 +155,7 @@ ERRORS: dict[str, str] = {
     "invalid_checksum": "`Checksum` is not 64 hexadecimal characters",
     "missing_header": "a required header is absent (`details.header`)",
     "invalid_uuid": "a path, query, header or member is not a UUID in its 36-character form",
+    "invalid_form": "the form is malformed, has a field that is not known here, no file, or too many",
     "invalid_query": "a query parameter is unknown, out of range, or a cursor does not fit",
     "invalid_credentials": "unknown e-mail or wrong password",
     "switch_disabled": "an experiment switch was used while `BENCH_ENDPOINTS` is off",

@@ -19,6 +19,7 @@ from services.kit.web.answers import JSON, Streamed, error_response
 from services.kit.web.body import Arriving, BodyStalled, Pace, small, timeout_fault
 
 BUFFERED_BYTES = 65_536
+STREAMED = frozenset({"raw", "form"})
 _CODE_OF_STATUS: Mapping[int, str] = {
     400: "invalid_json",
     403: "forbidden",
@@ -70,7 +71,7 @@ class Proxy:
         if entry.route.body == "raw" and length is None:
             raise Fault("length_required", "This route needs a Content-Length.")
         release(request)
-        if entry.route.body == "raw" and length is not None and length > BUFFERED_BYTES:
+        if entry.route.body in STREAMED and (length is None or length > BUFFERED_BYTES):
             return Body(Arriving(request, self._pace), length)
         return await small(request, self._pace)
 

@@ -59,6 +59,13 @@ SESSIONS: tuple[Panel, ...] = (
         Unit.PER_S,
         Query(per_s("upload_parts_registered_total", "result"), "{{result}}"),
     ),
+    lines(
+        "Files of batches",
+        "Files that came many to a form, by result. A batch is answered 200 even when files of it failed: "
+        "`failed` shows here only.",
+        Unit.PER_S,
+        Query(per_s('batch_files_total{op="upload"}', "result"), "{{result}}"),
+    ),
 )
 
 

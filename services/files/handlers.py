@@ -113,6 +113,13 @@ async def register(request: web.Request) -> web.Response:
     return json_response(body, status=201 if created else 200)
 
 
+async def registered(request: web.Request) -> web.Response:
+    """How a file looks to the user for whom upload asks."""
+    _from_upload(request)
+    file = await request.app[SERVICES].files.summary(_file_id(request), user_of(request))
+    return json_response(views.summary(file))
+
+
 async def void(request: web.Request) -> web.Response:
     _from_upload(request)
     await request.app[SERVICES].files.void(_file_id(request))
@@ -133,6 +140,7 @@ HANDLERS: Mapping[str, Handler] = {
     "delete": delete,
     "download": download,
     "register": register,
+    "registered": registered,
     "void": void,
     "sweep": sweep,
 }

@@ -24,6 +24,7 @@ STATUS: Mapping[str, int] = {
     "missing_header": 400,
     "invalid_uuid": 400,
     "invalid_query": 400,
+    "invalid_form": 400,
     "invalid_credentials": 400,
     "switch_disabled": 400,
     "authentication_required": 401,

@@ -24,8 +24,11 @@ from services.kit.upstream import Rules, Upstream, balanced, guards
 from services.kit.web import app as kit
 from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
+from services.kit.web.forms import let_headers_be_wrong
 from services.kit.web.sweep import SWEEPER
 from services.upload.background import Background, Gauges
+from services.upload.body_modes.memory import Memory
+from services.upload.body_modes.modes import body_modes
 from services.upload.chunk_store.disk import DiskChunkStore
 from services.upload.chunk_store.s3 import S3ChunkStore
 from services.upload.chunk_store.sink import ChunkStore
@@ -40,6 +43,7 @@ from services.upload.finalise.pool import Buffers
 from services.upload.finalise.proxied import EmptyMaker, Maker, ProxiedMaker
 from services.upload.finalise.repack import Repack
 from services.upload.finalise.runner import Register, Runner
+from services.upload.finalise.whole import WholeMaker
 from services.upload.finalise.worker import Finaliser, Limits
 from services.upload.handlers import HANDLERS, SERVICES, Services
 from services.upload.leftovers import Leftovers, Tombstones
@@ -52,18 +56,24 @@ from services.upload.repository.ended import Ended
 from services.upload.repository.jobs import Jobs
 from services.upload.repository.parts import Parts
 from services.upload.repository.sessions import Progress, Sessions
+from services.upload.repository.whole import WholeUploads
 from services.upload.routes import ROUTES
 from services.upload.senders import Senders
+from services.upload.service.arrival import Intake
+from services.upload.service.batch import BatchService
 from services.upload.service.chunks import ChunkService
 from services.upload.service.completing import Completing
 from services.upload.service.management import ManagementService
 from services.upload.service.multipart import MultipartService
+from services.upload.service.onefile import OneFileService
 from services.upload.service.opening import Opening
 from services.upload.service.presigned import Presigner
 from services.upload.service.proxied import ProxiedService
 from services.upload.service.single import SingleService
+from services.upload.service.whole import WholeFiles
 from services.upload.settings import Settings
 from services.upload.store import StoreFacts, health_check, prepare
+from services.upload.summaries import FilesSummaries, Summaries
 from services.upload.sweep import (
     EndedRows,
     EndedUploads,
@@ -86,6 +96,7 @@ class Tables:
     sessions: Sessions
     chunks: Chunks
     parts: Parts
+    whole: WholeUploads
     jobs: Jobs
     ended: Ended
 
@@ -96,6 +107,7 @@ class Tables:
             Sessions(database, owner, lease),
             Chunks(database, owner, lease, ttl),
             Parts(database, owner, lease, ttl),
+            WholeUploads(database, owner, lease, ttl),
             Jobs(database, owner, lease),
             Ended(database),
         )
@@ -115,8 +127,17 @@ class Base:
     tables: Tables
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What services ask beside database and store."""
+
+    summaries: Summaries
+    ended: Cache[Progress]
+
+
 def served(process: Process[Settings, Metrics]) -> Served:
     """What serves the process."""
+    let_headers_be_wrong()
     boundary = process.boundary()
     return process.serving(application(process, boundary), boundary)
 
@@ -178,7 +199,9 @@ async def _start(
     ended = open_cache(
         settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks
     )
-    app[SERVICES] = build_services(base, finaliser, cleaner, await stack.enter_async_context(ended))
+    summaries = FilesSummaries(balanced(files), _signer(base), world)
+    outside = Outside(summaries, await stack.enter_async_context(ended))
+    services = app[SERVICES] = build_services(base, finaliser, cleaner, outside)
     background = Background(
         finaliser,
         cleaner,
@@ -189,6 +212,7 @@ async def _start(
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
     await stack.enter_async_context(background.running(gauges))
+    await stack.enter_async_context(services.whole.renewing(settings.lease_s / 4, log.event))
     swept = await stack.enter_async_context(open_client(address, world, metrics.store.observe_sweep))
     sweeper = app[SWEEPER] = build_sweeper(replace(base, store=swept), registrar)
     timed = Scope(settings.sweep_dry_run, thorough=False)
@@ -240,8 +264,12 @@ async def _files(base: Base, stack: AsyncExitStack) -> list[Upstream]:
 
 
 def _registrar(base: Base, files: Sequence[Upstream]) -> Registrar:
+    return Registrar(balanced(files), _signer(base), base.world)
+
+
+def _signer(base: Base) -> CredentialSigner:
     key = base.settings.internal_key_upload_files.get_secret_value()
-    return Registrar(balanced(files), CredentialSigner("upload", "files", key, base.world.now), base.world)
+    return CredentialSigner("upload", "files", key, base.world.now)
 
 
 def chunk_stores(base: Base) -> dict[str, ChunkStore]:
@@ -312,6 +340,8 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
         Method.PROXY: ProxiedMaker(store, repack, phases),
         Method.MULTIPART: MultipartMaker(store, phases),
         Method.SINGLE: SingleMaker(store, phases),
+        Method.FILE: WholeMaker(store, phases),
+        Method.BATCH: WholeMaker(store, phases),
     }
     attempts = Runner(
         makers,
@@ -341,7 +371,22 @@ def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
     }
 
 
-def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, ended: Cache[Progress]) -> Services:
+def _whole_files(base: Base, finaliser: Finaliser) -> WholeFiles:
+    settings, tables = base.settings, base.tables
+    memory = Memory(settings.body_memory_bytes)
+    modes = body_modes(
+        base.store,
+        tables.sessions,
+        base.spool,
+        memory,
+        world=base.world,
+        buffered_max_bytes=settings.buffered_max_bytes,
+    )
+    intake = Intake(tables.whole, finaliser, base.metrics, settings.finalise_wait_s)
+    return WholeFiles(intake, tables.jobs, modes, world=base.world, max_open=settings.max_open_uploads)
+
+
+def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, outside: Outside) -> Services:
     settings, tables, metrics = base.settings, base.tables, base.metrics
     modes = _modes(base, finaliser)
     ttl = timedelta(seconds=settings.upload_ttl_s)
@@ -350,6 +395,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, ended: Ca
     )
     presigner = Presigner(base.store, settings.presign_put_s)
     completing = Completing(tables.parts, finaliser)
+    whole = _whole_files(base, finaliser)
     senders = Senders(settings.uploads_per_user)
     metrics.bodies.set_function(lambda: senders.bodies)
     return Services(
@@ -381,5 +427,22 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, ended: Ca
             max_bytes=settings.multipart_max_bytes,
         ),
         single=SingleService(opening, tables.sessions, presigner, completing),
-        management=ManagementService(tables.sessions, cleaner, metrics, ended),
+        whole=whole,
+        one_file=OneFileService(
+            whole,
+            outside.summaries,
+            senders,
+            default_mode=settings.body_mode,
+            max_bytes=settings.proxy_max_bytes,
+        ),
+        batch=BatchService(
+            whole,
+            senders,
+            workers=settings.batch_workers,
+            max_file_bytes=settings.batch_max_file_bytes,
+            max_bytes=settings.batch_max_bytes,
+            metrics=metrics,
+            log=base.log.event,
+        ),
+        management=ManagementService(tables.sessions, cleaner, metrics, outside.ended),
     )

@@ -93,6 +93,13 @@ class Metrics:
             {"result": tuple(PartOutcome)},
             registry=registry,
         )
+        self.batch_files = Family(
+            Counter,
+            "batch_files",
+            "Files of batches by result",
+            {"op": ("upload",), "result": ("ok", "failed")},
+            registry=registry,
+        )
         self.spool_bytes = Gauge("upload_spool_bytes", "Bytes of spool files on disk", registry=registry)
 
     def _finalisation(self, registry: CollectorRegistry) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Texts, Urls
 
-GIB = 1024**3
+MIB, GIB = 1024**2, 1024**3
 DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:5500")
 
 
@@ -24,6 +24,18 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
     cors_origins: Texts = Field(DEFAULT_ORIGINS, description="browser origins that may PUT to the bucket")
     presign_put_s: int = Field(900, ge=1, le=604_800, description="seconds a presigned PUT URL is good")
     proxy_max_bytes: int = Field(10 * GIB, ge=0, description="largest file that is uploaded through us")
+    body_mode: Literal["streamed", "spooled", "buffered"] = Field(
+        "streamed", description="how a file sent in one request is received when the request names no mode"
+    )
+    buffered_max_bytes: int = Field(100 * MIB, ge=0, description="largest file that is held in memory")
+    body_memory_bytes: int = Field(
+        192 * MIB, ge=16 * MIB, description="bytes of bodies that this process holds in memory at once"
+    )
+    batch_max_file_bytes: int = Field(100 * MIB, ge=0, description="largest file of a batch")
+    batch_max_bytes: int = Field(1 * GIB, ge=0, description="all files of a batch together")
+    batch_workers: int = Field(
+        10, ge=1, le=100, description="files of batches that this process finishes at once"
+    )
     multipart_max_bytes: int = Field(5 * 1024 * GIB, ge=0, description="largest file of a multipart upload")
     max_open_uploads: int = Field(1_000, ge=1, description="open uploads per user")
     uploads_per_user: int = Field(
@@ -67,7 +79,9 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
     chunk_store: Literal["s3", "disk"] = Field(
         "s3", description="where chunks wait until the upload is complete"
     )
-    spool_dir: str = Field(".run/spool", description="folder of spool files, with CHUNK_STORE=disk")
+    spool_dir: str = Field(
+        ".run/spool", description="folder of spooled bodies, and of chunks with CHUNK_STORE=disk"
+    )
     spool_shared: bool = Field(
         False, description="all replicas see the same SPOOL_DIR; CHUNK_STORE=disk needs it"
     )

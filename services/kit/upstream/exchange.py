@@ -31,10 +31,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request body that is not in memory, and its length in bytes."""
+    """A request body that is not in memory, and its length in bytes; None when only its end will tell."""
 
     source: Source
-    length: int
+    length: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,19 @@ async def pump(body: Body, exchange: Exchange, stall_s: float) -> None:
     """
     source, left = body.source, body.length
     exchange.when_answered(source.interrupt)
-    while left > 0 and not exchange.answered:
+    while (left is None or left > 0) and not exchange.answered:
         piece = await source.read()
         if not piece:
             break
-        left -= len(piece)
+        if left is not None:
+            left -= len(piece)
         exchange.write(piece)
         del piece
         if exchange.full:
             await exchange.drained(stall_s)
-    if left > 0 and not exchange.answered:
+    if left is None:
+        exchange.write_end()
+    elif left > 0 and not exchange.answered:
         raise ConnectionResetError("the body ended early")
 
 

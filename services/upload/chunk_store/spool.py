@@ -75,11 +75,16 @@ class Spool:
             Fault: ``insufficient_storage`` when less than a tenth of the disk is free.
         """
         try:
-            if self._free_share() < MIN_FREE_SHARE:
-                raise Fault("insufficient_storage", "The spool disk is nearly full. Please try again later.")
+            self.refuse_when_full()
             return await asyncio.to_thread(self._open, upload_uuid, name)
         except OSError as error:
             raise unavailable("spool disk") from error
+
+    def refuse_when_full(self, size_bytes: int = 0) -> None:
+        """Raises Fault: ``insufficient_storage`` when less than a tenth of the disk would be free with so
+        many bytes more."""
+        if self._free_share(size_bytes) < MIN_FREE_SHARE:
+            raise Fault("insufficient_storage", "The spool disk is nearly full. Please try again later.")
 
     def _open(self, upload_uuid: UUID, name: str) -> SpoolFile:
         folder = self._folder / str(upload_uuid)
@@ -118,10 +123,10 @@ class Spool:
         """All files of an upload, and its folder."""
         await asyncio.to_thread(shutil.rmtree, self._folder / str(upload_uuid), ignore_errors=True)
 
-    def _free_share(self) -> float:
+    def _free_share(self, taken_bytes: int = 0) -> float:
         self._folder.mkdir(parents=True, exist_ok=True)
         total, _, free = self._usage(self._folder)
-        return free / total
+        return (free - taken_bytes) / total
 
     def size_bytes(self) -> int:
         """Bytes on disk now."""

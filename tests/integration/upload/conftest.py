@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,7 +23,15 @@ from services.kit.log import Log
 from services.kit.migrate import migrate
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.s3.bucket import create_bucket
-from services.upload.app import MIGRATIONS, Base, Tables, build_cleaner, build_finaliser, build_services
+from services.upload.app import (
+    MIGRATIONS,
+    Base,
+    Outside,
+    Tables,
+    build_cleaner,
+    build_finaliser,
+    build_services,
+)
 from services.upload.chunk_store.spool import Spool
 from services.upload.cleaning import Cleaner
 from services.upload.finalise.outcome import GaveUpError, RefusedError
@@ -59,6 +67,11 @@ class Registry:
     away: bool = False  # no tombstone can be left
     voided: set[UUID] = field(default_factory=set)
     died: str | None = None  # "before" or "after": the process dies around the next registration
+
+    async def of(self, session: Session) -> dict[str, Any]:
+        """As ``Summaries``: only files that are registered."""
+        registered, made = self.rows[session.upload_uuid]
+        return {"file_id": registered.upload_uuid, "checksum": made.checksum}
 
     async def void(self, upload_uuid: UUID) -> Living | None:
         if self.away:
@@ -210,13 +223,13 @@ async def bench_of(
             log=log,
             store=cast(S3Client, InterruptedStore(store, interruption)),
             capabilities=capabilities or Capabilities(True, True, True, True),
-            spool=Spool(Path(settings.spool_dir), lambda _: (100, 0, 100)),
+            spool=Spool(Path(settings.spool_dir), lambda _: (1 << 40, 0, 1 << 40)),
             tables=Tables.of(interrupted, f"{instance}/{uuid4()}", settings),
         )
         registry = registry or Registry()
         cleaner = build_cleaner(base, registry)
         finaliser = build_finaliser(base, cleaner, InterruptedRegistry(registry, interruption))
-        services = build_services(base, finaliser, cleaner, NoCache())
+        services = build_services(base, finaliser, cleaner, Outside(registry, NoCache()))
         try:
             yield Bench(
                 base, database, registry, finaliser, cleaner, services, user_id or uuid4(), interruption
