@@ -144,6 +144,21 @@ class ProcessSettings(BaseSettings):
         return (env_settings,)
 
 
+class CallingSettings(ProcessSettings):
+    """Of a process that calls other services."""
+
+    breaker: bool = Field(True, description="leave another service alone for a while when it keeps failing")
+    breaker_probe: bool = Field(
+        True, description="ask a service that is left alone once a second whether it lives; off: just wait"
+    )
+    breaker_open_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="seconds a failing service is left alone, then a few requests try it",
+    )
+
+
 class PoolSize(NamedTuple):
     """Connections that stay open, and how many there are at most."""
 
@@ -242,6 +257,15 @@ class CacheSettings(RedisSettings):
         if self.cache == "redis":
             self.needs_redis("CACHE")
         return self
+
+
+class SweepSettings(StoreSettings):
+    """Of a process that also sweeps."""
+
+    sweep_interval_s: float = Field(
+        60.0, ge=1, le=604_800, description="seconds between two sweeps; one replica at a time does them"
+    )
+    sweep_dry_run: bool = Field(False, description="timed sweeps count and log, and change nothing")
 
 
 S = TypeVar("S", bound=ProcessSettings)

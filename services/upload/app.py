@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from services.kit.log import Log
 from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
+from services.kit.sweeping import Scope, Sweeper
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.upstream import Upstream, balanced
+from services.kit.upstream import Rules, Upstream, balanced, guards
 from services.kit.web import app as kit
 from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
+from services.kit.web.sweep import SWEEPER
 from services.upload.background import Background, Gauges
 from services.upload.chunk_store.disk import DiskChunkStore
 from services.upload.chunk_store.s3 import S3ChunkStore
@@ -40,11 +42,13 @@ from services.upload.finalise.repack import Repack
 from services.upload.finalise.runner import Register, Runner
 from services.upload.finalise.worker import Finaliser, Limits
 from services.upload.handlers import HANDLERS, SERVICES, Services
+from services.upload.leftovers import Leftovers, Tombstones
 from services.upload.metrics import Metrics
 from services.upload.model import Method
 from services.upload.placement import Placement
 from services.upload.registration import Registrar
 from services.upload.repository.chunks import Chunks
+from services.upload.repository.ended import Ended
 from services.upload.repository.jobs import Jobs
 from services.upload.repository.parts import Parts
 from services.upload.repository.sessions import Progress, Sessions
@@ -60,10 +64,19 @@ from services.upload.service.proxied import ProxiedService
 from services.upload.service.single import SingleService
 from services.upload.settings import Settings
 from services.upload.store import StoreFacts, health_check, prepare
+from services.upload.sweep import (
+    EndedRows,
+    EndedUploads,
+    ExpiredUploads,
+    StrayObjects,
+    StraySpoolFiles,
+    StrayUploads,
+)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
 REPACKS_AT_ONCE = 2
+CALLEE_SHARE = 0.5  # of failures, at which files is left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,7 @@ class Tables:
     chunks: Chunks
     parts: Parts
     jobs: Jobs
+    ended: Ended
 
     @classmethod
     def of(cls, database: Database, owner: str, settings: Settings) -> Tables:
@@ -83,6 +97,7 @@ class Tables:
             Chunks(database, owner, lease, ttl),
             Parts(database, owner, lease, ttl),
             Jobs(database, owner, lease),
+            Ended(database),
         )
 
 
@@ -109,7 +124,10 @@ def served(process: Process[Settings, Metrics]) -> Served:
 def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
     settings, world = process.settings, process.world
     health = Health("upload", GREETING, {}, world.monotonic, draining=lambda: boundary.draining)
-    keys = {"gateway": settings.internal_key_gateway_upload.get_secret_value()}
+    keys = {
+        "gateway": settings.internal_key_gateway_upload.get_secret_value(),
+        "operator": settings.internal_key_operator_upload.get_secret_value(),
+    }
     app = kit.application(
         ROUTES,
         HANDLERS,
@@ -148,10 +166,15 @@ async def _start(
     tables = Tables.of(database, owner, settings)
     base = Base(settings, world, metrics, log, store, facts.capabilities, _spool(settings), tables)
 
-    cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
-    finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
+    files = await _files(base, stack)
+    registrar = _registrar(base, files)
+    cleaner = build_cleaner(base, registrar)
+    finaliser = build_finaliser(base, cleaner, registrar)
     health.checks = _checks(base, database, finaliser, facts)
-    health.details = facts.shown
+    health.details = lambda: {
+        **facts.shown(),
+        "breakers": {"files": [one.guard.state.name.lower() for one in files]},
+    }
     ended = open_cache(
         settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks
     )
@@ -166,6 +189,10 @@ async def _start(
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
     await stack.enter_async_context(background.running(gauges))
+    swept = await stack.enter_async_context(open_client(address, world, metrics.store.observe_sweep))
+    sweeper = app[SWEEPER] = build_sweeper(replace(base, store=swept), registrar)
+    timed = Scope(settings.sweep_dry_run, thorough=False)
+    await stack.enter_async_context(sweeper.sweeping(settings.sweep_interval_s, timed, world.rng))
 
 
 def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[Database]:
@@ -201,15 +228,20 @@ def _spool(settings: Settings) -> Spool:
     return Spool(Path(settings.spool_dir).absolute())
 
 
-async def _registrar(base: Base, stack: AsyncExitStack) -> Registrar:
-    signer = CredentialSigner(
-        "upload", "files", base.settings.internal_key_upload_files.get_secret_value(), base.world.now
-    )
-    files = [
-        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream))
-        for url in base.settings.files_urls
+async def _files(base: Base, stack: AsyncExitStack) -> list[Upstream]:
+    """The replicas of the files service."""
+    settings = base.settings
+    rules = Rules(CALLEE_SHARE, settings.breaker_open_s, settings.breaker_probe)
+    guard = guards(settings.breaker, rules, base.world.monotonic)
+    return [
+        await stack.enter_async_context(Upstream("files", url, base.metrics.upstream, guard=guard()))
+        for url in settings.files_urls
     ]
-    return Registrar(balanced(files), signer, base.world)
+
+
+def _registrar(base: Base, files: Sequence[Upstream]) -> Registrar:
+    key = base.settings.internal_key_upload_files.get_secret_value()
+    return Registrar(balanced(files), CredentialSigner("upload", "files", key, base.world.now), base.world)
 
 
 def chunk_stores(base: Base) -> dict[str, ChunkStore]:
@@ -237,6 +269,35 @@ _SPOOL_CHECKS: Mapping[str, Callable[[Spool], Check]] = {"s3": _no_disk_check, "
 
 def _backoff(base: Base) -> Backoff:
     return Backoff(base.settings.finalise_attempts, base.settings.finalise_backoff_s, base.world.rng)
+
+
+def _leftovers(base: Base, tombstones: Tombstones) -> Leftovers:
+    log = base.log.event
+    return Leftovers(base.store, base.spool, base.tables.ended, tombstones, metrics=base.metrics, log=log)
+
+
+def build_cleaner(base: Base, tombstones: Tombstones) -> Cleaner:
+    leftovers = _leftovers(base, tombstones)
+    return Cleaner(base.store, chunk_stores(base), base.tables.ended, leftovers, base.log.event)
+
+
+def build_sweeper(base: Base, tombstones: Tombstones) -> Sweeper:
+    settings, ended, store = base.settings, base.tables.ended, base.store
+    leftovers = _leftovers(base, tombstones)
+    return Sweeper(
+        (
+            ExpiredUploads(ended, leftovers, base.metrics),
+            EndedUploads(ended, leftovers),
+            StrayUploads(ended, store, settings.multipart_sweep_age_s),
+            StrayObjects(ended, store, settings.leftover_age_s),
+            StraySpoolFiles(ended, base.spool, base.world, settings.leftover_age_s),
+            EndedRows(ended, settings.ended_row_s),
+        ),
+        direct_url=settings.direct_url,
+        service="upload",
+        metrics=base.metrics.sweep,
+        log=base.log.event,
+    )
 
 
 def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finaliser:

@@ -14,6 +14,7 @@ from services.kit.trail import about
 from services.kit.web.answers import json_response
 from services.kit.web.app import Handler, user_of
 from services.kit.web.body import BODY_PACE, json_value, pieces, refuse_encoding
+from services.kit.web.sweep import sweep
 from services.upload import inputs, views
 from services.upload.model import RegisteredPart
 from services.upload.service.chunks import ChunkService
@@ -146,4 +147,5 @@ HANDLERS: Mapping[str, Handler] = {
     "status": status,
     "sessions": sessions,
     "session_abort": session_abort,
+    "sweep": sweep,
 }

@@ -261,3 +261,13 @@ class Made:
 
     etag: str
     checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A file that the files service has, as it was registered."""
+
+    mime_type: str | None
+    size_bytes: int
+    checksum: str | None
+    etag: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.kit.web.routing import Route, health_routes
+from services.kit.web.routing import Route, Token, health_routes
 
 CHUNK_DEADLINE_S = 60.0  # a finalisation is waited for up to 55 s; the answer must still pass the gateway
 
@@ -18,5 +18,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/status", "status"),
     Route("GET", "/sessions", "sessions"),
     Route("DELETE", "/session/{upload_uuid}", "session_abort"),
+    Route("POST", "/internal/sweep", "sweep", token=Token.NONE, internal=True),
     *health_routes(),
 )

@@ -6,17 +6,20 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from services.kit.settings import CacheSettings, Key, StoreSettings, Texts, Urls
+from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Texts, Urls
 
 GIB = 1024**3
 DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:5500")
 
 
-class Settings(StoreSettings, CacheSettings):
+class Settings(SweepSettings, CacheSettings, CallingSettings):
     internal_key_gateway_upload: Key = Field(
         description="key of the credential that the gateway shows upload"
     )
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
+    internal_key_operator_upload: Key = Field(
+        description="key of the credential that the operator's commands show upload"
+    )
     files_urls: Urls = Field(description="addresses of the files service")
     cors_origins: Texts = Field(DEFAULT_ORIGINS, description="browser origins that may PUT to the bucket")
     presign_put_s: int = Field(900, ge=1, le=604_800, description="seconds a presigned PUT URL is good")
@@ -33,6 +36,15 @@ class Settings(StoreSettings, CacheSettings):
         description="`expires_at` is so many seconds after the last activity, and 28 days after the opening"
         " at the latest",
     )
+    multipart_sweep_age_s: float = Field(
+        86_400.0,
+        ge=0,
+        description="seconds after which a multipart upload in the store goes that no live upload knows",
+    )
+    leftover_age_s: float = Field(
+        3_600.0, ge=0, description="seconds after which chunks go that belong to no live upload"
+    )
+    ended_row_s: float = Field(604_800.0, ge=0, description="seconds that the row of an ended upload stays")
     finalise: Literal["inline", "queued", "detached"] = Field(
         "inline",
         description="what the answer to the last chunk means: durable, stored with a job,"

@@ -333,7 +333,9 @@ class Connection(asyncio.Protocol):
         if exc is None and exchange.status and self._left_bytes < 0 and not self._chunked:
             exchange.end()  # the end of the connection was the end of the body
         else:
-            exchange.fail(UpstreamBroken(type(exc).__name__ if exc else "closed too soon"))
+            silent = not exchange.status and not self._waited_bytes
+            why = type(exc).__name__ if exc else "closed too soon"
+            exchange.fail(UpstreamBroken(why, silent=silent))
 
     def pause_writing(self) -> None:
         self.full = True

@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -43,6 +44,16 @@ class SpoolFile:
 
     def close(self) -> None:
         self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A file of the spool; ``upload`` is the name of its folder, ``modified`` seconds since the epoch."""
+
+    path: Path
+    upload: str
+    size_bytes: int
+    modified: float
 
 
 class Spool:
@@ -90,6 +101,22 @@ class Spool:
     async def remove(self, path: str) -> None:
         """The file, and its folder when that was the last one."""
         await asyncio.to_thread(_remove, Path(path))
+
+    async def files(self, upload_uuid: UUID | None = None) -> list[Spooled]:
+        """What lies here of one upload, or of all."""
+        return await asyncio.to_thread(self._files, str(upload_uuid or "*"))
+
+    def _files(self, upload: str) -> list[Spooled]:
+        found = []
+        for path in self._folder.glob(f"{upload}/*"):
+            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                facts = path.stat()
+                found.append(Spooled(path, path.parent.name, facts.st_size, facts.st_mtime))
+        return found
+
+    async def remove_upload(self, upload_uuid: UUID) -> None:
+        """All files of an upload, and its folder."""
+        await asyncio.to_thread(shutil.rmtree, self._folder / str(upload_uuid), ignore_errors=True)
 
     def _free_share(self) -> float:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -98,7 +98,8 @@ async def test_what_a_cache_saves(
         return sum(of_work(await counters.read() - before, part, STATEMENTS).values())
 
     before = await counters.read()
-    upload = await flows.run(Proxy(), user, bytes(MIB))
+    upload = await flows.start(Proxy(), user, bytes(MIB))
+    assert (await Proxy().send(upload, 0)).json["status"] == "completed"
     spent = await counters.read() - before
     assert sum(of_work(spent, "upload", STATEMENTS).values()) == 4
     assert sum(of_work(spent, "files", STATEMENTS).values()) == 1
