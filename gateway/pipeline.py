@@ -61,7 +61,7 @@ class Pipeline:
 
     def _match(self, exchange: Exchange) -> Entry:
         try:
-            path, exchange.query = split(exchange.request.raw_path)
+            path, exchange.query = split(exchange.request.raw_path, self.table.rests)
         except BadTargetError as error:
             raise Fault(
                 "method_not_allowed", "This server is not a proxy.", headers={"Allow": "", **CLOSE}

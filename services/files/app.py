@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
 
+from services.files.accounts import Accounts
+from services.files.copier import Copier
 from services.files.downloads import Downloads
-from services.files.handlers import HANDLERS, SERVICES, Services
+from services.files.handlers import HANDLERS
+from services.files.handlers.parts import SERVICES, Services
 from services.files.links import Links
 from services.files.metrics import Metrics
-from services.files.repository import Files
+from services.files.repository.files import Files
+from services.files.repository.folders import Folders
+from services.files.repository.shares import Shares
 from services.files.routes import ROUTES
-from services.files.service import FileService
+from services.files.service.copying import Copying
+from services.files.service.files import FileService
+from services.files.service.folders import FolderService
+from services.files.service.sharing import Sharing
 from services.files.settings import Settings
 from services.files.store_list import StoreList
 from services.kit.clock import World
@@ -30,7 +38,8 @@ from services.kit.s3 import (
     open_client,
     prepare_bucket,
 )
-from services.kit.tokens import CredentialChecker
+from services.kit.tokens import CredentialChecker, CredentialSigner
+from services.kit.upstream import Upstream, balanced
 from services.kit.web import app as kit
 from services.kit.web.boundary import Boundary
 
@@ -66,12 +75,12 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
     )
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
-        async with _opened(process) as (database, store):
+        async with _opened(process) as (database, store, accounts):
             watched = StoreHealth(store, settings.s3, await _bucket(settings, store))
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
             health.details = watched.details
-            app[SERVICES] = _services(settings, process.metrics, world, database, store)
+            app[SERVICES] = _services(process, database, store, accounts)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -79,7 +88,9 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 
 
 @asynccontextmanager
-async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Database, S3Client]]:
+async def _opened(
+    process: Process[Settings, Metrics],
+) -> AsyncIterator[tuple[Database, S3Client, Accounts]]:
     settings, metrics = process.settings, process.metrics
     await migrate(settings.direct_url, MIGRATIONS, "files")
     async with (
@@ -90,8 +101,19 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Da
             prepared=settings.db_prepared,
         ) as database,
         open_client(settings.s3, process.world, metrics.store.observe) as store,
+        AsyncExitStack() as stack,
     ):
-        yield database, store
+        yield database, store, await _accounts(process, stack)
+
+
+async def _accounts(process: Process[Settings, Metrics], stack: AsyncExitStack) -> Accounts:
+    settings, world = process.settings, process.world
+    signer = CredentialSigner("files", "auth", settings.internal_key_files_auth.get_secret_value(), world.now)
+    auth = [
+        await stack.enter_async_context(Upstream("auth", url, process.metrics.upstream))
+        for url in settings.auth_urls
+    ]
+    return Accounts(balanced(auth), signer, world)
 
 
 async def _bucket(settings: Settings, store: S3Client) -> BucketState:
@@ -111,12 +133,21 @@ def _credentials(settings: Settings, world: World) -> CredentialChecker:
 
 
 def _services(
-    settings: Settings, metrics: Metrics, world: World, database: Database, store: S3Client
+    process: Process[Settings, Metrics], database: Database, store: S3Client, accounts: Accounts
 ) -> Services:
+    settings, metrics, world = process.settings, process.metrics, process.world
+
     def count(cache: str) -> None:
         metrics.presigned("get", cache).inc()
 
     files = Files(database)
     links = Links(store, settings.presign_get_s, world.now, count)
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links)
-    return Services(service, Downloads(service, metrics.download_bytes))
+    return Services(
+        files=service,
+        downloads=Downloads(service, metrics.download_bytes),
+        copying=Copying(files, Copier(store), world.new_uuid),
+        sharing=Sharing(files, Shares(database), accounts, settings.public_url_template),
+        folders=FolderService(Folders(database)),
+        batch_files=metrics.batch_files,
+    )

@@ -10,6 +10,7 @@ from services.kit.metrics import (
     HttpMetrics,
     LoopMetrics,
     StoreMetrics,
+    UpstreamMetrics,
     base_registry,
 )
 
@@ -23,6 +24,14 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
         self.store = StoreMetrics(self.registry)
+        self.upstream = UpstreamMetrics(self.registry)
+        self.batch_files = Family(
+            Counter,
+            "batch_files",
+            "Files of batches",
+            {"op": ("download",), "result": ("ok", "failed")},
+            registry=self.registry,
+        )
         self.presigned = Family(
             Counter,
             "files_presigned",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from services.kit.s3 import S3Address
-from services.kit.settings import Key, StoreSettings, Texts
+from services.kit.settings import Key, StoreSettings, Texts, Urls, takes
 
 WEEK_S = 604_800  # the longest life a signature may have
 DEFAULT_ORIGINS = (
@@ -16,9 +18,24 @@ DEFAULT_ORIGINS = (
 )
 
 
+def _public_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or text.count("{file_id}") != 1:
+        raise ValueError(text)
+    return text
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url), takes("an http(s) URL with {file_id} in it, once")]
+
+
 class Settings(StoreSettings):
     internal_key_gateway_files: Key = Field(description="key of the credential that the gateway shows files")
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
+    internal_key_files_auth: Key = Field(description="key of the credential that files shows auth")
+    auth_urls: Urls = Field(description="where the auth replicas are")
+    public_url_template: PublicUrl = Field(
+        "http://localhost:9000/api/files/f/{file_id}/download?delivery=proxied",
+        description="URL under which anybody reads a public file, with `{file_id}` in it",
+    )
     cors_origins: Texts = Field((), description="browser origins allowed besides the built-in ones")
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
 

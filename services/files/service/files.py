@@ -1,16 +1,16 @@
-"""The rules of files: who may do what, and where a list comes from."""
+"""One file and lists of them: who may do what, and where a list comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from services.files.errors import file_not_found, forbidden, registration_conflict
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
-from services.files.repository import Files
-from services.kit.s3 import ByteRange, Download, S3Client
+from services.files.repository.files import Files
+from services.kit.s3 import ByteRange, Download, PreconditionFailedError, S3Client, same_etag
 
 
 class ListSource(Protocol):
@@ -51,6 +51,11 @@ class FileService:
         file = await self.readable(file_id, user_id)
         return self._links.give(file), file.summary.name
 
+    async def links(self, file_ids: Sequence[UUID], user_id: UUID) -> dict[UUID, tuple[Link, str]]:
+        """As ``link``, for those of the files that this user may read."""
+        files = await self._files.read_many(file_ids, user_id)
+        return {file_id: (self._links.give(file), file.summary.name) for file_id, file in files.items()}
+
     async def open(self, file: Readable, byte_range: ByteRange | None) -> Download:
         """The content, exactly as it was registered: the store checks the recorded ETag.
 
@@ -59,11 +64,21 @@ class FileService:
         """
         return await self._store.open_get(file.storage_key, byte_range=byte_range, if_match=file.etag)
 
+    async def check(self, file: Readable) -> None:
+        """As ``open``, without the content.
+
+        Raises:
+            StoreError: see ``kit.s3.errors``.
+        """
+        info = await self._store.head(file.storage_key)
+        if file.etag is not None and not same_etag(info.etag, file.etag):
+            raise PreconditionFailedError("head_object", 412, "PreconditionFailed")
+
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> None:
-        _settle(await self._files.rename(file_id, user_id, name))
+        settle(await self._files.rename(file_id, user_id, name))
 
     async def delete(self, file_id: UUID, user_id: UUID) -> None:
-        _settle(await self._files.delete(file_id, user_id))
+        settle(await self._files.delete(file_id, user_id))
 
     async def register(self, facts: Registration) -> bool:
         """Whether the file is new.
@@ -77,7 +92,10 @@ class FileService:
         return outcome is Registered.CREATED
 
 
-def _settle(change: Change) -> None:
+def settle(change: Change) -> None:
+    """Raises:
+    Fault: unless the change was done.
+    """
     if change is Change.HIDDEN:
         raise file_not_found()
     if change is Change.FORBIDDEN:
