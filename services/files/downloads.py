@@ -11,7 +11,7 @@ from services.files.disposition import attachment
 from services.files.errors import store_fault, store_inconsistent
 from services.files.model import Readable
 from services.files.ranges import Wanted, http_date, wanted
-from services.files.service import FileService
+from services.files.service.files import FileService
 from services.kit.s3 import Download, StoreError
 from services.kit.web.answers import Streamed
 
