@@ -17,16 +17,20 @@ _COLUMNS = "x.shared_with_user_id, x.shared_with_email, x.permission, x.created_
 # Whoever adds shares to one file does so one after the other: their number has a limit.
 _LOCK = Statement("shares_lock", f"SELECT {PERMISSION} AS permission {ONE} FOR NO KEY UPDATE OF f")
 _KNOWN = Statement("shares_known", f"SELECT {_COLUMNS} FROM file_shares x WHERE x.file_uuid = $1")  # noqa: S608 - fixed pieces
+# A moment apart, so that their order is kept.
 _ADD = Statement(
     "shares_add",
-    f"""INSERT INTO file_shares AS x (file_uuid, shared_with_user_id, shared_with_email, permission)
-    SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[]) RETURNING {_COLUMNS}""",  # noqa: S608 - fixed pieces
+    f"""INSERT INTO file_shares AS x
+      (file_uuid, shared_with_user_id, shared_with_email, permission, created_at)
+    SELECT $1, user_id, email, permission, clock_timestamp() + number * interval '1 microsecond'
+    FROM unnest($2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS a (user_id, email, permission, number)
+    RETURNING {_COLUMNS}""",  # noqa: S608 - fixed pieces
 )
 _LIST = Statement(
     "shares_list",
     f"""WITH {SEEN} SELECT seen.permission AS caller, {_COLUMNS} FROM seen
     LEFT JOIN file_shares x ON x.file_uuid = seen.file_uuid AND seen.permission = 'owner'
-    ORDER BY x.created_at, x.shared_with_email""",  # noqa: S608 - fixed pieces
+    ORDER BY x.created_at""",  # noqa: S608 - fixed pieces
 )
 _CHANGE = Statement(
     "share_change",
