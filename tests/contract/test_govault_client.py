@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from yarl import URL
@@ -95,8 +96,8 @@ class Pages:
             assert answer.status == 200, answer.body
         return next(file["file_id"] for file in await self.listed("owned") if file["name"] == name)
 
-    async def listed(self, which: str) -> list[dict[str, object]]:
-        files: list[dict[str, object]] = (await self.send("GET", f"{FILES}/me/{which}", 200)).json["files"]
+    async def listed(self, which: str) -> list[dict[str, Any]]:
+        files: list[dict[str, Any]] = (await self.send("GET", f"{FILES}/me/{which}", 200)).json["files"]
         return files
 
 

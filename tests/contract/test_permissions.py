@@ -84,7 +84,7 @@ class People:
 
 @pytest.fixture(scope="module")
 async def people(make_user: MakeUser, anyone: Api) -> People:
-    return People(*[await make_user() for _ in range(6)], anyone)
+    return People(*[await make_user() for _ in range(6)], anyone=anyone)
 
 
 async def shared_file(people: People, *, public: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -126,7 +127,7 @@ async def test_a_copy_in_parts_that_fails_leaves_nothing_open(api: Api, user: UU
     opened = list[str]()
     create = api.store.create_multipart
 
-    async def remembering(*given: str, **named: str) -> str:
+    async def remembering(*given: str, **named: Any) -> str:
         opened.append(await create(*given, **named))
         return opened[-1]
 

@@ -160,7 +160,7 @@ async def test_nothing_is_added_to_what_is_being_deleted(api: Api, user: UUID, w
         await transaction.start()
         await connection.execute("UPDATE files SET deleted_at = now() WHERE file_uuid = $1", file_id)
         body = {"recipients": [{"email": email_of(uuid4()), "permission": "viewer"}]}
-        options = {"json": body} if what == "shares" else {}
+        options: dict[str, Any] = {"json": body} if what == "shares" else {}
         adding = asyncio.create_task(api("POST", f"/f/{file_id}/{what}", user, **options))
         await wait_until_blocked(api.database, 1)
         await transaction.commit()
