@@ -48,11 +48,14 @@ class Downloads:
             download = await self._service.open(file, asked.byte_range)
         except StoreError as error:
             raise store_fault(error) from error
-        if str(download.size_bytes) != headers["Content-Length"]:
+        try:
+            if str(download.size_bytes) != headers["Content-Length"]:
+                raise store_inconsistent()
+            status = 206 if asked.byte_range else 200
+            return Streamed(status, headers, self._source(download), download.close)
+        except BaseException:
             download.close()
-            raise store_inconsistent()
-        status = 206 if asked.byte_range else 200
-        return Streamed(status, headers, self._source(download), download.close)
+            raise
 
     def _source(self, download: Download) -> Callable[[], Awaitable[bytes]]:
         async def read() -> bytes:

@@ -9,9 +9,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.files.copier import Copier, CopyLimits
 from services.files.model import Permission, Readable, Summary
+from services.files.repository.files import Files
+from services.kit.db import Database
+from services.kit.metrics import DatabaseMetrics
 from services.kit.s3 import NotFoundError, PreconditionFailedError, StoreError
 from tests.integration.files.conftest import Answer, Api
 
@@ -101,6 +105,24 @@ async def test_copying_while_the_source_is_deleted(api: Api) -> None:
         keys = {entry.key for entry in await api.store.list_objects(f"users/{user}/")}
         rows = await api.database.fetch("SELECT storage_key FROM files WHERE user_id = $1", user)
         assert keys <= {row["storage_key"] for row in rows}
+
+
+async def test_a_row_that_cannot_be_written_any_more_stays_unseen(api: Api, user: UUID) -> None:
+    """Its time ran out, or it was swept: then it is a deleted file, and so is its object."""
+    files = Files(Database(api.database, DatabaseMetrics(CollectorRegistry())))
+    file_id, late, swept, good = await api.store_file(user, CONTENT), uuid4(), uuid4(), uuid4()
+    for copy_id, seconds in ((late, 0.0), (swept, 60.0), (good, 60.0)):
+        assert await files.reserve_copy(file_id, user, copy_id, f"users/{user}/{copy_id}", seconds)
+        assert (await api("GET", f"/f/{copy_id}", user)).status == 404
+    await api.database.execute("UPDATE files SET object_deleted_at = now() WHERE file_uuid = $1", swept)
+    assert await files.publish_copy(late, '"e"') is None
+    assert await files.publish_copy(swept, '"e"') is None
+    shown = await files.publish_copy(good, '"e"')
+    assert shown is not None
+    assert shown.file_id == good
+    assert await files.publish_copy(good, '"e"') is None  # once
+    listed = (await api("GET", "/me/owned", user)).json["files"]
+    assert [file["file_id"] for file in listed] == [str(good), str(file_id)]
 
 
 def source(file_id: UUID, user: UUID, size_bytes: int, etag: str) -> Readable:
