@@ -94,7 +94,7 @@ class Pages:
             part = data[index * SLICE_BYTES : (index + 1) * SLICE_BYTES]
             answer = await flows.Proxy().chunk(upload, index, part, Origin=ORIGIN)
             assert answer.status == 200, answer.body
-        return next(file["file_id"] for file in await self.listed("owned") if file["name"] == name)
+        return next(str(file["file_id"]) for file in await self.listed("owned") if file["name"] == name)
 
     async def listed(self, which: str) -> list[dict[str, Any]]:
         files: list[dict[str, Any]] = (await self.send("GET", f"{FILES}/me/{which}", 200)).json["files"]

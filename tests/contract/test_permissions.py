@@ -84,7 +84,8 @@ class People:
 
 @pytest.fixture(scope="module")
 async def people(make_user: MakeUser, anyone: Api) -> People:
-    return People(*[await make_user() for _ in range(6)], anyone=anyone)
+    owner, editor, viewer, other, stranger, friend = [await make_user() for _ in range(6)]
+    return People(owner, editor, viewer, other, stranger, friend, anyone)
 
 
 async def shared_file(people: People, *, public: bool) -> str:
