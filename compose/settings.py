@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile, grafana, scaling
+from compose import envfile, grafana, scaling, switches
 from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +18,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "VAULTBENCH_OFFLINE": ("", "0", "1"),
     "ALL": ("", "0", "1"),
     "TOPOLOGY": ("", scaling.SINGLE, scaling.SCALED),
+    **switches.CHOICES,
 }
 PROGRAMS = (
     "MINIO_BIN",
@@ -30,6 +31,7 @@ PROGRAMS = (
     "PROCESS_EXPORTER_BIN",
     "NGINX_BIN",
     "PGBOUNCER_BIN",
+    "REDIS_BIN",
 )
 
 
@@ -55,7 +57,7 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         if environ.get(name, "") not in allowed
     ]
     defaults = envfile.resolve(envfile.read(PORTS), environ)
-    if not (wrong := scaling.problems(environ)):
+    if not (wrong := scaling.problems(environ, cores())):
         defaults = scaling.extended(defaults, environ, cores())
     problems += wrong + _bad_ports(defaults) + _bad_programs(environ) + grafana.problems(environ)
     if problems:

@@ -96,6 +96,9 @@ STARTUP: dict[str, str] = {
     "WORKERS": "how many processes of each service: a number, 1 to 32, or `auto` (the default): one each "
     "below 4 cores; from 4 on gateway and upload one for every 4 cores, files and auth one for every 8",
     "TOPOLOGY": "`scaled`: several gateways, upload and files processes behind nginx and PgBouncer",
+    "RATE_LIMIT_BACKEND": "`redis`: one count for all gateways, in a Redis that then runs (docs/switches.md)",
+    "CACHE": "`memory` or `redis`: rows that are read again and again are kept (docs/switches.md)",
+    "POOLER": "`pgbouncer`: PgBouncer before the databases; `none` leaves it out of the scaled topology",
     "REPLICAS": "how many of each with `TOPOLOGY=scaled`, instead of `WORKERS`: 1 to 32; 2 when not said",
     "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
     "ALL": "`make clean ALL=1` also deletes `.env`",
@@ -111,6 +114,7 @@ STARTUP: dict[str, str] = {
     "NODE_EXPORTER_BIN": "use this program instead of installing one",
     "PROCESS_EXPORTER_BIN": "use this program instead of installing one",
     "NGINX_BIN": "use this program instead of installing one",
+    "REDIS_BIN": "use this program instead of installing one",
     "PGBOUNCER_BIN": "use this program instead of installing one",
     "POSTGRES_BIN_DIR": "folder with `initdb`, `postgres`, `pg_isready`, instead of installing them",
     "GRAFANA_HOME": "folder of an unpacked Grafana, to start it beside the testbed with all dashboards",

@@ -11,10 +11,12 @@ from aiohttp import web
 from services.files.accounts import Accounts
 from services.files.copier import Copier
 from services.files.downloads import Downloads
+from services.files.forgetting import ROWS, forget_changed
 from services.files.handlers import HANDLERS
 from services.files.handlers.parts import SERVICES, Services
 from services.files.links import Links
 from services.files.metrics import Metrics
+from services.files.model import Readable
 from services.files.repository.files import Files
 from services.files.repository.folders import Folders
 from services.files.repository.shares import Shares
@@ -25,6 +27,7 @@ from services.files.service.folders import FolderService
 from services.files.service.sharing import Sharing
 from services.files.settings import Settings
 from services.files.store_list import StoreList
+from services.kit.cache import Cache, open_cache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
@@ -41,6 +44,7 @@ from services.kit.s3 import (
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.upstream import Upstream, balanced
 from services.kit.web import app as kit
+from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -71,16 +75,29 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
         boundary=boundary,
         credentials=_credentials(settings, world),
         health=health,
-        body_idle_s=settings.body_idle_s,
+        pace=Pace.of(settings),
     )
 
+    app.middlewares.append(forget_changed)
+
     async def parts(app: web.Application) -> AsyncIterator[None]:
-        async with _opened(process) as (database, store, accounts):
-            watched = StoreHealth(store, settings.s3, await _bucket(settings, store))
+        async with (
+            _opened(process) as (database, store, accounts),
+            open_cache(
+                settings,
+                Readable,
+                world,
+                count=process.metrics.cache,
+                log=process.log.event,
+                checks=detailed_checks,
+            ) as rows,
+        ):
+            app[ROWS] = rows
+            watched = StoreHealth(store, await _bucket(settings, store))
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
             health.details = watched.details
-            app[SERVICES] = _services(process, database, store, accounts)
+            app[SERVICES] = _services(process, database, store, accounts, rows=rows)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -95,10 +112,11 @@ async def _opened(
     await migrate(settings.direct_url, MIGRATIONS, "files")
     async with (
         open_database(
-            settings.database_url.get_secret_value(),
+            settings.statements_url,
             "files",
             metrics.database,
-            prepared=settings.db_prepared,
+            prepared=settings.keeps_prepared,
+            size=settings.pool_size,
         ) as database,
         open_client(settings.s3, process.world, metrics.store.observe) as store,
         AsyncExitStack() as stack,
@@ -133,7 +151,12 @@ def _credentials(settings: Settings, world: World) -> CredentialChecker:
 
 
 def _services(
-    process: Process[Settings, Metrics], database: Database, store: S3Client, accounts: Accounts
+    process: Process[Settings, Metrics],
+    database: Database,
+    store: S3Client,
+    accounts: Accounts,
+    *,
+    rows: Cache[Readable],
 ) -> Services:
     settings, metrics, world = process.settings, process.metrics, process.world
 
@@ -142,7 +165,7 @@ def _services(
 
     files = Files(database)
     links = Links(store, settings.presign_get_s, world.now, count)
-    service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links)
+    service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links, rows)
     return Services(
         files=service,
         downloads=Downloads(service, metrics.download_bytes),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from services.kit.s3 import S3Address
-from services.kit.settings import Key, StoreSettings, Texts, Urls, takes
+from services.kit.settings import CacheSettings, Key, StoreSettings, Texts, Urls, takes
 
 WEEK_S = 604_800  # the longest life a signature may have
 DEFAULT_ORIGINS = (
@@ -27,7 +27,7 @@ def _public_url(text: str) -> str:
 PublicUrl = Annotated[str, AfterValidator(_public_url), takes("an http(s) URL with {file_id} in it, once")]
 
 
-class Settings(StoreSettings):
+class Settings(StoreSettings, CacheSettings):
     internal_key_gateway_files: Key = Field(description="key of the credential that the gateway shows files")
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
     internal_key_files_auth: Key = Field(description="key of the credential that files shows auth")
@@ -38,6 +38,16 @@ class Settings(StoreSettings):
     )
     cors_origins: Texts = Field((), description="browser origins allowed besides the built-in ones")
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
+    files_replicas: int = Field(1, ge=1, description="files processes that share this database")
+
+    @model_validator(mode="after")
+    def _others_see_changes(self) -> Self:
+        if self.cache == "memory" and self.files_replicas > 1:
+            raise ValueError(
+                "CACHE is 'memory' with more than one replica: expected redis or none, because a process"
+                " would not see what another one changed"
+            )
+        return self
 
     @property
     def s3(self) -> S3Address:

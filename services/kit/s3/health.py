@@ -8,7 +8,6 @@ from services.kit.health import NotOkError
 from services.kit.s3.bucket import BucketState, is_private
 from services.kit.s3.client import S3Client
 from services.kit.s3.errors import StoreError
-from services.kit.s3.signing import S3Address
 from services.kit.s3.store_clock import clock_note
 
 
@@ -17,8 +16,8 @@ class StoreHealth:
     state: what was found when the bucket was prepared.
     """
 
-    def __init__(self, store: S3Client, address: S3Address, state: BucketState) -> None:
-        self._store, self._address, self._state = store, address, state
+    def __init__(self, store: S3Client, state: BucketState) -> None:
+        self._store, self._state = store, state
 
     async def check(self) -> str | None:
         """The store answers for the bucket; a note when its clock is off."""
@@ -30,7 +29,7 @@ class StoreHealth:
     async def bucket(self) -> str:
         """Nobody reads the bucket without a signature; asked anew, because a policy can be set later."""
         try:
-            private = await is_private(self._address)
+            private = await is_private(self._store)
         except StoreError as error:
             raise NotOkError("the object store does not answer") from error
         if not private:

@@ -48,7 +48,8 @@ async def test_a_policy_for_everybody_is_noticed(address: S3Address) -> None:
         ],
     }
     await asyncio.to_thread(sdk(public).set_bucket_policy, "public-one", json.dumps(policy))
-    assert not await is_private(public)
+    async with open_client(public, World(), lambda *_: None) as client:
+        assert not await is_private(client)
 
 
 async def test_self_test_of_a_full_store(store: S3Client) -> None:
