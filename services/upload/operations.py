@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.kit.web.operations import (
+    BINARY,
+    BOOLEAN,
     COUNT,
     HEALTH,
     JSON_ERRORS,
@@ -57,6 +59,26 @@ _OPEN_ERRORS = (
 )
 _ENDED_ERRORS = ("upload_not_found", "wrong_upload_method", "upload_failed", "upload_aborted")
 _BY_ID_ERRORS = (*JSON_ERRORS, "invalid_uuid", *_ENDED_ERRORS)
+
+_STORED = record(
+    "StoredFile",
+    upload_uuid=UUID,
+    file_id=UUID,
+    owner_id=UUID,
+    name=STRING,
+    mime_type=STRING,
+    size_bytes=COUNT,
+    created_at=TIME,
+    is_public=BOOLEAN,
+    updated_at=TIME,
+    permission=one_of("owner"),
+    checksum=nullable(SHA256),
+)
+_FORM = record("FileForm", file=BINARY)
+_FORMS = record("FilesForm", files=array(BINARY, 1, 100), optional={"folder": STRING})
+_ENTRY: Mapping[str, Schema] = {"index": COUNT, "file_name": nullable(STRING)}
+_BATCH_STORED = record("BatchStored", **_ENTRY, success={"const": True}, file_id=UUID, size_bytes=COUNT)
+_BATCH_REFUSED = record("BatchRefused", **_ENTRY, success={"const": False}, error=STRING, message=STRING)
 
 OPERATIONS: Mapping[str, Operation] = {
     "proxy_session": Operation(
@@ -165,6 +187,53 @@ OPERATIONS: Mapping[str, Operation] = {
             "invalid_part",
             "upload_not_open",
             "still_finalising",
+        ),
+    ),
+    "file": Operation(
+        "Upload a file in one request; the answer means that it is stored.",
+        {201: _STORED},
+        takes=(Raw("application/octet-stream"), Raw("multipart/form-data", _FORM)),
+        query={"mode": one_of("streamed", "spooled", "buffered")},
+        headers={**_KEY, "X-File-Name": STRING, "Checksum": SHA256},
+        errors=(
+            "missing_header",
+            "invalid_file_name",
+            "invalid_checksum",
+            "invalid_query",
+            "invalid_form",
+            "invalid_field",
+            "length_required",
+            "body_too_large",
+            "file_too_large",
+            "unsupported_media_type",
+            "checksum_mismatch",
+            "size_mismatch",
+            "too_many_open_uploads",
+            "idempotency_conflict",
+            "upload_aborted",
+            "upload_failed",
+            "insufficient_storage",
+            "still_finalising",
+        ),
+    ),
+    "batch": Operation(
+        "Upload 1 to 100 files in one form; each stands for itself.",
+        {
+            200: record(
+                "Batch",
+                results=array({"anyOf": [_BATCH_STORED, _BATCH_REFUSED]}),
+                uploaded=COUNT,
+                failed=COUNT,
+            )
+        },
+        takes=Raw("multipart/form-data", _FORMS),
+        headers=_KEY,
+        errors=(
+            "invalid_form",
+            "invalid_field",
+            "body_too_large",
+            "unsupported_media_type",
+            "invalid_folder",
         ),
     ),
     "status": Operation(
