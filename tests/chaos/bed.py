@@ -1,0 +1,189 @@
+"""The system under attack: two processes of each service, fault proxies between them and before the store.
+
+``Variant`` is what a case needs of the upload service; turning to another one restarts it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compose.scaling import variables
+from compose.unit import UP
+from tests.chaos.fault_proxy import FaultProxy
+from tests.stack import Added, System, running_system
+
+LEASE_S = 2.0
+AHEAD_S = 120
+DISK_MIB = 64
+SETTINGS = {
+    "WORKERS": "2",
+    "LEASE_S": str(LEASE_S),
+    "FINALISE_BACKOFF_S": "0.1",
+    "FINALISE_ATTEMPTS": "20",
+    "RATE_LIMIT": "0",
+    "SHUTDOWN_S": "5",
+}
+BACK_S, POLL_S = 60.0, 0.05
+HOPS = ("upload", "files")
+UPLOADS = ("upload", "upload-2")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    chunk_store: str = "s3"
+    clock_ahead: bool = False
+
+
+@dataclass(slots=True)
+class Bed:
+    """One running system. ``disk``: whether its spool is a small disk of its own."""
+
+    system: System
+    proxy: FaultProxy
+    disk: bool
+    faketime: Path | None
+    variant: Variant = Variant()
+    _pids: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def spool(self) -> Path:
+        return self.system.stack.run_dir / "spool"
+
+    @property
+    def store_part(self) -> str:
+        return "minio"
+
+    def turn_to(self, variant: Variant) -> None:
+        """Restart the upload service where it must run otherwise."""
+        if variant == self.variant:
+            return
+        for name in UPLOADS:
+            env = {"CHUNK_STORE": variant.chunk_store}
+            if variant.clock_ahead and name == UPLOADS[-1]:
+                env |= ahead(self.faketime)
+            self.system.stack.control("restart", name, env=env)
+        self.variant = variant
+
+    def kill(self, name: str) -> None:
+        self._control("kill", name)
+
+    def pause(self, name: str) -> None:
+        self._control("pause", name)
+
+    def resume(self, name: str) -> None:
+        self._control("resume", name)
+
+    def _control(self, operation: str, name: str) -> None:
+        """A part that is down at this moment, because of another fault, is left alone."""
+        with suppress(Exception):
+            self.system.stack.control(operation, self._part(name))
+
+    def _part(self, name: str) -> str:
+        return self.store_part if name == "store" else name
+
+    def fill_disk(self) -> None:
+        with suppress(OSError), (self.spool / "filler").open("wb") as file:
+            while file.write(bytes(1024 * 1024)):
+                file.flush()
+
+    def free_disk(self) -> None:
+        (self.spool / "filler").unlink(missing_ok=True)
+
+    def mark(self) -> None:
+        """Remember which processes run, for ``wait_back``."""
+        self._pids = {name: row["start_ticks"] for name, row in self.system.stack.rows().items()}
+
+    def wait_back(self, killed: set[str]) -> float:
+        """Resume what stands still, and wait until all parts are well; seconds until then.
+
+        Raises:
+            AssertionError: a part did not come back.
+        """
+        began = time.monotonic()
+        again = {self._part(name) for name in killed}
+        while True:
+            rows = self.system.stack.rows()
+            for name, row in rows.items():
+                if row["state"] == "paused":
+                    self.resume(name)
+            wrong = {name: row["state"] for name, row in rows.items() if not self._well(name, row, again)}
+            if not wrong:
+                return time.monotonic() - began
+            assert time.monotonic() - began < BACK_S, f"not back after {BACK_S:.0f} s: {wrong}"
+            time.sleep(POLL_S)
+
+    def _well(self, name: str, row: Mapping[str, object], again: set[str]) -> bool:
+        if row["state"] not in UP or row["state"] == "paused":
+            return False
+        return name not in again or row["start_ticks"] not in (0, self._pids.get(name))
+
+
+def ahead(library: Path | None) -> dict[str, str]:
+    """An environment in which the wall clock, and only that, is two minutes ahead."""
+    assert library is not None
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"+{AHEAD_S}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+@contextmanager
+def running_bed(
+    faketime: Path | None = None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = print,
+) -> Iterator[Bed]:
+    """Start everything with the proxies in between.
+
+    Args:
+        faketime: the library that shifts a process's clock.
+        settings: more of what ``make up`` would be given.
+        say: takes a sentence for each thing that cannot be done here.
+    """
+    with FaultProxy() as proxy:
+
+        def wired(env: Mapping[str, str]) -> Added:
+            return wire(proxy, env)
+
+        with running_system(wired, chosen={**SETTINGS, **(settings or {})}) as system:
+            with small_disk(system.stack.run_dir / "spool", say) as disk:
+                yield Bed(system, proxy, disk, faketime)
+            proxy.disarm()
+
+
+def wire(proxy: FaultProxy, env: Mapping[str, str]) -> Added:
+    """Put a port of the proxy before the store and before each process that others call."""
+    store = proxy.listen("store", f"http://127.0.0.1:{env['S3_PORT']}")
+    addresses: dict[str, str] = {}
+    for hop in HOPS:
+        upstreams = [f"http://127.0.0.1:{env[variables(hop, replica)[0]]}" for replica in (1, 2)]
+        addresses[hop] = ",".join(f"http://127.0.0.1:{proxy.listen(hop, one)}" for one in upstreams)
+    through = {"S3_ENDPOINT": f"http://127.0.0.1:{store}", "S3_PUBLIC_ENDPOINT": f"http://localhost:{store}"}
+    gateway = {"UPLOAD_URLS": addresses["upload"], "FILES_URLS": addresses["files"]}
+    upload = {**through, "FILES_URLS": addresses["files"]}
+    return {
+        "gateway": gateway, "gateway-2": gateway,
+        "upload": upload, "upload-2": upload,
+        "files": through, "files-2": through,
+    }  # fmt: skip
+
+
+@contextmanager
+def small_disk(folder: Path, say: Callable[[str], None]) -> Iterator[bool]:
+    """A disk of a few MiB in place of a folder, where we may mount one; whether there is one."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m,mode=700", "none", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        say(f"no full disks: a small disk cannot be mounted here ({mounted.stderr.strip()})")
+    try:
+        yield mounted.returncode == 0
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
