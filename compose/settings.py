@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile, grafana, scaling
+from compose import envfile, grafana, scaling, store
 from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +18,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "VAULTBENCH_OFFLINE": ("", "0", "1"),
     "ALL": ("", "0", "1"),
     "TOPOLOGY": ("", scaling.SINGLE, scaling.SCALED),
+    "STORE": ("", *store.STORES),
 }
 PROGRAMS = (
     "MINIO_BIN",
@@ -30,6 +31,7 @@ PROGRAMS = (
     "PROCESS_EXPORTER_BIN",
     "NGINX_BIN",
     "PGBOUNCER_BIN",
+    "FAKETIME_BIN",
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from compose import scaling
+from compose import scaling, store
 from compose.envfile import EnvError, expand
 from compose.part import Need, Part, Probe
 
@@ -22,7 +22,7 @@ Described = dict[str, dict[str, Any]]
 
 def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> list[Part]:
     """All parts with every `${NAME}` replaced from `env`; raises `EnvError` with all that is missing."""
-    left_out = set(without)
+    left_out = {*without, *store.others(env)}
     problems, parts = [], []
     for kind, raw in _described(env).items():
         for replica, name in enumerate(scaling.parts_of(env, kind), start=1):

@@ -96,6 +96,7 @@ STARTUP: dict[str, str] = {
     "WORKERS": "how many processes of each service: a number, 1 to 32, or `auto` (the default): one each "
     "below 4 cores; from 4 on gateway and upload one for every 4 cores, files and auth one for every 8",
     "TOPOLOGY": "`scaled`: several gateways, upload and files processes behind nginx and PgBouncer",
+    "STORE": "the object store of plain processes: `minio` (the default) or `versitygw`; docs/stores.md",
     "REPLICAS": "how many of each with `TOPOLOGY=scaled`, instead of `WORKERS`: 1 to 32; 2 when not said",
     "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
     "ALL": "`make clean ALL=1` also deletes `.env`",
@@ -107,6 +108,7 @@ STARTUP: dict[str, str] = {
     "PROMETHEUS_BIN": "use this program instead of installing one",
     "TOXIPROXY_BIN": "use this program instead of installing one",
     "VERSITYGW_BIN": "use this program instead of installing one",
+    "FAKETIME_BIN": "use this program instead of installing one",
     "POSTGRES_EXPORTER_BIN": "use this program instead of installing one",
     "NODE_EXPORTER_BIN": "use this program instead of installing one",
     "PROCESS_EXPORTER_BIN": "use this program instead of installing one",

@@ -19,7 +19,7 @@ from typing import Any
 
 import asyncpg
 
-from compose import stack
+from compose import stack, store
 from compose.installer.programs import Installer
 from compose.scraping import EXPORTER_PROGRAMS
 from loadtests.harness.records.vocabulary import service_of
@@ -72,6 +72,11 @@ class System:
     def store(self) -> str:
         """The endpoint for which clients' URLs are signed."""
         return self.stack.env["S3_PUBLIC_ENDPOINT"]
+
+    @property
+    def store_part(self) -> str:
+        """The name of the object store among the parts."""
+        return store.chosen(self.stack.env)
 
     def service(self, part: str) -> str:
         """A process's own public port, past the gateway."""

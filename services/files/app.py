@@ -22,14 +22,7 @@ from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
 from services.kit.migrate import migrate
 from services.kit.run import Process, Served
-from services.kit.s3 import (
-    BucketState,
-    S3Client,
-    StoreError,
-    StoreHealth,
-    open_client,
-    prepare_bucket,
-)
+from services.kit.s3 import S3Client, StoreError, StoreHealth, open_client, prepare_bucket
 from services.kit.tokens import CredentialChecker
 from services.kit.web import app as kit
 from services.kit.web.boundary import Boundary
@@ -67,10 +60,10 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with _opened(process) as (database, store):
-            watched = StoreHealth(store, settings.s3, await _bucket(settings, store))
+            await _bucket(settings)
+            watched = StoreHealth(store, settings.s3)
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
-            health.details = watched.details
             app[SERVICES] = _services(settings, process.metrics, world, database, store)
             yield
 
@@ -94,10 +87,10 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Da
         yield database, store
 
 
-async def _bucket(settings: Settings, store: S3Client) -> BucketState:
+async def _bucket(settings: Settings) -> None:
     """Raises ConnectionError, which ends the start with one line, when the store stays away or refuses."""
     try:
-        return await prepare_bucket(settings.s3, store, settings.origins)
+        await prepare_bucket(settings.s3)
     except StoreError as error:
         raise ConnectionError(f"the object store cannot be used ({error.code})") from error
 

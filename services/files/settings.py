@@ -5,21 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from services.kit.s3 import S3Address
-from services.kit.settings import Key, StoreSettings, Texts
+from services.kit.settings import Key, StoreSettings
 
 WEEK_S = 604_800  # the longest life a signature may have
-DEFAULT_ORIGINS = (
-    "http://localhost:3000",
-    "http://localhost:5500",
-    "https://localhost:5500",
-    "http://127.0.0.1:5500",
-)
 
 
 class Settings(StoreSettings):
     internal_key_gateway_files: Key = Field(description="key of the credential that the gateway shows files")
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
-    cors_origins: Texts = Field((), description="browser origins allowed besides the built-in ones")
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
 
     @property
@@ -31,7 +24,3 @@ class Settings(StoreSettings):
             self.s3_access_key.get_secret_value(),
             self.s3_secret_key.get_secret_value(),
         )
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        return (*DEFAULT_ORIGINS, *self.cors_origins)

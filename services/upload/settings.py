@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from services.kit.settings import Key, StoreSettings, Texts, Urls
 
 GIB = 1024**3
-DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:5500")
 
 
 class Settings(StoreSettings):
@@ -18,7 +17,7 @@ class Settings(StoreSettings):
     )
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
     files_urls: Urls = Field(description="addresses of the files service")
-    cors_origins: Texts = Field(DEFAULT_ORIGINS, description="browser origins that may PUT to the bucket")
+    cors_origins: Texts = Field((), description="more browser origins that may use presigned URLs")
     presign_put_s: int = Field(900, ge=1, le=604_800, description="seconds a presigned PUT URL is good")
     proxy_max_bytes: int = Field(10 * GIB, ge=0, description="largest file that is uploaded through us")
     multipart_max_bytes: int = Field(5 * 1024 * GIB, ge=0, description="largest file of a multipart upload")

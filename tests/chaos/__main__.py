@@ -101,7 +101,11 @@ def run(first: int, cases: int, seconds: float | None, *, keep_going: bool) -> i
             if reason := possible(case, bed):
                 skipped[reason] += 1
                 continue
-            result = runner.run(run_case(bed, case))
+            try:
+                result = runner.run(run_case(bed, case))
+            except Exception:
+                click.echo(f"case {case.seed} broke the suite; again: make chaos CASES=1 SEED={case.seed}")
+                raise
             results.append(result)
             click.echo(line(number, len(drawn), result))
             if result.wrong:
@@ -120,11 +124,12 @@ def line(number: int, of: int, result: Result) -> str:
         for fault in case.faults
     )
     verdict = "FAILED" if result.wrong else "ok"
+    variant = case.chunk_store + (" ahead" if case.clock_ahead else "")
     return (
-        f"[{number}/{of}] {case.seed} {case.chunk_store}{' ahead' if case.clock_ahead else ''}: "
-        f"{len(case.uploads)} uploads, {faults or 'no fault'}: {verdict}, {result.acknowledged} acknowledged, "
-        f"{result.resent} sent again, {len(result.began_again)} begun again, left {result.left or 'nothing'}, "
-        f"{result.took_s:.1f} s"
+        f"[{number}/{of}] {case.seed} {variant}: {len(case.uploads)} uploads, {faults or 'no fault'}: "
+        f"{verdict}, {result.acknowledged} acknowledged, "
+        f"{result.resent} sent again, {len(result.began_again)} begun again, "
+        f"left {result.left or 'nothing'}, {result.took_s:.1f} s"
     )
 
 

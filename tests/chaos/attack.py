@@ -76,8 +76,7 @@ async def run_case(bed: Bed, case: Case) -> Result:
         await _together(uploads, faults)
         bed.proxy.disarm()
         bed.free_disk()
-        killed = {name for fault in case.faults if fault.kind is Kind.KILL for name in fault.targets}
-        result.back_s = await asyncio.to_thread(bed.wait_back, killed)
+        result.back_s = await asyncio.to_thread(bed.wait_back)
     async with open_judge(bed.system) as judge:
         result.wrong += await judge.judge(senders, identity)
         result.left += left_behind(await judge.audit(senders))

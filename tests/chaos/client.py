@@ -253,7 +253,7 @@ class Sender:
             Refused: something else, or nothing within its patience.
         """
         await self._stepped(attempt)
-        what = f"{method} {url.split('?')[0].removeprefix(self.gateway)}"
+        what = f"{method} {url.split('?', maxsplit=1)[0].removeprefix(self.gateway)}"
         end = time.monotonic() + PATIENCE_S
         while True:
             status, content = await self._once(method, url, headers, body)

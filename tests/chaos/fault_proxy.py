@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -55,25 +55,33 @@ class Rule:
         return True
 
 
-def operation(method: str, path: str, query: Any, headers: Any) -> str:
-    """The S3 operation of a request, in the words of our own metrics."""
-    whole_bucket = path.strip("/").count("/") == 0
-    copied = "x-amz-copy-source" in headers
-    if method == "PUT":
-        if "uploadId" in query:
-            return "upload_part_copy" if copied else "upload_part"
-        return "copy_object" if copied else "put_object"
-    if method == "POST":
-        if "uploads" in query:
-            return "create_multipart"
-        return "delete_objects" if "delete" in query else "complete_multipart"
-    if method == "DELETE":
-        return "abort_multipart" if "uploadId" in query else "delete_object"
-    if method == "HEAD":
-        return "head_object"
-    if "uploadId" in query:
-        return "list_parts"
-    return "list_objects" if whole_bucket else "get_object"
+# What tells the operations of one method apart: a word of the query, or of a copy its header; then the rest.
+_OPERATIONS: Mapping[str, tuple[tuple[frozenset[str], str], ...]] = {
+    "PUT": (
+        (frozenset({"uploadId", "x-amz-copy-source"}), "upload_part_copy"),
+        (frozenset({"uploadId"}), "upload_part"),
+        (frozenset({"x-amz-copy-source"}), "copy_object"),
+        (frozenset(), "put_object"),
+    ),
+    "POST": (
+        (frozenset({"uploads"}), "create_multipart"),
+        (frozenset({"delete"}), "delete_objects"),
+        (frozenset(), "complete_multipart"),
+    ),
+    "DELETE": ((frozenset({"uploadId"}), "abort_multipart"), (frozenset(), "delete_object")),
+    "HEAD": ((frozenset(), "head_object"),),
+    "GET": (
+        (frozenset({"uploadId"}), "list_parts"),
+        (frozenset({"list-type"}), "list_objects"),
+        (frozenset(), "get_object"),
+    ),
+}
+
+
+def operation(method: str, query: Collection[str], headers: Collection[str]) -> str:
+    """The S3 operation of a request, in the words of our own metrics; ``other`` for what we never ask."""
+    words = {*query, *(name.lower() for name in headers)}
+    return next((name for needed, name in _OPERATIONS.get(method, ()) if needed <= words), "other")
 
 
 class FaultProxy:
@@ -154,7 +162,7 @@ class FaultProxy:
     async def _handle(self, request: web.BaseRequest, place: str, upstream: str) -> web.StreamResponse:
         op = "any"
         if place == "store":
-            op = operation(request.method, request.path, request.query, request.headers)
+            op = operation(request.method, request.query, request.headers)
         rule = next((rule for rule in self._rules if rule.hits(place, op)), None)
         if rule is None:
             return await self._forward(request, upstream)
@@ -162,33 +170,21 @@ class FaultProxy:
         return await self._hit(request, rule, upstream)
 
     async def _hit(self, request: web.BaseRequest, rule: Rule, upstream: str) -> web.StreamResponse:
-        match rule.action:
-            case Action.REFUSE:
-                return await self._refused(request)
-            case Action.LOSE:
-                await self._carried_out(request, upstream)
-                return web.Response(status=503, body=_ERROR, content_type="application/xml")
-            case Action.LIE:
-                await request.read()
-                return web.Response(status=200, body=_ERROR, content_type="application/xml")
-            case Action.LIE_DONE:
-                await self._carried_out(request, upstream)
-                return web.Response(status=200, body=_ERROR, content_type="application/xml")
-            case Action.STALL:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._calm.wait(), rule.stall_s)
-                return await self._forward(request, upstream)
-            case Action.RESET_BODY:
-                return await self._forward(request, upstream, cut_body=True)
-            case Action.RESET_HALF:
-                return await self._forward(request, upstream, cut_answer=True)
-            case Action.RESET_ANSWER:
-                await self._carried_out(request, upstream)
-        return self._reset(request)
-
-    async def _refused(self, request: web.BaseRequest) -> web.StreamResponse:
-        await request.read()
-        return web.Response(status=503, body=_ERROR, content_type="application/xml")
+        action = rule.action
+        if action is Action.STALL:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._calm.wait(), rule.stall_s)
+        if action in {Action.STALL, Action.RESET_BODY, Action.RESET_HALF}:
+            cut_body, cut_answer = action is Action.RESET_BODY, action is Action.RESET_HALF
+            return await self._forward(request, upstream, cut_body=cut_body, cut_answer=cut_answer)
+        if action in {Action.LOSE, Action.LIE_DONE, Action.RESET_ANSWER}:
+            await self._carried_out(request, upstream)
+        elif action is not Action.RESET:
+            await request.read()
+        if action in {Action.RESET, Action.RESET_ANSWER}:
+            return self._reset(request)
+        status = 200 if action in {Action.LIE, Action.LIE_DONE} else 503
+        return web.Response(status=status, body=_ERROR, content_type="application/xml")
 
     def _reset(self, request: web.BaseRequest) -> web.StreamResponse:
         """Break the client's connection so that it sees a reset, not an orderly end."""

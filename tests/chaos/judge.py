@@ -1,4 +1,4 @@
-"""What must hold after a case: nothing acknowledged is lost, nothing doubled, and nothing stays after a sweep."""
+"""What must hold after a case: nothing acknowledged is lost, nothing doubled, nothing left after a sweep."""
 
 from __future__ import annotations
 

@@ -133,8 +133,8 @@ LYING_OPS = ("complete_multipart", "complete_multipart", "copy_object", "upload_
 HOPS = ("upload", "upload", "files")
 KILLED = (
     ("upload",), ("upload",), ("upload-2",), ("upload", "upload-2"), ("files",), ("files", "files-2"),
-    ("gateway",), ("gateway", "gateway-2"), ("pg-upload",), ("pg-files",), ("store",), ("auth",), ("pg-auth",),
-    ("upload", "store"), ("upload", "files"), ("pg-upload", "upload-2"),
+    ("gateway",), ("gateway", "gateway-2"), ("auth",), ("pg-auth",), ("pg-upload",), ("pg-files",),
+    ("store",), ("upload", "store"), ("upload", "files"), ("pg-upload", "upload-2"),
 )  # fmt: skip
 PAUSED = (
     ("upload",), ("upload",), ("upload-2",), ("upload", "upload-2"), ("files",), ("files", "files-2"),
