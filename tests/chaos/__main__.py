@@ -35,12 +35,12 @@ def library(say: object = click.echo) -> Path | None:
     return next(program.parent.parent.rglob("libfaketime.so.1"), None)
 
 
-def in_blocks(cases: list[Case]) -> list[Case]:
+def in_blocks(cases: list[Case], block_size: int = BLOCK) -> list[Case]:
     """The cases, those of one kind of upload service next to each other within a block: turning to
     another kind restarts processes."""
     ordered = []
-    for at in range(0, len(cases), BLOCK):
-        block = cases[at : at + BLOCK]
+    for at in range(0, len(cases), block_size):
+        block = cases[at : at + block_size]
         ordered += sorted(block, key=lambda one: (one.chunk_store, one.clock_ahead))
     return ordered
 
