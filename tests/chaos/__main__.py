@@ -126,7 +126,8 @@ def line(number: int, of: int, result: Result) -> str:
     verdict = "FAILED" if result.wrong else "ok"
     variant = case.chunk_store + (" ahead" if case.clock_ahead else "")
     return (
-        f"[{number}/{of}] {case.seed} {variant}: {len(case.uploads)} uploads, {faults or 'no fault'}: "
+        f"[{number}/{of}] {case.seed} {variant}: {len(case.uploads)} uploads, {faults or 'no fault'}"
+        f"{' (' + str(result.struck) + ' struck)' if faults else ''}: "
         f"{verdict}, {result.acknowledged} acknowledged, "
         f"{result.resent} sent again, {len(result.began_again)} begun again, "
         f"left {result.left or 'nothing'}, {result.took_s:.1f} s"
@@ -137,8 +138,10 @@ def summary(results: list[Result], skipped: Counter[str]) -> str:
     failed = [result.case.seed for result in results if result.wrong]
     uploads = sum(len(result.case.uploads) for result in results)
     began = Counter(why.split(": ")[-1] for result in results for why in result.began_again)
+    struck = sum(bool(result.struck) for result in results)
     text = (
-        f"\n{len(results)} cases, {uploads} uploads, {sum(r.acknowledged for r in results)} acknowledged, "
+        f"\n{len(results)} cases, in {struck} of them a fault struck; {uploads} uploads, "
+        f"{sum(r.acknowledged for r in results)} acknowledged, "
         f"{sum(r.resent for r in results)} requests sent again, begun again: {dict(began) or 'none'}; "
         f"{len(failed)} cases failed{': ' + str(failed) if failed else ''}"
     )

@@ -13,7 +13,7 @@ from loadtests.harness.running.users import sign_up
 from tests.chaos.bed import Bed, Variant
 from tests.chaos.client import Sender
 from tests.chaos.fault_proxy import Rule
-from tests.chaos.judge import left_behind, open_judge
+from tests.chaos.judge import open_judge
 from tests.chaos.plan import Action, Case, Fault, Kind
 
 
@@ -27,6 +27,7 @@ class Result:
     acknowledged: int = 0
     resent: int = 0
     began_again: list[str] = field(default_factory=list)
+    struck: int = 0  # faults whose moment came
     took_s: float = 0.0
     back_s: float = 0.0
 
@@ -59,7 +60,7 @@ async def run_case(bed: Bed, case: Case) -> Result:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
         identity = await sign_up(http, bed.system.gateway, f"chaos-{case.seed}-{time.time_ns():x}")
-        progress = Progress()
+        progress, hits = Progress(), bed.proxy.hits.total()
         senders = [
             Sender(http, bed.system.gateway, identity, f"{case.seed}.{number}", plan, progress.step)
             for number, plan in enumerate(case.uploads)
@@ -74,12 +75,12 @@ async def run_case(bed: Bed, case: Case) -> Result:
         ]
         uploads = asyncio.gather(*(sender.run() for sender in senders))
         await _together(uploads, faults)
+        result.struck = bed.struck + (bed.proxy.hits.total() > hits)
         bed.proxy.disarm()
         bed.free_disk()
         result.back_s = await asyncio.to_thread(bed.wait_back)
     async with open_judge(bed.system) as judge:
-        result.wrong += await judge.judge(senders, identity)
-        result.left += left_behind(await judge.audit(senders))
+        result.wrong, result.left = await judge.judge(senders, identity)
         if not result.wrong:
             await judge.clean()
     result.acknowledged = sum(sender.acknowledged is not None for sender in senders)
@@ -110,6 +111,7 @@ def _rule(fault: Fault) -> Rule:
 async def _strike(bed: Bed, fault: Fault, progress: Progress, steps: int) -> None:
     await progress.reached(fault.after * steps)
     await asyncio.sleep(fault.pause_s)
+    bed.struck += 1
     match fault.kind:
         case Kind.KILL:
             await _each(bed.kill, fault)

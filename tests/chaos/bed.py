@@ -53,6 +53,7 @@ class Bed:
     disk: bool
     faketime: Path | None
     variant: Variant = Variant()
+    struck: int = 0  # faults since ``mark``
     _ticks: dict[str, int] = field(default_factory=dict)
     _killed: set[str] = field(default_factory=set)
 
@@ -103,6 +104,7 @@ class Bed:
 
     def mark(self) -> None:
         """Remember which processes run, for ``wait_back``."""
+        self.struck = 0
         self._killed.clear()
         self._ticks = {name: row["start_ticks"] for name, row in self.system.stack.rows().items()}
 

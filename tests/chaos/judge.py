@@ -37,8 +37,8 @@ class Judge:
     databases: Databases
     store: AuditStore
 
-    async def judge(self, senders: Sequence[Sender], identity: Identity) -> list[str]:
-        """Everything that is wrong, each as one sentence."""
+    async def judge(self, senders: Sequence[Sender], identity: Identity) -> tuple[list[str], list[str]]:
+        """Everything that is wrong, each as one sentence; and what only a sweep may take away."""
         wrong = [f"{sender.ref}: {sender.trouble}" for sender in senders if sender.trouble]
         audit = await self.audit(senders)
         wrong += _of_the_ledger(audit)
@@ -46,7 +46,7 @@ class Judge:
         wrong += await self._listed_once(acknowledged, identity)
         for problems in await asyncio.gather(*(self._read_back(sender) for sender in acknowledged)):
             wrong += problems
-        return wrong
+        return wrong, left_behind(audit)
 
     async def audit(self, senders: Sequence[Sender]) -> Audit:
         console = Console(

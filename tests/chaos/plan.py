@@ -127,7 +127,8 @@ class Case:
 STORE_OPS = (
     "put_object", "put_object", "upload_part", "upload_part", "complete_multipart", "complete_multipart",
     "complete_multipart", "create_multipart", "copy_object", "copy_object", "upload_part_copy", "list_parts",
-    "get_object", "head_object", "delete_object", "delete_objects", "abort_multipart", "list_objects", "any",
+    "get_object", "get_object", "head_object", "delete_object", "delete_objects", "abort_multipart", "any",
+    "any",
 )  # fmt: skip
 LYING_OPS = ("complete_multipart", "complete_multipart", "copy_object", "upload_part_copy")
 HOPS = ("upload", "upload", "files")
@@ -156,7 +157,7 @@ def draw(seed: int) -> Case:
 def _uploads(rng: random.Random) -> tuple[Upload, ...]:
     found: list[Upload] = []
     left_bytes = MAX_CASE_BYTES
-    for _ in range(rng.randint(1, 6)):
+    for _ in range(rng.randint(2, 7)):
         one = _upload(rng)
         if one.size_bytes <= left_bytes:
             found.append(one)
@@ -257,7 +258,8 @@ def _fault(rng: random.Random, chunk_store: str) -> Fault:
     if chunk_store == "disk":
         kinds[Kind.DISK] = 4
     kind = rng.choices(tuple(kinds), tuple(kinds.values()))[0]
-    after, pause_s = rng.random(), rng.choice((0.0, rng.uniform(0, 0.05), rng.uniform(0, 0.5)))
+    after = rng.choice((rng.random(), rng.uniform(0.6, 0.95)))  # often while files are finished
+    pause_s = rng.choice((0.0, rng.uniform(0, 0.03), rng.uniform(0, 0.2)))
     if kind is Kind.STORE:
         return _store_fault(rng)
     if kind is Kind.HOP:
