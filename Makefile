@@ -56,7 +56,7 @@ ledger: ## audit rows against objects; RUN=
 ## Working on it
 test: ## all checks and tests; they start their own testbeds
 	$(RUN_IT) compose test
-chaos: ## drawn uploads and faults, each case judged: CASES=200 SEED=; SECONDS= KEEP_GOING=1 STORE=versitygw
+chaos: ## drawn uploads and faults, each case judged: CASES=200 SEED=; LIMIT_S= KEEP_GOING=1 STORE=versitygw
 	$(RUN_IT) compose chaos
 test-all: ## `make test`, then the second store and long chaos; for the night
 	$(RUN_IT) compose test-all

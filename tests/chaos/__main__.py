@@ -69,9 +69,9 @@ def told(result: Result) -> str:
 @click.option(
     "--seed", envvar="SEED", type=int, help="Of the first case; the next has the next. Drawn if absent."
 )
-@click.option("--seconds", envvar="SECONDS", type=float, help="Begin no case after so many seconds.")
+@click.option("--limit-s", envvar="LIMIT_S", type=float, help="Begin no case after so many seconds.")
 @click.option("--keep-going", envvar="KEEP_GOING", is_flag=True, help="Go on after a case that failed.")
-def main(cases: int, seed: int | None, seconds: float | None, keep_going: bool) -> None:
+def main(cases: int, seed: int | None, limit_s: float | None, keep_going: bool) -> None:
     """Draw uploads and faults from a seed, run them against a system of its own, judge each case.
 
     Exit 0: nothing was lost, doubled or left. 1: a case failed; its plan and the command that repeats it are
@@ -82,21 +82,21 @@ def main(cases: int, seed: int | None, seconds: float | None, keep_going: bool) 
     first = secrets.randbelow(10**9) if seed is None else seed
     click.echo(f"seed {first}; again: make chaos CASES={cases} SEED={first}")
     try:
-        failed = run(first, cases, seconds, keep_going=keep_going)
+        failed = run(first, cases, limit_s, keep_going=keep_going)
     except KeyboardInterrupt:
         click.echo(f"\ninterrupted; again: make chaos CASES={cases} SEED={first}", err=True)
         sys.exit(130)
     sys.exit(1 if failed else 0)
 
 
-def run(first: int, cases: int, seconds: float | None, *, keep_going: bool) -> int:
+def run(first: int, cases: int, limit_s: float | None, *, keep_going: bool) -> int:
     """How many cases failed."""
     drawn = in_blocks([draw(first + number) for number in range(cases)])
     began, results, skipped = time.monotonic(), list[Result](), Counter[str]()
     click.echo("starting the system …")
     with running_bed(library(), say=click.echo) as bed, asyncio.Runner() as runner:
         for number, case in enumerate(drawn, start=1):
-            if seconds is not None and time.monotonic() - began > seconds:
+            if limit_s is not None and time.monotonic() - began > limit_s:
                 break
             if reason := possible(case, bed):
                 skipped[reason] += 1

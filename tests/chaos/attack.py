@@ -86,6 +86,8 @@ async def run_case(bed: Bed, case: Case) -> Result:
     result.acknowledged = sum(sender.acknowledged is not None for sender in senders)
     result.resent = sum(sender.resent for sender in senders)
     result.began_again = [why for sender in senders for why in sender.began_again]
+    if result.began_again and not any(fault.may_cost_parts for fault in case.faults):
+        result.wrong.append(f"begun again although the store lost nothing: {result.began_again}")
     result.took_s = time.monotonic() - began
     return result
 
@@ -104,7 +106,7 @@ async def _together(uploads: asyncio.Future[list[None]], faults: list[asyncio.Ta
 
 def _rule(fault: Fault) -> Rule:
     assert fault.action is not None
-    place, op = ("store", fault.targets[0]) if fault.kind is Kind.STORE else (fault.targets[0], "any")
+    place, op = ("store", *fault.targets) if fault.kind is Kind.STORE else fault.targets
     return Rule(place, op, Action(fault.action), fault.skip, fault.count, fault.length_s)
 
 

@@ -39,7 +39,7 @@ class Rule:
     """Hits ``count`` matching requests after letting ``skip`` of them through. ``op`` ``any`` matches all."""
 
     place: str  # "store", or the hop's name
-    op: str
+    op: str  # an S3 operation; of a hop, the last word of the path
     action: Action
     skip: int
     count: int
@@ -160,7 +160,7 @@ class FaultProxy:
         return port
 
     async def _handle(self, request: web.BaseRequest, place: str, upstream: str) -> web.StreamResponse:
-        op = "any"
+        op = request.path.rpartition("/")[2]
         if place == "store":
             op = operation(request.method, request.query, request.headers)
         rule = next((rule for rule in self._rules if rule.hits(place, op)), None)
