@@ -94,27 +94,32 @@ def run(first: int, cases: int, limit_s: float | None, *, keep_going: bool) -> i
     drawn = in_blocks([draw(first + number) for number in range(cases)])
     began, results, skipped = time.monotonic(), list[Result](), Counter[str]()
     click.echo("starting the system …")
-    with running_bed(library(), say=click.echo) as bed, asyncio.Runner() as runner:
-        for number, case in enumerate(drawn, start=1):
-            if limit_s is not None and time.monotonic() - began > limit_s:
-                break
-            if reason := possible(case, bed):
-                skipped[reason] += 1
-                continue
-            try:
-                result = runner.run(run_case(bed, case))
-            except Exception:
-                click.echo(f"case {case.seed} broke the suite; again: make chaos CASES=1 SEED={case.seed}")
-                raise
-            results.append(result)
-            click.echo(line(number, len(drawn), result))
-            if result.wrong:
-                click.echo(told(result))
-                if not keep_going:
+    try:
+        with running_bed(library(), say=click.echo) as bed, asyncio.Runner() as runner:
+            for number, case in enumerate(drawn, start=1):
+                if limit_s is not None and time.monotonic() - began > limit_s:
                     break
-        click.echo(f"faults by the proxies: {dict(sorted(bed.proxy.hits.items()))}")
-    click.echo(summary(results, skipped))
+                if reason := possible(case, bed):
+                    skipped[reason] += 1
+                    continue
+                results.append(one(runner, bed, case))
+                click.echo(line(number, len(drawn), results[-1]))
+                if results[-1].wrong:
+                    click.echo(told(results[-1]))
+                    if not keep_going:
+                        break
+            click.echo(f"requests hit by the proxies: {dict(sorted(bed.proxy.hits.items()))}")
+    finally:
+        click.echo(summary(results, skipped))
     return sum(bool(result.wrong) for result in results)
+
+
+def one(runner: asyncio.Runner, bed: Bed, case: Case) -> Result:
+    try:
+        return runner.run(run_case(bed, case))
+    except Exception:
+        click.echo(f"case {case.seed} broke the suite; again: make chaos CASES=1 SEED={case.seed}")
+        raise
 
 
 def line(number: int, of: int, result: Result) -> str:
