@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,12 +20,14 @@ from loadtests.harness.records.model import Load, Question, TrialPlan
 from loadtests.harness.running.clean import Cleaner
 from loadtests.harness.running.users import Identity
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
+from services.kit.tokens import CredentialSigner
 from tests.chaos.client import TRIAL, Sender
 from tests.stack import System
 
 SETTLE_S = 90.0
 NEVER = ("G-02", "G-03", "G-05", "G-07", "pending")
 # Of uploads whose clients walked away or died; only a sweep may take these away.
+SWEEPING = ("upload", "files")
 SWEPT_CLASSES, SWEPT_FLAGS = ("G-06",), ("G-04", "G-09")
 
 
@@ -46,7 +49,12 @@ class Judge:
         wrong += await self._listed_once(acknowledged, identity)
         for problems in await asyncio.gather(*(self._read_back(sender) for sender in acknowledged)):
             wrong += problems
-        return wrong, left_behind(audit)
+        left = left_behind(audit)
+        if await self._swept():
+            again = await self.audit(senders)
+            wrong += [f"after a sweep: {one}" for one in left_behind(again)]
+            wrong += [f"after a sweep: {one}" for one in _of_the_ledger(again)]
+        return wrong, left
 
     async def audit(self, senders: Sequence[Sender]) -> Audit:
         console = Console(
@@ -69,6 +77,19 @@ class Judge:
     async def clean(self) -> None:
         """Take away all that the case made."""
         await Cleaner(self.databases, self.store).clean()
+
+    async def _swept(self) -> bool:
+        """One sweep of each service that sweeps, of everything that is over; False where none does."""
+        for service in SWEEPING:
+            key = self.system.stack.env.get(f"INTERNAL_KEY_OPERATOR_{service.upper()}")
+            if not key:
+                return False
+            token = CredentialSigner("operator", service, key, time.time).token(None)
+            url = f"{self.system.service(service)}/internal/sweep?older_than_s=0"
+            async with self.http.post(url, headers={"X-Service-Token": token}) as answer:
+                text = await answer.text()
+                assert answer.status == 200, f"sweep of {service}: {answer.status} {text[:200]}"
+        return True
 
     async def _listed_once(self, senders: Sequence[Sender], identity: Identity) -> list[str]:
         listed = Counter[str]()

@@ -140,7 +140,8 @@ LYING_OPS = ("complete_multipart", "complete_multipart", "copy_object", "upload_
 # A hop, and the last word of the path.
 HOPS = (
     ("upload", "chunk"), ("upload", "chunk"), ("upload", "complete"), ("upload", "session"),
-    ("upload", "part"), ("upload", "any"), ("files", "file"), ("files", "file"), ("files", "file"), ("files", "any"),
+    ("upload", "part"), ("upload", "any"), ("files", "file"), ("files", "file"), ("files", "file"),
+    ("files", "any"),
 )  # fmt: skip
 KILLED = (
     ("upload",), ("upload",), ("upload-2",), ("upload", "upload-2"), ("files",), ("files", "files-2"),
