@@ -29,8 +29,8 @@ PAUSE_S = 0.1
 BEGINNINGS = 4
 # Answers after which an upload is over and its client begins again.
 OVER = {(409, "upload_failed"), (409, "upload_aborted"), (404, "NoSuchUpload")}
-# The store no longer has what a step needs: the parts, or the object, are sent again.
-SEND_AGAIN = {(422, "invalid_part"), (409, "object_missing")}
+# The store does not have what a step needs, or only the beginning of it: parts or object are sent again.
+SEND_AGAIN = {(422, "invalid_part"), (409, "object_missing"), (422, "size_mismatch")}
 AGAIN = {408, 429}
 Step = Callable[[], Awaitable[None]]
 

@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # its own layer and of lower ones.
 ORDER: dict[str, dict[str, str]] = {
     "services.kit": {
-        "words": "errors clock trail snapshot log memory settings codec names health tokens patience",
+        "words": "errors clock trail snapshot log memory settings codec names origins health tokens patience",
         "metrics": "metrics",
         "databases": "db migrate",
         "client": "client",
@@ -46,7 +46,7 @@ ORDER: dict[str, dict[str, str]] = {
         "process": "run workers",
     },
     "compose": {
-        "facts": "cores envfile part process prom postgres scaling grafana settings credentials ports "
+        "facts": "cores envfile part process prom postgres scaling store grafana settings credentials ports "
         "topology control probes",
         "files": "installer joints scraping prepare",
         "supervision": "unit supervisor life",
