@@ -31,7 +31,7 @@ from services.kit.web.admin import admin_app, admin_listening
 from services.kit.web.boundary import Boundary
 from services.kit.web.listener import ABORT_S, Listener, server_options
 
-LAG_TICK_S = 0.1
+LAG_TICK_S = 0.25
 # A service takes any head that the gateway takes, and what the gateway adds to it.
 INNER_LINE_BYTES, INNER_HEADERS = 65_536, 160
 

@@ -36,12 +36,13 @@ class Arriving:
         idle_s: how long the client may send nothing.
     """
 
-    __slots__ = ("_begun", "_content", "_patience", "_request")
+    __slots__ = ("_begun", "_chunked", "_content", "_patience", "_request")
 
     def __init__(self, request: web.BaseRequest, idle_s: float) -> None:
         self._request, self._content = request, request.content
         self._patience = Patience(idle_s)
         self._begun = False
+        self._chunked = request.content_length is None
 
     async def read(self) -> bytes:
         """What has arrived and was not read yet, ``b""`` at the end.
@@ -56,7 +57,9 @@ class Arriving:
             self._begin()
         patience.begin()
         try:
-            return await self._content.readany()
+            if self._chunked:
+                return await self._content.readany()
+            return (await self._content.readchunk())[0]  # one buffer as it came: nothing is joined
         except asyncio.CancelledError:
             match patience.broken_off():
                 case Ended.TOO_LATE:
