@@ -62,7 +62,7 @@ def told(result: Result) -> str:
     return "\n".join(lines)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": ""})
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--cases", envvar="CASES", default=50, show_default=True, type=click.IntRange(1), help="How many."
 )
