@@ -81,8 +81,7 @@ async def run_case(bed: Bed, case: Case) -> Result:
         result.back_s = await asyncio.to_thread(bed.wait_back)
     async with open_judge(bed.system) as judge:
         result.wrong, result.left = await judge.judge(senders, identity)
-        if not result.wrong:
-            await judge.clean()
+        await judge.clean()
     result.acknowledged = sum(sender.acknowledged is not None for sender in senders)
     result.resent = sum(sender.resent for sender in senders)
     result.began_again = [why for sender in senders for why in sender.began_again]

@@ -56,6 +56,7 @@ class Attempt:
     sent: int = 0
     upload_uuid: str | None = None
     file_id: str | None = None
+    left: bool = False  # the client walked away: what its other requests are told does not matter
 
 
 @dataclass(slots=True)
@@ -86,20 +87,18 @@ class Sender:
             self._intend(attempt, started_at)
             try:
                 await self._attempt(attempt)
-            except Over as told:
+            except (Over, Gone, Refused, SendAgain) as told:
+                self._ended(attempt, started_at, acked=False)
+                if attempt.left or isinstance(told, Gone):
+                    return
+                if not isinstance(told, Over):
+                    self.trouble = str(told)
+                    return
                 self.began_again.append(str(told))
-            except Gone:
-                self._ended(attempt, started_at, acked=False)
-                return
-            except Refused as refusal:
-                self.trouble = str(refusal)
-                self._ended(attempt, started_at, acked=False)
-                return
             else:
                 self.acknowledged = attempt
                 self._ended(attempt, started_at, acked=True)
                 return
-            self._ended(attempt, started_at, acked=False)
         self.trouble = f"began again {BEGINNINGS} times: {self.began_again}"
 
     def _intend(self, attempt: Attempt, at: float) -> None:
@@ -263,7 +262,7 @@ class Sender:
             if (status, code) in OVER:
                 raise Over(f"{what}: {status} {code}")
             if (status, code) in SEND_AGAIN:
-                raise SendAgain
+                raise SendAgain(f"{what}: {status} {code}")
             if 0 < status < 500 and status not in AGAIN:
                 raise Refused(f"{what}: {status} {code} {str(content)[:300]}")
             if time.monotonic() > end:
@@ -307,6 +306,7 @@ class Sender:
         await self.step()
         attempt.sent += 1
         if self.plan.stops_after is not None and attempt.sent > self.plan.stops_after:
+            attempt.left = True
             if self.plan.aborts and attempt.upload_uuid:
                 url = f"{self.gateway}/api/upload/session/{attempt.upload_uuid}"
                 await self._once("DELETE", url, self._authorised(), b"")
