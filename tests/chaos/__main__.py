@@ -51,6 +51,8 @@ def possible(case: Case, bed: Bed) -> str | None:
         return "clock"
     if any(fault.kind == "disk" for fault in case.faults) and not bed.disk:
         return "disk"
+    if not case.within(bed.strategies).uploads:
+        return "uploads"
     return None
 
 
@@ -108,6 +110,8 @@ def run(first: int, cases: int, limit_s: float | None, *, keep_going: bool) -> i
                     click.echo(told(results[-1]))
                     if not keep_going:
                         break
+            away = {name: f"{away_s:.1f} s" for name, away_s in sorted(bed.longest_away_s.items())}
+            click.echo(f"longest away after a kill: {away}")
             click.echo(f"requests hit by the proxies: {dict(sorted(bed.proxy.hits.items()))}")
     finally:
         click.echo(summary(results, skipped))

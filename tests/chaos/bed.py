@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from compose.scaling import variables
 from compose.unit import UP
 from tests.chaos.fault_proxy import FaultProxy
+from tests.chaos.plan import Strategy
 from tests.leftovers import unmount
 from tests.stack import Added, System, running_system
 
@@ -52,10 +57,14 @@ class Bed:
     proxy: FaultProxy
     disk: bool
     faketime: Path | None
+    strategies: frozenset[Strategy]  # that this system has
     variant: Variant = Variant()
     struck: int = 0  # faults since ``mark``
     _ticks: dict[str, int] = field(default_factory=dict)
-    _killed: set[str] = field(default_factory=set)
+    longest_away_s: dict[str, float] = field(
+        default_factory=dict
+    )  # by killed part, until it was healthy again
+    _killed: dict[str, float] = field(default_factory=dict)  # when, by part
 
     @property
     def spool(self) -> Path:
@@ -77,7 +86,7 @@ class Bed:
         self.variant = variant
 
     def kill(self, name: str) -> None:
-        self._killed.add(self._part(name))
+        self._killed[self._part(name)] = time.time()
         self._control("kill", name)
 
     def pause(self, name: str) -> None:
@@ -122,10 +131,17 @@ class Bed:
                     self.resume(name)
             wrong = {name: row["state"] for name, row in rows.items() if not self._well(name, row)}
             if not wrong:
+                self._note_absences(rows)
                 return time.monotonic() - began
             if time.monotonic() - began > BACK_S:
                 raise NotBack(f"not back after {BACK_S:.0f} s: {wrong}")
             time.sleep(POLL_S)
+
+    def _note_absences(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, killed_at in self._killed.items():
+            started_at = datetime.fromisoformat(rows[name]["started_at"]).timestamp()
+            away_s = started_at + rows[name]["healthy_after_s"] - killed_at
+            self.longest_away_s[name] = max(away_s, self.longest_away_s.get(name, 0.0))
 
     def _well(self, name: str, row: Mapping[str, object]) -> bool:
         if row["state"] not in UP or row["state"] == "paused":
@@ -160,8 +176,20 @@ def running_bed(
 
         with running_system(wired, chosen={**SETTINGS, **(settings or {})}) as system:
             with small_disk(system.stack.run_dir / "spool", say) as disk:
-                yield Bed(system, proxy, disk, faketime)
+                yield Bed(system, proxy, disk, faketime, offered(system))
             proxy.disarm()
+
+
+def offered(system: System) -> frozenset[Strategy]:
+    """All but whole files in one request, where there is no such route yet."""
+    where = urlsplit(system.gateway)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+    try:
+        connection.request("POST", "/api/upload/file")
+        absent = connection.getresponse().status == 404
+    finally:
+        connection.close()
+    return frozenset(Strategy) - ({Strategy.FILE} if absent else set())
 
 
 def wire(proxy: FaultProxy, env: Mapping[str, str]) -> Added:

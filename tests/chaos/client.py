@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -130,6 +131,7 @@ class Sender:
             Strategy.PROXY: self._proxy,
             Strategy.MULTIPART: self._multipart,
             Strategy.SINGLE: self._single,
+            Strategy.FILE: self._file,
         }
         await flows[self.plan.strategy](attempt)
 
@@ -212,6 +214,23 @@ class Sender:
                 return
         raise Refused("complete: the object is refused however often it is sent")
 
+    async def _file(self, attempt: Attempt) -> None:
+        url = f"{self.gateway}/api/upload/file?mode={self.plan.mode}"
+        headers = {
+            "X-File-Name": quote(self.plan.name),
+            "Idempotency-Key": attempt.ref,
+            "Content-Type": "application/octet-stream",
+            **self._authorised(),
+        }
+        if self.plan.checksums:
+            headers["Checksum"] = sha256(self.content).hexdigest()
+        if self.plan.broken:
+            await self._stepped(attempt)
+            await self._half("POST", url, headers, self.content)
+        sends = [self._call(attempt, "POST", url, headers, self.content) for _ in range(1 + self.plan.twice)]
+        answers = await _all(sends)
+        attempt.file_id = answers[0]["file_id"]
+
     async def _completed(self, attempt: Attempt, kind: str) -> bool:
         """Whether the upload is durable; False: send again what the store has not."""
         path = f"/api/upload/{kind}/complete"
@@ -245,7 +264,7 @@ class Sender:
     async def _call(
         self, attempt: Attempt, method: str, url: str, headers: dict[str, str], body: bytes | dict[str, Any]
     ) -> dict[str, Any]:
-        """Until 200.
+        """Until 200, or 201.
 
         Raises:
             Over, SendAgain: the client was told so.
@@ -257,7 +276,7 @@ class Sender:
         while True:
             status, content = await self._once(method, url, headers, body)
             code = str(content.get("error", ""))
-            if status == 200:
+            if status in {200, 201}:
                 return content
             if (status, code) in OVER:
                 raise Over(f"{what}: {status} {code}")
