@@ -25,6 +25,7 @@ from tests.chaos.client import TRIAL, Sender
 from tests.stack import System
 
 SETTLE_S = 90.0
+ABANDONED_QUIET_S = 0.5  # all clients are gone, and all processes are back
 NEVER = ("G-02", "G-03", "G-05", "G-07", "pending")
 # Of uploads whose clients walked away or died; only a sweep may take these away.
 SWEEPING = ("upload", "files")
@@ -71,7 +72,7 @@ class Judge:
             level="chaos",
             settle_limit_s=SETTLE_S,
         )
-        auditor = Auditor(self.databases, self.store, read_all=True)
+        auditor = Auditor(self.databases, self.store, read_all=True, abandoned_quiet_s=ABANDONED_QUIET_S)
         return await auditor.audit(plan, console, baseline=Baseline())
 
     async def clean(self) -> None:
