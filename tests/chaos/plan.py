@@ -250,7 +250,10 @@ def _parts(rng: random.Random) -> tuple[int, ...]:
 
 
 def _chunks(rng: random.Random) -> tuple[int, ...]:
-    """Irregular slices of one size: cut anywhere, or cut at and around the edges that the store knows."""
+    """Irregular slices: of one size, cut anywhere or around the edges that the store knows; or some that a
+    store can join, among others that it cannot."""
+    if rng.random() < 0.3:
+        return _mixed(rng)
     size = _size(rng)
     if rng.random() < 0.5:
         wanted = rng.choice((1, 1, 2, 3, 5, 12))
@@ -269,12 +272,26 @@ def _chunks(rng: random.Random) -> tuple[int, ...]:
     return tuple(piece for slice_ in whole for piece in _no_longer(slice_))
 
 
+def _mixed(rng: random.Random) -> tuple[int, ...]:
+    joined = rng.randint(MIN_PART_BYTES, MIN_PART_BYTES + 2 * MIB)
+    left = MAX_FILE_BYTES - joined
+    slices = [joined]
+    while len(slices) < 4:
+        slices.append(rng.choice((rng.randint(1, 64), rng.randint(1, 2 * MIB), MIN_PART_BYTES - 1)))
+        left -= slices[-1]
+        if left <= 0:
+            slices.pop()
+            break
+    rng.shuffle(slices)
+    return tuple(slices)
+
+
 def _no_longer(size: int) -> list[int]:
     return [min(MAX_CHUNK_BYTES, size - at) for at in range(0, size, MAX_CHUNK_BYTES)]
 
 
 def _fault(rng: random.Random, chunk_store: str) -> Fault:
-    kinds = {Kind.KILL: 5, Kind.PAUSE: 3, Kind.STORE: 8, Kind.HOP: 3, Kind.BACKENDS: 2}
+    kinds = {Kind.KILL: 5, Kind.PAUSE: 3, Kind.STORE: 8, Kind.HOP: 5, Kind.BACKENDS: 2}
     if chunk_store == "disk":
         kinds[Kind.DISK] = 4
     kind = rng.choices(tuple(kinds), tuple(kinds.values()))[0]
