@@ -1,4 +1,4 @@
-"""Configuration of what joins replicas: nginx and PgBouncer."""
+"""Configuration of what stands between and beside our processes: nginx, PgBouncer, Redis."""
 
 from __future__ import annotations
 
@@ -9,30 +9,42 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import scaling
+from compose import scaling, switches
 from compose.envfile import expand
 from compose.postgres import Place, copied, home, reachable
 
 HERE = Path(__file__).resolve().parent
-NGINX, PGBOUNCER = HERE / "nginx", HERE / "pgbouncer"
+NGINX, PGBOUNCER, REDIS = HERE / "nginx", HERE / "pgbouncer", HERE / "redis"
 PGBOUNCER_FILES = ("pgbouncer.ini", "hba.conf", "users.txt")
 # nginx asks a gateway again after this time; it must outlast DRAIN_S.
 FAIL_TIMEOUT_S = 2
 
 
 def prepare(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, str]:
-    """Writes the configuration of the scaled topology; what its parts need to know of it."""
-    if not scaling.scaled(env):
-        return {}
+    """Writes the configuration of those that run; what their parts need to know of it."""
+    if scaling.scaled(env):
+        nginx = run_dir / "nginx"
+        nginx.mkdir(mode=0o755, exist_ok=True)
+        (nginx / "nginx.conf").write_text(nginx_conf(env))
+    if switches.redis_users(env):
+        write_redis(run_dir / "redis", env)
+    return _prepare_pgbouncer(run_dir, env, place) if switches.pooled(env) else {}
+
+
+def write_redis(folder: Path, env: Mapping[str, str]) -> None:
+    """A password in the command would be seen by everybody; the file is for its owner only."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    values = {**env, "REDIS_LISTEN": "127.0.0.1", "REDIS_DIR": str(folder)}
+    _write_private(folder / "redis.conf", expand((REDIS / "redis.conf").read_text(), values))
+
+
+def _prepare_pgbouncer(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, str]:
     folder = place.data_dir / "pgbouncer"  # where the account of the databases can walk to
     found = {
         "PGBOUNCER_DIR": str(folder),
         "PGBOUNCER_BIN": str(_runnable(Path(env["PGBOUNCER_BIN"]), place, run_dir)),
     }
     _write_pgbouncer(folder, {**env, **found}, place.account)
-    nginx = run_dir / "nginx"
-    nginx.mkdir(mode=0o755, exist_ok=True)
-    (nginx / "nginx.conf").write_text(nginx_conf(env))
     return found
 
 
@@ -42,6 +54,7 @@ def nginx_conf(env: Mapping[str, str]) -> str:
     values = {
         "CORES": env["CORES"],
         "NGINX_USER": _nginx_user(),
+        "NGINX_SOURCE": env["NGINX_SOURCE"],
         "NGINX_LISTEN": f"127.0.0.1:{env['NGINX_PORT']}",
         "NGINX_SERVERS": "\n".join(map(_server, ports)),
     }
@@ -78,11 +91,16 @@ def _write_pgbouncer(folder: Path, env: Mapping[str, str], account: str) -> None
         **{f"PG_{name}_HOST": "127.0.0.1" for name in ("AUTH", "UPLOAD", "FILES")},
     }
     for name in PGBOUNCER_FILES:
-        path, text = folder / name, expand((PGBOUNCER / name).read_text(), values)
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
+        path = folder / name
+        _write_private(path, expand((PGBOUNCER / name).read_text(), values))
         if account:
             shutil.chown(path, account)
     if account:
         shutil.chown(folder, account)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Nobody else can read it at any moment."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)

@@ -25,6 +25,7 @@ def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
         (run_dir / name).mkdir(mode=0o700, exist_ok=True)
     where = postgres.place(run_dir, Path(env["POSTGRES_BIN_DIR"]))
     postgres.make_clusters(where, {name: env[f"PG_{name.upper()}_PASSWORD"] for name in postgres.DATABASES})
+    store.prepare(run_dir, env)
     ready = {
         **env,
         "ROOT": str(ROOT),

@@ -3,7 +3,7 @@
 WORKERS says how many: `auto` (by the cores there are, see workers.env) or a number for each service. Then all
 gateways listen on one port, and whoever calls a service knows all of its processes. `TOPOLOGY=scaled` has
 REPLICAS of gateway, upload and files instead, each with its own port, nginx in front of the gateways and
-PgBouncer in front of the databases.
+(see switches.py) PgBouncer in front of the databases.
 
 Replica 1 keeps the names and ports it has alone; replica k >= 2 gets ports from 9200 + 20 (k - 2) on, each
 with a variable of its own (UPLOAD_2_PORT, UPLOAD_2_ADMIN_PORT …).
@@ -15,21 +15,23 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from compose import envfile
+from compose import envfile, switches
 
 SINGLE, SCALED, AUTO = "single", "scaled", "auto"
 REPLICATED = ("gateway", "auth", "upload", "files")
 POOLED = ("auth", "upload", "files")  # each with a database of its own
-PROGRAMS = ("nginx", "pgbouncer")
 SHARES = Path(__file__).with_name("workers.env")
 DEFAULT_REPLICAS, MOST_REPLICAS = 2, 32
 FIRST_PORT, PORTS_PER_REPLICA, ADMIN_OFFSET = 9200, 20, 10
 # The place of a process in its replica's ports, as in 9000 to 9003.
 PLACE: Mapping[str, int] = {"gateway": 0, "auth": 1, "upload": 2, "files": 3}
 COUNTS: Mapping[str, str] = {part: f"{part.upper()}_PROCESSES" for part in REPLICATED}
-CHOSEN = ("TOPOLOGY", *COUNTS.values())
-# Of each Postgres: what a process opens at most (its pool of 20, a lock, a migration), and what others open.
-CONNECTIONS_PER_PROCESS, CONNECTIONS_OF_OTHERS, FEWEST_CONNECTIONS = 25, 20, 100
+CHOSEN = ("TOPOLOGY", "POOLER", *COUNTS.values())
+# Of each Postgres: what a process opens besides its pool (a lock, a migration), what others open, and how
+# many there may be in all: each is a process of 4 MiB or more.
+POOL, CONNECTIONS_BESIDE_POOL, CONNECTIONS_OF_OTHERS = 20, 5, 20
+FEWEST_CONNECTIONS, MOST_CONNECTIONS = 100, 1000
+POOLER_CONNECTIONS = 40  # max_db_connections in pgbouncer.ini
 # So long a process that stops still serves, so that whoever balances notices.
 DRAIN_S = "1"
 _REPLICA = re.compile(rf"({'|'.join(REPLICATED)})-[0-9]+")
@@ -67,13 +69,13 @@ def share_a_port(env: Mapping[str, str], part: str) -> bool:
 
 
 def programs(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Programs that only this topology needs."""
-    return PROGRAMS if scaled(env) else ()
+    """Programs that run only because a setting asks for them."""
+    return switches.programs(env, scaled=scaled(env))
 
 
 def unused_ports(env: Mapping[str, str]) -> frozenset[str]:
-    """Variables of ports on which nothing listens in this topology."""
-    return frozenset() if scaled(env) else frozenset(f"{name.upper()}_PORT" for name in PROGRAMS)
+    """Variables of ports on which nothing listens."""
+    return switches.unused_ports(env, scaled=scaled(env))
 
 
 def part_name(part: str, replica: int) -> str:
@@ -115,12 +117,16 @@ def extended(env: Mapping[str, str], environ: Mapping[str, str], cores: int) -> 
     `environ` holds what somebody set by hand; that wins.
     """
     found = {**env, **counts(environ, cores)}
+    found["POOLER"] = switches.pooler(environ, scaled=scaled(found))
     found |= {name: environ.get(name) or port for name, port in default_ports(found).items()}
     addresses = {f"{part.upper()}_URLS": ",".join(_urls(found, part)) for part in POOLED}
     if scaled(found):
         addresses["GATEWAY_URL"] = f"http://127.0.0.1:{found['NGINX_PORT']}"
     found |= {name: environ.get(name) or value for name, value in addresses.items()}
-    return found | {f"PG_{part.upper()}_CONNECTIONS": _connections(found, part) for part in POOLED}
+    pool = int(environ.get("DB_POOL_MAX") or POOL)
+    allowed = {part: connections(found, part, pool) for part in POOLED}
+    found["POOLER_CLIENTS"] = str(sum(allowed.values()))
+    return found | {f"PG_{part.upper()}_CONNECTIONS": str(number) for part, number in allowed.items()}
 
 
 def _urls(env: Mapping[str, str], part: str) -> Iterator[str]:
@@ -128,9 +134,14 @@ def _urls(env: Mapping[str, str], part: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{env[variables(part, replica)[0]]}"
 
 
-def _connections(env: Mapping[str, str], part: str) -> str:
-    wanted = replicas(env, part) * CONNECTIONS_PER_PROCESS + CONNECTIONS_OF_OTHERS
-    return str(max(FEWEST_CONNECTIONS, wanted))
+def connections(env: Mapping[str, str], part: str, pool: int) -> int:
+    """How many connections a service's Postgres allows: enough for all processes with such a pool.
+
+    Behind a pooler too: an experiment may turn it off for some of its trials.
+    """
+    wanted = replicas(env, part) * (pool + CONNECTIONS_BESIDE_POOL) + CONNECTIONS_OF_OTHERS
+    wanted += POOLER_CONNECTIONS if switches.pooled(env) else 0
+    return max(FEWEST_CONNECTIONS, wanted)
 
 
 def of_replica(env: Mapping[str, str], part: str, replica: int) -> dict[str, str]:
@@ -143,8 +154,8 @@ def of_replica(env: Mapping[str, str], part: str, replica: int) -> dict[str, str
     return {**env, **own}
 
 
-def problems(environ: Mapping[str, str]) -> list[str]:
-    """What is wrong with WORKERS and REPLICAS."""
+def problems(environ: Mapping[str, str], cores: int) -> list[str]:
+    """What is wrong with WORKERS, REPLICAS and the sizes that follow from them."""
     workers, several = environ.get("WORKERS") or AUTO, environ.get("REPLICAS", "")
     found = []
     if workers != AUTO and not _is_count(workers):
@@ -155,6 +166,25 @@ def problems(environ: Mapping[str, str]) -> list[str]:
         found.append(f"REPLICAS={several!r}: must be a number, 1 to {MOST_REPLICAS}")
     elif several and int(several) > 1 and not scaled(environ):
         found.append(f"REPLICAS={several}: without TOPOLOGY=scaled, WORKERS says how many")
+    if found:
+        return found
+    chosen = counts(environ, cores)
+    return _bad_pools(environ, chosen) + switches.problems(environ, replicas(chosen, "files"))
+
+
+def _bad_pools(environ: Mapping[str, str], chosen: Mapping[str, str]) -> list[str]:
+    pool = environ.get("DB_POOL_MAX") or str(POOL)
+    if not (pool.isascii() and pool.isdecimal() and 1 <= int(pool) <= MOST_CONNECTIONS):
+        return [f"DB_POOL_MAX={pool!r}: must be a number, 1 to {MOST_CONNECTIONS}"]
+    found = []
+    for part in POOLED:
+        wanted = connections({**environ, **chosen}, part, int(pool))
+        if wanted > MOST_CONNECTIONS:
+            found.append(
+                f"DB_POOL_MAX={pool}: {replicas(chosen, part)} processes of {part} could open {wanted} "
+                f"connections to their database, more than {MOST_CONNECTIONS}; choose a smaller pool, or "
+                "fewer processes (WORKERS, REPLICAS)"
+            )
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile, grafana, scaling, store
+from compose import envfile, grafana, scaling, store, switches
 from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +19,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "ALL": ("", "0", "1"),
     "TOPOLOGY": ("", scaling.SINGLE, scaling.SCALED),
     "STORE": ("", *store.STORES),
+    **switches.CHOICES,
 }
 PROGRAMS = (
     "MINIO_BIN",
@@ -32,6 +33,7 @@ PROGRAMS = (
     "NGINX_BIN",
     "PGBOUNCER_BIN",
     "FAKETIME_BIN",
+    "REDIS_BIN",
 )
 
 
@@ -57,7 +59,7 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         if environ.get(name, "") not in allowed
     ]
     defaults = envfile.resolve(envfile.read(PORTS), environ)
-    if not (wrong := scaling.problems(environ)):
+    if not (wrong := scaling.problems(environ, cores())):
         defaults = scaling.extended(defaults, environ, cores())
     problems += wrong + _bad_ports(defaults) + _bad_programs(environ) + grafana.problems(environ)
     if problems:

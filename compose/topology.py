@@ -8,12 +8,11 @@ from typing import Any
 
 import yaml
 
-from compose import scaling, store
+from compose import scaling, store, switches
 from compose.envfile import EnvError, expand
 from compose.part import Need, Part, Probe
 
 NATIVE = Path(__file__).with_name("native.yaml")
-SCALED = Path(__file__).with_name("native.scaled.yaml")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -24,14 +23,16 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
     """All parts with every `${NAME}` replaced from `env`; raises `EnvError` with all that is missing."""
     left_out = {*without, *store.others(env)}
     problems, parts = [], []
-    for kind, raw in _described(env).items():
+    described = _described(env)
+    ending = frozenset(kind for kind, raw in described.items() if raw.get("oneshot"))
+    for kind, raw in described.items():
         for replica, name in enumerate(scaling.parts_of(env, kind), start=1):
             if left_out & {name, kind}:
                 continue
             own = scaling.of_replica(env, kind, replica)
             try:
                 asked = _expanded(raw, own) | _own_probe(own, kind)
-                parts.append(_part(name, asked, own, left_out))
+                parts.append(_part(name, asked, own, left_out, ending))
             except KeyError as exc:
                 problems.append(f"{name} needs {exc.args[0]}, which is not set")
     if problems:
@@ -41,10 +42,11 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
 
 def _described(env: Mapping[str, str]) -> Described:
     found: Described = yaml.safe_load(NATIVE.read_text())["parts"]
-    if scaling.scaled(env):
-        added: Described = yaml.safe_load(SCALED.read_text())["parts"]
+    for path, wanted in switches.additions(env, scaled=scaling.scaled(env)):
+        added: Described = yaml.safe_load(path.read_text())["parts"]
         for name, raw in added.items():
-            found[name] = _merged(found.get(name, {}), raw)
+            if wanted is None or name in wanted:
+                found[name] = _merged(found.get(name, {}), raw)
     return found
 
 
@@ -71,7 +73,9 @@ def _expanded(value: Any, env: Mapping[str, str]) -> Any:
     return value
 
 
-def _part(name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: set[str]) -> Part:
+def _part(
+    name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: set[str], ending: frozenset[str]
+) -> Part:
     stop = raw.get("stop", {})
     # Not the caller's: the same testbed from another shell must be the same testbed.
     base = {"PATH": SYSTEM_PATH, "HOME": env["RUN_DIR"], "LANG": "C.UTF-8"}
@@ -80,12 +84,13 @@ def _part(name: str, raw: Mapping[str, Any], env: Mapping[str, str], left_out: s
         name=name,
         command=tuple(raw["command"]),
         env={**base, **raw.get("environment", {}), **handed_on},
-        after=_after(raw.get("after", ()), env, left_out),
+        after=_after(raw.get("after", ()), env, left_out, ending),
         ready=_probe(raw.get("ready"), env),
         live=_probe(raw.get("live"), env),
         ports=tuple(int(env[variable]) for variable in raw.get("ports", ())),
         user=raw.get("user") or None,
         cwd=env["ROOT"],
+        oneshot=raw.get("oneshot", False),
         stop_signal=stop.get("signal", "SIGTERM"),
         grace_s=float(stop.get("grace_s", 10)),
         version=raw.get("version", ""),
@@ -100,10 +105,13 @@ def _own_probe(env: Mapping[str, str], kind: str) -> Described:
     return {"ready": asked, "live": asked}
 
 
-def _after(kinds: Iterable[str], env: Mapping[str, str], left_out: set[str]) -> dict[str, Need]:
+def _after(
+    kinds: Iterable[str], env: Mapping[str, str], left_out: set[str], ending: frozenset[str]
+) -> dict[str, Need]:
     """Who comes after a part comes after all of its replicas."""
+    need: dict[str, Need] = {kind: "done" if kind in ending else "healthy" for kind in kinds}
     names = [(kind, name) for kind in kinds for name in scaling.parts_of(env, kind)]
-    return {name: "healthy" for kind, name in names if not left_out & {kind, name}}
+    return {name: need[kind] for kind, name in names if not left_out & {kind, name}}
 
 
 def _probe(raw: Mapping[str, str] | None, env: Mapping[str, str]) -> Probe | None:

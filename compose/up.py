@@ -89,7 +89,7 @@ def _joined(settings: Settings, env: Mapping[str, str], console: Console) -> Sta
         raise StackError("a testbed with other settings or programs is running. Run `make down` first.")
     publish(settings.run_dir, env)
     for name, row in testbed.rows().items():
-        if row["state"] in ENDED:
+        if row["state"] in ENDED and row["state"] != "done":
             console.print(f"{name} was {row['state']}; starting it again", highlight=False)
             testbed.control("restart", name)
     _wait(testbed, parts, console)

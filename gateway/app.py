@@ -17,12 +17,15 @@ from gateway.proxy import Proxy
 from gateway.routes import RouteTable, entries
 from gateway.server import Gateway
 from gateway.settings import Settings
+from gateway.shared_counts import RedisCounts
 from services.kit.clock import World
 from services.kit.health import Health
 from services.kit.log import Log
+from services.kit.redis import Redis, connect
 from services.kit.run import Process, Served
 from services.kit.tokens import CredentialSigner, UserTokens
 from services.kit.upstream import Upstream
+from services.kit.web.body import Pace
 from services.kit.web.health import health_handlers
 from services.kit.web.listener import ABORT_S, server_options
 
@@ -32,42 +35,61 @@ GREETING = "API gateway working"
 class Runner(web.ServerRunner):
     """Serves without an application, and closes the connections to the services at the end."""
 
-    def __init__(self, server: web.Server, pools: Mapping[str, Pool]) -> None:
+    def __init__(self, server: web.Server, pools: Mapping[str, Pool], redis: Redis | None) -> None:
         super().__init__(server, shutdown_timeout=ABORT_S)
-        self._pools = pools
+        self._pools, self._redis = pools, redis
 
     async def cleanup(self) -> None:
         await super().cleanup()
         for pool in self._pools.values():
             await pool.close()
+        if self._redis is not None:
+            await self._redis.close()
 
 
 def served(process: Process[Settings, Metrics]) -> Served:
     """What serves the process."""
     pools = _pools(process.settings, process.metrics)
-    gateway = build(process.settings, process.metrics, process.world, process.log, pools)
+    redis = _redis(process)
+    gateway = build(process.settings, process.metrics, process.world, process.log, pools, redis=redis)
     server = Server(
         gateway.handle,
         head_s=process.settings.head_s,
         refused=process.refused,
         options=server_options(process.refused, process.failed),
     )
-    return Served(Runner(server, pools), gateway)
+    return Served(Runner(server, pools, redis), gateway)
 
 
-def build(settings: Settings, metrics: Metrics, world: World, log: Log, pools: Mapping[str, Pool]) -> Gateway:
-    """The gateway in front of these services."""
+def build(
+    settings: Settings,
+    metrics: Metrics,
+    world: World,
+    log: Log,
+    pools: Mapping[str, Pool],
+    *,
+    redis: Redis | None,
+) -> Gateway:
+    """The gateway in front of these services; ``redis`` is there when a setting asks for it."""
     proxies = Proxies(settings.trusted_proxies)
-    health = Health("gateway", GREETING, checks(pools), world.monotonic, draining=lambda: gateway.draining)
+    health = Health(
+        "gateway",
+        GREETING,
+        checks(pools),
+        world.monotonic,
+        draining=lambda: gateway.draining,
+        # We go on without it, so it does not decide readiness.
+        detailed_checks={"redis": redis.check} if redis is not None else {},
+    )
     pipeline = Pipeline(
         cors=Cors(settings.cors_origins),
         table=RouteTable(entries()),
         own=health_handlers(health),
-        limits=_limits(settings, metrics, world),
+        limits=_limits(settings, metrics, world, redis),
         tokens=UserTokens(
             settings.jwt_secret.get_secret_value(), settings.jwt_issuer, settings.jwt_audience, world.now
         ),
-        proxy=Proxy(pools, Injector(_signers(settings, world), proxies), settings.body_idle_s),
+        proxy=Proxy(pools, Injector(_signers(settings, world), proxies), Pace.of(settings)),
     )
     headers = {**SECURITY, **(HSTS if settings.hsts else {})}
     gateway = Gateway(
@@ -98,8 +120,19 @@ def _pools(settings: Settings, metrics: Metrics) -> Mapping[str, Pool]:
     }
 
 
-def _limits(settings: Settings, metrics: Metrics, world: World) -> RateLimits:
-    counts: Counts = MemoryCounts(world.now) if settings.rate_limit else NoCounts()
+def _redis(process: Process[Settings, Metrics]) -> Redis | None:
+    settings = process.settings
+    if settings.rate_limit_backend != "redis":
+        return None
+    return connect(settings, process.world, process.log.event)
+
+
+def _limits(settings: Settings, metrics: Metrics, world: World, redis: Redis | None) -> RateLimits:
+    counts: Counts = MemoryCounts(world.now)
+    if redis is not None:
+        counts = RedisCounts(redis, counts, metrics.rate_limit_fallback)
+    if not settings.rate_limit:
+        counts = NoCounts()
     return RateLimits(counts, settings.rate_limit_ip, settings.rate_limit_tiers, metrics.rate_limited)
 
 

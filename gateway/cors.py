@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
-from gateway.exchange import Exchange
+from gateway.context import RequestContext
 from services.kit.errors import Fault
 from services.kit.origins import ORIGINS
 
@@ -34,23 +34,23 @@ def _headers(origin: str) -> Mapping[str, str]:
 
 
 class Cors:
-    """Sets the CORS headers of an exchange, and answers preflights."""
+    """Sets the CORS headers of an answer, and answers preflights."""
 
     def __init__(self, more_origins: Iterable[str]) -> None:
         self._allowed = {origin: _headers(origin) for origin in (*ORIGINS, *more_origins)}
 
-    def check(self, exchange: Exchange) -> web.Response | None:
+    def check(self, context: RequestContext) -> web.Response | None:
         """The answer to a preflight, else None.
 
         Raises:
             Fault: ``origin_not_allowed``.
         """
-        exchange.cors = NO_ORIGIN
-        if "Origin" not in exchange.headers:
+        context.cors = NO_ORIGIN
+        if "Origin" not in context.headers:
             return None
-        origins = exchange.headers.getall("Origin")
+        origins = context.headers.getall("Origin")
         allowed = self._allowed.get(origins[0]) if len(origins) == 1 else None
         if allowed is None:
             raise Fault("origin_not_allowed", "This origin may not use the API.")
-        exchange.cors = allowed
-        return web.Response(status=204) if exchange.method == "OPTIONS" else None
+        context.cors = allowed
+        return web.Response(status=204) if context.method == "OPTIONS" else None

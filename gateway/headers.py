@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from gateway.exchange import Exchange
+from gateway.context import RequestContext
 from gateway.limits import Proxies
 from services.kit.tokens import CredentialSigner
 
@@ -96,20 +96,20 @@ class Injector:
         self._signers = signers
         self._proxies = proxies
 
-    def headers(self, exchange: Exchange, service: str, deadline_s: float) -> CIMultiDict[str]:
+    def headers(self, context: RequestContext, service: str, deadline_s: float) -> CIMultiDict[str]:
         """The client's headers that may pass, and ours."""
-        given = exchange.headers
+        given = context.headers
         refused = _NOT_TO_UPSTREAM
         if "traceparent" in given or "tracestate" in given:
             refused = refused if _trace_is_good(given) else refused | TRACE
         headers = _passing(given, refused)
-        user_id = exchange.user_id
+        user_id = context.user_id
         if user_id is not None:
             headers["X-User-ID"] = user_id
-        headers["X-Request-Id"] = exchange.trail.request_id
+        headers["X-Request-Id"] = context.trail.request_id
         headers["X-Service-Token"] = self._signers[service].token(user_id)
         headers["X-Request-Timeout-Ms"] = str(int(deadline_s * 1000))
-        self._forwarded(headers, given, exchange.peer)
+        self._forwarded(headers, given, context.peer)
         return headers
 
     def _forwarded(self, headers: CIMultiDict[str], given: CIMultiDictProxy[str], peer: str) -> None:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import ip_address
-from typing import Protocol
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple, Protocol
 
-from gateway.exchange import Exchange
+from gateway.context import RequestContext
 from gateway.settings import DEFAULT_TIER, Network
 from services.kit.errors import Fault
 from services.kit.metrics import Counters
 
+Address = IPv4Address | IPv6Address
 WINDOW_S = 60
+_WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:]+):)(?(v6)(?::[0-9]{1,5})?|[0-9]{1,5})")
 NO_TIER = "none"
+
+
+class Claim(NamedTuple):
+    """One request under one key, of which so many may pass in a window."""
+
+    key: str
+    limit: int
 
 
 class Counts(Protocol):
     """Where requests are counted."""
 
-    def hit(self, key: str, limit: int) -> int:
-        """Count one request: 0 when it passes, else the whole seconds until the window ends (>= 1)."""
+    async def hit(self, address: Claim, user: Claim | None) -> tuple[int, int]:
+        """Count one request under both keys, the user's only if the address may pass.
+
+        For each 0 when it passes, else the whole seconds until the window ends (>= 1).
+        """
         ...
 
 
@@ -32,27 +45,33 @@ class MemoryCounts:
         self._window = 0
         self._counts: dict[str, int] = {}
 
-    def hit(self, key: str, limit: int) -> int:
+    async def hit(self, address: Claim, user: Claim | None) -> tuple[int, int]:
         now = self._now()
         window = int(now // WINDOW_S)
         if window != self._window:
             self._window, self._counts = window, {}
-        count = self._counts.get(key, 0)
-        if count >= limit:
-            return max(1, math.ceil((window + 1) * WINDOW_S - now))
-        self._counts[key] = count + 1
-        return 0
+        wait_s = max(1, math.ceil((window + 1) * WINDOW_S - now))
+        if not self._passes(address):
+            return wait_s, 0
+        return 0, 0 if user is None or self._passes(user) else wait_s
+
+    def _passes(self, claim: Claim) -> bool:
+        count = self._counts.get(claim.key, 0)
+        if count >= claim.limit:
+            return False
+        self._counts[claim.key] = count + 1
+        return True
 
 
 class NoCounts:
     """Lets everything pass (``RATE_LIMIT=off``)."""
 
-    def hit(self, key: str, limit: int) -> int:
-        return 0
+    async def hit(self, address: Claim, user: Claim | None) -> tuple[int, int]:
+        return 0, 0
 
 
 class RateLimits:
-    """The two rate-limit steps; ``refused`` counts by scope and tier."""
+    """Both limits of a request, in one step; ``refused`` counts by scope and tier."""
 
     def __init__(self, counts: Counts, per_ip: int, tiers: Mapping[str, int], refused: Counters) -> None:
         self._counts = counts
@@ -60,23 +79,29 @@ class RateLimits:
         self._tiers = tiers
         self._refused = refused
 
-    def per_ip(self, exchange: Exchange) -> None:
-        self._check(f"ip {exchange.client}", self._per_ip, "ip", NO_TIER)
+    async def check(self, context: RequestContext) -> None:
+        """Count the request; what its user's limit says is kept in ``context`` for its turn.
 
-    def per_user(self, exchange: Exchange) -> None:
-        if exchange.user_id is not None:
-            tier = exchange.tier if exchange.tier in self._tiers else DEFAULT_TIER
-            self._check(f"user {exchange.user_id}", self._tiers[tier], "user", tier)
+        Raises:
+            Fault: ``rate_limited``, when the address has used up its minute.
+        """
+        user, tier = None, NO_TIER
+        if context.user_id is not None:
+            tier = context.tier if context.tier in self._tiers else DEFAULT_TIER
+            user = Claim(f"user {context.user_id}", self._tiers[tier])
+        address_s, user_s = await self._counts.hit(Claim(f"ip {context.client}", self._per_ip), user)
+        if address_s:
+            raise self._fault("ip", NO_TIER, address_s)
+        if user_s:
+            context.refusal = self._fault("user", tier, user_s)
 
-    def _check(self, key: str, limit: int, scope: str, tier: str) -> None:
-        wait_s = self._counts.hit(key, limit)
-        if wait_s:
-            self._refused(scope, tier).inc()
-            raise Fault(
-                "rate_limited",
-                "Too many requests in this minute. Please wait.",
-                headers={"Retry-After": str(wait_s)},
-            )
+    def _fault(self, scope: str, tier: str, wait_s: int) -> Fault:
+        self._refused(scope, tier).inc()
+        return Fault(
+            "rate_limited",
+            "Too many requests in this minute. Please wait.",
+            headers={"Retry-After": str(wait_s)},
+        )
 
 
 class Proxies:
@@ -85,22 +110,43 @@ class Proxies:
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = tuple(trusted)
 
-    def trusted(self, address: str) -> bool:
-        if not self._trusted:
-            return False
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
+    def trusted(self, peer: str) -> bool:
+        return bool(self._trusted) and self._trusts(address_of(peer))
+
+    def _trusts(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted)
 
     def client(self, peer: str, forwarded_for: Sequence[str]) -> str:
-        """The peer, or the right-most address of ``X-Forwarded-For`` that no trusted proxy has."""
-        if not self._trusted or not forwarded_for or not self.trusted(peer):
+        """Who asks: the peer, or the right-most address of ``X-Forwarded-For`` that no trusted proxy has.
+
+        Only proxies write entries that count, so an entry that is no address is nobody's: then it is the
+        proxy that sent it who asks.
+        """
+        address = address_of(peer)
+        if address is None:
             return peer
-        client = peer
-        for address in reversed([item.strip() for line in forwarded_for for item in line.split(",")]):
-            client = address
-            if not self.trusted(address):
-                break
-        return client
+        if forwarded_for and self._trusts(address):
+            for entry in reversed([item for line in forwarded_for for item in line.split(",")]):
+                before = address_of(entry)
+                if before is None:
+                    break
+                address = before
+                if not self._trusts(address):
+                    break
+        return str(address)
+
+
+def address_of(text: str) -> Address | None:
+    """The address in an entry like ``1.2.3.4``, ``1.2.3.4:80``, ``::1`` or ``[::1]:80``, else None.
+
+    An IPv4 address in IPv6 form is that IPv4 address, and a zone is no part of an address.
+    """
+    text = text.strip()
+    host = _WITH_PORT.fullmatch(text)
+    if host is not None:
+        text = host["v6"] or host["v4"]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

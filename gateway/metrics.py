@@ -12,6 +12,7 @@ from services.kit.metrics import (
     base_registry,
     rate_limited,
 )
+from services.kit.redis import Failure
 
 
 class Metrics:
@@ -23,6 +24,13 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.upstream = UpstreamMetrics(self.registry)
         self.rate_limited = rate_limited(self.registry, ("ip", "user"))
+        self.rate_limit_fallback = Family(
+            Counter,
+            "rate_limit_fallback",
+            "Requests counted by this process alone, because Redis did not answer",
+            {"reason": tuple(Failure)},
+            registry=self.registry,
+        )
         transferred = Family(
             Counter,
             "gateway_bytes",

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.context import RequestContext
 from gateway.cors import Cors
-from gateway.exchange import Exchange
 from gateway.limits import RateLimits
 from gateway.proxy import Proxy
 from gateway.routes import Entry, RouteTable
@@ -41,37 +41,47 @@ class Pipeline:
     tokens: UserTokens
     proxy: Proxy
 
-    async def answer(self, exchange: Exchange) -> web.StreamResponse:
+    async def answer(self, context: RequestContext) -> web.StreamResponse:
         """What the client gets.
 
         Raises:
             Fault: a refusal by any step.
         """
-        preflight = self.cors.check(exchange)
+        preflight = self.cors.check(context)
         if preflight is not None:
             return preflight
-        entry = self._match(exchange)
+        entry = self._match(context)
         if entry.own:
-            return await self.own[entry.route.name](exchange.request)
-        self.limits.per_ip(exchange)
-        if entry.route.token is not Token.NONE:
-            self._check_token(exchange, entry.route.token)
-            self.limits.per_user(exchange)
-        return await self.proxy.forward(exchange, entry)
+            return await self.own[entry.route.name](context.request)
+        self._look_at_token(context, entry.route.token)
+        await self.limits.check(context)
+        if context.refusal is not None:
+            raise context.refusal
+        return await self.proxy.forward(context, entry)
 
-    def _match(self, exchange: Exchange) -> Entry:
+    def _match(self, context: RequestContext) -> Entry:
         try:
-            path, exchange.query = split(exchange.request.raw_path)
+            path, context.query = split(context.request.raw_path)
         except BadTargetError as error:
             raise Fault(
                 "method_not_allowed", "This server is not a proxy.", headers={"Allow": "", **CLOSE}
             ) from error
-        entry, exchange.path = self.table.match(exchange.method, path)
-        exchange.trail.route, exchange.trail.quiet = entry.template, entry.route.name == "ping"
+        entry, context.path = self.table.match(context.method, path)
+        context.trail.route, context.trail.quiet = entry.template, entry.route.name == "ping"
         return entry
 
-    def _check_token(self, exchange: Exchange, rule: Token) -> None:
-        given = exchange.headers.getall("Authorization", ())
+    def _look_at_token(self, context: RequestContext, rule: Token) -> None:
+        """Who asks is found out first, so that both limits are counted in one step; a token that is no good
+        is told when its turn has come."""
+        if rule is Token.NONE:
+            return
+        try:
+            self._check_token(context, rule)
+        except Fault as refusal:
+            context.refusal = refusal
+
+    def _check_token(self, context: RequestContext, rule: Token) -> None:
+        given = context.headers.getall("Authorization", ())
         if not given:
             if rule is Token.REQUIRED:
                 raise Fault("authentication_required", "Please log in.", headers=BEARER)
@@ -80,5 +90,5 @@ class Pipeline:
         if len(given) > 1 or scheme.lower() != "bearer":
             raise Fault("token_malformed", "This is not a bearer token.", headers=BEARER)
         user = self.tokens.verify(token.strip())
-        exchange.user_id = exchange.trail.user_id = str(user.user_id)
-        exchange.tier = user.tier
+        context.user_id = context.trail.user_id = str(user.user_id)
+        context.tier = user.tier

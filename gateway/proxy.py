@@ -8,7 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.connection import release
-from gateway.exchange import Exchange
+from gateway.context import RequestContext
 from gateway.headers import Injector, to_client
 from gateway.pools import Pool
 from gateway.routes import Entry
@@ -16,7 +16,7 @@ from services.kit.client import UpstreamError, UpstreamTimeout
 from services.kit.errors import STATUS, Fault
 from services.kit.upstream import Body, Incoming
 from services.kit.web.answers import ERROR_CODE, JSON, Streamed, error_response
-from services.kit.web.body import Arriving, BodyStalled, small, timeout_fault
+from services.kit.web.body import Arriving, BodyStalled, Pace, small, timeout_fault
 
 BUFFERED_BYTES = 65_536
 _CODE_OF_STATUS: Mapping[int, str] = {
@@ -43,21 +43,21 @@ def _unavailable() -> Fault:
 class Proxy:
     """The last step: header injection, deadline and the exchange with the service."""
 
-    def __init__(self, pools: Mapping[str, Pool], injector: Injector, body_idle_s: float) -> None:
+    def __init__(self, pools: Mapping[str, Pool], injector: Injector, pace: Pace) -> None:
         self._pools = pools
         self._injector = injector
-        self._idle_s = body_idle_s
+        self._pace = pace
 
-    async def forward(self, exchange: Exchange, entry: Entry) -> web.StreamResponse:
+    async def forward(self, context: RequestContext, entry: Entry) -> web.StreamResponse:
         """The service's answer; its body may still be on its way.
 
         Raises:
             Fault: ``upstream_unavailable``, ``deadline_exceeded``, or what is wrong with the body.
         """
-        body = await self._body(entry, exchange.request)
-        incoming = await self._open(exchange, entry, body)
+        body = await self._body(entry, context.request)
+        incoming = await self._open(context, entry, body)
         try:
-            return await _answer(incoming, exchange)
+            return await _answer(incoming, context)
         except UpstreamError as error:
             raise _unavailable() from error
         except BaseException:
@@ -71,17 +71,17 @@ class Proxy:
             raise Fault("length_required", "This route needs a Content-Length.")
         release(request)
         if entry.route.body == "raw" and length is not None and length > BUFFERED_BYTES:
-            return Body(Arriving(request, self._idle_s), length)
-        return await small(request, self._idle_s)
+            return Body(Arriving(request, self._pace), length)
+        return await small(request, self._pace)
 
-    async def _open(self, exchange: Exchange, entry: Entry, body: bytes | Body) -> Incoming:
+    async def _open(self, context: RequestContext, entry: Entry, body: bytes | Body) -> Incoming:
         deadline_s = entry.route.deadline_s
-        headers = self._injector.headers(exchange, entry.service, deadline_s)
-        target = f"{exchange.path}?{exchange.query}" if exchange.query else exchange.path
+        headers = self._injector.headers(context, entry.service, deadline_s)
+        target = f"{context.path}?{context.query}" if context.query else context.path
         upstream = self._pools[entry.service].front
         try:
             return await upstream.open(
-                exchange.method, target, headers, body, timeout_s=deadline_s, stall_s=self._idle_s
+                context.method, target, headers, body, timeout_s=deadline_s, stall_s=self._pace.idle_s
             )
         except BodyStalled as error:
             raise timeout_fault() from error
@@ -91,17 +91,17 @@ class Proxy:
             raise _unavailable() from error
 
 
-async def _answer(incoming: Incoming, exchange: Exchange) -> web.StreamResponse:
+async def _answer(incoming: Incoming, context: RequestContext) -> web.StreamResponse:
     status = incoming.status
     if status in {101, 401}:  # nothing was upgraded; only the gateway judges users' tokens
         incoming.close()
         raise _unavailable()
     if status >= 400 and not incoming.headers.get("Content-Type", "").startswith(JSON):
         incoming.close()
-        return _replaced(status, exchange.trail.request_id)
-    exchange.trail.error = incoming.headers.get(ERROR_CODE)
-    length, headers = _length(incoming, exchange.method), to_client(incoming.headers)
-    _declare_length(headers, incoming, exchange.method)
+        return _replaced(status, context.trail.request_id)
+    context.trail.error = incoming.headers.get(ERROR_CODE)
+    length, headers = _length(incoming, context.method), to_client(incoming.headers)
+    _declare_length(headers, incoming, context.method)
     if length is None or length > BUFFERED_BYTES:
         return Streamed(status, headers, _Rest(incoming).read, incoming.close)
     body = await incoming.read()

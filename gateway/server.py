@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from gateway.connection import HEAD_BYTES
-from gateway.exchange import EXCHANGE, Exchange
+from gateway.context import CONTEXT, RequestContext
 from gateway.limits import Proxies
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
@@ -45,16 +45,16 @@ class Gateway(Boundary):
     async def _steps(self, request: web.BaseRequest) -> web.StreamResponse:
         headers, peer = request.headers, request.remote or ""
         client = self._proxies.client(peer, headers.getall("X-Forwarded-For", ()))
-        exchange = request[EXCHANGE] = Exchange(request, TRAIL.get(), peer, client)
+        context = request[CONTEXT] = RequestContext(request, TRAIL.get(), peer, client)
         if refused := _refusal(request):
             return bare_response(refused)
-        return await self.pipeline.answer(exchange)
+        return await self.pipeline.answer(context)
 
     def dress(self, request: web.BaseRequest, response: web.StreamResponse, trail: Trail) -> None:
         super().dress(request, response, trail)
         headers = response.headers
         headers.update(self._headers)
-        headers.update(request[EXCHANGE].cors)
+        headers.update(request[CONTEXT].cors)
         headers.popall(ERROR_CODE, None)
 
     def count_bytes(self, bytes_in: int, bytes_out: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, model_validator
 
 from services.kit.settings import (
     Key,
-    ProcessSettings,
+    RedisSettings,
     Texts,
     Urls,
     comma_list,
@@ -45,7 +45,7 @@ Networks = Annotated[
 ]
 
 
-class Settings(ProcessSettings):
+class Settings(RedisSettings):
     jwt_secret: Key = Field(description="key that users' tokens are signed with")
     jwt_issuer: str = Field("testbed-auth", description="`iss` of users' tokens")
     jwt_audience: str = Field("testbed", description="`aud` of users' tokens")
@@ -66,5 +66,14 @@ class Settings(ProcessSettings):
     hsts: bool = Field(False, description="send Strict-Transport-Security")
     trusted_proxies: Networks = Field((), description="peers whose X-Forwarded-* headers are believed")
     rate_limit: bool = Field(True, description="limit requests per address and user")
+    rate_limit_backend: Literal["memory", "redis"] = Field(
+        "memory", description="who counts: each gateway process for itself, or Redis for all of them"
+    )
     rate_limit_ip: int = Field(100_000, ge=0, description="requests per address and clock minute")
     rate_limit_tiers: Tiers = Field(DEFAULT_TIERS, description="requests per user and clock minute, by tier")
+
+    @model_validator(mode="after")
+    def _counts_have_a_place(self) -> Self:
+        if self.rate_limit_backend == "redis":
+            self.needs_redis("RATE_LIMIT_BACKEND")
+        return self

@@ -11,6 +11,7 @@ PROCESS_COLOURS = {
     "minio": "#e69f00",
     "nginx": "#d55e00",
     "pgbouncer": "#f0e442",
+    "redis": "#999933",
     "auth": "#cc79a7",
     "pg-auth": "#e8c3d7",
     "k6": "#7a8691",

@@ -37,8 +37,10 @@ class Backends:
     stack: stack.Stack
 
     def store_settings(self) -> dict[str, str]:
-        """The S3 variables of a service; the bucket is created by whoever uses it."""
-        return {key: value for key, value in self.stack.env.items() if key.startswith("S3_")}
+        """The S3 variables of a service, but root's key; the bucket is created by whoever uses it."""
+        env = self.stack.env
+        root = {"S3_ACCESS_KEY": env["MINIO_ROOT_USER"], "S3_SECRET_KEY": env["MINIO_ROOT_PASSWORD"]}
+        return {key: value for key, value in env.items() if key.startswith("S3_")} | root
 
     def database_url(self, name: str) -> str:
         env = self.stack.env

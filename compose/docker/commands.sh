@@ -76,7 +76,7 @@ alone() {
 
 wait_healthy() {
     end=$(($(date +%s) + HEALTHY_WITHIN_S))
-    while states | grep -qv -e ' healthy ' -e ' running '; do
+    while states | grep -qv -e ' healthy ' -e ' running ' -e ' done '; do
         ! print_lost || fail "Not everything is well."
         [ "$(date +%s)" -lt "$end" ] || { table; fail "Not everything was healthy within $HEALTHY_WITHIN_S s."; }
         sleep 0.5 2>/dev/null || sleep 1

@@ -82,6 +82,7 @@ docker_findings() {
     if program=$(compose_program); then ok docker "$program $($program version --short 2>/dev/null)"
     else bad docker "Compose is not here" "install the package docker-compose-plugin"; fi
     ok docker "processes: $(workers_line)"
+    ok docker "pools and connections of the databases: auth $AUTH_PROCESSES x $DB_POOL of $PG_AUTH_CONNECTIONS, upload $UPLOAD_PROCESSES x $DB_POOL of $PG_UPLOAD_CONNECTIONS, files $FILES_PROCESSES x $DB_POOL of $PG_FILES_CONNECTIONS"
     budget_mb=$(($(memory_budget) * BYTES_PER_MIB / MB))
     case $system in
     *"Docker Desktop"*)
@@ -161,7 +162,7 @@ running_findings() {
     [ -n "$(containers all)" ] || { ok running "nothing runs"; return; }
     states | while read -r part state _; do
         case $state in
-        healthy | running) ok running "$part: $state" ;;
+        healthy | running | done) ok running "$part: $state" ;;
         starting | created) warn running "$part: $state" "make logs NAME=$part" ;;
         *) bad running "$part: $state" "make logs NAME=$part" ;;
         esac

@@ -114,9 +114,21 @@ in_compose() {
 
 # The overlays in effect: those asked for, else those of the running testbed.
 overlays() {
-    wanted_overlays=${OVERLAYS:-}
-    [ "${TOPOLOGY:-}" != scaled ] || wanted_overlays="scaled $wanted_overlays"
-    if [ -n "$wanted_overlays" ]; then printf '%s' "$wanted_overlays" | tr ', ' '\n\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
+    asked_overlays=" $(printf '%s' "${OVERLAYS:-}" | tr ',' ' ') "
+    [ "${TOPOLOGY:-}" != scaled ] || asked_overlays=" scaled $asked_overlays"
+    [ "${RATE_LIMIT_BACKEND:-}" != redis ] || asked_overlays="$asked_overlays redis limiter "
+    [ "${CACHE:-}" != redis ] || asked_overlays="$asked_overlays redis cache "
+    case ${POOLER:-unsaid}$asked_overlays in
+    pgbouncer* | unsaid*" scaled "*) asked_overlays="$asked_overlays pooler " ;;
+    esac
+    # What an overlay adds twice is known by a file of both names.
+    case $asked_overlays in *" scaled "*)
+        for both in pooler limiter cache; do
+            case $asked_overlays in *" $both "*) asked_overlays="$asked_overlays scaled.$both " ;; esac
+        done
+        ;;
+    esac
+    if [ -n "$(printf '%s' "$asked_overlays" | tr -d ' ')" ]; then printf '%s' "$asked_overlays" | tr ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
     elif [ -f "$RUN_DIR/overlays" ]; then cat "$RUN_DIR/overlays"
     fi
 }

@@ -1,7 +1,7 @@
 # What a person sees of the containers: one table, one list of addresses, one budget.
 
 # One line per container: part, state, restarts, id. The state is healthy, starting, unhealthy, running (no
-# probe), or what Docker calls it, with the exit code.
+# probe), done (its work has an end), or what Docker calls it, with the exit code.
 states() {
     ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False)
     [ -n "$ids" ] || return 0
@@ -16,6 +16,7 @@ states() {
                 if ($3 ~ /unhealthy/) state = "unhealthy"
                 else if ($3 ~ /\(healthy/) state = "healthy"
                 else if ($3 ~ /health: starting/) state = "starting"
+                else if (state == "exited" && $1 ~ /^(roles|store-key)$/ && $3 ~ /^Exited \(0\)/) state = "done"
                 else if (state == "exited") { sub(/^[^(]*/, "", $3); sub(/\).*/, ")", $3); state = state $3 }
                 print $1, state, count[$4], $4
             }' | sort
@@ -32,7 +33,7 @@ table() {
 
 # Parts that ended or are unwell, with the end of their logs; true when there are any.
 print_lost() {
-    lost=$(states | awk '$2 !~ /^(healthy|running|starting|created)$/ { print $1 ":" $2 ":" $4 }')
+    lost=$(states | awk '$2 !~ /^(healthy|running|done|starting|created)$/ { print $1 ":" $2 ":" $4 }')
     for one in $lost; do
         printf '\n%s: %s\n' "${one%%:*}" "$(printf '%s' "$one" | cut -d: -f2)"
         docker logs --tail 10 "${one##*:}" 2>&1 | sed 's/^/    /'

@@ -2,25 +2,57 @@
 # ports, addresses, connections to the databases, memory. compose/scaling.py has the same rules, a test compares.
 
 MOST_WORKERS=32
-CONNECTIONS_PER_WORKER=25 CONNECTIONS_OF_OTHERS=20 FEWEST_CONNECTIONS=100
-# Of a database for each further process: as many connections as its pool has, of 4 MiB.
-MEMORY_PER_POOL_MB=80
+CONNECTIONS_BESIDE_POOL=5 CONNECTIONS_OF_OTHERS=20 FEWEST_CONNECTIONS=100 MOST_CONNECTIONS=1000 POOLER_CONNECTIONS=40
+# Of a database for each further process: as many connections as its pool has.
+MEMORY_PER_CONNECTION_MB=4
 
 count_workers() {
     choose_workers
+    check_switches
     read_values "$HERE/workers.env"
-    WORKER_NAMES='' WORKER_VALUES='' place=0
+    WORKER_NAMES='' WORKER_VALUES='' place=0 POOLER_CLIENTS=0
     for service in GATEWAY AUTH UPLOAD FILES; do
         eval "count=\$((CORES / CORES_PER_$service))"
         [ "$WORKERS" = auto ] || count=$WORKERS
         [ "$count" -ge 1 ] || count=1
         [ "$count" -le "$MOST_WORKERS" ] || count=$MOST_WORKERS
         give_ports
-        [ "$service" = GATEWAY ] || give_connections
         set_value NAMES "${service}_PROCESSES" "$count"
+        [ "$service" = GATEWAY ] || give_connections
         place=$((place + 1))
     done
+    export POOLER_CLIENTS
+    running_of FILES
+    if [ "${CACHE:-}" = memory ] && [ "$running" -gt 1 ]; then
+        fail "CACHE=memory: $running processes of files run, and none would see what another one changed; CACHE=redis is for several, WORKERS=1 has one of each"
+    fi
     [ -n "${memory_counted:-}" ] || count_memory
+}
+
+# Settings that decide what runs.
+check_switches() {
+    one_of RATE_LIMIT_BACKEND memory redis
+    one_of CACHE none memory redis
+    one_of POOLER none pgbouncer
+    DB_POOL=${DB_POOL_MAX:-20}
+    case $DB_POOL in
+    [1-9] | [1-9][0-9] | [1-9][0-9][0-9] | 1000) ;;
+    *) fail "DB_POOL_MAX='$DB_POOL': must be a number, 1 to $MOST_CONNECTIONS" ;;
+    esac
+}
+
+# one_of NAME VALUE…: the setting has one of these values, or none.
+one_of() {
+    of=$1
+    eval "given=\${$of:-}"
+    shift
+    [ -z "$given" ] || case " $* " in *" $given "*) ;; *) fail "$of='$given': must be one of $(printf '%s' "$*" | sed 's/ /, /g')" ;; esac
+}
+
+# running_of SERVICE: sets `running`; with the scaled overlay each of its processes has a container.
+running_of() {
+    eval "running=\$${1}_PROCESSES"
+    case " $(overlays) $1" in *" scaled "*AUTH) ;; *" scaled "*) running=2 ;; esac
 }
 
 # Sets WORKERS: what was asked for, else that of the running testbed, else auto.
@@ -67,8 +99,13 @@ give_ports() {
 }
 
 give_connections() {
-    connections=$((count * CONNECTIONS_PER_WORKER + CONNECTIONS_OF_OTHERS))
+    running_of "$service"
+    connections=$((running * (DB_POOL + CONNECTIONS_BESIDE_POOL) + CONNECTIONS_OF_OTHERS))
+    case " $(overlays) " in *" pooler "*) connections=$((connections + POOLER_CONNECTIONS)) ;; esac
     [ "$connections" -ge "$FEWEST_CONNECTIONS" ] || connections=$FEWEST_CONNECTIONS
+    [ "$connections" -le "$MOST_CONNECTIONS" ] ||
+        fail "DB_POOL_MAX=$DB_POOL: $running processes of $host could open $connections connections to their database, more than $MOST_CONNECTIONS; choose a smaller pool, or fewer processes (WORKERS, REPLICAS)"
+    POOLER_CLIENTS=$((POOLER_CLIENTS + connections))
     set_value VALUES "PG_${service}_CONNECTIONS" "$connections"
 }
 
@@ -77,7 +114,7 @@ count_memory() {
     memory_counted=1
     for service in GATEWAY AUTH UPLOAD FILES; do
         eval "count=\$${service}_PROCESSES; MEMORY_${service}_MB=\$((count * MEMORY_${service}_MB))"
-        [ "$service" = GATEWAY ] || eval "MEMORY_PG_${service}_MB=\$((MEMORY_PG_${service}_MB + MEMORY_PER_POOL_MB * (count - 1)))"
+        [ "$service" = GATEWAY ] || eval "MEMORY_PG_${service}_MB=\$((MEMORY_PG_${service}_MB + MEMORY_PER_CONNECTION_MB * DB_POOL * (count - 1)))"
     done
 }
 

@@ -34,6 +34,12 @@ def host(now: Settings) -> Iterator[Check]:
     yield Check(
         "host", "ok", f"processes: {counts}" + ("" if scaling.scaled(now.env) else f" (WORKERS={chosen})")
     )
+    pool = now.env.get("DB_POOL_MAX") or scaling.POOL
+    shown = ", ".join(
+        f"{part} {scaling.replicas(now.env, part)} x {pool} of {now.env[f'PG_{part.upper()}_CONNECTIONS']}"
+        for part in scaling.POOLED
+    )
+    yield Check("host", "ok", f"pools and connections of the databases: {shown}")
     musl = any(Path("/lib").glob("ld-musl-*"))
     yield judge("host", not musl, f"C library: {'musl' if musl else 'glibc'}", "set POSTGRES_BIN_DIR", "warn")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -80,7 +80,8 @@ def _wrap(program: Path) -> None:
     """Puts a script in a program's place: its libraries are beside it, for this process only."""
     real = program.parent / "real" / program.name  # the name stays: it is how the process is known
     real.parent.mkdir()
-    program.rename(real)
+    shutil.copy2(program, real)  # what a link leads to: Redis' programs are one file that looks at its name
+    program.unlink()
     program.write_text(LAUNCHER.format(name=program.name))
     program.chmod(0o755)
 

@@ -113,6 +113,11 @@ UPSTREAMS: tuple[Panel, ...] = (
             "{{scope}} {{tier}}",
             empty="nobody was refused",
         ),
+        Query(
+            per_s(f"rate_limit_fallback_total{{{MINE}}}", "reason"),
+            "counted without Redis: {{reason}}",
+            empty="Redis is not used, or answered",
+        ),
     ),
     Panel(
         title="Gateway's own time, p95 ± its bucket",

@@ -33,6 +33,13 @@ SESSIONS: tuple[Panel, ...] = (
         Unit.PER_S,
         Query(per_s("upload_chunks_total", "result"), "{{result}}"),
     ),
+    lines(
+        "Bodies that are being received",
+        "Chunks on their way in. Many with little traffic are slow senders; of one user there are at most "
+        "UPLOADS_PER_USER in each process.",
+        Unit.COUNT,
+        Query("sum(upload_bodies)", "bodies"),
+    ),
     percentile(
         "Phases of a chunk",
         "Receiving its body, hashing it, writing it, recording it. They overlap in time. The top line is "

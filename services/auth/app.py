@@ -26,6 +26,7 @@ from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.tokens import CredentialChecker, UserTokens
 from services.kit.web import app as kit
+from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,7 +56,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
             world.now,
         ),
         health=Health("auth", GREETING, checks, world.monotonic, draining=lambda: boundary.draining),
-        body_idle_s=settings.body_idle_s,
+        pace=Pace.of(settings),
     )
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
@@ -76,10 +77,11 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[Database
     settings = process.settings
     await migrate(settings.direct_url, MIGRATIONS, "auth")
     async with open_database(
-        settings.database_url.get_secret_value(),
+        settings.statements_url,
         "auth",
         process.metrics.database,
-        prepared=settings.db_prepared,
+        prepared=settings.keeps_prepared,
+        size=settings.pool_size,
     ) as database:
         yield database
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from cachetools import LRUCache, TTLCache
 
 from services.auth.errors import too_many_failures
+from services.auth.outcome import ProofLookup
 
 WINDOW_S = 60
 MAX_EMAILS = 100_000
@@ -53,7 +54,7 @@ class FailureLimiter:
 class Proofs(Protocol):
     """Passwords just verified; ``miss`` is the metric label of a login that had to hash."""
 
-    miss: str
+    miss: ProofLookup
 
     def holds(self, user_id: UUID, stored: str, password: bytes) -> bool:
         """Whether this password was verified against this stored string a moment ago."""
@@ -65,7 +66,7 @@ class Proofs(Protocol):
 class NoProofs:
     """Every login hashes."""
 
-    miss = "off"
+    miss = ProofLookup.OFF
 
     def holds(self, user_id: UUID, stored: str, password: bytes) -> bool:
         return False
@@ -87,7 +88,7 @@ class ProofCache:
         monotonic: seconds.
     """
 
-    miss = "miss"
+    miss = ProofLookup.MISS
 
     def __init__(self, life_s: float, pepper: bytes, monotonic: Callable[[], float]) -> None:
         self._pepper = pepper

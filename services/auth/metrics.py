@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
-from services.auth.outcome import LoginResult
+from services.auth.outcome import LoginResult, ProofLookup
 from services.kit.metrics import (
     FAST_BUCKETS,
     DatabaseMetrics,
@@ -34,7 +34,7 @@ class Metrics:
             "Logins by outcome",
             {
                 "result": tuple(LoginResult),
-                "cache": ("hit", "miss", "off"),
+                "cache": tuple(ProofLookup),
             },
             registry=self.registry,
         )

@@ -1,4 +1,4 @@
-"""How a login ended; the metric's label."""
+"""How a login ended, and how its password was proven; the metric's labels."""
 
 from __future__ import annotations
 
@@ -11,3 +11,11 @@ class LoginResult(StrEnum):
     LIMITED = "limited"
     OVERLOADED = "overloaded"
     ERROR = "error"
+
+
+class ProofLookup(StrEnum):
+    """Whether the password had just been verified, and needed no hash."""
+
+    HIT = "hit"
+    MISS = "miss"
+    OFF = "off"  # nothing is remembered

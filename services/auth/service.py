@@ -10,7 +10,7 @@ from services.auth.errors import invalid_credentials, user_exists
 from services.auth.hashing import HashPool
 from services.auth.memory import FailureLimiter, Proofs
 from services.auth.metrics import Metrics
-from services.auth.outcome import LoginResult
+from services.auth.outcome import LoginResult, ProofLookup
 from services.auth.passwords import Passwords
 from services.auth.repository import Account, Accounts
 from services.kit.clock import World
@@ -92,13 +92,13 @@ class AuthService:
         finally:
             self.metrics.logins(result, cache).inc()
 
-    async def _known(self, credentials: Credentials, wanted: Wanted) -> tuple[Account, str]:
+    async def _known(self, credentials: Credentials, wanted: Wanted) -> tuple[Account, ProofLookup]:
         """The account whose password this is, and how it was proven."""
         email, password = credentials.email, credentials.password
         self.failures.check(email)
         account = await self.accounts.by_email(email)
         if account and self.proofs.holds(account.user_id, account.password_hash, password):
-            return account, "hit"
+            return account, ProofLookup.HIT
         stored = account.password_hash if account else self.passwords.dummy
 
         def before() -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 from aiohttp import web
 
 from services.files.downloads import Downloads
+from services.files.forgetting import ROWS, forget_changed
 from services.files.handlers import HANDLERS, SERVICES, Services
 from services.files.links import Links
 from services.files.metrics import Metrics
+from services.files.model import Readable
 from services.files.repository import Files
 from services.files.routes import ROUTES
 from services.files.service import FileService
 from services.files.settings import Settings
 from services.files.store_list import StoreList
+from services.kit.cache import Cache, open_cache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
@@ -25,6 +28,7 @@ from services.kit.run import Process, Served
 from services.kit.s3 import S3Client, StoreError, StoreHealth, open_client, prepare_bucket
 from services.kit.tokens import CredentialChecker
 from services.kit.web import app as kit
+from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,16 +59,29 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
         boundary=boundary,
         credentials=_credentials(settings, world),
         health=health,
-        body_idle_s=settings.body_idle_s,
+        pace=Pace.of(settings),
     )
 
+    app.middlewares.append(forget_changed)
+
     async def parts(app: web.Application) -> AsyncIterator[None]:
-        async with _opened(process) as (database, store):
+        async with (
+            _opened(process) as (database, store),
+            open_cache(
+                settings,
+                Readable,
+                world,
+                count=process.metrics.cache,
+                log=process.log.event,
+                checks=detailed_checks,
+            ) as rows,
+        ):
+            app[ROWS] = rows
             await _bucket(settings)
-            watched = StoreHealth(store, settings.s3)
+            watched = StoreHealth(store)
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
-            app[SERVICES] = _services(settings, process.metrics, world, database, store)
+            app[SERVICES] = _services(settings, process.metrics, world, database, store, rows=rows)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -77,10 +94,11 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Da
     await migrate(settings.direct_url, MIGRATIONS, "files")
     async with (
         open_database(
-            settings.database_url.get_secret_value(),
+            settings.statements_url,
             "files",
             metrics.database,
-            prepared=settings.db_prepared,
+            prepared=settings.keeps_prepared,
+            size=settings.pool_size,
         ) as database,
         open_client(settings.s3, process.world, metrics.store.observe) as store,
     ):
@@ -104,12 +122,18 @@ def _credentials(settings: Settings, world: World) -> CredentialChecker:
 
 
 def _services(
-    settings: Settings, metrics: Metrics, world: World, database: Database, store: S3Client
+    settings: Settings,
+    metrics: Metrics,
+    world: World,
+    database: Database,
+    store: S3Client,
+    *,
+    rows: Cache[Readable],
 ) -> Services:
     def count(cache: str) -> None:
         metrics.presigned("get", cache).inc()
 
     files = Files(database)
     links = Links(store, settings.presign_get_s, world.now, count)
-    service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links)
+    service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links, rows)
     return Services(service, Downloads(service, metrics.download_bytes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter
 
+from services.kit.cache import Lookup
 from services.kit.metrics import (
     DatabaseMetrics,
     Family,
@@ -11,6 +12,7 @@ from services.kit.metrics import (
     LoopMetrics,
     StoreMetrics,
     base_registry,
+    cache_lookups,
 )
 
 
@@ -30,6 +32,7 @@ class Metrics:
             {"op": ("get",), "cache": ("hit", "miss")},
             registry=self.registry,
         )
+        self.cache = cache_lookups(self.registry, tuple(Lookup))
         self.download_bytes = Counter(
             "files_download_bytes", "Bytes of files sent through this service", registry=self.registry
         )

@@ -7,10 +7,14 @@ from typing import Protocol
 from uuid import UUID
 
 from services.files.errors import file_not_found, forbidden, registration_conflict
+from services.files.forgetting import subject_of
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
 from services.files.repository import Files
+from services.kit.cache import Cache
 from services.kit.s3 import ByteRange, Download, S3Client
+
+ANYBODY = "anybody"
 
 
 class ListSource(Protocol):
@@ -22,12 +26,19 @@ class ListSource(Protocol):
 class FileService:
     """Args:
     sources: by name; ``postgres`` knows every list, others only what a user owns.
+    rows: files that were read before.
     """
 
     def __init__(
-        self, files: Files, sources: Mapping[str, ListSource], store: S3Client, links: Links
+        self,
+        files: Files,
+        sources: Mapping[str, ListSource],
+        store: S3Client,
+        links: Links,
+        rows: Cache[Readable],
     ) -> None:
         self._files, self._sources, self._store, self._links = files, sources, store, links
+        self._rows = rows
 
     async def list(self, source: str, query: ListQuery, user_id: UUID) -> Page:
         return await self._sources[source].page(query, user_id)
@@ -38,9 +49,14 @@ class FileService:
         Raises:
             Fault: ``file_not_found``, also when it is there and hidden.
         """
+        subject, reader = subject_of(file_id), str(user_id or ANYBODY)
+        known, ticket = await self._rows.get(subject, reader)
+        if known is not None:
+            return known
         file = await self._files.read(file_id, user_id)
         if file is None:
             raise file_not_found()
+        await self._rows.keep(subject, reader, file, ticket)
         return file
 
     async def summary(self, file_id: UUID, user_id: UUID | None) -> Summary:

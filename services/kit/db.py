@@ -19,9 +19,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 from services.kit.errors import unavailable
 from services.kit.metrics import DatabaseMetrics
+from services.kit.settings import USUAL_POOL, PoolSize
 from services.kit.trail import TRAIL
 
-POOL_MIN, POOL_MAX = 2, 20
 POOL_WAIT_S = 5.0
 STATEMENT_S = 11.0  # one more than the server allows a statement: this one is for a server that is silent
 CLOSE_S = 5.0
@@ -191,9 +191,14 @@ def _said_where(url: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_database(
-    url: str, application: str, metrics: DatabaseMetrics, *, prepared: bool = True
+    url: str,
+    application: str,
+    metrics: DatabaseMetrics,
+    *,
+    prepared: bool = True,
+    size: PoolSize = USUAL_POOL,
 ) -> AsyncIterator[Database]:
-    """A pool of 2 to 20 connections; closed within 5 s.
+    """A pool of connections; closed within 5 s.
 
     Args:
         prepared: False behind a transaction-mode pooler that cannot keep prepared statements.
@@ -204,8 +209,8 @@ async def open_database(
     with _said_where(url):
         pool = await asyncpg.create_pool(
             url,
-            min_size=POOL_MIN,
-            max_size=POOL_MAX,
+            min_size=size.least,
+            max_size=size.most,
             connection_class=_Connection,
             command_timeout=STATEMENT_S,
             timeout=5,

@@ -1,7 +1,7 @@
 """Health: is the process alive, can it do its work, and what exactly is wrong.
 
-Checks run side by side, each for at most 2 s, and their results are kept for 2 s, so that a prober
-cannot load what it probes.
+Checks run side by side, each for at most 2 s, and their results are kept for 2 s; whoever asks while they
+run waits for the same run. So no number of probers can load what they probe.
 """
 
 from __future__ import annotations
@@ -10,17 +10,61 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 from services.kit.errors import Fault
 
 CHECK_LIMIT_S = 2.0
 CACHE_S = 2.0
+Results: TypeAlias = dict[str, dict[str, Any]]  # by name: ok, latency_ms, message
 Check = Callable[[], Awaitable[str | None]]  # a note for people, or None; raises when not ok
 
 
 class NotOkError(Exception):
     """A check's own refusal; its text is shown."""
+
+
+class Watched:
+    """Some checks and what they found last."""
+
+    def __init__(self, checks: Mapping[str, Check], monotonic: Callable[[], float]) -> None:
+        self._checks, self._monotonic = checks, monotonic
+        self._kept: tuple[float, Results] | None = None
+        self._running: asyncio.Task[Results] | None = None
+
+    async def results(self) -> Results:
+        """At most 2 s old."""
+        if self._kept is not None and self._monotonic() - self._kept[0] < CACHE_S:
+            return self._kept[1]
+        if self._running is None:
+            self._running = asyncio.create_task(self._run_all())
+        return await asyncio.shield(self._running)  # others wait for it too, when this one leaves
+
+    async def _run_all(self) -> Results:
+        try:
+            outcomes = await asyncio.gather(*(_run(check) for check in self._checks.values()))
+            results = dict(zip(self._checks, outcomes, strict=True))
+            self._kept = (self._monotonic(), results)
+            return results
+        finally:
+            self._running = None
+
+
+async def _run(check: Check) -> dict[str, Any]:
+    started = perf_counter()
+    try:
+        async with asyncio.timeout(CHECK_LIMIT_S):
+            message = await check() or "ok"
+        good = True
+    except TimeoutError:
+        good, message = False, "no answer in time"
+    except NotOkError as error:
+        good, message = False, str(error)
+    except Fault as error:
+        good, message = False, error.message
+    except (OSError, ValueError) as error:
+        good, message = False, type(error).__name__
+    return {"ok": good, "latency_ms": round((perf_counter() - started) * 1000, 2), "message": message}
 
 
 @dataclass(slots=True)
@@ -36,47 +80,22 @@ class Health:
     monotonic: Callable[[], float]
     version: str = "0.1.0"
     details: Callable[[], dict[str, Any]] = dict
-    detailed_checks: Mapping[str, Check] = field(default_factory=dict)
+    detailed_checks: dict[str, Check] = field(default_factory=dict)
     draining: Callable[[], bool] = lambda: False
     started_at: float = field(init=False)
-    _cached: tuple[float, dict[str, dict[str, Any]]] | None = None
+    _ready: Watched = field(init=False)
+    _detailed: Watched = field(init=False)
 
     def __post_init__(self) -> None:
         self.started_at = self.monotonic()
-
-    async def results(self) -> dict[str, dict[str, Any]]:
-        """``{name: {ok, latency_ms, message}}``, at most 2 s old."""
-        if self._cached is not None and self.monotonic() - self._cached[0] < CACHE_S:
-            return self._cached[1]
-        results = await self._run_all(self.checks)
-        self._cached = (self.monotonic(), results)
-        return results
-
-    async def _run_all(self, checks: Mapping[str, Check]) -> dict[str, dict[str, Any]]:
-        outcomes = await asyncio.gather(*(self._run(check) for check in checks.values()))
-        return dict(zip(checks, outcomes, strict=True))
-
-    async def _run(self, check: Check) -> dict[str, Any]:
-        started = perf_counter()
-        try:
-            async with asyncio.timeout(CHECK_LIMIT_S):
-                message = await check() or "ok"
-            good = True
-        except TimeoutError:
-            good, message = False, "no answer in time"
-        except NotOkError as error:
-            good, message = False, str(error)
-        except Fault as error:
-            good, message = False, error.message
-        except (OSError, ValueError) as error:
-            good, message = False, type(error).__name__
-        return {"ok": good, "latency_ms": round((perf_counter() - started) * 1000, 2), "message": message}
+        self._ready = Watched(self.checks, self.monotonic)
+        self._detailed = Watched(self.detailed_checks, self.monotonic)
 
     async def ready(self, request_id: str, *, detailed: bool = False) -> tuple[int, dict[str, Any]]:
         """Status and body of ``/ready`` or ``/health/detailed``."""
-        checks = await self.results()
-        if detailed and self.detailed_checks:
-            checks = {**checks, **await self._run_all(self.detailed_checks)}
+        checks = await self._ready.results()
+        if detailed:
+            checks = checks | await self._detailed.results()
         bad = [name for name, result in checks.items() if not result["ok"]]
         body: dict[str, Any] = {"status": "ready", "service": self.service, "checks": checks}
         if detailed:

@@ -209,6 +209,13 @@ class DatabaseMetrics:
         self.limit.set(limit)
 
 
+def cache_lookups(registry: CollectorRegistry, results: tuple[str, ...]) -> Counters:
+    """Looks into a cache of rows."""
+    return Family(
+        Counter, "cache_lookups", "Looks into the cache of rows", {"result": results}, registry=registry
+    )
+
+
 class QueueMetrics:
     """Places where work waits, and how many may."""
 

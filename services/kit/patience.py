@@ -18,10 +18,11 @@ class Patience:
     """Breaks off a wait of the task that made this one: after ``limit_s``, or when asked to.
 
     Around each wait: ``begin``, and ``end`` when it is over; on ``CancelledError`` ask ``broken_off``.
-    A wait costs two assignments: one timer runs at a time and looks at the clock when it fires.
+    A wait costs two looks at the clock: one timer runs at a time and looks itself when it fires.
+    ``waited_s`` is the length of all waits together.
     """
 
-    __slots__ = ("_cause", "_limit_s", "_loop", "_since", "_task", "_timer")
+    __slots__ = ("_cause", "_limit_s", "_loop", "_since", "_task", "_timer", "waited_s")
 
     def __init__(self, limit_s: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -31,6 +32,7 @@ class Patience:
         self._task = task
         self._limit_s = limit_s
         self._since = inf
+        self.waited_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._cause: Ended | None = None
 
@@ -40,6 +42,7 @@ class Patience:
             self._timer = self._loop.call_at(self._since + self._limit_s, self._look)
 
     def end(self) -> None:
+        self.waited_s += self._loop.time() - self._since
         self._since = inf
 
     def _look(self) -> None:

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 _KINDS = {"boolean": "on or off (1 or 0)", "integer": "an integer", "number": "a number", "string": "text"}
@@ -94,6 +102,12 @@ class ProcessSettings(BaseSettings):
     body_idle_s: float = Field(
         30.0, ge=0.1, le=3600, description="seconds a body may make no progress before 408"
     )
+    body_min_bytes_per_s: int = Field(
+        1_024, ge=0, description="average rate of a body below which it is 408; 0: any rate will do"
+    )
+    body_rate_window_s: float = Field(
+        60.0, ge=0.1, le=3600, description="seconds of waiting for a body that the average rate is taken over"
+    )
     head_s: float = Field(
         10.0,
         alias="HEAD_TIMEOUT_S",
@@ -130,6 +144,16 @@ class ProcessSettings(BaseSettings):
         return (env_settings,)
 
 
+class PoolSize(NamedTuple):
+    """Connections that stay open, and how many there are at most."""
+
+    least: int = 2
+    most: int = 20
+
+
+USUAL_POOL = PoolSize()
+
+
 class DatabaseSettings(ProcessSettings):
     """Of a process with a database."""
 
@@ -139,12 +163,46 @@ class DatabaseSettings(ProcessSettings):
         description="the database without a pooler between, for migrations and locks; empty: DATABASE_URL",
     )
     db_prepared: bool = Field(
-        True, description="prepared statements; off behind a pooler that cannot keep them"
+        True, description="prepared statements; with POOLER=pgbouncer there are none, whatever this says"
     )
+    pooler: Literal["none", "pgbouncer"] = Field(
+        "none", description="whether statements go through the pooler that DATABASE_URL then names"
+    )
+    db_pool_min: int = Field(
+        USUAL_POOL.least, ge=0, le=1_000, description="connections to the database that stay open"
+    )
+    db_pool_max: int = Field(
+        USUAL_POOL.most,
+        ge=1,
+        le=1_000,
+        description="connections to the database that this process opens at most",
+    )
+
+    @model_validator(mode="after")
+    def _pool_has_room(self) -> Self:
+        if self.db_pool_min > self.db_pool_max:
+            raise ValueError(
+                f"DB_POOL_MIN is {self.db_pool_min}: expected at most DB_POOL_MAX, {self.db_pool_max}"
+            )
+        return self
 
     @property
     def direct_url(self) -> str:
+        """Without the pooler: for migrations and for locks, which belong to a connection."""
         return (self.database_direct_url or self.database_url).get_secret_value()
+
+    @property
+    def statements_url(self) -> str:
+        return self.direct_url if self.pooler == "none" else self.database_url.get_secret_value()
+
+    @property
+    def pool_size(self) -> PoolSize:
+        return PoolSize(self.db_pool_min, self.db_pool_max)
+
+    @property
+    def keeps_prepared(self) -> bool:
+        """In transaction mode a connection changes hands, and with it what was prepared on it."""
+        return self.db_prepared and self.pooler == "none"
 
 
 class StoreSettings(DatabaseSettings):
@@ -155,6 +213,35 @@ class StoreSettings(DatabaseSettings):
     s3_bucket: str = Field("vault-files", description="the private bucket of all objects")
     s3_access_key: SecretStr = Field(description="access key of the object store")
     s3_secret_key: SecretStr = Field(description="secret key of the object store")
+
+
+class RedisSettings(ProcessSettings):
+    """Of a process that may use Redis."""
+
+    redis_url: SecretStr = Field(SecretStr(""), description="where Redis is; needed by what uses it")
+    redis_timeout_s: float = Field(
+        0.05, ge=0.001, le=10, description="seconds to wait for Redis before going on without it"
+    )
+
+    def needs_redis(self, setting: str) -> None:
+        """Raises ValueError when the setting has nowhere to go."""
+        if not self.redis_url.get_secret_value():
+            raise ValueError(f"{setting} is 'redis': expected REDIS_URL to say where it is")
+
+
+class CacheSettings(RedisSettings):
+    """Of a process that may answer from what it read before."""
+
+    cache: Literal["none", "memory", "redis"] = Field(
+        "none", description="where rows are kept that are read again and again"
+    )
+    cache_ttl_s: float = Field(10.0, ge=0.1, le=3600, description="seconds a kept row is used at most")
+
+    @model_validator(mode="after")
+    def _cache_has_a_place(self) -> Self:
+        if self.cache == "redis":
+            self.needs_redis("CACHE")
+        return self
 
 
 S = TypeVar("S", bound=ProcessSettings)

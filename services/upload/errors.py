@@ -56,6 +56,18 @@ def send_again(message: str = "The chunk could not be placed. Please send it aga
     return Fault("dependency_unavailable", message, headers={"Retry-After": "1"})
 
 
+def too_many_bodies(limit: int) -> Fault:
+    return Fault(
+        "too_many_open_uploads",
+        f"You are sending {limit} bodies already. Please let one of them end first.",
+        headers={"Retry-After": "1"},
+    )
+
+
+def superseded() -> Fault:
+    return Fault("request_timeout", "A newer request sends the same chunk.", headers={"Connection": "close"})
+
+
 def missing_parts(numbers: Sequence[int]) -> Fault:
     return Fault("missing_parts", "Not all parts are registered.", details={"missing": list(numbers)})
 

@@ -13,7 +13,7 @@ from services.kit.errors import Fault
 from services.kit.trail import about
 from services.kit.web.answers import json_response
 from services.kit.web.app import Handler, user_of
-from services.kit.web.body import BODY_IDLE_S, json_value, pieces, refuse_encoding
+from services.kit.web.body import BODY_PACE, json_value, pieces, refuse_encoding
 from services.upload import inputs, views
 from services.upload.model import RegisteredPart
 from services.upload.service.chunks import ChunkService
@@ -49,7 +49,7 @@ async def proxy_chunk(request: web.Request) -> web.Response:
     refuse_encoding(request)
     send = inputs.send(request)
     about(send.upload_uuid)
-    async with aclosing(pieces(request, request.app[BODY_IDLE_S])) as body:
+    async with aclosing(pieces(request, request.app[BODY_PACE])) as body:
         taken = await request.app[SERVICES].chunks.receive(send, body)
     return json_response(views.chunk(taken))
 

@@ -8,6 +8,7 @@ from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.kit.cache import Lookup
 from services.kit.metrics import (
     FAST_BUCKETS,
     HTTP_BUCKETS,
@@ -19,6 +20,7 @@ from services.kit.metrics import (
     StoreMetrics,
     UpstreamMetrics,
     base_registry,
+    cache_lookups,
 )
 from services.upload.model import OPEN_STATES, Method, PartOutcome
 
@@ -35,6 +37,7 @@ class Metrics:
         self.loop = LoopMetrics(registry)
         self.database = DatabaseMetrics(registry)
         self.store = StoreMetrics(registry)
+        self.cache = cache_lookups(registry, tuple(Lookup))
         self.upstream = UpstreamMetrics(registry)
         self.queue = QueueMetrics(registry, ("finalise",))
         self._sessions(registry)
@@ -72,6 +75,7 @@ class Metrics:
             {"result": ("stored", "duplicate", "replaced", "empty", "refused")},
             registry=registry,
         )
+        self.bodies = Gauge("upload_bodies", "Bodies that are being received", registry=registry)
         self.chunk_seconds = Family(
             Histogram,
             "upload_chunk_phase_seconds",

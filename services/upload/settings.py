@@ -6,12 +6,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from services.kit.settings import Key, StoreSettings, Texts, Urls
+from services.kit.settings import CacheSettings, Key, StoreSettings, Texts, Urls
 
 GIB = 1024**3
 
 
-class Settings(StoreSettings):
+class Settings(StoreSettings, CacheSettings):
     internal_key_gateway_upload: Key = Field(
         description="key of the credential that the gateway shows upload"
     )
@@ -22,6 +22,9 @@ class Settings(StoreSettings):
     proxy_max_bytes: int = Field(10 * GIB, ge=0, description="largest file that is uploaded through us")
     multipart_max_bytes: int = Field(5 * 1024 * GIB, ge=0, description="largest file of a multipart upload")
     max_open_uploads: int = Field(1_000, ge=1, description="open uploads per user")
+    uploads_per_user: int = Field(
+        128, ge=1, description="bodies that a user may send to this process at once"
+    )
     upload_ttl_s: int = Field(
         86_400, ge=1, description="`expires_at` is so many seconds after the last activity"
     )

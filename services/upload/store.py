@@ -66,7 +66,7 @@ async def prepare(
         try:
             await prepare_bucket(address)
             cors = await allow_origins(client, (*ORIGINS, *origins))
-            bucket = BucketState(await is_private(address), cors)
+            bucket = BucketState(await is_private(client), cors)
             return StoreFacts(bucket, await self_test(client, test_name))
         except StoreError as error:
             log.warning("store not ready", attempt=attempt, reason=error.code)

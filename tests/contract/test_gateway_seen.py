@@ -87,7 +87,7 @@ async def test_an_unexpected_fault_is_500_for_that_request_alone(monkeypatch: py
             raise RuntimeError("bug at /home/someone")
 
         with monkeypatch.context() as patched:
-            patched.setattr(type(front.boundary.pipeline.limits), "per_ip", broken)
+            patched.setattr(type(front.boundary.pipeline.limits), "check", broken)
             answer = await front.request(*LOGIN, None, b"{}")
         assert (answer.status, answer.error) == (500, "internal_error")
         assert b"bug" not in answer.body

@@ -82,6 +82,37 @@ async def test_a_slow_body_that_moves_is_served() -> None:
     assert len(service.seen[0].body) == 100_000
 
 
+@pytest.mark.parametrize(
+    "head",
+    [chunk_head(3 * MIB), request_bytes("POST /auth/login", "Content-Length: 10000")],
+    ids=["raw", "json"],
+)
+async def test_a_body_that_drips_is_408(head: bytes) -> None:
+    """Each piece comes in time, but all of them would take days."""
+    limits = {"BODY_IDLE_S": "0.3", "BODY_RATE_WINDOW_S": "0.4", "BODY_MIN_BYTES_PER_S": "1000"}
+    async with recorded(**limits) as (front, _):
+        wire = await front.connect()
+        wire.send(head)
+        while not front.counted(408):
+            wire.send(b"x")
+            await asyncio.sleep(0.05)
+        status, body = await wire.answer()
+        wire.leave()
+    assert (status, b"request_timeout" in body) == (408, True)
+
+
+async def test_a_body_just_above_the_least_rate_is_served() -> None:
+    async with recorded(BODY_RATE_WINDOW_S="0.1", BODY_MIN_BYTES_PER_S="10000") as (front, service):
+        wire = await front.connect()
+        wire.send(chunk_head(100_000))
+        for _index in range(10):
+            wire.send(b"x" * 10_000)
+            await asyncio.sleep(0.06)
+        assert (await wire.answer())[0] == 200
+        wire.leave()
+    assert len(service.seen[0].body) == 100_000
+
+
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
     async def endless(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000000000"})

@@ -40,14 +40,14 @@ ORDER: dict[str, dict[str, str]] = {
     "services.kit": {
         "words": "errors clock trail snapshot log memory settings codec names origins health tokens patience",
         "metrics": "metrics",
-        "databases": "db migrate",
+        "databases": "db migrate redis cache",
         "client": "client",
         "edges": "s3 upstream web",
         "process": "run workers",
     },
     "compose": {
-        "facts": "cores envfile part process prom postgres scaling store grafana settings credentials ports "
-        "topology control probes",
+        "facts": "cores envfile part process prom postgres switches scaling store grafana settings "
+        "credentials ports topology control probes",
         "files": "installer joints scraping prepare",
         "supervision": "unit supervisor life",
         "testbed": "stack view logs ready roll trace",

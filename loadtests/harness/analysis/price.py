@@ -14,7 +14,7 @@ from loadtests.harness.records.model import Question, Trial
 from loadtests.harness.records.vocabulary import STORES, service_of
 
 SYSTEM = ("gateway", "upload", "files", "pg-upload", "pg-files")  # and the store that runs
-JOINTS = ("nginx", "pgbouncer")  # where there are replicas
+JOINTS = ("nginx", "pgbouncer", "redis")  # where a setting asks for them
 AUTHENTICATION = ("auth", "pg-auth")
 GENERATOR = ("k6",)
 # The order in which tables and charts name processes; others follow by name.

@@ -20,6 +20,7 @@ VERSION_OF = {
     "pg": ("postgres", "--version"), "minio": ("minio", "--version"),
     "prometheus": ("prometheus", "--version"), "grafana": ("grafana", "--version"),
     "nginx": ("nginx", "-v"), "pgbouncer": ("pgbouncer", "--version"),
+    "redis": ("redis-server", "--version"),
     "toxiproxy": ("toxiproxy", "--version"),
 }  # fmt: skip
 

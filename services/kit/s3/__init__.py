@@ -1,7 +1,8 @@
 """An async S3 client with just the operations this system uses.
 
 Path style, region ``us-east-1``, signed by the minio package, carried by ``kit.client``. Bodies stream in
-bounded memory; what is rare (making the bucket, reading its policy) goes through the minio SDK in threads.
+bounded memory; what clients pace has connections of its own, so that slow ones cannot stop the rest. What is
+rare (making the bucket) goes through the minio SDK in threads.
 """
 
 from services.kit.s3.bucket import allow_origins, is_private, prepare_bucket

@@ -1,6 +1,6 @@
 """The bucket at start: created if absent, and private; one service also lets browsers in.
 
-The minio SDK does the rare calls, in a thread.
+The minio SDK makes the bucket, in a thread.
 """
 
 from __future__ import annotations
@@ -57,11 +57,10 @@ async def create_bucket(address: S3Address) -> None:
             raise
 
 
-async def is_private(address: S3Address) -> bool:
+async def is_private(client: S3Client) -> bool:
     """Whether no bucket policy allows anything to everybody."""
-    client = sdk(address)
     try:
-        policy = await _in_thread("get_bucket_policy", client.get_bucket_policy, address.bucket)
+        policy = await client.bucket_policy()
     except StoreError as error:
         if error.code in {"NoSuchBucketPolicy", "NotImplemented"}:
             return True

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from services.kit.client import Address, Client
 from services.kit.clock import World
 from services.kit.s3 import xml
 from services.kit.s3.core import object_headers
@@ -19,7 +18,7 @@ from services.kit.s3.put import StreamedPut
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import S3Address, Signer, copy_source
 from services.kit.s3.store_clock import ahead_s
-from services.kit.s3.transport import CONNECTIONS, IDLE_S, SLOW_READ_S, Observe, Transport
+from services.kit.s3.transport import SLOW_READ_S, Connections, Observe, Transport
 
 
 def _md5_headers(body: bytes) -> dict[str, str]:
@@ -81,11 +80,27 @@ class S3Client(MultipartOperations):
     async def open_get(
         self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
     ) -> Download:
-        """Open a GET; the caller closes it.
+        """Open a GET whose bytes go to a client, at its pace; the caller closes it.
 
         Raises:
             NotFoundError, PreconditionFailedError, RangeError: see ``errors``.
         """
+        return await self._open(key, byte_range, if_match, for_client=True)
+
+    @asynccontextmanager
+    async def get(
+        self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
+    ) -> AsyncIterator[Download]:
+        """``open_get`` for a block that reads it at our own pace."""
+        download = await self._open(key, byte_range, if_match, for_client=False)
+        try:
+            yield download
+        finally:
+            download.close()
+
+    async def _open(
+        self, key: str, byte_range: ByteRange | None, if_match: str | None, *, for_client: bool
+    ) -> Download:
         headers = {}
         if byte_range is not None:
             headers["Range"] = str(byte_range)
@@ -94,20 +109,9 @@ class S3Client(MultipartOperations):
 
         async def attempt() -> Download:
             signed = self._signer.sign("GET", key, headers=headers)
-            return Download(await self._transport.open(OP, signed))
+            return Download(await self._transport.open(OP, signed, for_client=for_client))
 
         return await self._retry(attempt)
-
-    @asynccontextmanager
-    async def get(
-        self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
-    ) -> AsyncIterator[Download]:
-        """``open_get`` for a block, which closes it."""
-        download = await self.open_get(key, byte_range=byte_range, if_match=if_match)
-        try:
-            yield download
-        finally:
-            download.close()
 
     async def head(self, key: str) -> ObjectInfo:
         """Raises NotFoundError when there is none."""
@@ -190,17 +194,22 @@ class S3Client(MultipartOperations):
         return xml.objects(op, answer.body)
 
     async def put_bucket_cors(self, origins: Sequence[str]) -> bool:
-        """Let browsers of ``origins`` GET and PUT; False when the store does not offer the call."""
+        """Let browsers of ``origins`` GET and PUT; False when the store does not let this key do that."""
         body = xml.cors_request(origins, methods=("GET", "HEAD", "PUT"))
         try:
             await self._call(
                 "put_bucket_cors", "PUT", "", query={"cors": ""}, headers=_md5_headers(body), body=body
             )
         except RefusedError as error:
-            if error.code == "NotImplemented":
+            if error.code in {"NotImplemented", "AccessDenied"}:
                 return False
             raise
         return True
+
+    async def bucket_policy(self) -> bytes:
+        """As the store has it: JSON."""
+        answer = await self._call("get_bucket_policy", "GET", "", query={"policy": ""})
+        return answer.body
 
     async def check(self) -> float:
         """How many seconds the store's clock is ahead of ours, to the second; 0 when it does not tell.
@@ -225,9 +234,8 @@ async def open_client(
         observe: called once per request with operation, result and seconds.
         opened: called for each new connection.
     """
-    place = Address.of(address.endpoint, limit=CONNECTIONS, idle_s=IDLE_S, opened=opened, refusals_end=True)
-    http = Client(place)
+    connections = Connections.to(address.endpoint, opened)
     try:
-        yield S3Client(Signer(address, world.now), Transport(http, observe), Retry(world.rng))
+        yield S3Client(Signer(address, world.now), Transport(connections, observe), Retry(world.rng))
     finally:
-        await http.close()
+        await connections.close()

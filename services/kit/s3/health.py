@@ -6,13 +6,12 @@ from services.kit.health import NotOkError
 from services.kit.s3.bucket import is_private
 from services.kit.s3.client import S3Client
 from services.kit.s3.errors import StoreError
-from services.kit.s3.signing import S3Address
 from services.kit.s3.store_clock import clock_note
 
 
 class StoreHealth:
-    def __init__(self, store: S3Client, address: S3Address) -> None:
-        self._store, self._address = store, address
+    def __init__(self, store: S3Client) -> None:
+        self._store = store
 
     async def check(self) -> str | None:
         """The store answers for the bucket; a note when its clock is off."""
@@ -24,7 +23,7 @@ class StoreHealth:
     async def bucket(self) -> str:
         """Nobody reads the bucket without a signature; asked anew, because a policy can be set later."""
         try:
-            private = await is_private(self._address)
+            private = await is_private(self._store)
         except StoreError as error:
             raise NotOkError("the object store does not answer") from error
         if not private:

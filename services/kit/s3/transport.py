@@ -7,16 +7,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from services.kit.client import FULL_BYTES, Call, Client, Exchange, UpstreamError
+from services.kit.client import FULL_BYTES, Address, Call, Client, Exchange, UpstreamError
 from services.kit.s3.errors import StoreError, refusal, transport_error
 from services.kit.trail import TRAIL
 
 Observe = Callable[[str, str, float], None]
-CONNECTIONS = 256
+BODY_CONNECTIONS, CONTROL_CONNECTIONS = 256, 64
 IDLE_S = 20.0  # MinIO closes an idle connection after 30 s; the client must be the one that closes
 POOL_WAIT_S = 10.0
 READ_S, SLOW_READ_S = 30.0, 120.0
 STALL_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """``bodies`` are lent for as long as a client takes to send or to read one. ``control`` is for all that
+    we pace ourselves: so uploads are finished, and health is known, however slow clients are.
+    """
+
+    control: Client
+    bodies: Client
+
+    @classmethod
+    def to(cls, endpoint: str, opened: Callable[[], None]) -> Connections:
+        """Connections to a store; ``opened`` is called for each new one."""
+        control, bodies = (
+            Client(Address.of(endpoint, limit=limit, idle_s=IDLE_S, opened=opened, refusals_end=True))
+            for limit in (CONTROL_CONNECTIONS, BODY_CONNECTIONS)
+        )
+        return cls(control, bodies)
+
+    async def close(self) -> None:
+        await self.bodies.close()
+        await self.control.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +67,8 @@ async def good(op: str, answer: Exchange) -> Exchange:
 class Transport:
     """Sends signed requests; every failure is a ``StoreError``, every request is observed once."""
 
-    def __init__(self, client: Client, observe: Observe) -> None:
-        self._client, self._observe = client, observe
+    def __init__(self, connections: Connections, observe: Observe) -> None:
+        self._connections, self._observe = connections, observe
 
     async def call(self, op: str, call: Call, body: bytes = b"", read_s: float = READ_S) -> Whole:
         """The whole answer to a request whose answer is small.
@@ -63,14 +86,19 @@ class Transport:
             finally:
                 answer.close()
 
-    async def open(self, op: str, call: Call) -> Exchange:
+    async def open(self, op: str, call: Call, *, for_client: bool) -> Exchange:
         """An answer whose head is here; the caller reads or closes it.
+
+        Args:
+            for_client: a client reads it, as slowly as it likes.
 
         Raises:
             StoreError: no answer or a refusal.
         """
+        connections = self._connections
+        client = connections.bodies if for_client else connections.control
         with self._observed(op):
-            return await good(op, await self._send(call, b"", READ_S))
+            return await good(op, await client.send(call, timeout_s=READ_S, piece_s=READ_S))
 
     async def put(self, op: str, call: Call, size_bytes: int) -> tuple[Exchange, Callable[[str], None]]:
         """A request whose body the caller writes, and the function that takes its result.
@@ -84,16 +112,17 @@ class Transport:
             self._account(op, result, perf_counter() - started)
 
         try:
-            return await self._client.open(call, size_bytes, timeout_s=POOL_WAIT_S), done
+            return await self._connections.bodies.open(call, size_bytes, timeout_s=POOL_WAIT_S), done
         except UpstreamError as error:
             failed = transport_error(op)
             done(failed.result)
             raise failed from error
 
     async def _send(self, call: Call, body: bytes, read_s: float) -> Exchange:
+        client = self._connections.control
         if len(body) <= FULL_BYTES:
-            return await self._client.send(call, body, timeout_s=read_s, piece_s=read_s)
-        sending = await self._client.open(call, len(body), timeout_s=POOL_WAIT_S)
+            return await client.send(call, body, timeout_s=read_s, piece_s=read_s)
+        sending = await client.open(call, len(body), timeout_s=POOL_WAIT_S)
         try:
             for start in range(0, len(body), FULL_BYTES):
                 sending.write(body[start : start + FULL_BYTES])

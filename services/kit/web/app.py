@@ -12,7 +12,7 @@ from services.kit.errors import Fault
 from services.kit.health import Health
 from services.kit.tokens import Caller, CredentialChecker
 from services.kit.trail import TRAIL
-from services.kit.web.body import BODY_IDLE_S
+from services.kit.web.body import BODY_PACE, Pace
 from services.kit.web.boundary import Boundary
 from services.kit.web.health import health_handlers
 from services.kit.web.routing import Route
@@ -47,7 +47,7 @@ def application(
     boundary: Boundary,
     credentials: CredentialChecker,
     health: Health,
-    body_idle_s: float,
+    pace: Pace,
 ) -> web.Application:
     """An application that serves ``routes`` with the handlers of the same names, and the health routes.
 
@@ -76,7 +76,7 @@ def application(
         return await handler(request)
 
     app = web.Application(middlewares=[surround, admit])
-    app[BODY_IDLE_S] = body_idle_s
+    app[BODY_PACE] = pace
     for route in routes:
         methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
         path = _PARAMETER.sub(r"{\1:[^/]+}", route.template)

@@ -1,27 +1,54 @@
-"""Request bodies: whole when small, streamed when not, never idle for ever."""
+"""Request bodies: whole when small, streamed when not, never idle and never too slow for ever."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from services.kit.codec import MAX_JSON_BYTES, decode
 from services.kit.errors import Fault
 from services.kit.patience import Ended, Patience
+from services.kit.settings import ProcessSettings
 
-BODY_IDLE_S = web.AppKey("BODY_IDLE_S", float)  # how long a client may send nothing of a body
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slowly a client may send a body of any size.
+
+    Only the time counts in which we wait for the client: a store that takes no bytes is not its fault.
+
+    Args:
+        idle_s: how long it may send nothing.
+        least_bytes_per_s: what it has to send on average; 0: any rate will do.
+        window_s: how long a time that average is of.
+    """
+
+    idle_s: float
+    least_bytes_per_s: int
+    window_s: float
+
+    @classmethod
+    def of(cls, settings: ProcessSettings) -> Pace:
+        return cls(settings.body_idle_s, settings.body_min_bytes_per_s, settings.body_rate_window_s)
+
+
+BODY_PACE = web.AppKey("BODY_PACE", Pace)
+
+
 class BodyStalled(Exception):
-    """The client sent nothing of its body for too long."""
+    """The client sent nothing of its body, or too little, for too long."""
 
 
 def timeout_fault() -> Fault:
-    return Fault("request_timeout", "The request body made no progress.", headers={"Connection": "close"})
+    return Fault(
+        "request_timeout", "The request body came too slowly or not at all.", headers={"Connection": "close"}
+    )
 
 
 def awaits_continue(request: web.BaseRequest) -> bool:
@@ -30,17 +57,25 @@ def awaits_continue(request: web.BaseRequest) -> bool:
 
 
 class Arriving:
-    """A request's body, read piece by piece.
+    """A request's body, read piece by piece."""
 
-    Args:
-        idle_s: how long the client may send nothing.
-    """
+    __slots__ = (
+        "_begun",
+        "_chunked",
+        "_content",
+        "_counted_bytes",
+        "_counted_s",
+        "_judged_s",
+        "_pace",
+        "_patience",
+        "_request",
+    )
 
-    __slots__ = ("_begun", "_chunked", "_content", "_patience", "_request")
-
-    def __init__(self, request: web.BaseRequest, idle_s: float) -> None:
+    def __init__(self, request: web.BaseRequest, pace: Pace) -> None:
         self._request, self._content = request, request.content
-        self._patience = Patience(idle_s)
+        self._pace, self._patience = pace, Patience(pace.idle_s)
+        self._judged_s = pace.window_s  # of waiting, after which the rate is looked at
+        self._counted_bytes, self._counted_s = 0, 0.0  # when it was looked at last
         self._begun = False
         self._chunked = request.content_length is None
 
@@ -48,7 +83,7 @@ class Arriving:
         """What has arrived and was not read yet, ``b""`` at the end.
 
         Raises:
-            BodyStalled: nothing came in time.
+            BodyStalled: nothing came in time, or too little on average.
             web.RequestPayloadError: the body is not framed as its head says.
             ConnectionError: the client left.
         """
@@ -58,8 +93,9 @@ class Arriving:
         patience.begin()
         try:
             if self._chunked:
-                return await self._content.readany()
-            return (await self._content.readchunk())[0]  # one buffer as it came: nothing is joined
+                data = await self._content.readany()
+            else:
+                data, _ = await self._content.readchunk()  # one buffer as it came: nothing is joined
         except asyncio.CancelledError:
             match patience.broken_off():
                 case Ended.TOO_LATE:
@@ -72,6 +108,18 @@ class Arriving:
             raise ConnectionResetError(type(error).__name__) from error
         finally:
             patience.end()
+        if patience.waited_s >= self._judged_s:
+            self._judge()
+        return data
+
+    def _judge(self) -> None:
+        """Whether the client kept the least rate since this was asked before."""
+        pace, content, waited_s = self._pace, self._content, self._patience.waited_s
+        came_bytes = content.total_bytes - self._counted_bytes
+        if came_bytes < pace.least_bytes_per_s * (waited_s - self._counted_s) and not content.is_eof():
+            raise BodyStalled
+        self._counted_bytes, self._counted_s = content.total_bytes, waited_s
+        self._judged_s = waited_s + pace.window_s
 
     def _begin(self) -> None:
         self._begun = True
@@ -88,14 +136,14 @@ class Arriving:
         self._patience.close()
 
 
-async def pieces(request: web.BaseRequest, idle_s: float) -> AsyncGenerator[bytes, None]:
+async def pieces(request: web.BaseRequest, pace: Pace) -> AsyncGenerator[bytes, None]:
     """The body as it arrives.
 
     Raises:
-        Fault: ``request_timeout`` when nothing arrives for ``idle_s``.
+        Fault: ``request_timeout`` when it arrives too slowly.
         ConnectionError: the client left.
     """
-    body = Arriving(request, idle_s)
+    body = Arriving(request, pace)
     try:
         while data := await body.read():
             yield data
@@ -106,7 +154,7 @@ async def pieces(request: web.BaseRequest, idle_s: float) -> AsyncGenerator[byte
         body.close()
 
 
-async def small(request: web.BaseRequest, idle_s: float, maximum: int = MAX_JSON_BYTES) -> bytes:
+async def small(request: web.BaseRequest, pace: Pace, maximum: int = MAX_JSON_BYTES) -> bytes:
     """The whole body, at most ``maximum`` bytes.
 
     Raises:
@@ -122,7 +170,7 @@ async def small(request: web.BaseRequest, idle_s: float, maximum: int = MAX_JSON
         received = await content.readany()
     else:
         received = b""
-        async with aclosing(pieces(request, idle_s)) as body:
+        async with aclosing(pieces(request, pace)) as body:
             async for piece in body:
                 received = received + piece if received else piece
                 if len(received) > maximum or len(received) == length:
@@ -145,5 +193,5 @@ def refuse_encoding(request: web.BaseRequest) -> None:
 
 async def json_value(request: web.Request) -> object:
     """The body as one JSON value; see ``codec.decode`` for what is refused."""
-    value: object = decode(await small(request, request.app[BODY_IDLE_S]))
+    value: object = decode(await small(request, request.app[BODY_PACE]))
     return value

@@ -22,6 +22,9 @@ from services.upload.metrics import Metrics
 from services.upload.model import ChunkOutcome, Opened, Send, Session, State, Work
 from services.upload.repository.chunks import Accepted, Chunks, Stored
 from services.upload.repository.jobs import Jobs
+from services.upload.senders import Senders
+
+HELD_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,12 @@ class ChunkService:
         *,
         finaliser: Finaliser,
         modes: Mapping[str, FinaliseMode],
+        senders: Senders,
         metrics: Metrics,
     ) -> None:
         self._chunks, self._store, self._jobs = chunks, store, jobs
         self._finaliser, self._modes, self._metrics = finaliser, modes, metrics
+        self._senders = senders
 
     async def receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
         """Take one chunk; for the last one of an inline upload the return means durable.
@@ -65,8 +70,9 @@ class ChunkService:
             raise
 
     async def _receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
-        opened = await self._open(send)
-        sink, stored = await self._take(send, opened, body)
+        with self._senders.sending(send.user_id, (send.upload_uuid, send.index)):
+            opened = await self._open(send)
+            sink, stored = await self._take(send, opened, body)
         started = perf_counter()
         accepted = await self._chunks.accept(send, stored)
         self._metrics.chunk_seconds("database").observe(perf_counter() - started)
@@ -95,7 +101,7 @@ class ChunkService:
     async def _take(self, send: Send, opened: Opened, body: AsyncIterator[bytes]) -> tuple[Sink, Stored]:
         """The body in its place, checked."""
         started = perf_counter()
-        first = await anext(body, b"")
+        first = await _beginning(body)
         sink = await self._store.open(send, opened, first) if send.size_bytes else Nowhere()
         try:
             pump = _pump(sink, first, body)
@@ -145,6 +151,17 @@ class _Pumped:
     size_bytes: int
     checksum: str
     hash_s: float
+
+
+async def _beginning(body: AsyncIterator[bytes]) -> bytes:
+    """64 KiB or, of a shorter body, all: who sends next to nothing holds no connection to the store."""
+    first = await anext(body, b"")
+    if not first or len(first) >= HELD_BYTES:
+        return first
+    held = bytearray(first)
+    while len(held) < HELD_BYTES and (data := await anext(body, b"")):
+        held += data
+    return bytes(held)
 
 
 async def _pump(sink: Sink, data: bytes, body: AsyncIterator[bytes]) -> _Pumped:

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from services.kit.cache import Cache
 from services.upload import errors
 from services.upload.cleaning import Cleaner
 from services.upload.metrics import Metrics
 from services.upload.model import State
 from services.upload.repository.sessions import Progress, Sessions
 
+# Nothing that a client sees of these changes any more, so any process may keep them. All else is read: who
+# resumes an upload must see what others added to it.
+_ENDED = (State.COMPLETED, State.ABORTED)
+
 
 class ManagementService:
-    def __init__(self, sessions: Sessions, cleaner: Cleaner, metrics: Metrics) -> None:
-        self._sessions, self._cleaner, self._metrics = sessions, cleaner, metrics
+    """Args:
+    ended: uploads that were read before and have ended.
+    """
+
+    def __init__(
+        self, sessions: Sessions, cleaner: Cleaner, metrics: Metrics, ended: Cache[Progress]
+    ) -> None:
+        self._sessions, self._cleaner, self._metrics, self._ended = sessions, cleaner, metrics, ended
 
     async def status(self, upload_uuid: UUID, user_id: UUID) -> Progress:
+        subject, reader = str(upload_uuid), str(user_id)
+        known, ticket = await self._ended.get(subject, reader)
+        if known is not None:
+            return known
         progress = await self._sessions.status(upload_uuid, user_id)
         if progress is None:
             raise errors.not_found()
+        if progress.session.status in _ENDED:
+            await self._ended.keep(subject, reader, progress, ticket)
         return progress
 
     async def own(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import yaml
 
@@ -71,8 +72,11 @@ def _hand_on(stack: Stack, config: Path, url: str) -> None:
     pushed = {"source_labels": ["__name__"], "regex": "k6_.+", "action": "keep"}
     value["remote_write"] = [{"url": f"{url}/api/v1/write", "write_relabel_configs": [pushed]}]
     config.write_text(yaml.safe_dump(value), encoding="utf-8")
-    with urlopen(Request(f"{stack.env['PROMETHEUS_URL']}/-/reload", method="POST"), timeout=30):  # noqa: S310
-        pass
+    os.kill(stack.rows()["prometheus"]["pid"], signal.SIGHUP)  # it takes no commands over HTTP
+    end = time.monotonic() + READY_S
+    while url not in ask(stack.env["PROMETHEUS_URL"], "status/config")["yaml"]:
+        assert time.monotonic() < end, "Prometheus does not read its configuration again"
+        time.sleep(POLL_S)
 
 
 def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -17,6 +17,7 @@ from services.kit.db import Database, Statement, open_database
 from services.kit.errors import Fault
 from services.kit.metrics import DatabaseMetrics
 from services.kit.migrate import MigrationError, migrate, read_folder
+from services.kit.settings import PoolSize
 
 pytestmark = pytest.mark.integration
 
@@ -158,9 +159,9 @@ class TestDatabase:
     async def test_no_connection_in_time_is_a_fault(
         self, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        busy = [asyncio.create_task(database.row(SLEEP, 30.0)) for _ in range(db.POOL_MAX)]
+        busy = [asyncio.create_task(database.row(SLEEP, 30.0)) for _ in range(PoolSize().most)]
         async with open_database(database_url, "test", DatabaseMetrics(CollectorRegistry())) as other:
-            while await running(other) < db.POOL_MAX:
+            while await running(other) < PoolSize().most:
                 await asyncio.sleep(0.005)
             monkeypatch.setattr(db, "POOL_WAIT_S", 0.05)
             with pytest.raises(Fault, match="dependency_unavailable"):
@@ -184,10 +185,10 @@ class TestDatabase:
         await asyncio.gather(*(one(number) for number in range(200)))
         assert sorted(ended) == list(range(200))
         late = sorted(abs(place - number) for place, number in enumerate(ended))
-        assert late[180] <= db.POOL_MAX  # but for the first ones, whose connections were opened for them
+        assert late[180] <= PoolSize().most  # but for the first ones, whose connections were opened for them
 
     async def test_a_cancelled_wait_costs_nothing(self, database: Database) -> None:
-        busy = [asyncio.create_task(database.row(SLEEP, 0.1)) for _ in range(db.POOL_MAX)]
+        busy = [asyncio.create_task(database.row(SLEEP, 0.1)) for _ in range(PoolSize().most)]
         await asyncio.sleep(0)
         waiting = [asyncio.create_task(pid(database)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -197,7 +198,7 @@ class TestDatabase:
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert isinstance(results[0], asyncio.CancelledError)
         assert isinstance(results[2], int)
-        assert len(await asyncio.gather(*(database.row(ONE) for _ in range(2 * db.POOL_MAX)))) == 40
+        assert len(await asyncio.gather(*(database.row(ONE) for _ in range(2 * PoolSize().most)))) == 40
 
     async def test_an_open_transaction_is_not_handed_on(self, database: Database, database_url: str) -> None:
         complaints: list[str] = []

@@ -32,7 +32,7 @@ async def test_created_by_several_at_once(address: S3Address) -> None:
     async with open_client(fresh, World(), lambda *_: None) as client:
         await asyncio.gather(*(prepare_bucket(fresh) for _ in range(8)))
         assert await client.list_objects("") == []
-    assert await is_private(fresh)
+        assert await is_private(client)
 
 
 async def test_browsers_of_allowed_origins_are_let_in_by_somebody(
@@ -71,7 +71,8 @@ async def test_a_policy_for_everybody_is_noticed(address: S3Address) -> None:
         ],
     }
     await asyncio.to_thread(sdk(public).set_bucket_policy, "public-one", json.dumps(policy))
-    assert not await is_private(public)
+    async with open_client(public, World(), lambda *_: None) as client:
+        assert not await is_private(client)
 
 
 async def test_self_test_of_a_full_store(store: S3Client) -> None:

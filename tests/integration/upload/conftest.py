@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.kit.cache import NoCache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
 from services.kit.log import Log
@@ -219,7 +220,7 @@ async def bench_of(
         registry = registry or Registry()
         cleaner = Cleaner(store, chunk_stores(base), base.tables.sessions, log.event)
         finaliser = build_finaliser(base, cleaner, registry)
-        services = build_services(base, finaliser, cleaner)
+        services = build_services(base, finaliser, cleaner, NoCache())
         try:
             yield Bench(base, database, registry, finaliser, cleaner, services, user_id or uuid4())
         finally:

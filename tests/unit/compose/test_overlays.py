@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from compose import scaling, topology
+from compose import scaling, switches, topology
 
 pytestmark = pytest.mark.unit
 FOLDER = Path(topology.NATIVE).parent
@@ -22,19 +22,31 @@ def services(name: str) -> Services:
     return found
 
 
+def native(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["parts"]
+    return found
+
+
 BASE, SCALED = services("compose.yaml"), services("compose.scaled.yaml")
 TWICE = ("gateway", "upload", "files")
-NATIVE = yaml.safe_load(topology.SCALED.read_text())["parts"]
+NATIVE, POOLED, REDIS = map(native, (switches.SCALED_FILE, switches.POOLER_FILE, switches.REDIS_FILE))
+# What is known twice in the scaled topology: an overlay, and the one for the second replicas.
+ADDED = {
+    name: {**services(f"compose.{name}.yaml"), **services(f"compose.scaled.{name}.yaml")}
+    for name in ("pooler", "limiter", "cache")
+}
 
 
 def joined(name: str) -> dict[str, Any]:
     """The environment of a service with the overlay in effect."""
-    return {**BASE[name]["environment"], **SCALED[name]["environment"]}
+    return {**BASE[name]["environment"], **SCALED[name].get("environment", {})}
 
 
 def test_the_same_parts_as_natively() -> None:
     seconds = {scaling.part_name(part, 2) for part in TWICE}
-    assert set(SCALED) == set(NATIVE) | seconds
+    assert set(SCALED) == set(NATIVE) | seconds | {"upload", "files"}  # each is told of all replicas
+    assert set(services("compose.pooler.yaml")) == set(POOLED)
+    assert {*services("compose.redis.yaml"), *ADDED["limiter"], *ADDED["cache"]} == set(REDIS) | seconds
 
 
 @pytest.mark.parametrize("part", TWICE)
@@ -46,17 +58,44 @@ def test_the_second_replica_is_the_first_under_another_name(part: str) -> None:
     assert "ports" not in second
 
 
-@pytest.mark.parametrize("name", scaling.REPLICATED)
+@pytest.mark.parametrize("name", ["upload", "files", "gateway"])
 def test_the_same_settings_change(name: str) -> None:
     only_native = {
         "HOST"
     }  # natively the gateway stops listening for others; a container has a network of its own
     start_up = {"FILES_URLS", "UPLOAD_URLS", "DRAIN_S"}  # natively they come from there
-    native = set(NATIVE[name]["environment"]) - only_native
+    wanted = set(NATIVE.get(name, {}).get("environment", {})) - only_native
     inside = SCALED[name]["environment"]
-    assert set(inside) - start_up == native
-    assert inside.get("DB_PREPARED") == NATIVE[name]["environment"].get("DB_PREPARED")
-    assert inside.get("DRAIN_S") == (scaling.DRAIN_S if name in TWICE else None)
+    assert set(inside) - start_up == wanted
+    assert inside.get("DRAIN_S") == scaling.DRAIN_S
+
+
+@pytest.mark.parametrize(("overlay", "described"), [("pooler", POOLED), ("limiter", REDIS), ("cache", REDIS)])
+def test_what_a_setting_asks_for_is_the_same_for_every_replica(
+    overlay: str, described: dict[str, dict[str, Any]]
+) -> None:
+    """Natively and in containers, but for the hosts' names."""
+
+    def plain(environment: dict[str, str]) -> dict[str, str]:
+        return {key: re.sub(r"(?<=@)[a-z0-9.-]+", "HOST", value) for key, value in environment.items()}
+
+    for name, added in ADDED[overlay].items():
+        if name == "pgbouncer":
+            continue
+        part = described[name.removesuffix("-2")]
+        assert plain(added["environment"]) == plain(part["environment"])
+        assert list(added["depends_on"]) == part["after"]
+        assert (name in BASE) != name.endswith("-2")
+
+
+def test_one_description_configures_redis_both_ways() -> None:
+    inside = services("compose.redis.yaml")["redis"]
+    text = (FOLDER / "redis" / "redis.conf").read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(inside["environment"])
+    assert inside["volumes"] == ["./redis:/templates:ro"]
+    assert "ports" not in inside
+    assert inside["read_only"] is True
+    assert not re.search(r"[`'$](?!\{)", text), "a shell fills it in"
 
 
 def test_only_nginx_is_published_and_everything_has_a_limit() -> None:

@@ -65,7 +65,7 @@ def test_clients_go_through_nginx_and_gateways_know_all_replicas() -> None:
     assert scaled()["GATEWAY_URL"] == "http://127.0.0.1:9080"
     for name in ("gateway", "gateway-2"):
         assert found[name].env["UPLOAD_URLS"] == "http://127.0.0.1:9002,http://127.0.0.1:9202"
-        assert found[name].env["TRUSTED_PROXIES"] == "127.0.0.1/32"
+        assert found[name].env["TRUSTED_PROXIES"] == "127.0.0.2/32"
     assert found["upload-2"].env["FILES_URLS"] == "http://127.0.0.1:9003,http://127.0.0.1:9203"
     assert set(found["nginx"].after) == {"gateway", "gateway-2"}
     assert {"upload-2", "files-2", "auth"} <= set(found["gateway"].after)
@@ -77,8 +77,8 @@ def test_requests_go_through_the_pooler_and_locks_do_not() -> None:
         service = name.partition("-")[0]
         assert f"//{service}:" in own["DATABASE_URL"]
         assert ":6432/" in own["DATABASE_URL"]
-        assert "//app:" in own["DATABASE_DIRECT_URL"]
-        assert own["DB_PREPARED"] == "off"
+        assert "//migrator:" in own["DATABASE_DIRECT_URL"]
+        assert own["POOLER"] == "pgbouncer"
 
 
 def test_replicas_say_that_they_leave_before_the_others_stop_resting_them() -> None:
@@ -90,7 +90,9 @@ def test_replicas_say_that_they_leave_before_the_others_stop_resting_them() -> N
 def test_alone_nothing_is_balanced_pooled_or_drained() -> None:
     found = {one.name: one for one in stack.resolve(env(), without=["prometheus"])}
     assert not {"nginx", "pgbouncer", "upload-2"} & set(found)
-    assert not {"DRAIN_S", "DB_PREPARED", "DATABASE_DIRECT_URL"} & set(found["upload"].env)
+    assert not {"DRAIN_S", "POOLER"} & set(found["upload"].env)
+    direct = found["upload"].env["DATABASE_DIRECT_URL"].partition("@")[2]
+    assert direct == found["upload"].env["DATABASE_URL"].partition("@")[2]
     assert found["upload"].env["INSTANCE"] == "upload-1"
 
 
@@ -147,7 +149,7 @@ def test_the_poolers_files_are_for_its_account_only(tmp_path: Path) -> None:
     for name in joints.PGBOUNCER_FILES:
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
         assert "${" not in (folder / name).read_text()
-    assert SECRETS["PG_UPLOAD_PASSWORD"] in (folder / "users.txt").read_text()
+    assert SECRETS["DB_UPLOAD_PASSWORD"] in (folder / "users.txt").read_text()
     assert "host upload_db upload  127.0.0.1/32 scram-sha-256" in (folder / "hba.conf").read_text()
     assert os.access(tmp_path / "nginx" / "nginx.conf", os.R_OK)
 

@@ -80,7 +80,8 @@ def test_a_machine_without_apt_is_told_what_is_missing_and_goes_on(
 
 def test_processes_are_grouped_by_the_names_of_parts() -> None:
     names = {group["name"] for group in yaml.safe_load(scraping.processes(env()))["process_names"]}
-    parts = {one.name for one in stack.resolve(env()) if not one.name.startswith("exporter-")}
+    lasting = [one.name for one in stack.resolve(env()) if not one.oneshot]
+    parts = {name for name in lasting if not name.startswith("exporter-")}
     assert names == parts | {"nginx", "pgbouncer", "k6", "harness"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compose import envfile, part, scaling, settings, topology
+from compose import envfile, part, scaling, settings, switches, topology
 from compose.credentials import SIZES
 from compose.envfile import EnvError
 from compose.part import Part
@@ -27,8 +27,8 @@ PROCESSES: dict[str, type[ProcessSettings]] = {
 # Read by Python and the C library, not by us.
 INTERPRETER = {"PYTHONUNBUFFERED", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX"}
 SYSTEM = {"PATH", "HOME", "LANG"}
-# Loopback; no pooler between process and database; of the services each has a port of its own.
-FIXED = {"ADMIN_HOST", "HOST", "DATABASE_DIRECT_URL", "REUSE_PORT"}
+# Loopback; neither pooler nor Redis until a setting asks; of the services each has a port of its own.
+FIXED = {"ADMIN_HOST", "HOST", "DATABASE_DIRECT_URL", "POOLER", "REDIS_URL", "REUSE_PORT"}
 FOUND = {
     "ROOT": "/checkout",
     "RUN_DIR": "/checkout/.run",
@@ -59,7 +59,7 @@ EVERYTHING = {str(field.alias) for cls in PROCESSES.values() for field in cls.mo
 
 
 def env(**more: str) -> dict[str, str]:
-    names: tuple[str, ...] = ("TOPOLOGY", "REPLICAS", "WORKERS")
+    names: tuple[str, ...] = ("TOPOLOGY", "REPLICAS", "WORKERS", "DB_POOL_MAX", *switches.CHOICES)
     chosen = {name: more[name] for name in names if name in more}
     if chosen.get("TOPOLOGY") != scaling.SCALED:
         chosen.setdefault("WORKERS", "1")  # whatever machine this is
@@ -74,7 +74,9 @@ def parts(**more: str) -> dict[str, Part]:
 def test_a_process_gets_every_setting_it_reads_and_no_other(name: str) -> None:
     keys = {field.alias for field in PROCESSES[name].model_fields.values()}
     ports = {key: value for key, value in env().items() if key.endswith("_PORT")}
-    somebody_set_all = {key: "1" for key in EVERYTHING if key not in ports and key not in env()}
+    set_already = {*ports, *env(), *switches.CHOICES}
+    somebody_set_all = {key: "1" for key in EVERYTHING if key not in set_already}
+    somebody_set_all |= {"CACHE": "none", "RATE_LIMIT_BACKEND": "memory"}
     got = set(parts(**somebody_set_all)[name].env)
     assert got - INTERPRETER - SYSTEM - FIXED == keys - FIXED
 
@@ -93,8 +95,11 @@ def test_each_secret_goes_only_where_it_is_used() -> None:
         for secret, value in SECRETS.items()
     }
     assert holders["JWT_SECRET"] == {"gateway", "auth"}
-    assert holders["S3_SECRET_KEY"] == {"minio", "upload", "files"}
-    assert holders["PG_AUTH_PASSWORD"] == {"auth", "exporter-pg-auth"}
+    assert holders["S3_SECRET_KEY"] == {"store-key", "upload", "files"}
+    assert holders["MINIO_ROOT_PASSWORD"] == {"minio", "store-key"}
+    assert holders["PG_AUTH_PASSWORD"] == {"roles"}
+    assert holders["DB_AUTH_PASSWORD"] == holders["DB_AUTH_MIGRATOR_PASSWORD"] == {"roles", "auth"}
+    assert holders["DB_MONITOR_PASSWORD"] == {"roles", *(f"exporter-pg-{name}" for name in scaling.POOLED)}
     assert holders["INTERNAL_KEY_UPLOAD_FILES"] == {"upload", "files"}
 
 
@@ -148,7 +153,7 @@ def test_every_missing_name_is_reported() -> None:
 
 def test_another_store_takes_the_place_of_the_usual_one() -> None:
     usual, other = parts(), parts(STORE="versitygw")
-    assert {*usual} - {*other} == {"minio"}
+    assert {*usual} - {*other} == {"minio", "store-key"}
     assert {*other} - {*usual} == {"versitygw"}
     assert "versitygw" in other["upload"].after
     assert "versitygw" in other["files"].after
@@ -158,9 +163,9 @@ def test_another_store_takes_the_place_of_the_usual_one() -> None:
 
 
 def test_a_part_left_out_is_waited_for_by_nobody() -> None:
-    found = {one.name: one for one in topology.load_topology(env(), without=["minio"])}
+    found = {one.name: one for one in topology.load_topology(env(), without=["minio", "store-key"])}
     assert "minio" not in found
-    assert found["upload"].after == {"pg-upload": "healthy"}
+    assert found["upload"].after == {"pg-upload": "healthy", "roles": "done"}
 
 
 def test_parts_survive_the_wire() -> None:

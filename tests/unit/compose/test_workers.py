@@ -13,7 +13,7 @@ from compose import envfile, roll, scaling, scraping, settings, stack
 from compose.cores import cores
 from compose.part import Part
 from compose.stack import StackError
-from services.kit.db import POOL_MAX
+from services.kit.settings import PoolSize
 from services.kit.upstream.replicas import REST_S
 from tests.unit.compose.choice import DOCKER, WORKS, Desk, new_desk
 from tests.unit.compose.test_containers import MEMORY
@@ -126,7 +126,7 @@ def test_every_pool_fits_into_its_database(workers: str) -> None:
             word for word in parts(workers)[f"pg-{part}"].command if word.startswith("max_connections=")
         ]
         most = int(word.partition("=")[2])
-        assert most >= int(workers) * (POOL_MAX + 2) + 10
+        assert most >= int(workers) * (PoolSize().most + 2) + 10
 
 
 def test_only_what_runs_more_than_once_is_rolled() -> None:

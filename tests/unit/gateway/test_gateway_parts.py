@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from gateway.limits import MemoryCounts, Proxies, RateLimits
+from gateway.context import RequestContext
+from gateway.limits import Claim, MemoryCounts, Proxies, RateLimits
 from gateway.routes import Entry, RouteTable, entries
 from gateway.settings import DEFAULT_TIERS, Settings
 from gateway.target import BadTargetError, split
@@ -15,6 +19,7 @@ from services.kit.codec import encode
 from services.kit.errors import Fault
 from services.kit.metrics import rate_limited
 from services.kit.settings import SettingsError, public
+from services.kit.trail import Trail
 from services.kit.upstream import upstream
 from services.kit.web import listener
 from services.kit.web.routing import Route
@@ -85,28 +90,37 @@ def test_literal_segments_win_over_parameters() -> None:
 
 
 @given(st.integers(1, 20), st.integers(0, 40))
-def test_exactly_the_limit_passes_in_a_window(limit: int, requests: int) -> None:
+async def test_exactly_the_limit_passes_in_a_window(limit: int, requests: int) -> None:
     counts = MemoryCounts(lambda: 59.5)
-    answers = [counts.hit("key", limit) for _ in range(requests)]
-    assert answers.count(0) == min(limit, requests)
-    assert set(answers) <= {0, 1}
+    answers = [await counts.hit(Claim("key", limit), None) for _ in range(requests)]
+    assert answers.count((0, 0)) == min(limit, requests)
+    assert set(answers) <= {(0, 0), (1, 0)}
 
 
-def test_a_new_minute_forgets_the_old_one() -> None:
+async def test_a_new_minute_forgets_the_old_one() -> None:
     now = [0.0]
     counts = MemoryCounts(lambda: now[0])
-    assert [counts.hit("a", 1), counts.hit("a", 1), counts.hit("b", 1)] == [0, 60, 0]
+    assert [await counts.hit(Claim(key, 1), None) for key in "aab"] == [(0, 0), (60, 0), (0, 0)]
     now[0] = 60.0
-    assert counts.hit("a", 1) == 0
+    assert await counts.hit(Claim("a", 1), None) == (0, 0)
     assert len(counts._counts) == 1
 
 
-def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
+async def test_a_user_is_not_charged_for_what_the_address_may_not_send() -> None:
+    counts = MemoryCounts(lambda: 30.0)
+    assert await counts.hit(Claim("here", 1), Claim("me", 1)) == (0, 0)
+    assert await counts.hit(Claim("here", 1), Claim("you", 1)) == (30, 0)
+    assert await counts.hit(Claim("there", 2), Claim("me", 1)) == (0, 30)
+    assert await counts.hit(Claim("there", 2), Claim("you", 1)) == (0, 0)
+
+
+async def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
     registry = CollectorRegistry()
     refused = rate_limited(registry, ("ip", "user"))
     limits = RateLimits(MemoryCounts(lambda: 0.0), 0, DEFAULT_TIERS, refused)
+    context = RequestContext(make_mocked_request("GET", "/"), Trail("id"), "peer", "client")
     with pytest.raises(Fault, match="rate_limited"):
-        limits._check("ip x", 0, "ip", "none")
+        await limits.check(context)
     assert registry.get_sample_value("rate_limited_total", {"scope": "ip", "tier": "none"}) == 1
 
 
@@ -120,11 +134,35 @@ def test_a_refusal_counts_once_and_does_not_use_up_the_window() -> None:
         ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ("9.9.9.9", ["1.1.1.1"], "9.9.9.9"),
         ("unix", ["1.1.1.1"], "unix"),
+        ("10.0.0.1", ["1.1.1.1:5678"], "1.1.1.1"),
+        ("10.0.0.1", ["[2001:db8::1]:443"], "2001:db8::1"),
+        ("10.0.0.1", ["[2001:db8::1]"], "2001:db8::1"),
+        ("10.0.0.1", ["2001:DB8:0:0::1"], "2001:db8::1"),
+        ("10.0.0.1", ["::ffff:1.1.1.1"], "1.1.1.1"),
+        ("10.0.0.1", ["fe80::1%" + "x" * 7_000], "fe80::1"),
+        ("::ffff:10.0.0.1", ["1.1.1.1"], "1.1.1.1"),
+        ("::ffff:9.9.9.9", ["1.1.1.1"], "9.9.9.9"),
+        ("10.0.0.1", ["1.1.1.1, 10.0.0.2:80"], "1.1.1.1"),
+        ("10.0.0.1", ["some text"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1, unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1, garbage, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", ["1.1.1.1,"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1:"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1:80:80"], "10.0.0.1"),
+        ("10.0.0.1", ["[::1"], "10.0.0.1"),
     ],
 )
 def test_the_client_is_the_right_most_untrusted_address(peer: str, lines: list[str], client: str) -> None:
     settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8"))
     assert Proxies(settings.trusted_proxies).client(peer, lines) == client
+
+
+@given(st.lists(st.text(st.sampled_from("0123456789abcf:.,[]% x"), max_size=40)))
+def test_a_key_is_always_an_address_and_short(lines: list[str]) -> None:
+    settings = load(Settings, environment(1, TRUSTED_PROXIES="10.0.0.0/8,::1"))
+    key = Proxies(settings.trusted_proxies).client("10.0.0.1", lines)
+    assert str(ip_address(key)) == key
+    assert len(key) <= 39
 
 
 @pytest.mark.parametrize(

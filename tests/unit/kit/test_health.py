@@ -99,6 +99,42 @@ async def test_results_are_kept_for_two_seconds() -> None:
     assert calls == [100.0, 102.0]
 
 
+async def test_detailed_checks_are_kept_too_and_do_not_decide_readiness() -> None:
+    now, calls = Clock(), []
+
+    async def counted() -> str | None:
+        calls.append(now.at)
+        raise NotOkError("open to everybody")
+
+    made = Health("upload", "hello", {"good": fine}, now, detailed_checks={"bucket": counted})
+    for at in (100.0, 101.9, 102.0):
+        now.at = at
+        assert (await made.ready("r", detailed=True))[0] == 503
+        assert (await made.ready("r"))[0] == 200
+    assert calls == [100.0, 102.0]
+
+
+@pytest.mark.parametrize("detailed", [False, True])
+async def test_many_askers_share_one_run_also_when_the_first_leaves(detailed: bool) -> None:
+    go, calls = asyncio.Event(), []
+
+    async def waiting() -> str | None:
+        calls.append(1)
+        await go.wait()
+        return None
+
+    made = Health("upload", "hello", {"one": waiting}, Clock(), detailed_checks={"more": waiting})
+    first = asyncio.create_task(made.ready("r", detailed=detailed))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(made.ready("r", detailed=detailed)) for _ in range(50)]
+    await asyncio.sleep(0)
+    first.cancel()
+    go.set()
+    answers = await asyncio.gather(*others)
+    assert [status for status, _ in answers] == [200] * 50
+    assert len(calls) == (2 if detailed else 1)
+
+
 async def test_draining_is_not_ready() -> None:
     made = make(Clock(), database=fine)
     made.draining = lambda: True

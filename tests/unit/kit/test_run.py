@@ -16,6 +16,7 @@ from services.kit.run import Process, listening
 from services.kit.settings import ProcessSettings
 from services.kit.tokens import CredentialChecker
 from services.kit.web.app import application
+from services.kit.web.body import Pace
 from services.kit.web.routing import health_routes
 from tests.environment import load
 
@@ -51,7 +52,7 @@ class Replica:
             boundary=boundary,
             credentials=CredentialChecker("files", {}, World().now),
             health=Health("files", "hello", {}, World().monotonic, draining=lambda: boundary.draining),
-            body_idle_s=1.0,
+            pace=Pace(1.0, 0, 60.0),
         )
         served = self._process.serving(app, boundary)
         await self._stack.enter_async_context(listening(served, self._settings))

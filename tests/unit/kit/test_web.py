@@ -23,7 +23,7 @@ from services.kit.metrics import HttpMetrics
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.web.answers import Streamed, json_response
 from services.kit.web.app import Handler, application, user_of
-from services.kit.web.body import json_value, pieces
+from services.kit.web.body import Pace, json_value, pieces
 from services.kit.web.boundary import Boundary
 from services.kit.web.listener import Listener, server_options
 from services.kit.web.routing import Route, Token, health_routes
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.unit
 KEYS = {"gateway": "g" * 32, "files": "f" * 32}
 NOW = 1_000_000.0
 USER = UUID(int=3)
-IDLE_S = 0.3
+PACE = Pace(idle_s=0.3, least_bytes_per_s=0, window_s=60)
 ROUTES = (
     Route("GET", "/things/{thing_id}", "thing"),
     Route("POST", "/things", "add", body="json"),
@@ -64,7 +64,7 @@ class Handlers:
         return json_response({"got": await json_value(request)}, 201)
 
     async def raw(self, request: web.Request) -> web.StreamResponse:
-        received = b"".join([piece async for piece in pieces(request, IDLE_S)])
+        received = b"".join([piece async for piece in pieces(request, PACE)])
         return json_response({"bytes": len(received)})
 
     async def broken(self, _: web.Request) -> web.StreamResponse:
@@ -107,7 +107,7 @@ class Service:
             boundary=self.boundary,
             credentials=CredentialChecker("things", KEYS, lambda: NOW),
             health=Health("things", "Things work", {}, lambda: NOW),
-            body_idle_s=IDLE_S,
+            pace=PACE,
         )
 
     def lines(self) -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     service = Service(tmp_path / "log")
     runner = web.AppRunner(service.app, **server_options(lambda: None, lambda _: None))
     await runner.setup()
-    listener = Listener(runner, service.boundary, stall_s=IDLE_S)
+    listener = Listener(runner, service.boundary, stall_s=PACE.idle_s)
     port = await listener.start("127.0.0.1", 0)
     async with ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session, service
@@ -327,5 +327,5 @@ def test_routes_and_handlers_must_agree(tmp_path: Path) -> None:
             boundary=Boundary(HttpMetrics(CollectorRegistry()), Log("a", "a", "error", "off"), World()),
             credentials=CredentialChecker("things", KEYS, lambda: NOW),
             health=Health("things", "Things work", {}, lambda: NOW),
-            body_idle_s=IDLE_S,
+            pace=PACE,
         )

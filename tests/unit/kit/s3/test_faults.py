@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.kit.client import Address, Client
-from services.kit.s3 import S3Address, S3Client, UnavailableError
+from services.kit.s3 import S3Address, S3Client, StreamedPut, UnavailableError
 from services.kit.s3 import core as core_module
+from services.kit.s3 import transport as transport_module
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import Signer
-from services.kit.s3.transport import Transport
+from services.kit.s3.transport import Connections, Transport
 
 pytestmark = pytest.mark.unit
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -34,12 +34,12 @@ async def store_that(serve: Serve) -> AsyncIterator[S3Client]:
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     signer = Signer(S3Address(url, url, "bucket", "access", "secret"), lambda: 1_772_000_000.0)
-    http = Client(Address.of(url, limit=8, idle_s=20.0))
+    connections = Connections.to(url, lambda: None)
     async with server:
         try:
-            yield S3Client(signer, Transport(http, lambda *_: None), Retry(random.Random(1), at_once))
+            yield S3Client(signer, Transport(connections, lambda *_: None), Retry(random.Random(1), at_once))
         finally:
-            await http.close()
+            await connections.close()
 
 
 async def head(reader: asyncio.StreamReader) -> bytes:
@@ -82,6 +82,37 @@ async def test_a_store_that_stops_reading_is_given_up(monkeypatch: pytest.Monkey
         with pytest.raises(UnavailableError):
             await exchange.finish()
         done.set()
+
+
+@pytest.mark.parametrize("reading", [False, True])
+async def test_slow_bodies_take_no_connection_of_what_we_pace_ourselves(
+    reading: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "BODY_CONNECTIONS", 2)
+    monkeypatch.setattr(transport_module, "POOL_WAIT_S", 0.05)
+    monkeypatch.setattr(transport_module, "READ_S", 5.0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await head(reader)
+        if request.startswith(b"GET"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome")
+        elif request.startswith(b"HEAD"):
+            writer.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 5\r\n\r\n')
+        await reader.read()
+
+    async with store_that(serve) as store:
+        slow = [await (store.open_get("key") if reading else store.open_put("key", 1_000)) for _ in range(2)]
+        with pytest.raises(UnavailableError):
+            await store.open_put("key", 1_000)
+        assert (await store.head("key")).size_bytes == 5
+        async with store.get("key") as ours:
+            assert await ours.read() == b"some"
+        for one in slow:
+            if isinstance(one, StreamedPut):
+                await one.abort()
+            else:
+                one.close()
+        await (await store.open_put("key", 1_000)).abort()
 
 
 async def test_a_200_before_the_end_is_no_success() -> None:

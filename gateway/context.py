@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from services.kit.errors import Fault
 from services.kit.trail import Trail
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """A request and what the steps found out about it.
 
     ``peer`` is the address that the connection comes from, ``client`` the one that asks, which a trusted
-    proxy may name; ``path`` and ``query`` are what will be forwarded.
+    proxy may name; ``path`` and ``query`` are what will be forwarded. ``refusal`` is why it may not pass, for
+    a step whose turn has not come.
     """
 
     request: web.BaseRequest
@@ -27,6 +29,7 @@ class Exchange:
     query: str = ""
     user_id: str | None = None
     tier: str = ""
+    refusal: Fault | None = None
     cors: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -38,4 +41,4 @@ class Exchange:
         return self.request.headers
 
 
-EXCHANGE = web.RequestKey("EXCHANGE", Exchange)
+CONTEXT = web.RequestKey("CONTEXT", RequestContext)

@@ -1,0 +1,1 @@
+"""Small measurements of one property each, on a testbed that runs."""
