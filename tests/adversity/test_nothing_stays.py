@@ -47,15 +47,18 @@ class Visitor:
     file_id: str
     seen: Counter[int]
 
-    async def ask(self, method: str, path: str, *, signed: bool = True, **more: object) -> bytes:
-        headers = {"Authorization": f"Bearer {self.token}"} if signed else {}
-        headers |= more.pop("headers", {})  # type: ignore[arg-type]
-        async with self.http.request(
-            method,
-            self.gateway + path,
-            headers=headers,
-            **more,  # type: ignore[arg-type]
-        ) as answer:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        signed: bool = True,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | AsyncIterator[bytes] | None = None,
+    ) -> bytes:
+        sent = {"Authorization": f"Bearer {self.token}"} if signed else {}
+        sent |= headers or {}
+        async with self.http.request(method, self.gateway + path, headers=sent, data=data) as answer:
             body = await answer.read()
             self.seen[answer.status] += 1
             return body
