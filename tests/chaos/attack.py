@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -15,6 +16,9 @@ from tests.chaos.client import Sender
 from tests.chaos.fault_proxy import Rule
 from tests.chaos.judge import open_judge
 from tests.chaos.plan import Action, Case, Fault, Kind
+
+
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(slots=True)
@@ -141,14 +145,13 @@ async def _each(do: object, fault: Fault) -> None:
 async def _end_backends(bed: Bed, part: str) -> None:
     """What a failover or an administrator does to every connection."""
     service = part.removeprefix("pg-")
-    try:
+    with suppress(*AWAY):  # down already, or ended by the same fault of a neighbour
         connection = await asyncpg.connect(bed.system.database_url(service), timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
-        return  # down already, by another fault
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    finally:
-        await connection.close()
+        try:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                timeout=5,
+            )
+        finally:
+            connection.terminate()
