@@ -8,6 +8,7 @@ was left by a request.
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import re
 import time
@@ -54,7 +55,7 @@ class Visitor:
         *,
         signed: bool = True,
         headers: Mapping[str, str] | None = None,
-        data: bytes | AsyncIterator[bytes] | None = None,
+        data: bytes | io.BytesIO | None = None,
     ) -> bytes:
         sent = {"Authorization": f"Bearer {self.token}"} if signed else {}
         sent |= headers or {}

@@ -17,7 +17,6 @@ from tests.chaos.fault_proxy import Rule
 from tests.chaos.judge import open_judge
 from tests.chaos.plan import Action, Case, Fault, Kind
 
-
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
