@@ -27,16 +27,20 @@ STATEMENT_S = 11.0  # one more than the server allows a statement: this one is f
 CLOSE_S = 5.0
 Lent: TypeAlias = "PoolConnectionProxy[Any]"
 Method: TypeAlias = Literal["fetchrow", "fetch", "execute"]
-_UNREACHABLE = (
+# The statement may work later. Whatever else a server refuses is a fault of ours.
+_UNAVAILABLE = (
     OSError,
     TimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # 25006: a standby
     asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    asyncpg.PostgresConnectionError,  # 08
+    asyncpg.OperatorInterventionError,  # 57: shutdown, crash, start, a statement that took too long
+    asyncpg.PostgresSystemError,  # 58: input and output
+    asyncpg.InternalServerError,  # XX: damaged data
+    asyncpg.InsufficientResourcesError,  # 53: disk, memory, connections
+    asyncpg.TransactionRollbackError,  # 40: deadlock, serialisation
+    asyncpg.IdleInTransactionSessionTimeoutError,  # 25P03
+    asyncpg.LockNotAvailableError,  # 55P03
 )
 
 
@@ -74,7 +78,7 @@ class Database:
         self._wanted += 1
         try:
             return await self._pool.acquire(timeout=wait_s)
-        except _UNREACHABLE as error:
+        except (*_UNAVAILABLE, asyncpg.PostgresError) as error:  # no connection: never a fault of ours
             self._wanted -= 1
             raise unavailable("database") from error
         except BaseException:
@@ -109,7 +113,10 @@ class Database:
         except TimeoutError as error:
             connection.terminate()  # else its release would wait as long again for a silent server
             raise unavailable("database") from error
-        except _UNREACHABLE as error:
+        except asyncpg.ReadOnlySQLTransactionError as error:
+            await self._pool.expire_connections()  # they lead to what was the primary before a failover
+            raise unavailable("database") from error
+        except _UNAVAILABLE as error:
             raise unavailable("database") from error
         finally:
             seconds = perf_counter() - started
@@ -137,7 +144,7 @@ class Database:
         try:
             async with connection.transaction():
                 yield Transaction(self, connection)
-        except _UNREACHABLE as error:  # BEGIN or COMMIT; statements inside are translated already
+        except _UNAVAILABLE as error:  # BEGIN or COMMIT; statements inside are translated already
             raise unavailable("database") from error
         finally:
             await self._release(connection)

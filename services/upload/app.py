@@ -108,8 +108,7 @@ def served(process: Process[Settings, Metrics]) -> Served:
 
 def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.Application:
     settings, world = process.settings, process.world
-    checks: dict[str, Check] = {}
-    health = Health("upload", GREETING, checks, world.monotonic, draining=lambda: boundary.draining)
+    health = Health("upload", GREETING, {}, world.monotonic, draining=lambda: boundary.draining)
     keys = {"gateway": settings.internal_key_gateway_upload.get_secret_value()}
     app = kit.application(
         ROUTES,
@@ -122,7 +121,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _start(app, process, health, checks, stack)
+            await _start(app, process, boundary, health, stack)
             yield
 
     app.cleanup_ctx.append(parts)
@@ -132,8 +131,8 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 async def _start(
     app: web.Application,
     process: Process[Settings, Metrics],
+    boundary: Boundary,
     health: Health,
-    checks: dict[str, Check],
     stack: AsyncExitStack,
 ) -> None:
     """Open, check and join every part; ``stack`` closes them."""
@@ -151,7 +150,7 @@ async def _start(
 
     cleaner = Cleaner(store, chunk_stores(base), tables.sessions, log.event)
     finaliser = build_finaliser(base, cleaner, await _registrar(base, stack))
-    checks.update(_checks(base, database, finaliser, facts))
+    health.checks = _checks(base, database, finaliser, facts)
     health.details = facts.shown
     ended = open_cache(
         settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks
@@ -162,7 +161,7 @@ async def _start(
         cleaner,
         InstanceLock(direct_url, instance, log.event),
         renew_s=settings.lease_s / 4,
-        drain_s=settings.shutdown_s,
+        left_s=lambda: min(boundary.left_s(), settings.shutdown_s),
         log=log.event,
     )
     gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
@@ -242,7 +241,12 @@ def _backoff(base: Base) -> Backoff:
 
 def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finaliser:
     settings, store, phases = base.settings, base.store, base.metrics.phase
-    repack = Repack(store, base.spool, Buffers(REPACKS_AT_ONCE, BUFFER_BYTES))
+    repack = Repack(
+        store,
+        base.spool,
+        Buffers(REPACKS_AT_ONCE, BUFFER_BYTES),
+        conditional=base.capabilities.replaces_matched,
+    )
     makers: dict[Method, Maker] = {
         Method.PROXY: ProxiedMaker(store, repack, phases),
         Method.MULTIPART: MultipartMaker(store, phases),
@@ -259,7 +263,7 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
     return Finaliser(
         attempts,
         base.tables.jobs,
-        LeasedJournal(base.tables.jobs, _backoff(base)),
+        LeasedJournal(base.tables.jobs.held, _backoff(base)),
         limits=Limits(settings.finalise_workers, settings.finalise_queue, settings.finalise_wait_s),
         metrics=base.metrics,
         log=base.log.event,
@@ -268,11 +272,11 @@ def build_finaliser(base: Base, cleaner: Cleaner, registrar: Register) -> Finali
 
 def _modes(base: Base, finaliser: Finaliser) -> dict[str, FinaliseMode]:
     """Every value of ``FINALISE``."""
-    leased = LeasedJournal(base.tables.jobs, _backoff(base))
+    leased = LeasedJournal(base.tables.jobs.held, _backoff(base))
     return {
         "inline": Inline(finaliser, leased),
         "queued": Early(finaliser, leased, base.metrics),
-        "detached": Early(finaliser, DetachedJournal(base.tables.jobs), base.metrics),
+        "detached": Early(finaliser, DetachedJournal(base.tables.jobs.detached), base.metrics),
     }
 
 
@@ -300,6 +304,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, ended: Ca
             tables.jobs,
             finaliser=finaliser,
             modes=modes,
+            cleaner=cleaner,
             senders=senders,
             metrics=metrics,
         ),

@@ -22,7 +22,7 @@ GAUGES_S = 5.0
 class Background:
     """Args:
     renew_s: between renewals of leases.
-    drain_s: how long running finalisations may take after the last request.
+    left_s: how long the process may still work once it stops.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class Background:
         lock: InstanceLock,
         *,
         renew_s: float,
-        drain_s: float,
+        left_s: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self._finaliser, self._cleaner, self._lock = finaliser, cleaner, lock
-        self._renew_s, self._drain_s, self._log = renew_s, drain_s, log
+        self._renew_s, self._left_s, self._log = renew_s, left_s, log
 
     @asynccontextmanager
     async def running(self, gauges: Gauges) -> AsyncIterator[None]:
@@ -49,8 +49,8 @@ class Background:
             yield
         finally:
             tasks[0].cancel()
-            await self._finaliser.drain(self._drain_s)
-            await self._cleaner.drain(self._drain_s)
+            await self._finaliser.drain(self._left_s())
+            await self._cleaner.drain(self._left_s())
             for task in tasks:
                 task.cancel()
             await self._lock.close()

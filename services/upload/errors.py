@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from services.kit.errors import Fault
 from services.upload.model import Session, State
 
+BYTES_GONE = "The store no longer has the bytes received so far. Please open a new upload."
+
 
 def not_found() -> Fault:
     return Fault("upload_not_found", "There is no such upload.")

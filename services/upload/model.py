@@ -99,7 +99,10 @@ class PartOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One upload. Its uuid is also the id of the file it becomes."""
+    """One upload. Its uuid is also the id of the file it becomes.
+
+    ``mime_type`` is implied by the name, or else was found in the first chunk's bytes.
+    """
 
     id: int
     upload_uuid: UUID
@@ -236,7 +239,8 @@ class Work:
     """A finalisation to be done: the upload, what it is made of, and how far it is.
 
     ``etag`` is the ETag of the object that a repack's ``step`` makes, or that the client of a single
-    upload names; ``joined_etag`` and ``repack_upload_id`` belong to a repack.
+    upload names; ``joined_etag`` and ``repack_upload_id`` belong to a repack. ``attempts`` is the number of
+    this attempt; ``acquired`` the number under which the job was taken, which every write of it names.
     """
 
     session: Session
@@ -246,6 +250,7 @@ class Work:
     parts: tuple[RegisteredPart, ...] = ()
     checksum: str | None = None  # SHA-256 of the whole file, when one chunk holds it
     attempts: int = 1
+    acquired: int = 1
     joined_etag: str | None = None
     repack_upload_id: str | None = None
 

@@ -26,7 +26,11 @@ class Settings(StoreSettings, CacheSettings):
         128, ge=1, description="bodies that a user may send to this process at once"
     )
     upload_ttl_s: int = Field(
-        86_400, ge=1, description="`expires_at` is so many seconds after the last activity"
+        86_400,
+        ge=1,
+        le=604_800,
+        description="`expires_at` is so many seconds after the last activity, and 28 days after the opening"
+        " at the latest",
     )
     finalise: Literal["inline", "queued", "detached"] = Field(
         "inline",

@@ -90,7 +90,7 @@ async def test_a_slow_body_that_moves_is_served() -> None:
 async def test_a_body_that_drips_is_408(head: bytes) -> None:
     """Each piece comes in time, but all of them would take days."""
     limits = {"BODY_IDLE_S": "0.3", "BODY_RATE_WINDOW_S": "0.4", "BODY_MIN_BYTES_PER_S": "1000"}
-    async with recorded(**limits) as (front, _):
+    async with recorded(None, **limits) as (front, _):
         wire = await front.connect()
         wire.send(head)
         while not front.counted(408):

@@ -69,11 +69,16 @@ class S3Client(MultipartOperations):
         body: bytes,
         *,
         if_none_match: bool = False,
+        if_match: str | None = None,
         content_type: str | None = None,
         meta: Mapping[str, str] | None = None,
     ) -> Stored:
-        """PUT of bytes in memory, hash signed."""
-        headers = object_headers(content_type, meta, if_none_match=if_none_match)
+        """PUT of bytes in memory, hash signed.
+
+        ``if_match`` is the ETag of the object that may be replaced, in a store that heeds it: another one
+        is refused (412), none at all too (404).
+        """
+        headers = object_headers(content_type, meta, if_none_match=if_none_match, if_match=if_match)
         answer = await self._call("put_object", "PUT", key, headers=headers, body=body)
         return Stored(answer.headers.get("ETag", ""))
 

@@ -16,13 +16,19 @@ EMPTY_SHA256 = sha256(b"").hexdigest()
 
 
 def object_headers(
-    content_type: str | None, meta: Mapping[str, str] | None, *, if_none_match: bool = False
+    content_type: str | None,
+    meta: Mapping[str, str] | None,
+    *,
+    if_none_match: bool = False,
+    if_match: str | None = None,
 ) -> dict[str, str]:
     headers = {f"x-amz-meta-{name}": value for name, value in (meta or {}).items()}
     if content_type:
         headers["Content-Type"] = content_type
     if if_none_match:
         headers["If-None-Match"] = "*"
+    if if_match is not None:
+        headers["If-Match"] = if_match
     return headers
 
 

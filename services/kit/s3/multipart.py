@@ -84,16 +84,23 @@ class MultipartOperations(Core):
                 return parts
             marker = page.next_marker
 
-    async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> Stored:
+    async def complete_multipart(
+        self, key: str, upload_id: str, parts: Sequence[Part], *, if_match: str | None = None
+    ) -> Stored:
         """Join ``parts`` (ascending; gaps between numbers are fine). A 200 with an error in it raises.
 
+        Args:
+            if_match: ETag of the object that may be replaced, in a store that heeds it.
+
         Raises:
+            PreconditionFailedError, NotFoundError: another or no object is there; the upload stays open.
             InvalidPartError: a part differs or is too small; the upload stays open.
             NoSuchUploadError: also after a completion whose answer got lost: ``head`` tells.
         """
         op, body = "complete_multipart", xml.complete_request(parts)
+        headers = object_headers(None, None, if_match=if_match)
         answer = await self._call(
-            op, "POST", key, query={"uploadId": upload_id}, body=body, read_s=SLOW_READ_S
+            op, "POST", key, query={"uploadId": upload_id}, headers=headers, body=body, read_s=SLOW_READ_S
         )
         return Stored(xml.etag_of(op, answer.body, "CompleteMultipartUploadResult"))
 

@@ -97,13 +97,12 @@ class Arriving:
             else:
                 data, _ = await self._content.readchunk()  # one buffer as it came: nothing is joined
         except asyncio.CancelledError:
-            match patience.broken_off():
-                case Ended.TOO_LATE:
-                    raise BodyStalled from None
-                case Ended.NOT_NEEDED:
-                    return b""
-                case None:
-                    raise
+            ended = patience.broken_off()
+            if ended is Ended.TOO_LATE:
+                raise BodyStalled from None
+            if ended is Ended.NOT_NEEDED:
+                return b""
+            raise
         except OSError as error:  # also a connection that the kernel gave up
             raise ConnectionResetError(type(error).__name__) from error
         finally:

@@ -8,6 +8,7 @@ raises or the client leaves.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import NamedTuple, TypeVar
@@ -55,6 +56,7 @@ class Boundary:
         self._http, self._log, self._world = http, log, world
         self.serving: set[asyncio.BaseProtocol] = set()
         self.draining = False
+        self._drain_ends_at = math.inf
         self._idle = asyncio.Event()
         http.in_flight.set_function(lambda: len(self.serving))
 
@@ -129,6 +131,15 @@ class Boundary:
         headers["Server"] = SERVER
         if self.draining or ends_connection(request):
             response.force_close()
+
+    def drain(self, seconds: float) -> None:
+        """The process stops; what it does may take so long."""
+        self.draining = True
+        self._drain_ends_at = self._world.monotonic() + seconds
+
+    def left_s(self) -> float:
+        """What is left of that time; without end unless the process stops."""
+        return max(0.0, self._drain_ends_at - self._world.monotonic())
 
     async def until_idle(self, seconds: float) -> None:
         """Wait until no request is being served, at most so long."""

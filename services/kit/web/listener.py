@@ -103,7 +103,7 @@ class Listener:
         For ``notice_s`` before that, open connections are served and told that they end, so that who
         balances between replicas goes elsewhere without meeting a closed connection.
         """
-        self._boundary.draining = True
+        self._boundary.drain(notice_s + drain_s)
         listening, self._socket = self._socket, None
         if self._server is not None and listening is not None:
             self._server.close()

@@ -12,7 +12,6 @@ from contextlib import suppress
 from services.kit.clock import World
 from services.kit.errors import unavailable
 from services.upload.chunk_store.sink import Nowhere, Sink
-from services.upload.chunk_store.sniff import type_of
 from services.upload.chunk_store.spool import Spool, SpoolFile
 from services.upload.model import Opened, Send, Source, SourceKind
 from services.upload.placement import is_repeat
@@ -23,12 +22,11 @@ FLUSH_BYTES = 256 * 1024
 class _SpoolSink:
     """Pieces collect and are written in a thread, 256 KiB at a time."""
 
-    def __init__(self, spool: Spool, file: SpoolFile, mime_type: str | None) -> None:
+    def __init__(self, spool: Spool, file: SpoolFile) -> None:
         self._spool, self._file = spool, file
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self.location: str | None = f"{SourceKind.SPOOL}:{file.path}"
-        self.mime_type = mime_type
 
     @property
     def full(self) -> bool:
@@ -57,7 +55,7 @@ class _SpoolSink:
         self._file.close()
         await self.discard()
 
-    async def discard(self, *, aborted: bool = False) -> None:
+    async def discard(self) -> None:
         with suppress(OSError):
             await self._spool.remove(str(self._file.path))
 
@@ -71,12 +69,11 @@ class DiskChunkStore:
     def claims(self, send: Send) -> bool:
         return False
 
-    async def open(self, send: Send, opened: Opened, first: bytes) -> Sink:
+    async def open(self, send: Send, opened: Opened, mime_type: str | None) -> Sink:
         if is_repeat(send, opened):
             return Nowhere()
         file = await self._spool.open(send.upload_uuid, f"{send.index}-{self._world.token_hex(8)}")
-        unknown = send.index == 0 and opened.session.mime_type is None
-        return _SpoolSink(self._spool, file, type_of(first) if unknown else None)
+        return _SpoolSink(self._spool, file)
 
     async def remove(self, source: Source) -> None:
         if source.kind is SourceKind.SPOOL:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import assert_never
 
 from services.kit.clock import World
-from services.kit.errors import unavailable
+from services.kit.errors import Fault, unavailable
 from services.kit.s3 import (
     ChecksumMismatchError,
     NoSuchUploadError,
@@ -24,8 +24,7 @@ from services.kit.s3 import (
 )
 from services.upload import errors
 from services.upload.chunk_store.sink import Nowhere, Sink
-from services.upload.chunk_store.sniff import type_of
-from services.upload.model import Opened, Send, Session, Source, SourceKind
+from services.upload.model import Opened, Send, Session, Source, SourceKind, State
 from services.upload.placement import Place, Placement, may_be_part, part_number
 from services.upload.repository.sessions import Sessions
 
@@ -41,12 +40,10 @@ class _Streamed:
         self,
         exchange: StreamedPut,
         location: str,
-        mime_type: str | None = None,
         remove: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._exchange, self._remove = exchange, remove
         self.location: str | None = location
-        self.mime_type = mime_type
         self.write, self.drained, self.abort = exchange.write, exchange.drained, exchange.abort
 
     @property
@@ -58,15 +55,31 @@ class _Streamed:
             return (await self._exchange.finish()).etag
         except ChecksumMismatchError as error:
             raise errors.checksum_mismatch() from error
-        except NoSuchUploadError as error:  # aborted meanwhile; the resend is told so
-            raise errors.send_again() from error
         except StoreError as error:
             raise unavailable("object store") from error
 
-    async def discard(self, *, aborted: bool = False) -> None:
+    async def discard(self) -> None:
         if self._remove is not None:
             with suppress(StoreError):
                 await self._remove()
+
+
+class _Part(_Streamed):
+    """A part of the upload's multipart upload, which the store may have dropped: it keeps none for ever."""
+
+    def __init__(self, exchange: StreamedPut, number: int, lost: Callable[[], Awaitable[Fault]]) -> None:
+        super().__init__(exchange, f"{SourceKind.PART}:{number}")
+        self._lost = lost
+
+    async def finish(self, checksum: str) -> str | None:
+        try:
+            return (await self._exchange.finish()).etag
+        except ChecksumMismatchError as error:
+            raise errors.checksum_mismatch() from error
+        except NoSuchUploadError as error:
+            raise await self._lost() from error
+        except StoreError as error:
+            raise unavailable("object store") from error
 
 
 class _Final(_Streamed):
@@ -76,15 +89,8 @@ class _Final(_Streamed):
     once its own bytes have the same hash.
     """
 
-    def __init__(
-        self,
-        exchange: StreamedPut,
-        mime_type: str | None,
-        store: S3Client,
-        session: Session,
-        sessions: Sessions,
-    ) -> None:
-        super().__init__(exchange, SourceKind.FINAL, mime_type)
+    def __init__(self, exchange: StreamedPut, store: S3Client, session: Session, sessions: Sessions) -> None:
+        super().__init__(exchange, SourceKind.FINAL)
         self._store, self._session, self._sessions = store, session, sessions
 
     async def finish(self, checksum: str) -> str | None:
@@ -96,11 +102,6 @@ class _Final(_Streamed):
             raise errors.checksum_mismatch() from error
         except StoreError as error:
             raise unavailable("object store") from error
-
-    async def discard(self, *, aborted: bool = False) -> None:
-        if aborted:
-            with suppress(StoreError):
-                await self._store.delete(self._session.storage_key)
 
     async def _taken(self, checksum: str) -> str:
         try:
@@ -125,25 +126,24 @@ class S3ChunkStore:
     def claims(self, send: Send) -> bool:
         return may_be_part(send)
 
-    async def open(self, send: Send, opened: Opened, first: bytes) -> Sink:
+    async def open(self, send: Send, opened: Opened, mime_type: str | None) -> Sink:
         place = self._placement.place(send, opened)
         if place is Place.NOWHERE:
             return Nowhere()
         try:
             match place:
                 case Place.FINAL:
-                    return await self._final(send, opened.session, first)
+                    return await self._final(send, opened.session, mime_type)
                 case Place.PART:
-                    return await self._part(send, opened, first)
+                    return await self._part(send, opened, mime_type)
                 case Place.TEMPORARY:
-                    return await self._temporary(send, opened.session, first)
+                    return await self._temporary(send)
                 case _:
                     assert_never(place)
         except StoreError as error:
             raise unavailable("object store") from error
 
-    async def _final(self, send: Send, session: Session, first: bytes) -> Sink:
-        mime_type = session.mime_type or type_of(first)
+    async def _final(self, send: Send, session: Session, mime_type: str | None) -> Sink:
         exchange = await self._store.open_put(
             session.storage_key,
             send.size_bytes,
@@ -152,27 +152,27 @@ class S3ChunkStore:
             content_type=mime_type,
             meta={"sha256": send.checksum or ""},
         )
-        return _Final(exchange, mime_type, self._store, session, self._sessions)
+        return _Final(exchange, self._store, session, self._sessions)
 
-    async def _temporary(self, send: Send, session: Session, first: bytes) -> Sink:
+    async def _temporary(self, send: Send) -> Sink:
         key = f"chunks/{send.upload_uuid}/{send.index}-{self._world.token_hex(8)}"
         exchange = await self._store.open_put(key, send.size_bytes, payload_sha256=send.checksum)
-        mime_type = type_of(first) if send.index == 0 and session.mime_type is None else None
-        return _Streamed(
-            exchange, f"{SourceKind.TEMPORARY}:{key}", mime_type, lambda: self._store.delete(key)
-        )
+        return _Streamed(exchange, f"{SourceKind.TEMPORARY}:{key}", lambda: self._store.delete(key))
 
-    async def _part(self, send: Send, opened: Opened, first: bytes) -> Sink:
+    async def _part(self, send: Send, opened: Opened, mime_type: str | None) -> Sink:
         session, number = opened.session, part_number(send, opened) or 0
-        upload_id, mime_type = session.storage_upload_id, None
-        if upload_id is None:
-            # The object's type is fixed here, so only a first chunk's content can still name it.
-            mime_type = session.mime_type or (type_of(first) if send.index == 0 else None)
-            upload_id = await self._upload_id(session, mime_type)
+        # The object gets the type that is known here; what is served is the type in the file's row.
+        upload_id = session.storage_upload_id or await self._upload_id(session, mime_type)
         exchange = await self._store.open_part(
             session.storage_key, upload_id, number, send.size_bytes, payload_sha256=send.checksum
         )
-        return _Streamed(exchange, f"{SourceKind.PART}:{number}", mime_type)
+        return _Part(exchange, number, lambda: self._lost(session.id, upload_id))
+
+    async def _lost(self, session_id: int, upload_id: str) -> Fault:
+        """The store has no such upload: what to tell the sender."""
+        state = await self._sessions.store_upload_lost(session_id, upload_id, errors.BYTES_GONE)
+        # Not failed: no part was accepted yet, so the next one opens another; or the upload has ended.
+        return errors.failed(errors.BYTES_GONE) if state is State.FAILED else errors.send_again()
 
     async def _upload_id(self, session: Session, mime_type: str | None) -> str:
         """Open the store's multipart upload, once even when several first chunks arrive together."""

@@ -19,10 +19,6 @@ class Sink(Protocol):
         """As the chunk's row will name it; None when nothing is stored."""
 
     @property
-    def mime_type(self) -> str | None:
-        """The type that was found by content, if this sink's object carries it."""
-
-    @property
     def full(self) -> bool: ...
 
     async def write(self, data: bytes) -> None: ...
@@ -38,11 +34,10 @@ class Sink(Protocol):
 
     async def abort(self) -> None: ...
 
-    async def discard(self, *, aborted: bool = False) -> None:
+    async def discard(self) -> None:
         """Remove what was stored. Best effort: what stays is swept.
 
-        The final key is touched only when the upload is ``aborted``: else another sender's accepted
-        bytes may be there.
+        The final key is never touched: another sender's accepted bytes may be there.
         """
 
 
@@ -52,8 +47,8 @@ class ChunkStore(Protocol):
     def claims(self, send: Send) -> bool:
         """Whether the open statement should claim a part number for this chunk."""
 
-    async def open(self, send: Send, opened: Opened, first: bytes) -> Sink:
-        """A destination for this chunk; ``first`` is the beginning of the body, not yet written.
+    async def open(self, send: Send, opened: Opened, mime_type: str | None) -> Sink:
+        """A destination for this chunk; ``mime_type`` is the file's, None when it is not known yet.
 
         Raises:
             Fault: the store cannot take it now.
@@ -67,7 +62,6 @@ class Nowhere:
     """Bytes that are only hashed."""
 
     location: str | None = None
-    mime_type: str | None = None
     full = False
 
     async def write(self, data: bytes) -> None:
@@ -82,5 +76,5 @@ class Nowhere:
     async def abort(self) -> None:
         """Nothing is open."""
 
-    async def discard(self, *, aborted: bool = False) -> None:
+    async def discard(self) -> None:
         """Nothing was stored."""

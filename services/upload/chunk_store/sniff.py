@@ -23,8 +23,14 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
+SNIFF_BYTES = max(offset + len(signature) for offset, signature, _ in _SIGNATURES)
+
+
 def type_of(first: bytes) -> str:
-    """A MIME type for content that begins with ``first``; octet-stream when nothing is known."""
+    """A MIME type for content that begins with ``first``; octet-stream when nothing is known.
+
+    ``first`` is at least ``SNIFF_BYTES`` long, or all there is.
+    """
     for offset, signature, mime_type in _SIGNATURES:
         if first.startswith(signature, offset):
             return mime_type

@@ -17,9 +17,10 @@ from services.kit.s3 import (
 )
 from services.upload import errors
 from services.upload.finalise.etag import multipart_etag
+from services.upload.finalise.joining import made_before
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import ReopenError
-from services.upload.finalise.proxied import Phases, made_before
+from services.upload.finalise.proxied import Phases
 from services.upload.model import Made, RegisteredPart, State, Work
 
 

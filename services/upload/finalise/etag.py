@@ -1,4 +1,4 @@
-"""The ETag of an object made of parts, known before the store has joined them."""
+"""The ETag that an object will get, known before the store has made it."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def multipart_etag(etags: Sequence[str | None]) -> str | None:
     if len(digests) != 16 * len(etags):
         return None
     return f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"'
+
+
+def put_etag(body: bytes) -> str:
+    """The ETag of an object that is PUT at once."""
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from services.upload.finalise.outcome import Ending, LeaseLostError
 from services.upload.model import Made, State, Work
-from services.upload.repository.jobs import Finished, Jobs
+from services.upload.repository.jobs import Finished, Held
 
 
 class Journal(Protocol):
@@ -54,61 +54,70 @@ def _held(held: bool) -> None:
         raise LeaseLostError
 
 
+def _finished(finished: Finished | None) -> Finished:
+    if finished is None:
+        raise LeaseLostError
+    return finished
+
+
 class LeasedJournal:
-    """The stored job."""
+    """The stored job.
+
+    Args:
+        held: writes as this process.
+    """
 
     leased = True
 
-    def __init__(self, jobs: Jobs, backoff: Backoff) -> None:
-        self._jobs, self._backoff = jobs, backoff
+    def __init__(self, held: Held, backoff: Backoff) -> None:
+        self._held, self._backoff = held, backoff
 
     async def step(self, work: Work) -> None:
-        _held(await self._jobs.step(work))
+        _held(await self._held.step(work))
 
     async def finish(self, work: Work, made: Made) -> Finished:
-        finished = await self._jobs.finish(work, made)
-        if finished is None:
-            raise LeaseLostError
-        return finished
+        return _finished(await self._held.finish(work, made))
 
     async def retry(self, work: Work, code: str, message: str) -> Ending:
         pause = self._backoff.pause(work.attempts)
         if pause is None:
             await self.fail(work, code, message)
             return Ending.FAILED
-        _held(await self._jobs.retry(work, code, message, pause))
+        _held(await self._held.retry(work, code, message, pause))
         return Ending.RETRYING
 
     async def fail(self, work: Work, code: str, message: str) -> None:
-        _held(await self._jobs.fail(work, code, message))
+        _held(await self._held.fail(work, code, message))
 
     async def reopen(self, work: Work, state: State, code: str, message: str) -> None:
-        _held(await self._jobs.reopen(work, state, code, message))
+        _held(await self._held.reopen(work, state, code, message))
 
 
 class DetachedJournal:
-    """No job row: one attempt, and a killed process forgets it. An experiment's arm, not a default."""
+    """No lease: one attempt, and nobody goes on with what a killed process began. Steps are recorded for
+    the resend that starts a failed one anew. An experiment's arm, not a default.
+
+    Args:
+        held: writes as nobody.
+    """
 
     leased = False
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, held: Held) -> None:
+        self._held = held
 
     async def step(self, work: Work) -> None:
-        """Nothing is remembered."""
+        _held(await self._held.step(work))
 
     async def finish(self, work: Work, made: Made) -> Finished:
-        finished = await self._jobs.finish_detached(work, made)
-        if finished is None:
-            raise LeaseLostError
-        return finished
+        return _finished(await self._held.finish(work, made))
 
     async def retry(self, work: Work, code: str, message: str) -> Ending:
         await self.fail(work, code, message)
         return Ending.FAILED
 
     async def fail(self, work: Work, code: str, message: str) -> None:
-        _held(await self._jobs.fail_detached(work, code, message))
+        _held(await self._held.fail(work, code, message))
 
     async def reopen(self, work: Work, state: State, code: str, message: str) -> None:
         raise LookupError("only proxied uploads are detached, and those are never reopened")

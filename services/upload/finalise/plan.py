@@ -17,11 +17,12 @@ BUFFER_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of bytes of the file: in an object (``key``) or in a spool file (``path``)."""
+    """A run of bytes of the file: in the object ``key``, with its ``etag``, or in a spool file ``path``."""
 
     size_bytes: int
     key: str | None = None
     path: str | None = None
+    etag: str | None = None
     offset: int = 0
 
     def head(self, size_bytes: int) -> Piece:

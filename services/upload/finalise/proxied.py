@@ -11,17 +11,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from services.kit.s3 import (
-    InvalidPartError,
-    NoSuchUploadError,
-    NotFoundError,
-    Part,
-    S3Client,
-    same_etag,
-)
+from services.kit.s3 import NoSuchUploadError, NotFoundError, Part, S3Client
 from services.upload.finalise.etag import multipart_etag
+from services.upload.finalise.joining import join, made_before
 from services.upload.finalise.journal import Journal
-from services.upload.finalise.outcome import GaveUpError
 from services.upload.finalise.repack import Repack
 from services.upload.model import MAX_PARTS, Made, Source, SourceKind, Work
 
@@ -38,31 +31,6 @@ class Maker(Protocol):
     """Makes the object of one kind of upload; safe to repeat from any step."""
 
     async def make(self, work: Work, journal: Journal) -> Made: ...
-
-
-def data_gone() -> GaveUpError:
-    return GaveUpError("upload_failed", "The bytes received so far are no longer in the store.")
-
-
-async def made_before(store: S3Client, work: Work, etag: str | None) -> Made:
-    """The sources are gone: then the object must be there, with the ETag that they say it has.
-
-    Raises:
-        GaveUpError: it is not; size alone proves nothing.
-    """
-    try:
-        found = await store.head(work.session.storage_key)
-    except NotFoundError as error:
-        raise data_gone() from error
-    if etag is None or found.size_bytes != work.session.file_size_bytes or not same_etag(found.etag, etag):
-        raise data_gone()
-    return Made(found.etag, work.checksum)
-
-
-def lost(wanted: list[Part], stored: list[Part]) -> bool:
-    """Whether a part is missing in the store, or is another one."""
-    theirs = {part.number: part.etag for part in stored}
-    return not all(same_etag(theirs.get(part.number, ""), part.etag) for part in wanted)
 
 
 class EmptyMaker:
@@ -123,13 +91,7 @@ class ProxiedMaker:
         key, upload_id = session.storage_key, session.storage_upload_id or ""
         try:
             parts = [await self._part(work, source) for source in work.sources]
-            try:
-                stored = await self._store.complete_multipart(key, upload_id, parts)
-            except InvalidPartError as error:
-                # MinIO forgets parts when whoever completes the upload is cut off in the middle of it.
-                if lost(parts, await self._store.list_parts(key, upload_id)):
-                    raise data_gone() from error
-                raise
+            stored = await join(self._store, key, upload_id, parts)
         except (NoSuchUploadError, NotFoundError):  # completed before, and the answer got lost
             expected = multipart_etag([source.etag for source in work.sources])
             return await made_before(self._store, work, expected)

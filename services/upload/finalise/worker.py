@@ -26,6 +26,7 @@ from services.upload.repository.jobs import Jobs
 
 TICK_S = 0.5
 FULL_SHARE = 0.9
+CANCEL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
+    work: Work
     task: asyncio.Task[Outcome]
     leased: bool
 
@@ -60,7 +62,7 @@ class Finaliser:
         self._metrics, self._log = metrics, log
         self._slots = asyncio.Semaphore(limits.workers)
         self._running: dict[int, _Running] = {}
-        self._watched: dict[int, asyncio.Future[Outcome]] = {}
+        self._waiters: dict[int, set[asyncio.Future[Outcome]]] = {}
         self._waiting = 0
         metrics.jobs("queued").set_function(lambda: self._waiting)
         metrics.jobs("running").set_function(lambda: len(self._running) - self._waiting)
@@ -72,46 +74,54 @@ class Finaliser:
         Args:
             apart: no request waits for it, so it writes a log line of its own.
         """
-        session_id = work.session.id
-        if session_id in self._running:
+        before = self._running.get(work.session.id)
+        if before is not None and before.work.acquired >= work.acquired:
             return
         chosen = journal or self._journal
-        task = asyncio.get_running_loop().create_task(
-            self._apart(work, chosen) if apart else self._run(work, chosen)
-        )
-        self._running[session_id] = _Running(task, chosen.leased)
+        run = self._apart if apart else self._run
+        task = asyncio.get_running_loop().create_task(run(work, chosen, before))
+        self._running[work.session.id] = _Running(work, task, chosen.leased)
 
-    async def _apart(self, work: Work, journal: Journal) -> Outcome:
+    async def _apart(self, work: Work, journal: Journal, before: _Running | None) -> Outcome:
         trail = Trail(TRAIL.get().request_id, upload_uuid=work.session.upload_uuid)
         TRAIL.set(trail)
         started = perf_counter()
-        outcome = await self._run(work, journal)
+        outcome = await self._run(work, journal, before)
         duration_ms = round((perf_counter() - started) * 1000, 3)
         line = {**trail.fields(), "upload_uuid": str(trail.upload_uuid), "duration_ms": duration_ms}
         self._log.info("finalised", request_id=trail.request_id or None, ending=outcome.ending, **line)
         return outcome
 
-    async def _run(self, work: Work, journal: Journal) -> Outcome:
+    async def _run(self, work: Work, journal: Journal, before: _Running | None) -> Outcome:
+        """One attempt, in its turn; after ``before``, which holds the same job no more and is about to
+        notice."""
         session_id, queued_at = work.session.id, perf_counter()
-        self._waiting += 1
         try:
-            await self._slots.acquire()
+            self._waiting += 1
+            try:
+                if before is not None:
+                    await asyncio.wait((before.task,))
+                await self._slots.acquire()
+            finally:
+                self._waiting -= 1
+            waited_s = perf_counter() - queued_at
+            self._metrics.finalise_seconds(work.session.method, "wait").observe(waited_s)
+            try:
+                outcome = await self._runner.run(work, journal)
+            finally:
+                self._slots.release()
         finally:
-            self._waiting -= 1
-        waited_s = perf_counter() - queued_at
-        self._metrics.finalise_seconds(work.session.method, "wait").observe(waited_s)
-        try:
-            outcome = await self._runner.run(work, journal)
-        finally:
-            self._slots.release()
-            self._running.pop(session_id, None)
-        self._publish(session_id, outcome)
+            running = self._running.get(session_id)
+            if running is not None and running.work is work:
+                del self._running[session_id]
+        if outcome.ending is not Ending.LOST:
+            self._publish(session_id, outcome)
         return outcome
 
     def _publish(self, session_id: int, outcome: Outcome) -> None:
-        future = self._watched.get(session_id)
-        if future is not None and not future.done() and outcome.ending is not Ending.LOST:
-            future.set_result(outcome)
+        for waiter in self._waiters.pop(session_id, ()):
+            if not waiter.done():
+                waiter.set_result(outcome)
 
     async def join(self, session_id: int) -> None:
         """Return when the upload is durable.
@@ -119,35 +129,44 @@ class Finaliser:
         Raises:
             Fault: what the attempt failed with, or ``still_finalising`` after the wait.
         """
-        running = self._running.get(session_id)
-        if running is not None:
-            done, _ = await asyncio.wait((running.task,), timeout=self._limits.wait_s)
-            if not done:
-                raise errors.still_finalising()
-            running.task.result().check()
-            return
-        await self._join_elsewhere(session_id)
+        outcome = None
+        try:
+            async with asyncio.timeout(self._limits.wait_s):
+                running = self._running.get(session_id)
+                if running is not None:
+                    outcome = await self._ended(running.task)
+                if outcome is None or outcome.ending is Ending.LOST:
+                    outcome = await self._ended_elsewhere(session_id)
+        except TimeoutError as error:
+            raise errors.still_finalising() from error
+        outcome.check()
 
-    async def _join_elsewhere(self, session_id: int) -> None:
-        """Another process has it, or a later attempt: the tick looks at its row."""
-        future = self._watched.get(session_id)
-        if future is None:
-            future = self._watched[session_id] = asyncio.get_running_loop().create_future()
-            future.add_done_callback(lambda _: self._watched.pop(session_id, None))
-        await self._look([session_id])  # it may have ended since the caller looked
-        done, _ = await asyncio.wait((future,), timeout=self._limits.wait_s)
-        if not done:
-            self._watched.pop(session_id, None)
-            raise errors.still_finalising()
-        future.result().check()
+    @staticmethod
+    async def _ended(task: asyncio.Task[Outcome]) -> Outcome:
+        """What a task of this process comes to; it goes on when who waits for it leaves."""
+        await asyncio.wait((task,))
+        return _released() if task.cancelled() else task.result()
+
+    async def _ended_elsewhere(self, session_id: int) -> Outcome:
+        """Another process has it, or a later attempt will: the tick looks at its row."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(session_id, set()).add(waiter)
+        try:
+            await self._look([session_id])  # it may have ended since the caller looked
+            return await waiter
+        finally:
+            others = self._waiters.get(session_id, set())
+            others.discard(waiter)
+            if not others:
+                self._waiters.pop(session_id, None)
 
     async def tick(self) -> None:
         """Take what is due, look after what is waited for."""
         free = self._limits.workers - len(self._running)
         if free > 0:
             self._resume(await self._jobs.take_due(free))
-        if self._watched:
-            await self._look(list(self._watched))
+        if self._waiters:
+            await self._look(list(self._waiters))
 
     async def _look(self, session_ids: list[int]) -> None:
         for seen in await self._jobs.watch(session_ids):
@@ -164,19 +183,24 @@ class Finaliser:
 
     async def renew(self) -> None:
         """Renew the leases of the jobs that run here."""
-        held = [session_id for session_id, one in self._running.items() if one.leased]
+        held = [one.work for one in self._running.values() if one.leased]
         if held:
-            lost = set(held) - await self._jobs.renew(held)
-            for session_id in lost & set(self._running):
-                self._log.warning("lease lost", session=session_id)
+            renewed = await self._jobs.renew(held)
+            for work in held:
+                running = self._running.get(work.session.id)
+                if work.session.id not in renewed and running is not None and running.work is work:
+                    self._log.warning("lease lost", upload_uuid=str(work.session.upload_uuid))
 
     async def drain(self, limit_s: float) -> None:
         """Let running jobs end; what does not is released to whoever comes next."""
         tasks = [one.task for one in self._running.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)
-        for one in list(self._running.values()):
-            one.task.cancel()
+        left = [one.task for one in self._running.values()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=CANCEL_S)
         try:
             await self._jobs.release()
         except Fault as fault:
@@ -197,6 +221,11 @@ def _outcome(status: State, message: str | None) -> Outcome:
     if status is State.ABORTED:
         return Outcome(Ending.FAILED, errors.aborted())
     return Outcome(Ending.REOPENED, errors.not_open())
+
+
+def _released() -> Outcome:
+    """A task of a process that is stopping was broken off; whoever takes the job next goes on."""
+    return Outcome(Ending.RETRYING, errors.still_finalising())
 
 
 Every = Callable[[], Awaitable[None]]

@@ -65,12 +65,13 @@ class Stored:
     checksum: str
     location: str | None = None
     etag: str | None = None
-    mime_type: str | None = None  # found by content, for a name that implies none
+    mime_type: str | None = None  # what the bytes of a first chunk show
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a chunk; ``sources`` are there when it made the upload complete."""
+    """What became of a chunk; ``sources`` are there when it made the upload complete, and with them the
+    type that was decided for the file and the number under which its job was taken."""
 
     outcome: ChunkOutcome
     state: State | None
@@ -79,6 +80,8 @@ class Accepted:
     missing: tuple[int, ...]
     sources: tuple[Source, ...]
     store_upload_id: str | None
+    mime_type: str | None
+    acquired: int
 
     @property
     def complete(self) -> bool:
@@ -139,4 +142,6 @@ def _accepted(row: Any) -> Accepted:
         missing=tuple(row["missing"] or ()),
         sources=sources,
         store_upload_id=row["store_upload"],
+        mime_type=row["decided_type"],
+        acquired=row["acquired"] or 0,
     )

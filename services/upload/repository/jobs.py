@@ -1,7 +1,8 @@
 """Finalisation jobs: columns of a session's row, taken with a lease, written only by who holds it.
 
-Every write names the holder and asks that the lease still runs, by the database's clock; a write that
-touches no row means that somebody else has the job now, and its process stops working on it.
+Every write names the holder and the number under which the job was taken, which grows with every taking;
+a write that touches no row means that somebody else has the job now, and its process stops working on it.
+A lease that ran out, by the database's clock, may be taken by anybody; until somebody does, it is renewed.
 """
 
 from __future__ import annotations
@@ -15,97 +16,97 @@ from services.kit.db import Database, Statement
 from services.upload.model import Made, RegisteredPart, Source, SourceKind, State, Step, Work
 from services.upload.repository.rows import COLUMNS, session_of
 
-_MINE = "s.id = $1 AND s.lease_owner = $2 AND s.job_due_at > now()"
+# A job without a lease (``FINALISE=detached``) has no owner: its number is all that tells who holds it.
+_MINE = """s.id = $1 AND s.lease_owner IS NOT DISTINCT FROM $2 AND s.job_acquired = $3
+      AND s.status IN ('assembling', 'uploading', 'completing')"""
+RESTARTS = 3  # so many holders in a row may vanish before a job is suspected
 _OVER = "lease_owner = NULL, job_due_at = NULL"
-_CLEAN_AFTER = """CASE WHEN s.storage_upload_id IS NOT NULL OR s.urls_expire_at IS NOT NULL OR $5
+_CLEAN_AFTER = """CASE WHEN s.storage_upload_id IS NOT NULL OR s.urls_expire_at IS NOT NULL OR $6
   THEN greatest(now() + interval '120 s', s.urls_expire_at + interval '60 s') END"""
 
-_FACTS = f"""{COLUMNS}, s.job_step, s.job_etag, s.job_attempts, s.joined_etag, s.repack_upload_id,
+_FACTS = f"""{COLUMNS}, s.job_step, s.job_etag, s.job_attempts, s.job_acquired, s.joined_etag,
+      s.repack_upload_id,
       ARRAY(SELECT ROW(c.size_bytes, c.location, c.etag, c.checksum) FROM upload_chunks c
             WHERE c.session_id = s.id ORDER BY c.chunk_index) AS chunks,
       ARRAY(SELECT ROW(p.part_number, p.size_bytes, p.etag) FROM multipart_parts p
             WHERE p.session_id = s.id ORDER BY p.part_number) AS parts"""  # noqa: S608
 
+# A job whose holders vanish one after the other may be what ends them: it gets longer and longer leases,
+# and nobody takes it back before their end. A holder that let go of it is no such case.
 _TAKEN = f"""
-    s AS (UPDATE upload_sessions t SET lease_owner = $1, job_due_at = now() + $2,
-            job_attempts = t.job_attempts + 1
+    s AS (UPDATE upload_sessions t SET lease_owner = $1, job_acquired = t.job_acquired + 1,
+            job_interrupted = due.interrupted,
+            job_due_at = now() + $2::interval * 2 ^ least(greatest(due.interrupted - {RESTARTS}, 0), 4)
           FROM due WHERE t.id = due.id RETURNING t.*)
     SELECT {_FACTS} FROM s"""  # noqa: S608
+_DUE = "SELECT id, job_interrupted + (lease_owner IS NOT NULL)::int AS interrupted FROM upload_sessions"
 
 _TAKE_DUE = Statement(
     "poll_jobs",
     f"""
     WITH due AS (
-      SELECT id FROM upload_sessions WHERE job_due_at <= now() LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
-    {_TAKEN}""",  # noqa: S608
+      {_DUE} WHERE job_due_at <= now() LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
+    {_TAKEN}""",
 )
 
 _TAKE_BACK = Statement(
     "job_take_back",
     f"""
     WITH due AS (
-      SELECT id FROM upload_sessions
+      {_DUE}
       WHERE job_due_at IS NOT NULL AND left(lease_owner, -37) = $3 AND lease_owner <> $1
+        AND job_interrupted < {RESTARTS}
       FOR NO KEY UPDATE SKIP LOCKED),
-    {_TAKEN}""",  # noqa: S608
+    {_TAKEN}""",
 )
 
 _LOAD = Statement("job_load", f"SELECT {_FACTS} FROM upload_sessions s WHERE s.id = $1")  # noqa: S608
 
 _RENEW = Statement(
     "poll_renew",
-    """UPDATE upload_sessions SET job_due_at = now() + $3
-    WHERE id = ANY($1::bigint[]) AND lease_owner = $2 AND job_due_at > now() RETURNING id""",
+    """UPDATE upload_sessions s SET job_due_at = greatest(s.job_due_at, now() + $4)
+    FROM unnest($1::bigint[], $2::int[]) AS held (id, acquired)
+    WHERE s.id = held.id AND s.job_acquired = held.acquired AND s.lease_owner = $3 RETURNING s.id""",
 )
 
 _STEP = Statement(
     "job_step",
     f"""
-    UPDATE upload_sessions s SET job_step = $3, job_etag = $4, joined_etag = $5, repack_upload_id = $6,
-      status = CASE WHEN status = 'assembling' AND $3 = 'store' THEN 'uploading' ELSE status END,
+    UPDATE upload_sessions s SET job_step = $4, job_etag = $5, joined_etag = $6, repack_upload_id = $7,
+      status = CASE WHEN status = 'assembling' AND $4 = 'store' THEN 'uploading' ELSE status END,
       updated_at = now()
     WHERE {_MINE} RETURNING s.id""",  # noqa: S608
 )
 
-_COMPLETE = f"""
+_FINISH = Statement(
+    "job_finish",
+    f"""
     UPDATE upload_sessions s SET status = 'completed', ended_at = clock_timestamp(), updated_at = now(),
-      etag = $3, checksum = $4, error_code = NULL, error_message = NULL, clean_after = {_CLEAN_AFTER},
-      {_OVER}"""  # noqa: S608
-
-_FINISH = Statement("job_finish", f"{_COMPLETE} WHERE {_MINE} RETURNING s.created_at, s.ended_at")
-
-_FINISH_DETACHED = Statement(
-    "session_finish",
-    f"""{_COMPLETE} WHERE s.id = $1 AND s.finalise_mode = $2 AND s.status IN ('assembling', 'uploading')
-    RETURNING s.created_at, s.ended_at""",
+      etag = $4, checksum = $5, error_code = NULL, error_message = NULL, clean_after = {_CLEAN_AFTER},
+      {_OVER}
+    WHERE {_MINE} RETURNING s.created_at, s.ended_at""",  # noqa: S608
 )
 
 _RETRY = Statement(
     "job_retry",
     f"""
-    UPDATE upload_sessions s SET lease_owner = NULL, job_due_at = now() + $5,
-      error_code = $3, error_message = $4, updated_at = now()
+    UPDATE upload_sessions s SET lease_owner = NULL, job_due_at = now() + $6, job_interrupted = 0,
+      job_attempts = s.job_attempts + 1, error_code = $4, error_message = $5, updated_at = now()
     WHERE {_MINE} RETURNING s.id""",  # noqa: S608
 )
 
 _FAIL = Statement(
     "job_fail",
     f"""
-    UPDATE upload_sessions s SET status = 'failed', error_code = $3, error_message = $4, updated_at = now(),
+    UPDATE upload_sessions s SET status = 'failed', error_code = $4, error_message = $5, updated_at = now(),
       {_OVER}
     WHERE {_MINE} RETURNING s.id""",  # noqa: S608
-)
-
-_FAIL_DETACHED = Statement(
-    "session_fail",
-    """UPDATE upload_sessions SET status = 'failed', error_code = $2, error_message = $3, updated_at = now()
-    WHERE id = $1 AND status IN ('assembling', 'uploading') RETURNING id""",
 )
 
 _REOPEN = Statement(
     "job_reopen",
     f"""
-    UPDATE upload_sessions s SET status = $3::upload_status, error_code = $4, error_message = $5,
+    UPDATE upload_sessions s SET status = $4::upload_status, error_code = $5, error_message = $6,
       updated_at = now(), job_etag = NULL, {_OVER}
     WHERE {_MINE} RETURNING s.id""",  # noqa: S608
 )
@@ -158,8 +159,42 @@ class Gauge:
     queued_s: float | None
 
 
+class Held:
+    """Writes of who holds a job; each is False or None when that is somebody else by now.
+
+    Args:
+        owner: the lease owner; None for jobs without a lease.
+    """
+
+    def __init__(self, database: Database, owner: str | None) -> None:
+        self._db, self.owner = database, owner
+
+    async def _write(self, statement: Statement, work: Work, *facts: object) -> Any:
+        return await self._db.row(statement, work.session.id, self.owner, work.acquired, *facts)
+
+    async def step(self, work: Work) -> bool:
+        """Record ``work``'s step."""
+        facts = (work.step, work.etag, work.joined_etag, work.repack_upload_id)
+        return await self._write(_STEP, work, *facts) is not None
+
+    async def finish(self, work: Work, made: Made) -> Finished | None:
+        row = await self._write(_FINISH, work, made.etag, made.checksum, temporary_used(work))
+        return None if row is None else Finished(row["created_at"], row["ended_at"])
+
+    async def retry(self, work: Work, code: str, message: str, delay: timedelta) -> bool:
+        """The attempt failed; the next one is due after ``delay``."""
+        return await self._write(_RETRY, work, code, message, delay) is not None
+
+    async def fail(self, work: Work, code: str, message: str) -> bool:
+        return await self._write(_FAIL, work, code, message) is not None
+
+    async def reopen(self, work: Work, status: State, code: str, message: str) -> bool:
+        """Give the upload back to the client: its parts or object are not what they must be."""
+        return await self._write(_REOPEN, work, status, code, message) is not None
+
+
 class Jobs:
-    """Statements on jobs as one holder.
+    """Taking jobs, keeping them, and looking at them.
 
     Args:
         owner: this process as lease owner, ``<instance>/<uuid made at start>``.
@@ -167,6 +202,7 @@ class Jobs:
 
     def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
         self._db, self.owner, self._lease = database, owner, lease
+        self.held, self.detached = Held(database, owner), Held(database, None)
 
     async def take_due(self, limit: int) -> list[Work]:
         """Jobs whose time has come, or whose lease has run out."""
@@ -182,38 +218,11 @@ class Jobs:
             raise LookupError("the session is gone")
         return _work(row)
 
-    async def renew(self, session_ids: Sequence[int]) -> set[int]:
-        """The leases that could be renewed."""
-        rows = await self._db.rows(_RENEW, list(session_ids), self.owner, self._lease)
+    async def renew(self, held: Sequence[Work]) -> set[int]:
+        """The sessions whose leases could be renewed."""
+        ids, acquired = [work.session.id for work in held], [work.acquired for work in held]
+        rows = await self._db.rows(_RENEW, ids, acquired, self.owner, self._lease)
         return {row["id"] for row in rows}
-
-    async def step(self, work: Work) -> bool:
-        """Record ``work``'s step; False when the lease is lost."""
-        facts = (work.step, work.etag, work.joined_etag, work.repack_upload_id)
-        return await self._db.row(_STEP, work.session.id, self.owner, *facts) is not None
-
-    async def finish(self, work: Work, made: Made) -> Finished | None:
-        facts = (work.session.id, self.owner, made.etag, made.checksum, temporary_used(work))
-        return _finished(await self._db.row(_FINISH, *facts))
-
-    async def finish_detached(self, work: Work, made: Made) -> Finished | None:
-        session = work.session
-        facts = (session.id, session.finalise_mode, made.etag, made.checksum, temporary_used(work))
-        return _finished(await self._db.row(_FINISH_DETACHED, *facts))
-
-    async def retry(self, work: Work, code: str, message: str, delay: timedelta) -> bool:
-        row = await self._db.row(_RETRY, work.session.id, self.owner, code, message, delay)
-        return row is not None
-
-    async def fail(self, work: Work, code: str, message: str) -> bool:
-        return await self._db.row(_FAIL, work.session.id, self.owner, code, message) is not None
-
-    async def fail_detached(self, work: Work, code: str, message: str) -> bool:
-        return await self._db.row(_FAIL_DETACHED, work.session.id, code, message) is not None
-
-    async def reopen(self, work: Work, status: State, code: str, message: str) -> bool:
-        """Give the upload back to the client: its parts or object are not what they must be."""
-        return await self._db.row(_REOPEN, work.session.id, self.owner, status, code, message) is not None
 
     async def release(self) -> int:
         """Let go of everything held, at the end of the process; others take it at once."""
@@ -236,10 +245,6 @@ def temporary_used(work: Work) -> bool:
     return any(source.kind is SourceKind.TEMPORARY for source in work.sources)
 
 
-def _finished(row: Any) -> Finished | None:
-    return None if row is None else Finished(row["created_at"], row["ended_at"])
-
-
 def _work(row: Any) -> Work:
     chunks = [tuple(chunk) for chunk in row["chunks"]]
     return Work(
@@ -249,7 +254,8 @@ def _work(row: Any) -> Work:
         sources=tuple(Source(*chunk[:3]) for chunk in chunks),
         parts=tuple(RegisteredPart(*tuple(part)) for part in row["parts"]),
         checksum=chunks[0][3] if len(chunks) == 1 else None,
-        attempts=row["job_attempts"],
+        attempts=max(1, row["job_attempts"]),
+        acquired=row["job_acquired"],
         joined_etag=row["joined_etag"],
         repack_upload_id=row["repack_upload_id"],
     )

@@ -24,8 +24,7 @@ _REGISTER = Statement(
             DO UPDATE SET size_bytes = EXCLUDED.size_bytes, etag = EXCLUDED.etag, uploaded_at = now()
           RETURNING m.session_id),
     f AS (UPDATE upload_sessions u SET status = 'uploading', updated_at = now(),
-            expires_at = CASE WHEN s.expires_at < now() + $6::interval / 2 THEN now() + $6
-                              ELSE s.expires_at END
+            expires_at = prolonged(s.expires_at, s.created_at, $6)
           FROM s, p WHERE u.id = s.id AND (s.status = 'pending' OR s.expires_at < now() + $6::interval / 2))
     SELECT {COLUMNS}, EXISTS (SELECT FROM p) AS stored,
       (SELECT etag FROM multipart_parts o WHERE o.session_id = s.id AND o.part_number = $3) AS old_etag
@@ -35,7 +34,7 @@ _REGISTER = Statement(
 _BEGIN = Statement(
     "complete_begin",
     f"""
-    SELECT b.outcome, {COLUMNS}, b.missing, b.numbers, b.sizes, b.etags
+    SELECT b.outcome, {COLUMNS}, s.job_acquired, b.missing, b.numbers, b.sizes, b.etags
     FROM complete_begin($1, $2, $3::upload_method, $4, $5, $6) b, LATERAL (SELECT (b.session).*) s""",  # noqa: S608
 )
 
@@ -87,4 +86,6 @@ class Parts:
             return Begun(outcome, session, tuple(row["missing"] or ()))
         columns = zip(row["numbers"] or (), row["sizes"] or (), row["etags"] or (), strict=True)
         parts = tuple(RegisteredPart(*one) for one in columns)
-        return Begun(outcome, session, work=Work(session, etag=etag, parts=parts))
+        return Begun(
+            outcome, session, work=Work(session, etag=etag, parts=parts, acquired=row["job_acquired"])
+        )

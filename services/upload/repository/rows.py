@@ -10,7 +10,8 @@ _METHODS = {str(method): method for method in Method}
 _STATES = {str(state): state for state in State}
 
 COLUMNS = (
-    "s.id, s.upload_uuid, s.user_id, s.upload_method, s.status, s.file_name, s.mime_type, s.file_size_bytes,"
+    "s.id, s.upload_uuid, s.user_id, s.upload_method, s.status, s.file_name,"
+    " coalesce(s.mime_type, s.content_type) AS mime_type, s.file_size_bytes,"
     " s.part_size_bytes, s.last_part_bytes, s.total_chunks, s.received_bytes, s.received_chunks,"
     " s.max_chunk_index, s.storage_key, s.storage_upload_id, s.etag, s.finalise_mode, s.error_code,"
     " s.error_message, s.created_at, s.updated_at, s.expires_at, s.urls_expire_at, s.final_key_taken"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.kit.db import Database, Statement
-from services.upload.model import Method, NewSession, OpenOutcome, Session, Source
+from services.upload.model import Method, NewSession, OpenOutcome, Session, Source, State
 from services.upload.repository.rows import COLUMNS, session_of
 
 _OPEN = "ended_at IS NULL AND status <> 'failed'"
@@ -45,6 +45,8 @@ _SAVE_UPLOAD = Statement(
     UPDATE upload_sessions SET storage_upload_id = coalesce(storage_upload_id, $2), updated_at = now()
     WHERE id = $1 AND status = 'pending' RETURNING storage_upload_id""",
 )
+
+_UPLOAD_LOST = Statement("session_upload_lost", "SELECT store_upload_lost($1, $2, $3) AS state")
 
 _EXTEND_URLS = Statement(
     "session_extend_urls",
@@ -155,6 +157,12 @@ class Sessions:
         longer open."""
         row = await self._db.row(_SAVE_UPLOAD, session_id, upload_id)
         return None if row is None else row["storage_upload_id"]
+
+    async def store_upload_lost(self, session_id: int, upload_id: str, message: str) -> State | None:
+        """The store dropped a proxied upload's multipart upload: the state of the session, which failed if
+        parts were accepted and else goes on without one. None: it has ended or has another one."""
+        row = await self._db.row(_UPLOAD_LOST, session_id, upload_id, message)
+        return State(row["state"]) if row is not None and row["state"] else None
 
     async def extend_urls(
         self, upload_uuid: UUID, user_id: UUID, method: Method, life: timedelta

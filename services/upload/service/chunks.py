@@ -16,6 +16,8 @@ from typing import assert_never
 from services.kit.errors import Fault
 from services.upload import errors
 from services.upload.chunk_store.sink import ChunkStore, Nowhere, Sink
+from services.upload.chunk_store.sniff import type_of
+from services.upload.cleaning import Cleaner
 from services.upload.finalise.modes import FinaliseMode
 from services.upload.finalise.worker import Finaliser
 from services.upload.metrics import Metrics
@@ -49,11 +51,12 @@ class ChunkService:
         *,
         finaliser: Finaliser,
         modes: Mapping[str, FinaliseMode],
+        cleaner: Cleaner,
         senders: Senders,
         metrics: Metrics,
     ) -> None:
         self._chunks, self._store, self._jobs = chunks, store, jobs
-        self._finaliser, self._modes, self._metrics = finaliser, modes, metrics
+        self._finaliser, self._modes, self._cleaner, self._metrics = finaliser, modes, cleaner, metrics
         self._senders = senders
 
     async def receive(self, send: Send, body: AsyncIterator[bytes]) -> ChunkTaken:
@@ -77,7 +80,9 @@ class ChunkService:
         accepted = await self._chunks.accept(send, stored)
         self._metrics.chunk_seconds("database").observe(perf_counter() - started)
         if accepted.outcome not in {ChunkOutcome.STORED, ChunkOutcome.REPLACED}:
-            await sink.discard(aborted=accepted.outcome is ChunkOutcome.ABORTED)
+            await sink.discard()
+            if accepted.outcome is ChunkOutcome.ABORTED:
+                self._cleaner.aborted(opened.session)  # what was stored came after the last cleaning
             return await self._not_kept(send, opened.session, accepted)
         self._metrics.chunks(accepted.outcome).inc()
         self._metrics.bytes(opened.session.method).inc(send.size_bytes)
@@ -102,7 +107,9 @@ class ChunkService:
         """The body in its place, checked."""
         started = perf_counter()
         first = await _beginning(body)
-        sink = await self._store.open(send, opened, first) if send.size_bytes else Nowhere()
+        found_type = type_of(first) if send.index == 0 else None
+        mime_type = opened.session.mime_type or found_type
+        sink = await self._store.open(send, opened, mime_type) if send.size_bytes else Nowhere()
         try:
             pump = _pump(sink, first, body)
             del first  # else this frame would keep a piece in memory as long as the body lasts
@@ -120,7 +127,7 @@ class ChunkService:
         seconds("receive").observe(received_at - started - pumped.hash_s)
         seconds("hash").observe(pumped.hash_s)
         seconds("write").observe(perf_counter() - received_at)
-        return sink, Stored(pumped.size_bytes, pumped.checksum, sink.location, etag, sink.mime_type)
+        return sink, Stored(pumped.size_bytes, pumped.checksum, sink.location, etag, found_type)
 
     @staticmethod
     async def _finish(sink: Sink, send: Send, checksum: str) -> str | None:
@@ -154,7 +161,8 @@ class _Pumped:
 
 
 async def _beginning(body: AsyncIterator[bytes]) -> bytes:
-    """64 KiB or, of a shorter body, all: who sends next to nothing holds no connection to the store."""
+    """64 KiB or, of a shorter body, all: who sends next to nothing holds no connection to the store, and
+    it is enough to tell the file's type."""
     first = await anext(body, b"")
     if not first or len(first) >= HELD_BYTES:
         return first
@@ -187,11 +195,11 @@ def _work(session: Session, stored: Stored, accepted: Accepted) -> Work:
     now = replace(
         session,
         status=State.ASSEMBLING,
-        mime_type=session.mime_type or stored.mime_type,
+        mime_type=accepted.mime_type,
         storage_upload_id=accepted.store_upload_id,
     )
     checksum = stored.checksum if len(accepted.sources) == 1 else None
-    return Work(now, sources=accepted.sources, checksum=checksum)
+    return Work(now, sources=accepted.sources, checksum=checksum, acquired=accepted.acquired)
 
 
 def _refuse(outcome: ChunkOutcome, session: Session, missing: Sequence[int]) -> None:

@@ -25,6 +25,25 @@ ONE = Statement("one", "SELECT 1 AS n")
 SLEEP = Statement("sleep", "SELECT pg_sleep($1::float8)")
 ENDS_ME = Statement("ends_me", "SELECT pg_terminate_backend(pg_backend_pid())")
 PID = Statement("pid", "SELECT pg_backend_pid() AS pid")
+RAISES = Statement(
+    "raises",
+    "CREATE FUNCTION raises(state text) RETURNS void LANGUAGE plpgsql"
+    " AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = state; END $$",
+)
+# Lost connections, deadlocks, a full disk or memory, a stop or a crash, input and output, damage.
+TRANSIENT = [
+    "08006",
+    "40001",
+    "40P01",
+    "53100",
+    "53200",
+    "53300",
+    "57014",
+    "57P01",
+    "57P03",
+    "58030",
+    "XX001",
+]
 RUNNING = Statement(
     "running",
     "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%'"
@@ -155,6 +174,49 @@ class TestDatabase:
         with pytest.raises(Fault, match="dependency_unavailable"):
             await database.row(ENDS_ME)
         assert await database.row(ONE) is not None
+
+    @pytest.mark.parametrize("state", [*TRANSIENT, "25006"])
+    async def test_a_server_that_cannot_now_is_a_fault(self, database: Database, state: str) -> None:
+        await database.execute(RAISES)
+        before = await pid(database)
+        with pytest.raises(Fault, match="dependency_unavailable"):
+            await database.row(Statement("raise", "SELECT raises($1)"), state)
+        assert (await pid(database) == before) is (state != "25006")
+
+    async def test_after_a_failover_connections_lead_to_the_server_that_takes_writes(
+        self, database: Database, database_url: str
+    ) -> None:
+        await database.execute(Statement("make", "CREATE TABLE t (n int)"))
+        name, fill = urlsplit(database_url).path[1:], Statement("fill", "INSERT INTO t VALUES (1)")
+        demote = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+        await database.execute(Statement("demote", demote))
+        async with open_database(database_url, "test", DatabaseMetrics(CollectorRegistry())) as failed_over:
+            with pytest.raises(Fault, match="dependency_unavailable"):
+                await failed_over.execute(fill)
+            await database.execute(Statement("promote", f"ALTER DATABASE {name} RESET ALL"))
+            assert await failed_over.execute(fill) == 1
+
+    async def test_a_deadlock_is_a_fault_for_one_of_the_two(self, database: Database) -> None:
+        await database.execute(Statement("make", "CREATE TABLE t (n int PRIMARY KEY)"))
+        await database.execute(Statement("fill", "INSERT INTO t VALUES (1), (2)"))
+        lock = Statement("lock", "SELECT 1 FROM t WHERE n = $1 FOR UPDATE")
+        first = asyncio.Barrier(2)
+
+        async def both(one: int, other: int) -> None:
+            async with database.transaction() as transaction:
+                await transaction.row(lock, one)
+                await first.wait()
+                await transaction.row(lock, other)
+
+        results = await asyncio.gather(both(1, 2), both(2, 1), return_exceptions=True)
+        assert sorted(type(result).__name__ for result in results) == ["Fault", "NoneType"]
+
+    @pytest.mark.parametrize("state", ["22012", "42501", "P0001"])
+    async def test_a_fault_of_ours_passes_through(self, database: Database, state: str) -> None:
+        await database.execute(RAISES)
+        with pytest.raises(asyncpg.PostgresError) as caught:
+            await database.row(Statement("raise", "SELECT raises($1)"), state)
+        assert caught.value.sqlstate == state
 
     async def test_no_connection_in_time_is_a_fault(
         self, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch

@@ -173,11 +173,11 @@ def with_redis(server: RedisServer, **more: str) -> dict[str, str]:
 
 
 async def test_the_order_of_the_steps_is_that_of_memory(server: RedisServer) -> None:
-    async with recorded(**with_redis(server, RATE_LIMIT_IP="0")) as (front, _):
+    async with recorded(None, **with_redis(server, RATE_LIMIT_IP="0")) as (front, _):
         bad = {"Authorization": "Bearer abc"}
         assert (await front.request("GET", "/nothing", bad)).error == "route_not_found"
         assert (await front.request("GET", "/api/upload/status", bad)).error == "rate_limited"
-    async with recorded(**with_redis(server, RATE_LIMIT_TIERS="standard=0")) as (front, _):
+    async with recorded(None, **with_redis(server, RATE_LIMIT_TIERS="standard=0")) as (front, _):
         assert (await front.request("GET", "/api/upload/status", bad)).error == "token_malformed"
         assert (await front.request("GET", "/api/upload/status", bearer())).status == 429
 
@@ -188,7 +188,7 @@ async def redis_check(front: Front) -> dict[str, object]:
 
 
 async def test_without_redis_the_gateway_is_ready_and_says_what_is_wrong(server: RedisServer) -> None:
-    async with recorded(**with_redis(server)) as (front, _):
+    async with recorded(None, **with_redis(server)) as (front, _):
         assert (await redis_check(front))["ok"] is True
         server.kill()
         check = await redis_check(front)

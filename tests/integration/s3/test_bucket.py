@@ -76,7 +76,7 @@ async def test_a_policy_for_everybody_is_noticed(address: S3Address) -> None:
 
 
 async def test_self_test_of_a_full_store(store: S3Client) -> None:
-    assert await self_test(store, "one") == Capabilities(True, True, True)
+    assert await self_test(store, "one") == Capabilities(True, True, True, True)
     assert await store.list_objects("selftest/") == []
 
 

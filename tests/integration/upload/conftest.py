@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -34,37 +34,17 @@ from services.upload.service.chunks import ChunkTaken
 from services.upload.service.opening import Wanted
 from services.upload.settings import Settings
 from tests.environment import load
+from tests.integration.upload.interruption import (
+    Died,
+    InterruptedDatabase,
+    InterruptedRegistry,
+    InterruptedStore,
+    Interruption,
+)
 from tests.stack import Backends
 
 BUCKET = "upload-tests"
 MIB = 1024 * 1024
-
-
-class Died(BaseException):
-    """The process is gone at this point: nothing after it runs, nothing is written any more."""
-
-
-class DyingStore:
-    """A store client whose process dies before or after the ``count``-th call of one operation."""
-
-    def __init__(self, store: S3Client, op: str, when: str, count: int = 1) -> None:
-        self._store, self._op, self._when, self._left = store, op, when, count
-
-    def __getattr__(self, name: str) -> Any:
-        wrapped = getattr(self._store, name)
-        if name != self._op:
-            return wrapped
-
-        async def dying(*args: Any, **options: Any) -> Any:
-            self._left -= 1
-            if self._left == 0 and self._when == "before":
-                raise Died
-            result = await wrapped(*args, **options)
-            if self._left == 0:
-                raise Died
-            return result
-
-        return dying
 
 
 @dataclass(slots=True)
@@ -105,6 +85,7 @@ class Bench:
     cleaner: Cleaner
     services: Services
     user_id: UUID
+    interruption: Interruption
 
     @property
     def store(self) -> S3Client:
@@ -188,7 +169,7 @@ async def bench_of(
     *,
     capabilities: Capabilities | None = None,
     registry: Registry | None = None,
-    dies: tuple[str, str, int] | None = None,
+    interruption: Interruption | None = None,
     user_id: UUID | None = None,
 ) -> AsyncIterator[Bench]:
     """A bench; two of them on the same settings are two processes that share database and store."""
@@ -203,27 +184,32 @@ async def bench_of(
     )
     await migrate(settings.database_url.get_secret_value(), MIGRATIONS, "test")
     await create_bucket(address)
+    interruption = interruption or Interruption()
     async with (
         open_database(settings.database_url.get_secret_value(), "test", metrics.database) as database,
         open_client(address, world, metrics.store.observe) as store,
     ):
+        interrupted = cast(Database, InterruptedDatabase(database, interruption))
         base = Base(
             settings=settings,
             world=world,
             metrics=metrics,
             log=log,
-            store=cast(S3Client, DyingStore(store, *dies)) if dies else store,
-            capabilities=capabilities or Capabilities(True, True, True),
+            store=cast(S3Client, InterruptedStore(store, interruption)),
+            capabilities=capabilities or Capabilities(True, True, True, True),
             spool=Spool(Path(settings.spool_dir), lambda _: (100, 0, 100)),
-            tables=Tables.of(database, f"{instance}/{uuid4()}", settings),
+            tables=Tables.of(interrupted, f"{instance}/{uuid4()}", settings),
         )
         registry = registry or Registry()
         cleaner = Cleaner(store, chunk_stores(base), base.tables.sessions, log.event)
-        finaliser = build_finaliser(base, cleaner, registry)
+        finaliser = build_finaliser(base, cleaner, InterruptedRegistry(registry, interruption))
         services = build_services(base, finaliser, cleaner, NoCache())
         try:
-            yield Bench(base, database, registry, finaliser, cleaner, services, user_id or uuid4())
+            yield Bench(
+                base, database, registry, finaliser, cleaner, services, user_id or uuid4(), interruption
+            )
         finally:
+            interruption.go_on.set()
             await finaliser.drain(5)
             await cleaner.drain(5)
 

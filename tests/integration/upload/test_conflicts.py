@@ -177,6 +177,7 @@ class TestAborts:
         await bench.cleaner.drain(10)
         held.go.set()
         assert await code(late) in {"upload_aborted", "dependency_unavailable"}
+        await bench.cleaner.drain(10)
         assert await bench.leftovers(upload) == []
         with pytest.raises(NotFoundError):
             await bench.store.head(f"users/{bench.user_id}/{upload}")

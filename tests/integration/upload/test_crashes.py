@@ -1,51 +1,163 @@
-"""A process dies anywhere in a finalisation: the next one of its name finishes the upload, once."""
+"""A finalisation is interrupted at every moment in turn: the next attempt finishes the upload, once.
+
+Every shape of upload; a process that dies before the moment, and an answer that gets lost after it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
 import aiohttp
 import pytest
 
-from services.upload.model import RegisteredPart, State
+from services.kit.db import Statement
+from services.kit.errors import Fault
+from services.upload.model import Method, RegisteredPart, Session, State
 from services.upload.service.opening import Wanted
 from services.upload.settings import Settings
 from tests.integration.upload.conftest import (
     MIB,
     Bench,
-    Died,
     Registry,
     bench_of,
     incompressible,
 )
+from tests.integration.upload.interruption import Died, Interruption, When
 
 pytestmark = pytest.mark.integration
 
-WHOLE, PARTS = [MIB], [5 * MIB, 5 * MIB, MIB]
-TAIL_FIRST = ([5 * MIB, 5 * MIB, MIB], [2, 0, 1])
-ODD = [MIB, 6 * MIB, 3 * MIB, 5 * MIB]
+# Instead of waiting for the end of leases, and of pauses between attempts, by the database's clock.
+LEASES_END = Statement("test", "UPDATE upload_sessions SET job_due_at = now() WHERE lease_owner IS NOT NULL")
+PAUSES_END = Statement(
+    "test",
+    "UPDATE upload_sessions SET job_due_at = now() WHERE job_due_at IS NOT NULL AND lease_owner IS NULL",
+)
 
-# (sizes, order, checksum, operation of the store, before or after, which call)
-STORE_DEATHS: dict[str, tuple[list[int], list[int] | None, bool, str, str, int]] = {
-    "copy of a whole file, before": (WHOLE, None, False, "copy", "before", 1),
-    "copy of a whole file, after": (WHOLE, None, False, "copy", "after", 1),
-    "completion of parts, before": (PARTS, None, True, "complete_multipart", "before", 1),
-    "completion of parts, after": (PARTS, None, True, "complete_multipart", "after", 1),
-    "copy of a tail, after": (*TAIL_FIRST, True, "copy_part", "after", 1),
-    "completion with a tail, after": (*TAIL_FIRST, True, "complete_multipart", "after", 1),
-    "joining for a repack, before": (ODD, None, True, "complete_multipart", "before", 1),
-    "joining for a repack, after": (ODD, None, True, "complete_multipart", "after", 1),
-    "opening a repack, after": (ODD, None, True, "create_multipart", "after", 2),
-    "filling a repack, after": (ODD, None, True, "put_part_bytes", "after", 1),
-    "copying in a repack, after": ([MIB, 10 * MIB, 3 * MIB], None, True, "copy_part", "after", 1),
-    "completing a repack, before": (ODD, None, True, "complete_multipart", "before", 2),
-    "completing a repack, after": (ODD, None, True, "complete_multipart", "after", 2),
-    "tiny slices put, after": ([10, 20], None, True, "put_bytes", "after", 1),
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a file is cut, in which order it arrives, and where chunks wait.
+
+    ``moments``: what its finalisation does, when nothing happens.
+    """
+
+    sizes: list[int]
+    moments: str
+    order: list[int] | None = None
+    checksum: bool = True
+    chunk_store: str = "s3"
+    method: Method = Method.PROXY
+
+
+END = "register job_finish"
+JOIN = "job_step complete_multipart"
+SHAPES = {
+    "no bytes": Shape([], f"put_bytes {END}"),
+    "at the final key": Shape([1000], END),
+    "one temporary object": Shape([1000], f"copy {END}", checksum=False),
+    "parts": Shape([5 * MIB, 10], f"complete_multipart {END}"),
+    "parts and an early tail": Shape(
+        [5 * MIB, 5 * MIB, 10], f"copy_part complete_multipart {END}", [2, 0, 1]
+    ),
+    "small repack": Shape([10, 5 * MIB], f"{JOIN} get get job_step put_bytes {END}", [1, 0]),
+    "small repack of slices": Shape([10, 20], f"get get job_step put_bytes {END}"),
+    "small repack from disk": Shape([10, 20], f"job_step put_bytes {END}", chunk_store="disk"),
+    "large repack": Shape(
+        [10, 10 * MIB],
+        f"{JOIN} create_multipart job_step get get put_part_bytes copy_part {JOIN} {END}",
+        [1, 0],
+    ),
+    "multipart": Shape([5 * MIB, 10], f"complete_multipart {END}", method=Method.MULTIPART),
+    "single": Shape([1000], f"head {END}", method=Method.SINGLE),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that only lacks its last request."""
+
+    file: bytes
+    last: Callable[[], Awaitable[object]]
+
+    @classmethod
+    async def prepared(cls, bench: Bench, http: aiohttp.ClientSession, shape: Shape) -> Upload:
+        slices = [incompressible(size) for size in shape.sizes]
+        file, services = b"".join(slices), bench.services
+        if not slices:
+            return cls(file, lambda: bench.open(0))
+        if shape.method is Method.MULTIPART:
+            upload = await direct(bench, http, file)
+            return cls(file, lambda: services.multipart.complete(upload, bench.user_id))
+        if shape.method is Method.SINGLE:
+            single = await services.single.open(Wanted(bench.user_id, "file.bin", len(file), None))
+            async with http.put(single.url or "", data=file) as answer:
+                assert answer.status == 200
+            return cls(
+                file, lambda: services.single.complete(single.session.upload_uuid, bench.user_id, None)
+            )
+        upload = await bench.open(len(file))
+        *others, last = shape.order or range(len(slices))
+        for index in others:
+            await bench.send(upload, index, slices[index], checksum=shape.checksum)
+        return cls(file, lambda: bench.send(upload, last, slices[last], checksum=shape.checksum))
+
+
+async def newest(bench: Bench) -> Session:
+    page, _ = await bench.services.management.own(bench.user_id, ended_too=True, page=1, size=1)
+    return page[0].session
+
+
+async def finished(bench: Bench, file: bytes) -> Session:
+    """Tick as the background does until the newest upload is complete; nothing may be given up."""
+    await bench.database.execute(LEASES_END)
+    async with asyncio.timeout(20):
+        while (session := await newest(bench)).status is not State.COMPLETED:
+            assert session.status is not State.FAILED, session.error_message
+            await bench.database.execute(PAUSES_END)
+            await bench.finaliser.tick()
+            await asyncio.sleep(0.005)  # the task of the attempt gets its turns
+    assert await bench.content(session.upload_uuid) == file
+    registered, made = bench.registry.rows[session.upload_uuid]
+    assert made.etag == session.etag == (await bench.store.head(session.storage_key)).etag
+    assert registered.mime_type == session.mime_type
+    return session
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_every_moment(own_settings: Settings, name: str) -> None:
+    shape = SHAPES[name]
+    settings = own_settings.model_copy(update={"chunk_store": shape.chunk_store})
+    interruption = Interruption()
+    async with (
+        aiohttp.ClientSession() as http,
+        bench_of(settings, interruption=interruption) as bench,
+        bench_of(settings, registry=bench.registry, user_id=bench.user_id) as heir,
+    ):
+        upload = await Upload.prepared(bench, http, shape)
+        interruption.arm(0, When.BEFORE, interruption.dies)
+        await upload.last()
+        assert interruption.seen == shape.moments.split()
+        for number in range(1, len(interruption.seen) + 1):
+            upload = await Upload.prepared(bench, http, shape)
+            interruption.arm(number, When.BEFORE, interruption.dies)
+            with pytest.raises(Died):
+                await upload.last()
+            interruption.disarm()
+            await heir.finaliser.take_back("one")
+            await finished(heir, upload.file)
+            upload = await Upload.prepared(bench, http, shape)
+            interruption.arm(number, When.AFTER, interruption.loses_the_answer)
+            with pytest.raises(Fault) as caught:
+                await upload.last()
+            assert caught.value.code == "dependency_unavailable"
+            interruption.disarm()
+            await finished(bench, upload.file)
 
 
 @asynccontextmanager
@@ -57,50 +169,12 @@ async def successor(settings: Settings, dead: Bench) -> AsyncIterator[Bench]:
         yield bench
 
 
-async def send_all(bench: Bench, slices: list[bytes], order: list[int] | None, *, checksum: bool) -> UUID:
-    upload = await bench.open(sum(map(len, slices)))
-    with pytest.raises(Died):
-        for index in order or range(len(slices)):
-            await bench.send(upload, index, slices[index], checksum=checksum)
-    return upload
-
-
-async def durable_once(bench: Bench, upload: UUID, file: bytes) -> None:
-    session = (await bench.services.management.status(upload, bench.user_id)).session
-    await bench.finaliser.join(session.id)
-    assert await bench.status(upload) == "completed"
-    assert await bench.content(upload) == file
-    _, made = bench.registry.rows[upload]
-    assert made.etag == (await bench.store.head(session.storage_key)).etag
-    await bench.cleaner.drain(10)
-    assert await bench.leftovers(upload) == []
-
-
-@pytest.mark.parametrize("name", STORE_DEATHS)
-async def test_death_around_a_request_to_the_store(own_settings: Settings, name: str) -> None:
-    sizes, order, checksum, op, when, count = STORE_DEATHS[name]
-    slices = [incompressible(size) for size in sizes]
-    async with bench_of(own_settings, dies=(op, when, count)) as dead:
-        upload = await send_all(dead, slices, order, checksum=checksum)
-        assert upload not in dead.registry.rows
-        async with successor(own_settings, dead) as bench:
-            await durable_once(bench, upload, b"".join(slices))
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("sizes", [WHOLE, PARTS, ODD], ids=["whole", "parts", "odd"])
-async def test_death_around_the_registration(own_settings: Settings, sizes: list[int], when: str) -> None:
-    slices = [incompressible(size) for size in sizes]
-    async with bench_of(own_settings, registry=Registry(died=when)) as dead:
-        upload = await send_all(dead, slices, None, checksum=True)
-        async with successor(own_settings, dead) as bench:
-            await durable_once(bench, upload, b"".join(slices))
-
-
 async def test_a_resend_joins_the_restarted_job(own_settings: Settings) -> None:
     data = incompressible(MIB)
     async with bench_of(own_settings, registry=Registry(died="before")) as dead:
-        upload = await send_all(dead, [data], None, checksum=True)
+        upload = await dead.open(len(data))
+        with pytest.raises(Died):
+            await dead.send(upload, 0, data)
         async with successor(own_settings, dead) as bench:
             taken = await bench.send(upload, 0, data)
             assert taken.status is State.COMPLETED
@@ -131,32 +205,3 @@ async def direct(bench: Bench, http: aiohttp.ClientSession, data: bytes) -> UUID
             registered = RegisteredPart(part.number, len(piece), answer.headers["ETag"])
         await bench.services.multipart.register(opened.session.upload_uuid, bench.user_id, registered)
     return opened.session.upload_uuid
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_death_while_a_direct_upload_is_completed(own_settings: Settings, when: str) -> None:
-    data, dies = incompressible(6 * MIB), ("complete_multipart", when, 1)
-    async with aiohttp.ClientSession() as http, bench_of(own_settings, dies=dies) as dead:
-        upload = await direct(dead, http, data)
-        with pytest.raises(Died):
-            await dead.services.multipart.complete(upload, dead.user_id)
-        async with successor(own_settings, dead) as bench:
-            await durable_once(bench, upload, data)
-            again = await bench.services.multipart.complete(upload, bench.user_id)
-            assert again.status is State.COMPLETED
-
-
-async def test_death_of_a_single_upload_at_its_registration(own_settings: Settings) -> None:
-    data = incompressible(1000)
-    async with (
-        aiohttp.ClientSession() as http,
-        bench_of(own_settings, registry=Registry(died="after")) as dead,
-    ):
-        opened = await dead.services.single.open(Wanted(dead.user_id, "file.bin", 1000, None))
-        upload = opened.session.upload_uuid
-        async with http.put(opened.url or "", data=data) as answer:
-            assert answer.status == 200
-        with pytest.raises(Died):
-            await dead.services.single.complete(upload, dead.user_id, None)
-        async with successor(own_settings, dead) as bench:
-            await durable_once(bench, upload, data)

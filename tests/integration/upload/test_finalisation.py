@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from services.kit.db import Statement
 from services.kit.errors import Fault
-from services.upload.finalise.instance import InstanceLock
 from services.upload.finalise.outcome import GaveUpError
-from services.upload.model import Made, Session, State, Step, Work
+from services.upload.model import Made, Session, State
 from services.upload.settings import Settings
-from tests.integration.upload.conftest import MIB, Bench, Registry, bench_of, incompressible
+from tests.integration.upload.conftest import Bench, Registry, bench_of
+from tests.integration.upload.interruption import Interruption, When
 
 pytestmark = pytest.mark.integration
 
@@ -44,19 +42,6 @@ async def reached(bench: Bench, upload: UUID, status: str) -> None:
         return await bench.status(upload) == status
 
     await until(bench, there)
-
-
-class TestLostParts:
-    async def test_an_upload_whose_parts_the_store_forgot_fails_at_once(self, own_settings: Settings) -> None:
-        """As after a kill in the middle of the store's completion."""
-        async with bench_of(own_settings) as bench:
-            upload = await bench.open(6 * MIB)
-            await bench.send(upload, 0, incompressible(5 * MIB))
-            await bench.database.execute(Statement("test", "UPDATE upload_chunks SET etag = repeat('0', 32)"))
-            tail = incompressible(MIB)
-            await refused(bench.send(upload, 1, tail), "upload_failed")
-            assert await bench.status(upload) == "failed"
-            await refused(bench.send(upload, 1, tail), "upload_failed")  # and nobody tries for 15 minutes
 
 
 class TestRetries:
@@ -162,68 +147,47 @@ class TestWaiting:
             await reached(bench, upload, "failed")
             assert (await bench.send(upload, 0, DATA)).status is State.COMPLETED
 
+    async def test_a_waiter_that_gives_up_leaves_the_others_waiting(self, own_settings: Settings) -> None:
+        """Both wait in a process that does not run the job; its end wakes who still waits."""
+        gate = asyncio.Event()
+        impatient = own_settings.model_copy(update={"finalise_wait_s": 0.2})
+        async with (
+            bench_of(own_settings, registry=Registry(gate=gate)) as runs,
+            bench_of(impatient, "two", user_id=runs.user_id) as two,
+            bench_of(own_settings, "three", user_id=runs.user_id) as three,
+        ):
+            upload = await runs.open(len(DATA), mode="queued")
+            await runs.send(upload, 0, DATA)
+            session = (await runs.services.management.status(upload, runs.user_id)).session
+            waits = three.finaliser
+            patient = [asyncio.create_task(waits.join(session.id)) for _ in range(2)]
+            gone = asyncio.create_task(waits.join(session.id))
+            await refused(two.finaliser.join(session.id), "still_finalising")
+            gone.cancel()
+            await asyncio.wait((gone,))
+            gate.set()
+            await reached(runs, upload, "completed")
+            await waits.tick()
+            await asyncio.gather(*patient)
+            await waits.join(session.id)  # and who comes later need not wait
 
-class TestLeases:
-    async def work(self, bench: Bench) -> Work:
-        """A job whose lease the bench holds and that nobody works on."""
-        upload = await bench.open(len(DATA), mode="queued")
-        gate, bench.registry.gate = bench.registry.gate, asyncio.Event()
-        await bench.send(upload, 0, DATA)
-        session = (await bench.services.management.status(upload, bench.user_id)).session
-        bench.registry.gate = gate
-        return await bench.tables.jobs.load(session.id)
-
-    async def test_a_running_job_is_nobody_elses(self, own_settings: Settings) -> None:
-        async with bench_of(own_settings) as one, bench_of(own_settings, "two") as two:
-            work = await self.work(one)
-            assert await two.tables.jobs.take_due(10) == []
-            assert await two.tables.jobs.take_back("two") == []
-            assert await one.tables.jobs.renew([work.session.id]) == {work.session.id}
-
-    async def test_the_next_process_of_the_name_takes_it_back_at_once(self, own_settings: Settings) -> None:
-        async with bench_of(own_settings) as one, bench_of(own_settings) as again:
-            work = await self.work(one)
-            taken = await again.tables.jobs.take_back("one")
-            assert [(job.session.id, job.attempts) for job in taken] == [(work.session.id, 2)]
-            assert taken[0].sources == work.sources
-
-    async def test_an_expired_lease_goes_to_whoever_asks_and_the_old_holder_may_not_write(
-        self, own_settings: Settings
-    ) -> None:
-        short = own_settings.model_copy(update={"lease_s": 0.5})
-        async with bench_of(short) as one, bench_of(own_settings, "two") as two:
-            work, jobs = await self.work(one), one.tables.jobs
-            async with asyncio.timeout(10):
-                while not (taken := await two.tables.jobs.take_due(10)):
-                    await asyncio.sleep(0.05)  # the lease ends by the database's clock
-            assert [job.session.id for job in taken] == [work.session.id]
-            made = Made('"etag"')
-            assert await jobs.finish(work, made) is None
-            assert not await jobs.step(replace(work, step=Step.STORE))
-            assert not await jobs.retry(work, "x", "x", timedelta(0))
-            assert not await jobs.fail(work, "x", "x")
-            assert not await jobs.reopen(work, State.PENDING, "x", "x")
-            assert await jobs.renew([work.session.id]) == set()
-            assert await two.tables.jobs.finish(work, made) is not None
-
-    async def test_a_process_that_ends_releases_what_it_holds(self, own_settings: Settings) -> None:
-        async with bench_of(own_settings) as one, bench_of(own_settings, "two") as two:
-            work = await self.work(one)
-            assert await one.tables.jobs.release() == 1
-            taken = await two.tables.jobs.take_due(10)
-            assert [job.session.id for job in taken] == [work.session.id]
-
-    async def test_one_process_holds_the_lock_on_a_name(self, own_settings: Settings) -> None:
-        async with bench_of(own_settings) as bench:
-            url, log = own_settings.database_url.get_secret_value(), bench.base.log.event
-            first, second = InstanceLock(url, "name", log), InstanceLock(url, "name", log)
-            assert await first.newly_held()
-            assert not await first.newly_held()
-            assert not await second.newly_held()
-            await first.close()
-
-            async def free() -> bool:
-                return await second.newly_held()
-
-            await until(bench, free)
-            await second.close()
+    async def test_a_job_that_another_process_took_is_waited_for_there(self, own_settings: Settings) -> None:
+        gate, still = asyncio.Event(), Interruption()
+        async with (
+            bench_of(own_settings, interruption=still) as one,
+            bench_of(own_settings, "two", registry=one.registry, user_id=one.user_id) as two,
+        ):
+            upload = await one.open(len(DATA))
+            still.arm(2, When.BEFORE, still.stands_still)  # the write of the end
+            request = asyncio.create_task(one.send(upload, 0, DATA))
+            await still.reached.wait()
+            await two.database.execute(Statement("test", "UPDATE upload_sessions SET job_due_at = now()"))
+            one.registry.gate = gate
+            await two.finaliser.tick()
+            still.go_on.set()
+            done, _ = await asyncio.wait((request,), timeout=0.2)
+            assert not done  # its own attempt ended without the job; the other one's still runs
+            gate.set()
+            await reached(two, upload, "completed")
+            await one.finaliser.tick()
+            assert (await request).status is State.COMPLETED

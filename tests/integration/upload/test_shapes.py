@@ -62,7 +62,7 @@ async def test_on_disk(settings: Settings, shape: str) -> None:
 
 @pytest.mark.parametrize("shape", ["one chunk", "the tail first", "odd slices, backwards"])
 async def test_in_a_store_that_checks_nothing(settings: Settings, shape: str) -> None:
-    async with bench_of(settings, capabilities=Capabilities(False, False, True)) as bench:
+    async with bench_of(settings, capabilities=Capabilities(False, False, True, False)) as bench:
         await upload(bench, *SHAPES[shape], checksum=True)
 
 

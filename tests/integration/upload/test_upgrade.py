@@ -47,7 +47,7 @@ async def test_jobs_move_into_their_uploads(
         upload_uuid = uuid4()
         session_id = await connection.fetchval(_SESSION, upload_uuid, uuid4(), *session)
         await connection.execute(_JOB, session_id, *job)
-        assert await migrate(database_url, MIGRATIONS, "test") == [3]
+        assert (await migrate(database_url, MIGRATIONS, "test"))[0] == 3
         row = await connection.fetchrow("SELECT * FROM upload_sessions WHERE id = $1", session_id)
     finally:
         await connection.close()

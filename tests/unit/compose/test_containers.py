@@ -171,6 +171,13 @@ def test_the_databases_have_the_same_configuration() -> None:
         )
 
 
+@pytest.mark.parametrize("parts", [CONTAINERS, PROCESSES], ids=["containers", "processes"])
+def test_the_store_keeps_the_parts_of_every_upload_that_may_be_open(parts: dict[str, dict[str, Any]]) -> None:
+    """Uploads live up to 28 days, however active: see the database function ``prolonged``."""
+    hours = parts["minio"]["environment"]["MINIO_API_STALE_UPLOADS_EXPIRY"].removesuffix("h")
+    assert int(hours) >= (28 + 1) * 24
+
+
 def test_only_what_people_open_is_published_and_only_here() -> None:
     found = {name: one["ports"] for name, one in CONTAINERS.items() if "ports" in one}
     assert set(found) == PUBLISHED

@@ -73,10 +73,10 @@ def test_neighbours_in_the_joined_object_are_one_piece() -> None:
         Source(30, "part:11", None),
         Source(4, "spool:/s/4", None),
     ]
-    assert pieces_of("final", sources) == [
-        Piece(30, key="final"),
+    assert pieces_of("final", "joined", sources) == [
+        Piece(30, key="final", etag="joined"),
         Piece(3, key="chunks/u/2-x"),
-        Piece(30, key="final", offset=30),
+        Piece(30, key="final", etag="joined", offset=30),
         Piece(4, path="/s/4"),
     ]
 

@@ -9,10 +9,11 @@ import pytest
 from services.kit.errors import Fault
 from services.kit.s3 import Part
 from services.kit.settings import SettingsError, public
-from services.upload.chunk_store.sniff import type_of
+from services.upload.chunk_store.sniff import SNIFF_BYTES, type_of
 from services.upload.finalise.direct import differing
 from services.upload.finalise.journal import Backoff
 from services.upload.model import MAX_PUT_BYTES, RegisteredPart
+from services.upload.service.chunks import HELD_BYTES
 from services.upload.service.multipart import part_count
 from services.upload.service.opening import judge_size
 from services.upload.settings import Settings
@@ -91,6 +92,10 @@ def test_differences_between_registered_and_stored_parts() -> None:
 )
 def test_types_by_content(first: bytes, mime_type: str) -> None:
     assert type_of(first) == mime_type
+
+
+def test_what_is_held_back_of_a_body_is_enough_to_tell_its_type() -> None:
+    assert SNIFF_BYTES <= HELD_BYTES
 
 
 ENVIRONMENT = {

@@ -1,0 +1,130 @@
+"""One of two upload processes stands still in the middle of repacks, for longer than a lease, and goes on.
+
+The other takes its jobs over meanwhile. Every file that was acknowledged is read back byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from loadtests.harness.running.users import Identity, sign_up
+from tests.adversity.bench import MIB, until
+from tests.stack import System, running_system
+
+pytestmark = [pytest.mark.adversity, pytest.mark.timeout(180)]
+
+SLICES = ([MIB, 6 * MIB], [MIB, 5 * MIB, 4 * MIB], [2 * MIB, 5 * MIB, MIB])
+CLIENTS, FREEZES = 4, 6
+LEASE_S = "1"
+PASSING = {0, 500, 502, 503, 504}
+HELD = """SELECT count(*) FROM upload_sessions
+  WHERE left(lease_owner, -37) = $1 AND job_step = ANY($2::text[])"""
+REPACKING, ANY_STEP = ["joined", "store"], ["assemble", "joined", "store"]
+
+
+@pytest.fixture(scope="module")
+def scaled() -> Iterator[System]:
+    with running_system(chosen={"TOPOLOGY": "scaled", "REPLICAS": "2", "LEASE_S": LEASE_S}) as started:
+        yield started
+
+
+@dataclass(slots=True)
+class Uploader:
+    """Uploads odd slices, sending again what may pass, and remembers what was acknowledged."""
+
+    http: aiohttp.ClientSession
+    gateway: str
+    identity: Identity
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    refused: list[tuple[int, Any]] = field(default_factory=list)
+
+    async def keep_uploading(self, over: asyncio.Event) -> None:
+        while not over.is_set():
+            for sizes in SLICES:
+                await self.upload([secrets.token_bytes(size) for size in sizes])
+
+    async def upload(self, slices: list[bytes]) -> None:
+        facts = {"file_name": "odd.bin", "file_size_bytes": sum(map(len, slices))}
+        _, opened = await self.until_answered("/api/upload/proxy/session", {}, json=facts)
+        upload = opened["upload_uuid"]
+        for index, data in enumerate(slices):
+            headers = {"Upload-UUID": upload, "Checksum": sha256(data).hexdigest()}
+            url = f"/api/upload/proxy/chunk?id={index}"
+            status, body = await self.until_answered(url, headers, data=data)
+            if status != 200:
+                self.refused.append((status, body))
+                return
+        assert body["status"] == "completed"
+        self.acknowledged[upload] = sha256(b"".join(slices)).hexdigest()
+
+    async def until_answered(self, path: str, headers: dict[str, str], **body: Any) -> tuple[int, Any]:
+        sent = headers | {"Authorization": f"Bearer {self.identity.token}"}
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    async with self.http.post(self.gateway + path, headers=sent, **body) as answer:
+                        if answer.status not in PASSING:
+                            return answer.status, await answer.json()
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.1)  # as a client that is told to try again
+
+    async def differing(self) -> list[tuple[str, int]]:
+        """Acknowledged files that are not what was sent."""
+        found = []
+        headers = {"Authorization": f"Bearer {self.identity.token}"}
+        for upload, expected in self.acknowledged.items():
+            url = f"{self.gateway}/api/files/f/{upload}/download?delivery=proxied"
+            async with self.http.get(url, headers=headers) as answer:
+                if answer.status != 200 or sha256(await answer.read()).hexdigest() != expected:
+                    found.append((upload, answer.status))
+        return found
+
+
+async def freeze(scaled: System, database: asyncpg.Pool, part: str) -> None:
+    """Stop a process that repacks, until others have taken all its jobs."""
+
+    async def repacks() -> bool:
+        return bool(await database.fetchval(HELD, part, REPACKING))
+
+    async def holds_nothing() -> bool:
+        return not await database.fetchval(HELD, part, ANY_STEP)
+
+    await until(repacks)
+    await asyncio.to_thread(scaled.stack.control, "pause", part)
+    try:
+        await until(holds_nothing)
+    finally:
+        await asyncio.to_thread(scaled.stack.control, "resume", part)
+
+
+async def test_what_was_acknowledged_is_read_back(scaled: System) -> None:
+    over = asyncio.Event()
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=70)) as http,
+        asyncpg.create_pool(scaled.database_url("upload"), min_size=1, max_size=2) as database,
+    ):
+        uploaders = [
+            Uploader(http, scaled.gateway, await sign_up(http, scaled.gateway, secrets.token_hex(4)))
+            for _ in range(CLIENTS)
+        ]
+        load = [asyncio.create_task(one.keep_uploading(over)) for one in uploaders]
+        for number in range(FREEZES):
+            await freeze(scaled, database, f"upload-{number % 2 + 1}")
+        over.set()
+        await asyncio.gather(*load)
+        differing = [one for uploader in uploaders for one in await uploader.differing()]
+        assert differing == []
+        assert [one for uploader in uploaders for one in uploader.refused] == []
+        assert sum(len(uploader.acknowledged) for uploader in uploaders) >= FREEZES
+        taken = await database.fetchval("SELECT count(*) FROM upload_sessions WHERE job_acquired > 1")
+        assert taken >= FREEZES
