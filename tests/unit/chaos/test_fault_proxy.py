@@ -14,7 +14,7 @@ from tests.chaos.plan import Action
 
 pytestmark = pytest.mark.unit
 
-BODY = b"0123456789" * 10_000
+BODY = b"0123456789" * 200_000
 ANSWER = b"answer" * 20_000
 
 
@@ -28,7 +28,7 @@ class Upstream:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.hosts.append(request.headers["Host"])
-        self.bodies.append(await request.read())
+        self.bodies.append(b"".join([piece async for piece in request.content.iter_any()]))
         return web.Response(body=ANSWER, headers={"ETag": '"tag"'})
 
 
