@@ -1,8 +1,8 @@
 """10,000 requests of every kind, good, odd and broken, leave no task, descriptor or connection behind.
 
 Connections between processes are kept for reuse, as many as were once in use at the same time. So the
-count before is taken after a warm-up with more requests at once than follow: whatever is more afterwards
-was left by a request.
+count before is taken after a warm-up with more requests at once than follow, and a pool may still have
+grown by a few. What a kind of request leaves behind would be hundreds: there are 170 of the rarest.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SEED = 7
 WARM_UP, WARM_UP_AT_ONCE = 2_000, 96
 REQUESTS, AT_ONCE = 10_000, 48
 QUIET_S = 30.0
+SLACK = 12
 DATABASES = ("auth", "upload", "files")
 Kind = Callable[["Visitor", random.Random], Awaitable[None]]
 
@@ -218,9 +219,8 @@ async def test_ten_thousand_mixed_requests(bench: Bench, visitor: Visitor) -> No
     async def nothing_more_than_before() -> bool:
         nonlocal left
         after = await counted(bench.system)
-        left = {
-            name: (before.get(name, 0), count) for name, count in after.items() if count > before.get(name, 0)
-        }
+        more = {name: count for name, count in after.items() if count > before.get(name, 0) + SLACK}
+        left = {name: (before.get(name, 0), count) for name, count in more.items()}
         return not left
 
     with suppress(AssertionError):

@@ -7,6 +7,7 @@ an upload is over; it stops at anything else, which the judge then reports.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import random
 import re
@@ -295,7 +296,7 @@ class Sender:
         self, method: str, url: str, headers: dict[str, str], body: bytes | dict[str, Any]
     ) -> tuple[int, dict[str, Any]]:
         """Status (0: no answer) and the answer's members; a store's answer has its ETag."""
-        sent: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
+        sent: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": io.BytesIO(body)}
         try:
             async with self.http.request(method, url, headers=headers, **sent) as answer:
                 text = await answer.read()

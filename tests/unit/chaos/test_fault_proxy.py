@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
@@ -58,7 +59,7 @@ async def post(url: str) -> tuple[int, bytes]:
     """Status and body; status 0 when the connection broke. (A client may send a PUT again by itself.)"""
     async with aiohttp.ClientSession() as http:
         try:
-            async with http.post(url, data=BODY) as answer:
+            async with http.post(url, data=io.BytesIO(BODY)) as answer:
                 return answer.status, await answer.read()
         except (aiohttp.ClientError, OSError):
             return 0, b""
