@@ -3,7 +3,7 @@
 # RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report panels ledger test chaos test-all test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:
 
 help:
@@ -26,6 +26,8 @@ roll: ## restart what runs more than once, one after another, while the system g
 	$(RUN_IT) compose roll
 doctor: ## what is missing or will not fit on this machine; changes nothing
 	$(RUN_IT) compose doctor
+sweep: ## remove what expired uploads and deleted files left, now; DRY_RUN=1 only counts; OLDER_THAN_S=
+	$(RUN_IT) loadtests sweep
 clean: ## stop and delete all data; ALL=1 also deletes the secrets (.env)
 	$(RUN_IT) compose clean
 tools: ## fetch every external program now, for offline use

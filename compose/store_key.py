@@ -10,8 +10,8 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
+from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
-from minio.minioadmin import MinioAdmin
 
 POLICY = "vaultbench-services"
 # Not the bucket's policy, which could open it to everybody; MinIO's origins are a setting of the server.

@@ -83,6 +83,8 @@ def _plain(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, dict):
         return ",".join(f"{name}={one}" for name, one in value.items())
+    if value is None:
+        return ""
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

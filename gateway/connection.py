@@ -7,6 +7,7 @@ a chunked request that arrives in one burst no more is parsed before its head ha
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ SWEEP_S = 0.1
 HEAD_BYTES = 32_768  # request line and headers together
 BURST_BYTES = 65_536
 CHUNKED = b"chunked"
+ESTABLISHED = 1  # of the kernel's states of a TCP connection
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -130,6 +132,21 @@ def release(request: web.BaseRequest) -> None:
     """The body of this request is going to be read."""
     if isinstance(request.protocol, Connection):
         request.protocol.release()
+
+
+def has_left(request: web.BaseRequest) -> bool:
+    """Whether the client closed its connection, also behind a body that nobody reads: only a connection
+    that is read from says so by itself."""
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        return True
+    if transport.is_reading():
+        return False
+    try:
+        state = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    except (OSError, ValueError):  # it is just being closed
+        return True
+    return bool(state != ESTABLISHED)
 
 
 class Server(web.Server):

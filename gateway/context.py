@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from gateway.connection import has_left
 from services.kit.errors import Fault
 from services.kit.trail import Trail
 
@@ -18,7 +19,7 @@ class RequestContext:
 
     ``peer`` is the address that the connection comes from, ``client`` the one that asks, which a trusted
     proxy may name; ``path`` and ``query`` are what will be forwarded. ``refusal`` is why it may not pass, for
-    a step whose turn has not come.
+    a step whose turn has not come. While ``admitted`` it holds a place of admission control.
     """
 
     request: web.BaseRequest
@@ -31,10 +32,15 @@ class RequestContext:
     tier: str = ""
     refusal: Fault | None = None
     cors: Mapping[str, str] = field(default_factory=dict)
+    admitted: bool = False
 
     @property
     def method(self) -> str:
         return self.request.method
+
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return has_left(self.request)
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:

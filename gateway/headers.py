@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.context import RequestContext
 from gateway.limits import Proxies
+from services.kit.deadline import HEADER as DEADLINE_HEADER
 from services.kit.tokens import CredentialSigner
 
 HOP_BY_HOP = frozenset(
@@ -108,7 +109,7 @@ class Injector:
             headers["X-User-ID"] = user_id
         headers["X-Request-Id"] = context.trail.request_id
         headers["X-Service-Token"] = self._signers[service].token(user_id)
-        headers["X-Request-Timeout-Ms"] = str(int(deadline_s * 1000))
+        headers[DEADLINE_HEADER] = str(int(deadline_s * 1000))
         self._forwarded(headers, given, context.peer)
         return headers
 

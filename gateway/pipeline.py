@@ -1,11 +1,12 @@
 """The way of a request through the gateway, step by step, outermost first.
 
 1. request id and exception boundary   2. access log and metrics   3. security headers
-4. CORS   5. route match   6. rate limit per address   7. (admission control)
-8. token check   9. rate limit per user   10. header injection, deadline, proxy
+4. CORS   5. route match   6. rate limit per address   7. admission control
+8. token check   9. rate limit per user   10. header injection, deadline, breaker, proxy
 
 Steps 1 to 3 are around every request in ``gateway.server``; the rest is ``Pipeline.answer``. A step
-returns or raises ``Fault``; cheap refusals come before costly work.
+returns or raises ``Fault``; cheap refusals come before costly work. The gateway's own health routes need
+only steps 1 to 5; its other routes take the place of the proxy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.admission import Admission
 from gateway.context import RequestContext
 from gateway.cors import Cors
 from gateway.limits import RateLimits
@@ -32,12 +34,13 @@ BEARER = {"WWW-Authenticate": "Bearer"}
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Steps 4 to 10. ``own`` holds the gateway's own health routes by name."""
+    """Steps 4 to 10. ``own`` holds the gateway's own routes by name."""
 
     cors: Cors
     table: RouteTable
     own: Mapping[str, Own]
     limits: RateLimits
+    admission: Admission
     tokens: UserTokens
     proxy: Proxy
 
@@ -51,12 +54,16 @@ class Pipeline:
         if preflight is not None:
             return preflight
         entry = self._match(context)
-        if entry.own:
+        if entry.own and entry.route.health:
             return await self.own[entry.route.name](context.request)
         self._look_at_token(context, entry.route.token)
         await self.limits.check(context)
+        await self.admission.enter(context.gone)
+        context.admitted = True
         if context.refusal is not None:
             raise context.refusal
+        if entry.own:
+            return await self.own[entry.route.name](context.request)
         return await self.proxy.forward(context, entry)
 
     def _match(self, context: RequestContext) -> Entry:

@@ -21,6 +21,10 @@ class Pool:
         for replica in self.replicas:
             await replica.close()
 
+    def breakers(self) -> list[str]:
+        """The state of each replica's."""
+        return [replica.guard.state.name.lower() for replica in self.replicas]
+
     async def check(self) -> str | None:
         """Ask every replica's ``/live``.
 

@@ -13,12 +13,13 @@ from gateway.headers import Injector, to_client
 from gateway.pools import Pool
 from gateway.routes import Entry
 from services.kit.client import UpstreamError, UpstreamTimeout
-from services.kit.errors import STATUS, Fault
-from services.kit.upstream import Body, Incoming
-from services.kit.web.answers import ERROR_CODE, JSON, Streamed, error_response
+from services.kit.errors import ERROR_CODE, STATUS, Fault
+from services.kit.upstream import Body, CircuitOpen, Incoming
+from services.kit.web.answers import JSON, Streamed, error_response
 from services.kit.web.body import Arriving, BodyStalled, Pace, small, timeout_fault
 
 BUFFERED_BYTES = 65_536
+STREAMED = frozenset({"raw", "form"})
 _CODE_OF_STATUS: Mapping[int, str] = {
     400: "invalid_json",
     403: "forbidden",
@@ -70,7 +71,7 @@ class Proxy:
         if entry.route.body == "raw" and length is None:
             raise Fault("length_required", "This route needs a Content-Length.")
         release(request)
-        if entry.route.body == "raw" and length is not None and length > BUFFERED_BYTES:
+        if entry.route.body in STREAMED and (length is None or length > BUFFERED_BYTES):
             return Body(Arriving(request, self._pace), length)
         return await small(request, self._pace)
 
@@ -81,10 +82,22 @@ class Proxy:
         upstream = self._pools[entry.service].front
         try:
             return await upstream.open(
-                context.method, target, headers, body, timeout_s=deadline_s, stall_s=self._pace.idle_s
+                context.method,
+                target,
+                headers,
+                body,
+                timeout_s=deadline_s,
+                stall_s=self._pace.idle_s,
+                counted=not entry.route.health,
             )
         except BodyStalled as error:
             raise timeout_fault() from error
+        except CircuitOpen as error:
+            raise Fault(
+                "circuit_open",
+                "The service behind the gateway has failed too often and is left alone for a while.",
+                headers={"Retry-After": str(error.retry_after_s)},
+            ) from error
         except UpstreamTimeout as error:
             raise Fault("deadline_exceeded", "The service did not answer in time.") from error
         except UpstreamError as error:

@@ -13,7 +13,7 @@ from gateway.target import escaped
 from services.auth.routes import ROUTES as AUTH
 from services.files.routes import ROUTES as FILES
 from services.kit.errors import Fault
-from services.kit.web.routing import Route, health_routes
+from services.kit.web.routing import Route, Token, health_routes
 from services.upload.routes import ROUTES as UPLOAD
 
 OWN = "gateway"
@@ -21,8 +21,16 @@ TABLES: Mapping[str, tuple[str, tuple[Route, ...]]] = {
     "auth": ("/auth", AUTH),
     "upload": ("/api/upload", UPLOAD),
     "files": ("/api/files", FILES),
-    OWN: ("", health_routes()),
+    OWN: ("", (*health_routes(), Route("GET", "/openapi.json", "openapi", token=Token.NONE))),
 }
+BENCH = (
+    Route("GET", "/bench/status", "bench_status", token=Token.NONE),
+    Route("GET", "/bench/echo", "bench_items", token=Token.NONE),
+    Route("POST", "/bench/echo", "bench_echo", token=Token.NONE, body="json"),
+    Route("GET", "/bench/users", "bench_users"),
+    Route("GET", "/bench/browse", "bench_browse"),
+    Route("POST", "/bench/submit", "bench_submit", body="json"),
+)
 SLASH_ALLOWED = frozenset({"/api/files/f/{file_id}", "/api/files/f/{file_id}/shares"})
 
 
@@ -110,11 +118,12 @@ def _not_found() -> Fault:
     return Fault("route_not_found", "There is no such path.")
 
 
-def entries() -> tuple[Entry, ...]:
-    """Every public route of every service, and the gateway's own."""
-    return tuple(
+def entries(*, bench: bool = False) -> tuple[Entry, ...]:
+    """Every public route of every service, and the gateway's own, with those for experiments or without."""
+    found = tuple(
         Entry(prefix + route.template, prefix, service, route)
         for service, (prefix, routes) in TABLES.items()
         for route in routes
         if not route.internal
     )
+    return found + tuple(Entry(route.template, "", OWN, route) for route in BENCH) if bench else found

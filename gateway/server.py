@@ -12,9 +12,10 @@ from gateway.limits import Proxies
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from services.kit.clock import World
+from services.kit.errors import ERROR_CODE
 from services.kit.log import Log
 from services.kit.trail import TRAIL, Trail
-from services.kit.web.answers import ERROR_CODE, bare_response
+from services.kit.web.answers import bare_response
 from services.kit.web.boundary import Boundary
 
 VERSIONS = (HttpVersion10, HttpVersion11)
@@ -56,6 +57,12 @@ class Gateway(Boundary):
         headers.update(self._headers)
         headers.update(request[CONTEXT].cors)
         headers.popall(ERROR_CODE, None)
+
+    def over(self, request: web.BaseRequest) -> None:
+        context = request.get(CONTEXT)
+        if context is not None and context.admitted:
+            context.admitted = False
+            self.pipeline.admission.leave()
 
     def count_bytes(self, bytes_in: int, bytes_out: int) -> None:
         if bytes_in:

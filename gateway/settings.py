@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, model_validator
 
 from services.kit.settings import (
+    CallingSettings,
     Key,
     RedisSettings,
     Texts,
@@ -16,6 +18,7 @@ from services.kit.settings import (
     takes,
 )
 
+MAX_ITERATIONS, MAX_MIB, MAX_SLEEP_MS = 100_000_000, 256, 60_000
 DEFAULT_TIER = "standard"
 DEFAULT_TIERS = {DEFAULT_TIER: 100_000}
 Network = IPv4Network | IPv6Network
@@ -45,7 +48,10 @@ Networks = Annotated[
 ]
 
 
-class Settings(RedisSettings):
+Computed = Annotated[int | None, takes("an integer, or empty")]
+
+
+class Settings(CallingSettings, RedisSettings):
     jwt_secret: Key = Field(description="key that users' tokens are signed with")
     jwt_issuer: str = Field("testbed-auth", description="`iss` of users' tokens")
     jwt_audience: str = Field("testbed", description="`aud` of users' tokens")
@@ -71,6 +77,43 @@ class Settings(RedisSettings):
     )
     rate_limit_ip: int = Field(100_000, ge=0, description="requests per address and clock minute")
     rate_limit_tiers: Tiers = Field(DEFAULT_TIERS, description="requests per user and clock minute, by tier")
+    admission: bool = Field(True, description="limit how many requests run and wait in this process at once")
+    admission_layers: Literal["both", "ccu", "queue"] = Field(
+        "both", description="which limits hold: all together, only that of MAX_CCU, or only workers and queue"
+    )
+    max_ccu: int = Field(5_000, ge=1, le=1_000_000, description="concurrent users this process is made for")
+    ccu_utilisation: float = Field(
+        0.67, ge=0, le=1, description="share of MAX_CCU that is let in; running and waiting together"
+    )
+    admission_workers: Computed = Field(
+        None, ge=1, description="requests that run at once; empty: a tenth of those let in, 50 to 500"
+    )
+    admission_queue: Computed = Field(
+        None, ge=0, description="requests that may wait; empty: the rest of those let in, at least 100"
+    )
+    queue_deadline_ms: int = Field(
+        10_000, ge=1, le=600_000, description="milliseconds a request waits before 503 queue_timeout"
+    )
+    load_cpu_iterations: int = Field(
+        0, ge=0, le=MAX_ITERATIONS, description="square roots that each bench request computes"
+    )
+    load_mem_mb: int = Field(0, ge=0, le=MAX_MIB, description="MiB that each bench request uses")
+    mem_mode: Literal["alloc", "touch"] = Field(
+        "alloc", description="bench requests allocate their memory, or touch a block made at the start"
+    )
+    load_sleep_ms: int = Field(0, ge=0, le=MAX_SLEEP_MS, description="milliseconds each bench request waits")
+    load_fail_p: float = Field(0.0, ge=0, le=1, description="share of bench requests that fail on purpose")
+
+    @property
+    def admitted(self) -> int:
+        """Requests that may run or wait at once; as typed, not as doubles multiply: 100 x 0.29 is 29."""
+        return int(self.max_ccu * Decimal(str(self.ccu_utilisation)))
+
+    @model_validator(mode="after")
+    def _somebody_is_let_in(self) -> Self:
+        if self.admission and self.admitted < 1:
+            raise ValueError("MAX_CCU times CCU_UTILISATION lets nobody in: expected at least 1")
+        return self
 
     @model_validator(mode="after")
     def _counts_have_a_place(self) -> Self:

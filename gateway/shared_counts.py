@@ -80,7 +80,13 @@ class RedisCounts:
         try:
             while self._asked:
                 batch, self._asked = self._asked[:BATCH], self._asked[BATCH:]
-                for one, answer in zip(batch, await self._count(batch), strict=True):
+                try:
+                    answers = await self._count(batch)
+                except BaseException:
+                    for one in batch:
+                        one.answer.cancel()
+                    raise
+                for one, answer in zip(batch, answers, strict=True):
                     if not one.answer.done():  # its client may have left
                         one.answer.set_result(answer)
         finally:

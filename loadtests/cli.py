@@ -23,6 +23,7 @@ from loadtests.harness.commands.panels import panels as show_panels
 from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.stress import finish
 from loadtests.harness.commands.stress import stress as run_stress
+from loadtests.harness.commands.sweep import sweep as run_sweep
 from loadtests.harness.planning.overrides import NAMES
 from loadtests.harness.running.session import find_bundle
 
@@ -125,6 +126,25 @@ def panels(run: str | None) -> None:
     Example: make panels RUN=20260731-101500-exp07-ci
     """
     edge(lambda console: show_panels(find_bundle(run, os.environ), console))
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, envvar="DRY_RUN", help="Count, and remove nothing.")
+@click.option(
+    "--older-than-s",
+    type=click.IntRange(min=0),
+    envvar="OLDER_THAN_S",
+    help="An age below those of the settings. 0 also ends every open upload: only while nobody uploads.",
+)
+def sweep(dry_run: bool, older_than_s: int | None) -> None:
+    """Remove what nothing needs any more, now: what expired uploads, deleted files and faults left.
+
+    Prints a table of what went. Ends with 0; 1 when a service could not do it; 2 when nothing runs or a
+    value is wrong. Rows of ended uploads and deleted files keep their time in any case.
+
+    Example: make sweep OLDER_THAN_S=3600 DRY_RUN=1
+    """
+    edge(lambda console: run_sweep(os.environ, console, dry_run=dry_run, older_than_s=older_than_s))
 
 
 @main.command()

@@ -15,7 +15,13 @@ from compose.trace.sources import SERVICES, FileLogs
 
 LINES_MAX = 50_000  # an upload of ten thousand chunks has thirty thousand
 DIRECT = ("/multipart/part", "/single/complete")  # what a client says after it sent bytes to the store
-_METHODS = {"/proxy/": "proxy", "/multipart/": "direct, multipart", "/single/": "direct, single"}
+_METHODS = {
+    "/proxy/": "proxy",
+    "/multipart/": "direct, multipart",
+    "/single/": "direct, single",
+    "/api/upload/file": "proxy, one request",
+}
+_BEGINNINGS = ("/session", "/api/upload/file")
 
 
 class TraceError(Exception):
@@ -61,8 +67,8 @@ class Journey:
 
     @property
     def whole(self) -> bool:
-        """Whether the beginning is there: an upload begins with a session."""
-        return not self.method or any(hop.route.endswith("/session") for hop in self.hops)
+        """Whether the beginning is there: a session, or the one request there is."""
+        return not self.method or any(hop.route.endswith(_BEGINNINGS) for hop in self.hops)
 
 
 def follow(source: FileLogs, wanted: str) -> Journey:

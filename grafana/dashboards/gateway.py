@@ -136,13 +136,66 @@ UPSTREAMS: tuple[Panel, ...] = (
 )
 
 
+admission = f"admission_running{{{MINE}}}"
+ADMISSION: tuple[Panel, ...] = (
+    lines(
+        "Admitted requests",
+        "Requests that run and that wait their turn, and how many may do either at once, over all gateway "
+        "processes. At the limit the next one is refused.",
+        Unit.COUNT,
+        Query(f"sum({admission})", "running"),
+        Query(f"sum(admission_queued{{{MINE}}})", "waiting"),
+        Query(f"sum(admission_limit{{{MINE}}})", "limit"),
+    ),
+    percentile(
+        "Wait for a turn",
+        "Of requests that did not run at once. Near the deadline of the queue they are refused instead: what "
+        "runs is too slow for what arrives.",
+        "admission_wait_seconds",
+        selector=f"{{{MINE}}}",
+        empty="nobody had to wait",
+    ),
+    lines(
+        "Refused by admission control",
+        "`full`: no place, neither to run nor to wait. `deadline`: waited too long. Wanted under overload; "
+        "what is admitted stays fast.",
+        Unit.PER_S,
+        Query(
+            per_s(f"admission_rejected_total{{{MINE}}}", "reason"), "{{reason}}", empty="nobody was refused"
+        ),
+    ),
+    lines(
+        "Breakers",
+        "The worst state of all breakers before a service: 0 closed, 1 half-open (a few requests try), 2 open"
+        " (requests are refused, the service is asked whether it lives).",
+        Unit.COUNT,
+        Query("max by (service, upstream) (breaker_state)", "{{service}} to {{upstream}}"),
+    ),
+    lines(
+        "Changes of breakers",
+        "How often breakers opened, tried and closed. A breaker that opens again and again stands before a "
+        "service that lives and fails.",
+        Unit.PER_S,
+        Query(
+            per_s("breaker_transitions_total", "service", "upstream", "to"),
+            "{{service}} to {{upstream}}: {{to}}",
+            empty="no breaker moved",
+        ),
+    ),
+)
+
+
 def dashboard() -> Dashboard:
     return Dashboard(
         uid="vaultbench-gateway",
         title="Gateway",
         answers="Which routes are asked for, how fast and how well they are answered, and what holds "
         "requests up on the way.",
-        rows=(Row("Requests", REQUESTS), Row("Limits and upstreams", UPSTREAMS)),
+        rows=(
+            Row("Requests", REQUESTS),
+            Row("Admission and breakers", ADMISSION),
+            Row("Limits and upstreams", UPSTREAMS),
+        ),
         variables=(RUN,),
         annotations=spans(),
     )

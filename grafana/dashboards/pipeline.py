@@ -59,6 +59,13 @@ SESSIONS: tuple[Panel, ...] = (
         Unit.PER_S,
         Query(per_s("upload_parts_registered_total", "result"), "{{result}}"),
     ),
+    lines(
+        "Files of batches",
+        "Files that came many to a form, by result. A batch is answered 200 even when files of it failed: "
+        "`failed` shows here only.",
+        Unit.PER_S,
+        Query(per_s('batch_files_total{op="upload"}', "result"), "{{result}}"),
+    ),
 )
 
 
@@ -109,13 +116,43 @@ FINALISING: tuple[Panel, ...] = (
     ),
 )
 
+SWEEPING: tuple[Panel, ...] = (
+    lines(
+        "Swept",
+        "What sweeps removed per second, by service and kind. Expired uploads come in waves, `UPLOAD_TTL_S` "
+        "after a load that broke off.",
+        Unit.PER_S,
+        Query(per_s('sweep_items_total{dry_run="0"}', "service", "kind"), "{{service}} {{kind}}"),
+    ),
+    lines(
+        "Found and left",
+        "The same for what sweeps found and did not touch: all of it with `SWEEP_DRY_RUN`, and orphans, "
+        "which stay unless `ORPHAN_DELETE` is on. Orphans without a restored backup deserve a question.",
+        Unit.PER_S,
+        Query(per_s('sweep_items_total{dry_run="1"}', "service", "kind"), "{{service}} {{kind}}"),
+    ),
+    lines(
+        "Since the last sweep",
+        "Of whichever replica does them. A saw-tooth as high as `SWEEP_INTERVAL_S`; a straight rise means "
+        "that every sweep fails.",
+        Unit.SECONDS,
+        Query("time() - max by (service) (sweep_last_success_timestamp_seconds)", "{{service}}"),
+    ),
+    lines(
+        "Duration of the last sweep",
+        "Mostly the store's lists. It grows with what there is to remove.",
+        Unit.SECONDS,
+        Query("max by (service) (sweep_last_duration_seconds)", "{{service}}"),
+    ),
+)
+
 
 def dashboard() -> Dashboard:
     return Dashboard(
         uid="vaultbench-pipeline",
         title="Upload pipeline",
         answers="Where an upload spends its time between its first byte and being safe, and what piles up.",
-        rows=(Row("Sessions and chunks", SESSIONS), Row("Finalising", FINALISING)),
+        rows=(Row("Sessions and chunks", SESSIONS), Row("Finalising", FINALISING), Row("Sweeping", SWEEPING)),
         variables=(STRATEGY, RUN),
         annotations=spans(),
     )

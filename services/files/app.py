@@ -19,6 +19,8 @@ from services.files.routes import ROUTES
 from services.files.service import FileService
 from services.files.settings import Settings
 from services.files.store_list import StoreList
+from services.files.sweep import DeletedObjects, GoneRows, Strays
+from services.files.sweep_rows import SweepRows
 from services.kit.cache import Cache, open_cache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
@@ -26,10 +28,12 @@ from services.kit.health import Check, Health
 from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.s3 import S3Client, StoreError, StoreHealth, open_client, prepare_bucket
+from services.kit.sweeping import Scope, Sweeper
 from services.kit.tokens import CredentialChecker
 from services.kit.web import app as kit
 from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
+from services.kit.web.sweep import SWEEPER
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Files service Working"
@@ -66,7 +70,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with (
-            _opened(process) as (database, store),
+            _opened(process) as (database, store, swept),
             open_cache(
                 settings,
                 Readable,
@@ -81,15 +85,20 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
             watched = StoreHealth(store)
             checks.update(database=database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
-            app[SERVICES] = _services(settings, process.metrics, world, database, store, rows=rows)
-            yield
+            sweeper = _sweeper(process, database, swept)
+            app[SERVICES] = _services(process, database, store, rows)
+            app[SWEEPER] = sweeper
+            timed = Scope(settings.sweep_dry_run, thorough=False)
+            async with sweeper.sweeping(settings.sweep_interval_s, timed, world.rng):
+                yield
 
     app.cleanup_ctx.append(parts)
     return app
 
 
 @asynccontextmanager
-async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Database, S3Client]]:
+async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Database, S3Client, S3Client]]:
+    """The database, the store for requests, and the store for sweeps."""
     settings, metrics = process.settings, process.metrics
     await migrate(settings.direct_url, MIGRATIONS, "files")
     async with (
@@ -101,8 +110,9 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Da
             size=settings.pool_size,
         ) as database,
         open_client(settings.s3, process.world, metrics.store.observe) as store,
+        open_client(settings.s3, process.world, metrics.store.observe_sweep) as swept,
     ):
-        yield database, store
+        yield database, store, swept
 
 
 async def _bucket(settings: Settings) -> None:
@@ -117,23 +127,38 @@ def _credentials(settings: Settings, world: World) -> CredentialChecker:
     keys = {
         "gateway": settings.internal_key_gateway_files.get_secret_value(),
         "upload": settings.internal_key_upload_files.get_secret_value(),
+        "operator": settings.internal_key_operator_files.get_secret_value(),
     }
     return CredentialChecker("files", keys, world.now)
 
 
+def _sweeper(process: Process[Settings, Metrics], database: Database, store: S3Client) -> Sweeper:
+    settings, rows = process.settings, SweepRows(database)
+    strays = Strays(
+        rows,
+        store,
+        grace_s=settings.delete_grace_s,
+        orphan_age_s=settings.orphan_age_s,
+        delete=settings.orphan_delete,
+    )
+    return Sweeper(
+        (DeletedObjects(rows, store, settings.delete_grace_s), strays, GoneRows(rows, settings.gone_row_s)),
+        direct_url=settings.direct_url,
+        service="files",
+        metrics=process.metrics.sweep,
+        log=process.log.event,
+    )
+
+
 def _services(
-    settings: Settings,
-    metrics: Metrics,
-    world: World,
-    database: Database,
-    store: S3Client,
-    *,
-    rows: Cache[Readable],
+    process: Process[Settings, Metrics], database: Database, store: S3Client, rows: Cache[Readable]
 ) -> Services:
+    settings, metrics = process.settings, process.metrics
+
     def count(cache: str) -> None:
         metrics.presigned("get", cache).inc()
 
     files = Files(database)
-    links = Links(store, settings.presign_get_s, world.now, count)
+    links = Links(store, settings.presign_get_s, process.world.now, count)
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links, rows)
     return Services(service, Downloads(service, metrics.download_bytes))

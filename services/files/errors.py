@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from services.files.model import Living
 from services.kit.errors import Fault, unavailable
 from services.kit.s3 import NotFoundError, PreconditionFailedError, StoreError
 
@@ -21,6 +24,11 @@ def invalid_query(text: str) -> Fault:
 
 def registration_conflict() -> Fault:
     return Fault("registration_conflict", "This id is registered with other facts.")
+
+
+def file_lives(file: Living) -> Fault:
+    """It cannot be given up; the answer says what was registered."""
+    return Fault("registration_conflict", "This id is a file's.", details=asdict(file))
 
 
 def range_not_satisfiable(size_bytes: int) -> Fault:

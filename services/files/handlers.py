@@ -22,6 +22,7 @@ from services.kit.trail import about
 from services.kit.web.answers import json_response
 from services.kit.web.app import CALLER, Handler, user_id_of, user_of
 from services.kit.web.body import json_value
+from services.kit.web.sweep import sweep
 
 REGISTRAR = "upload"
 SOURCES = ("postgres", "s3")
@@ -105,12 +106,29 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 
 async def register(request: web.Request) -> web.Response:
-    if request[CALLER].issuer != REGISTRAR:
-        raise Fault("service_credential_invalid", "This caller may not use this route.")
+    _from_upload(request)
     facts = _facts(Members(await json_value(request), known=_FACTS))
     created = await request.app[SERVICES].files.register(facts)
     body = {"file_id": facts.file_id, "created": created}
     return json_response(body, status=201 if created else 200)
+
+
+async def registered(request: web.Request) -> web.Response:
+    """How a file looks to the user for whom upload asks."""
+    _from_upload(request)
+    file = await request.app[SERVICES].files.summary(_file_id(request), user_of(request))
+    return json_response(views.summary(file))
+
+
+async def void(request: web.Request) -> web.Response:
+    _from_upload(request)
+    await request.app[SERVICES].files.void(_file_id(request))
+    return web.Response(status=204)
+
+
+def _from_upload(request: web.Request) -> None:
+    if request[CALLER].issuer != REGISTRAR:
+        raise Fault("service_credential_invalid", "This caller may not use this route.")
 
 
 HANDLERS: Mapping[str, Handler] = {
@@ -122,6 +140,9 @@ HANDLERS: Mapping[str, Handler] = {
     "delete": delete,
     "download": download,
     "register": register,
+    "registered": registered,
+    "void": void,
+    "sweep": sweep,
 }
 
 

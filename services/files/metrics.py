@@ -11,6 +11,7 @@ from services.kit.metrics import (
     HttpMetrics,
     LoopMetrics,
     StoreMetrics,
+    SweepMetrics,
     base_registry,
     cache_lookups,
 )
@@ -25,6 +26,7 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
         self.store = StoreMetrics(self.registry)
+        self.sweep = SweepMetrics(self.registry, ("object", "row", "orphan"))
         self.presigned = Family(
             Counter,
             "files_presigned",

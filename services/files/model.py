@@ -61,6 +61,16 @@ class Registration:
     etag: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A file that lives, as it was registered."""
+
+    mime_type: str
+    size_bytes: int
+    checksum: str | None
+    etag: str | None
+
+
 class Registered(StrEnum):
     CREATED = "created"
     REPEATED = "repeated"

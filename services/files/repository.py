@@ -1,4 +1,4 @@
-"""Files in files_db; with ``listing`` all SQL of the service."""
+"""Files in files_db; with ``listing`` and ``sweep_rows`` all SQL of the service."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.files.model import (
     RENAMERS,
     Change,
     ListQuery,
+    Living,
     Page,
     Permission,
     Readable,
@@ -65,6 +66,20 @@ _REGISTER = Statement(
       AND (file_name = $4 OR updated_at > created_at)
     FROM files WHERE file_uuid = $1""",
 )
+# A tombstone for an id that is no file; the primary key decides against a registration at the same time.
+# No row: the insert met a row that was committed after this statement began.
+_VOID = Statement(
+    "file_void",
+    """WITH made AS (
+      INSERT INTO files (file_uuid, user_id, file_name, storage_key, size_bytes,
+                         deleted_at, object_deleted_at, voided_at)
+      VALUES ($1, '00000000-0000-0000-0000-000000000000', '', 'void/' || $1::uuid, 0, now(), now(), now())
+      ON CONFLICT DO NOTHING RETURNING 1)
+    SELECT false AS lives, NULL AS mime_type, NULL::bigint AS size_bytes, NULL AS checksum, NULL AS etag
+      FROM made
+    UNION ALL
+    SELECT deleted_at IS NULL, mime_type, size_bytes, checksum, etag FROM files WHERE file_uuid = $1""",
+)
 
 
 class Files:
@@ -115,6 +130,18 @@ class Files:
         if row is None or not row["same"]:
             return Registered.CONFLICT
         return Registered.CREATED if row["created"] else Registered.REPEATED
+
+    async def void(self, file_id: UUID) -> Living | None:
+        """Make sure that this id never becomes a file; the file if it is one already.
+
+        Of a deleted file nothing is left to prevent: its row stands in the way of a registration.
+        """
+        row = await self._database.row(_VOID, file_id)
+        if row is None:  # two at once: a second look sees what the other one committed
+            row = await self._database.row(_VOID, file_id)
+        if row is None or not row["lives"]:
+            return None
+        return Living(row["mime_type"], row["size_bytes"], row["checksum"], row["etag"])
 
 
 def _summary(row: Any) -> Summary:

@@ -13,5 +13,8 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/f/{file_id}", "delete"),
     Route("GET", "/f/{file_id}/download", "download", token=Token.OPTIONAL),
     Route("POST", "/internal/file", "register", token=Token.NONE, body="json", internal=True),
+    Route("GET", "/internal/file/{file_id}", "registered", token=Token.NONE, internal=True),
+    Route("POST", "/internal/file/{file_id}/void", "void", token=Token.NONE, internal=True),
+    Route("POST", "/internal/sweep", "sweep", token=Token.NONE, internal=True),
     *health_routes(),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 from uuid import UUID
 
-from services.files.errors import file_not_found, forbidden, registration_conflict
+from services.files.errors import file_lives, file_not_found, forbidden, registration_conflict
 from services.files.forgetting import subject_of
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
@@ -91,6 +91,16 @@ class FileService:
         if outcome is Registered.CONFLICT:
             raise registration_conflict()
         return outcome is Registered.CREATED
+
+    async def void(self, file_id: UUID) -> None:
+        """This id never becomes a file; fine when that was said before, or the file is deleted.
+
+        Raises:
+            Fault: ``registration_conflict`` when it is a file that lives.
+        """
+        file = await self._files.void(file_id)
+        if file is not None:
+            raise file_lives(file)
 
 
 def _settle(change: Change) -> None:

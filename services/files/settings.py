@@ -7,16 +7,30 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from services.kit.s3 import S3Address
-from services.kit.settings import CacheSettings, Key, StoreSettings
+from services.kit.settings import CacheSettings, Key, SweepSettings
 
 WEEK_S = 604_800  # the longest life a signature may have
 
 
-class Settings(StoreSettings, CacheSettings):
+class Settings(SweepSettings, CacheSettings):
     internal_key_gateway_files: Key = Field(description="key of the credential that the gateway shows files")
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
+    internal_key_operator_files: Key = Field(
+        description="key of the credential that the operator's commands show files"
+    )
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
     files_replicas: int = Field(1, ge=1, description="files processes that share this database")
+
+    delete_grace_s: float = Field(
+        60.0, ge=0, description="seconds from a file's deletion to that of its object"
+    )
+    gone_row_s: float = Field(
+        2_592_000.0, ge=0, description="seconds that the row of a file stays whose object is gone"
+    )
+    orphan_age_s: float = Field(
+        86_400.0, ge=0, description="seconds after which an object without a row is an orphan"
+    )
+    orphan_delete: bool = Field(False, description="orphans are deleted; off: they are only counted")
 
     @model_validator(mode="after")
     def _others_see_changes(self) -> Self:

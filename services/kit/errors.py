@@ -24,6 +24,7 @@ STATUS: Mapping[str, int] = {
     "missing_header": 400,
     "invalid_uuid": 400,
     "invalid_query": 400,
+    "invalid_form": 400,
     "invalid_credentials": 400,
     "switch_disabled": 400,
     "authentication_required": 401,
@@ -60,9 +61,12 @@ STATUS: Mapping[str, int] = {
     "rate_limited": 429,
     "too_many_open_uploads": 429,
     "internal_error": 500,
+    "injected_fault": 500,
     "store_inconsistent": 500,
     "upstream_unavailable": 502,
+    "circuit_open": 503,
     "overloaded": 503,
+    "queue_timeout": 503,
     "not_ready": 503,
     "dependency_unavailable": 503,
     "insufficient_storage": 503,
@@ -76,8 +80,13 @@ RETRY_AFTER_S: Mapping[str, int] = {
     "deadline_exceeded": 2,
     "still_finalising": 2,
     "overloaded": 1,
+    "queue_timeout": 1,
     "too_many_open_uploads": 60,
 }
+
+ERROR_CODE = "X-Error-Code"  # repeats the code for whoever passes the answer on
+# Answers of a service that works, and says that it has enough to do.
+BACK_PRESSURE = frozenset({"overloaded", "insufficient_storage", "still_finalising"})
 
 
 class Fault(Exception):
@@ -88,6 +97,7 @@ class Fault(Exception):
         message: text for people, safe to show.
         details: extra facts, only where the contract names them.
         headers: extra response headers; ``Retry-After`` is filled in from the table when absent.
+        status: another one than the table's; only for faults that are asked for.
     """
 
     def __init__(
@@ -97,18 +107,16 @@ class Fault(Exception):
         *,
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+        self.status = STATUS[code] if status is None else status
         self.message = message
         self.details = details
         self.headers = dict(headers or {})
         if code in RETRY_AFTER_S:
             self.headers.setdefault("Retry-After", str(RETRY_AFTER_S[code]))
-
-    @property
-    def status(self) -> int:
-        return STATUS[self.code]
 
     def body(self, request_id: str) -> dict[str, Any]:
         shown: dict[str, Any] = {"error": self.code, "message": self.message, "request_id": request_id}

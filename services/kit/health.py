@@ -76,7 +76,7 @@ class Health:
 
     service: str
     greeting: str
-    checks: Mapping[str, Check]
+    checks: dict[str, Check]
     monotonic: Callable[[], float]
     version: str = "0.1.0"
     details: Callable[[], dict[str, Any]] = dict

@@ -6,6 +6,7 @@ Each process has one ``metrics.py`` that builds one registry; nothing else creat
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -159,6 +160,11 @@ class HttpMetrics:
         )
         self.in_flight = Gauge("http_in_flight_requests", "Requests being served now", registry=registry)
 
+    def answered(self) -> int:
+        """Requests counted so far."""
+        samples = (sample for family in self.requests.collect() for sample in family.samples)
+        return int(sum(sample.value for sample in samples))
+
     def finish(self, method: str, template: str, status: int, seconds: float) -> None:
         known = method if method in METHODS else "OTHER"
         self.requests(known, template, str(status)).inc()
@@ -251,9 +257,56 @@ class StoreMetrics:
     def observe(self, op: str, result: str, seconds: float) -> None:
         self.seconds(op, result).observe(seconds)
 
+    def observe_sweep(self, op: str, result: str, seconds: float) -> None:
+        """Of a sweep: never mistaken for a request that an upload or a download made."""
+        self.observe(f"sweep_{op}", result, seconds)
+
+
+class SweepMetrics:
+    """What sweeps removed, and when this process last did one.
+
+    Args:
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, kinds: tuple[str, ...], now: Callable[[], float] = time.time
+    ) -> None:
+        self._now = now
+        self.items = Family(
+            Counter,
+            "sweep_items",
+            "What sweeps removed, or with dry_run=1 would have removed",
+            {"kind": kinds, "dry_run": ("0", "1")},
+            registry=registry,
+        )
+        self._last = Gauge(
+            "sweep_last_success_timestamp_seconds",
+            "When this process last finished a sweep, before that when it started",
+            registry=registry,
+        )
+        self._seconds = Gauge(
+            "sweep_last_duration_seconds", "How long that sweep took; 0 before the first", registry=registry
+        )
+        self._interval = Gauge(
+            "sweep_interval_seconds", "Between two sweeps, whichever replica does them", registry=registry
+        )
+        self._last.set(now())
+
+    def every(self, interval_s: float) -> None:
+        self._interval.set(interval_s)
+
+    def ran(self, seconds: float) -> None:
+        """A whole sweep came to its end."""
+        self._last.set(self._now())
+        self._seconds.set(seconds)
+
+
+BREAKER_STATES = ("closed", "half_open", "open")
+
 
 class UpstreamMetrics:
-    """Calls to another service: time by result, connections opened, retries."""
+    """Calls to another service: time by result, connections opened, retries, breakers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.seconds = Family(
@@ -281,6 +334,29 @@ class UpstreamMetrics:
             {"upstream": UPSTREAMS},
             registry=registry,
         )
+        self.transitions = Family(
+            Counter,
+            "breaker_transitions",
+            "Changes of state of the breakers before another service",
+            {"upstream": UPSTREAMS, "to": BREAKER_STATES},
+            registry=registry,
+        )
+        self._breakers = Family(
+            Gauge,
+            "breaker_state",
+            "Worst state of the breakers before another service: 0 closed, 1 half-open, 2 open",
+            {"upstream": UPSTREAMS},
+            registry=registry,
+        )
+        self._states: dict[str, list[Callable[[], int]]] = {}
+
+    def watch_breaker(self, upstream: str, state: Callable[[], int]) -> None:
+        """Ask this too, of all addresses of a service, at each scrape."""
+        states = self._states.setdefault(upstream, [])
+        states.append(state)
+        for to in BREAKER_STATES:  # from 0 on, so that the first change is an increase
+            self.transitions(upstream, to)
+        self._breakers(upstream).set_function(lambda: max(state() for state in states))
 
 
 def rate_limited(registry: CollectorRegistry, scopes: tuple[str, ...]) -> Counters:

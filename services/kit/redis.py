@@ -15,6 +15,7 @@ from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as ConnectTimeoutError
 from structlog.typing import FilteringBoundLogger
 
 from services.kit.clock import World
@@ -86,7 +87,7 @@ class Redis:
             self._pause()
         try:
             found = await _within(call(), self._timeout_s)
-        except TimeoutError as error:
+        except (TimeoutError, ConnectTimeoutError) as error:
             raise self._gone(Failure.TIMEOUT) from error
         except (RedisError, OSError) as error:
             raise self._gone(Failure.ERROR) from error
@@ -129,8 +130,16 @@ async def _within(call: Awaitable[T], limit_s: float) -> T:
         if not task.done():
             raise TimeoutError
     finally:
-        task.cancel()  # no effect on one that is done; a half-read connection is closed by the client
+        if not task.done():  # the client closes the connection whose answer is still to come
+            task.add_done_callback(_seen)
+            task.cancel()
     return task.result()
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    """How a call ends that nobody waits for any more, is of no interest."""
+    if not task.cancelled():
+        task.exception()
 
 
 def connect(settings: RedisSettings, world: World, log: FilteringBoundLogger) -> Redis:

@@ -144,6 +144,21 @@ class ProcessSettings(BaseSettings):
         return (env_settings,)
 
 
+class CallingSettings(ProcessSettings):
+    """Of a process that calls other services."""
+
+    breaker: bool = Field(True, description="leave another service alone for a while when it keeps failing")
+    breaker_probe: bool = Field(
+        True, description="ask a service that is left alone once a second whether it lives; off: just wait"
+    )
+    breaker_open_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="seconds a failing service is left alone, then a few requests try it",
+    )
+
+
 class PoolSize(NamedTuple):
     """Connections that stay open, and how many there are at most."""
 
@@ -166,7 +181,10 @@ class DatabaseSettings(ProcessSettings):
         True, description="prepared statements; with POOLER=pgbouncer there are none, whatever this says"
     )
     pooler: Literal["none", "pgbouncer"] = Field(
-        "none", description="whether statements go through the pooler that DATABASE_URL then names"
+        "none", description="what statements go through on their way to the database"
+    )
+    database_pooler_url: SecretStr = Field(
+        SecretStr(""), description="the database through the pooler; needed with POOLER=pgbouncer"
     )
     db_pool_min: int = Field(
         USUAL_POOL.least, ge=0, le=1_000, description="connections to the database that stay open"
@@ -186,14 +204,21 @@ class DatabaseSettings(ProcessSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _pooler_is_somewhere(self) -> Self:
+        if self.pooler != "none" and not self.database_pooler_url.get_secret_value():
+            raise ValueError("POOLER is 'pgbouncer': expected DATABASE_POOLER_URL to say where it is")
+        return self
+
     @property
     def direct_url(self) -> str:
-        """Without the pooler: for migrations and for locks, which belong to a connection."""
+        """For migrations and for locks, which belong to a connection."""
         return (self.database_direct_url or self.database_url).get_secret_value()
 
     @property
     def statements_url(self) -> str:
-        return self.direct_url if self.pooler == "none" else self.database_url.get_secret_value()
+        chosen = self.database_url if self.pooler == "none" else self.database_pooler_url
+        return chosen.get_secret_value()
 
     @property
     def pool_size(self) -> PoolSize:
@@ -242,6 +267,15 @@ class CacheSettings(RedisSettings):
         if self.cache == "redis":
             self.needs_redis("CACHE")
         return self
+
+
+class SweepSettings(StoreSettings):
+    """Of a process that also sweeps."""
+
+    sweep_interval_s: float = Field(
+        60.0, ge=1, le=604_800, description="seconds between two sweeps; one replica at a time does them"
+    )
+    sweep_dry_run: bool = Field(False, description="timed sweeps count and log, and change nothing")
 
 
 S = TypeVar("S", bound=ProcessSettings)

@@ -1,4 +1,4 @@
-"""Removing what ended uploads leave behind. Best effort: what a fault leaves stays."""
+"""Removing what ended uploads leave behind, at once and beside the requests. What a fault leaves is swept."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from structlog.typing import FilteringBoundLogger
 
 from services.kit.errors import Fault
 from services.kit.s3 import S3Client, StoreError
+from services.kit.sweeping import Scope, Turn
 from services.kit.trail import nobody
 from services.upload.chunk_store.sink import ChunkStore
-from services.upload.model import Session, SourceKind, Work
-from services.upload.repository.sessions import Sessions
+from services.upload.leftovers import Leftovers
+from services.upload.model import Session, SourceKind, State, Work
+from services.upload.repository.ended import Ended
 
 _KEPT = {SourceKind.FINAL, SourceKind.PART}
 
@@ -28,10 +30,12 @@ class Cleaner:
         self,
         store: S3Client,
         stores: Mapping[str, ChunkStore],
-        sessions: Sessions,
+        ended: Ended,
+        leftovers: Leftovers,
         log: FilteringBoundLogger,
     ) -> None:
-        self._store, self._stores, self._sessions, self._log = store, tuple(stores.values()), sessions, log
+        self._store, self._stores, self._log = store, tuple(stores.values()), log
+        self._ended, self._leftovers = ended, leftovers
         self._tasks: set[asyncio.Task[None]] = set()
 
     def completed(self, work: Work) -> None:
@@ -39,8 +43,23 @@ class Cleaner:
         if any(source.kind not in _KEPT for source in work.sources):
             self._later(self._remove_chunks(work))
 
+    async def give_up(self, session: Session) -> bool:
+        """An upload was aborted: make sure that nothing becomes of it, then remove everything of it.
+
+        False when it is a file, which it stays. While the files service is away nothing is removed: a sweep
+        sees to both.
+        """
+        try:
+            given_up = await self._leftovers.give_up(session)
+        except Fault as fault:
+            self._log.warning("giving up", upload_uuid=str(session.upload_uuid), reason=fault.message)
+            return True
+        if given_up:
+            self.aborted(session)
+        return given_up
+
     def aborted(self, session: Session) -> None:
-        """Remove everything of an upload that ended without a file."""
+        """Remove everything of an upload that was aborted or has expired, unless it is a file."""
         self._later(self._remove_all(session))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
@@ -62,22 +81,10 @@ class Cleaner:
 
     async def _remove_all(self, session: Session) -> None:
         try:
-            left = await self._sessions.leftovers(session.id)
-            for upload_id in left.upload_ids:
-                await self._store.abort_multipart(session.storage_key, upload_id)
-            for source in left.sources:
-                for chunks in self._stores:
-                    await chunks.remove(source)
-            await self._remove_prefix(f"chunks/{session.upload_uuid}/")
-            await self._store.delete(session.storage_key)
+            await self._ended.expire_one(session.id)
+            await self._leftovers.clean(session.with_status(State.ABORTED), Turn(Scope()))
         except (StoreError, Fault) as error:
             self._log.warning("cleaning", upload_uuid=str(session.upload_uuid), reason=str(error))
-
-    async def _remove_prefix(self, prefix: str) -> None:
-        while found := await self._store.list_objects(prefix):
-            failed = await self._store.delete_many([entry.key for entry in found])
-            if failed:
-                return  # the second cleaning tries again
 
     async def remove_part_upload(self, key: str, upload_id: str) -> None:
         """A multipart upload that nobody will use."""

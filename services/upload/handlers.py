@@ -14,13 +14,18 @@ from services.kit.trail import about
 from services.kit.web.answers import json_response
 from services.kit.web.app import Handler, user_of
 from services.kit.web.body import BODY_PACE, json_value, pieces, refuse_encoding
-from services.upload import inputs, views
+from services.kit.web.forms import Form, is_form
+from services.kit.web.sweep import sweep
+from services.upload import inputs, inputs_whole, views
 from services.upload.model import RegisteredPart
+from services.upload.service.batch import BatchService
 from services.upload.service.chunks import ChunkService
 from services.upload.service.management import ManagementService
 from services.upload.service.multipart import MultipartService
+from services.upload.service.onefile import OneFileService
 from services.upload.service.proxied import ProxiedService
 from services.upload.service.single import SingleService
+from services.upload.service.whole import WholeFiles
 
 MAX_ETAG_CHARACTERS = 255
 
@@ -33,6 +38,9 @@ class Services:
     chunks: ChunkService
     multipart: MultipartService
     single: SingleService
+    whole: WholeFiles
+    one_file: OneFileService
+    batch: BatchService
     management: ManagementService
 
 
@@ -102,6 +110,28 @@ async def single_complete(request: web.Request) -> web.Response:
     return json_response(views.completed(session))
 
 
+async def file(request: web.Request) -> web.Response:
+    refuse_encoding(request)
+    service, pace = request.app[SERVICES].one_file, request.app[BODY_PACE]
+    mode = service.mode(inputs_whole.mode(request))
+    if not is_form(request):
+        wanted = inputs_whole.raw_file(request)
+        async with aclosing(pieces(request, pace)) as body:
+            return json_response(await service.upload(wanted, mode, body), 201)
+    async with Form(request, pace, service.max_bytes) as form:
+        wanted, of_form = await inputs_whole.form_file(request, form)
+        async with aclosing(of_form) as body:
+            return json_response(await service.upload(wanted, mode, body), 201)
+
+
+async def batch(request: web.Request) -> web.Response:
+    refuse_encoding(request)
+    service, key = request.app[SERVICES].batch, inputs.idempotency_key(request)
+    async with Form(request, request.app[BODY_PACE], service.max_bytes) as form:
+        results = await service.upload(user_of(request), key, inputs_whole.batch_files(form))
+    return json_response(views.batch(results))
+
+
 async def status(request: web.Request) -> web.Response:
     given = request.query.get("upload_uuid")
     if not given:
@@ -143,7 +173,10 @@ HANDLERS: Mapping[str, Handler] = {
     "multipart_complete": multipart_complete,
     "single_session": single_session,
     "single_complete": single_complete,
+    "file": file,
+    "batch": batch,
     "status": status,
     "sessions": sessions,
     "session_abort": session_abort,
+    "sweep": sweep,
 }

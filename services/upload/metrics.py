@@ -18,6 +18,7 @@ from services.kit.metrics import (
     LoopMetrics,
     QueueMetrics,
     StoreMetrics,
+    SweepMetrics,
     UpstreamMetrics,
     base_registry,
     cache_lookups,
@@ -40,6 +41,7 @@ class Metrics:
         self.cache = cache_lookups(registry, tuple(Lookup))
         self.upstream = UpstreamMetrics(registry)
         self.queue = QueueMetrics(registry, ("finalise",))
+        self.sweep = SweepMetrics(registry, ("session", "multipart", "object", "spool", "row"))
         self._sessions(registry)
         self._bytes(registry)
         self._finalisation(registry)
@@ -49,7 +51,7 @@ class Metrics:
             Counter,
             "upload_sessions",
             "Uploads by what happened",
-            {"method": _METHODS, "event": ("created", "completed", "failed", "aborted")},
+            {"method": _METHODS, "event": ("created", "completed", "failed", "aborted", "expired")},
             registry=registry,
         )
         self.sessions_open = Family(
@@ -89,6 +91,13 @@ class Metrics:
             "upload_parts_registered",
             "Registrations of parts",
             {"result": tuple(PartOutcome)},
+            registry=registry,
+        )
+        self.batch_files = Family(
+            Counter,
+            "batch_files",
+            "Files of batches by result",
+            {"op": ("upload",), "result": ("ok", "failed")},
             registry=registry,
         )
         self.spool_bytes = Gauge("upload_spool_bytes", "Bytes of spool files on disk", registry=registry)

@@ -20,6 +20,11 @@ class Method(StrEnum):
     PROXY = "proxy"
     MULTIPART = "multipart"
     SINGLE = "single"
+    FILE = "file"
+    BATCH = "batch"
+
+
+DIRECT = (Method.MULTIPART, Method.SINGLE)  # bytes that pass us by
 
 
 class State(StrEnum):
@@ -81,11 +86,17 @@ class CompleteOutcome(StrEnum):
 
 
 class OpenOutcome(StrEnum):
-    """How the opening of a session ended: a new row, the row of its idempotency key, or the limit."""
+    """How the opening of a session ended: a new row, the row of its idempotency key, or the limit.
+
+    Only of a file sent in one request: its key was used for another file, or the row of its key had failed
+    and its job is queued again.
+    """
 
     CREATED = "created"
     REPEATED = "repeated"
     FULL = "full"
+    CONFLICT = "conflict"
+    REQUEUED = "requeued"
 
 
 class PartOutcome(StrEnum):
@@ -102,6 +113,8 @@ class Session:
     """One upload. Its uuid is also the id of the file it becomes.
 
     ``mime_type`` is implied by the name, or else was found in the first chunk's bytes.
+    ``file_size_bytes`` is None while a file of unknown length is received in one request. ``checksum`` is
+    the SHA-256 of the whole file where one is known: as its sender promised it, then as it was received.
     """
 
     id: int
@@ -111,7 +124,7 @@ class Session:
     status: State
     file_name: str
     mime_type: str | None
-    file_size_bytes: int
+    file_size_bytes: int | None
     part_size_bytes: int | None
     last_part_bytes: int | None
     total_chunks: int
@@ -129,6 +142,7 @@ class Session:
     expires_at: datetime
     urls_expire_at: datetime | None
     final_key_taken: bool
+    checksum: str | None = None
 
     def with_status(self, status: State) -> Session:
         return replace(self, status=status)
@@ -261,3 +275,13 @@ class Made:
 
     etag: str
     checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A file that the files service has, as it was registered."""
+
+    mime_type: str | None
+    size_bytes: int
+    checksum: str | None
+    etag: str | None

@@ -1,16 +1,22 @@
-"""Telling the files service that a file exists; repeating it changes nothing."""
+"""Telling the files service that a file exists, or never will; repeating it changes nothing."""
 
 from __future__ import annotations
+
+import json
+from uuid import UUID
 
 from services.kit.client import UpstreamError
 from services.kit.clock import World
 from services.kit.codec import encode
+from services.kit.deadline import HEADER as DEADLINE_HEADER
+from services.kit.deadline import left_s
+from services.kit.errors import unavailable
 from services.kit.names import OCTET_STREAM
 from services.kit.tokens import CredentialSigner
 from services.kit.trail import TRAIL
 from services.kit.upstream import Balanced, Upstream
 from services.upload.finalise.outcome import GaveUpError, RefusedError
-from services.upload.model import Made, Session
+from services.upload.model import Living, Made, Session
 
 PATH = "/internal/file"
 TIMEOUT_S = 10.0
@@ -31,13 +37,8 @@ class Registrar:
             RefusedError: no or no good answer; a later attempt may help.
             GaveUpError: the id is registered with other facts.
         """
-        headers = {
-            "Content-Type": "application/json",
-            "X-Service-Token": self._signer.token(None),
-            "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
-        }
         try:
-            reply = await self._files.json("POST", PATH, _facts(session, made), headers, TIMEOUT_S)
+            reply = await self._files.json("POST", PATH, _facts(session, made), self._headers(), TIMEOUT_S)
         except UpstreamError as error:
             raise RefusedError(type(error).__name__) from error
         if reply.status == 409:
@@ -46,6 +47,32 @@ class Registrar:
             )
         if reply.status not in {200, 201}:
             raise RefusedError(f"status {reply.status}")
+
+    async def void(self, upload_uuid: UUID) -> Living | None:
+        """Make sure that this id never becomes a file; the file if it is one already.
+
+        Raises:
+            Fault: the files service does not say.
+        """
+        path = f"{PATH}/{upload_uuid}/void"
+        try:
+            reply = await self._files.json("POST", path, b"", self._headers(), TIMEOUT_S)
+        except UpstreamError as error:
+            raise unavailable("files service") from error
+        if reply.status == 204:
+            return None
+        if reply.status != 409:
+            raise unavailable("files service")
+        file = json.loads(reply.body)["details"]
+        return Living(file["mime_type"], file["size_bytes"], file["checksum"], file["etag"])
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Content-Type": "application/json",
+            DEADLINE_HEADER: str(int(left_s(TIMEOUT_S) * 1000)),
+            "X-Service-Token": self._signer.token(None),
+            "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
+        }
 
 
 def _facts(session: Session, made: Made) -> bytes:

@@ -6,20 +6,35 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from services.kit.settings import CacheSettings, Key, StoreSettings, Texts, Urls
+from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Texts, Urls
 
-GIB = 1024**3
+MIB, GIB = 1024**2, 1024**3
 
 
-class Settings(StoreSettings, CacheSettings):
+class Settings(SweepSettings, CacheSettings, CallingSettings):
     internal_key_gateway_upload: Key = Field(
         description="key of the credential that the gateway shows upload"
     )
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
+    internal_key_operator_upload: Key = Field(
+        description="key of the credential that the operator's commands show upload"
+    )
     files_urls: Urls = Field(description="addresses of the files service")
     cors_origins: Texts = Field((), description="more browser origins that may use presigned URLs")
     presign_put_s: int = Field(900, ge=1, le=604_800, description="seconds a presigned PUT URL is good")
     proxy_max_bytes: int = Field(10 * GIB, ge=0, description="largest file that is uploaded through us")
+    body_mode: Literal["streamed", "spooled", "buffered"] = Field(
+        "streamed", description="how a file sent in one request is received when the request names no mode"
+    )
+    buffered_max_bytes: int = Field(100 * MIB, ge=0, description="largest file that is held in memory")
+    body_memory_bytes: int = Field(
+        192 * MIB, ge=16 * MIB, description="bytes of bodies that this process holds in memory at once"
+    )
+    batch_max_file_bytes: int = Field(100 * MIB, ge=0, description="largest file of a batch")
+    batch_max_bytes: int = Field(1 * GIB, ge=0, description="all files of a batch together")
+    batch_workers: int = Field(
+        10, ge=1, le=100, description="files of batches that this process finishes at once"
+    )
     multipart_max_bytes: int = Field(5 * 1024 * GIB, ge=0, description="largest file of a multipart upload")
     max_open_uploads: int = Field(1_000, ge=1, description="open uploads per user")
     uploads_per_user: int = Field(
@@ -32,6 +47,15 @@ class Settings(StoreSettings, CacheSettings):
         description="`expires_at` is so many seconds after the last activity, and 28 days after the opening"
         " at the latest",
     )
+    multipart_sweep_age_s: float = Field(
+        86_400.0,
+        ge=0,
+        description="seconds after which a multipart upload in the store goes that no live upload knows",
+    )
+    leftover_age_s: float = Field(
+        3_600.0, ge=0, description="seconds after which chunks go that belong to no live upload"
+    )
+    ended_row_s: float = Field(604_800.0, ge=0, description="seconds that the row of an ended upload stays")
     finalise: Literal["inline", "queued", "detached"] = Field(
         "inline",
         description="what the answer to the last chunk means: durable, stored with a job,"
@@ -54,7 +78,9 @@ class Settings(StoreSettings, CacheSettings):
     chunk_store: Literal["s3", "disk"] = Field(
         "s3", description="where chunks wait until the upload is complete"
     )
-    spool_dir: str = Field(".run/spool", description="folder of spool files, with CHUNK_STORE=disk")
+    spool_dir: str = Field(
+        ".run/spool", description="folder of spooled bodies, and of chunks with CHUNK_STORE=disk"
+    )
     spool_shared: bool = Field(
         False, description="all replicas see the same SPOOL_DIR; CHUNK_STORE=disk needs it"
     )

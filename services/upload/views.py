@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from services.kit.codec import rfc3339
 from services.upload.model import RegisteredPart, Session, State
 from services.upload.repository.sessions import Progress
+from services.upload.service.batch import BatchResult
 from services.upload.service.chunks import ChunkTaken
 from services.upload.service.multipart import MultipartOpened
 from services.upload.service.presigned import PartUrl
@@ -80,6 +82,22 @@ def completed(session: Session) -> dict[str, Any]:
         "file_id": session.upload_uuid,
         "size_bytes": session.file_size_bytes,
     }
+
+
+def batch(results: Sequence[BatchResult]) -> dict[str, Any]:
+    failed = sum(result.fault is not None for result in results)
+    return {
+        "results": [_batch_entry(index, result) for index, result in enumerate(results)],
+        "uploaded": len(results) - failed,
+        "failed": failed,
+    }
+
+
+def _batch_entry(index: int, result: BatchResult) -> dict[str, Any]:
+    entry = {"index": index, "file_name": result.file_name, "success": result.fault is None}
+    if result.fault is None:
+        return {**entry, "file_id": result.file_id, "size_bytes": result.size_bytes}
+    return {**entry, "error": result.fault.code, "message": result.fault.message}
 
 
 def listed(progress: Progress) -> dict[str, Any]:

@@ -10,6 +10,11 @@ from tests.adversity.bench import Bench, open_bench
 from tests.stack import System
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What everything else left behind is looked at last."""
+    items.sort(key=lambda item: item.path.name == "test_agreement_after_faults.py")
+
+
 @pytest.fixture
 async def bench(system: System) -> AsyncIterator[Bench]:
     async with open_bench(system) as opened:

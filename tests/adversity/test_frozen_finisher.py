@@ -6,9 +6,11 @@ The other takes its jobs over meanwhile. Every file that was acknowledged is rea
 from __future__ import annotations
 
 import asyncio
+import io
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.stack import System, running_system
 pytestmark = [pytest.mark.adversity, pytest.mark.timeout(180)]
 
 SLICES = ([MIB, 6 * MIB], [MIB, 5 * MIB, 4 * MIB], [2 * MIB, 5 * MIB, MIB])
+Body = Callable[[], dict[str, Any]]  # aiohttp's words for a body, anew for each attempt
 CLIENTS, FREEZES = 4, 6
 LEASE_S = "1"
 PASSING = {0, 500, 502, 503, 504}
@@ -35,6 +38,10 @@ REPACKING, ANY_STEP = ["joined", "store"], ["assemble", "joined", "store"]
 def scaled() -> Iterator[System]:
     with running_system(chosen={"TOPOLOGY": "scaled", "REPLICAS": "2", "LEASE_S": LEASE_S}) as started:
         yield started
+
+
+def body_of(data: bytes) -> dict[str, Any]:
+    return {"data": io.BytesIO(data)}
 
 
 @dataclass(slots=True)
@@ -54,24 +61,24 @@ class Uploader:
 
     async def upload(self, slices: list[bytes]) -> None:
         facts = {"file_name": "odd.bin", "file_size_bytes": sum(map(len, slices))}
-        _, opened = await self.until_answered("/api/upload/proxy/session", {}, json=facts)
+        _, opened = await self.until_answered("/api/upload/proxy/session", {}, lambda: {"json": facts})
         upload = opened["upload_uuid"]
         for index, data in enumerate(slices):
             headers = {"Upload-UUID": upload, "Checksum": sha256(data).hexdigest()}
             url = f"/api/upload/proxy/chunk?id={index}"
-            status, body = await self.until_answered(url, headers, data=data)
+            status, body = await self.until_answered(url, headers, partial(body_of, data))
             if status != 200:
                 self.refused.append((status, body))
                 return
         assert body["status"] == "completed"
         self.acknowledged[upload] = sha256(b"".join(slices)).hexdigest()
 
-    async def until_answered(self, path: str, headers: dict[str, str], **body: Any) -> tuple[int, Any]:
+    async def until_answered(self, path: str, headers: dict[str, str], body: Body) -> tuple[int, Any]:
         sent = headers | {"Authorization": f"Bearer {self.identity.token}"}
         async with asyncio.timeout(60):
             while True:
                 try:
-                    async with self.http.post(self.gateway + path, headers=sent, **body) as answer:
+                    async with self.http.post(self.gateway + path, headers=sent, **body()) as answer:
                         if answer.status not in PASSING:
                             return answer.status, await answer.json()
                 except aiohttp.ClientError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +19,7 @@ from loadtests.harness.records.model import Load, Question, TrialPlan
 from loadtests.harness.running.clean import Cleaner
 from loadtests.harness.running.users import Identity
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
-from services.kit.tokens import CredentialSigner
+from tests.agreement import disagreements, swept
 from tests.chaos.client import TRIAL, Sender
 from tests.stack import System
 
@@ -28,7 +27,6 @@ SETTLE_S = 90.0
 ABANDONED_QUIET_S = 0.5  # all clients are gone, and all processes are back
 NEVER = ("G-02", "G-03", "G-05", "G-07", "pending")
 # Of uploads whose clients walked away or died; only a sweep may take these away.
-SWEEPING = ("upload", "files")
 SWEPT_CLASSES, SWEPT_FLAGS = ("G-06",), ("G-04", "G-09")
 
 
@@ -51,10 +49,13 @@ class Judge:
         for problems in await asyncio.gather(*(self._read_back(sender) for sender in acknowledged)):
             wrong += problems
         left = left_behind(audit)
-        if await self._swept():
-            again = await self.audit(senders)
-            wrong += [f"after a sweep: {one}" for one in left_behind(again)]
-            wrong += [f"after a sweep: {one}" for one in _of_the_ledger(again)]
+        try:
+            await swept(self.system)
+        except (AssertionError, TimeoutError) as failure:
+            wrong.append(f"the sweep failed: {failure!r}")
+        again = await self.audit(senders)
+        wrong += [f"after a sweep: {one}" for one in (*left_behind(again), *_of_the_ledger(again))]
+        wrong += [f"after a sweep: {one}" for one in await disagreements(self.system)]
         return wrong, left
 
     async def audit(self, senders: Sequence[Sender]) -> Audit:
@@ -78,19 +79,6 @@ class Judge:
     async def clean(self) -> None:
         """Take away all that the case made."""
         await Cleaner(self.databases, self.store).clean()
-
-    async def _swept(self) -> bool:
-        """One sweep of each service that sweeps, of everything that is over; False where none does."""
-        for service in SWEEPING:
-            key = self.system.stack.env.get(f"INTERNAL_KEY_OPERATOR_{service.upper()}")
-            if not key:
-                return False
-            token = CredentialSigner("operator", service, key, time.time).token(None)
-            url = f"{self.system.service(service)}/internal/sweep?older_than_s=0"
-            async with self.http.post(url, headers={"X-Service-Token": token}) as answer:
-                text = await answer.text()
-                assert answer.status == 200, f"sweep of {service}: {answer.status} {text[:200]}"
-        return True
 
     async def _listed_once(self, senders: Sequence[Sender], identity: Identity) -> list[str]:
         listed = Counter[str]()

@@ -16,6 +16,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from services.kit.errors import STATUS
+from tests.contract import described
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -92,6 +93,7 @@ class Api:
         ) as response:
             answer = Answer(response.status, response.headers, await response.read())
         self._check(method, answer)
+        self._described(method, path, answer)
         return answer
 
     async def get(self, path: str, **given: Any) -> Answer:
@@ -113,6 +115,12 @@ class Api:
         assert answer.code == code, answer.body
         return answer
 
+    def _described(self, method: str, path: str, answer: Answer) -> None:
+        """Held against the page that describes all routes."""
+        kind = answer.headers.get("Content-Type", "")
+        body = orjson.loads(answer.body) if answer.body and kind == described.JSON else answer.body
+        described.check(method, path, answer.status, answer.headers, body)
+
     def _check(self, method: str, answer: Answer) -> None:
         assert str(UUID(answer.headers["X-Request-Id"])) == answer.headers["X-Request-Id"]
         for name, value in SECURITY.items():
@@ -128,7 +136,7 @@ class Api:
         body = answer.json
         assert set(body) - {"details", "status", "service", "checks"} == {"error", "message", "request_id"}
         assert body["request_id"] == answer.headers["X-Request-Id"]
-        assert STATUS.get(body["error"], answer.status) == answer.status
+        assert STATUS.get(body["error"], answer.status) == answer.status or body["error"] == "injected_fault"
         assert body["message"].strip()
         assert not LEAKS.search(body["message"]), body["message"]
         if answer.status == 401:

@@ -21,8 +21,9 @@ PASSWORD = "Test@1234"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The account of seen error codes is closed after everything else."""
-    items.sort(key=lambda item: item.path.name == "test_codes.py")
+    """What everything else left behind is looked at last, and the account of seen error codes closed."""
+    last = ("test_agreement.py", "test_codes.py")
+    items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.contract import flows
+from tests.contract import flows, forms
 from tests.contract.api import Api
 from tests.contract.conftest import PASSWORD
 from tests.contract.flows import MIB, Multipart, Proxy, Single, Strategy
@@ -29,8 +30,14 @@ UPLOAD = {
     "FINALISE_BACKOFF_S": "0.2",
     "FINALISE_WAIT_S": "1",
     "BENCH_ENDPOINTS": "0",
+    "PROXY_MAX_BYTES": str(20 * MIB),
+    "BUFFERED_MAX_BYTES": str(MIB),
+    "BATCH_MAX_FILE_BYTES": str(MIB),
+    "BATCH_MAX_BYTES": str(3 * MIB),
+    "BREAKER": "off",  # here each attempt meets the fault itself
 }
 NUMBERS = count(1)
+FILE, BATCH = "/api/upload/file", "/api/upload/batch"
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +160,102 @@ async def test_finalisation_takes_too_long(strained: System, user: Api, strategy
         await user.refused("DELETE", f"/api/upload/session/{upload.uuid}", "upload_not_open")
     assert (await strategy.finish(upload)).json["status"] == "completed"
     assert len(await flows.owned(user)) == 1
+
+
+def raw(data: bytes, **headers: str) -> dict[str, Any]:
+    return {"data": data, "headers": {"X-File-Name": "a.bin", **headers}}
+
+
+FORMED = pytest.mark.parametrize("formed", [False, True], ids=["raw", "form"])
+
+
+def in_one(formed: bool, data: bytes, **headers: str) -> dict[str, Any]:
+    """Arguments of ``POST /file``."""
+    return forms.given(forms.form(forms.file(data)), headers) if formed else raw(data, **headers)
+
+
+@FORMED
+async def test_a_stored_file_that_cannot_be_registered(strained: System, user: Api, formed: bool) -> None:
+    """The answer names the upload, and its job goes on."""
+    async with without(strained, "files"):
+        answer = await user.refused("POST", FILE, "dependency_unavailable", **in_one(formed, b"abcd"))
+        assert answer.headers["Retry-After"] == "2"
+        uuid = answer.json["details"]["upload_uuid"]
+    async with asyncio.timeout(20):
+        while (await user.ok("GET", f"/api/upload/status?upload_uuid={uuid}"))["status"] == "completing":
+            await asyncio.sleep(0.02)
+    status = await user.ok("GET", f"/api/upload/status?upload_uuid={uuid}")
+    if status["status"] == "completed":
+        assert await flows.content(user, uuid) == b"abcd"
+    else:  # the service was away for longer than its attempts lasted
+        assert status["error"]["code"] == "dependency_unavailable"
+
+
+async def test_the_same_key_brings_a_failed_one_to_its_end(strained: System, user: Api) -> None:
+    given = raw(b"abcd", **{"Idempotency-Key": "k"})
+    async with without(strained, "files"):
+        answer = await user.refused("POST", FILE, "dependency_unavailable", **given)
+        path = f"/api/upload/status?upload_uuid={answer.json['details']['upload_uuid']}"
+        async with asyncio.timeout(10):
+            while (await user.ok("GET", path))["status"] != "failed":
+                await asyncio.sleep(0.02)
+    made = await user.ok("POST", FILE, 201, **given)
+    assert made["upload_uuid"] == answer.json["details"]["upload_uuid"]
+    assert len(await flows.owned(user)) == 1
+
+
+async def test_a_registration_that_takes_too_long(strained: System, user: Api) -> None:
+    async with standing_still(strained, "files"):
+        answer = await user.refused("POST", FILE, "still_finalising", **raw(b"abcd"))
+    uuid = answer.json["details"]["upload_uuid"]
+    async with asyncio.timeout(20):
+        while (await user.ok("GET", f"/api/upload/status?upload_uuid={uuid}"))["status"] != "completed":
+            await asyncio.sleep(0.02)
+
+
+@FORMED
+@pytest.mark.parametrize("mode", ["streamed", "spooled", "buffered"])
+async def test_the_largest_file_of_one_request(user: Api, mode: str, formed: bool) -> None:
+    most = MIB if mode == "buffered" else 20 * MIB
+    params = {"mode": mode}
+    made = await user.ok("POST", FILE, 201, params=params, **in_one(formed, bytes(most)))
+    assert made["size_bytes"] == most
+    code = "body_too_large" if formed or mode == "buffered" else "file_too_large"
+    await user.refused("POST", FILE, code, params=params, **in_one(formed, bytes(most + 1)))
+    assert len(await flows.owned(user)) == 1
+
+
+async def test_a_batch_has_its_limits(user: Api) -> None:
+    fields = [forms.file(bytes(size), f"{size}.bin", "files") for size in (MIB, MIB + 1, 4)]
+    answer = await user.ok("POST", BATCH, **forms.given(forms.form(*fields)))
+    assert [one.get("error") for one in answer["results"]] == [None, "body_too_large", None]
+    many = forms.form(*(forms.file(bytes(MIB), "a.bin", "files") for _ in range(5)))
+    await user.refused("POST", BATCH, "body_too_large", **forms.given(many))
+    assert len(await flows.owned(user)) == 2
+    await user.refused("POST", BATCH, "body_too_large", **forms.given(many, chunked=True))
+
+
+async def test_too_many_are_open_for_one_more(user: Api) -> None:
+    for _ in range(3):
+        await flows.start(Proxy(), user, b"abcd")
+    answer = await user.refused("POST", FILE, "too_many_open_uploads", **raw(b"abcd"))
+    assert answer.headers["Retry-After"] == "60"
+    given = forms.given(forms.form(forms.file(b"abcd", "a.bin", "files")))
+    batch = await user.ok("POST", BATCH, **given)
+    assert batch["results"][0]["error"] == "too_many_open_uploads"
+
+
+async def test_the_store_is_gone_for_whole_files(strained: System, user: Api) -> None:
+    async with without(strained, "minio"):
+        for mode in ("streamed", "spooled", "buffered"):
+            params = {"mode": mode}
+            answer = await user.refused("POST", FILE, "dependency_unavailable", params=params, **raw(b"abcd"))
+            assert "details" not in answer.json
+        given = forms.given(forms.form(forms.file(b"abcd", "a.bin", "files")))
+        batch = await user.ok("POST", BATCH, **given)
+        assert batch["results"][0]["error"] == "dependency_unavailable"
+    assert (await user.ok("GET", "/api/upload/sessions"))["sessions"] == []
+    assert await flows.owned(user) == []
 
 
 async def test_auth_is_gone(strained: System, user: Api) -> None:

@@ -30,6 +30,7 @@ async def test_the_gateways_own_health_routes() -> None:
         "auth": True,
         "upload": True,
         "files": True,
+        "admission": True,
     }
     assert {"version", "uptime_s"} <= set(detailed.json())
     assert (ping.body, ping.value("Content-Type")) == (b'{"status":"pong"}', "application/json")

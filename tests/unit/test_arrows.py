@@ -13,13 +13,14 @@ from tests.unit.module_graph import OURS, ROOT, circles, hidden_circles, imports
 pytestmark = pytest.mark.unit
 
 SERVICES = ("auth", "upload", "files")
-KIT, ROUTES = "services.kit", tuple(f"services.{name}.routes" for name in SERVICES)
+KIT = "services.kit"
+TABLES = tuple(f"services.{name}.{table}" for name in SERVICES for table in ("routes", "operations"))
 
 # Folder: the only modules of ours that it may import
 ARROWS: dict[str, tuple[str, ...]] = {
     "services/kit": (KIT,),
     **{f"services/{name}": (KIT, f"services.{name}") for name in SERVICES},
-    "gateway": (KIT, "gateway", *ROUTES),
+    "gateway": (KIT, "gateway", *TABLES),
     "compose": ("compose",),
     "grafana": ("grafana",),
     # The dashboards' list of panels.
@@ -38,21 +39,23 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # its own layer and of lower ones.
 ORDER: dict[str, dict[str, str]] = {
     "services.kit": {
-        "words": "errors clock trail snapshot log memory settings codec names origins health tokens patience",
+        "words": "errors clock trail snapshot log memory settings codec names origins health tokens patience "
+        "deadline",
         "metrics": "metrics",
         "databases": "db migrate redis cache",
         "client": "client",
-        "edges": "s3 upstream web",
+        "edges": "s3 sweeping upstream web",
         "process": "run workers",
     },
     "compose": {
         "facts": "cores envfile part process prom postgres switches scaling store grafana settings "
         "credentials ports topology control probes",
         "files": "installer joints scraping prepare",
+        "rights": "roles store_key",
         "supervision": "unit supervisor life",
         "testbed": "stack view logs ready roll trace",
         "commands": "doctor top clean up",
-        "edge": "cli __main__ bootstrap roles store_key",
+        "edge": "cli __main__ bootstrap",
     },
     "loadtests.harness": {
         "records": "records",
@@ -137,12 +140,11 @@ def test_layers_of_a_service(service: str, layer: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_route_tables_are_pure_data(service: str) -> None:
-    found = set(imports(ROOT / "services" / service / "routes.py"))
-    assert {module for module in found if module.split(".")[0] in OURS} <= {
-        "services.kit.web.routing",
-        *(f"services.kit.web.routing.{name}" for name in ("Route", "Token", "health_routes")),
-    }
+@pytest.mark.parametrize(("table", "kind"), [("routes", "routing"), ("operations", "operations")])
+def test_route_tables_are_pure_data(service: str, table: str, kind: str) -> None:
+    found = set(imports(ROOT / "services" / service / f"{table}.py"))
+    ours = {module for module in found if module.split(".")[0] in OURS}
+    assert not [module for module in ours if not module.startswith(f"services.kit.web.{kind}")]
 
 
 def test_only_metrics_modules_declare_metrics() -> None:

@@ -27,12 +27,30 @@ UPSTREAM = {
     "upstream_request_seconds": ("histogram", {"upstream", "result"}),
     "upstream_connections_opened": ("counter", {"upstream"}),
     "upstream_retries": ("counter", {"upstream"}),
+    "breaker_state": ("gauge", {"upstream"}),
+    "breaker_transitions": ("counter", {"upstream", "to"}),
 }
 STORE = {"store_request_seconds": ("histogram", {"op", "result"})}
+SWEEP = {
+    "sweep_items": ("counter", {"kind", "dry_run"}),
+    "sweep_last_success_timestamp_seconds": ("gauge", set()),
+    "sweep_last_duration_seconds": ("gauge", set()),
+    "sweep_interval_seconds": ("gauge", set()),
+}
 QUEUE = {"queue_waiting": ("gauge", {"queue"}), "queue_limit": ("gauge", {"queue"})}
 LIMITED = {"rate_limited": ("counter", {"scope", "tier"})}
 FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
-    "gateway": {**ALL, **UPSTREAM, **LIMITED},
+    "gateway": {
+        **ALL,
+        **UPSTREAM,
+        **LIMITED,
+        **QUEUE,
+        "admission_running": ("gauge", set()),
+        "admission_queued": ("gauge", set()),
+        "admission_limit": ("gauge", set()),
+        "admission_wait_seconds": ("histogram", set()),
+        "admission_rejected": ("counter", {"reason"}),
+    },
     "services.auth": {
         **ALL,
         **DATABASE,
@@ -45,6 +63,7 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
         **ALL,
         **DATABASE,
         **STORE,
+        **SWEEP,
         "files_presigned": ("counter", {"op", "cache"}),
         "files_download_bytes": ("counter", set()),
     },
@@ -54,6 +73,7 @@ FAMILIES: dict[str, dict[str, tuple[str, set[str]]]] = {
         **STORE,
         **UPSTREAM,
         **QUEUE,
+        **SWEEP,
         "upload_sessions": ("counter", {"method", "event"}),
         "upload_sessions_open": ("gauge", {"method", "status"}),
         "upload_bytes": ("counter", {"method"}),

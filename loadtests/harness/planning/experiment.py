@@ -20,9 +20,14 @@ class _Part(BaseModel):
 
 
 class Arm(_Part):
-    """One complete configuration: a strategy, and settings by process that differ from the default."""
+    """One complete configuration: a strategy, and settings by process that differ from the default.
+
+    ``verdict`` says whether it takes part in this experiment's comparison, where that is not as the
+    strategy's manifest says.
+    """
 
     strategy: str
+    verdict: bool | None = None
     environment: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 

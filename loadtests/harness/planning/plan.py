@@ -56,12 +56,15 @@ class Planner:
     @property
     def deciding(self) -> list[str]:
         """Arms of the paired comparison; the first is what the others are compared with."""
-        return [arm.strategy for arm in self.arms if self.strategies[arm.strategy].manifest.verdict]
+        return [arm.strategy for arm in self.arms if self._decides(arm)]
 
     @property
     def beside(self) -> list[str]:
         """Arms that run beside the pairs, without a verdict."""
-        return [arm.strategy for arm in self.arms if not self.strategies[arm.strategy].manifest.verdict]
+        return [arm.strategy for arm in self.arms if not self._decides(arm)]
+
+    def _decides(self, arm: Arm) -> bool:
+        return self.strategies[arm.strategy].manifest.verdict if arm.verdict is None else arm.verdict
 
     def vus(self, count: float) -> int:
         return max(1, min(MAX_VUS, round(count * self.overrides.scale)))

@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, ExperimentError
 
 FILE = EXPERIMENTS_FOLDER / "exp30.yaml"
-Provocation = Literal["process-paused", "refused-logins", "database-paused", "table-locked", "many-hashes"]
+Provocation = Literal[
+    "process-paused",
+    "refused-logins",
+    "database-paused",
+    "table-locked",
+    "many-hashes",
+    "crowded-gateway",
+]
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 

@@ -2,6 +2,7 @@
 
 A folder holds ``upload.js`` (what k6 does for one file) and ``manifest.yaml`` (what it is called and
 what it should cost). Costs are formulas of the number of pieces, so one manifest serves all sizes.
+A strategy with variants is several: itself and, for each, ``<name>-<variant>`` by the same script.
 """
 
 from __future__ import annotations
@@ -81,6 +82,14 @@ class Requests(BaseModel):
     store: Formula
 
 
+class Variant(BaseModel):
+    """The same strategy done in another way, which its script is told by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: str = Field(min_length=1)
+    colour: str = Field(pattern=r"^#[0-9a-f]{6}$")
+
+
 class StrategyManifest(BaseModel):
     """What ``manifest.yaml`` says."""
 
@@ -95,15 +104,17 @@ class StrategyManifest(BaseModel):
     requests: Requests
     statements: dict[str, Formula]  # by database
     store_requests: dict[str, Formula]  # "total", and operations where they are to be exact
+    variants: dict[str, Variant] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """One way for bytes to travel."""
+    """One way for bytes to travel; ``variant`` is what its script is told, "" for the plain one."""
 
     name: str
     script: Path
     manifest: StrategyManifest
+    variant: str = ""
 
     def piece_bytes(self, file_size_bytes: int, override: int | None = None) -> int:
         """The size of one request's body for a file of that size."""
@@ -133,7 +144,7 @@ def load_strategies(folder: Path = STRATEGIES_FOLDER) -> dict[str, Strategy]:
     found: list[Strategy] = []
     for path in sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] not in "._"):
         try:
-            found.append(_load(path))
+            found += _load(path)
         except StrategyError as error:
             problems.append(str(error))
     if problems:
@@ -146,7 +157,8 @@ def _listing_order(strategy: Strategy) -> tuple[bool, int, str]:
     return (not strategy.manifest.verdict, strategy.manifest.method != "proxy", strategy.name)
 
 
-def _load(path: Path) -> Strategy:
+def _load(path: Path) -> list[Strategy]:
+    """The strategy of a folder, and its variants."""
     missing = [name for name in ("upload.js", "manifest.yaml") if not (path / name).is_file()]
     if missing:
         raise StrategyError(f"strategy {path.name}: no {' and no '.join(missing)}")
@@ -160,4 +172,9 @@ def _load(path: Path) -> Strategy:
         raise StrategyError(f"strategy {path.name}: " + "; ".join(lines)) from error
     if "total" not in manifest.store_requests:
         raise StrategyError(f"strategy {path.name}: store_requests.total: missing")
-    return Strategy(path.name, path / "upload.js", manifest)
+    script = path / "upload.js"
+    variants = [
+        Strategy(f"{path.name}-{name}", script, manifest.model_copy(update=variant.model_dump()), name)
+        for name, variant in manifest.variants.items()
+    ]
+    return [Strategy(path.name, script, manifest), *variants]

@@ -56,7 +56,7 @@ async def _measure(rig: Rig, strategy: Strategy, size_bytes: int) -> Ceiling | N
     files, _ = await asyncio.to_thread(prepare, rig, plan, Scratch(rig.work_dir))
     async with sink(strategy.pieces(size_bytes)) as url:
         variables = k6.environment(
-            plan, files, gateway_url=url, script=strategy.script, piece_bytes=piece_bytes(rig, plan),
+            plan, files, gateway_url=url, strategy=strategy, piece_bytes=piece_bytes(rig, plan),
             start_spread_s=0.0,
         )  # fmt: skip
         child = await k6.start_k6(rig.k6_program, files, variables, cores=rig.cores.generator)

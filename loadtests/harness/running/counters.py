@@ -18,7 +18,7 @@ from loadtests.harness.records.vocabulary import service_of
 SCRAPE_TIMEOUT_S = 5.0
 # Which database a service's statements go to; the gateway has none.
 DATABASE_OF = {"auth": "auth_db", "upload": "upload_db", "files": "files_db"}
-# Statements that run by the clock or clean up, not for a request: outside the price of an upload.
+# Statements and store requests by the clock or for cleaning, not for a request: outside an upload's price.
 BACKGROUND = ("poll_", "clean_", "sweep_", "health")
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
@@ -111,7 +111,7 @@ def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Co
     store: dict[str, float] = defaultdict(float)
     for scraped in paying.values():
         for op, count in scraped.by("store_request_seconds_count", "op").items():
-            store[op] += count
+            store[op] += 0 if op.startswith(BACKGROUND) else count
     gateway = change.get("gateway")
     return Counters(
         statements={DATABASE_OF[name]: _of_requests(scraped) for name, scraped in paying.items()},

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Load, TrialPlan
 from loadtests.harness.running.affinity import on_cores
 from loadtests.harness.running.console import read_tail
@@ -47,7 +48,7 @@ def environment(
     files: Files,
     *,
     gateway_url: str,
-    script: Path | None,
+    strategy: Strategy | None,
     piece_bytes: int,
     start_spread_s: float,
     linger_s: float = 0.0,
@@ -58,7 +59,8 @@ def environment(
     values: dict[str, Any] = {
         "GATEWAY_URL": gateway_url,
         "STRATEGY": plan.arm,
-        "STRATEGY_JS": script or "",
+        "STRATEGY_JS": strategy.script if strategy else "",
+        "VARIANT": strategy.variant if strategy else "",
         "PIECE_BYTES": piece_bytes,
         "FILE_BYTES": plan.file_size_bytes,
         "PATTERN": files.pattern or "",

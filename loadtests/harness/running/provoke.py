@@ -29,6 +29,9 @@ HASH_WORKERS, HASH_QUEUE, WITHOUT_A_PLACE = 24, 60, 30
 HASHING = {"HASH_WORKERS": str(HASH_WORKERS), "HASH_QUEUE": str(HASH_QUEUE), "PASSWORD_HASH": "argon2id"}
 HASHERS = HASH_WORKERS + HASH_QUEUE + WITHOUT_A_PLACE
 REFUSED_S = 0.4
+WITHOUT_BREAKER = {"BREAKER": "off"}  # it would keep the readers away from the database
+CROWD = 40
+FEW_PLACES = {"MAX_CCU": "20", "CCU_UTILISATION": "1", "ADMISSION_WORKERS": "10", "ADMISSION_QUEUE": "10"}
 
 
 @asynccontextmanager
@@ -56,7 +59,7 @@ async def database_paused(rig: Rig) -> AsyncIterator[None]:
 async def table_locked(rig: Rig) -> AsyncIterator[None]:
     """As a migration would: nobody can read the table, and more users want to than there are connections."""
     connection = rig.cleaner.databases.files
-    async with connection.transaction():
+    async with _restarted(rig, "gateway", WITHOUT_BREAKER), connection.transaction():
         # Else the server ends a transaction that does nothing.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await connection.execute("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
@@ -77,14 +80,19 @@ async def refused_logins(rig: Rig) -> AsyncIterator[None]:
 @asynccontextmanager
 async def many_hashes(rig: Rig) -> AsyncIterator[None]:
     """Logins of so many users at once that hashing fills cores, memory and the queue."""
-    await rig.testbed.restart("auth", HASHING)
-    try:
-        async with _connections(rig, HASHERS) as http:
-            with rig.activity.fault("many-hashes", "auth"):
-                async with _clients(HASHERS, lambda _: _hash(rig, http), pause_s=0.0):
-                    yield
-    finally:
-        await rig.testbed.restart("auth", {})
+    async with _restarted(rig, "auth", HASHING), _connections(rig, HASHERS) as http:
+        with rig.activity.fault("many-hashes", "auth"):
+            async with _clients(HASHERS, lambda _: _hash(rig, http), pause_s=0.0):
+                yield
+
+
+@asynccontextmanager
+async def crowded_gateway(rig: Rig) -> AsyncIterator[None]:
+    """Twice as many requests at once as the gateway lets in."""
+    async with _restarted(rig, "gateway", FEW_PLACES), _connections(rig, CROWD) as http:
+        with rig.activity.fault("crowded-gateway", "gateway"):
+            async with _clients(CROWD, lambda _: _sleep(rig, http)):
+                yield
 
 
 PROVOCATIONS: Mapping[Provocation, Provoke] = {
@@ -93,7 +101,18 @@ PROVOCATIONS: Mapping[Provocation, Provoke] = {
     "table-locked": table_locked,
     "refused-logins": refused_logins,
     "many-hashes": many_hashes,
+    "crowded-gateway": crowded_gateway,
 }
+
+
+@asynccontextmanager
+async def _restarted(rig: Rig, part: str, environment: Mapping[str, str]) -> AsyncIterator[None]:
+    """The part has these settings meanwhile."""
+    await rig.testbed.restart(part, environment)
+    try:
+        yield
+    finally:
+        await rig.testbed.restart(part, {})
 
 
 @asynccontextmanager
@@ -146,6 +165,12 @@ async def _list(rig: Rig) -> None:
 
 async def _guess(rig: Rig, email: str) -> None:
     await _log_in(rig.http, rig, email)
+
+
+async def _sleep(rig: Rig, http: aiohttp.ClientSession) -> None:
+    url = f"{rig.system.gateway_url}/bench/echo?items=0&sleep_ms=1000"
+    async with http.get(url, timeout=REQUEST_TIMEOUT) as answer:
+        await answer.read()
 
 
 async def _hash(rig: Rig, http: aiohttp.ClientSession) -> None:

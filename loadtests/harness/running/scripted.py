@@ -52,7 +52,7 @@ async def play(rig: Rig, strategy: Strategy, size_bytes: int, *, uploads: int = 
     files, rows = await asyncio.to_thread(prepare, rig, plan, Scratch(rig.work_dir))
     piece = piece_bytes(rig, plan)
     variables = k6.environment(
-        plan, files, gateway_url=rig.system.gateway_url, script=strategy.script, piece_bytes=piece,
+        plan, files, gateway_url=rig.system.gateway_url, strategy=strategy, piece_bytes=piece,
         start_spread_s=0.0,
     )  # fmt: skip
     child = await k6.start_k6(rig.k6_program, files, variables | {"TRACE": "1"})

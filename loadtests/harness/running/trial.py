@@ -182,7 +182,7 @@ async def _load(
         plan,
         files,
         gateway_url=rig.system.gateway_url,
-        script=strategy.script if strategy else None,
+        strategy=strategy,
         piece_bytes=piece_bytes(rig, plan),
         start_spread_s=start_spread_s(plan.load),
         linger_s=linger_s(rig),

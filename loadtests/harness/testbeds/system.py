@@ -42,6 +42,10 @@ class System:
         """What has to be restarted to restart all processes of a service."""
         return list(dict.fromkeys(_holder(self.environ, process) for process in self.replicas(service)))
 
+    def service_url(self, service: str) -> str:
+        """A service's own port, past the gateway: for what an operator asks of it."""
+        return _url(self.environ, service, _port(self.environ, service))
+
     @property
     def public_store(self) -> str:
         """host:port that presigned URLs are signed for."""

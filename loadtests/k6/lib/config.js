@@ -17,6 +17,7 @@ export const config = Object.freeze({
   gateway: text('GATEWAY_URL'),
   strategy: text('STRATEGY', 'none'),
   strategyScript: text('STRATEGY_JS', ''),
+  variant: text('VARIANT', ''), // of the strategy, for its script
   pieceBytes: number('PIECE_BYTES', 5 * 1024 * 1024),
   fileBytes: number('FILE_BYTES', 0),
   pattern: text('PATTERN', ''), // shared bytes of every file

@@ -20,6 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from services.kit.client.model import FULL_BYTES, UpstreamBroken, UpstreamError, UpstreamTimeout
 
 HEAD_BYTES = 65_536
+UNKNOWN = -1  # length of a body that is sent in chunks
 SWEEP_S = 0.25
 PRECISE_BELOW_S = 2.0
 NO_ANSWER = "no answer in time"
@@ -93,10 +94,19 @@ class Exchange:
         """Never waits, never fails; bytes beyond the declared length are a ValueError."""
         if self.connection is None or self.status:
             return
+        if self.unsent_bytes == UNKNOWN:
+            self.connection.transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+            return
         if len(data) > self.unsent_bytes:
             raise ValueError("more bytes than declared")
         self.unsent_bytes -= len(data)
         self.connection.transport.write(data)
+
+    def write_end(self) -> None:
+        """A body of unknown length is complete."""
+        if self.connection is not None and not self.status and self.unsent_bytes == UNKNOWN:
+            self.unsent_bytes = 0
+            self.connection.transport.write(b"0\r\n\r\n")
 
     async def drained(self, stall_s: float = inf) -> None:
         """Wait until enough was taken or the exchange is ``answered``; never fails."""
@@ -333,7 +343,9 @@ class Connection(asyncio.Protocol):
         if exc is None and exchange.status and self._left_bytes < 0 and not self._chunked:
             exchange.end()  # the end of the connection was the end of the body
         else:
-            exchange.fail(UpstreamBroken(type(exc).__name__ if exc else "closed too soon"))
+            silent = not exchange.status and not self._waited_bytes
+            why = type(exc).__name__ if exc else "closed too soon"
+            exchange.fail(UpstreamBroken(why, silent=silent))
 
     def pause_writing(self) -> None:
         self.full = True

@@ -7,8 +7,11 @@ from services.kit.client.model import Call
 _LENGTH_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 
 
-def request_head(call: Call, host: str, length: int) -> bytes:
+def request_head(call: Call, host: str, length: int | None) -> bytes:
     """Head with ``Host`` and, where a body is or might be expected, ``Content-Length``.
+
+    Args:
+        length: of the body; None when only its end will tell: then it is sent in chunks.
 
     Raises:
         ValueError: a part of it would end a line or the target.
@@ -16,7 +19,9 @@ def request_head(call: Call, host: str, length: int) -> bytes:
     method, target, headers = call
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    if length or method in _LENGTH_EXPECTED:
+    if length is None:
+        lines.append("Transfer-Encoding: chunked")
+    elif length or method in _LENGTH_EXPECTED:
         lines.append(f"Content-Length: {length}")
     text = "\r\n".join(lines)
     ends = len(lines) - 1

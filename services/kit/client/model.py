@@ -21,7 +21,14 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamBroken(UpstreamError):
-    """The connection ended, or nonsense came, after the request was (partly) sent."""
+    """The connection ended, or nonsense came, after the request was (partly) sent.
+
+    ``silent``: not one byte of an answer had come.
+    """
+
+    def __init__(self, why: str = "", *, silent: bool = False) -> None:
+        super().__init__(why)
+        self.silent = silent
 
 
 class UpstreamTimeout(UpstreamError):

@@ -14,7 +14,7 @@ import asyncio
 import ssl
 from collections import deque
 
-from services.kit.client.connection import NO_ANSWER, SWEEP_S, Connection, Exchange, Home
+from services.kit.client.connection import NO_ANSWER, SWEEP_S, UNKNOWN, Connection, Exchange, Home
 from services.kit.client.head import request_head
 from services.kit.client.model import CONNECT_S, Address, Call, UpstreamTimeout, UpstreamUnreachable
 
@@ -63,10 +63,11 @@ class Client:
         exchange = connection.start(head, body, bodiless=call.method == "HEAD")
         return await exchange.answer(timeout_s, piece_s)
 
-    async def open(self, call: Call, length: int, *, timeout_s: float) -> Exchange:
+    async def open(self, call: Call, length: int | None, *, timeout_s: float) -> Exchange:
         """Send the head of a request with a body of ``length`` bytes, which the caller writes.
 
         Args:
+            length: None when it is not known: the caller ends the body with ``write_end``.
             timeout_s: for the connection.
 
         Raises:
@@ -76,7 +77,7 @@ class Client:
         connection = self._take()
         if connection is None:
             connection = await self._connection(self._loop.time() + timeout_s)
-        return connection.start(head, unsent_bytes=length, bodiless=False)
+        return connection.start(head, unsent_bytes=UNKNOWN if length is None else length, bodiless=False)
 
     async def close(self) -> None:
         if self._sweeper is not None:

@@ -20,7 +20,7 @@ from services.kit.s3.errors import (
     UnavailableError,
 )
 from services.kit.s3.health import StoreHealth
-from services.kit.s3.model import ByteRange, ObjectEntry, ObjectInfo, Part, Stored, same_etag
+from services.kit.s3.model import ByteRange, ObjectEntry, ObjectInfo, OpenUpload, Part, Stored, same_etag
 from services.kit.s3.put import StreamedPut
 from services.kit.s3.selftest import Capabilities, self_test
 from services.kit.s3.signing import S3Address
@@ -36,6 +36,7 @@ __all__ = [
     "NotFoundError",
     "ObjectEntry",
     "ObjectInfo",
+    "OpenUpload",
     "Part",
     "PreconditionFailedError",
     "RangeError",

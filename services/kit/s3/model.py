@@ -35,6 +35,15 @@ class ObjectEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """A multipart upload that was neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    initiated: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a multipart upload, as the store lists it or as ``complete_multipart`` takes it."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from services.kit.s3 import xml
 from services.kit.s3.core import Core, object_headers
 from services.kit.s3.errors import NoSuchUploadError
-from services.kit.s3.model import ByteRange, Part, Stored
+from services.kit.s3.model import ByteRange, OpenUpload, Part, Stored
 from services.kit.s3.put import StreamedPut
 from services.kit.s3.signing import copy_source
 from services.kit.s3.transport import SLOW_READ_S
@@ -82,6 +82,22 @@ class MultipartOperations(Core):
             parts += page.parts
             if page.next_marker is None or page.next_marker <= marker:
                 return parts
+            marker = page.next_marker
+
+    async def list_uploads(self, key: str = "") -> list[OpenUpload]:
+        """The open multipart uploads of exactly this key; without one, those of the whole bucket.
+
+        MinIO lists the whole bucket from memory: only what was opened since it was started is there.
+        """
+        op, uploads, marker = "list_uploads", list[OpenUpload](), ("", "")
+        while True:
+            query = {"uploads": "", "prefix": key, "max-uploads": "1000"}
+            if marker[0]:
+                query |= {"key-marker": marker[0], "upload-id-marker": marker[1]}
+            page = xml.uploads_page(op, (await self._call(op, "GET", "", query=query)).body)
+            uploads += [upload for upload in page.uploads if not key or upload.key == key]
+            if page.next_marker is None or page.next_marker == marker:
+                return uploads
             marker = page.next_marker
 
     async def complete_multipart(

@@ -12,7 +12,7 @@ from datetime import datetime
 from xml.etree import ElementTree as ET
 
 from services.kit.s3.errors import StoreError, UnavailableError, refusal
-from services.kit.s3.model import ObjectEntry, Part
+from services.kit.s3.model import ObjectEntry, OpenUpload, Part
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -21,6 +21,14 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 class PartsPage:
     parts: list[Part]
     next_marker: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadsPage:
+    """``next_marker`` is the key and the upload id to go on behind; None on the last page."""
+
+    uploads: list[OpenUpload]
+    next_marker: tuple[str, str] | None
 
 
 def _local(tag: str) -> str:
@@ -67,6 +75,21 @@ def parts_page(op: str, body: bytes) -> PartsPage:
     ]
     more = _text(root, "IsTruncated") == "true"
     return PartsPage(parts, int(_text(root, "NextPartNumberMarker")) if more else None)
+
+
+def uploads_page(op: str, body: bytes) -> UploadsPage:
+    root = _parse(op, body, "ListMultipartUploadsResult")
+    uploads = [
+        OpenUpload(
+            _text(entry, "Key"),
+            _text(entry, "UploadId"),
+            datetime.fromisoformat(_text(entry, "Initiated")),
+        )
+        for entry in _all(root, "Upload")
+    ]
+    more = _text(root, "IsTruncated") == "true"
+    marker = (_text(root, "NextKeyMarker"), _text(root, "NextUploadIdMarker"))
+    return UploadsPage(uploads, marker if more else None)
 
 
 def failed_keys(op: str, body: bytes) -> dict[str, str]:

@@ -1,7 +1,23 @@
 """Other services, as clients of theirs see them: addresses, replicas, failures."""
 
+from services.kit.upstream.breaker import CircuitOpen, Guard, Guards, Rules, State, guards
 from services.kit.upstream.exchange import Body, Incoming, Reply, Source
 from services.kit.upstream.replicas import Balanced, balanced, live
 from services.kit.upstream.upstream import Upstream
 
-__all__ = ["Balanced", "Body", "Incoming", "Reply", "Source", "Upstream", "balanced", "live"]
+__all__ = [
+    "Balanced",
+    "Body",
+    "CircuitOpen",
+    "Guard",
+    "Guards",
+    "Incoming",
+    "Reply",
+    "Rules",
+    "Source",
+    "State",
+    "Upstream",
+    "balanced",
+    "guards",
+    "live",
+]

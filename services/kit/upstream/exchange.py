@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from multidict import CIMultiDictProxy
 
 from services.kit.client import Exchange, UpstreamError, UpstreamTimeout
+from services.kit.errors import BACK_PRESSURE, ERROR_CODE
+from services.kit.upstream.breaker import Guard, Permit
 
 STALL_S = 30.0
+FAILURES = frozenset({500, 502, 503, 504})
 
 
 class Source(Protocol):
@@ -28,10 +31,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request body that is not in memory, and its length in bytes."""
+    """A request body that is not in memory, and its length in bytes; None when only its end will tell."""
 
     source: Source
-    length: int
+    length: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +56,45 @@ async def pump(body: Body, exchange: Exchange, stall_s: float) -> None:
     """
     source, left = body.source, body.length
     exchange.when_answered(source.interrupt)
-    while left > 0 and not exchange.answered:
+    while (left is None or left > 0) and not exchange.answered:
         piece = await source.read()
         if not piece:
             break
-        left -= len(piece)
+        if left is not None:
+            left -= len(piece)
         exchange.write(piece)
         del piece
         if exchange.full:
             await exchange.drained(stall_s)
-    if left > 0 and not exchange.answered:
+    if left is None:
+        exchange.write_end()
+    elif left > 0 and not exchange.answered:
         raise ConnectionResetError("the body ended early")
+
+
+class Begun(NamedTuple):
+    """An exchange that is under way: when it began, and who hears how it ends."""
+
+    started: float
+    guard: Guard
+    permit: Permit
+
+    def answered(self, status: int, headers: CIMultiDictProxy[str]) -> None:
+        """The head of an answer is here; back-pressure is no failure."""
+        if status in FAILURES and headers.get(ERROR_CODE) not in BACK_PRESSURE:
+            self.guard.failed(self.permit)
+        else:
+            self.guard.succeeded(self.permit)
 
 
 class Incoming:
     """An answer whose head is here. Read it to ``b""`` or ``close`` it; ``close`` is idempotent."""
 
-    __slots__ = ("_answer", "_done", "_started", "status")
+    __slots__ = ("_answer", "_begun", "_done", "status")
 
-    def __init__(self, answer: Exchange, done: Callable[[float, str], None], started: float) -> None:
-        self._answer, self._started = answer, started
-        self._done: Callable[[float, str], None] | None = done
+    def __init__(self, answer: Exchange, done: Callable[[Begun, str], None], begun: Begun) -> None:
+        self._answer, self._begun = answer, begun
+        self._done: Callable[[Begun, str], None] | None = done
         self.status = answer.status
 
     @property
@@ -89,7 +110,7 @@ class Incoming:
         try:
             return await self._answer.read_some()
         except UpstreamError as error:
-            self.close(result_of_error(error))
+            self._broke(error)
             raise
 
     async def read(self) -> bytes:
@@ -97,8 +118,13 @@ class Incoming:
         try:
             return await self._answer.read()
         except UpstreamError as error:
-            self.close(result_of_error(error))
+            self._broke(error)
             raise
+
+    def _broke(self, error: UpstreamError) -> None:
+        if self._done is not None:
+            self._begun.guard.broke(self._begun.permit)
+        self.close(result_of_error(error))
 
     def close(self, result: str = "") -> None:
         """Back to the pool when everything was read and sent, else the connection is closed."""
@@ -106,7 +132,7 @@ class Incoming:
             return
         done, self._done = self._done, None
         self._answer.close()
-        done(self._started, result or result_of(self.status))
+        done(self._begun, result or result_of(self.status))
 
 
 def result_of(status: int) -> str:

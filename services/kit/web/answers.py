@@ -9,12 +9,11 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from services.kit.codec import encode
-from services.kit.errors import Fault
+from services.kit.errors import ERROR_CODE, Fault
 from services.kit.trail import TRAIL
 
 JSON = "application/json"
 JSON_HEADERS: Mapping[str, str] = {"Content-Type": JSON}
-ERROR_CODE = "X-Error-Code"
 SERVER = "vaultbench"
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from services.kit import deadline as deadlines
 from services.kit.errors import Fault
 from services.kit.health import Health
 from services.kit.tokens import Caller, CredentialChecker
@@ -73,6 +74,7 @@ def application(
             if not route.health:
                 caller = request[CALLER] = _caller(request, route, credentials)
                 trail.user_id = caller.user_id
+                _limit(request)
         return await handler(request)
 
     app = web.Application(middlewares=[surround, admit])
@@ -87,6 +89,25 @@ def application(
 
 async def _when_the_body_is_read(_: web.Request) -> None:
     """The client is asked for its body by whoever reads it: a refusal costs no body."""
+
+
+def _limit(request: web.Request) -> None:
+    """Take the caller's deadline over; it runs from the end of the body.
+
+    Raises:
+        Fault: ``deadline_exceeded`` when there is no time at all.
+    """
+    given = request.headers.get(deadlines.HEADER)
+    deadline = None if given is None else deadlines.parse(given)
+    deadlines.DEADLINE.set(deadline)
+    if deadline is None:
+        return
+    if not deadline.limit_s:
+        raise Fault("deadline_exceeded", "The caller has no time left for this.")
+    if request.content.is_eof():
+        deadline.start()
+    else:
+        request.content.on_eof(deadline.start)
 
 
 def _caller(request: web.Request, route: Route, credentials: CredentialChecker) -> Caller:

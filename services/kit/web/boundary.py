@@ -17,11 +17,11 @@ from aiohttp import web
 
 from services.kit.clock import World
 from services.kit.codec import is_uuid
-from services.kit.errors import Fault
+from services.kit.errors import ERROR_CODE, Fault
 from services.kit.log import Log
 from services.kit.metrics import CLIENT_GONE, HttpMetrics
 from services.kit.trail import TRAIL, Trail
-from services.kit.web.answers import ERROR_CODE, SERVER, Streamed, bare_response, error_response
+from services.kit.web.answers import SERVER, Streamed, bare_response, error_response
 from services.kit.web.rest import end_connection, ends_connection, send_early
 
 R = TypeVar("R", bound=web.BaseRequest)
@@ -90,6 +90,7 @@ class Boundary:
             self._log.event.exception("unexpected", request_id=trail.request_id)
             response = _cut(request, response)
         finally:
+            self.over(request)
             if isinstance(response, Streamed):
                 response.close()
             if not early:
@@ -178,6 +179,9 @@ class Boundary:
                 **trail.fields(),
             }
         )
+
+    def over(self, request: web.BaseRequest) -> None:
+        """Called once per request: its answer is sent, or about to be without a pause, or given up."""
 
     def count_bytes(self, bytes_in: int, bytes_out: int) -> None:
         """Called once per request, for a process that counts them."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
+from services.kit.errors import ERROR_CODE
 from services.kit.health import Health
 from services.kit.trail import TRAIL
-from services.kit.web.answers import ERROR_CODE, JSON_HEADERS, json_response
+from services.kit.web.answers import JSON_HEADERS, json_response
 
 PONG = b'{"status":"pong"}'
 

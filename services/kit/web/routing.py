@@ -23,7 +23,8 @@ class Route:
     """One method and path template.
 
     ``deadline_s`` is the time from the end of the request body to the response head. ``body`` says
-    what the gateway may expect: ``none``, ``json`` (small) or ``raw`` (streamed, needs a length).
+    what the gateway may expect: ``none``, ``json`` (small), ``raw`` (streamed, needs a length) or ``form``
+    (streamed, with or without a length: the service judges).
     ``internal`` routes are never forwarded. ``health`` routes pass the breaker and need no credential.
     """
 

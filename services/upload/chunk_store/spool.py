@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -45,6 +46,16 @@ class SpoolFile:
         self._file.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A file of the spool; ``upload`` is the name of its folder, ``modified`` seconds since the epoch."""
+
+    path: Path
+    upload: str
+    size_bytes: int
+    modified: float
+
+
 class Spool:
     """A folder of spool files, one subfolder per upload.
 
@@ -64,11 +75,16 @@ class Spool:
             Fault: ``insufficient_storage`` when less than a tenth of the disk is free.
         """
         try:
-            if self._free_share() < MIN_FREE_SHARE:
-                raise Fault("insufficient_storage", "The spool disk is nearly full. Please try again later.")
+            self.refuse_when_full()
             return await asyncio.to_thread(self._open, upload_uuid, name)
         except OSError as error:
             raise unavailable("spool disk") from error
+
+    def refuse_when_full(self, size_bytes: int = 0) -> None:
+        """Raises Fault: ``insufficient_storage`` when less than a tenth of the disk would be free with so
+        many bytes more."""
+        if self._free_share(size_bytes) < MIN_FREE_SHARE:
+            raise Fault("insufficient_storage", "The spool disk is nearly full. Please try again later.")
 
     def _open(self, upload_uuid: UUID, name: str) -> SpoolFile:
         folder = self._folder / str(upload_uuid)
@@ -91,10 +107,26 @@ class Spool:
         """The file, and its folder when that was the last one."""
         await asyncio.to_thread(_remove, Path(path))
 
-    def _free_share(self) -> float:
+    async def files(self, upload_uuid: UUID | None = None) -> list[Spooled]:
+        """What lies here of one upload, or of all."""
+        return await asyncio.to_thread(self._files, str(upload_uuid or "*"))
+
+    def _files(self, upload: str) -> list[Spooled]:
+        found = []
+        for path in self._folder.glob(f"{upload}/*"):
+            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                facts = path.stat()
+                found.append(Spooled(path, path.parent.name, facts.st_size, facts.st_mtime))
+        return found
+
+    async def remove_upload(self, upload_uuid: UUID) -> None:
+        """All files of an upload, and its folder."""
+        await asyncio.to_thread(shutil.rmtree, self._folder / str(upload_uuid), ignore_errors=True)
+
+    def _free_share(self, taken_bytes: int = 0) -> float:
         self._folder.mkdir(parents=True, exist_ok=True)
         total, _, free = self._usage(self._folder)
-        return free / total
+        return (free - taken_bytes) / total
 
     def size_bytes(self) -> int:
         """Bytes on disk now."""

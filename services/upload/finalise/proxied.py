@@ -43,7 +43,7 @@ class EmptyMaker:
         session = work.session
         with self._phases(session.method, "store"):
             stored = await self._store.put_bytes(session.storage_key, b"", content_type=session.mime_type)
-        return Made(stored.etag)
+        return Made(stored.etag, work.checksum)
 
 
 def _joinable(work: Work) -> bool:

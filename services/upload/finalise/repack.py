@@ -63,7 +63,7 @@ class Repack:
         work = await self._joined(work, journal)
         try:
             async with self._buffers.one() as buffer:
-                small = work.session.file_size_bytes <= BUFFER_BYTES
+                small = (work.session.file_size_bytes or 0) <= BUFFER_BYTES
                 return await (self._put if small else self._build)(work, journal, buffer)
         except (NotFoundError, FileNotFoundError) as error:
             raise gone() from error

@@ -22,7 +22,7 @@ from services.upload.finalise.outcome import (
 )
 from services.upload.finalise.proxied import Maker
 from services.upload.metrics import Metrics
-from services.upload.model import Made, Method, Session, Work
+from services.upload.model import DIRECT, Made, Method, Session, Work
 from services.upload.repository.jobs import Finished
 
 _RESULTS = {Ending.DURABLE: "ok", Ending.RETRYING: "retry", Ending.FAILED: "failed", Ending.REOPENED: "ok"}
@@ -110,5 +110,5 @@ class Runner:
         self._metrics.durable_seconds(method).observe(
             (finished.ended_at - finished.created_at).total_seconds()
         )
-        if method is not Method.PROXY:
-            self._metrics.bytes(method).inc(work.session.file_size_bytes)
+        if method in DIRECT:
+            self._metrics.bytes(method).inc(work.session.file_size_bytes or 0)

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from structlog.typing import FilteringBoundLogger
 
+from services.kit import deadline
 from services.kit.errors import Fault
 from services.kit.health import NotOkError
 from services.kit.trail import TRAIL, Trail
@@ -95,6 +96,7 @@ class Finaliser:
     async def _run(self, work: Work, journal: Journal, before: _Running | None) -> Outcome:
         """One attempt, in its turn; after ``before``, which holds the same job no more and is about to
         notice."""
+        deadline.none()  # it goes on when the request that began it does not wait any more
         session_id, queued_at = work.session.id, perf_counter()
         try:
             self._waiting += 1
@@ -131,7 +133,7 @@ class Finaliser:
         """
         outcome = None
         try:
-            async with asyncio.timeout(self._limits.wait_s):
+            async with asyncio.timeout(deadline.wait_s(self._limits.wait_s)):
                 running = self._running.get(session_id)
                 if running is not None:
                     outcome = await self._ended(running.task)

@@ -21,7 +21,8 @@ from services.upload.repository.rows import COLUMNS, session_of
 
 _FOUND = "FROM upload_sessions s LEFT JOIN upload_chunks c ON c.session_id = s.id AND c.chunk_index = $3"
 _JUDGED = (
-    "judge_chunk(s.upload_method, s.status, s.file_size_bytes, s.received_bytes, s.received_chunks,"
+    "judge_chunk(s.upload_method, standing(s.upload_method, s.status, s.expires_at), s.file_size_bytes,"
+    " s.received_bytes, s.received_chunks,"
     " s.max_chunk_index, c.size_bytes, c.checksum, $3, $4, NULL)"
 )
 _LOOK = f"""SELECT {COLUMNS}, c.size_bytes AS stored_bytes, c.checksum AS stored_checksum,

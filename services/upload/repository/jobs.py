@@ -247,13 +247,14 @@ def temporary_used(work: Work) -> bool:
 
 def _work(row: Any) -> Work:
     chunks = [tuple(chunk) for chunk in row["chunks"]]
+    session = session_of(row)
     return Work(
-        session=session_of(row),
+        session=session,
         step=Step(row["job_step"]),
         etag=row["job_etag"],
         sources=tuple(Source(*chunk[:3]) for chunk in chunks),
         parts=tuple(RegisteredPart(*tuple(part)) for part in row["parts"]),
-        checksum=chunks[0][3] if len(chunks) == 1 else None,
+        checksum=chunks[0][3] if len(chunks) == 1 else session.checksum,
         attempts=max(1, row["job_attempts"]),
         acquired=row["job_acquired"],
         joined_etag=row["joined_etag"],

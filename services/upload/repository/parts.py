@@ -17,7 +17,8 @@ _REGISTER = Statement(
     WITH s AS (SELECT * FROM upload_sessions WHERE upload_uuid = $1 AND user_id = $2 FOR NO KEY UPDATE),
     p AS (INSERT INTO multipart_parts AS m (session_id, part_number, size_bytes, etag)
           SELECT id, $3, $4, $5 FROM s
-          WHERE upload_method = 'multipart' AND status IN ('pending', 'uploading')
+          WHERE upload_method = 'multipart'
+            AND standing(upload_method, status, expires_at) IN ('pending', 'uploading')
             AND $3 BETWEEN 1 AND total_chunks
             AND $4 = CASE $3 WHEN total_chunks THEN last_part_bytes ELSE part_size_bytes END
           ON CONFLICT (session_id, part_number)

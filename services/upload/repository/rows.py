@@ -10,11 +10,13 @@ _METHODS = {str(method): method for method in Method}
 _STATES = {str(state): state for state in State}
 
 COLUMNS = (
-    "s.id, s.upload_uuid, s.user_id, s.upload_method, s.status, s.file_name,"
+    "s.id, s.upload_uuid, s.user_id, s.upload_method,"
+    " standing(s.upload_method, s.status, s.expires_at) AS status, s.file_name,"
     " coalesce(s.mime_type, s.content_type) AS mime_type, s.file_size_bytes,"
     " s.part_size_bytes, s.last_part_bytes, s.total_chunks, s.received_bytes, s.received_chunks,"
     " s.max_chunk_index, s.storage_key, s.storage_upload_id, s.etag, s.finalise_mode, s.error_code,"
-    " s.error_message, s.created_at, s.updated_at, s.expires_at, s.urls_expire_at, s.final_key_taken"
+    " s.error_message, s.created_at, s.updated_at, s.expires_at, s.urls_expire_at, s.final_key_taken,"
+    " s.checksum"
 )
 
 
@@ -46,4 +48,5 @@ def session_of(row: Any) -> Session:
         expires_at=row["expires_at"],
         urls_expire_at=row["urls_expire_at"],
         final_key_taken=row["final_key_taken"],
+        checksum=row["checksum"],
     )

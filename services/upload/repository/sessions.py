@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.kit.db import Database, Statement
-from services.upload.model import Method, NewSession, OpenOutcome, Session, Source, State
+from services.upload.model import Method, NewSession, OpenOutcome, Session, State
 from services.upload.repository.rows import COLUMNS, session_of
 
-_OPEN = "ended_at IS NULL AND status <> 'failed'"
+_OPEN = "ended_at IS NULL AND standing(upload_method, status, expires_at) NOT IN ('failed', 'aborted')"
 
 # One statement: the idempotency key's row if there is one, else the limit, else the new row. A file of
 # no bytes gets its job at once, because nothing will arrive that could make it.
@@ -54,7 +54,7 @@ _EXTEND_URLS = Statement(
     WITH s AS (SELECT * FROM upload_sessions WHERE upload_uuid = $1 AND user_id = $2 FOR NO KEY UPDATE),
     u AS (UPDATE upload_sessions SET urls_expire_at = greatest(upload_sessions.urls_expire_at, now() + $4)
           FROM s WHERE upload_sessions.id = s.id AND s.upload_method = $3::upload_method
-            AND s.status IN ('pending', 'uploading'))
+            AND standing(s.upload_method, s.status, s.expires_at) IN ('pending', 'uploading'))
     SELECT {COLUMNS}, now() + $4 AS until FROM s""",  # noqa: S608
 )
 
@@ -98,14 +98,6 @@ _ABORT = Statement(
     SELECT {COLUMNS}, EXISTS (SELECT FROM u) AS done FROM s""",  # noqa: S608
 )
 
-_LEFTOVERS = Statement(
-    "clean_leftovers",
-    """
-    SELECT s.storage_upload_id, s.repack_upload_id,
-      ARRAY(SELECT location FROM upload_chunks c WHERE c.session_id = s.id) AS locations
-    FROM upload_sessions s WHERE s.id = $1""",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -114,14 +106,6 @@ class Progress:
     session: Session
     received_bytes: int
     stored: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Leftovers:
-    """What an ended upload may have left behind."""
-
-    upload_ids: tuple[str, ...]
-    sources: tuple[Source, ...]
 
 
 class Sessions:
@@ -197,11 +181,3 @@ class Sessions:
         """The session as it was, and whether it was aborted now."""
         row = await self._db.row(_ABORT, upload_uuid, user_id)
         return None if row is None else (session_of(row), row["done"])
-
-    async def leftovers(self, session_id: int) -> Leftovers:
-        row = await self._db.row(_LEFTOVERS, session_id)
-        if row is None:
-            return Leftovers((), ())
-        ids = (row["storage_upload_id"], row["repack_upload_id"])
-        sources = tuple(Source(0, location, None) for location in row["locations"])
-        return Leftovers(tuple(upload_id for upload_id in ids if upload_id), sources)

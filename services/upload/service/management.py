@@ -45,13 +45,18 @@ class ManagementService:
         return await self._sessions.own(user_id, ended_too=ended_too, limit=size, offset=(page - 1) * size)
 
     async def abort(self, upload_uuid: UUID, user_id: UUID) -> None:
-        """End an open or failed upload and remove its bytes; fine when it is aborted already."""
+        """End an open or failed upload and remove its bytes; fine when it is aborted already.
+
+        Raises:
+            Fault: ``upload_not_open``, also when it turns out to be a file already: then it is completed.
+        """
         found = await self._sessions.abort(upload_uuid, user_id)
         if found is None:
             raise errors.not_found()
         session, done = found
+        if not done and session.status is not State.ABORTED:
+            raise errors.not_open()
+        if not await self._cleaner.give_up(session):
+            raise errors.not_open()
         if done:
             self._metrics.sessions(session.method, "aborted").inc()
-            self._cleaner.aborted(session)
-        elif session.status is not State.ABORTED:
-            raise errors.not_open()

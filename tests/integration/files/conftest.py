@@ -19,7 +19,7 @@ from services.kit.tokens import CredentialSigner
 from tests.processes import running_process
 from tests.stack import Backends
 
-GATEWAY_KEY, UPLOAD_KEY = secrets.token_hex(32), secrets.token_hex(32)
+GATEWAY_KEY, UPLOAD_KEY, OPERATOR_KEY = (secrets.token_hex(32) for _ in range(3))
 BUCKET = "files-tests"
 _WORLD = World()
 
@@ -41,17 +41,28 @@ class Api:
     session: aiohttp.ClientSession
     database: asyncpg.Pool[Any]
     store: S3Client
+    database_url: str
     gateway: CredentialSigner = field(
         default_factory=lambda: CredentialSigner("gateway", "files", GATEWAY_KEY, _WORLD.now)
     )
     upload: CredentialSigner = field(
         default_factory=lambda: CredentialSigner("upload", "files", UPLOAD_KEY, _WORLD.now)
     )
+    operator: CredentialSigner = field(
+        default_factory=lambda: CredentialSigner("operator", "files", OPERATOR_KEY, _WORLD.now)
+    )
 
     async def __call__(
-        self, method: str, path: str, user: UUID | None = None, *, as_upload: bool = False, **options: Any
+        self,
+        method: str,
+        path: str,
+        user: UUID | None = None,
+        *,
+        as_upload: bool = False,
+        as_operator: bool = False,
+        **options: Any,
     ) -> Answer:
-        signer = self.upload if as_upload else self.gateway
+        signer = self.upload if as_upload else self.operator if as_operator else self.gateway
         headers = {"X-Service-Token": signer.token(str(user) if user else None)}
         if user is not None:
             headers["X-User-ID"] = str(user)
@@ -136,6 +147,7 @@ async def api(backends: Backends) -> AsyncIterator[Api]:
             "DATABASE_URL": database_url,
             "INTERNAL_KEY_GATEWAY_FILES": GATEWAY_KEY,
             "INTERNAL_KEY_UPLOAD_FILES": UPLOAD_KEY,
+            "INTERNAL_KEY_OPERATOR_FILES": OPERATOR_KEY,
             "BENCH_ENDPOINTS": "1",
         }
         async with (
@@ -144,7 +156,7 @@ async def api(backends: Backends) -> AsyncIterator[Api]:
             asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool,
             open_client(address(backends), _WORLD, lambda *_: None) as store,
         ):
-            yield Api(running.url, running.admin_url, session, pool, store)
+            yield Api(running.url, running.admin_url, session, pool, store, database_url)
 
 
 @pytest.fixture

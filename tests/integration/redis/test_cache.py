@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID, uuid4
 
@@ -101,10 +102,7 @@ async def test_a_kept_row_comes_back_as_it_was_to_the_same_reader_only(kept: Kep
 
 async def test_a_row_read_before_a_change_is_not_kept_after_it(kept: Kept) -> None:
     """The reader looks, reads the old row; somebody changes it; only then the reader hands it in."""
-    forgets: tuple[Callable[[], Awaitable[None]], ...] = (
-        lambda: kept.other.forget("s"),
-        kept.other.forget_all,
-    )
+    forgets: list[Callable[[], Awaitable[None]]] = [partial(kept.other.forget, "s"), kept.other.forget_all]
     for forget in forgets:
         _, ticket = await kept.cache.get("s", "me")
         await forget()

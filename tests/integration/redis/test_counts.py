@@ -190,6 +190,7 @@ async def redis_check(front: Front) -> dict[str, object]:
 async def test_without_redis_the_gateway_is_ready_and_says_what_is_wrong(server: RedisServer) -> None:
     async with recorded(None, **with_redis(server)) as (front, _):
         assert (await redis_check(front))["ok"] is True
+    async with recorded(None, **with_redis(server)) as (front, _):
         server.kill()
         check = await redis_check(front)
         assert (check["ok"], check["message"]) == (False, "does not answer; we go on without it")

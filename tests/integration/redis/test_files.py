@@ -60,6 +60,7 @@ async def pair(backends: Backends, database_url: str, server: RedisServer) -> As
         "INTERNAL_KEY_GATEWAY_FILES": GATEWAY_KEY,
         "INTERNAL_KEY_UPLOAD_FILES": UPLOAD_KEY,
         "INTERNAL_KEY_FILES_AUTH": UPLOAD_KEY,
+        "INTERNAL_KEY_OPERATOR_FILES": UPLOAD_KEY,
         "AUTH_URLS": "http://127.0.0.1:9",
         "FILES_REPLICAS": "2",
         "CACHE": "redis",

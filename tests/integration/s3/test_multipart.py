@@ -121,3 +121,16 @@ async def test_parts_copied_from_objects(store: S3Client, key: str) -> None:
     await store.complete_multipart(key, upload_id, [Part(1, first.etag), Part(2, second.etag)])
     async with store.get(key) as download:
         assert b"".join([piece async for piece in download.pieces()]) == body[100:] + tail
+
+
+async def test_open_uploads_of_one_key_and_of_the_bucket(store: S3Client, key: str) -> None:
+    """Two uploads of one key, one of its neighbour's; a key that only begins alike is another key."""
+    first, second = [await store.create_multipart(key) for _ in range(2)]
+    neighbour = await store.create_multipart(f"{key}0")
+    assert {upload.upload_id for upload in await store.list_uploads(key)} == {first, second}
+    everywhere = {(upload.key, upload.upload_id) for upload in await store.list_uploads()}
+    assert {(key, first), (key, second), (f"{key}0", neighbour)} <= everywhere
+    assert await store.list_uploads(key[:-1]) == []
+    for owner, upload_id in ((key, first), (key, second), (f"{key}0", neighbour)):
+        await store.abort_multipart(owner, upload_id)
+    assert await store.list_uploads(key) == []

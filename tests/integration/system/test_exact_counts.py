@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.contract import flows
+from tests.contract import flows, forms
 from tests.contract.api import Api
 from tests.contract.conftest import PASSWORD
 from tests.contract.flows import MIB, Multipart, Proxy, Single, Strategy
@@ -23,7 +23,7 @@ from tests.stack import System
 pytestmark = pytest.mark.integration
 
 # Work that no upload waits for: polls, readiness, and the cleaning of what it left behind.
-BACKGROUND = ("poll_", "clean_", "health", "job_take_back", "delete_object")
+BACKGROUND = ("poll_", "clean_", "sweep_", "health", "job_take_back", "delete_object")
 OTHERS = ("upload_sessions_open", 'path="/live"', 'path="/ready"', *(f'"{name}' for name in BACKGROUND))
 STATEMENTS, STORE = "db_query_seconds_count", "store_request_seconds_count"
 OPENED = "upstream_connections_opened_total"
@@ -155,6 +155,39 @@ async def test_one_upload(user: Api, counters: Counters, system: System, cost: C
     assert done["duration_ms"] > done["upstream_ms"] > 0
     assert registered["duration_ms"] > registered["sql_ms"] > 0
     assert all((line["store_ms"] > 0) == (line["store_requests"] > 0) for line in lines)
+
+
+@pytest.mark.parametrize("mode", ["streamed", "spooled", "buffered"])
+@pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
+@pytest.mark.parametrize("size", [MIB, 20 * MIB])
+async def test_one_file_in_one_request(
+    user: Api, counters: Counters, mode: str, form: bool, size: int
+) -> None:
+    """Only a streamed form that is longer than one part needs more: it has to be sent in parts."""
+    statements, requests = (4, 5) if (mode, form, size) == ("streamed", True, 20 * MIB) else (3, 1)
+    data = flows.payload(size)
+    given: dict[str, Any] = {"data": data, "headers": {"X-File-Name": "a.bin"}}
+    if form:
+        given = forms.given(forms.form(forms.file(data)))
+    before = await counters.read()
+    made = await user.ok("POST", "/api/upload/file", 201, params={"mode": mode}, **given)
+    spent = await counters.read() - before
+    assert made["size_bytes"] == size
+    in_upload, in_store = of_work(spent, "upload", STATEMENTS), of_work(spent, "upload", STORE)
+    assert sum(in_upload.values()) == statements, in_upload
+    assert sum(in_store.values()) == requests, in_store
+    assert of_work(spent, "files", STATEMENTS) == {"file_register": 1, "file_read": 1}
+
+
+async def test_a_batch_costs_what_its_files_cost(user: Api, counters: Counters) -> None:
+    fields = [forms.file(b"%d" % index, f"{index}.bin", "files") for index in range(5)]
+    before = await counters.read()
+    answer = await user.ok("POST", "/api/upload/batch", **forms.given(forms.form(*fields)))
+    spent = await counters.read() - before
+    assert answer["uploaded"] == 5
+    assert sum(of_work(spent, "upload", STATEMENTS).values()) == 3 * 5
+    assert sum(of_work(spent, "upload", STORE).values()) == 5
+    assert of_work(spent, "files", STATEMENTS) == {"file_register": 5}
 
 
 async def test_what_surrounds_an_upload(user: Api, counters: Counters) -> None:

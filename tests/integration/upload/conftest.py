@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,18 +18,27 @@ import pytest
 from services.kit.cache import NoCache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
+from services.kit.errors import unavailable
 from services.kit.log import Log
 from services.kit.migrate import migrate
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.s3.bucket import create_bucket
-from services.upload.app import MIGRATIONS, Base, Tables, build_finaliser, build_services, chunk_stores
+from services.upload.app import (
+    MIGRATIONS,
+    Base,
+    Outside,
+    Tables,
+    build_cleaner,
+    build_finaliser,
+    build_services,
+)
 from services.upload.chunk_store.spool import Spool
 from services.upload.cleaning import Cleaner
 from services.upload.finalise.outcome import GaveUpError, RefusedError
 from services.upload.finalise.worker import Finaliser
 from services.upload.handlers import Services
 from services.upload.metrics import Metrics
-from services.upload.model import Made, Send, Session
+from services.upload.model import Living, Made, Send, Session
 from services.upload.service.chunks import ChunkTaken
 from services.upload.service.opening import Wanted
 from services.upload.settings import Settings
@@ -55,7 +64,23 @@ class Registry:
     rows: dict[UUID, tuple[Session, Made]] = field(default_factory=dict)
     calls: int = 0
     gate: asyncio.Event | None = None
+    away: bool = False  # no tombstone can be left
+    voided: set[UUID] = field(default_factory=set)
     died: str | None = None  # "before" or "after": the process dies around the next registration
+
+    async def of(self, session: Session) -> dict[str, Any]:
+        """As ``Summaries``: only files that are registered."""
+        registered, made = self.rows[session.upload_uuid]
+        return {"file_id": registered.upload_uuid, "checksum": made.checksum}
+
+    async def void(self, upload_uuid: UUID) -> Living | None:
+        if self.away:
+            raise unavailable("files service")
+        if upload_uuid in self.rows:
+            session, made = self.rows[upload_uuid]
+            return Living(session.mime_type, session.file_size_bytes, made.checksum, made.etag)
+        self.voided.add(upload_uuid)
+        return None
 
     async def register(self, session: Session, made: Made) -> None:
         self.calls += 1
@@ -64,7 +89,7 @@ class Registry:
         if self.died == "before":
             raise Died
         before = self.rows.get(session.upload_uuid)
-        if before is not None and before[1] != made:
+        if session.upload_uuid in self.voided or (before is not None and before[1] != made):
             raise GaveUpError("registration_conflict", "registered with other facts")
         if self.refusals:
             self.refusals -= 1
@@ -137,6 +162,7 @@ def settings_for(backends: Backends, database_url: str, folder: Path) -> Setting
         "DATABASE_URL": database_url,
         "INTERNAL_KEY_GATEWAY_UPLOAD": "g" * 32,
         "INTERNAL_KEY_UPLOAD_FILES": "f" * 32,
+        "INTERNAL_KEY_OPERATOR_UPLOAD": "o" * 32,
         "FILES_URLS": "http://127.0.0.1:1",
         "SPOOL_DIR": str(folder / "spool"),
         "BENCH_ENDPOINTS": "1",
@@ -197,13 +223,13 @@ async def bench_of(
             log=log,
             store=cast(S3Client, InterruptedStore(store, interruption)),
             capabilities=capabilities or Capabilities(True, True, True, True),
-            spool=Spool(Path(settings.spool_dir), lambda _: (100, 0, 100)),
+            spool=Spool(Path(settings.spool_dir), lambda _: (1 << 40, 0, 1 << 40)),
             tables=Tables.of(interrupted, f"{instance}/{uuid4()}", settings),
         )
         registry = registry or Registry()
-        cleaner = Cleaner(store, chunk_stores(base), base.tables.sessions, log.event)
+        cleaner = build_cleaner(base, registry)
         finaliser = build_finaliser(base, cleaner, InterruptedRegistry(registry, interruption))
-        services = build_services(base, finaliser, cleaner, NoCache())
+        services = build_services(base, finaliser, cleaner, Outside(registry, NoCache()))
         try:
             yield Bench(
                 base, database, registry, finaliser, cleaner, services, user_id or uuid4(), interruption

@@ -24,8 +24,8 @@ from tests.stack import Backends
 
 pytestmark = pytest.mark.integration
 
-GATEWAY_KEY, FILES_KEY = "g" * 32, "f" * 32
-BACKGROUND = ("poll_", "clean_", "health")  # not part of any flow
+GATEWAY_KEY, FILES_KEY, OPERATOR_KEY = "g" * 32, "f" * 32, "o" * 32
+BACKGROUND = ("poll_", "clean_", "sweep_", "health")  # not part of any flow
 
 
 @dataclass(slots=True)
@@ -133,6 +133,7 @@ async def client(backends: Backends) -> AsyncIterator[Client]:
             "DATABASE_URL": url,
             "INTERNAL_KEY_GATEWAY_UPLOAD": GATEWAY_KEY,
             "INTERNAL_KEY_UPLOAD_FILES": FILES_KEY,
+            "INTERNAL_KEY_OPERATOR_UPLOAD": OPERATOR_KEY,
             "FILES_URLS": files_url,
             **backends.store_settings(),
             "S3_BUCKET": BUCKET,

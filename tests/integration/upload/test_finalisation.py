@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.kit.db import Statement
+from services.kit.deadline import DEADLINE, Deadline
 from services.kit.errors import Fault
 from services.upload.finalise.outcome import GaveUpError
 from services.upload.model import Made, Session, State
@@ -42,6 +43,20 @@ async def reached(bench: Bench, upload: UUID, status: str) -> None:
         return await bench.status(upload) == status
 
     await until(bench, there)
+
+
+class TestDeadline:
+    async def test_the_callers_deadline_ends_the_wait_and_not_the_job(self, own_settings: Settings) -> None:
+        gate = asyncio.Event()
+        async with bench_of(own_settings, registry=Registry(gate=gate)) as bench:
+            upload = await bench.open(len(DATA))
+            DEADLINE.set(Deadline(0.2))
+            await refused(bench.send(upload, 0, DATA), "still_finalising")
+            assert await bench.status(upload) == "assembling"
+            gate.set()
+            DEADLINE.set(Deadline(60.0))
+            assert (await bench.send(upload, 0, DATA)).status is State.COMPLETED
+            assert bench.registry.calls == 1
 
 
 class TestRetries:
@@ -110,8 +125,9 @@ class TestWaiting:
         gate = asyncio.Event()
         async with bench_of(own_settings, registry=Registry(gate=gate)) as bench:
             upload = await bench.open(len(DATA))
-            sends = [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(4)]
+            sends = [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(2)]
             await reached(bench, upload, "assembling")
+            sends += [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(2)]
             gate.set()
             assert {(await send).status for send in sends} == {State.COMPLETED}
             assert bench.registry.calls == 1

@@ -300,7 +300,8 @@ class TestBootstrap:
 
 
 TARGETS = [
-    *("up", "down", "status", "top", "logs", "trace", "roll", "doctor", "clean", "tools", "tools-clean"),
+    *("up", "down", "status", "top", "logs", "trace", "roll", "doctor"),
+    *("sweep", "clean", "tools", "tools-clean"),
     *("demo", "stress", "smoke", "alerts", "journey", "bench", "report", "panels", "ledger"),
     *("test", "test-compose", "check"),
 ]

@@ -75,8 +75,8 @@ def test_requests_go_through_the_pooler_and_locks_do_not() -> None:
     for name in ("auth", "upload", "upload-2", "files"):
         own = parts()[name].env
         service = name.partition("-")[0]
-        assert f"//{service}:" in own["DATABASE_URL"]
-        assert ":6432/" in own["DATABASE_URL"]
+        assert f"//{service}:" in own["DATABASE_POOLER_URL"]
+        assert ":6432/" in own["DATABASE_POOLER_URL"]
         assert "//migrator:" in own["DATABASE_DIRECT_URL"]
         assert own["POOLER"] == "pgbouncer"
 

@@ -82,7 +82,7 @@ def test_processes_are_grouped_by_the_names_of_parts() -> None:
     names = {group["name"] for group in yaml.safe_load(scraping.processes(env()))["process_names"]}
     lasting = [one.name for one in stack.resolve(env()) if not one.oneshot]
     parts = {name for name in lasting if not name.startswith("exporter-")}
-    assert names == parts | {"nginx", "pgbouncer", "k6", "harness"}
+    assert names == parts | {"nginx", "pgbouncer", "redis", "k6", "harness"}
 
 
 def test_every_replica_is_scraped() -> None:

@@ -77,19 +77,22 @@ def test_the_pooler_is_a_switch_of_every_topology() -> None:
         assert ("pgbouncer" in found) == pooled, chosen
         for name in ("auth", *scaling.parts_of(env(**chosen), "upload"), "files"):
             own = found[name].env
-            assert (":6432/" in own["DATABASE_URL"]) == pooled
-            assert (own.get("POOLER"), "DATABASE_DIRECT_URL" in own) == (
-                ("pgbouncer", True) if pooled else (None, False)
-            )
+            assert own.get("POOLER") == ("pgbouncer" if pooled else None)
+            assert (":6432/" in own.get("DATABASE_POOLER_URL", "")) == pooled
+            for key in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
+                assert ":6432/" not in own[key]
+            assert "//service:" in own["DATABASE_URL"]
 
 
 UPLOAD = {
     "PORT": "1",
-    "DATABASE_URL": "postgresql://pooled",
-    "DATABASE_DIRECT_URL": "postgresql://direct",
+    "DATABASE_URL": "postgresql://service@direct",
+    "DATABASE_POOLER_URL": "postgresql://service@pooler",
+    "DATABASE_DIRECT_URL": "postgresql://migrator@direct",
     "FILES_URLS": "http://files",
     "INTERNAL_KEY_GATEWAY_UPLOAD": "k" * 32,
     "INTERNAL_KEY_UPLOAD_FILES": "k" * 32,
+    "INTERNAL_KEY_OPERATOR_UPLOAD": "k" * 32,
     "S3_ENDPOINT": "http://store",
     "S3_PUBLIC_ENDPOINT": "http://store",
     "S3_ACCESS_KEY": "a",
@@ -98,12 +101,15 @@ UPLOAD = {
 
 
 def test_an_experiment_turns_the_pooler_off_for_one_process() -> None:
+    """Statements are never the migrator's, who may change tables."""
     pooled = load(UploadSettings, {**UPLOAD, "POOLER": "pgbouncer"})
-    assert (pooled.statements_url, pooled.direct_url) == ("postgresql://pooled", "postgresql://direct")
+    assert pooled.statements_url == "postgresql://service@pooler"
     assert not pooled.keeps_prepared
     direct = load(UploadSettings, {**UPLOAD, "POOLER": "none"})
-    assert direct.statements_url == direct.direct_url == "postgresql://direct"
+    assert direct.statements_url == load(UploadSettings, UPLOAD).statements_url
+    assert direct.statements_url == "postgresql://service@direct"
     assert direct.keeps_prepared
+    assert direct.direct_url == pooled.direct_url == "postgresql://migrator@direct"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +119,7 @@ def test_an_experiment_turns_the_pooler_off_for_one_process() -> None:
         ({"CACHE": "disk"}, "CACHE is 'disk': expected one of none, memory, redis"),
         ({"DB_POOL_MIN": "9", "DB_POOL_MAX": "8"}, "DB_POOL_MIN is 9: expected at most DB_POOL_MAX, 8"),
         ({"DB_POOL_MAX": "0"}, "DB_POOL_MAX is '0'"),
+        ({"POOLER": "pgbouncer", "DATABASE_POOLER_URL": ""}, "expected DATABASE_POOLER_URL"),
     ],
 )
 def test_a_process_refuses_what_cannot_be(given: dict[str, str], told: str) -> None:

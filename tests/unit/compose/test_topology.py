@@ -28,7 +28,15 @@ PROCESSES: dict[str, type[ProcessSettings]] = {
 INTERPRETER = {"PYTHONUNBUFFERED", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX"}
 SYSTEM = {"PATH", "HOME", "LANG"}
 # Loopback; neither pooler nor Redis until a setting asks; of the services each has a port of its own.
-FIXED = {"ADMIN_HOST", "HOST", "DATABASE_DIRECT_URL", "POOLER", "REDIS_URL", "REUSE_PORT"}
+FIXED = {
+    "ADMIN_HOST",
+    "HOST",
+    "DATABASE_DIRECT_URL",
+    "DATABASE_POOLER_URL",
+    "POOLER",
+    "REDIS_URL",
+    "REUSE_PORT",
+}
 FOUND = {
     "ROOT": "/checkout",
     "RUN_DIR": "/checkout/.run",

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from services.kit.client import UpstreamBroken, UpstreamError, UpstreamUnreachable
 from services.kit.metrics import UpstreamMetrics
-from services.kit.upstream import Balanced, Body, Incoming, Reply, Upstream, balanced, live
+from services.kit.upstream import Balanced, Body, CircuitOpen, Incoming, Reply, Upstream, balanced, live
 from services.kit.upstream.replicas import REST_S
 from tests.unit.kit.upstream_peer import source
 
@@ -123,6 +123,20 @@ async def test_where_all_rest_all_are_asked_and_the_last_refusal_is_the_answer()
     assert (first.asked, second.asked) == (3, 3)
     second.fault = None
     assert await bed.ask() == "second"
+
+
+async def test_an_open_breaker_is_passed_over_and_the_shortest_wait_is_said() -> None:
+    left, failing, well = Replica("left"), Replica("failing"), Replica("well", running=5)
+    left.fault, failing.fault = CircuitOpen(20.0), CircuitOpen(3.5)
+    bed = Bed(left, failing, well)
+    assert await bed.ask_many(10) == {"well": 10}
+    well.fault = CircuitOpen(9.0)
+    with pytest.raises(CircuitOpen) as refused:
+        await bed.ask()
+    assert refused.value.retry_after_s == 4
+    well.fault = UpstreamUnreachable()
+    with pytest.raises(UpstreamUnreachable):
+        await bed.ask()
 
 
 async def test_what_was_sent_is_not_sent_to_another() -> None:

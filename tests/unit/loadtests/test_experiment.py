@@ -38,5 +38,5 @@ def test_every_problem_is_named_with_key_and_value(tmp_path: Path) -> None:
 
 
 def test_an_unknown_experiment_lists_the_known_ones() -> None:
-    with pytest.raises(ExperimentError, match="known are exp07"):
+    with pytest.raises(ExperimentError, match="known are exp05, exp07"):
         load_experiment(EXPERIMENTS_FOLDER / "exp99.yaml")

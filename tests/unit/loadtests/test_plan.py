@@ -37,6 +37,15 @@ def capacity(trials: list[TrialPlan]) -> list[TrialPlan]:
     return [trial for trial in trials if trial.question is Question.CAPACITY]
 
 
+def test_an_experiment_may_let_other_arms_decide() -> None:
+    strategies = load_strategies()
+    experiment = load_experiment(EXPERIMENTS_FOLDER / "exp05.yaml")
+    modes = Planner("run", experiment, read_overrides({}, strategies), strategies)
+    assert modes.deciding == ["proxy-single", "proxy-single-spooled", "proxy-single-buffered"]
+    assert modes.beside == []
+    assert planner().beside == [SINGLE]
+
+
 def test_pairs_come_in_blocks_that_are_mirrored() -> None:
     pairs = capacity(planner().draw_capacity(16))
     assert len(pairs) == 12

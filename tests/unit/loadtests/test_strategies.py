@@ -46,6 +46,8 @@ def test_deciding_strategies_come_first_and_the_proxy_leads() -> None:
         ("direct-multipart", MIB, 4, 5, 2),
         ("direct-multipart", 12 * MIB, 8, 7, 2),
         ("direct-single", 12 * MIB, 3, 4, 1),
+        ("proxy-single", 12 * MIB, 1, 5, 1),
+        ("proxy-single-buffered", 12 * MIB, 1, 5, 1),
     ],
 )
 def test_costs_of_one_upload(name: str, size: int, requests: int, statements: int, store: int) -> None:
@@ -59,6 +61,16 @@ def test_costs_of_one_upload(name: str, size: int, requests: int, statements: in
 def test_a_new_folder_is_a_new_strategy(tmp_path: Path) -> None:
     shutil.copytree(STRATEGIES_FOLDER / "direct-single", tmp_path / "my-way")
     assert list(load_strategies(tmp_path)) == ["my-way"]
+
+
+def test_a_variant_is_a_strategy_by_the_same_script() -> None:
+    found = load_strategies()
+    plain, spooled = found["proxy-single"], found["proxy-single-spooled"]
+    assert (plain.variant, spooled.variant) == ("", "spooled")
+    assert plain.script == spooled.script
+    assert plain.manifest.title != spooled.manifest.title
+    assert plain.manifest.statements == spooled.manifest.statements
+    assert len({one.manifest.colour for one in found.values()}) == len(found)
 
 
 def test_every_problem_of_every_folder_is_named_at_once(tmp_path: Path) -> None:

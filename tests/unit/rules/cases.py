@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.kit.metrics import HTTP_BUCKETS
-from tests.unit.rules.timeline import Series
+from tests.unit.rules.timeline import ILL_S, WELL_S, Series
 
 FILES = {"job": "vaultbench", "service": "files", "instance": "files:1"}
 ROUTE = {**FILES, "method": "GET", "path": "/me/owned"}
@@ -52,11 +52,36 @@ def queue(waiting: float) -> tuple[Series, ...]:
     return level("queue_waiting", waiting, queue="finalise"), level("queue_limit", 100, 100, queue="finalise")
 
 
+def admitted(percent: float) -> tuple[Series, ...]:
+    return (
+        level("admission_running", percent / 4, 1),
+        level("admission_queued", percent * 3 / 4),
+        level("admission_limit", 100, 100),
+    )
+
+
+def breaker(state: float, opened: float) -> tuple[Series, ...]:
+    """``opened``: how often a second it opens."""
+    transitions = {**FILES, "upstream": "auth", "to": "open"}
+    return (
+        level("breaker_state", state, upstream="auth"),
+        Series("breaker_transitions_total", transitions, 0, opened, counter=True),
+    )
+
+
 def pool(in_use: float) -> tuple[Series, ...]:
     return (
         level("db_pool_connections", in_use, 1, state="in_use"),
         level("db_pool_connections", 0, 1, state="idle"),
         level("db_pool_limit", 20, 20),
+    )
+
+
+def sweeps(last: float) -> tuple[Series, ...]:
+    """The last sweep, in seconds since the time line began; one a minute is due."""
+    return (
+        level("sweep_last_success_timestamp_seconds", last, 1e5),
+        level("sweep_interval_seconds", 60, 60),
     )
 
 
@@ -95,5 +120,19 @@ CASES: dict[str, Case] = {
         (*requests({"200": (100, 90), "401": (0, 10)}), *requests({"503": (0, 10)}, LIVE)),
         SERVICE,
     ),
+    # Half-open is no alarm: without requests it stays so.
+    "BreakerOpen": Case(
+        breaker(2, 0),
+        breaker(1, 0),
+        {**SERVICE, "upstream": "auth"},
+    ),
+    # A limit that is reached and refuses nobody is none either.
+    "AdmissionRejects": Case(
+        (Series("admission_rejected_total", {**FILES, "reason": "full"}, 0, 2, counter=True),),
+        (*admitted(100), Series("admission_rejected_total", {**FILES, "reason": "full"}, 0, 0, counter=True)),
+        SERVICE,
+    ),
+    "AdmissionFull": Case(admitted(81), admitted(80), SERVICE),
+    "SweepOverdue": Case(sweeps(-1e4), sweeps(WELL_S + ILL_S - 500), SERVICE),
     "DatabasePoolFull": Case(pool(19), pool(18), SERVICE),
 }

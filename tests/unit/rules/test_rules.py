@@ -16,7 +16,7 @@ import yaml
 
 from compose.installer.programs import Installer
 from compose.scraping import RULES
-from tests.unit.rules.cases import CASES, FILES, latency, pool, queue, requests
+from tests.unit.rules.cases import CASES, FILES, breaker, latency, pool, queue, requests
 from tests.unit.rules.timeline import ILL_S, STEP_S, WELL_S, WINDOW_S, Series, firing, unit_test
 
 pytestmark = pytest.mark.unit
@@ -115,6 +115,20 @@ def test_a_process_that_begins_to_work_hard_after_a_restart_is_seen(
     due_s = WELL_S + LONGEST_S + duration_s(rule["for"])
     asked = [firing(alert, WELL_S, None), firing(alert, due_s, labels)]
     tried(promtool, tmp_path, [{**unit_test([], asked), "input_series": [restarted]}])
+
+
+def test_a_breaker_that_opens_again_and_again_is_seen_between_two_scrapes(
+    promtool: Path, tmp_path: Path
+) -> None:
+    """It stands half-open at every scrape."""
+    rule = ALERTS["BreakerOpen"]
+    labels = {
+        "alertname": "BreakerOpen",
+        "severity": rule["labels"]["severity"],
+        **CASES["BreakerOpen"].labels,
+    }
+    due_s = WELL_S + LONGEST_S + duration_s(rule["for"])
+    tried(promtool, tmp_path, [unit_test(breaker(1, 0.05), [firing("BreakerOpen", due_s, labels)])])
 
 
 def test_a_quiet_system_fires_nothing(promtool: Path, tmp_path: Path) -> None:

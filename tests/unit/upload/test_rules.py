@@ -103,6 +103,7 @@ ENVIRONMENT = {
     "DATABASE_URL": "postgresql://u:hidden-1@h/d",
     "INTERNAL_KEY_GATEWAY_UPLOAD": "hidden-2".ljust(32, "x"),
     "INTERNAL_KEY_UPLOAD_FILES": "hidden-3".ljust(32, "x"),
+    "INTERNAL_KEY_OPERATOR_UPLOAD": "hidden-4".ljust(32, "x"),
     "FILES_URLS": "http://127.0.0.1:9003, http://127.0.0.1:9103",
     "S3_ENDPOINT": "http://127.0.0.1:9100",
     "S3_PUBLIC_ENDPOINT": "http://localhost:9100",
