@@ -68,7 +68,7 @@ class Pipeline:
 
     def _match(self, context: RequestContext) -> Entry:
         try:
-            path, context.query = split(context.request.raw_path)
+            path, context.query = split(context.request.raw_path, self.table.rests)
         except BadTargetError as error:
             raise Fault(
                 "method_not_allowed", "This server is not a proxy.", headers={"Allow": "", **CLOSE}

@@ -64,19 +64,28 @@ class _Node:
 
 
 class RouteTable:
-    """Finds the entry of a method and a normalised path."""
+    """Finds the entry of a method and a normalised path.
+
+    ``rests`` holds the beginnings of those paths whose rest is one parameter, and their methods.
+    """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._root = _Node()
+        self.rests: dict[str, dict[str, Entry]] = {}
         self.entries = tuple(entries)
         for entry in self.entries:
-            node = self._root
-            for segment in entry.template.split("/")[1:]:
-                node = node.child(segment)
-            node.methods[entry.route.method] = entry
+            self._methods_of(entry)[entry.route.method] = entry
         for entry in self.entries:
             if entry.route.method == "GET":
-                self._node(entry.template).methods.setdefault("HEAD", entry)
+                self._methods_of(entry).setdefault("HEAD", entry)
+
+    def _methods_of(self, entry: Entry) -> dict[str, Entry]:
+        if entry.route.rest:
+            return self.rests.setdefault(entry.template.rpartition("{")[0], {})
+        node = self._root
+        for segment in entry.template.split("/")[1:]:
+            node = node.child(segment)
+        return node.methods
 
     def _node(self, path: str) -> _Node:
         node = self._root
@@ -93,10 +102,7 @@ class RouteTable:
         Raises:
             Fault: ``route_not_found``; ``method_not_allowed`` with ``Allow``.
         """
-        bare = path[:-1] if path.endswith("/") else path
-        methods = self._node(bare).methods
-        if not methods or (bare != path and _template(methods) not in SLASH_ALLOWED):
-            raise _not_found()
+        bare, methods = self._found(path)
         entry = methods.get(method)
         if entry is None:
             allow = ", ".join(sorted(methods))
@@ -104,6 +110,17 @@ class RouteTable:
         if "{" not in entry.template:
             return entry, entry.route.template
         return entry, _forwarded(entry, bare)
+
+    def _found(self, path: str) -> tuple[str, Mapping[str, Entry]]:
+        """The path as it counts, and its methods."""
+        for beginning, methods in self.rests.items():
+            if path.startswith(beginning):
+                return path, methods
+        bare = path[:-1] if path.endswith("/") else path
+        methods = self._node(bare).methods
+        if not methods or (bare != path and _template(methods) not in SLASH_ALLOWED):
+            raise _not_found()
+        return bare, methods
 
 
 def _template(methods: Mapping[str, Entry]) -> str:

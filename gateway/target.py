@@ -1,12 +1,14 @@
 """The request target: one normal form, which is both what is matched and what is forwarded.
 
 Percent escapes are decoded once, then ``//``, ``.`` and ``..`` are resolved, so no spelling of a path
-reaches a service that the route table did not see.
+reaches a service that the route table did not see. What follows the path of a route that takes the whole
+rest is a name, not a path: it is only decoded.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from urllib.parse import quote, unquote
 
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
@@ -18,8 +20,11 @@ class BadTargetError(ValueError):
     """A request target that has no path of ours: neither origin form nor absolute form."""
 
 
-def split(target: str) -> tuple[str, str]:
+def split(target: str, rests: Container[str] = ()) -> tuple[str, str]:
     """Decoded, normalised path and raw query.
+
+    Args:
+        rests: beginnings of paths, with their last ``/``, behind which nothing is resolved.
 
     Raises:
         BadTargetError: asterisk or authority form, or a fragment.
@@ -28,7 +33,7 @@ def split(target: str) -> tuple[str, str]:
     if "#" in target:
         raise BadTargetError(target)
     if not _PLAIN.fullmatch(path):
-        path = _normal(_origin_form(path))
+        path = _normal(_origin_form(path), rests)
     if not query.isascii():
         query = quote(query.encode("utf-8", "surrogateescape"), safe=_QUERY_SAFE)
     return path, query
@@ -43,10 +48,13 @@ def _origin_form(path: str) -> str:
     return "/" + rest.partition("/")[2]
 
 
-def _normal(path: str) -> str:
+def _normal(path: str, rests: Container[str]) -> str:
     kept: list[str] = []
     segments = unquote(path, errors="surrogateescape").split("/")[1:]
-    for segment in segments:
+    for number, segment in enumerate(segments):
+        beginning = "/".join(("", *kept, ""))
+        if beginning in rests:
+            return beginning + "/".join(segments[number:])
         if segment == "..":
             if kept:
                 kept.pop()

@@ -6,7 +6,7 @@ import unicodedata
 
 from services.kit.codec import Members
 from services.kit.errors import Fault
-from services.kit.names import trimmed
+from services.kit.names import normal_email, trimmed
 
 MAX_USERNAME = 64
 MIN_EMAIL, MAX_EMAIL = 3, 254
@@ -23,7 +23,7 @@ def username(members: Members) -> str:
 
 def email(members: Members) -> str:
     """Trimmed and lower-cased."""
-    value = _trimmed(members, "email").lower()
+    value = normal_email(_trimmed(members, "email"))
     if not is_email(value):
         raise Members.fault("email", "an e-mail address")
     return value

@@ -10,7 +10,7 @@ from services.auth import fields
 from services.auth.service import AuthService, Credentials, Session
 from services.kit.codec import Members
 from services.kit.errors import Fault
-from services.kit.names import trimmed
+from services.kit.names import normal_email
 from services.kit.web.answers import json_response
 from services.kit.web.app import Handler
 from services.kit.web.body import json_value
@@ -49,7 +49,7 @@ def _emails(value: object) -> list[str]:
         raise Fault("missing_field", "At least one e-mail is required.", details={"field": "emails"})
     if len(value) > MAX_RESOLVED or not all(isinstance(item, str) and "\0" not in item for item in value):
         raise Members.fault("emails", f"1 to {MAX_RESOLVED} strings")
-    return [trimmed(item).lower() for item in value]
+    return [normal_email(item) for item in value]
 
 
 def _rendered(session: Session) -> dict[str, str]:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
+from services.files.accounts import Accounts
+from services.files.copier import Copier
 from services.files.downloads import Downloads
 from services.files.forgetting import ROWS, forget_changed
-from services.files.handlers import HANDLERS, SERVICES, Services
+from services.files.handlers import HANDLERS
+from services.files.handlers.parts import SERVICES, Services
 from services.files.links import Links
 from services.files.metrics import Metrics
 from services.files.model import Readable
-from services.files.repository import Files
+from services.files.repository.files import Files
+from services.files.repository.folders import Folders
+from services.files.repository.shares import Shares
+from services.files.repository.sweeps import SweepRows
 from services.files.routes import ROUTES
-from services.files.service import FileService
+from services.files.service.copying import Copying
+from services.files.service.files import FileService
+from services.files.service.folders import FolderService
+from services.files.service.sharing import Sharing
 from services.files.settings import Settings
 from services.files.store_list import StoreList
 from services.files.sweep import DeletedObjects, GoneRows, Strays
-from services.files.sweep_rows import SweepRows
 from services.kit.cache import Cache, open_cache
 from services.kit.clock import World
 from services.kit.db import Database, open_database
@@ -29,7 +38,8 @@ from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.s3 import S3Client, StoreError, StoreHealth, open_client, prepare_bucket
 from services.kit.sweeping import Scope, Sweeper
-from services.kit.tokens import CredentialChecker
+from services.kit.tokens import CredentialChecker, CredentialSigner
+from services.kit.upstream import CALLEE_SHARE, Rules, Upstream, balanced, guards
 from services.kit.web import app as kit
 from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
@@ -70,7 +80,7 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
         async with (
-            _opened(process) as (database, store, swept),
+            _opened(process) as opened,
             open_cache(
                 settings,
                 Readable,
@@ -82,12 +92,11 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
         ):
             app[ROWS] = rows
             await _bucket(settings)
-            watched = StoreHealth(store)
-            checks.update(database=database.check, store=watched.check)
+            watched = StoreHealth(opened.store)
+            checks.update(database=opened.database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
-            sweeper = _sweeper(process, database, swept)
-            app[SERVICES] = _services(process, database, store, rows)
-            app[SWEEPER] = sweeper
+            app[SERVICES] = _services(process, opened, rows)
+            sweeper = app[SWEEPER] = _sweeper(process, opened.database, opened.swept)
             timed = Scope(settings.sweep_dry_run, thorough=False)
             async with sweeper.sweeping(settings.sweep_interval_s, timed, world.rng):
                 yield
@@ -96,9 +105,18 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What has connections. ``swept`` is the store for sweeps, whose requests are counted apart."""
+
+    database: Database
+    store: S3Client
+    swept: S3Client
+    accounts: Accounts
+
+
 @asynccontextmanager
-async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Database, S3Client, S3Client]]:
-    """The database, the store for requests, and the store for sweeps."""
+async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[_Opened]:
     settings, metrics = process.settings, process.metrics
     await migrate(settings.direct_url, MIGRATIONS, "files")
     async with (
@@ -111,8 +129,21 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[tuple[Da
         ) as database,
         open_client(settings.s3, process.world, metrics.store.observe) as store,
         open_client(settings.s3, process.world, metrics.store.observe_sweep) as swept,
+        AsyncExitStack() as stack,
     ):
-        yield database, store, swept
+        yield _Opened(database, store, swept, await _accounts(process, stack))
+
+
+async def _accounts(process: Process[Settings, Metrics], stack: AsyncExitStack) -> Accounts:
+    settings, world = process.settings, process.world
+    signer = CredentialSigner("files", "auth", settings.internal_key_files_auth.get_secret_value(), world.now)
+    rules = Rules(CALLEE_SHARE, settings.breaker_open_s, settings.breaker_probe)
+    guard = guards(settings.breaker, rules, world.monotonic)
+    auth = [
+        await stack.enter_async_context(Upstream("auth", url, process.metrics.upstream, guard=guard()))
+        for url in settings.auth_urls
+    ]
+    return Accounts(balanced(auth), signer, world)
 
 
 async def _bucket(settings: Settings) -> None:
@@ -150,15 +181,21 @@ def _sweeper(process: Process[Settings, Metrics], database: Database, store: S3C
     )
 
 
-def _services(
-    process: Process[Settings, Metrics], database: Database, store: S3Client, rows: Cache[Readable]
-) -> Services:
-    settings, metrics = process.settings, process.metrics
+def _services(process: Process[Settings, Metrics], opened: _Opened, rows: Cache[Readable]) -> Services:
+    settings, metrics, world = process.settings, process.metrics, process.world
+    database, store = opened.database, opened.store
 
     def count(cache: str) -> None:
         metrics.presigned("get", cache).inc()
 
     files = Files(database)
-    links = Links(store, settings.presign_get_s, process.world.now, count)
+    links = Links(store, settings.presign_get_s, world.now, count)
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links, rows)
-    return Services(service, Downloads(service, metrics.download_bytes))
+    return Services(
+        files=service,
+        downloads=Downloads(service, metrics.download_bytes),
+        copying=Copying(files, Copier(store), world.new_uuid),
+        sharing=Sharing(files, Shares(database), opened.accounts, settings.public_url_template),
+        folders=FolderService(Folders(database)),
+        batch_files=metrics.batch_files,
+    )

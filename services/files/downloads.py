@@ -8,10 +8,10 @@ from typing import Protocol
 from aiohttp import web
 
 from services.files.disposition import attachment
-from services.files.errors import store_fault
+from services.files.errors import store_fault, store_inconsistent
 from services.files.model import Readable
 from services.files.ranges import Wanted, http_date, wanted
-from services.files.service import FileService
+from services.files.service.files import FileService
 from services.kit.s3 import Download, StoreError
 from services.kit.web.answers import Streamed
 
@@ -29,22 +29,33 @@ class Downloads:
         self._service, self._sent_bytes = service, sent_bytes
 
     async def send(self, request: web.Request, file: Readable) -> web.StreamResponse:
-        """200, 206 or 304.
+        """200, 206 or 304; to HEAD the head that a GET of the whole file would get.
 
         Raises:
             Fault: ``range_not_satisfiable``, ``store_inconsistent``, ``dependency_unavailable``; the last
                 one also out of the answer's source.
         """
         facts = file.summary
-        asked = wanted(request.headers, facts.size_bytes, file.etag, facts.created_at)
+        head = request.method == "HEAD"
+        asked = wanted(request.headers, facts.size_bytes, file.etag, facts.created_at, ranges=not head)
         if asked.fresh:
             return web.Response(status=304, headers=_validators(file))
+        headers = _headers(file, asked)
         try:
+            if head:
+                await self._service.check(file)
+                return web.Response(headers=headers)
             download = await self._service.open(file, asked.byte_range)
         except StoreError as error:
             raise store_fault(error) from error
-        status = 206 if asked.byte_range else 200
-        return Streamed(status, _headers(file, asked, download), self._source(download), download.close)
+        try:
+            if str(download.size_bytes) != headers["Content-Length"]:
+                raise store_inconsistent()
+            status = 206 if asked.byte_range else 200
+            return Streamed(status, headers, self._source(download), download.close)
+        except BaseException:
+            download.close()
+            raise
 
     def _source(self, download: Download) -> Callable[[], Awaitable[bytes]]:
         async def read() -> bytes:
@@ -65,14 +76,15 @@ def _validators(file: Readable) -> dict[str, str]:
     return headers
 
 
-def _headers(file: Readable, asked: Wanted, download: Download) -> dict[str, str]:
+def _headers(file: Readable, asked: Wanted) -> dict[str, str]:
+    """All from the row: the store is held to it, so nothing it says can fail here."""
+    size_bytes, part = file.summary.size_bytes, asked.byte_range
     headers = {
         **_validators(file),
         "Content-Type": file.summary.mime_type,
         "Content-Disposition": attachment(file.summary.name),
-        "Content-Length": str(download.size_bytes),
+        "Content-Length": str(part.last - part.first + 1 if part else size_bytes),
     }
-    if asked.byte_range is not None:
-        first, last = asked.byte_range.first, asked.byte_range.last
-        headers["Content-Range"] = f"bytes {first}-{last}/{file.summary.size_bytes}"
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.first}-{part.last}/{size_bytes}"
     return headers

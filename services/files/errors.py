@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from services.files.model import Living
@@ -22,6 +23,40 @@ def invalid_query(text: str) -> Fault:
     return Fault("invalid_query", text)
 
 
+def invalid_folder(text: str) -> Fault:
+    return Fault("invalid_folder", text)
+
+
+def folder_not_found() -> Fault:
+    return Fault("folder_not_found", "You have no file in this folder.")
+
+
+def invalid_recipients(text: str) -> Fault:
+    return Fault("invalid_recipients", text)
+
+
+def recipient_not_found(emails: Sequence[str]) -> Fault:
+    text = "There is no account for some of these e-mails."
+    return Fault("recipient_not_found", text, details={"emails": list(emails)})
+
+
+def already_shared(emails: Sequence[str]) -> Fault:
+    text = "The file is shared with some of these already, with another permission."
+    return Fault("already_shared", text, details={"emails": list(emails)})
+
+
+def share_limit(maximum: int) -> Fault:
+    return Fault("share_limit", f"A file may be shared with at most {maximum} people.")
+
+
+def share_not_found() -> Fault:
+    return Fault("share_not_found", "The file is not shared with this user.")
+
+
+def copy_took_too_long() -> Fault:
+    return Fault("deadline_exceeded", "The copy took too long. Nothing was copied.")
+
+
 def registration_conflict() -> Fault:
     return Fault("registration_conflict", "This id is registered with other facts.")
 
@@ -36,8 +71,12 @@ def range_not_satisfiable(size_bytes: int) -> Fault:
     return Fault("range_not_satisfiable", "The file has no such bytes.", headers=headers)
 
 
+def store_inconsistent() -> Fault:
+    return Fault("store_inconsistent", "The stored content is not what was recorded for this file.")
+
+
 def store_fault(error: StoreError) -> Fault:
     """What a failed read means to the reader: the row promised an object that the store does not have."""
     if isinstance(error, NotFoundError | PreconditionFailedError):
-        return Fault("store_inconsistent", "The stored content is not what was recorded for this file.")
+        return store_inconsistent()
     return unavailable("object store")

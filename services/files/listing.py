@@ -48,13 +48,18 @@ def statement(query: ListQuery, user_id: UUID) -> tuple[Statement, list[Any]]:
     if query.name is not None:
         arguments.append(query.name.casefold())
     if query.prefix is not None:
-        arguments += [query.prefix, query.prefix[:-1] + chr(ord(query.prefix[-1]) + 1)]
+        arguments += [query.prefix, beyond(query.prefix)]
     if query.after is not None:
         arguments += [query.after.value, query.after.file_id]
     elif query.page > 1:
         arguments.append((query.page - 1) * query.size)
     shape = _Shape(query)
     return _built(*shape.key), arguments
+
+
+def beyond(prefix: str) -> str:
+    """The first name, in byte order, that sorts behind every name with this prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 class _Shape:

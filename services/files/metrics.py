@@ -12,6 +12,7 @@ from services.kit.metrics import (
     LoopMetrics,
     StoreMetrics,
     SweepMetrics,
+    UpstreamMetrics,
     base_registry,
     cache_lookups,
 )
@@ -27,6 +28,14 @@ class Metrics:
         self.database = DatabaseMetrics(self.registry)
         self.store = StoreMetrics(self.registry)
         self.sweep = SweepMetrics(self.registry, ("object", "row", "orphan"))
+        self.upstream = UpstreamMetrics(self.registry)
+        self.batch_files = Family(
+            Counter,
+            "batch_files",
+            "Files of batches",
+            {"op": ("download",), "result": ("ok", "failed")},
+            registry=self.registry,
+        )
         self.presigned = Family(
             Counter,
             "files_presigned",

@@ -18,7 +18,8 @@ class Permission(StrEnum):
 
 
 RENAMERS = (Permission.OWNER, Permission.EDITOR)
-DELETERS = (Permission.OWNER,)
+OWNER_ONLY = (Permission.OWNER,)
+GRANTABLE = (Permission.VIEWER, Permission.EDITOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +141,44 @@ class Link:
 
     url: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom to share with; ``email`` as accounts keep it."""
+
+    email: str
+    permission: Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    user_id: UUID
+    email: str
+    permission: Permission
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FolderQuery:
+    """One page of the folders inside one; ``prefix`` ends in ``/``, or is empty for the outermost."""
+
+    prefix: str
+    page: int = 1
+    size: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """``name`` is the last part of ``prefix``; the figures count every file below it."""
+
+    prefix: str
+    name: str
+    file_count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPage:
+    folders: list[Folder]
+    total: int

@@ -10,8 +10,8 @@ from dataclasses import replace
 from multidict import MultiMapping
 
 from services.files import cursor
-from services.files.errors import invalid_query
-from services.files.model import ListQuery, Scope, Sort
+from services.files.errors import invalid_folder, invalid_query
+from services.files.model import FolderQuery, ListQuery, Scope, Sort
 from services.kit.errors import Fault
 from services.kit.names import MAX_NAME_CHARACTERS, file_name, trimmed
 
@@ -24,6 +24,7 @@ _PARAMETERS = {
     Scope.SHORTCUTS: _PAGED,
     Scope.STORE: frozenset({"size", "cursor", "source"}),
 }
+_FOLDERS = frozenset({"page", "size", "prefix"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SORTS = {f"{sign}{sort}": (sort, bool(sign)) for sort in Sort for sign in ("", "-")}
 
@@ -67,6 +68,33 @@ def folder_prefix(text: str) -> str:
         Fault: ``invalid_file_name``.
     """
     return file_name(f"{trimmed(text).removesuffix('/')}/x").removesuffix("x")
+
+
+def folder(text: str) -> str:
+    """``folder_prefix`` for what a request names as a folder.
+
+    Raises:
+        Fault: ``invalid_folder``.
+    """
+    try:
+        return folder_prefix(text)
+    except Fault as fault:
+        raise invalid_folder(f"This is not a folder. {fault.message}") from fault
+
+
+def folder_query(query: MultiMapping[str]) -> FolderQuery:
+    """The page of folders that a request asks for; without a prefix the outermost.
+
+    Raises:
+        Fault: ``invalid_query``, ``invalid_folder``.
+    """
+    values = _single(query, _FOLDERS)
+    prefix = values.get("prefix")
+    return FolderQuery(
+        prefix=folder(prefix) if prefix else "",
+        page=_number(values, "page", 1, cursor.MAX_PAGE),
+        size=_number(values, "size", DEFAULT_SIZE, MAX_SIZE),
+    )
 
 
 def _prefix(values: Mapping[str, str]) -> str | None:

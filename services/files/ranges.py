@@ -28,8 +28,15 @@ def http_date(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
 
-def wanted(headers: Mapping[str, str], size_bytes: int, etag: str | None, modified_at: datetime) -> Wanted:
-    """Judge ``If-None-Match``, ``If-Range`` and ``Range``.
+def wanted(
+    headers: Mapping[str, str],
+    size_bytes: int,
+    etag: str | None,
+    modified_at: datetime,
+    *,
+    ranges: bool = True,
+) -> Wanted:
+    """Judge ``If-None-Match``, ``If-Range`` and ``Range``; without ``ranges`` only the first.
 
     Several ranges, another unit and malformed ranges are answered with the whole file.
 
@@ -39,7 +46,7 @@ def wanted(headers: Mapping[str, str], size_bytes: int, etag: str | None, modifi
     if _matches_any(headers.get("If-None-Match"), etag):
         return Wanted(fresh=True)
     given = headers.get("Range")
-    if given is None or not _same_version(headers.get("If-Range"), etag, modified_at):
+    if given is None or not ranges or not _same_version(headers.get("If-Range"), etag, modified_at):
         return Wanted()
     return Wanted(byte_range=_one_range(given, size_bytes))
 

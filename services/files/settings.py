@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from services.kit.s3 import S3Address
-from services.kit.settings import CacheSettings, Key, SweepSettings
+from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Urls, takes
 
 WEEK_S = 604_800  # the longest life a signature may have
 
 
-class Settings(SweepSettings, CacheSettings):
+def _public_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or text.count("{file_id}") != 1:
+        raise ValueError(text)
+    return text
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url), takes("an http(s) URL with {file_id} in it, once")]
+
+
+class Settings(SweepSettings, CacheSettings, CallingSettings):
     internal_key_gateway_files: Key = Field(description="key of the credential that the gateway shows files")
     internal_key_upload_files: Key = Field(description="key of the credential that upload shows files")
     internal_key_operator_files: Key = Field(
         description="key of the credential that the operator's commands show files"
     )
+    internal_key_files_auth: Key = Field(description="key of the credential that files shows auth")
+    auth_urls: Urls = Field(description="where the auth replicas are")
+    public_url_template: PublicUrl = Field(
+        "http://localhost:9000/api/files/f/{file_id}/download?delivery=proxied",
+        description="URL under which anybody reads a public file, with `{file_id}` in it",
+    )
+    cors_origins: Texts = Field((), description="browser origins allowed besides the built-in ones")
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
     files_replicas: int = Field(1, ge=1, description="files processes that share this database")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from services.files.sweep_rows import FIRST, Owned, SweepRows
+from services.files.repository.sweeps import FIRST, Owned, SweepRows
 from services.kit.codec import is_uuid
 from services.kit.s3 import ObjectEntry, S3Client
 from services.kit.sweeping import Turn

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from services.files import cursor
-from services.files.model import ListQuery, Page, Position, Scope, Summary
+from services.files.disposition import download_name
+from services.files.model import (
+    FolderPage,
+    FolderQuery,
+    Link,
+    ListQuery,
+    Page,
+    Position,
+    Scope,
+    Share,
+    Summary,
+)
 from services.kit.codec import rfc3339
 
 
@@ -35,6 +46,43 @@ def page(query: ListQuery, shown: Page) -> dict[str, Any]:
         "size": query.size,
         "next_page": query.page + 1 if more and counted and query.page < cursor.MAX_PAGE else None,
         "next_cursor": cursor.write(query, _last(query, shown)) if more else None,
+    }
+
+
+def link(given: Link, name: str) -> dict[str, Any]:
+    return {
+        "download_url": given.url,
+        "expires_at": rfc3339(given.expires_at),
+        "file_name": download_name(name),
+    }
+
+
+def share(given: Share) -> dict[str, Any]:
+    return {
+        "user_id": given.user_id,
+        "email": given.email,
+        "permission": given.permission,
+        "created_at": rfc3339(given.created_at),
+    }
+
+
+def folders(query: FolderQuery, shown: FolderPage) -> dict[str, Any]:
+    more = query.page * query.size < shown.total and query.page < cursor.MAX_PAGE
+    return {
+        "prefix": query.prefix,
+        "folders": [
+            {
+                "prefix": folder.prefix,
+                "name": folder.name,
+                "file_count": folder.file_count,
+                "size_bytes": folder.size_bytes,
+            }
+            for folder in shown.folders
+        ],
+        "total": shown.total,
+        "page": query.page,
+        "size": query.size,
+        "next_page": query.page + 1 if more else None,
     }
 
 

@@ -35,6 +35,11 @@ def trimmed(text: str) -> str:
     return text.strip(_SPACE)
 
 
+def normal_email(text: str) -> str:
+    """An e-mail as accounts keep it: equality of this form is what counts."""
+    return trimmed(text).lower()
+
+
 def _fault(rule: str) -> Fault:
     return Fault("invalid_file_name", f"The file name {rule}.")
 

@@ -20,7 +20,7 @@ from services.kit.run import Process, Served
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.sweeping import Scope, Sweeper
 from services.kit.tokens import CredentialChecker, CredentialSigner
-from services.kit.upstream import Rules, Upstream, balanced, guards
+from services.kit.upstream import CALLEE_SHARE, Rules, Upstream, balanced, guards
 from services.kit.web import app as kit
 from services.kit.web.body import Pace
 from services.kit.web.boundary import Boundary
@@ -86,7 +86,6 @@ from services.upload.sweep import (
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
 REPACKS_AT_ONCE = 2
-CALLEE_SHARE = 0.5  # of failures, at which files is left alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from services.kit.upstream.window import WINDOW_S, Window
 LEAST_REQUESTS = 10
 TRIALS = 5
 
+CALLEE_SHARE = 0.5  # of failures, at which one service leaves another alone
+
 
 class State(IntEnum):
     """The values are those of the metric."""

@@ -19,6 +19,7 @@ from services.kit.web.health import health_handlers
 from services.kit.web.routing import Route
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_REST = re.compile(r"\{(\w+)\}$")
 _PARAMETER = re.compile(r"\{(\w+)\}")  # of any characters but "/": what they mean is the handler's to judge
 CALLER = web.RequestKey("CALLER", Caller)
 
@@ -81,7 +82,8 @@ def application(
     app[BODY_PACE] = pace
     for route in routes:
         methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
-        path = _PARAMETER.sub(r"{\1:[^/]+}", route.template)
+        path = _REST.sub(r"{\1:[\\s\\S]*}", route.template) if route.rest else route.template
+        path = _PARAMETER.sub(r"{\1:[^/]+}", path)
         for method in methods:
             app.router.add_route(method, path, bound[route.name], expect_handler=_when_the_body_is_read)
     return app

@@ -25,6 +25,7 @@ class Route:
     ``deadline_s`` is the time from the end of the request body to the response head. ``body`` says
     what the gateway may expect: ``none``, ``json`` (small), ``raw`` (streamed, needs a length) or ``form``
     (streamed, with or without a length: the service judges).
+    With ``rest`` the last parameter takes the whole rest of the path, slashes included, as it was sent.
     ``internal`` routes are never forwarded. ``health`` routes pass the breaker and need no credential.
     """
 
@@ -35,6 +36,7 @@ class Route:
     deadline_s: float = 30.0
     body: str = "none"
     internal: bool = False
+    rest: bool = False
     health: bool = False
 
 

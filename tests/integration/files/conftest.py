@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,15 +13,18 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
+from aiohttp import web
 from multidict import CIMultiDict
 
+from compose import ports
 from services.kit.clock import World
+from services.kit.codec import is_uuid
 from services.kit.s3 import S3Address, S3Client, open_client
-from services.kit.tokens import CredentialSigner
+from services.kit.tokens import CredentialChecker, CredentialSigner
 from tests.processes import running_process
 from tests.stack import Backends
 
-GATEWAY_KEY, UPLOAD_KEY, OPERATOR_KEY = (secrets.token_hex(32) for _ in range(3))
+GATEWAY_KEY, UPLOAD_KEY, OPERATOR_KEY, AUTH_KEY = (secrets.token_hex(32) for _ in range(4))
 BUCKET = "files-tests"
 _WORLD = World()
 
@@ -32,6 +37,46 @@ class Answer:
     json: Any
 
 
+def email_of(user: UUID) -> str:
+    return f"{user}@example.com"
+
+
+class Auth:
+    """Stands in for the auth service: an e-mail belongs to the user whose id it begins with.
+
+    ``answer`` replaces what it answers, ``held`` makes it answer nothing.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.answer: tuple[int, Any] | None = None
+        self.held: asyncio.Event | None = None
+        self._checker = CredentialChecker("auth", {"files": AUTH_KEY}, _WORLD.now)
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        self._checker.check(request.headers["X-Service-Token"], None)
+        emails = await request.json()
+        self.asked.append(emails)
+        if self.held is not None:
+            await self.held.wait()
+        if self.answer is not None:
+            return web.json_response(self.answer[1], status=self.answer[0])
+        return web.json_response({one: one[:36] for one in emails if is_uuid(one[:36])})
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_post("/internal/resolve-users", self.resolve)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        (port,) = ports.free(1)
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            await runner.cleanup()
+
+
 @dataclass(slots=True)
 class Api:
     """Calls the service as the gateway does, or, with ``as_upload``, as the upload service does."""
@@ -42,6 +87,7 @@ class Api:
     database: asyncpg.Pool[Any]
     store: S3Client
     database_url: str
+    auth: Auth
     gateway: CredentialSigner = field(
         default_factory=lambda: CredentialSigner("gateway", "files", GATEWAY_KEY, _WORLD.now)
     )
@@ -103,12 +149,24 @@ class Api:
         sql = "INSERT INTO file_shortcuts (file_uuid, user_id) VALUES ($1, $2)"
         await self.database.execute(sql, file_id, user)
 
-    async def metric(self, name: str) -> float:
-        """The sum of a metric family's samples with this exact name, whatever their labels."""
+    async def children(self, file_id: UUID) -> int:
+        """Rows that hang on a file."""
+        count: int = await self.database.fetchval(
+            """SELECT (SELECT count(*) FROM file_shares WHERE file_uuid = $1)
+            + (SELECT count(*) FROM file_shortcuts WHERE file_uuid = $1)
+            + (SELECT count(*) FROM public_files WHERE file_uuid = $1)""",
+            file_id,
+        )
+        return count
+
+    async def metric(self, name: str, labels: str = "") -> float:
+        """The sum of a metric family's samples with this exact name and, among others, these labels."""
         async with self.session.get(self.admin_url + "/metrics") as reply:
             lines = (await reply.text()).splitlines()
         return sum(
-            float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name
+            float(line.rsplit(" ", 1)[1])
+            for line in lines
+            if line.split("{")[0].split(" ")[0] == name and labels in line
         )
 
 
@@ -148,15 +206,18 @@ async def api(backends: Backends) -> AsyncIterator[Api]:
             "INTERNAL_KEY_GATEWAY_FILES": GATEWAY_KEY,
             "INTERNAL_KEY_UPLOAD_FILES": UPLOAD_KEY,
             "INTERNAL_KEY_OPERATOR_FILES": OPERATOR_KEY,
+            "INTERNAL_KEY_FILES_AUTH": AUTH_KEY,
             "BENCH_ENDPOINTS": "1",
         }
+        auth = Auth()
         async with (
-            running_process("services.files", environment) as running,
+            auth.serving() as auth_url,
+            running_process("services.files", environment | {"AUTH_URLS": auth_url}) as running,
             aiohttp.ClientSession(auto_decompress=False) as session,
             asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool,
             open_client(address(backends), _WORLD, lambda *_: None) as store,
         ):
-            yield Api(running.url, running.admin_url, session, pool, store, database_url)
+            yield Api(running.url, running.admin_url, session, pool, store, database_url, auth)
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ async def test_delete_hides_at_once_and_takes_everything_along(api: Api, user: U
     before = await api.metric("db_query_seconds_count")
     reply = await api("DELETE", f"/f/{file_id}", user)
     assert (reply.status, reply.body) == (204, b"")
-    assert await api.metric("db_query_seconds_count") == before + 1
+    assert await api.metric("db_query_seconds_count") == before + 2
     for path in (f"/f/{file_id}", f"/f/{file_id}/download"):
         assert code(await api("GET", path, user)) == (404, "file_not_found")
         assert code(await api("GET", path, None)) == (404, "file_not_found")
@@ -132,13 +132,7 @@ async def test_delete_hides_at_once_and_takes_everything_along(api: Api, user: U
     assert code(await api("PATCH", f"/f/{file_id}", user, json={"name": "x"})) == (404, "file_not_found")
     for scope in ("shared", "shortcuts"):
         assert (await api("GET", f"/me/{scope}", other)).json["total"] == 0
-    left = await api.database.fetchval(
-        """SELECT (SELECT count(*) FROM file_shares WHERE file_uuid = $1)
-        + (SELECT count(*) FROM file_shortcuts WHERE file_uuid = $1)
-        + (SELECT count(*) FROM public_files WHERE file_uuid = $1)""",
-        file_id,
-    )
-    assert left == 0
+    assert await api.children(file_id) == 0
 
 
 async def test_ids(api: Api, user: UUID) -> None:
@@ -250,13 +244,23 @@ async def test_a_reader_that_leaves_is_counted_as_gone(api: Api, user: UUID) -> 
     assert (await api("GET", f"/f/{file_id}", user)).status == 200
 
 
-async def test_routes_that_come_later_do_not_exist(api: Api, user: UUID) -> None:
-    file_id = await api.register(user)
-    for method, path in (
-        ("POST", f"/f/{file_id}/copy"),
-        ("GET", f"/f/{file_id}/shares"),
-        ("POST", f"/f/{file_id}/public"),
-        ("GET", "/folders"),
-    ):
-        assert code(await api(method, path, user)) == (404, "route_not_found")
-    assert (await api("POST", f"/f/{file_id}", user)).status == 405
+async def test_a_head_costs_the_store_no_read(api: Api, user: UUID) -> None:
+    """It finds out whether the object is there, and does not begin to fetch it."""
+    good, changed = await api.store_file(user, CONTENT), await api.store_file(user, CONTENT)
+    await api.store.put_bytes(f"users/{user}/{changed}", b"other data")
+    reads = await api.metric("store_request_seconds_count", 'op="get_object"')
+    path = f"/f/{good}/download?delivery=proxied"
+    head = await api("HEAD", path, user, headers={"Range": "bytes=2-4"})
+    assert (head.status, head.headers["Content-Length"]) == (200, "10")
+    assert "Content-Range" not in head.headers
+    fresh = await api("HEAD", path, user, headers={"If-None-Match": head.headers["ETag"]})
+    assert fresh.status == 304
+    assert (await api("HEAD", f"/f/{changed}/download?delivery=proxied", user)).status == 500
+    assert await api.metric("store_request_seconds_count", 'op="get_object"') == reads
+
+
+async def test_an_object_of_another_length_is_not_sent(api: Api, user: UUID) -> None:
+    file_id = await api.store_file(user, CONTENT, size_bytes=11, etag=None)
+    for headers in ({}, {"Range": "bytes=5-"}):
+        reply = await api("GET", f"/f/{file_id}/download?delivery=proxied", user, headers=headers)
+        assert code(reply) == (500, "store_inconsistent")

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.files.repository.sweeps import SweepRows
 from services.files.sweep import DeletedObjects, GoneRows, Strays
-from services.files.sweep_rows import SweepRows
 from services.kit.db import open_database
 from services.kit.metrics import DatabaseMetrics, base_registry
 from services.kit.s3 import NotFoundError, S3Client

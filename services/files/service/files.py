@@ -1,8 +1,8 @@
-"""The rules of files: who may do what, and where a list comes from."""
+"""One file and lists of them: who may do what, and where a list comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -10,9 +10,9 @@ from services.files.errors import file_lives, file_not_found, forbidden, registr
 from services.files.forgetting import subject_of
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
-from services.files.repository import Files
+from services.files.repository.files import Files
 from services.kit.cache import Cache
-from services.kit.s3 import ByteRange, Download, S3Client
+from services.kit.s3 import ByteRange, Download, PreconditionFailedError, S3Client, same_etag
 
 ANYBODY = "anybody"
 
@@ -67,6 +67,11 @@ class FileService:
         file = await self.readable(file_id, user_id)
         return self._links.give(file), file.summary.name
 
+    async def links(self, file_ids: Sequence[UUID], user_id: UUID) -> dict[UUID, tuple[Link, str]]:
+        """As ``link``, for those of the files that this user may read."""
+        files = await self._files.read_many(file_ids, user_id)
+        return {file_id: (self._links.give(file), file.summary.name) for file_id, file in files.items()}
+
     async def open(self, file: Readable, byte_range: ByteRange | None) -> Download:
         """The content, exactly as it was registered: the store checks the recorded ETag.
 
@@ -75,11 +80,21 @@ class FileService:
         """
         return await self._store.open_get(file.storage_key, byte_range=byte_range, if_match=file.etag)
 
+    async def check(self, file: Readable) -> None:
+        """As ``open``, without the content.
+
+        Raises:
+            StoreError: see ``kit.s3.errors``.
+        """
+        info = await self._store.head(file.storage_key)
+        if file.etag is not None and not same_etag(info.etag, file.etag):
+            raise PreconditionFailedError("head_object", 412, "PreconditionFailed")
+
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> None:
-        _settle(await self._files.rename(file_id, user_id, name))
+        settle(await self._files.rename(file_id, user_id, name))
 
     async def delete(self, file_id: UUID, user_id: UUID) -> None:
-        _settle(await self._files.delete(file_id, user_id))
+        settle(await self._files.delete(file_id, user_id))
 
     async def register(self, facts: Registration) -> bool:
         """Whether the file is new.
@@ -103,7 +118,10 @@ class FileService:
             raise file_lives(file)
 
 
-def _settle(change: Change) -> None:
+def settle(change: Change) -> None:
+    """Raises:
+    Fault: unless the change was done.
+    """
     if change is Change.HIDDEN:
         raise file_not_found()
     if change is Change.FORBIDDEN:

@@ -1,21 +1,17 @@
-"""HTTP of the files service: parse, one call, render."""
+"""HTTP of one file, of lists, and of registration: parse, one call, render."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from uuid import UUID
 
 from aiohttp import web
 
 from services.files import views
-from services.files.disposition import download_name
-from services.files.downloads import Downloads
+from services.files.handlers.parts import SERVICES, file_id_of
 from services.files.model import Registration, Scope
 from services.files.parameters import list_query, one_of
-from services.files.service import FileService
-from services.kit.codec import Members, parse_sha256, parse_uuid, rfc3339
+from services.kit.codec import Members, parse_sha256
 from services.kit.errors import Fault
 from services.kit.names import file_name
 from services.kit.trail import about
@@ -43,17 +39,6 @@ _FACTS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Everything a handler may call."""
-
-    files: FileService
-    downloads: Downloads
-
-
-SERVICES = web.AppKey("SERVICES", Services)
-
-
 async def list_owned(request: web.Request) -> web.Response:
     source = one_of(request.query, "source", SOURCES)
     return await _list(request, Scope.STORE if source == "s3" else Scope.OWNED, source)
@@ -74,12 +59,12 @@ async def _list(request: web.Request, scope: Scope, source: str = SOURCES[0]) ->
 
 
 async def summary(request: web.Request) -> web.Response:
-    file = await request.app[SERVICES].files.summary(_file_id(request), user_id_of(request))
+    file = await request.app[SERVICES].files.summary(file_id_of(request), user_id_of(request))
     return json_response(views.summary(file))
 
 
 async def rename(request: web.Request) -> web.Response:
-    file_id, user_id = _file_id(request), user_of(request)
+    file_id, user_id = file_id_of(request), user_of(request)
     members = Members(await json_value(request), known=frozenset({"name"}))
     name = file_name(members.string("name", nul=True))
     await request.app[SERVICES].files.rename(file_id, user_id, name)
@@ -87,22 +72,22 @@ async def rename(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    await request.app[SERVICES].files.delete(_file_id(request), user_of(request))
+    await request.app[SERVICES].files.delete(file_id_of(request), user_of(request))
     return web.Response(status=204)
 
 
 async def download(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
-    file_id, user_id = _file_id(request), user_id_of(request)
+    file_id, user_id = file_id_of(request), user_id_of(request)
     if one_of(request.query, "delivery", DELIVERIES) == "proxied":
         return await services.downloads.send(request, await services.files.readable(file_id, user_id))
     link, name = await services.files.link(file_id, user_id)
-    body = {
-        "download_url": link.url,
-        "expires_at": rfc3339(link.expires_at),
-        "file_name": download_name(name),
-    }
-    return json_response(body)
+    return json_response(views.link(link, name))
+
+
+async def copy(request: web.Request) -> web.Response:
+    copied = await request.app[SERVICES].copying.copy(file_id_of(request), user_of(request))
+    return json_response(views.summary(copied), status=201)
 
 
 async def register(request: web.Request) -> web.Response:
@@ -116,13 +101,13 @@ async def register(request: web.Request) -> web.Response:
 async def registered(request: web.Request) -> web.Response:
     """How a file looks to the user for whom upload asks."""
     _from_upload(request)
-    file = await request.app[SERVICES].files.summary(_file_id(request), user_of(request))
+    file = await request.app[SERVICES].files.summary(file_id_of(request), user_of(request))
     return json_response(views.summary(file))
 
 
 async def void(request: web.Request) -> web.Response:
     _from_upload(request)
-    await request.app[SERVICES].files.void(_file_id(request))
+    await request.app[SERVICES].files.void(file_id_of(request))
     return web.Response(status=204)
 
 
@@ -139,15 +124,12 @@ HANDLERS: Mapping[str, Handler] = {
     "rename": rename,
     "delete": delete,
     "download": download,
+    "copy": copy,
     "register": register,
     "registered": registered,
     "void": void,
     "sweep": sweep,
 }
-
-
-def _file_id(request: web.Request) -> UUID:
-    return about(parse_uuid(request.match_info["file_id"], "The file id"))  # it is the upload's id too
 
 
 def _facts(members: Members) -> Registration:

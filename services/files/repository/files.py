@@ -1,15 +1,15 @@
-"""Files in files_db; with ``listing`` and ``sweep_rows`` all SQL of the service."""
+"""Files in files_db: read, list, rename, delete, register, copy."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
 
-from services.files.listing import ACCESS, COLUMNS, PUBLIC, statement
+from services.files.listing import COLUMNS, statement
 from services.files.model import (
-    DELETERS,
+    OWNER_ONLY,
     RENAMERS,
     Change,
     ListQuery,
@@ -21,19 +21,18 @@ from services.files.model import (
     Registration,
     Summary,
 )
-from services.kit.db import Database, Statement
+from services.files.repository.access import JOINS, ONE, PERMISSION, READABLE, SEEN, summary_of
+from services.kit.db import Database, Statement, Transaction
 
-# A row only if the caller may read it: what is hidden looks like what does not exist.
-_ACCESS = ACCESS.format(user="$2", public=PUBLIC)
-_SEEN = """FROM files f
-  LEFT JOIN file_shares s ON s.file_uuid = f.file_uuid AND s.shared_with_user_id = $2
-  LEFT JOIN public_files p ON p.file_uuid = f.file_uuid
-  WHERE f.file_uuid = $1 AND f.deleted_at IS NULL
-    AND (f.user_id = $2 OR s.permission IS NOT NULL OR p.file_uuid IS NOT NULL)"""
-_READ = Statement("file_read", f"SELECT {COLUMNS.format(permission=_ACCESS)}, f.storage_key, f.etag {_SEEN}")
+_SHOWN = f"{COLUMNS.format(permission=PERMISSION)}, f.storage_key, f.etag"
+_READ = Statement("file_read", f"SELECT {_SHOWN} {ONE}")
+_READ_MANY = Statement(
+    "files_read",
+    f"SELECT {_SHOWN} FROM files f {JOINS} WHERE f.file_uuid = ANY($1::uuid[]) AND {READABLE}",  # noqa: S608 - fixed pieces
+)
 _RENAME = Statement(
     "file_rename",
-    f"""WITH seen AS (SELECT f.file_uuid, {_ACCESS} AS permission {_SEEN}),
+    f"""WITH {SEEN},
     done AS (UPDATE files f SET file_name = $3, folded_name = $4, updated_at = clock_timestamp() FROM seen
              WHERE f.file_uuid = seen.file_uuid AND seen.permission = ANY($5::text[])
                AND f.deleted_at IS NULL RETURNING 1)
@@ -41,14 +40,18 @@ _RENAME = Statement(
 )
 _DELETE = Statement(
     "file_delete",
-    f"""WITH seen AS (SELECT f.file_uuid, {_ACCESS} AS permission {_SEEN}),
+    f"""WITH {SEEN},
     done AS (UPDATE files f SET deleted_at = clock_timestamp(), updated_at = clock_timestamp() FROM seen
              WHERE f.file_uuid = seen.file_uuid AND seen.permission = ANY($3::text[]) AND f.deleted_at IS NULL
-             RETURNING f.file_uuid),
-    shares AS (DELETE FROM file_shares x USING done WHERE x.file_uuid = done.file_uuid),
-    shortcuts AS (DELETE FROM file_shortcuts x USING done WHERE x.file_uuid = done.file_uuid),
-    flag AS (DELETE FROM public_files x USING done WHERE x.file_uuid = done.file_uuid)
+             RETURNING 1)
     SELECT permission, EXISTS (SELECT FROM done) AS done FROM seen""",  # noqa: S608 - fixed pieces
+)
+# A statement of its own: it sees what was added while the one before waited for the file's row.
+_DETACH = Statement(
+    "files_detach",
+    """WITH shares AS (DELETE FROM file_shares WHERE file_uuid = ANY($1::uuid[])),
+    shortcuts AS (DELETE FROM file_shortcuts WHERE file_uuid = ANY($1::uuid[]))
+    DELETE FROM public_files WHERE file_uuid = ANY($1::uuid[])""",
 )
 # No row: the insert met a row that was committed after this statement began, or a row with another id.
 _REGISTER = Statement(
@@ -80,6 +83,31 @@ _VOID = Statement(
     UNION ALL
     SELECT deleted_at IS NULL, mime_type, size_bytes, checksum, etag FROM files WHERE file_uuid = $1""",
 )
+# A copy begins as a row that is deleted already, from a moment that is still to come: nobody sees it, and
+# whatever becomes of the copying, the sweeper finds the object by it. Until that moment it can come to life.
+_RESERVE_COPY = Statement(
+    "file_copy_reserve",
+    f"""WITH source AS (SELECT {_SHOWN}, f.folded_name {ONE}),
+    reserved AS (
+      INSERT INTO files (file_uuid, user_id, file_name, folded_name, mime_type, storage_key, size_bytes,
+                         checksum, deleted_at)
+      SELECT $3::uuid, $2, file_name, folded_name, mime_type, $4::text, size_bytes, checksum,
+             clock_timestamp() + $5::float * interval '1 second' FROM source)
+    SELECT * FROM source""",  # noqa: S608 - fixed pieces
+)
+_PUBLISH_COPY = Statement(
+    "file_copy_publish",
+    f"""UPDATE files f SET deleted_at = NULL, etag = $2, created_at = clock_timestamp(),
+        updated_at = clock_timestamp(), visible_at = clock_timestamp()
+    FROM (SELECT NULL::uuid AS file_uuid) p
+    WHERE f.file_uuid = $1 AND f.deleted_at > clock_timestamp() AND f.object_deleted_at IS NULL
+    RETURNING {COLUMNS.format(permission="'owner'")}""",  # noqa: S608 - fixed pieces
+)
+
+
+async def detach(transaction: Transaction, file_ids: Sequence[UUID]) -> None:
+    """Shares, shortcuts and public flags of files that this transaction has marked as deleted."""
+    await transaction.row(_DETACH, file_ids)
 
 
 class Files:
@@ -89,12 +117,17 @@ class Files:
     async def read(self, file_id: UUID, user_id: UUID | None) -> Readable | None:
         """The file, if this user (None: anybody) may read it; access and row in one statement."""
         row = await self._database.row(_READ, file_id, user_id)
-        return Readable(_summary(row), row["storage_key"], row["etag"]) if row else None
+        return _readable(row) if row else None
+
+    async def read_many(self, file_ids: Sequence[UUID], user_id: UUID) -> dict[UUID, Readable]:
+        """Those of the files that this user may read; one statement for all."""
+        rows = await self._database.rows(_READ_MANY, file_ids, user_id)
+        return {row["file_uuid"]: _readable(row) for row in rows}
 
     async def page(self, query: ListQuery, user_id: UUID) -> Page:
         sql, arguments = statement(query, user_id)
         rows = await self._database.rows(sql, *arguments)
-        files = [_summary(row) for row in rows if row["file_uuid"] is not None]
+        files = [summary_of(row) for row in rows if row["file_uuid"] is not None]
         return Page(files[: query.size], rows[0]["total"], len(files) > query.size)
 
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> Change:
@@ -103,8 +136,12 @@ class Files:
 
     async def delete(self, file_id: UUID, user_id: UUID) -> Change:
         """Mark as deleted; shares, shortcuts and public flag go with it."""
-        row = await self._database.row(_DELETE, file_id, user_id, DELETERS)
-        return _change(row, DELETERS)
+        async with self._database.transaction() as transaction:
+            row = await transaction.row(_DELETE, file_id, user_id, OWNER_ONLY)
+            change = _change(row, OWNER_ONLY)
+            if change is Change.DONE:
+                await detach(transaction, [file_id])
+        return change
 
     async def register(self, facts: Registration) -> Registered:
         """Insert the file, or find out that it is there; one statement, two only in a race.
@@ -143,20 +180,21 @@ class Files:
             return None
         return Living(row["mime_type"], row["size_bytes"], row["checksum"], row["etag"])
 
+    async def reserve_copy(
+        self, file_id: UUID, user_id: UUID, copy_id: UUID, storage_key: str, seconds: float
+    ) -> Readable | None:
+        """The source, if this user may read it; then the copy's row is there, unseen, for ``seconds``."""
+        row = await self._database.row(_RESERVE_COPY, file_id, user_id, copy_id, storage_key, seconds)
+        return _readable(row) if row else None
 
-def _summary(row: Any) -> Summary:
-    return Summary(
-        file_id=row["file_uuid"],
-        owner_id=row["user_id"],
-        name=row["file_name"],
-        mime_type=row["mime_type"],
-        size_bytes=row["size_bytes"],
-        created_at=row["created_at"],
-        is_public=row["is_public"],
-        updated_at=row["updated_at"],
-        permission=Permission(row["permission"]),
-        checksum=row["checksum"],
-    )
+    async def publish_copy(self, copy_id: UUID, etag: str) -> Summary | None:
+        """The copy, seen from now on; None when its time had run out."""
+        row = await self._database.row(_PUBLISH_COPY, copy_id, etag)
+        return summary_of(row) if row else None
+
+
+def _readable(row: asyncpg.Record) -> Readable:
+    return Readable(summary_of(row), row["storage_key"], row["etag"])
 
 
 def _change(row: asyncpg.Record | None, allowed: tuple[Permission, ...]) -> Change:

@@ -1,0 +1,76 @@
+"""A download that was opened is closed, whatever goes wrong before anything is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+from uuid import UUID
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from prometheus_client import CollectorRegistry, Counter
+
+from services.files.downloads import Downloads
+from services.files.model import Permission, Readable, Summary
+from services.files.service.files import FileService
+from services.kit.errors import Fault
+from services.kit.web.answers import Streamed
+
+pytestmark = pytest.mark.unit
+NOW = datetime(2026, 3, 4, tzinfo=UTC)
+FILE = Readable(
+    Summary(UUID(int=1), UUID(int=2), "a", "text/plain", 10, NOW, False, NOW, Permission.OWNER, None),
+    "key",
+    None,
+)
+
+
+class Opened:
+    """What the store sends, and whether it was given back."""
+
+    def __init__(self, size: int | None) -> None:
+        self._size, self.closed = size, False
+
+    @property
+    def size_bytes(self) -> int:
+        if self._size is None:
+            raise ValueError("no number")
+        return self._size
+
+    async def read(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Store:
+    def __init__(self, size: int | None) -> None:
+        self.opened = Opened(size)
+
+    async def open(self, *_: object) -> Opened:
+        return self.opened
+
+
+def downloads(store: Store) -> Downloads:
+    counter = Counter("sent_bytes", "of this test", registry=CollectorRegistry())
+    return Downloads(cast(FileService, store), counter)
+
+
+@pytest.mark.parametrize(("size", "error"), [(None, ValueError), (9, Fault), (11, Fault)])
+async def test_it_is_closed_when_it_is_not_what_was_promised(
+    size: int | None, error: type[Exception]
+) -> None:
+    store = Store(size)
+    with pytest.raises(error):
+        await downloads(store).send(make_mocked_request("GET", "/"), FILE)
+    assert store.opened.closed
+
+
+async def test_it_is_closed_with_the_answer() -> None:
+    store = Store(10)
+    answer = await downloads(store).send(make_mocked_request("GET", "/"), FILE)
+    assert isinstance(answer, Streamed)
+    assert not store.opened.closed
+    answer.close()
+    assert store.opened.closed
