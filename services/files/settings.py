@@ -33,7 +33,6 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
         "http://localhost:9000/api/files/f/{file_id}/download?delivery=proxied",
         description="URL under which anybody reads a public file, with `{file_id}` in it",
     )
-    cors_origins: Texts = Field((), description="browser origins allowed besides the built-in ones")
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
     files_replicas: int = Field(1, ge=1, description="files processes that share this database")
 
