@@ -3,7 +3,7 @@
 # RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report panels ledger sweep test test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress journey alerts bench report panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:
 
 help:
@@ -58,6 +58,10 @@ ledger: ## audit rows against objects; RUN=
 ## Working on it
 test: ## all checks and tests; they start their own testbeds
 	$(RUN_IT) compose test
+chaos: ## drawn uploads and faults, each case judged: CASES=200 SEED=; LIMIT_S= KEEP_GOING=1 STORE=versitygw
+	$(RUN_IT) compose chaos
+test-all: ## `make test`, then the second store and long chaos; for the night
+	$(RUN_IT) compose test-all
 test-compose: ## start the containers with Docker and try everything on them; without a registry: docs/compose.md
 	$(RUN_IT) compose test-compose
 check: ## linter, format, types

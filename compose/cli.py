@@ -12,7 +12,20 @@ from typing import ParamSpec
 import click
 
 from compose import clean as cleaning
-from compose import control, credentials, doctor, envfile, life, logs, postgres, prom, ready, stack, view
+from compose import (
+    control,
+    credentials,
+    doctor,
+    envfile,
+    life,
+    logs,
+    postgres,
+    prom,
+    ready,
+    stack,
+    store,
+    view,
+)
 from compose import roll as rolling
 from compose import settings as settings_module
 from compose import up as starting
@@ -24,7 +37,10 @@ from compose.trace.command import COLUMNS, source_of, trace
 from compose.trace.follow import TraceError
 
 Parameters = ParamSpec("Parameters")
-NEEDED = (*starting.FIRST, *starting.LAST)
+NEEDED = (*starting.FIRST, store.MINIO, *starting.LAST)
+# What must hold on whatever store: the rest of the suite knows none, or measures this one.
+ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
+LONG_CHAOS = "500"
 TROUBLE = (
     stack.StackError,
     life.LifeError,
@@ -218,6 +234,34 @@ def test(arguments: tuple[str, ...]) -> None:
             installer.locate(NEEDED)  # a build inside a test would meet the test's time limit
         code = _shown("pytest", *arguments)
     sys.exit(code)
+
+
+@main.command()
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@explained
+def chaos(arguments: tuple[str, ...]) -> None:
+    """Drawn uploads and faults on a system of its own. Example: CASES=200 SEED=7 python -m compose chaos
+
+    `python -m compose chaos -- --help` tells the rest.
+    """
+    os.chdir(settings_module.ROOT)
+    # In this process's place, so that Ctrl-C reaches only the one that knows what to end.
+    os.execv(sys.executable, [sys.executable, "-m", "tests.chaos", *arguments])  # noqa: S606
+
+
+@main.command("test-all")
+@explained
+def test_all() -> None:
+    """`test`, then what takes long: the second store, and chaos on both. All of it, even when a step fails.
+
+    Example: python -m compose test-all
+    """
+    with Installer(_settings().env, echo=click.echo) as installer:
+        installer.locate((*NEEDED, store.VERSITYGW))
+    code = _checked() | _shown("pytest") | _shown("tests.chaos", "--cases", LONG_CHAOS)
+    os.environ["STORE"] = store.VERSITYGW
+    code |= _shown("pytest", *ON_EVERY_STORE) | _shown("tests.chaos", "--cases", LONG_CHAOS)
+    sys.exit(int(code != 0))
 
 
 @main.command("test-compose")

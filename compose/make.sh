@@ -13,7 +13,7 @@ main() {
     case ${1-} in '' | -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$HERE/make.sh"; exit ;; esac
     case "$1 ${2-}" in
     "compose up") start "$@" ;;
-    "compose tools" | "compose test" | "compose test-compose" | "compose check") as_processes "$@" ;;
+    "compose tools" | "compose test" | "compose test-"* | "compose check" | "compose chaos") as_processes "$@" ;;
     *) as_recorded "$@" ;;
     esac
 }
@@ -51,7 +51,7 @@ as_processes() {
 Install one of the two; \`make doctor\` says more once either is there.${why:+
 Docker: $why}"
     dev=''
-    case "$1 ${2-}" in "compose test" | "compose test-compose" | "compose check") dev=--dev ;; esac
+    case "$1 ${2-}" in "compose test"* | "compose check" | "compose chaos") dev=--dev ;; esac
     RUNTIME=native exec "$interpreter" "$HERE/bootstrap.py" $dev "$@"
 }
 

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import envfile, grafana, joints, postgres, scaling, scraping, settings
+from compose import envfile, grafana, joints, postgres, scaling, scraping, settings, store
 from compose.cores import cores
 from compose.settings import ROOT
 
@@ -25,6 +25,7 @@ def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
         (run_dir / name).mkdir(mode=0o700, exist_ok=True)
     where = postgres.place(run_dir, Path(env["POSTGRES_BIN_DIR"]))
     postgres.make_clusters(where, {name: env[f"PG_{name.upper()}_PASSWORD"] for name in postgres.DATABASES})
+    store.prepare(run_dir, env)
     ready = {
         **env,
         "ROOT": str(ROOT),
@@ -47,8 +48,10 @@ def publish(run_dir: Path, env: Mapping[str, str]) -> None:
     Only once it is known that this very testbed runs or starts: a refused `make up` must change nothing.
     """
     names = [*envfile.read(settings.PORTS), *scaling.default_ports(env), *scaling.CHOSEN]
-    _replace(run_dir / "ports.env", "".join(f"{name}={env[name]}\n" for name in names))
-    targets = scraping.native_targets(env, absent=scraping.absent_exporters(env))
+    chosen = {"STORE": store.chosen(env)} | {name: env[name] for name in names}
+    _replace(run_dir / "ports.env", "".join(f"{name}={value}\n" for name, value in chosen.items()))
+    absent = {*scraping.absent_exporters(env), *store.others(env)}
+    targets = scraping.native_targets(env, absent=absent)
     _replace(run_dir / "prometheus.yml", scraping.configuration(targets))
     _replace(run_dir / "processes.yml", scraping.processes(env))
 

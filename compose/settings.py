@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile, grafana, scaling, switches
+from compose import envfile, grafana, scaling, store, switches
 from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +18,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "VAULTBENCH_OFFLINE": ("", "0", "1"),
     "ALL": ("", "0", "1"),
     "TOPOLOGY": ("", scaling.SINGLE, scaling.SCALED),
+    "STORE": ("", *store.STORES),
     **switches.CHOICES,
 }
 PROGRAMS = (
@@ -31,6 +32,7 @@ PROGRAMS = (
     "PROCESS_EXPORTER_BIN",
     "NGINX_BIN",
     "PGBOUNCER_BIN",
+    "FAKETIME_BIN",
     "REDIS_BIN",
 )
 

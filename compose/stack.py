@@ -32,6 +32,7 @@ from compose import (
     scaling,
     scraping,
     settings,
+    store,
     topology,
 )
 from compose.cores import cores
@@ -130,7 +131,7 @@ def start(
     installed when missing. Raises `StackError` when a port is taken.
     """
     left_out = set(without)
-    wanted = ("postgres", "minio", "prometheus", *scaling.programs(env))
+    wanted = ("postgres", store.chosen(env), "prometheus", *scaling.programs(env))
     needed = [name for name in wanted if name not in left_out]
     with Installer(env, echo=lambda line: print(line, file=sys.stderr)) as tools:
         ready = prepare(run_dir, {**env, **tools.locate(needed)})

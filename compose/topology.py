@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from compose import scaling, switches
+from compose import scaling, store, switches
 from compose.envfile import EnvError, expand
 from compose.part import Need, Part, Probe
 
@@ -21,7 +21,7 @@ Described = dict[str, dict[str, Any]]
 
 def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> list[Part]:
     """All parts with every `${NAME}` replaced from `env`; raises `EnvError` with all that is missing."""
-    left_out = set(without)
+    left_out = {*without, *store.others(env)}
     problems, parts = [], []
     described = _described(env)
     ending = frozenset(kind for kind, raw in described.items() if raw.get("oneshot"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compose import credentials, doctor, life, postgres, ready, scaling, stack, view
+from compose import credentials, doctor, life, postgres, ready, scaling, stack, store, view
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import prepare, publish
@@ -20,7 +20,7 @@ from compose.settings import Settings
 from compose.stack import Rows, Stack, StackError
 from compose.unit import ENDED, UP
 
-FIRST = ("postgres", "prometheus", "minio")
+FIRST = ("postgres", "prometheus")
 LAST = ("k6",)  # nobody waits for it while the services start
 
 
@@ -34,7 +34,7 @@ def up(settings: Settings, console: Console) -> None:
             doctor.silently(settings, console)
         env = {**settings.env, **_secrets(settings)}
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
-            env = {**env, **tools.locate((*FIRST, *scaling.programs(env)))}
+            env = {**env, **tools.locate((*FIRST, store.chosen(env), *scaling.programs(env)))}
             if env.get("PROMETHEUS_BIN"):
                 env |= tools.locate_optional(EXPORTER_PROGRAMS)
             env = prepare(settings.run_dir, env)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compose import process, prom
+from compose import process, prom, store
 from compose.unit import LOST
 
 MIB = 1 << 20
@@ -119,8 +119,7 @@ def print_alerts(console: Console, prometheus_url: str) -> None:
 def print_addresses(console: Console, env: Mapping[str, str], *, prometheus: bool) -> None:
     """Where to go next."""
     console.print(f"gateway   {env['GATEWAY_URL']}", highlight=False)
-    console.print(
-        f"store     {env['S3_PUBLIC_ENDPOINT']}  (console {env['S3_CONSOLE_URL']})", highlight=False
-    )
+    page = f"  (console {env['S3_CONSOLE_URL']})" if store.chosen(env) == store.MINIO else ""
+    console.print(f"store     {env['S3_PUBLIC_ENDPOINT']}{page}", highlight=False)
     address = env["PROMETHEUS_URL"] if prometheus else "off"
     console.print(f"metrics   {address}  (Grafana: with Docker Compose only)", highlight=False)

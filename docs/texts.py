@@ -96,6 +96,7 @@ STARTUP: dict[str, str] = {
     "WORKERS": "how many processes of each service: a number, 1 to 32, or `auto` (the default): one each "
     "below 4 cores; from 4 on gateway and upload one for every 4 cores, files and auth one for every 8",
     "TOPOLOGY": "`scaled`: several gateways, upload and files processes behind nginx and PgBouncer",
+    "STORE": "the object store of plain processes: `minio` (the default) or `versitygw`; docs/stores.md",
     "RATE_LIMIT_BACKEND": "`redis`: one count for all gateways, in a Redis that then runs (docs/switches.md)",
     "CACHE": "`memory` or `redis`: rows that are read again and again are kept (docs/switches.md)",
     "POOLER": "`pgbouncer`: PgBouncer before the databases; `none` leaves it out of the scaled topology",
@@ -111,6 +112,7 @@ STARTUP: dict[str, str] = {
     "PROMETHEUS_BIN": "use this program instead of installing one",
     "TOXIPROXY_BIN": "use this program instead of installing one",
     "VERSITYGW_BIN": "use this program instead of installing one",
+    "FAKETIME_BIN": "use this program instead of installing one",
     "POSTGRES_EXPORTER_BIN": "use this program instead of installing one",
     "NODE_EXPORTER_BIN": "use this program instead of installing one",
     "PROCESS_EXPORTER_BIN": "use this program instead of installing one",

@@ -8,13 +8,8 @@ from aiohttp import web
 
 from gateway.context import RequestContext
 from services.kit.errors import Fault
+from services.kit.origins import ORIGINS
 
-ORIGINS = (
-    "http://localhost:3000",
-    "http://localhost:5500",
-    "https://localhost:5500",
-    "http://127.0.0.1:5500",
-)
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = (
     "Accept, Content-Type, Content-Length, Authorization, Upload-UUID, Checksum, Idempotency-Key, "

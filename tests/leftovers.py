@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,12 @@ def owned_folder() -> Iterator[Path]:
             yield folder
 
 
+def unmount(folder: Path) -> None:
+    """Take away a small disk that a test mounted; nothing for a folder that is none."""
+    if folder.is_mount():
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
 @functools.cache
 def _once() -> None:
     remove_stale(Path(tempfile.gettempdir()))
@@ -46,6 +53,7 @@ def remove_stale(where: Path) -> list[Path]:
     for folder in stale:
         with suppress(OSError, life.LifeError):  # somebody else's, or somebody else is at it
             life.stop(folder / RUN)
+            unmount(folder / RUN / "spool")
             shutil.rmtree(postgres.home(folder / RUN), ignore_errors=True)
             shutil.rmtree(folder)
             removed.append(folder)

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 import asyncpg
 
-from compose import stack
+from compose import stack, store
 from compose.installer.programs import Installer
 from compose.scraping import EXPORTER_PROGRAMS
 from loadtests.harness.records.vocabulary import service_of
@@ -75,6 +75,11 @@ class System:
         """The endpoint for which clients' URLs are signed."""
         return self.stack.env["S3_PUBLIC_ENDPOINT"]
 
+    @property
+    def store_part(self) -> str:
+        """The name of the object store among the parts."""
+        return store.chosen(self.stack.env)
+
     def service(self, part: str) -> str:
         """A process's own public port, past the gateway."""
         return f"http://127.0.0.1:{self.stack.env[f'{part.upper()}_PORT']}"
@@ -125,9 +130,12 @@ def _complains(line: str) -> bool:
     return not isinstance(record, dict) or record.get("level") not in {"debug", "info", "warning"}
 
 
+Added = Mapping[str, Mapping[str, str]]
+
+
 @contextmanager
 def running_system(
-    environment: Mapping[str, Mapping[str, str]] | None = None,
+    environment: Added | Callable[[Mapping[str, str]], Added] | None = None,
     *,
     without: Iterable[str] = (),
     chosen: Mapping[str, str] | None = None,
@@ -135,11 +143,15 @@ def running_system(
     """Start everything, wait until it is healthy, and end it.
 
     Args:
-        environment: extra variables by part.
+        environment: extra variables by part; or what makes them, once the ports are chosen.
         without: parts to leave out, besides Prometheus.
         chosen: what `make up` would be given, e.g. TOPOLOGY.
     """
-    added: dict[str, Mapping[str, str]] = {"auth": FASTER, **(environment or {})}
+
+    def added(env: Mapping[str, str]) -> Added:
+        given = environment(env) if callable(environment) else environment
+        return {"auth": FASTER, **(given or {})}
+
     with _started({"prometheus", *without}, added, chosen) as started:
         yield System(started)
 
@@ -149,25 +161,25 @@ def running_watched() -> Iterator[System]:
     """The whole system with Prometheus and, where their packages can be had, the exporters."""
     with Installer(os.environ, echo=lambda line: print(line, file=sys.stderr)) as tools:
         exporters = tools.locate_optional(EXPORTER_PROGRAMS)
-    with _started(set(), {"auth": FASTER}, exporters) as started:
+    with _started(set(), lambda _: {"auth": FASTER}, exporters) as started:
         yield System(started)
 
 
 @contextmanager
 def running_backends() -> Iterator[Backends]:
-    with _started({"prometheus", "pg-upload", "pg-files", *PYTHON_PARTS}, {}) as started:
+    with _started({"prometheus", "pg-upload", "pg-files", *PYTHON_PARTS}, lambda _: {}) as started:
         yield Backends(started)
 
 
 @contextmanager
 def _started(
     without: Iterable[str],
-    environment: Mapping[str, Mapping[str, str]],
+    environment: Callable[[Mapping[str, str]], Added],
     chosen: Mapping[str, str] | None = None,
 ) -> Iterator[stack.Stack]:
     env: Mapping[str, Any] = stack.isolated_env({**os.environ, "WORKERS": "1", **(chosen or {})})
     with owned_folder() as folder:
-        started = stack.start(folder / RUN, env, without=without, environment=environment)
+        started = stack.start(folder / RUN, env, without=without, environment=environment(env))
         try:
             stack.wait_healthy(started)
             yield started

@@ -4,6 +4,7 @@ GRAFANA_HOME_DASHBOARD=vaultbench-proxy-direct.json
 
 # load_environment [lenient]: `lenient` is for stopping and looking, where a lost .env must not be in the way.
 load_environment() {
+    [ "${1:-}" = lenient ] || [ "${STORE:-minio}" = minio ] || fail "STORE=$STORE: containers have MinIO; another store runs with RUNTIME=native"
     built_minio=$(sed -n 's/^MINIO_IMAGE=//p' "$HERE/images.env")
     for file in ports images memory; do read_values "$HERE/$file.env"; done
     [ ! -f "$SECRETS_FILE" ] || read_secrets "$SECRETS_FILE"

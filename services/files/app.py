@@ -36,14 +36,7 @@ from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
 from services.kit.migrate import migrate
 from services.kit.run import Process, Served
-from services.kit.s3 import (
-    BucketState,
-    S3Client,
-    StoreError,
-    StoreHealth,
-    open_client,
-    prepare_bucket,
-)
+from services.kit.s3 import S3Client, StoreError, StoreHealth, open_client, prepare_bucket
 from services.kit.sweeping import Scope, Sweeper
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.upstream import CALLEE_SHARE, Rules, Upstream, balanced, guards
@@ -98,10 +91,10 @@ def application(process: Process[Settings, Metrics], boundary: Boundary) -> web.
             ) as rows,
         ):
             app[ROWS] = rows
-            watched = StoreHealth(opened.store, await _bucket(settings, opened.store))
+            await _bucket(settings)
+            watched = StoreHealth(opened.store)
             checks.update(database=opened.database.check, store=watched.check)
             detailed_checks["bucket"] = watched.bucket
-            health.details = watched.details
             app[SERVICES] = _services(process, opened, rows)
             sweeper = app[SWEEPER] = _sweeper(process, opened.database, opened.swept)
             timed = Scope(settings.sweep_dry_run, thorough=False)
@@ -153,10 +146,10 @@ async def _accounts(process: Process[Settings, Metrics], stack: AsyncExitStack) 
     return Accounts(balanced(auth), signer, world)
 
 
-async def _bucket(settings: Settings, store: S3Client) -> BucketState:
+async def _bucket(settings: Settings) -> None:
     """Raises ConnectionError, which ends the start with one line, when the store stays away or refuses."""
     try:
-        return await prepare_bucket(settings.s3, store, settings.origins)
+        await prepare_bucket(settings.s3)
     except StoreError as error:
         raise ConnectionError(f"the object store cannot be used ({error.code})") from error
 

@@ -7,15 +7,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from services.kit.s3 import S3Address
-from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Texts, Urls, takes
+from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Urls, takes
 
 WEEK_S = 604_800  # the longest life a signature may have
-DEFAULT_ORIGINS = (
-    "http://localhost:3000",
-    "http://localhost:5500",
-    "https://localhost:5500",
-    "http://127.0.0.1:5500",
-)
 
 
 def _public_url(text: str) -> str:
@@ -39,7 +33,6 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
         "http://localhost:9000/api/files/f/{file_id}/download?delivery=proxied",
         description="URL under which anybody reads a public file, with `{file_id}` in it",
     )
-    cors_origins: Texts = Field((), description="browser origins allowed besides the built-in ones")
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
     files_replicas: int = Field(1, ge=1, description="files processes that share this database")
 
@@ -72,7 +65,3 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
             self.s3_access_key.get_secret_value(),
             self.s3_secret_key.get_secret_value(),
         )
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        return (*DEFAULT_ORIGINS, *self.cors_origins)

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Texts, Urls
 
 MIB, GIB = 1024**2, 1024**3
-DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:5500")
 
 
 class Settings(SweepSettings, CacheSettings, CallingSettings):
@@ -21,7 +20,7 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
         description="key of the credential that the operator's commands show upload"
     )
     files_urls: Urls = Field(description="addresses of the files service")
-    cors_origins: Texts = Field(DEFAULT_ORIGINS, description="browser origins that may PUT to the bucket")
+    cors_origins: Texts = Field((), description="more browser origins that may use presigned URLs")
     presign_put_s: int = Field(900, ge=1, le=604_800, description="seconds a presigned PUT URL is good")
     proxy_max_bytes: int = Field(10 * GIB, ge=0, description="largest file that is uploaded through us")
     body_mode: Literal["streamed", "spooled", "buffered"] = Field(

@@ -10,19 +10,29 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from services.kit.health import Check, NotOkError
+from services.kit.origins import ORIGINS
 from services.kit.s3 import (
-    BucketState,
     Capabilities,
     S3Address,
     S3Client,
     StoreError,
+    allow_origins,
     clock_note,
+    is_private,
     prepare_bucket,
     self_test,
 )
 
 START_ATTEMPTS = 30
 START_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """``private``: no policy lets strangers in. ``cors``: who lets browsers in, ``bucket`` or ``server``."""
+
+    private: bool
+    cors: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,19 @@ async def prepare(
     test_name: str,
     log: FilteringBoundLogger,
 ) -> StoreFacts:
-    """Bucket and self-test; waits half a minute for a store that is still starting.
+    """Bucket, browsers and self-test; waits half a minute for a store that is still starting.
+
+    Args:
+        origins: of browsers, besides those that are always allowed.
 
     Raises:
         ConnectionError: the store did not answer in that time.
     """
     for attempt in range(START_ATTEMPTS):
         try:
-            bucket = await prepare_bucket(address, client, origins)
+            await prepare_bucket(address)
+            cors = await allow_origins(client, (*ORIGINS, *origins))
+            bucket = BucketState(await is_private(client), cors)
             return StoreFacts(bucket, await self_test(client, test_name))
         except StoreError as error:
             log.warning("store not ready", attempt=attempt, reason=error.code)

@@ -193,7 +193,7 @@ async def test_while_the_store_is_waited_for(bench: Bench) -> None:
         return len(await bench.running_jobs(direct)) == len(direct)
 
     await all_held(flights)
-    async with bench.paused("minio"):
+    async with bench.paused(bench.system.store_part):
         release(flights)
         await until(jobs_have_begun)
         killed = await bench.kill()

@@ -297,7 +297,7 @@ async def test_a_database_is_gone(strained: System, user: Api, prefix: str, meth
 async def test_the_store_is_gone(strained: System, user: Api) -> None:
     upload = await flows.run(Proxy(), user, b"abcd")
     pending = await flows.start(Single(), user, b"abcd")
-    async with without(strained, "minio"):
+    async with without(strained, strained.store_part):
         body = Multipart().facts("a.bin", 4)
         await user.refused("POST", Multipart.session, "dependency_unavailable", json=body)
         assert (await Single().finish(pending)).code == "dependency_unavailable"

@@ -6,12 +6,12 @@ import math
 
 from loadtests.harness.analysis.stats import MIN_UPLOADS, little_mismatch
 from loadtests.harness.records.model import LedgerClass, LedgerTable, Question, Trial
-from loadtests.harness.records.vocabulary import service_of
+from loadtests.harness.records.vocabulary import STORES, service_of
 
 NO_UPLOADS = "none"  # arm of a neighbours trial without uploads
 RAW_PUT = "raw-put"
 SERVICES = ("gateway", "auth", "upload", "files", "pg-auth", "pg-upload", "pg-files")
-EXPECTED_PROCESSES = (*SERVICES, "minio", "k6")
+EXPECTED_PROCESSES = (*SERVICES, "k6")
 OPEN_EXECUTOR = "constant-arrival-rate"
 COUNT_EXECUTOR = "per-vu-iterations"
 CLOSED_EXECUTOR = "constant-vus"
@@ -71,8 +71,10 @@ def exit_code(trial: Trial, _: LedgerTable | None) -> float | None:
 def missing_samples(trial: Trial, ledger: LedgerTable | None) -> tuple[str, ...]:
     """Names of what every trial must have left behind, and this one did not."""
     sampled = {use.name for use in trial.processes}
-    expected = ("minio", "k6") if trial.plan.arm == RAW_PUT else EXPECTED_PROCESSES
+    expected = ("k6",) if trial.plan.arm == RAW_PUT else EXPECTED_PROCESSES
     missing = [f"CPU of {name}" for name in expected if name not in sampled]
+    if not sampled & {*STORES}:
+        missing.append("CPU of the store")
     if trial.host_cpu_s is None:
         missing.append("CPU of the host")
     if uploads_expected(trial):

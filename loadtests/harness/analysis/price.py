@@ -11,14 +11,14 @@ from loadtests.harness.analysis.facts import Facts
 from loadtests.harness.analysis.guards_measures import uploads_expected
 from loadtests.harness.analysis.model import Price
 from loadtests.harness.records.model import Question, Trial
-from loadtests.harness.records.vocabulary import service_of
+from loadtests.harness.records.vocabulary import STORES, service_of
 
-SYSTEM = ("gateway", "upload", "files", "pg-upload", "pg-files", "minio")
+SYSTEM = ("gateway", "upload", "files", "pg-upload", "pg-files")  # and the store that runs
 JOINTS = ("nginx", "pgbouncer", "redis")  # where a setting asks for them
 AUTHENTICATION = ("auth", "pg-auth")
 GENERATOR = ("k6",)
 # The order in which tables and charts name processes; others follow by name.
-PROCESS_ORDER = (*SYSTEM, *JOINTS, *AUTHENTICATION, *GENERATOR, "harness", "prometheus", "rest")
+PROCESS_ORDER = (*SYSTEM, *STORES, *JOINTS, *AUTHENTICATION, *GENERATOR, "harness", "prometheus", "rest")
 EXPORTERS = "exporters"
 AUTHENTICATION_DATABASE = "auth_db"
 
@@ -56,9 +56,11 @@ def cpu_per_upload(trial: Trial) -> UploadCpu:
         name = service_of(use.name)
         totals[name] = totals.get(name, 0.0) + use.cpu_s
     shares = {name: totals[name] / uploads for name in sorted(totals, key=process_order)}
+    stores = [name for name in STORES if name in shares] or [*STORES[:1]]
+    joints = [name for name in JOINTS if name in shares]
     return UploadCpu(
         by_process=shares,
-        system=_sum(shares, (*SYSTEM, *(name for name in JOINTS if name in shares))),
+        system=_sum(shares, (*SYSTEM, *stores, *joints)),
         authentication=_sum(shares, AUTHENTICATION),
         host=None if trial.host_cpu_s is None else trial.host_cpu_s / uploads,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from loadtests.harness.auditing import audit_rows
-from loadtests.harness.auditing.audit_settle import Settled, open_uploads, settle
+from loadtests.harness.auditing.audit_settle import ABANDONED_QUIET_S, Settled, open_uploads, settle
 from loadtests.harness.auditing.audit_store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
 from loadtests.harness.auditing.audit_warnings import audit_warnings
 from loadtests.harness.auditing.ledger_classify import classify
@@ -51,11 +51,17 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Auditor:
-    """Audits trials against one system. ``read_all``: hash every object, not a seeded sample."""
+    """Audits trials against one system.
+
+    Args:
+        read_all: hash every object, not a seeded sample.
+        abandoned_quiet_s: how long to wait for uploads that only their clients could go on with.
+    """
 
     databases: Databases
     store: AuditStore
     read_all: bool = False
+    abandoned_quiet_s: float = ABANDONED_QUIET_S
 
     async def audit(
         self,
@@ -73,7 +79,9 @@ class Auditor:
         """
         users = await audit_rows.harness_users(self.databases.auth)
         settled = await settle(
-            lambda: open_uploads(self.databases.upload, users), limit_s=plan.settle_limit_s
+            lambda: open_uploads(self.databases.upload, users),
+            limit_s=plan.settle_limit_s,
+            abandoned_quiet_s=self.abandoned_quiet_s,
         )
         outcomes = {outcome.upload_ref: outcome for outcome in console.outcomes}
         evidence = Evidence(

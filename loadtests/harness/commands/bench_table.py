@@ -11,7 +11,7 @@ from loadtests.harness.analysis.price import peak_memory
 from loadtests.harness.commands.bench_plan import ARMS, DIRECT, MAIN_VUS, MIB, PROXY
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.model import Trial
-from loadtests.harness.records.vocabulary import service_of
+from loadtests.harness.records.vocabulary import STORES, service_of
 from loadtests.harness.running.raw import RAW_ARM
 
 SERVICES = ("gateway", "auth", "upload", "files", "pg-auth", "pg-upload", "pg-files")
@@ -96,7 +96,7 @@ def _shares(trials: Group) -> list[Row]:
 
 
 def _cpu(trials: Group) -> list[Row]:
-    per_put = cpu_per_upload(of(trials, "main", RAW_ARM), ["minio"])
+    per_put = cpu_per_upload(of(trials, "main", RAW_ARM), STORES)
     found = []
     for arm in ARMS:
         own = cpu_per_upload(of(trials, "main", arm), SERVICES)

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 # Of the harness's users. Reserved: clean state deletes what belongs to it and nothing else.
 EMAIL_DOMAIN = "harness.vaultbench.invalid"
+# Object stores by the name of their part; one of them runs.
+STORES = ("minio", "versitygw")
 _REPLICA = re.compile(r"(.+)-[0-9]+")
 
 

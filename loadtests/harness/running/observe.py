@@ -16,6 +16,7 @@ from typing import Protocol
 import aiohttp
 
 from loadtests.harness.records.model import MonitorSample, ProcessUse
+from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.running import counters
 from loadtests.harness.testbeds import processes
 from loadtests.harness.testbeds.processes import Snapshot, Usage, Watched
@@ -191,7 +192,7 @@ async def wait_quiet(
 
     Returns what was still busy at the limit (cores by process); empty when all were quiet.
     """
-    quiet = [one for one in watched if one.name == "minio" or one.name.startswith("pg-")]
+    quiet = [one for one in watched if one.name in STORES or one.name.startswith("pg-")]
     clock = asyncio.get_running_loop().time
     first = last = await testbed.snapshot(clock, quiet)
     calm_s, busy = 0.0, dict[str, float]()

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from loadtests.harness.records.vocabulary import service_of
+from loadtests.harness.records.vocabulary import STORES, service_of
 from loadtests.harness.testbeds import compose_testbed, connections, native_testbed, store_route
 from loadtests.harness.testbeds.connections import Endpoints
 from loadtests.harness.testbeds.store_route import StoreRoute
@@ -105,7 +105,8 @@ def _native_parts(run_dir: Path) -> Mapping[str, PartState]:
 def refuse_down(parts: Mapping[str, PartState]) -> None:
     """Raises ``SystemNotUp`` naming every part that cannot be used."""
     missing = PartState("missing")
-    down = [name for name in PARTS if parts.get(name, missing).state != "healthy"]
+    store = next((name for name in STORES if name in parts), STORES[0])
+    down = [name for name in (*PARTS, store) if parts.get(name, missing).state != "healthy"]
     if down:
         raise SystemNotUp(f"The system is not up ({', '.join(down)} not healthy). Start it with: make up")
 

@@ -5,7 +5,7 @@ bounded memory; what clients pace has connections of its own, so that slow ones 
 rare (making the bucket) goes through the minio SDK in threads.
 """
 
-from services.kit.s3.bucket import BucketState, prepare_bucket
+from services.kit.s3.bucket import allow_origins, is_private, prepare_bucket
 from services.kit.s3.client import S3Client, open_client
 from services.kit.s3.download import Download
 from services.kit.s3.errors import (
@@ -27,7 +27,6 @@ from services.kit.s3.signing import S3Address
 from services.kit.s3.store_clock import clock_note
 
 __all__ = [
-    "BucketState",
     "ByteRange",
     "Capabilities",
     "ChecksumMismatchError",
@@ -49,7 +48,9 @@ __all__ = [
     "Stored",
     "StreamedPut",
     "UnavailableError",
+    "allow_origins",
     "clock_note",
+    "is_private",
     "open_client",
     "prepare_bucket",
     "same_etag",

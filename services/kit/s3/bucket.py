@@ -1,4 +1,4 @@
-"""The bucket at start: created if absent, private, readable by the browsers that may.
+"""The bucket at start: created if absent, and private; one service also lets browsers in.
 
 The minio SDK makes the bucket, in a thread.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import urllib3
@@ -22,15 +21,6 @@ from services.kit.s3.signing import REGION, S3Address, base
 PATIENCE_S = 30.0
 PAUSE_S = 0.25
 _EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
-
-
-@dataclass(frozen=True, slots=True)
-class BucketState:
-    """``private``: no policy lets strangers in. ``cors``: ``bucket``, or ``server`` when the store has
-    only a server-wide setting."""
-
-    private: bool
-    cors: str
 
 
 def sdk(address: S3Address) -> Minio:
@@ -96,10 +86,8 @@ def _everybody(principal: Any) -> bool:
     return bool(principal == "*")
 
 
-async def prepare_bucket(
-    address: S3Address, client: S3Client, origins: Sequence[str], *, patience_s: float = PATIENCE_S
-) -> BucketState:
-    """Make the bucket ready for service; safe to run in every process at once.
+async def prepare_bucket(address: S3Address, *, patience_s: float = PATIENCE_S) -> None:
+    """Make sure that the bucket is there; safe to run in every process at once.
 
     A store that is still starting is asked again for ``patience_s``.
 
@@ -115,6 +103,12 @@ async def prepare_bucket(
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(PAUSE_S)
-    private = await is_private(client)
-    cors = await client.put_bucket_cors(origins)
-    return BucketState(private, "bucket" if cors else "server")
+
+
+async def allow_origins(client: S3Client, origins: Sequence[str]) -> str:
+    """Let browsers of these origins read and write by presigned URLs: ``bucket``, or ``server`` where the
+    store has only a server-wide setting.
+
+    Only one service does so, because the last one to write would win.
+    """
+    return "bucket" if await client.put_bucket_cors(origins) else "server"

@@ -50,7 +50,18 @@ class S3Client(MultipartOperations):
     ) -> StreamedPut:
         """Start a PUT of exactly ``size_bytes``; ``if_none_match`` refuses to replace an object (412)."""
         headers = object_headers(content_type, meta, if_none_match=if_none_match)
-        return await self._stream("put_object", key, size_bytes, payload_sha256, headers=headers)
+
+        async def taken() -> bool:
+            try:
+                await self.head(key)
+            except NotFoundError:
+                return False
+            return True
+
+        looked = taken if if_none_match else None
+        return await self._stream(
+            "put_object", key, size_bytes, payload_sha256, headers=headers, taken=looked
+        )
 
     async def put_bytes(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 
 from services.kit.s3.put import StreamedPut
@@ -77,10 +77,11 @@ class Core:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        taken: Callable[[], Awaitable[bool]] | None = None,
     ) -> StreamedPut:
         signed = self._signer.sign(
             "PUT", key, query=query, headers=headers, payload_sha256=payload_sha256 or UNSIGNED_PAYLOAD
         )
 
         sending, done = await self._transport.put(op, signed, size_bytes)
-        return StreamedPut(op, size_bytes, sending, done, STALL_S)
+        return StreamedPut(op, size_bytes, sending, done, stall_s=STALL_S, taken=taken)

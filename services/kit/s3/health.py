@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from services.kit.health import NotOkError
-from services.kit.s3.bucket import BucketState, is_private
+from services.kit.s3.bucket import is_private
 from services.kit.s3.client import S3Client
 from services.kit.s3.errors import StoreError
 from services.kit.s3.store_clock import clock_note
 
 
 class StoreHealth:
-    """Args:
-    state: what was found when the bucket was prepared.
-    """
-
-    def __init__(self, store: S3Client, state: BucketState) -> None:
-        self._store, self._state = store, state
+    def __init__(self, store: S3Client) -> None:
+        self._store = store
 
     async def check(self) -> str | None:
         """The store answers for the bucket; a note when its clock is off."""
@@ -35,7 +29,3 @@ class StoreHealth:
         if not private:
             raise NotOkError("a policy lets everybody into the bucket")
         return "private"
-
-    def details(self) -> dict[str, Any]:
-        """``cors`` says whether browsers are let in by the bucket or by the server's own setting."""
-        return {"bucket_cors": self._state.cors}

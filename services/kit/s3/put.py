@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from services.kit.client import Exchange, UpstreamError
-from services.kit.s3.errors import StoreError, transport_error
+from services.kit.s3.errors import StoreError, transport_error, typed
 from services.kit.s3.model import Stored
 from services.kit.s3.transport import READ_S, good
 
@@ -21,13 +21,22 @@ class StreamedPut:
         op: for errors.
         done: takes the result once, for the metric.
         stall_s: how long the store may take no bytes.
+        taken: of a PUT that must not replace an object: whether there is one. Asked when the connection
+            broke, because some stores refuse by breaking it, and their 412 is lost.
     """
 
     def __init__(
-        self, op: str, size_bytes: int, sending: Exchange, done: Callable[[str], None], stall_s: float
+        self,
+        op: str,
+        size_bytes: int,
+        sending: Exchange,
+        done: Callable[[str], None],
+        *,
+        stall_s: float,
+        taken: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._op, self._left_bytes, self._stall_s = op, size_bytes, stall_s
-        self._sending = sending
+        self._sending, self._taken = sending, taken
         self._done: Callable[[str], None] | None = done
 
     @property
@@ -75,6 +84,8 @@ class StreamedPut:
             finally:
                 answer.close()
         except UpstreamError as error:
+            if self._taken is not None and await self._taken():
+                raise typed(self._op, 412, "PreconditionFailed") from error
             raise transport_error(self._op) from error
         if self._left_bytes:
             raise transport_error(self._op)  # success before the end is none

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,13 @@ async def test_health(api: Api) -> None:
         "latency_ms": shown["checks"]["bucket"]["latency_ms"],
         "message": "private",
     }
-    assert shown["bucket_cors"] in {"bucket", "server"}
     async with api.session.get(api.url + "/ping") as reply:
         assert await reply.read() == b'{"status":"pong"}'
+
+
+async def detailed(api: Api) -> tuple[int, Any]:
+    async with api.session.get(api.url + "/health/detailed") as reply:
+        return reply.status, await reply.json()
 
 
 async def test_a_bucket_open_to_everybody_is_reported(api: Api, backends: Backends) -> None:
@@ -42,13 +47,10 @@ async def test_a_bucket_open_to_everybody_is_reported(api: Api, backends: Backen
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     await asyncio.to_thread(client.set_bucket_policy, BUCKET, policy)
     try:
-        async with api.session.get(api.url + "/health/detailed") as reply:
-            shown = await reply.json()
-            assert (reply.status, shown["error"], shown["checks"]["bucket"]["ok"]) == (
-                503,
-                "not_ready",
-                False,
-            )
+        async with asyncio.timeout(20):
+            while (shown := await detailed(api))[0] == 200:  # an answer is kept for some seconds
+                await asyncio.sleep(0.1)
+        assert (shown[0], shown[1]["error"], shown[1]["checks"]["bucket"]["ok"]) == (503, "not_ready", False)
         async with api.session.get(api.url + "/ready") as reply:
             assert reply.status == 200
     finally:

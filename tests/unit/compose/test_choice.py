@@ -173,6 +173,12 @@ class TestEnvironment:
         expected = settings.read({"WORKERS": "1", **given}).env
         assert found == {name: expected[name] for name in names}
 
+    def test_another_store_is_refused_but_not_in_the_way_of_stopping(self, desk: Desk) -> None:
+        refused = desk.script("load_environment", **WORKS, STORE="versitygw")
+        assert refused.returncode == 1
+        assert "STORE=versitygw: containers have MinIO" in refused.stderr
+        assert desk.script("load_environment lenient", **WORKS, STORE="versitygw").returncode == 0
+
     def test_the_configuration_of_prometheus(self, desk: Desk) -> None:
         done = desk.script("load_environment lenient; write_files", **WORKS)
         assert done.returncode == 0, done.stderr

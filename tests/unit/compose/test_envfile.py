@@ -9,7 +9,7 @@ import pytest
 from compose import credentials, envfile, settings
 from compose.credentials import CredentialsLost
 from compose.envfile import EnvError
-from gateway.cors import ORIGINS
+from services.kit.origins import ORIGINS
 
 pytestmark = pytest.mark.unit
 

@@ -48,6 +48,8 @@ FOUND = {
     "POSTGRES_VERSION": "16",
     "MINIO_BIN": "/tools/minio",
     "MINIO_VERSION": "1",
+    "VERSITYGW_BIN": "/tools/versitygw",
+    "VERSITYGW_VERSION": "1",
     "PROMETHEUS_BIN": "/tools/prometheus",
     "PROMETHEUS_VERSION": "2",
     "POSTGRES_EXPORTER_BIN": "/tools/postgres_exporter",
@@ -155,6 +157,17 @@ def test_every_missing_name_is_reported() -> None:
     told = "\n".join(caught.value.problems)
     assert "auth needs JWT_SECRET" in told
     assert "minio needs S3_PORT" in told
+
+
+def test_another_store_takes_the_place_of_the_usual_one() -> None:
+    usual, other = parts(), parts(STORE="versitygw")
+    assert {*usual} - {*other} == {"minio", "store-key"}
+    assert {*other} - {*usual} == {"versitygw"}
+    assert "versitygw" in other["upload"].after
+    assert "versitygw" in other["files"].after
+    assert set(other["versitygw"].ports) < set(usual["minio"].ports)
+    for name in {*usual} & {*other}:
+        assert usual[name].env == other[name].env, "nobody else has to know"
 
 
 def test_a_part_left_out_is_waited_for_by_nobody() -> None:

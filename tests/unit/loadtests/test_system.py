@@ -36,7 +36,7 @@ def test_a_system_in_containers_is_measured_from_one(tmp_path: Path) -> None:
 
 def test_parts_that_are_not_healthy_are_named(tmp_path: Path) -> None:
     (tmp_path / ".run").mkdir()
-    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS if name != "minio"}
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
     state = {"parts": parts, "supervisor_pid": os.getpid()}
     (tmp_path / ".run" / "state.json").write_text(json.dumps(state))
     with pytest.raises(SystemNotUp, match=r"minio not healthy.*make up"):
@@ -98,7 +98,7 @@ def test_settings_that_are_not_in_effect_are_named() -> None:
 
 def test_every_replica_is_found_where_there_are_several(tmp_path: Path) -> None:
     (tmp_path / ".run").mkdir()
-    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in (*PARTS, "minio")}
     (tmp_path / ".run" / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
     chosen = settings.read({"TOPOLOGY": "scaled", "REPLICAS": "2"}).env
     system = find_system({**chosen, **generate()}, tmp_path)
@@ -117,7 +117,7 @@ def test_every_replica_is_found_where_there_are_several(tmp_path: Path) -> None:
 
 def test_every_process_is_found_without_a_topology_too(tmp_path: Path) -> None:
     (tmp_path / ".run").mkdir()
-    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in (*PARTS, "minio")}
     (tmp_path / ".run" / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
     system = find_system({**settings.read({"WORKERS": "2"}).env, **generate()}, tmp_path)
     assert system.gateway_url == "http://127.0.0.1:9000"
@@ -129,7 +129,7 @@ def test_every_process_is_found_without_a_topology_too(tmp_path: Path) -> None:
 def test_in_containers_the_processes_of_a_service_share_a_host_and_a_restart(tmp_path: Path) -> None:
     chosen = {**settings.read({"WORKERS": "2"}).env, **generate()}
     (tmp_path / ".run").mkdir()
-    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in (*PARTS, "minio")}
     (tmp_path / ".run" / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
     alone = find_system(chosen, tmp_path)
     inside = replace(alone, environ={**alone.environ, "BENCH_PROJECT": "vaultbench"})

@@ -1,0 +1,101 @@
+"""Cases: equal seeds draw equal cases, and everything that may be drawn is drawn within a few hundred."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.chaos.plan import (
+    MAX_CASE_BYTES,
+    MAX_CHUNK_BYTES,
+    MAX_FILE_BYTES,
+    MIN_PART_BYTES,
+    Action,
+    Case,
+    Kind,
+    Strategy,
+    Upload,
+    draw,
+)
+
+pytestmark = pytest.mark.unit
+
+CASES = [draw(seed) for seed in range(600)]
+UPLOADS = [upload for case in CASES for upload in case.uploads]
+
+
+def test_a_seed_is_a_case() -> None:
+    assert [draw(case.seed) for case in CASES] == CASES
+    assert len({case.uploads for case in CASES}) == len(CASES)
+
+
+def test_everything_is_drawn() -> None:
+    faults = [fault for case in CASES for fault in case.faults]
+    assert {fault.kind for fault in faults} | {Kind.NONE} == set(Kind)
+    assert {fault.action for fault in faults if fault.kind is Kind.STORE} == set(Action)
+    assert {case.chunk_store for case in CASES} == {"s3", "disk"}
+    assert {case.clock_ahead for case in CASES} == {True, False}
+    assert {upload.strategy for upload in UPLOADS} == set(Strategy)
+    killed = {target for fault in faults if fault.kind is Kind.KILL for target in fault.targets}
+    assert killed >= {
+        "gateway",
+        "auth",
+        "upload",
+        "upload-2",
+        "files",
+        "pg-auth",
+        "pg-upload",
+        "pg-files",
+        "store",
+    }
+
+
+@pytest.mark.parametrize(
+    "trait",
+    [
+        lambda upload: upload.size_bytes == 0,
+        lambda upload: 1 in upload.slices,
+        lambda upload: MIN_PART_BYTES - 1 in upload.slices,
+        lambda upload: MAX_CHUNK_BYTES in upload.slices,
+        lambda upload: len(upload.slices) >= 12,
+        lambda upload: upload.order != tuple(sorted(upload.order)),
+        lambda upload: upload.again,
+        lambda upload: upload.broken,
+        lambda upload: upload.replaced is not None,
+        lambda upload: upload.twice,
+        lambda upload: not upload.checksums,
+        lambda upload: upload.stops_after is not None and upload.aborts,
+    ],
+)  # fmt: skip
+def test_every_trait_of_an_upload_is_drawn(trait: object) -> None:
+    assert callable(trait)
+    assert sum(bool(trait(upload)) for upload in UPLOADS) >= 3
+
+
+def test_uploads_are_ones_that_the_contract_takes() -> None:
+    for upload in UPLOADS:
+        assert upload.size_bytes <= MAX_FILE_BYTES
+        assert sorted(upload.order) == list(range(len(upload.slices)))
+        assert all(1 <= size <= MAX_CHUNK_BYTES for size in slices_by_proxy(upload))
+        if upload.strategy is Strategy.MULTIPART and len(upload.slices) > 1:
+            assert {*upload.slices[:-1]} == {upload.slices[0]}
+            assert upload.slices[0] >= MIN_PART_BYTES
+        if upload.replaced is not None:
+            assert upload.order[-1] != upload.replaced, "its right bytes must come after the wrong ones"
+
+
+def slices_by_proxy(upload: Upload) -> tuple[int, ...]:
+    return upload.slices if upload.strategy is Strategy.PROXY else ()
+
+
+def test_a_case_stays_small() -> None:
+    assert max(sum(upload.size_bytes for upload in case.uploads) for case in CASES) <= MAX_CASE_BYTES
+    assert Counter(len(case.faults) for case in CASES)[1] > len(CASES) / 3
+
+
+def test_a_plan_is_told_whole() -> None:
+    case: Case = CASES[3]
+    told = case.told()
+    assert told["seed"] == 3
+    assert [upload["seed"] for upload in told["uploads"]] == [upload.seed for upload in case.uploads]
