@@ -125,7 +125,7 @@ class TestWaiting:
         gate = asyncio.Event()
         async with bench_of(own_settings, registry=Registry(gate=gate)) as bench:
             upload = await bench.open(len(DATA))
-            sends = [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(4)]
+            sends = [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(2)]
             await reached(bench, upload, "assembling")
             gate.set()
             assert {(await send).status for send in sends} == {State.COMPLETED}
