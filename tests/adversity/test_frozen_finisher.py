@@ -63,7 +63,7 @@ class Uploader:
     async def upload(self, slices: list[bytes]) -> None:
         facts = {"file_name": "odd.bin", "file_size_bytes": sum(map(len, slices))}
         _, opened = await self.until_answered("/api/upload/proxy/session", {}, lambda: {"json": facts})
-        upload = opened["upload_uuid"]
+        upload, body = opened["upload_uuid"], opened
         for index, data in enumerate(slices):
             headers = {"Upload-UUID": upload, "Checksum": sha256(data).hexdigest()}
             url = f"/api/upload/proxy/chunk?id={index}"
