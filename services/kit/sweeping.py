@@ -143,6 +143,9 @@ class AdvisoryLock:
         except _DOWN as error:
             connection.terminate()
             raise unavailable("database") from error
+        except BaseException:  # cancelled: nobody else would close it
+            connection.terminate()
+            raise
         if not got:
             connection.terminate()
             return False

@@ -59,12 +59,24 @@ class Bench:
         return pid
 
     async def recovered(self, killed: int) -> None:
-        """Wait until another process has taken the place of the killed one and is ready."""
+        """Wait until another process has taken the place of the killed one, is ready, and has given the
+        gateway's breaker the good answers that it wants."""
 
         async def replaced() -> bool:
             return await self._pid() not in (0, killed)
 
         await until(replaced)
+        gateway = self.system.gateway
+        identity = await sign_up(self.http, gateway, secrets.token_hex(4))
+        headers = {"Authorization": f"Bearer {identity.token}"}
+
+        async def trusted() -> bool:
+            async with self.http.get(f"{gateway}/api/upload/sessions", headers=headers):
+                pass
+            async with self.http.get(f"{gateway}/health/detailed") as answer:
+                return set((await answer.json())["breakers"]["upload"]) == {"closed"}
+
+        await until(trusted)
 
     @asynccontextmanager
     async def upload_runs_with(self, **settings: str) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from compose import scaling
 from loadtests.harness.running.users import Identity, sign_up
 from tests.adversity.bench import MIB, until
 from tests.stack import System, running_system
@@ -62,7 +63,7 @@ class Uploader:
     async def upload(self, slices: list[bytes]) -> None:
         facts = {"file_name": "odd.bin", "file_size_bytes": sum(map(len, slices))}
         _, opened = await self.until_answered("/api/upload/proxy/session", {}, lambda: {"json": facts})
-        upload = opened["upload_uuid"]
+        upload, body = opened["upload_uuid"], opened
         for index, data in enumerate(slices):
             headers = {"Upload-UUID": upload, "Checksum": sha256(data).hexdigest()}
             url = f"/api/upload/proxy/chunk?id={index}"
@@ -97,14 +98,15 @@ class Uploader:
         return found
 
 
-async def freeze(scaled: System, database: asyncpg.Pool, part: str) -> None:
+async def freeze(scaled: System, database: asyncpg.Pool[Any], replica: int) -> None:
     """Stop a process that repacks, until others have taken all its jobs."""
+    part, instance = scaling.part_name("upload", replica), f"upload-{replica}"
 
     async def repacks() -> bool:
-        return bool(await database.fetchval(HELD, part, REPACKING))
+        return bool(await database.fetchval(HELD, instance, REPACKING))
 
     async def holds_nothing() -> bool:
-        return not await database.fetchval(HELD, part, ANY_STEP)
+        return not await database.fetchval(HELD, instance, ANY_STEP)
 
     await until(repacks)
     await asyncio.to_thread(scaled.stack.control, "pause", part)
@@ -125,10 +127,12 @@ async def test_what_was_acknowledged_is_read_back(scaled: System) -> None:
             for _ in range(CLIENTS)
         ]
         load = [asyncio.create_task(one.keep_uploading(over)) for one in uploaders]
-        for number in range(FREEZES):
-            await freeze(scaled, database, f"upload-{number % 2 + 1}")
-        over.set()
-        await asyncio.gather(*load)
+        try:
+            for number in range(FREEZES):
+                await freeze(scaled, database, number % 2 + 1)
+        finally:
+            over.set()
+            await asyncio.gather(*load)
         differing = [one for uploader in uploaders for one in await uploader.differing()]
         assert differing == []
         assert [one for uploader in uploaders for one in uploader.refused] == []

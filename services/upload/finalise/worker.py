@@ -151,7 +151,7 @@ class Finaliser:
 
     async def _ended_elsewhere(self, session_id: int) -> Outcome:
         """Another process has it, or a later attempt will: the tick looks at its row."""
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(session_id, set()).add(waiter)
         try:
             await self._look([session_id])  # it may have ended since the caller looked

@@ -98,7 +98,7 @@ class TestLeases:
                 taken = await restarted.take_back("one")
                 assert [(job.session.id, job.attempts) for job in taken] == [(work.session.id, 1)]
             assert await holders[3].take_back("one") == []
-            waits = []
+            waits, taken = [], list[Work]()
             for restarted in holders[3:]:
                 await one.database.execute(Statement("test", "UPDATE upload_sessions SET job_due_at = now()"))
                 taken = await restarted.take_due(10)

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.integration.upload.conftest import BUCKET
-from tests.integration.upload.test_counts import FILES_KEY, GATEWAY_KEY, Client
+from tests.integration.upload.test_counts import FILES_KEY, GATEWAY_KEY, OPERATOR_KEY, Client
 from tests.processes import Running, running_process
 from tests.stack import Backends
 
@@ -57,6 +57,7 @@ def environment(backends: Backends, database_url: str, files_url: str, **more: s
         "DATABASE_URL": database_url,
         "INTERNAL_KEY_GATEWAY_UPLOAD": GATEWAY_KEY,
         "INTERNAL_KEY_UPLOAD_FILES": FILES_KEY,
+        "INTERNAL_KEY_OPERATOR_UPLOAD": OPERATOR_KEY,
         "FILES_URLS": files_url,
         **backends.store_settings(),
         "S3_BUCKET": BUCKET,

@@ -13,8 +13,7 @@ import aiohttp
 import pytest
 
 from services.kit.errors import Fault
-from services.upload.finalise.outcome import GaveUpError
-from services.upload.model import Made, Session, State
+from services.upload.model import State
 from services.upload.settings import Settings
 from tests.integration.upload.conftest import Bench, Registry, bench_of, incompressible
 from tests.integration.upload.interruption import Interruption, When
@@ -110,21 +109,10 @@ async def test_both_at_work(own_settings: Settings, name: str) -> None:
             await meet(one, two, upload, still)
 
 
-class Voiding(Registry):
-    """As the files service with a tombstone for every id, once ``voided``."""
-
-    voided = False
-
-    async def register(self, session: Session, made: Made) -> None:
-        if self.voided:
-            raise GaveUpError("registration_conflict", "given up")
-        await super().register(session, made)
-
-
 async def test_who_registers_after_an_abort_is_told_of_the_abort(own_settings: Settings) -> None:
     """It stood still before the registration; the other one failed, and the client gave the upload up."""
     once = own_settings.model_copy(update={"finalise_attempts": 1})
-    still, registry = Interruption(), Voiding(refusals=1)
+    still, registry = Interruption(), Registry(refusals=1)
     async with (
         bench_of(own_settings, interruption=still, registry=registry) as one,
         bench_of(once, "two", registry=registry, user_id=one.user_id) as two,
@@ -139,7 +127,6 @@ async def test_who_registers_after_an_abort_is_told_of_the_abort(own_settings: S
                 await two.finaliser.tick()
                 await asyncio.sleep(0.005)  # its task gets its turns
         await two.services.management.abort(upload, two.user_id)
-        registry.voided = True
         still.go_on.set()
         with pytest.raises(Fault) as caught:
             await request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
@@ -52,7 +53,7 @@ async def test_a_chunk_that_was_begun_before_the_first_one_came(bench: Bench) ->
     zero, last = PNG + incompressible(5 * MIB), incompressible(100)
     upload, go = await bench.open(len(zero) + len(last), "blob"), asyncio.Event()
 
-    async def slow():  # type: ignore[no-untyped-def]
+    async def slow() -> AsyncIterator[bytes]:
         yield last[:50]
         await go.wait()
         yield last[50:]
