@@ -140,7 +140,7 @@ OPERATIONS: Mapping[str, Operation] = {
             )
         },
         query={"prefix": STRING, "page": whole(1, 10_000, 1), "size": whole(1, 100, 20)},
-        errors=("invalid_folder", "invalid_query"),
+        errors=("invalid_folder", "invalid_query", "folder_not_found"),
     ),
     "delete_folder": Operation(
         "Delete all own files below a folder; its path may have slashes in it.",

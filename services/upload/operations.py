@@ -212,6 +212,7 @@ OPERATIONS: Mapping[str, Operation] = {
             "idempotency_conflict",
             "upload_aborted",
             "upload_failed",
+            "file_not_found",
             "insufficient_storage",
             "still_finalising",
         ),

@@ -23,7 +23,7 @@ NO_ROUTE = {404: "route_not_found", 405: "method_not_allowed"}  # answered befor
 def operation_of(method: str, target: str) -> Mapping[str, Any] | None:
     """What the page says of a request; None where it reaches no route."""
     try:
-        entry, _ = TABLE.match(method, split(target)[0])
+        entry, _ = TABLE.match(method, split(target, TABLE.rests)[0])
     except (Fault, BadTargetError):
         return None
     return operation(entry)

@@ -111,8 +111,10 @@ class TestPending:
         upload = await opened(user, 2 * MIB)
         bodies = [bytes([byte]) * 2 * MIB for byte in range(4)]
         answers = await asyncio.gather(*(proxy.chunk(upload, 0, body) for body in bodies))
-        assert 200 in {answer.status for answer in answers}
-        assert {answer.status for answer in answers} <= {200, 409, 503}
+        # Of more than two the oldest are ended (408); what one of those has stored may be in the others' way.
+        assert {answer.status for answer in answers} <= {200, 408, 409, 503}
+        if 200 not in {answer.status for answer in answers}:
+            assert (await proxy.chunk(upload, 0, bodies[0])).status == 200
         status = await upload.status()
         assert status["status"] == "completed"
         assert await flows.content(user, upload.uuid) in bodies
