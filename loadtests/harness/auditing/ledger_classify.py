@@ -101,7 +101,7 @@ def _lost_or(joined: Joined, kind: LedgerClass, reason: str) -> Ruling:
 
 def _doubled(joined: Joined) -> str | None:
     counts = {
-        "sessions": len(joined.sessions),
+        "sessions": sum(not session.gave_key_back for session in joined.sessions),
         "file rows": len(joined.files),
         "objects": len(joined.objects),
     }

@@ -61,7 +61,7 @@ def _leftovers(evidence: Evidence, join: Join) -> Iterator[Finding]:
 def _foreign_rows(evidence: Evidence, join: Join) -> Iterator[Finding]:
     snapshot = evidence.snapshot
     for session in snapshot.sessions:
-        if session.upload_uuid not in join.refs_by_session:
+        if session.upload_uuid not in join.refs_by_session and not session.gave_key_back:
             yield Finding(FOREIGN, f"session {session.upload_uuid} ({session.status}) of no known upload")
     for file in snapshot.files:
         if file.file_uuid not in join.claimed_files and not file.deleted:

@@ -42,6 +42,11 @@ class SessionRow:
     def is_open(self) -> bool:
         return self.status in OPEN_STATES
 
+    @property
+    def gave_key_back(self) -> bool:
+        """A file in one request that broke off: it ended with nothing, and the same key may begin again."""
+        return self.status == "aborted" and self.idempotency_key is None
+
 
 @dataclass(frozen=True, slots=True)
 class FileRow:

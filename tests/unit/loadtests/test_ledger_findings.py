@@ -98,6 +98,22 @@ def test_what_was_there_before_is_nobody_s_fault() -> None:
     assert (table.failed, table.baseline_files) == (False, 1)
 
 
+@pytest.mark.parametrize("checksum", [world.digest_of("a"), None])
+def test_a_broken_beginning_is_neither_a_double_nor_a_stranger(checksum: str | None) -> None:
+    """A file in one request broke off, gave its key back and was sent again under it."""
+    beginning = world.session("earlier", "aborted", idempotency_key=None, checksum=checksum)
+    some = World(sessions=[beginning]).verified("a")
+    result = classify(some.evidence())
+    assert not any(result.flags.values())
+    assert make_table("t1", some.evidence(), result).classes["verified"] == 1
+
+
+def test_a_second_session_with_a_file_is_a_double_even_without_key() -> None:
+    second = world.session("second", idempotency_key=None, checksum=world.digest_of("a"))
+    some = World(sessions=[second]).verified("a")
+    assert make_table("t1", some.evidence(), classify(some.evidence())).classes["G-07"] == 1
+
+
 def test_a_stranger_fails_the_trial() -> None:
     some = World(objects=[world.stored("z")]).verified("a")
     evidence = some.evidence()
