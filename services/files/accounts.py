@@ -8,10 +8,12 @@ from uuid import UUID
 from services.kit.client import UpstreamError
 from services.kit.clock import World
 from services.kit.codec import decode, encode, parse_uuid
+from services.kit.deadline import HEADER as DEADLINE_HEADER
+from services.kit.deadline import left_s
 from services.kit.errors import Fault, unavailable
 from services.kit.tokens import CredentialSigner
 from services.kit.trail import TRAIL
-from services.kit.upstream import Balanced, Upstream
+from services.kit.upstream import Balanced, CircuitOpen, Upstream
 
 PATH = "/internal/resolve-users"
 TIMEOUT_S = 2.0
@@ -29,15 +31,22 @@ class Accounts:
         """User ids of those normalised e-mails that have an account; asked once.
 
         Raises:
-            Fault: ``dependency_unavailable`` without a good answer in time.
+            Fault: ``dependency_unavailable`` without a good answer in time, ``circuit_open`` unasked.
         """
         headers = {
             "Content-Type": "application/json",
+            DEADLINE_HEADER: str(int(left_s(TIMEOUT_S) * 1000)),
             "X-Service-Token": self._signer.token(None),
             "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
         }
         try:
             reply = await self._auth.json("POST", PATH, encode(list(emails)), headers, TIMEOUT_S)
+        except CircuitOpen as error:
+            raise Fault(
+                "circuit_open",
+                "The account service has failed too often and is left alone for a while.",
+                headers={"Retry-After": str(error.retry_after_s)},
+            ) from error
         except UpstreamError as error:
             raise _unavailable() from error
         if reply.status != 200:
