@@ -17,6 +17,7 @@ from services.upload.chunk_store.spool import SpoolFile
 from services.upload.model import State
 from services.upload.settings import Settings
 from tests.integration.upload.conftest import MIB, Bench, Registry, bench_of, body, incompressible
+from tests.integration.upload.test_crashes import finished
 from tests.integration.upload.whole import MODES, nothing_stays, rows, send, wanted
 
 pytestmark = pytest.mark.integration
@@ -228,11 +229,7 @@ class TestDatabase:
         (row,) = await rows(bench)
         assert refused.code == "dependency_unavailable"
         assert refused.details == {"upload_uuid": row["upload_uuid"]}
-        await bench.tables.jobs.release()
-        await bench.finaliser.tick()
-        await bench.finaliser.join(row["id"])
-        assert await bench.status(row["upload_uuid"]) == "completed"
-        assert await bench.content(row["upload_uuid"]) == data
+        assert (await finished(bench, data)).upload_uuid == row["upload_uuid"]
 
     async def test_registration_is_not_possible(self, settings: Settings) -> None:
         async with bench_of(settings, registry=Registry(refusals=1)) as bench:
