@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.cors import EXPOSED_HEADERS, METHODS, ORIGINS, REQUEST_HEADERS
+from gateway.cors import EXPOSED_HEADERS, METHODS, REQUEST_HEADERS
 from gateway.routes import RouteTable, entries
 from services.kit.clock import World
+from services.kit.origins import ORIGINS
 from tests.unit.gateway.support import Recorder, bearer, fronting, recorded, serving, token
 from tests.unit.gateway.wire import request_bytes, statuses
 

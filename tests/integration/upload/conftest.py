@@ -78,7 +78,7 @@ class Registry:
             raise unavailable("files service")
         if upload_uuid in self.rows:
             session, made = self.rows[upload_uuid]
-            return Living(session.mime_type, session.file_size_bytes, made.checksum, made.etag)
+            return Living(session.mime_type, session.file_size_bytes or 0, made.checksum, made.etag)
         self.voided.add(upload_uuid)
         return None
 
