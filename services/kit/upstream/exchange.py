@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from multidict import CIMultiDictProxy
 
 from services.kit.client import Exchange, UpstreamError, UpstreamTimeout
-from services.kit.errors import NO_FAILURES, ERROR_CODE
+from services.kit.errors import ERROR_CODE, NO_FAILURES
 from services.kit.upstream.breaker import Guard, Permit
 
 STALL_S = 30.0
