@@ -22,7 +22,6 @@ from gateway.settings import MAX_ITERATIONS, MAX_MIB, MAX_SLEEP_MS, Settings
 from services.kit.codec import decode, encode
 from services.kit.errors import Fault
 from services.kit.web.answers import JSON_HEADERS, Streamed, json_response
-from services.kit.web.body import Pace, small
 
 MIB = 1024 * 1024
 MAX_ITEMS, ITEMS = 10_000, 100
@@ -134,7 +133,7 @@ class Bench:
     """
 
     def __init__(self, settings: Settings, rng: Random, status: Callable[[], dict[str, Any]]) -> None:
-        self._settings, self._status, self._pace = settings, status, Pace.of(settings)
+        self._settings, self._status = settings, status
         self._load = Load(rng)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -161,7 +160,7 @@ class Bench:
         return answer(encode({"items": items, "count": number}))
 
     async def _echo(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await small(request, self._pace)
+        body = request[CONTEXT].body or b""
         await self._bear(request)
         return answer(body, {"Content-Type": request.headers.get("Content-Type", OCTET_STREAM)})
 
@@ -177,7 +176,7 @@ class Bench:
         return json_response({"user_id": request[CONTEXT].user_id, "items": items})
 
     async def _submit(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await small(request, self._pace)
+        body = request[CONTEXT].body or b""
         if not isinstance(decode(body), dict):
             raise Fault("invalid_json", "The body must be a JSON object.")
         await self._bear(request)

@@ -58,6 +58,9 @@ class Pipeline:
             return await self.own[entry.route.name](context.request)
         self._look_at_token(context, entry.route.token)
         await self.limits.check(context)
+        if context.refusal is None:
+            # Whoever lets a small body drip keeps a connection, and no place that others wait for.
+            context.body = await self.proxy.small_body(entry, context.request)
         await self.admission.enter(context.gone)
         context.admitted = True
         if context.refusal is not None:

@@ -55,7 +55,11 @@ class Proxy:
         Raises:
             Fault: ``upstream_unavailable``, ``deadline_exceeded``, or what is wrong with the body.
         """
-        body = await self._body(entry, context.request)
+        request = context.request
+        body: bytes | Body | None = context.body
+        if body is None:
+            release(request)
+            body = Body(Arriving(request, self._pace), request.content_length)
         incoming = await self._open(context, entry, body)
         try:
             return await _answer(incoming, context)
@@ -65,14 +69,18 @@ class Proxy:
             incoming.close()
             raise
 
-    async def _body(self, entry: Entry, request: web.BaseRequest) -> bytes | Body:
-        """Small bodies whole, so that they leave in one write with the head; the others as a stream."""
+    async def small_body(self, entry: Entry, request: web.BaseRequest) -> bytes | None:
+        """A small body whole, so that it leaves in one write with the head; None for one that is streamed.
+
+        Raises:
+            Fault: what is wrong with the body.
+        """
         length = request.content_length
         if entry.route.body == "raw" and length is None:
             raise Fault("length_required", "This route needs a Content-Length.")
-        release(request)
         if entry.route.body in STREAMED and (length is None or length > BUFFERED_BYTES):
-            return Body(Arriving(request, self._pace), length)
+            return None
+        release(request)
         return await small(request, self._pace)
 
     async def _open(self, context: RequestContext, entry: Entry, body: bytes | Body) -> Incoming:

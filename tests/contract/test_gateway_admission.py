@@ -71,6 +71,23 @@ async def test_a_full_gateway_says_so_at_once_and_serves_all_it_let_in() -> None
         assert (await front.request("POST", "/auth/login", None, b"{}")).status == 200
 
 
+@pytest.mark.parametrize("line", ["POST /auth/login", "POST /bench/echo"])
+async def test_a_small_body_that_drips_holds_no_place(line: str) -> None:
+    """Anybody can send one, from as many connections as he likes."""
+    request = request_bytes(line, "Content-Length: 2", body=b"{}")
+    given = {"BENCH_ENDPOINTS": "1", "QUEUE_DEADLINE_MS": "1000", **SMALL}
+    async with recorded(**given) as (front, _):
+        dripping = [await front.connect() for _ in range(5)]
+        for wire in dripping:
+            wire.send(request[:-1])
+        await until(lambda: len(front.boundary.serving) == 5)
+        assert counts(front) == (0, 0)
+        assert (await front.request("POST", "/auth/login", None, b"{}")).status == 200
+        for wire in dripping:
+            wire.send(request[-1:])
+        assert [(await wire.answer())[0] for wire in dripping] == [200] * 5
+
+
 async def test_who_waits_too_long_is_told() -> None:
     service = Slow()
     async with (
@@ -115,7 +132,7 @@ async def test_a_client_that_leaves_behind_an_unread_body_is_seen() -> None:
         assert counts(front) == (2, 1)
         waiting.leave()
         await until(lambda: counts(front) == (2, 0))
-        assert front.counted(499) == 1
+        await until(lambda: front.counted(499) == 1)
         service.go_on.set()
         assert [(await wire.answer())[0] for wire in wires] == [200, 200]
 
