@@ -94,6 +94,8 @@ RETRY_AFTER_S: Mapping[str, int] = {
 ERROR_CODE = "X-Error-Code"  # repeats the code for whoever passes the answer on
 # Answers of a service that works, and says that it has enough to do.
 BACK_PRESSURE = frozenset({"overloaded", "insufficient_storage", "still_finalising"})
+# ... or that one file is broken: its owner can make it so by a second PUT, and must not shut out the others.
+NO_FAILURES = BACK_PRESSURE | {"store_inconsistent"}
 
 
 class Fault(Exception):

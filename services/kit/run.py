@@ -29,7 +29,7 @@ from services.kit.settings import ProcessSettings, SettingsError, load
 from services.kit.trail import UNMATCHED
 from services.kit.web.admin import admin_app, admin_listening
 from services.kit.web.boundary import Boundary
-from services.kit.web.listener import ABORT_S, Listener, server_options
+from services.kit.web.listener import ABORT_S, NO_LIMIT, Listener, server_options
 
 LAG_TICK_S = 0.25
 # A service takes any head that the gateway takes, and what the gateway adds to it.
@@ -45,10 +45,15 @@ class ProcessMetrics(Protocol):
 
 
 class Served(NamedTuple):
-    """What answers requests, not set up yet, and the boundary around each of them."""
+    """What answers requests, not set up yet, and the boundary around each of them.
+
+    ``inner``: its clients are ours, and pass a pause of theirs on. Only the edge knows whether a client takes
+    anything: a slow one keeps the connections behind the edge still for longer than it may be still itself.
+    """
 
     runner: web.BaseRunner
     boundary: Boundary
+    inner: bool = False
 
 
 S = TypeVar("S", bound=ProcessSettings)
@@ -88,7 +93,7 @@ class Process(Generic[S, M]):
             max_headers=INNER_HEADERS,
             **options,
         )
-        return Served(runner, boundary)
+        return Served(runner, boundary, inner=True)
 
 
 def main(
@@ -145,10 +150,11 @@ async def listening(served: Served, settings: ProcessSettings) -> AsyncIterator[
     Raises:
         OSError: the port is taken, or something that the process needs is not there.
     """
-    runner, boundary = served
+    runner, boundary, inner = served
+    stall_s = NO_LIMIT if inner else settings.body_idle_s
     try:
         await runner.setup()
-        listener = Listener(runner, boundary, stall_s=settings.body_idle_s, reuse_port=settings.reuse_port)
+        listener = Listener(runner, boundary, stall_s=stall_s, reuse_port=settings.reuse_port)
         gc.collect()
         gc.freeze()  # what was made by now stays: no collection has to look at it again
         port = await listener.start(settings.host, settings.port)

@@ -82,7 +82,7 @@ async def multipart_part(request: web.Request) -> web.Response:
     upload_uuid = about(members.uuid("upload_uuid"))
     number = members.integer("part_number")
     size_bytes = members.integer("size_bytes")
-    etag = members.string("etag", maximum=MAX_ETAG_CHARACTERS)
+    etag = inputs.etag(members.string("etag", maximum=MAX_ETAG_CHARACTERS))
     inputs.judge_part_number(number)
     part = RegisteredPart(number, size_bytes, etag)
     await request.app[SERVICES].multipart.register(upload_uuid, user_of(request), part)

@@ -16,6 +16,8 @@ from services.upload.service.opening import MAX_FILE_BYTES, Wanted
 
 _INDEX = re.compile(r"[0-9]{1,4}")
 _KEY = re.compile(r"[!-~]{1,200}")  # visible ASCII
+# What no XML can hold: the store would refuse the whole request, as if it were at fault itself.
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 MAX_PRESIGNED = 1_000
 MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE = 10_000, 100, 20
 
@@ -85,6 +87,17 @@ def judge_part_number(number: int) -> None:
     """What no upload can have; the upload's own range is checked with the upload."""
     if not 1 <= number <= MAX_PARTS:
         raise Fault("invalid_part_number", f"Part numbers run from 1 to at most {MAX_PARTS}.")
+
+
+def etag(given: str) -> str:
+    """A part's ETag, as it will stand in a request to the store.
+
+    Raises:
+        Fault: ``invalid_field``.
+    """
+    if _NOT_XML.search(given):
+        raise Members.fault("etag", "an ETag, without control characters")
+    return given
 
 
 def page(request: web.Request) -> tuple[bool, int, int]:

@@ -126,6 +126,8 @@ class TestRegister:
             ({"etag": ""}, "missing_field"),
             ({"etag": "x" * 256}, "invalid_field"),
             ({"etag": 7}, "invalid_field"),
+            ({"etag": "a\u0001"}, "invalid_field"),
+            ({"etag": "\uffff"}, "invalid_field"),
             ({"upload_uuid": "nope"}, "invalid_uuid"),
             ({"upload_uuid": str(uuid4())}, "upload_not_found"),
             ({"more": 1}, "unknown_field"),

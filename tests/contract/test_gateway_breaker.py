@@ -158,6 +158,7 @@ async def test_off_never_opens() -> None:
         (503, "overloaded", False),
         (503, "insufficient_storage", False),
         (504, "still_finalising", False),
+        (500, "store_inconsistent", False),
         (400, "invalid_json", False),
         (401, "service_credential_invalid", False),
         (404, "file_not_found", False),

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from multidict import CIMultiDictProxy
 
 from services.kit.client import Exchange, UpstreamError, UpstreamTimeout
-from services.kit.errors import BACK_PRESSURE, ERROR_CODE
+from services.kit.errors import ERROR_CODE, NO_FAILURES
 from services.kit.upstream.breaker import Guard, Permit
 
 STALL_S = 30.0
@@ -80,8 +80,8 @@ class Begun(NamedTuple):
     permit: Permit
 
     def answered(self, status: int, headers: CIMultiDictProxy[str]) -> None:
-        """The head of an answer is here; back-pressure is no failure."""
-        if status in FAILURES and headers.get(ERROR_CODE) not in BACK_PRESSURE:
+        """The head of an answer is here; back-pressure and one broken file are no failures."""
+        if status in FAILURES and headers.get(ERROR_CODE) not in NO_FAILURES:
             self.guard.failed(self.permit)
         else:
             self.guard.succeeded(self.permit)

@@ -17,6 +17,7 @@ from services.kit.web.rest import LINGER_S
 BACKLOG = 1024
 KEEPALIVE_S = 75.0  # more than the 60 s of our clients, so that the client closes
 ABORT_S = 0.5
+NO_LIMIT = 0.0  # the kernel's own, which ends only what nobody acknowledges
 REQUEST_TURNS = 3  # of the loop, until a request that was read is handed to its handler
 
 

@@ -46,7 +46,7 @@ _GIVE_UP = Statement(
 
 _RENEW = Statement(
     "poll_renew_receiving",
-    """UPDATE upload_sessions SET expires_at = now() + $2
+    """UPDATE upload_sessions SET expires_at = now() + $2, updated_at = now()
     WHERE id = ANY($1::bigint[]) AND status = 'pending'""",
 )
 

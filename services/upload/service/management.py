@@ -11,9 +11,9 @@ from services.upload.metrics import Metrics
 from services.upload.model import State
 from services.upload.repository.sessions import Progress, Sessions
 
-# Nothing that a client sees of these changes any more, so any process may keep them. All else is read: who
-# resumes an upload must see what others added to it.
-_ENDED = (State.COMPLETED, State.ABORTED)
+# Nothing that a client sees of it changes any more, so any process may keep it. All else is read: who
+# resumes an upload must see what others added to it, and one that was aborted may turn out to be a file.
+_ENDED = (State.COMPLETED,)
 
 
 class ManagementService:

@@ -8,9 +8,12 @@ from uuid import UUID
 
 import pytest
 
+from services.kit.cache import MemoryCache
 from services.kit.db import Statement
 from services.kit.errors import Fault
 from services.upload.model import Made, Send
+from services.upload.repository.sessions import Progress
+from services.upload.service.management import ManagementService
 from services.upload.settings import Settings
 from tests.integration.upload.conftest import MIB, Bench, bench_of, incompressible
 from tests.integration.upload.ends import change, there
@@ -47,6 +50,22 @@ async def test_a_file_that_lives_is_completed_and_stays(settings: Settings) -> N
         assert row is not None
         assert (row["etag"], row["checksum"], row["error_code"]) == ('"etag"', "c" * 64, None)
         assert await bench.content(upload) == data
+
+
+async def test_an_aborted_upload_is_read_again_each_time(settings: Settings) -> None:
+    """Whoever looked while it was given up must not go on hearing that it was aborted: it may be a file."""
+    async with bench_of(settings) as bench:
+        cache: MemoryCache[Progress] = MemoryCache(60, bench.base.world.monotonic, bench.base.metrics.cache)
+        kept = ManagementService(bench.tables.sessions, bench.cleaner, bench.base.metrics, cache)
+        upload = await failed(bench, incompressible(MIB))
+        session = (await kept.status(upload, bench.user_id)).session
+        bench.registry.away = True
+        await kept.abort(upload, bench.user_id)
+        assert (await kept.status(upload, bench.user_id)).session.status == "aborted"
+        bench.registry.away = False
+        bench.registry.rows[upload] = (session, Made('"etag"', "c" * 64))
+        assert not await bench.cleaner.give_up(session)
+        assert (await kept.status(upload, bench.user_id)).session.status == "completed"
 
 
 async def test_nothing_is_removed_while_files_is_away(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +20,7 @@ from services.upload.chunk_store.spool import SpoolFile
 from services.upload.model import State
 from services.upload.settings import Settings
 from tests.integration.upload.conftest import MIB, Bench, Registry, bench_of, body, incompressible
+from tests.integration.upload.ends import change
 from tests.integration.upload.test_crashes import finished
 from tests.integration.upload.whole import MODES, nothing_stays, rows, send, wanted
 
@@ -135,6 +137,17 @@ class TestKey:
         session = await arrival.finish()
         assert await joining == session.upload_uuid
         assert len(await rows(bench)) == 1
+
+    async def test_to_be_received_is_to_be_active(self, bench: Bench) -> None:
+        """However long a file takes, a sweep of what is idle leaves it alone."""
+        arrival = await bench.services.whole.begin(wanted(bench, b"abcd"), "streamed", MIB)
+        await change(bench, arrival.session.upload_uuid, "updated_at = now() - interval '1 hour'")
+        await bench.services.whole.renew()
+        ended = bench.tables.ended
+        idle_since = await ended.now() - timedelta(minutes=1)
+        assert await ended.expire(idle_since, [bench.user_id], 10) == []
+        await arrival.receive(body(b"abcd"))
+        assert (await arrival.finish()).status is State.COMPLETED
 
     async def test_the_one_that_is_waited_for_breaks_off(self, bench: Bench) -> None:
         arrival = await bench.services.whole.begin(wanted(bench, b"abcd", key="k"), "streamed", MIB)

@@ -218,7 +218,7 @@ async def fronting(service_port: int, world: World | None = None, **settings: st
         log = Log("gateway", "test", "info", "stdlib-sync", log_file.fileno())
         async with AsyncExitStack() as stack:
             metrics = Metrics()
-            runner, boundary = served(Process("gateway", configured, metrics, world or World(), log))
+            runner, boundary, _ = served(Process("gateway", configured, metrics, world or World(), log))
             assert isinstance(boundary, Gateway)
             await runner.setup()
             listener = Listener(runner, boundary, stall_s=configured.body_idle_s)
