@@ -17,6 +17,7 @@ PARTS: Mapping[str, frozenset[str]] = {
     MINIO: frozenset({MINIO, "store-key"}),
     VERSITYGW: frozenset({VERSITYGW}),
 }
+ADDED: Mapping[str, Path] = {VERSITYGW: Path(__file__).with_name("native.versitygw.yaml")}
 ROLE = "userplus"
 
 
@@ -28,6 +29,11 @@ def chosen(env: Mapping[str, str]) -> str:
 def others(env: Mapping[str, str]) -> frozenset[str]:
     """Parts that do not run because another store does."""
     return frozenset[str]().union(*(parts for name, parts in PARTS.items() if name != chosen(env)))
+
+
+def additions(env: Mapping[str, str]) -> list[tuple[Path, None]]:
+    """What is added to native.yaml, as `switches.additions` says it."""
+    return [(ADDED[name], None) for name in ADDED if name == chosen(env)]
 
 
 def prepare(run_dir: Path, env: Mapping[str, str]) -> None:

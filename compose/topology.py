@@ -42,7 +42,7 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
 
 def _described(env: Mapping[str, str]) -> Described:
     found: Described = yaml.safe_load(NATIVE.read_text())["parts"]
-    for path, wanted in switches.additions(env, scaled=scaling.scaled(env)):
+    for path, wanted in (*switches.additions(env, scaled=scaling.scaled(env)), *store.additions(env)):
         added: Described = yaml.safe_load(path.read_text())["parts"]
         for name, raw in added.items():
             if wanted is None or name in wanted:

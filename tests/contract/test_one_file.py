@@ -122,6 +122,12 @@ async def test_what_a_raw_request_cannot_be(user: Api, case: str, mode: str) -> 
     await nothing_stays(user)
 
 
+async def test_an_early_refusal_arrives_however_much_is_still_to_come(user: Api) -> None:
+    given = raw(bytes(20 * MIB), Checksum="abc")
+    for _ in range(40):
+        await user.refused("POST", PATH, "invalid_checksum", **given)
+
+
 async def nothing_stays(user: Api) -> None:
     """No file, and no upload that is open."""
     assert await flows.owned(user) == []

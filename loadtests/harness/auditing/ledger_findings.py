@@ -27,9 +27,10 @@ def _orphan_objects(evidence: Evidence, join: Join) -> Iterator[Finding]:
     snapshot = evidence.snapshot
     named = {row.storage_key for row in snapshot.files if not row.deleted}
     moving = {row.storage_key for row in snapshot.sessions if row.upload_uuid in snapshot.progressing}
+    known = {*join.claimed_keys, *_given_back(evidence)}
     for stored in snapshot.objects:
         ref = join.claimed_keys.get(stored.key)
-        if ref is not None and stored.key not in named and stored.key not in moving:
+        if stored.key in known and stored.key not in named and stored.key not in moving:
             yield Finding(ORPHAN_OBJECT, f"object {stored.key} without file row", stored.size_bytes, ref)
 
 
@@ -72,14 +73,20 @@ def _foreign_rows(evidence: Evidence, join: Join) -> Iterator[Finding]:
 
 def _foreign_objects(evidence: Evidence, join: Join) -> Iterator[Finding]:
     snapshot = evidence.snapshot
+    claimed = join.claimed_keys.keys() | _given_back(evidence) | evidence.baseline.object_keys
     for stored in snapshot.objects:
-        if stored.key not in join.claimed_keys and stored.key not in evidence.baseline.object_keys:
+        if stored.key not in claimed:
             yield Finding(FOREIGN, f"object {stored.key} of no known upload", stored.size_bytes)
     known = {str(session.upload_uuid) for session in snapshot.sessions}
     for stored in snapshot.temporary:
         unknown = upload_of_temporary(stored.key) not in known
         if unknown and stored.key not in evidence.baseline.object_keys:
             yield Finding(FOREIGN, f"temporary object {stored.key} of no known upload", stored.size_bytes)
+
+
+def _given_back(evidence: Evidence) -> set[str]:
+    """Object keys of uploads that broke off and gave their idempotency key back."""
+    return {row.storage_key for row in evidence.snapshot.sessions if row.gave_key_back}
 
 
 def upload_of_temporary(key: str) -> str:

@@ -15,6 +15,7 @@ from services.kit.web.body import awaits_continue
 KEPT_BYTES = 65_536  # a rest up to this is taken by the server, and the connection is used again
 DISCARD_BYTES = 1024 * 1024
 LINGER_S = 2.0
+HOLD_S = 0.25  # for who was still sending, to read the answer: closing with bytes unread is a reset
 
 
 def ends_connection(request: web.BaseRequest) -> bool:
@@ -42,7 +43,7 @@ async def end_connection(request: web.BaseRequest) -> None:
     """
     protocol, transport = request.protocol, request.transport
     if transport is not None and not transport.is_closing() and not awaits_continue(request):
-        rest = _Rest()
+        rest = _Rest(transport)
         transport.set_protocol(rest)
         transport.resume_reading()  # the server pauses a body that nobody reads
         if transport.can_write_eof():
@@ -57,18 +58,21 @@ async def end_connection(request: web.BaseRequest) -> None:
 
 
 class _Rest(asyncio.Protocol):
-    """Counts bytes and forgets them."""
+    """Counts bytes and forgets them; after so many it takes no more, and holds the connection a moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
         self._left_bytes = DISCARD_BYTES
-        self._end = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.create_future()
         self.lost = False
         self.error: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
-        self._left_bytes -= len(data)
-        if self._left_bytes <= 0:
-            self._ended()
+        before, self._left_bytes = self._left_bytes, self._left_bytes - len(data)
+        if self._left_bytes <= 0 < before:
+            self._transport.pause_reading()
+            self._loop.call_later(HOLD_S, self._ended)
 
     def eof_received(self) -> None:
         self._ended()

@@ -24,7 +24,7 @@ class _Buffered(Held):
     full = False
 
     async def write(self, data: bytes) -> None:
-        self._memory.take(len(data))
+        await self._memory.take(len(data))
         self._pieces.append(data)
         self._size_bytes += len(data)
 

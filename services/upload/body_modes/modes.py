@@ -25,7 +25,7 @@ def body_modes(
     buffered_max_bytes: int,
 ) -> dict[str, BodyMode]:
     """Every value of ``mode``."""
-    streamed = Streamed(store, sessions, memory)
+    streamed = Streamed(store, sessions, memory, world)
     return {
         STREAMED: streamed,
         "spooled": Spooled(store, streamed, spool, world),

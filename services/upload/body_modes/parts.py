@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import suppress
+from hashlib import sha256
 
 from services.kit.errors import unavailable
-from services.kit.s3 import NoSuchUploadError, PreconditionFailedError, S3Client, StoreError
+from services.kit.s3 import NoSuchUploadError, S3Client, Stored, StoreError
+from services.kit.s3.retry import Retry
 from services.upload import errors
 from services.upload.body_modes.memory import HeldBytes
-from services.upload.body_modes.put import stored_before
+from services.upload.body_modes.put import put_held, sent
 from services.upload.body_modes.sink import Incoming, Kept
 from services.upload.model import MAX_PARTS, MIN_PART_BYTES, RegisteredPart
 from services.upload.repository.sessions import Sessions
@@ -18,14 +21,44 @@ PART_BYTES = 8 * 1024 * 1024
 MAX_BYTES = MAX_PARTS * MIN_PART_BYTES
 
 
+class _Part:
+    """Pieces as they came, never joined: memory for them all would be taken twice."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._digest = sha256()
+        self.size_bytes = 0
+
+    def add(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._digest.update(data)
+        self.size_bytes += len(data)
+
+    @property
+    def checksum(self) -> str:
+        return self._digest.hexdigest()
+
+    async def read(self) -> AsyncGenerator[bytes, None]:
+        for data in self._pieces:
+            yield data
+
+
 class PartsSink:
     """A file that ends within the first part is stored by one PUT; see ``sink.FileSink``."""
 
-    def __init__(self, store: S3Client, sessions: Sessions, incoming: Incoming, held: HeldBytes) -> None:
-        self._store, self._sessions, self._incoming, self._memory = store, sessions, incoming, held
+    def __init__(
+        self,
+        store: S3Client,
+        sessions: Sessions,
+        incoming: Incoming,
+        *,
+        held: HeldBytes,
+        retry: Retry,
+    ) -> None:
+        self._store, self._sessions, self._incoming = store, sessions, incoming
+        self._memory, self._retry = held, retry
         self._key = incoming.session.storage_key
-        self._filling: list[bytes] = []
-        self._filled_bytes = 0
+        self._filling = _Part()
         self._upload_id: str | None = None
         self._sending: asyncio.Task[RegisteredPart] | None = None
         self._parts: list[RegisteredPart] = []
@@ -33,34 +66,28 @@ class PartsSink:
 
     @property
     def full(self) -> bool:
-        return self._filled_bytes >= PART_BYTES
+        return self._filling.size_bytes >= PART_BYTES
 
     async def write(self, data: bytes) -> None:
         if not self._memory.fits(len(data)):
             await self._make_room()
-        self._memory.take(len(data))
-        self._filling.append(data)
-        self._filled_bytes += len(data)
+        await self._memory.take(len(data))
+        self._filling.add(data)
+
+    async def _make_room(self) -> None:
+        """Where memory is short nothing is filled while a part is on its way, and parts are smaller."""
+        if self._sending is None and self._filling.size_bytes >= MIN_PART_BYTES:
+            await self.drained()
+        await self._sent()
 
     async def drained(self) -> None:
         """The part that is full leaves as soon as the one before it is stored."""
         await self._sent()
         if self._upload_id is None:
             self._upload_id = await self._open_upload()
-        number = len(self._parts) + 1
-        part = self._send(self._upload_id, number, self._taken())
-        self._sending = asyncio.get_running_loop().create_task(part)
-
-    async def _make_room(self) -> None:
-        """Where memory is short nothing is filled while a part is on its way, and parts are smaller."""
-        if self._sending is None and self._filled_bytes >= MIN_PART_BYTES:
-            await self.drained()
-        await self._sent()
-
-    def _taken(self) -> bytes:
-        body = b"".join(self._filling)
-        self._filling, self._filled_bytes = [], 0
-        return body
+        part, self._filling = self._filling, _Part()
+        sending = self._send(self._upload_id, len(self._parts) + 1, part)
+        self._sending = asyncio.get_running_loop().create_task(sending)
 
     async def _open_upload(self) -> str:
         try:
@@ -73,15 +100,21 @@ class PartsSink:
             raise errors.aborted()
         return upload_id
 
-    async def _send(self, upload_id: str, number: int, body: bytes) -> RegisteredPart:
+    async def _send(self, upload_id: str, number: int, part: _Part) -> RegisteredPart:
+        async def attempt() -> Stored:
+            exchange = await self._store.open_part(
+                self._key, upload_id, number, part.size_bytes, payload_sha256=part.checksum
+            )
+            return await sent(exchange, part.read)
+
         try:
-            stored = await self._store.put_part_bytes(self._key, upload_id, number, body)
+            stored = await self._retry(attempt)
         except NoSuchUploadError as error:
             raise errors.aborted() from error
         except StoreError as error:
             raise unavailable("object store") from error
-        self._memory.give_back(len(body))
-        return RegisteredPart(number, len(body), stored.etag)
+        self._memory.give_back(part.size_bytes)
+        return RegisteredPart(number, part.size_bytes, stored.etag)
 
     async def _sent(self) -> None:
         sending, self._sending = self._sending, None
@@ -93,37 +126,33 @@ class PartsSink:
 
     async def finish(self, checksum: str) -> Kept:
         if self._upload_id is None:
-            return await self._whole(checksum)
-        if self._filling:
+            self._put, whole = True, self._filling
+            try:
+                return await put_held(
+                    self._store,
+                    self._incoming,
+                    whole.size_bytes,
+                    checksum,
+                    read=whole.read,
+                    retry=self._retry,
+                )
+            finally:
+                self._forget()
+        if self._filling.size_bytes:
             await self.drained()
         await self._sent()
         return Kept(store_upload_id=self._upload_id, parts=tuple(self._parts))
 
-    async def _whole(self, checksum: str) -> Kept:
-        self._put = True
-        try:
-            stored = await self._store.put_bytes(
-                self._key,
-                self._taken(),
-                if_none_match=True,
-                content_type=self._incoming.mime_type,
-                meta={"sha256": checksum},
-            )
-        except PreconditionFailedError:  # an attempt before was stored, and its answer got lost
-            return await stored_before(self._store, self._incoming.session, checksum)
-        except StoreError as error:
-            raise unavailable("object store") from error
-        finally:
-            self._memory.give_back()
-        return Kept(stored.etag)
+    def _forget(self) -> None:
+        self._filling = _Part()
+        self._memory.give_back()
 
     async def abort(self) -> None:
         sending, self._sending = self._sending, None
         if sending is not None:
             sending.cancel()
             await asyncio.wait((sending,))
-        self._filling, self._filled_bytes = [], 0
-        self._memory.give_back()
+        self._forget()
         with suppress(StoreError):
             if self._upload_id is not None:
                 await self._store.abort_multipart(self._key, self._upload_id)

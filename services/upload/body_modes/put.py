@@ -10,6 +10,7 @@ from services.kit.s3 import (
     ChecksumMismatchError,
     PreconditionFailedError,
     S3Client,
+    Stored,
     StoreError,
     StreamedPut,
 )
@@ -86,6 +87,19 @@ class PutSink:
             await self._store.delete(self._incoming.session.storage_key)
 
 
+async def sent(exchange: StreamedPut, read: Read) -> Stored:
+    """The answer to a body that we hold. Raises StoreError."""
+    try:
+        async with aclosing(read()) as pieces:
+            async for data in pieces:
+                await exchange.write(data)
+                if exchange.full:
+                    await exchange.drained()
+        return await exchange.finish()
+    finally:
+        await exchange.abort()
+
+
 async def put_held(
     store: S3Client, incoming: Incoming, size_bytes: int, checksum: str, *, read: Read, retry: Retry
 ) -> Kept:
@@ -100,15 +114,7 @@ async def put_held(
 
     async def attempt() -> Kept:
         exchange = await open_put(store, incoming, size_bytes, checksum)
-        try:
-            async with aclosing(read()) as pieces:
-                async for data in pieces:
-                    await exchange.write(data)
-                    if exchange.full:
-                        await exchange.drained()
-            return Kept((await exchange.finish()).etag)
-        finally:
-            await exchange.abort()
+        return Kept((await sent(exchange, read)).etag)
 
     try:
         return await retry(attempt)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from services.kit.clock import World
 from services.kit.errors import unavailable
 from services.kit.s3 import S3Client, StoreError
+from services.kit.s3.retry import Retry
 from services.upload.body_modes.memory import Memory
 from services.upload.body_modes.parts import MAX_BYTES, PartsSink
 from services.upload.body_modes.put import PutSink, open_put
@@ -17,8 +19,8 @@ class Streamed:
 
     max_bytes: int | None = MAX_BYTES
 
-    def __init__(self, store: S3Client, sessions: Sessions, memory: Memory) -> None:
-        self._store, self._sessions, self._memory = store, sessions, memory
+    def __init__(self, store: S3Client, sessions: Sessions, memory: Memory, world: World) -> None:
+        self._store, self._sessions, self._memory, self._world = store, sessions, memory, world
 
     async def open(self, incoming: Incoming) -> FileSink:
         size_bytes = incoming.size_bytes
@@ -31,4 +33,5 @@ class Streamed:
         return PutSink(self._store, incoming, exchange, size_bytes)
 
     def parts(self, incoming: Incoming) -> PartsSink:
-        return PartsSink(self._store, self._sessions, incoming, self._memory.held())
+        held, retry = self._memory.held(), Retry(self._world.rng)
+        return PartsSink(self._store, self._sessions, incoming, held=held, retry=retry)

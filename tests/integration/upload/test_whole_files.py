@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -14,6 +15,7 @@ from services.kit.db import Statement
 from services.kit.errors import Fault, unavailable
 from services.kit.s3 import S3Client, StreamedPut
 from services.kit.s3.errors import UnavailableError
+from services.upload.body_modes.memory import Memory
 from services.upload.chunk_store.spool import SpoolFile
 from services.upload.model import State
 from services.upload.settings import Settings
@@ -187,28 +189,28 @@ class TestStore:
         async def away(*_: Any, **__: Any) -> None:
             raise UnavailableError("put_object", 0, "transport")
 
-        with patch.multiple(S3Client, open_put=away, put_bytes=away, create_multipart=away):
+        with patch.multiple(S3Client, open_put=away, create_multipart=away):
             refused = await fault(send(bench, incompressible(9 * MIB), mode, known=known, key="k"))
         assert (refused.code, refused.details) == ("dependency_unavailable", None)
         await nothing_stays(bench)
 
     async def test_it_is_away_for_a_part(self, bench: Bench) -> None:
-        real, calls = S3Client.put_part_bytes, 0
+        real, calls = S3Client.open_part, 0
 
-        async def sometimes(self: S3Client, *given: Any) -> object:
+        async def sometimes(self: S3Client, *given: Any, **more: Any) -> StreamedPut:
             nonlocal calls
             calls += 1
             if calls > 1:
                 raise UnavailableError("upload_part", 0, "transport")
-            return await real(self, *given)
+            return await real(self, *given, **more)
 
-        with patch.object(S3Client, "put_part_bytes", sometimes):
+        with patch.object(S3Client, "open_part", sometimes):
             refused = await fault(send(bench, incompressible(30 * MIB), known=False))
         assert refused.code == "dependency_unavailable"
         await nothing_stays(bench)
 
-    @pytest.mark.parametrize("mode", ["spooled", "buffered"])
-    async def test_a_body_that_is_held_is_sent_again(self, bench: Bench, mode: str) -> None:
+    @pytest.mark.parametrize(("mode", "known"), [("spooled", True), ("buffered", True), ("streamed", False)])
+    async def test_a_body_that_is_held_is_sent_again(self, bench: Bench, mode: str, known: bool) -> None:
         """The first answer gets lost; what is there then is known by its hash."""
         real, calls = StreamedPut.finish, 0
 
@@ -222,7 +224,7 @@ class TestStore:
 
         data = incompressible(MIB)
         with patch.object(StreamedPut, "finish", lost_once):
-            upload = await send(bench, data, mode)
+            upload = await send(bench, data, mode, known=known)
         assert calls == 2
         assert await bench.content(upload) == data
 
@@ -295,14 +297,16 @@ class TestRoom:
                 assert refused.code == "body_too_large"
 
     async def test_memory_is_taken_for_what_is_held(self, settings: Settings) -> None:
-        async with bench_of(settings.model_copy(update={"body_memory_bytes": 16 * MIB})) as bench:
-            other = await bench.services.whole.begin(wanted(bench, bytes(12 * MIB)), "buffered", 99 * MIB)
-            await other.receive(body(bytes(12 * MIB)))
-            for mode, known in (("buffered", True), ("streamed", False)):
-                assert (await fault(send(bench, bytes(5 * MIB), mode, known=known))).code == "overloaded"
-            await send(bench, bytes(5 * MIB), "streamed")  # holds nothing
-            await other.finish()
-            await send(bench, bytes(15 * MIB), "buffered")
+        given = settings.model_copy(update={"body_memory_bytes": 16 * MIB})
+        with patch("services.upload.app.Memory", partial(Memory, wait_s=0.1)):
+            async with bench_of(given) as bench:
+                other = await bench.services.whole.begin(wanted(bench, bytes(12 * MIB)), "buffered", 99 * MIB)
+                await other.receive(body(bytes(12 * MIB)))
+                for mode, known in (("buffered", True), ("streamed", False)):
+                    assert (await fault(send(bench, bytes(5 * MIB), mode, known=known))).code == "overloaded"
+                await send(bench, bytes(5 * MIB), "streamed")  # holds nothing
+                await other.finish()
+                await send(bench, bytes(15 * MIB), "buffered")
 
     async def test_where_memory_is_short_parts_are_smaller_and_wait(self, settings: Settings) -> None:
         """Room for one part of the smallest size, while others hold the rest."""

@@ -303,7 +303,7 @@ TARGETS = [
     *("up", "down", "status", "top", "logs", "trace", "roll", "doctor"),
     *("sweep", "clean", "tools", "tools-clean"),
     *("demo", "stress", "smoke", "alerts", "journey", "bench", "report", "panels", "ledger"),
-    *("test", "test-compose", "check"),
+    *("test", "chaos", "test-all", "test-compose", "check"),
 ]
 LINE = re.compile(r"sh compose/make\.sh (compose|loadtests) [a-z-]+( --all)?")
 

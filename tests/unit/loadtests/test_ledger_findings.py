@@ -108,6 +108,12 @@ def test_a_broken_beginning_is_neither_a_double_nor_a_stranger(checksum: str | N
     assert make_table("t1", some.evidence(), result).classes["verified"] == 1
 
 
+def test_what_a_broken_beginning_left_in_the_store_is_an_orphan() -> None:
+    beginning = world.session("earlier", "aborted", idempotency_key=None, checksum=None)
+    some = World(sessions=[beginning], objects=[world.stored("earlier", etag="of its own")]).verified("a")
+    assert {flag: count for flag, count in classify(some.evidence()).flags.items() if count} == {"G-04": 1}
+
+
 def test_a_second_session_with_a_file_is_a_double_even_without_key() -> None:
     second = world.session("second", idempotency_key=None, checksum=world.digest_of("a"))
     some = World(sessions=[second]).verified("a")
