@@ -117,7 +117,7 @@ async def test_what_a_cache_saves(
     assert await cost("files", ("PATCH", file, {"name": "b.bin"})) == 1
     assert await cost("files", look, link) == (1 if kept else 2)
     assert (await user.ok("GET", file))["name"] == "b.bin"
-    assert await cost("files", ("DELETE", file, None)) == 1
+    assert await cost("files", ("DELETE", file, None)) == 2
     assert await cost("files", look, look) == 2, "what is not there is asked for each time"
 
 
