@@ -20,6 +20,7 @@ import bcrypt
 
 SALT_BYTES = 16
 DIGEST_BYTES = 32
+HMAC_BLOCK_BYTES = 64  # of SHA-256: a shorter key is filled up with NUL, a longer one hashed
 Observe = Callable[[str, str, float], None]  # scheme, hash or verify, seconds
 
 
@@ -87,12 +88,12 @@ class Pbkdf2:
         self._rounds = rounds
 
     def hash(self, password: bytes, salt: bytes) -> str:
-        digest = hashlib.pbkdf2_hmac("sha256", password, salt, self._rounds)
+        digest = _pbkdf2(password, salt, self._rounds)
         return _phc("pbkdf2-sha256", f"i={self._rounds}", salt, digest)
 
     def verify(self, password: bytes, stored: str) -> bool:
         parameters, salt, digest = _parse(stored)
-        found = hashlib.pbkdf2_hmac("sha256", password, salt, parameters["i"])
+        found = _pbkdf2(password, salt, parameters["i"])
         return hmac.compare_digest(found, digest)
 
 
@@ -110,25 +111,20 @@ class Sha256:
 
 
 class Bcrypt:
-    """bcrypt, cost 10. It reads 72 bytes at most, so a longer password is hashed to 44 first."""
+    """bcrypt, cost 10. It reads 72 bytes at most, of the password over and over with a NUL behind it."""
 
     name, prefix = "bcrypt", "$2b$"
-    _LIMIT_BYTES = 72
+    _READ_BYTES = 72
 
     def __init__(self, cost: int = 10) -> None:
         self._cost = cost
 
     def hash(self, password: bytes, salt: bytes) -> str:
         del salt  # bcrypt makes its own, in its own alphabet
-        return bcrypt.hashpw(self._fit(password), bcrypt.gensalt(self._cost)).decode()
+        return bcrypt.hashpw(_unique(password, self._READ_BYTES), bcrypt.gensalt(self._cost)).decode()
 
     def verify(self, password: bytes, stored: str) -> bool:
-        return bcrypt.checkpw(self._fit(password), stored.encode())
-
-    def _fit(self, password: bytes) -> bytes:
-        if len(password) <= self._LIMIT_BYTES:
-            return password
-        return base64.b64encode(hashlib.sha256(password).digest())
+        return bcrypt.checkpw(_unique(password, self._READ_BYTES), stored.encode())
 
 
 SchemeName = Literal["argon2id", "scrypt", "pbkdf2", "sha256", "bcrypt"]
@@ -168,11 +164,25 @@ class Passwords:
         raise ValueError("no scheme knows this stored password")
 
 
+def _unique(password: bytes, limit_bytes: int) -> bytes:
+    """What a scheme gets that is not told where a password ends, and reads so many bytes of it.
+
+    A password with NUL, or a longer one, would be the same to it as some other password. Its hash stands
+    in for it, behind a byte that UTF-8, and so no password, has.
+    """
+    if b"\0" not in password and len(password) <= limit_bytes:
+        return password
+    return b"\xff" + base64.b64encode(hashlib.sha256(password).digest())
+
+
+def _pbkdf2(password: bytes, salt: bytes, rounds: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", _unique(password, HMAC_BLOCK_BYTES), salt, rounds)
+
+
 def _scrypt(password: bytes, salt: bytes, log2_n: int, r: int, p: int) -> bytes:
     needed_bytes = 128 * r * (2**log2_n + p + 2)
-    return hashlib.scrypt(
-        password, salt=salt, n=2**log2_n, r=r, p=p, maxmem=2 * needed_bytes, dklen=DIGEST_BYTES
-    )
+    key, maximum = _unique(password, HMAC_BLOCK_BYTES), 2 * needed_bytes
+    return hashlib.scrypt(key, salt=salt, n=2**log2_n, r=r, p=p, maxmem=maximum, dklen=DIGEST_BYTES)
 
 
 def _phc(name: str, parameters: str, salt: bytes, digest: bytes) -> str:

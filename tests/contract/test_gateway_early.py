@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from tests.unit.gateway.support import MIB, behind, chunk_head, recorded
-from tests.unit.gateway.wire import pour, read_head, request_bytes, statuses, within
+from tests.unit.gateway.wire import SAFE_S, pour, read_head, request_bytes, statuses, within
 
 pytestmark = pytest.mark.contract
 CHUNK = "POST /api/upload/proxy/chunk?id=0"
@@ -27,6 +28,25 @@ async def test_a_refusal_by_the_gateway_reaches_a_client_that_is_still_sending(s
     assert b"connection: close" in head.lower()
     assert sent < 20 * MIB
     assert service.seen == []
+
+
+async def test_a_refusal_reaches_a_client_that_reads_only_when_all_is_sent() -> None:
+    length = 4 * MIB
+    async with recorded() as (front, service):
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # the kernel keeps little of it
+            client.settimeout(SAFE_S)
+            client.connect(("127.0.0.1", front.port))
+            received = await asyncio.to_thread(_send_then_read, client, length)
+    assert statuses(received) == [401]
+    assert service.seen == []
+
+
+def _send_then_read(client: socket.socket, length: int) -> bytes:
+    client.sendall(request_bytes(CHUNK, f"Content-Length: {length}"))
+    for _ in range(length // 65_536):
+        client.sendall(b"x" * 65_536)
+    return client.recv(65_536)
 
 
 @pytest.mark.parametrize("status", [413, 422, 503])

@@ -141,6 +141,15 @@ async def test_an_aborted_upload_takes_nothing(user: Api) -> None:
         assert (await proxy.chunk(upload, 0, body)).code == "upload_aborted"
 
 
+async def test_a_refusal_before_the_body_is_told_as_it_is(user: Api) -> None:
+    """The gateway is still sending when the service refuses: it must not find a reset before the answer."""
+    upload = await opened(user, CHUNK_BYTES)
+    await user.ok("DELETE", f"/api/upload/session/{upload.uuid}", 204)
+    body = b"x" * CHUNK_BYTES
+    answers = [await proxy.chunk(upload, 0, body) for _ in range(25)]
+    assert {(answer.status, answer.code) for answer in answers} == {(409, "upload_aborted")}
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -1,7 +1,8 @@
 """The rest of a body that nobody will read: an answer before its end must reach the client all the same.
 
-A client that is still sending would meet a reset, which can swallow the answer. So the connection is
-closed for writing only, and some of the rest is taken, before it ends.
+A client that is still sending would meet a reset, which can swallow the answer: its next write fails before
+it has read. So the connection is closed for writing only, and some of the rest is taken, before it ends: the
+first of it as fast as it comes, what follows slowly, until the client has seen the answer and stops.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from aiohttp import web
 from services.kit.web.body import awaits_continue
 
 KEPT_BYTES = 65_536  # a rest up to this is taken by the server, and the connection is used again
-DISCARD_BYTES = 1024 * 1024
+DISCARD_BYTES = 1024 * 1024  # after these the rest is taken slowly
+PAUSE_S = 0.05  # between two reads of it
 LINGER_S = 2.0
-HOLD_S = 0.25  # for who was still sending, to read the answer: closing with bytes unread is a reset
 
 
 def ends_connection(request: web.BaseRequest) -> bool:
@@ -58,21 +59,24 @@ async def end_connection(request: web.BaseRequest) -> None:
 
 
 class _Rest(asyncio.Protocol):
-    """Counts bytes and forgets them; after so many it takes no more, and holds the connection a moment."""
+    """Counts bytes and forgets them; after so many it takes them slowly."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self._transport, self._loop = transport, asyncio.get_running_loop()
         self._left_bytes = DISCARD_BYTES
-        self._loop = asyncio.get_running_loop()
         self._end = self._loop.create_future()
         self.lost = False
         self.error: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
-        before, self._left_bytes = self._left_bytes, self._left_bytes - len(data)
-        if self._left_bytes <= 0 < before:
+        self._left_bytes -= len(data)
+        if self._left_bytes <= 0 and not self._end.done():
             self._transport.pause_reading()
-            self._loop.call_later(HOLD_S, self._ended)
+            self._loop.call_later(PAUSE_S, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._end.done() and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         self._ended()
@@ -86,5 +90,6 @@ class _Rest(asyncio.Protocol):
             self._end.set_result(None)
 
     async def over(self) -> None:
-        """Return when the client has ended, or has sent or waited enough."""
+        """Return when the client has ended, or was waited for long enough."""
         await asyncio.wait((self._end,), timeout=LINGER_S)
+        self._ended()

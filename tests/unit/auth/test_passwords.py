@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import re
 from typing import get_args
 
 import pytest
 
-from services.auth.passwords import SCHEMES, Bcrypt, Passwords, Pbkdf2, Scheme, SchemeName, Scrypt, Sha256
+from services.auth.passwords import (
+    SCHEMES,
+    Argon2id,
+    Bcrypt,
+    Passwords,
+    Pbkdf2,
+    Scheme,
+    SchemeName,
+    Scrypt,
+    Sha256,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -88,6 +99,32 @@ def test_bcrypt_sees_every_byte_of_a_long_password() -> None:
     stored = keeper.hash(b"a" * 1023 + b"b")
     assert keeper.verify(b"a" * 1023 + b"b", stored)
     assert not keeper.verify(b"a" * 1023 + b"c", stored)
+
+
+LONG = b"long " * 20
+CHEAP: list[Scheme] = [Argon2id(), Scrypt(log2_n=4, r=2), Pbkdf2(rounds=10), Bcrypt(cost=4), Sha256()]
+
+
+@pytest.mark.parametrize("scheme", CHEAP, ids=lambda scheme: scheme.name)
+@pytest.mark.parametrize(
+    ("password", "twin"),
+    [
+        (PASSWORD, PASSWORD + b"\0"),
+        (PASSWORD, PASSWORD + b"\0\0\0"),
+        (PASSWORD, PASSWORD + b"\0" + PASSWORD),
+        (PASSWORD, b"\0" + PASSWORD),
+        (PASSWORD + b"\0", PASSWORD + b"\0\0"),
+        (LONG, LONG + b"\0"),
+        (LONG, hashlib.sha256(LONG).digest()),
+        (LONG, base64.b64encode(hashlib.sha256(LONG).digest())),
+    ],
+)
+def test_no_password_has_a_twin(scheme: Scheme, password: bytes, twin: bytes) -> None:
+    """HMAC fills a short key up with NUL and hashes a long one; bcrypt repeats the password behind a NUL."""
+    for one, other in ((password, twin), (twin, password)):
+        stored = scheme.hash(one, b"s" * 16)
+        assert scheme.verify(one, stored)
+        assert not scheme.verify(other, stored)
 
 
 @pytest.mark.parametrize(
