@@ -193,7 +193,7 @@ def _services(process: Process[Settings, Metrics], opened: _Opened, rows: Cache[
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links, rows)
     return Services(
         files=service,
-        downloads=Downloads(service, metrics.download_bytes),
+        downloads=Downloads(service, metrics.download_bytes, settings.downloads_per_user),
         copying=Copying(files, Copier(store), world.new_uuid),
         sharing=Sharing(files, Shares(database), opened.accounts, settings.public_url_template),
         folders=FolderService(Folders(database)),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+from uuid import UUID
 
 from aiohttp import web
 
 from services.files.disposition import attachment
-from services.files.errors import store_fault, store_inconsistent
+from services.files.errors import store_fault, store_inconsistent, too_many_downloads
 from services.files.model import Readable
 from services.files.ranges import Wanted, http_date, wanted
 from services.files.service.files import FileService
@@ -23,15 +25,25 @@ class Count(Protocol):
 
 
 class Downloads:
-    """Sends the bytes of a file; ``sent_bytes`` counts them."""
+    """Sends the bytes of a file; ``sent_bytes`` counts them.
 
-    def __init__(self, service: FileService, sent_bytes: Count) -> None:
-        self._service, self._sent_bytes = service, sent_bytes
+    Args:
+        limit: files that are sent at once to one reader. A reader may be as slow as he likes, and each of his
+            downloads holds a place at the gateway and connections behind it.
+    """
 
-    async def send(self, request: web.Request, file: Readable) -> web.StreamResponse:
+    def __init__(self, service: FileService, sent_bytes: Count, limit: int) -> None:
+        self._service, self._sent_bytes, self._limit = service, sent_bytes, limit
+        self._running: Counter[UUID | None] = Counter()
+
+    async def send(self, request: web.Request, file: Readable, reader: UUID | None) -> web.StreamResponse:
         """200, 206 or 304; to HEAD the head that a GET of the whole file would get.
 
+        Args:
+            reader: None: anybody.
+
         Raises:
+            Fault: ``rate_limited`` when this reader has as many downloads as he may.
             Fault: ``range_not_satisfiable``, ``store_inconsistent``, ``dependency_unavailable``; the last
                 one also out of the answer's source.
         """
@@ -41,21 +53,49 @@ class Downloads:
         if asked.fresh:
             return web.Response(status=304, headers=_validators(file))
         headers = _headers(file, asked)
-        try:
-            if head:
+        if head:
+            try:
                 await self._service.check(file)
-                return web.Response(headers=headers)
+            except StoreError as error:
+                raise store_fault(error) from error
+            return web.Response(headers=headers)
+        leave = self._enter(reader)
+        try:
             download = await self._service.open(file, asked.byte_range)
-        except StoreError as error:
-            raise store_fault(error) from error
+        except BaseException as error:
+            leave()
+            if isinstance(error, StoreError):
+                raise store_fault(error) from error
+            raise
+
+        def close() -> None:
+            leave()
+            download.close()
+
         try:
             if str(download.size_bytes) != headers["Content-Length"]:
                 raise store_inconsistent()
             status = 206 if asked.byte_range else 200
-            return Streamed(status, headers, self._source(download), download.close)
+            return Streamed(status, headers, self._source(download), close)
         except BaseException:
-            download.close()
+            close()
             raise
+
+    def _enter(self, reader: UUID | None) -> Callable[[], None]:
+        """What gives the place back, the first time it is called."""
+        running = self._running
+        if running[reader] >= self._limit:
+            raise too_many_downloads(self._limit)
+        running[reader] += 1
+        held = [reader]
+
+        def leave() -> None:
+            if held:
+                running[held.pop()] -= 1
+                if not running[reader]:
+                    del running[reader]
+
+        return leave
 
     def _source(self, download: Download) -> Callable[[], Awaitable[bytes]]:
         async def read() -> bytes:

@@ -34,6 +34,11 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
         description="URL under which anybody reads a public file, with `{file_id}` in it",
     )
     presign_get_s: int = Field(600, ge=1, le=WEEK_S, description="seconds a presigned download URL is good")
+    downloads_per_user: int = Field(
+        128,
+        ge=1,
+        description="files that this process sends at once to a user, or to all who have no token together",
+    )
     files_replicas: int = Field(1, ge=1, description="files processes that share this database")
 
     delete_grace_s: float = Field(

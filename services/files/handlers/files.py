@@ -80,7 +80,8 @@ async def download(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     file_id, user_id = file_id_of(request), user_id_of(request)
     if one_of(request.query, "delivery", DELIVERIES) == "proxied":
-        return await services.downloads.send(request, await services.files.readable(file_id, user_id))
+        file = await services.files.readable(file_id, user_id)
+        return await services.downloads.send(request, file, user_id)
     link, name = await services.files.link(file_id, user_id)
     return json_response(views.link(link, name))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -17,6 +17,7 @@ from services.kit.errors import Fault
 from services.kit.web.answers import Streamed
 
 pytestmark = pytest.mark.unit
+LIMIT = 3
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 FILE = Readable(
     Summary(UUID(int=1), UUID(int=2), "a", "text/plain", 10, NOW, False, NOW, Permission.OWNER, None),
@@ -54,7 +55,7 @@ class Store:
 
 def downloads(store: Store) -> Downloads:
     counter = Counter("sent_bytes", "of this test", registry=CollectorRegistry())
-    return Downloads(cast(FileService, store), counter)
+    return Downloads(cast(FileService, store), counter, LIMIT)
 
 
 @pytest.mark.parametrize(("size", "error"), [(None, ValueError), (9, Fault), (11, Fault)])
@@ -63,14 +64,37 @@ async def test_it_is_closed_when_it_is_not_what_was_promised(
 ) -> None:
     store = Store(size)
     with pytest.raises(error):
-        await downloads(store).send(make_mocked_request("GET", "/"), FILE)
+        await downloads(store).send(make_mocked_request("GET", "/"), FILE, None)
     assert store.opened.closed
 
 
 async def test_it_is_closed_with_the_answer() -> None:
     store = Store(10)
-    answer = await downloads(store).send(make_mocked_request("GET", "/"), FILE)
+    answer = await downloads(store).send(make_mocked_request("GET", "/"), FILE, None)
     assert isinstance(answer, Streamed)
     assert not store.opened.closed
     answer.close()
     assert store.opened.closed
+
+
+async def test_a_reader_has_so_many_downloads_at_once_and_the_others_theirs() -> None:
+    sent, mine, request = downloads(Store(10)), uuid4(), make_mocked_request("GET", "/")
+    answers = [await sent.send(request, FILE, mine) for _ in range(LIMIT)]
+    with pytest.raises(Fault) as refused:
+        await sent.send(request, FILE, mine)
+    assert (refused.value.code, refused.value.headers["Retry-After"]) == ("rate_limited", "1")
+    for other in (uuid4(), None):
+        assert isinstance(await sent.send(request, FILE, other), Streamed)
+    for _ in range(2):  # it may be closed more than once
+        cast(Streamed, answers[0]).close()
+    assert isinstance(await sent.send(request, FILE, mine), Streamed)
+    with pytest.raises(Fault):
+        await sent.send(request, FILE, mine)
+
+
+async def test_what_could_not_be_opened_takes_no_place() -> None:
+    sent, mine, request = downloads(Store(9)), uuid4(), make_mocked_request("GET", "/")
+    for _ in range(LIMIT + 1):
+        with pytest.raises(Fault) as refused:
+            await sent.send(request, FILE, mine)
+        assert refused.value.code == "store_inconsistent"
