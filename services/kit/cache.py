@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from cachetools import TTLCache
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from structlog.typing import FilteringBoundLogger
 
 from services.kit.clock import World
@@ -152,8 +152,16 @@ class RedisCache(Generic[Row]):
         except RedisGoneError:
             self._count(Lookup.FAILED).inc()
             return None, None
-        self._count(Lookup.HIT if hit else Lookup.MISS).inc()
-        return (self._form.validate_json(found), None) if hit else (None, found)
+        if not hit:
+            self._count(Lookup.MISS).inc()
+            return None, found
+        try:
+            row = self._form.validate_json(found)
+        except ValidationError:  # kept by another version of this service
+            self._count(Lookup.FAILED).inc()
+            return None, None
+        self._count(Lookup.HIT).inc()
+        return row, None
 
     async def keep(self, subject: str, reader: str, row: Row, ticket: Ticket) -> None:
         if not isinstance(ticket, bytes):

@@ -76,7 +76,7 @@ async def test_a_small_body_that_drips_holds_no_place(line: str) -> None:
     """Anybody can send one, from as many connections as he likes."""
     request = request_bytes(line, "Content-Length: 2", body=b"{}")
     given = {"BENCH_ENDPOINTS": "1", "QUEUE_DEADLINE_MS": "1000", **SMALL}
-    async with recorded(**given) as (front, _):
+    async with recorded(None, **given) as (front, _):
         dripping = [await front.connect() for _ in range(5)]
         for wire in dripping:
             wire.send(request[:-1])

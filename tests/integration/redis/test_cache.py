@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
@@ -169,3 +169,13 @@ async def test_without_redis_everything_is_read_and_nothing_fails(server: RedisS
     await fill(cache, "s", "me", row())
     assert await held(cache, "s", "me") is not None
     await redis.close()
+
+
+async def test_a_row_that_another_version_kept_is_read_again(server: RedisServer) -> None:
+    count = cache_lookups(registry := CollectorRegistry(), tuple(Lookup))
+    client = Redis(client_of(server.url, PATIENT_S), PATIENT_S, lambda: 0.0)
+    older = make_dataclass("Row", [("id", str)], namespace={"__module__": Row.__module__})
+    await fill(RedisCache(client, older, LIFE_S, count), "s", "me", older("1"))
+    assert await held(RedisCache(client, Row, LIFE_S, count), "s", "me") is None
+    assert registry.get_sample_value("cache_lookups_total", {"result": Lookup.FAILED}) == 1
+    await client.close()
