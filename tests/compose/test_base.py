@@ -12,7 +12,7 @@ import pytest
 
 from compose import envfile
 from compose.settings import ROOT
-from tests.compose.bed import HEALTH, OURS, PARTS, UNASKED, UP_WITHIN_S, Bed
+from tests.compose.bed import HEALTH, ONCE, OURS, PARTS, UNASKED, UP_WITHIN_S, Bed
 from tests.compose.conftest import Visitor
 from tests.contract import flows
 from tests.contract.flows import MIB, Proxy, Strategy
@@ -124,7 +124,7 @@ def test_logs_of_one_part_and_of_an_unknown_one(bed: Bed) -> None:
     assert "upload" in bed.good("logs", "NAME=upload")
     refused = bed.make("logs", "NAME=nobody")
     assert refused.returncode != 0
-    assert f"no log of 'nobody'; there are {', '.join(sorted(PARTS))}" in refused.stderr
+    assert f"no log of 'nobody'; there are {', '.join(sorted((*PARTS, *ONCE)))}" in refused.stderr
 
 
 def test_doctor_finds_a_running_testbed_well(bed: Bed) -> None:

@@ -21,7 +21,6 @@ import yaml
 from compose.scraping import RULES
 from grafana.expressions import Expression, Span, all_expressions
 from grafana.parts import NO_EXPORTER, NO_PUSH, NOBODY_LOGGED_IN, NOT_MEASURING
-from grafana.strategies import strategies
 from loadtests.harness.commands.panels import deep_link
 from loadtests.harness.panels.page import HTML, render_panels
 from loadtests.harness.panels.recording import FILE, read_recording
@@ -70,7 +69,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
 
 
 def stress(system: System, results: Path, grafana: str) -> str:
-    """The smallest run with every strategy; each upload logs in, so that logins are counted too."""
+    """The smallest run of the strategies that it compares; each upload logs in, so that logins are counted too."""
     environ = {
         **{name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
         **system.stack.env,
@@ -127,12 +126,12 @@ def test_every_expression_is_answered(
 
 def test_what_k6_pushed_says_whose_it_is(loaded: Loaded) -> None:
     """Trials last seconds: each arm that uploads has its own curve, on every server."""
-    start, end = loaded.span()
+    (start, end), bundle = loaded.span(), Bundle(loaded.bundle)
     for url in loaded.urls.values():
         found = servers.ask(url, "series", start=f"{start:.3f}", end=f"{end:.3f}",
                             **{"match[]": 'k6_iterations_total{scenario="uploads"}'})  # fmt: skip
-        assert {one.get("arm") for one in found} == {one.arm for one in strategies()}
-        assert {one.get("testid") for one in found} == {Bundle(loaded.bundle).manifest().run}
+        assert {one.get("arm") for one in found} == {one.strategy for one in bundle.uploads()}
+        assert {one.get("testid") for one in found} == {bundle.manifest().run}
 
 
 def test_rules_are_loaded_and_well(loaded: Loaded) -> None:
