@@ -58,14 +58,20 @@ class Bench:
         await self.control("kill", "upload")
         return pid
 
+    async def replaced(self, killed: int) -> None:
+        """Wait until another process has taken the place of the killed one, and is ready."""
+
+        async def ready() -> bool:
+            if await self._pid() in (0, killed):
+                return False
+            async with self.http.get(f"{self.system.gateway}/api/upload/ready") as answer:
+                return answer.status == 200
+
+        await until(ready)
+
     async def recovered(self, killed: int) -> None:
-        """Wait until another process has taken the place of the killed one, is ready, and has given the
-        gateway's breaker the good answers that it wants."""
-
-        async def replaced() -> bool:
-            return await self._pid() not in (0, killed)
-
-        await until(replaced)
+        """Wait for that, and until it has given the gateway's breaker the good answers that it wants."""
+        await self.replaced(killed)
         gateway = self.system.gateway
         identity = await sign_up(self.http, gateway, secrets.token_hex(4))
         headers = {"Authorization": f"Bearer {identity.token}"}

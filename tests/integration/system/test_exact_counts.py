@@ -23,7 +23,7 @@ from tests.stack import System
 pytestmark = pytest.mark.integration
 
 # Work that no upload waits for: polls, readiness, and the cleaning of what it left behind.
-BACKGROUND = ("poll_", "clean_", "sweep_", "health", "job_take_back", "delete_object")
+BACKGROUND = ("poll_", "clean_", "sweep_", "file_void", "health", "job_take_back", "delete_object")
 OTHERS = ("upload_sessions_open", 'path="/live"', 'path="/ready"', *(f'"{name}' for name in BACKGROUND))
 STATEMENTS, STORE = "db_query_seconds_count", "store_request_seconds_count"
 OPENED = "upstream_connections_opened_total"
