@@ -5,31 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from errno import EDQUOT, ENOSPC
 
 from services.kit.clock import World
-from services.kit.errors import Fault, unavailable
 from services.kit.s3 import S3Client
 from services.kit.s3.retry import Retry
 from services.upload.body_modes.held import Held
 from services.upload.body_modes.parts import MAX_BYTES
 from services.upload.body_modes.sink import FileSink, Incoming, Kept
 from services.upload.body_modes.streamed import Streamed
-from services.upload.chunk_store.spool import Spool, SpoolFile
-
-FLUSH_BYTES = 256 * 1024
-FULL = frozenset({ENOSPC, EDQUOT})
-
-
-def no_room(error: OSError) -> Fault:
-    """What a failed write to the spool disk means for a client."""
-    full = error.errno in FULL
-    return Fault("insufficient_storage", "The spool disk is full.") if full else unavailable("spool disk")
+from services.upload.chunk_store.spool import Spool, SpoolFile, no_room
 
 
 class _Spooled(Held):
-    """Pieces collect and are written in a thread, 256 KiB at a time; nothing is synced, for nothing is
-    accepted before it is in the store."""
+    """Nothing is synced, for nothing is accepted before it is in the store."""
 
     def __init__(
         self,
@@ -43,25 +31,21 @@ class _Spooled(Held):
     ) -> None:
         super().__init__(store, streamed, incoming, retry)
         self._spool, self._file = spool, file
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
 
     @property
     def full(self) -> bool:
-        return self._waiting_bytes >= FLUSH_BYTES
+        return self._file.full
 
     async def write(self, data: bytes) -> None:
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
+        self._file.write(data)
         self._size_bytes += len(data)
 
     async def drained(self) -> None:
-        data, self._waiting, self._waiting_bytes = b"".join(self._waiting), [], 0
         try:
             self._spool.refuse_when_full()
-            await asyncio.to_thread(self._file.write, data)
         except OSError as error:
             raise no_room(error) from error
+        await self._file.drained()
 
     async def finish(self, checksum: str) -> Kept:
         await self.drained()
@@ -78,7 +62,6 @@ class _Spooled(Held):
             yield data
 
     async def abort(self) -> None:
-        self._waiting, self._waiting_bytes = [], 0
         await self._remove()
         await self._unsend()
 

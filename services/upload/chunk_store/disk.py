@@ -6,53 +6,39 @@ One replica only, unless the spool folder is shared.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 
 from services.kit.clock import World
-from services.kit.errors import unavailable
 from services.upload.chunk_store.sink import Nowhere, Sink
 from services.upload.chunk_store.spool import Spool, SpoolFile
 from services.upload.model import Opened, Send, Source, SourceKind
 from services.upload.placement import is_repeat
 
-FLUSH_BYTES = 256 * 1024
-
 
 class _SpoolSink:
-    """Pieces collect and are written in a thread, 256 KiB at a time."""
-
     def __init__(self, spool: Spool, file: SpoolFile) -> None:
         self._spool, self._file = spool, file
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self.drained = file.drained
         self.location: str | None = f"{SourceKind.SPOOL}:{file.path}"
 
     @property
     def full(self) -> bool:
-        return self._waiting_bytes >= FLUSH_BYTES
+        return self._file.full
 
     async def write(self, data: bytes) -> None:
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
-
-    async def drained(self) -> None:
-        data, self._waiting, self._waiting_bytes = b"".join(self._waiting), [], 0
-        try:
-            await asyncio.to_thread(self._file.write, data)
-        except OSError as error:
-            raise unavailable("spool disk") from error
+        self._file.write(data)
 
     async def finish(self, checksum: str) -> str | None:
-        await self.drained()
         try:
-            await asyncio.to_thread(self._file.sync)
-        except OSError as error:
-            raise unavailable("spool disk") from error
+            await self._file.synced()
+        except BaseException:
+            await self.abort()
+            raise
         return None
 
     async def abort(self) -> None:
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
         await self.discard()
 
     async def discard(self) -> None:

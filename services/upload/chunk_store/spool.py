@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -19,20 +20,51 @@ from uuid import UUID
 from services.kit.errors import Fault, unavailable
 from services.kit.health import NotOkError
 
-READ_BYTES = 256 * 1024
+READ_BYTES = FLUSH_BYTES = 256 * 1024
+FULL = frozenset({ENOSPC, EDQUOT})
 MIN_FREE_SHARE = 0.10
 
 
+def no_room(error: OSError) -> Fault:
+    """What a failed write to the spool disk means for a client."""
+    full = error.errno in FULL
+    return Fault("insufficient_storage", "The spool disk is full.") if full else unavailable("spool disk")
+
+
 class SpoolFile:
-    """One chunk being written."""
+    """One file being written. Pieces collect and are written in a thread, 256 KiB at a time."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path, self._file = path, file
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Enough has collected: ``drained`` comes next."""
+        return self._waiting_bytes >= FLUSH_BYTES
 
     def write(self, data: bytes) -> None:
-        self._file.write(data)
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
 
-    def sync(self) -> None:
+    async def drained(self) -> None:
+        """Write what has collected. Raises Fault: ``insufficient_storage``, ``dependency_unavailable``."""
+        data, self._waiting, self._waiting_bytes = b"".join(self._waiting), [], 0
+        try:
+            await asyncio.to_thread(self._file.write, data)
+        except OSError as error:
+            raise no_room(error) from error
+
+    async def synced(self) -> None:
+        """Write the rest, make it survive a crash of the host, and close. Raises Fault: as ``drained``."""
+        await self.drained()
+        try:
+            await asyncio.to_thread(self._sync)
+        except OSError as error:
+            raise no_room(error) from error
+
+    def _sync(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -43,6 +75,8 @@ class SpoolFile:
             os.close(folder)
 
     def close(self) -> None:
+        """What has collected is not wanted any more. Raises OSError when what was written cannot be kept."""
+        self._waiting, self._waiting_bytes = [], 0
         self._file.close()
 
 

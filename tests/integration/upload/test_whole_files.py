@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 
@@ -16,7 +18,7 @@ from services.kit.errors import Fault, unavailable
 from services.kit.s3 import S3Client, StreamedPut
 from services.kit.s3.errors import UnavailableError
 from services.upload.body_modes.memory import Memory
-from services.upload.chunk_store.spool import SpoolFile
+from services.upload.chunk_store.spool import Spool, SpoolFile
 from services.upload.model import State
 from services.upload.settings import Settings
 from tests.integration.upload.conftest import MIB, Bench, Registry, bench_of, body, incompressible
@@ -27,6 +29,19 @@ from tests.integration.upload.whole import MODES, nothing_stays, rows, send, wan
 pytestmark = pytest.mark.integration
 
 modes = pytest.mark.parametrize("mode", MODES)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Spool files that take nothing."""
+
+    def opened(self: Spool, upload_uuid: UUID, name: str) -> SpoolFile:
+        return SpoolFile(Path("never", name), Path("/dev/full").open("wb", buffering=0))
+
+    with patch.object(Spool, "_open", opened):
+        yield
+
+
 lengths = pytest.mark.parametrize("known", [True, False], ids=["known length", "unknown length"])
 _EXPIRE = Statement("test_expire", "UPDATE upload_sessions SET expires_at = now() WHERE user_id = $1")
 
@@ -272,14 +287,18 @@ class TestRoom:
         assert refused.code == "insufficient_storage"
         await nothing_stays(bench)
 
-    async def test_it_is_full(self, bench: Bench) -> None:
-        def full(self: SpoolFile, data: bytes) -> None:
-            raise OSError(28, "No space left on device")
-
-        with patch.object(SpoolFile, "write", full):
-            refused = await fault(send(bench, incompressible(MIB), "spooled"))
+    async def test_it_is_full(self, bench: Bench, full_disk: None) -> None:
+        refused = await fault(send(bench, incompressible(MIB), "spooled"))
         assert refused.code == "insufficient_storage"
         await nothing_stays(bench)
+
+    async def test_it_is_full_for_chunks(self, settings: Settings, full_disk: None) -> None:
+        async with bench_of(settings.model_copy(update={"chunk_store": "disk"})) as bench:
+            for size in (5, MIB):
+                upload = await bench.open(2 * MIB)
+                refused = await fault(bench.send(upload, 0, incompressible(size)))
+                assert refused.code == "insufficient_storage"
+                assert (await bench.services.management.status(upload, bench.user_id)).received_bytes == 0
 
     async def test_the_largest_buffered_file(self, settings: Settings) -> None:
         async with bench_of(settings.model_copy(update={"buffered_max_bytes": MIB})) as bench:
@@ -298,7 +317,7 @@ class TestRoom:
 
     async def test_memory_is_taken_for_what_is_held(self, settings: Settings) -> None:
         given = settings.model_copy(update={"body_memory_bytes": 16 * MIB})
-        with patch("services.upload.app.Memory", partial(Memory, wait_s=0.1)):
+        with patch("services.upload.assembly.Memory", partial(Memory, wait_s=0.1)):
             async with bench_of(given) as bench:
                 other = await bench.services.whole.begin(wanted(bench, bytes(12 * MIB)), "buffered", 99 * MIB)
                 await other.receive(body(bytes(12 * MIB)))

@@ -24,7 +24,7 @@ async def test_a_file_comes_back_in_pieces_and_goes(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", lambda _: disk(500))
     file = await spool.open(UPLOAD, "0-a")
     file.write(b"abcdefgh")
-    file.sync()
+    await file.synced()
     assert spool.size_bytes() == 8
     assert b"".join([piece async for piece in spool.read(str(file.path), 2, 4)]) == b"cdef"
     await spool.remove(str(file.path))
