@@ -1,4 +1,5 @@
--- Who may finish an upload, and how often it may be tried; the type of a file, decided once.
+-- Who may finish an upload, and how often it may be tried; the type of a file, decided once; the end of an
+-- upload's time, which counts from the moment it comes, whether or not a sweep has come by.
 
 ALTER TABLE upload_sessions
   ADD COLUMN content_type text,  -- found in the first chunk's bytes; counts when mime_type is null
@@ -45,6 +46,16 @@ $$;
 
 DROP FUNCTION accept_chunk, complete_begin;
 
+-- The status of an upload as everybody sees it. An upload that is being finished does not expire, and what
+-- completed stays. It takes scalars, so that the planner puts its text in place of its call.
+CREATE FUNCTION standing(p_method upload_method, p_status upload_status, p_expires timestamptz)
+RETURNS upload_status LANGUAGE sql STABLE AS $$
+  SELECT CASE
+    WHEN p_expires <= now()
+      AND (p_status IN ('pending', 'failed') OR p_status = 'uploading' AND p_method = 'multipart')
+    THEN 'aborted'::upload_status ELSE p_status END
+$$;
+
 -- Record one received chunk; when it completes the upload, the state changes and, unless the upload is
 -- finalised without one, a job is made whose lease the caller holds. A null location means that nothing
 -- was stored for it; p_type is what the bytes of a first chunk show. With the sources of a complete upload
@@ -63,6 +74,7 @@ BEGIN
   SELECT * INTO s FROM upload_sessions u
     WHERE u.upload_uuid = p_upload AND u.user_id = p_user FOR NO KEY UPDATE;
   IF NOT FOUND THEN outcome := 'gone'; RETURN; END IF;
+  s.status := standing(s.upload_method, s.status, s.expires_at);
   SELECT * INTO old FROM upload_chunks c WHERE c.session_id = s.id AND c.chunk_index = p_index;
   state := s.status; received := s.received_bytes; store_upload := s.storage_upload_id;
   outcome := judge_chunk(s.upload_method, s.status, s.file_size_bytes, s.received_bytes,
@@ -106,6 +118,7 @@ BEGIN
   state := 'assembling';
   UPDATE upload_sessions u SET received_bytes = received, max_chunk_index = top, status = state,
       received_chunks = top + 1, content_type = found_type, updated_at = now(),
+      expires_at = prolonged(u.expires_at, u.created_at, p_ttl),  -- it may fail, and be sent again
       job_due_at = due, lease_owner = holder, job_attempts = 1, job_created_at = now()
     WHERE u.id = s.id;
   decided_type := coalesce(s.mime_type, found_type); acquired := s.job_acquired;
@@ -122,14 +135,15 @@ END $$;
 -- p_etag is what the client says the object has. A null outcome: there is no such upload.
 CREATE FUNCTION complete_begin(
   p_upload uuid, p_user uuid, p_method upload_method, p_etag text, p_owner text, p_lease interval,
-  OUT outcome text, OUT session upload_sessions, OUT missing int[],
+  p_ttl interval, OUT outcome text, OUT session upload_sessions, OUT missing int[],
   OUT numbers int[], OUT sizes bigint[], OUT etags text[]
 ) LANGUAGE plpgsql AS $$
 BEGIN
   SELECT * INTO session FROM upload_sessions u
     WHERE u.upload_uuid = p_upload AND u.user_id = p_user FOR NO KEY UPDATE;
-  IF NOT FOUND THEN RETURN;
-  ELSIF session.upload_method <> p_method THEN outcome := 'wrong_method'; RETURN;
+  IF NOT FOUND THEN RETURN; END IF;
+  session.status := standing(session.upload_method, session.status, session.expires_at);
+  IF session.upload_method <> p_method THEN outcome := 'wrong_method'; RETURN;
   ELSIF session.status = 'completed' THEN outcome := 'done'; RETURN;
   ELSIF session.status = 'aborted' THEN outcome := 'aborted'; RETURN;
   ELSIF session.status = 'completing' THEN outcome := 'join'; RETURN;
@@ -149,6 +163,7 @@ BEGIN
 
   outcome := 'begun';
   UPDATE upload_sessions u SET status = 'completing', updated_at = now(), job_etag = p_etag,
+      expires_at = prolonged(u.expires_at, u.created_at, p_ttl),
       job_due_at = now() + p_lease, lease_owner = p_owner, job_attempts = 1, job_created_at = now(),
       job_acquired = u.job_acquired + 1, job_interrupted = 0
     WHERE u.id = session.id RETURNING u.job_acquired INTO session.job_acquired;

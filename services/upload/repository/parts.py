@@ -36,7 +36,7 @@ _BEGIN = Statement(
     "complete_begin",
     f"""
     SELECT b.outcome, {COLUMNS}, s.job_acquired, b.missing, b.numbers, b.sizes, b.etags
-    FROM complete_begin($1, $2, $3::upload_method, $4, $5, $6) b, LATERAL (SELECT (b.session).*) s""",  # noqa: S608
+    FROM complete_begin($1, $2, $3::upload_method, $4, $5, $6, $7) b, LATERAL (SELECT (b.session).*) s""",  # noqa: S608
 )
 
 
@@ -79,7 +79,8 @@ class Parts:
 
     async def begin(self, upload_uuid: UUID, user_id: UUID, method: Method, etag: str | None) -> Begun | None:
         """Take state and job; ``etag`` is what the client says its object has."""
-        row = await self._db.row(_BEGIN, upload_uuid, user_id, method, etag, self._owner, self._lease)
+        holder = (self._owner, self._lease, self._ttl)
+        row = await self._db.row(_BEGIN, upload_uuid, user_id, method, etag, *holder)
         if row is None or row["outcome"] is None:
             return None
         outcome, session = CompleteOutcome(row["outcome"]), session_of(row)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
 from hashlib import sha256
+from uuid import UUID
 
 import pytest
 
+from services.kit.db import Statement
 from services.kit.errors import Fault
 from services.upload.model import RegisteredPart, Send
 from services.upload.service.opening import Wanted
@@ -40,6 +42,34 @@ async def test_a_failed_upload_cannot_be_taken_up_again(bench: Bench) -> None:
     await change(bench, upload, "status = 'failed', received_bytes = file_size_bytes")
     await expire(bench, upload)
     assert await refused(bench.send(upload, 0, data)) == "upload_aborted"
+
+
+LEFT = Statement(
+    "test",
+    "SELECT extract(epoch FROM expires_at - now())::float8 AS left_s FROM upload_sessions"
+    " WHERE upload_uuid = $1",
+)
+
+
+async def left_s(bench: Bench, upload: UUID) -> float:
+    row = await bench.database.row(LEFT, upload)
+    assert row is not None
+    return float(row["left_s"])
+
+
+async def test_the_last_byte_and_completing_prolong_an_upload_that_may_still_fail(bench: Bench) -> None:
+    bench.registry.refusals = 10**6
+    data = incompressible(MIB)
+    upload = await bench.open(len(data))
+    await change(bench, upload, "expires_at = now() + interval '60 s'")
+    assert await refused(bench.send(upload, 0, data)) == "dependency_unavailable"
+    assert await left_s(bench, upload) > 3_600
+    single = bench.services.single
+    direct = (await single.open(Wanted(bench.user_id, "file.bin", 5, None))).session
+    await bench.store.put_bytes(direct.storage_key, b"abcde")
+    await change(bench, direct.upload_uuid, "expires_at = now() + interval '60 s'")
+    assert await refused(single.complete(direct.upload_uuid, bench.user_id, None)) == "dependency_unavailable"
+    assert await left_s(bench, direct.upload_uuid) > 3_600
 
 
 async def test_direct_uploads_get_no_urls_parts_or_completion(bench: Bench) -> None:
