@@ -23,8 +23,8 @@ from services.kit.log import Log
 from services.kit.migrate import migrate
 from services.kit.s3 import Capabilities, S3Address, S3Client, open_client
 from services.kit.s3.bucket import create_bucket
-from services.upload.app import (
-    MIGRATIONS,
+from services.upload.app import MIGRATIONS
+from services.upload.assembly import (
     Base,
     Outside,
     Tables,

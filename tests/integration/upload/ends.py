@@ -8,7 +8,7 @@ from uuid import UUID
 from services.kit.db import Statement
 from services.kit.s3 import NotFoundError
 from services.kit.sweeping import Scope, Sweeper
-from services.upload.app import build_sweeper
+from services.upload.assembly import build_sweeper
 from tests.integration.upload.conftest import Bench
 
 
