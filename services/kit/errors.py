@@ -92,10 +92,11 @@ RETRY_AFTER_S: Mapping[str, int] = {
 }
 
 ERROR_CODE = "X-Error-Code"  # repeats the code for whoever passes the answer on
+SEND_AGAIN = "send_again"  # in that header only: what the client sent before is in the way of what it sends
 # Answers of a service that works, and says that it has enough to do.
 BACK_PRESSURE = frozenset({"overloaded", "insufficient_storage", "still_finalising"})
-# ... or that one file is broken: its owner can make it so by a second PUT, and must not shut out the others.
-NO_FAILURES = BACK_PRESSURE | {"store_inconsistent"}
+# ... or that something of one client's making is wrong, which must not shut out the others.
+NO_FAILURES = BACK_PRESSURE | {"store_inconsistent", SEND_AGAIN}
 
 
 class Fault(Exception):

@@ -37,6 +37,7 @@ class Cleaner:
         self._store, self._stores, self._log = store, tuple(stores.values()), log
         self._ended, self._leftovers = ended, leftovers
         self._tasks: set[asyncio.Task[None]] = set()
+        self._removals: dict[int, bool] = {}  # of which sessions one runs, and whether to begin it again
 
     def completed(self, work: Work) -> None:
         """Remove the chunks that are not part of the object; nothing for an upload that had none."""
@@ -60,7 +61,10 @@ class Cleaner:
 
     def aborted(self, session: Session) -> None:
         """Remove everything of an upload that was aborted or has expired, unless it is a file."""
-        self._later(self._remove_all(session))
+        runs = session.id in self._removals
+        self._removals[session.id] = True
+        if not runs:
+            self._later(self._remove_all(session))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work, context=nobody())
@@ -81,10 +85,14 @@ class Cleaner:
 
     async def _remove_all(self, session: Session) -> None:
         try:
-            await self._ended.expire_one(session.id)
-            await self._leftovers.clean(session.with_status(State.ABORTED), Turn(Scope()))
+            while self._removals[session.id]:
+                self._removals[session.id] = False
+                await self._ended.expire_one(session.id)
+                await self._leftovers.clean(session.with_status(State.ABORTED), Turn(Scope()))
         except (StoreError, Fault) as error:
             self._log.warning("cleaning", upload_uuid=str(session.upload_uuid), reason=str(error))
+        finally:
+            del self._removals[session.id]
 
     async def remove_part_upload(self, key: str, upload_id: str) -> None:
         """A multipart upload that nobody will use."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.kit.errors import Fault
+from services.kit.errors import ERROR_CODE, SEND_AGAIN, Fault
 from services.upload.model import Session, State
 
 BYTES_GONE = "The store no longer has the bytes received so far. Please open a new upload."
@@ -55,7 +55,8 @@ def chunk_gap(missing: Sequence[int]) -> Fault:
 
 
 def send_again(message: str = "The chunk could not be placed. Please send it again.") -> Fault:
-    return Fault("dependency_unavailable", message, headers={"Retry-After": "1"})
+    """What the client itself sent is in the way: no failure of this service."""
+    return Fault("dependency_unavailable", message, headers={"Retry-After": "1", ERROR_CODE: SEND_AGAIN})
 
 
 def too_many_bodies(limit: int) -> Fault:

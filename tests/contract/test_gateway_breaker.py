@@ -159,6 +159,7 @@ async def test_off_never_opens() -> None:
         (503, "insufficient_storage", False),
         (504, "still_finalising", False),
         (500, "store_inconsistent", False),
+        (503, "send_again", False),
         (400, "invalid_json", False),
         (401, "service_credential_invalid", False),
         (404, "file_not_found", False),

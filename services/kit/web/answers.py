@@ -24,8 +24,9 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 
 
 def error_response(fault: Fault, request_id: str) -> web.Response:
-    """The one error form; the code is repeated in ``X-Error-Code`` so that nobody parses a body for it."""
-    headers = {**fault.headers, ERROR_CODE: fault.code}
+    """The one error form; the code is repeated in ``X-Error-Code`` so that nobody parses a body for it. A
+    fault may name a narrower one there, which the gateway takes off."""
+    headers = {ERROR_CODE: fault.code, **fault.headers}
     closes = headers.get("Connection", "").lower() == "close"
     response = json_response(fault.body(request_id), fault.status, headers)
     if closes:

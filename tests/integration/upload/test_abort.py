@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from services.kit.cache import MemoryCache
 from services.kit.db import Statement
 from services.kit.errors import Fault
-from services.upload.model import Made, Send
+from services.kit.sweeping import Turn
+from services.upload.leftovers import Leftovers
+from services.upload.model import Made, Send, Session
 from services.upload.repository.sessions import Progress
 from services.upload.service.management import ManagementService
 from services.upload.settings import Settings
@@ -31,6 +34,31 @@ async def failed(bench: Bench, data: bytes) -> UUID:
         await bench.send(upload, 0, data)
     await change(bench, upload, "status = 'failed', job_due_at = NULL, lease_owner = NULL")
     return upload
+
+
+async def test_who_gives_up_again_and_again_makes_one_removal_at_a_time(bench: Bench) -> None:
+    """What comes while one runs makes one more, however often it is asked for: late bytes may be among it."""
+    upload, running, most, begun = await bench.open(MIB), 0, 0, 0
+    leftovers = bench.cleaner._leftovers
+    clean = leftovers.clean
+
+    async def watched(session: Session, turn: Turn) -> None:
+        nonlocal running, most, begun
+        running, begun = running + 1, begun + 1
+        most = max(most, running)
+        await clean(session, turn)
+        running -= 1
+
+    with patch.object(Leftovers, "clean", side_effect=watched):
+        for _ in range(20):
+            await bench.services.management.abort(upload, bench.user_id)
+        session = (await bench.services.management.status(upload, bench.user_id)).session
+        for _ in range(20):
+            bench.cleaner.aborted(session)
+        await bench.cleaner.drain(10)
+    assert most == 1
+    assert begun < 30
+    assert await bench.status(upload) == "aborted"
 
 
 async def test_a_file_that_lives_is_completed_and_stays(settings: Settings) -> None:
