@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -43,6 +44,10 @@ async def reached(bench: Bench, upload: UUID, status: str) -> None:
         return await bench.status(upload) == status
 
     await until(bench, there)
+
+
+async def nobody_sends(bench: Bench) -> bool:
+    return bench.base.metrics.registry.get_sample_value("upload_bodies") == 0
 
 
 class TestDeadline:
@@ -127,6 +132,7 @@ class TestWaiting:
             upload = await bench.open(len(DATA))
             sends = [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(2)]
             await reached(bench, upload, "assembling")
+            await until(bench, partial(nobody_sends, bench))  # else a third sender ends the oldest
             sends += [asyncio.create_task(bench.send(upload, 0, DATA)) for _ in range(2)]
             gate.set()
             assert {(await send).status for send in sends} == {State.COMPLETED}
