@@ -1,0 +1,112 @@
+"""What will be measured: arms, the load they get by turns, and how sure an answer must be.
+
+A plan is written before the load begins. What is known only later (how many blocks an answer needs, the
+arrival rate beside which others are watched) is in the stretches and parts as they were run.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from loadtests.harness.records.base import Record
+
+NOBODY = "nobody"  # name of the arm that uploads nothing
+
+
+class PartKind(StrEnum):
+    """What a part of a run is for."""
+
+    WARM_UP = "warm-up"  # both arms, judged by nobody; yields the time of an upload and the VUs
+    COMPARE = "compare"  # which arm is faster, and what an upload costs
+    SATURATION = "saturation"  # each arm against itself with more VUs
+    LEVELS = "levels"  # VUs until which an arm gains
+    NEIGHBOURS = "neighbours"  # logins and lists beside nobody and beside each arm
+    SIZES = "sizes"  # from which file size on which strategy is faster
+
+
+class Arm(Record):
+    """What one side of a comparison is. Every record and picture is keyed by ``name``, never by strategy."""
+
+    name: str  # unique in its part: "proxy-chunked", "A", "proxy-chunked 24 VU"
+    of: str  # the arm of the question that this is a level of; its own name where it is none
+    title: str  # in words: "through the server, in chunks"
+    colour: str  # "#rrggbb"
+    strategy: str | None  # None: nobody uploads
+    file_size_bytes: int
+    piece_bytes: int  # size of one request's body
+    vus: int  # closed loop; 0 where arrivals are open
+    rate_per_s: float | None = None  # open arrivals
+    stack: str = ""  # which stack serves it; "" is the running testbed
+    asked: dict[str, str] = Field(default_factory=dict)  # words that make it differ, as typed
+    target: str | None = None  # base URL of another implementation of the contract
+
+
+class Part(Record):
+    """One switchback: arms that take turns inside one load."""
+
+    name: str  # unique in the run
+    kind: PartKind
+    arms: tuple[Arm, ...]
+    period_s: float
+    washout_s: float
+    login_rate_per_s: float = 0.0
+    list_rate_per_s: float = 0.0
+    first_blocks: int  # blocks before the spread is looked at; a round counts as a block
+    most_blocks: int  # what the budget allows
+
+    def arm(self, name: str) -> Arm:
+        """Raises ``KeyError``."""
+        return {arm.name: arm for arm in self.arms}[name]
+
+
+class Stretch(Record):
+    """A piece of load without a pause, as it was run.
+
+    Period ``i`` lasts from ``t0 + i * period_s`` to ``t0 + (i + 1) * period_s`` and belongs to the arm
+    ``order[i]`` and the block ``blocks[i]``, which is unique in its part. Its first ``washout_s`` do not count.
+    """
+
+    stretch: str  # "s001"
+    part: str
+    t0: float
+    period_s: float
+    washout_s: float
+    order: tuple[str, ...]
+    blocks: tuple[int, ...]
+    instance: int = 0  # which making of the stacks; a block never spans two
+    cut_at: float | None = None  # an interrupt ended it here
+
+    def counted(self, index: int) -> tuple[float, float]:
+        """Begin and end of the counted part of a period."""
+        begin = self.t0 + index * self.period_s
+        return begin + self.washout_s, begin + self.period_s
+
+
+class Plan(Record):
+    """A run before anything starts."""
+
+    run: str
+    question: str  # its file's name, or "ab"
+    asks: str  # the question in plain words
+    profile: Literal["smoke", "ci", "full"]
+    seed: int
+    words: dict[str, str]  # as given on the command line
+    arms: tuple[Arm, ...]  # of the comparison, the first is what the others are compared with
+    parts: tuple[Part, ...]
+    margin: float  # differences below it do not matter: 0.10 is ±10 %
+    precision: float  # wanted half-width of the main ratios
+    budget_s: float
+    rtt_ms: float = 0.0
+    bandwidth_mbit: float | None = None
+    disk_bytes: int  # the load pauses when half of it is full
+    replicated: bool = False  # stacks are made anew; the making, not the block, is the unit
+    login_each: bool = False
+    requests_per_upload: dict[str, int] = Field(default_factory=dict)  # by arm
+    statements_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
+    store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
+    source: str | None = None  # who claims something about it
+    claim: str | None = None
+    expected: str | None = None  # what we expected before measuring

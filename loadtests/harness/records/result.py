@@ -1,0 +1,262 @@
+"""What the analysis of a run says: the only thing that sentences, charts and reports read.
+
+Rates are per second, processor time is seconds of one core per upload, latencies are milliseconds, shares are
+0..1. A value that may not be printed (too few samples) or was not measured is ``None``. Everything that a
+sentence may rest on has an ``id``, which the report makes an anchor.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from loadtests.harness.records.base import Record
+from loadtests.harness.records.plan import Arm, PartKind
+from loadtests.harness.records.samples import Warn
+from loadtests.harness.records.vocabulary import Validity
+
+
+class Interval(Record):
+    """A value with its two-sided 95 % interval over ``n`` units (blocks, rounds or makings of the stacks)."""
+
+    n: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval's length as a share of the value; of a ratio: on the log scale."""
+        if self.value is None or self.low is None or self.high is None or self.value == 0:
+            return None
+        return (self.high - self.low) / 2 / abs(self.value)
+
+
+class Verdict(StrEnum):
+    MORE = "more"  # of whatever the metric counts
+    LESS = "less"
+    EQUAL = "equal within the margin"
+    NOT_SHOWN = "not shown"
+
+
+class Ratio(Record):
+    """``arm`` over ``base`` in one metric."""
+
+    id: str
+    part: str
+    metric: Literal["uploads_per_s", "cpu_s_per_upload", "k6_cpu_s_per_upload", "durable_ms"]
+    base: str
+    arm: str
+    ratio: Interval
+    p: float | None  # of no difference
+    p_holm: float | None  # adjusted for all ratios of this metric in this part
+    verdict: Verdict
+    winner_named: bool  # the near end of the interval is far enough from 1
+    unit: Literal["block", "instance"]
+    blocks: tuple[float, ...]  # the units' own ratios, in the order run
+    within: float | None = None  # spread of blocks within one making of the stacks, as a share
+    between: float | None = None  # and between makings
+
+
+class Latency(Record):
+    """A percentile of all samples of an arm with its interval, in milliseconds."""
+
+    q: float
+    samples: int
+    minimum: int
+    ms: Interval
+
+
+class ArmResult(Record):
+    """One arm in one part."""
+
+    id: str
+    arm: Arm
+    uploads: int  # verified and counted
+    uploads_per_s: Interval
+    payload_mb_per_s: Interval  # 10^6 bytes
+    cpu_s_per_upload: Interval  # our services and their databases; the store and k6 stand apart
+    cpu_s_by_process: dict[str, Interval]  # services, databases, store, k6, rest
+    acked_p50: Latency
+    acked_p95: Latency
+    durable_p50: Latency
+    durable_p95: Latency
+    failed: int
+    busy_cores: Interval  # of the whole host
+    per_period: tuple[float, ...]  # uploads per second, in the order run
+
+
+class CarryOver(Record):
+    """First third of the counted part against the last, by the arm that came before."""
+
+    arm: str
+    after: str
+    change: Interval  # last over first third
+
+
+class Comparison(Record):
+    """The main part, or one size of the sizes."""
+
+    id: str
+    part: str
+    arms: tuple[ArmResult, ...]  # in the plan's order
+    ratios: tuple[Ratio, ...]  # uploads per second first, then the other metrics, same order of pairs
+    best: str | None  # the arm that is shown to be faster than every other, if one is
+    blocks: int
+    wanted_blocks: int  # what the first stage asked for
+    half_width: float | None  # of the widest ratio of uploads per second
+    precise: bool  # it is at most the wanted one
+    carry_over: tuple[CarryOver, ...] = ()
+
+
+class Saturation(Record):
+    """Whether more VUs raise the rate: an arm against itself."""
+
+    id: str
+    arm: str
+    vus: int
+    more_vus: int
+    gain: Interval  # ratio of rates, more over fewer
+    limit: float
+    proven: bool
+
+
+class Level(Record):
+    vus: int
+    uploads_per_s: Interval
+    durable_p95_ms: float | None
+    busy_cores: float | None
+
+
+class Knee(Record):
+    """Where an arm stops gaining, as a range; without a range nothing is said."""
+
+    id: str
+    arm: str
+    levels: tuple[Level, ...]
+    low_vus: int | None  # it still gained up to here
+    high_vus: int | None  # from here on it did not
+    reached: bool
+    why_not: str | None = None
+
+
+class Beside(Record):
+    """Logins and lists while one arm uploads, or nobody does."""
+
+    id: str
+    arm: str  # NOBODY
+    rate_per_s: float | None
+    login_p50: Latency
+    login_p95: Latency
+    list_p50: Latency
+    list_p95: Latency
+    durable_p95: Latency | None
+    failed: dict[str, int]
+
+
+class Neighbours(Record):
+    id: str
+    rate_per_s: float
+    arms: tuple[Beside, ...]
+
+
+class Size(Record):
+    file_size_bytes: int
+    comparison: Comparison
+
+
+class Sizes(Record):
+    id: str
+    sizes: tuple[Size, ...]
+    crossovers: tuple[tuple[str, str, int, int], ...]  # (faster below, faster above, size below, size above)
+
+
+class Price(Record):
+    """What one upload needs beside processor time, by arm; counted by the services over the whole load."""
+
+    id: str
+    arm: str
+    statements: float | None
+    statements_expected: float | None
+    store_requests: float | None
+    store_requests_expected: float | None
+    gateway_bytes_in: float | None  # per payload byte
+    gateway_bytes_out: float | None
+    requests: int
+    peak_rss_bytes: dict[str, int]
+
+
+class Limit(Record):
+    """What set the number, with the evidence; ``what`` is None where it was not identified."""
+
+    id: str
+    part: str
+    arm: str
+    what: str | None  # "all processors", "one core of the gateway", "the load generator", "the rate limiter", ...
+    evidence: str | None
+    advice: str | None = None
+
+
+class Sentence(Record):
+    """Plain words with the id of what proves them."""
+
+    kind: Literal["invalid", "answer", "detail", "limit"]
+    question: PartKind | None
+    text: str
+    evidence: str
+
+
+class LedgerTotal(Record):
+    """The audits of a run added up."""
+
+    intents: int
+    acks: int
+    classes: dict[str, int]
+    by_arm: dict[str, dict[str, int]]
+    flags: dict[str, int]
+    users: int
+    users_without_file: int
+    hashed: int
+    compared: int
+    offending: tuple[dict[str, Any], ...]
+    failed: bool
+
+
+class Timeline(Record):
+    """Cores by process over the run, and which arm's turn it was."""
+
+    at_s: tuple[float, ...]
+    cores: dict[str, tuple[float, ...]]
+    turns: tuple[tuple[str, str, float, float], ...]  # part, arm, begin, end; seconds since the run's start
+
+
+class Result(Record):
+    """Written as ``analysis.json``."""
+
+    run: str
+    question: str
+    asks: str
+    profile: str
+    validity: Validity
+    exit_code: int
+    exit_reason: str
+    interrupted: bool
+    headline: str
+    sentences: tuple[Sentence, ...]
+    next_command: str | None
+    compare: Comparison | None
+    saturation: tuple[Saturation, ...]
+    knees: tuple[Knee, ...]
+    neighbours: Neighbours | None
+    sizes: Sizes | None
+    prices: tuple[Price, ...]
+    limits: tuple[Limit, ...]
+    ledger: LedgerTotal
+    timeline: Timeline
+    warnings: tuple[Warn, ...]
+    margin: float
+    precision: float
+    seconds: dict[str, float]  # of the run, by part and by "audit", "preparing"
+    conditions: dict[str, Any] = Field(default_factory=dict)  # machine, date, versions, network
