@@ -66,7 +66,8 @@ class Stretch(Record):
     """A piece of load without a pause, as it was run.
 
     Period ``i`` lasts from ``t0 + i * period_s`` to ``t0 + (i + 1) * period_s`` and belongs to the arm
-    ``order[i]`` and the block ``blocks[i]``, which is unique in its part. Its first ``washout_s`` do not count.
+    ``order[i]`` and the block ``blocks[i]``, which is unique in its part. Its first
+    ``washout_s`` do not count.
     """
 
     stretch: str  # "s001"

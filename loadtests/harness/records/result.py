@@ -194,7 +194,7 @@ class Limit(Record):
     id: str
     part: str
     arm: str
-    what: str | None  # "all processors", "one core of the gateway", "the load generator", "the rate limiter", ...
+    what: str | None  # "all processors", "one core of the gateway", "the load generator", ...
     evidence: str | None
     advice: str | None = None
 
