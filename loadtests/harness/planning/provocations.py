@@ -20,6 +20,7 @@ Provocation = Literal[
     "table-locked",
     "many-hashes",
     "crowded-gateway",
+    "no-redis",
 ]
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 

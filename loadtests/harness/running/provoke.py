@@ -30,8 +30,10 @@ HASHING = {"HASH_WORKERS": str(HASH_WORKERS), "HASH_QUEUE": str(HASH_QUEUE), "PA
 HASHERS = HASH_WORKERS + HASH_QUEUE + WITHOUT_A_PLACE
 REFUSED_S = 0.4
 WITHOUT_BREAKER = {"BREAKER": "off"}  # it would keep the readers away from the database
+SWEPT_OFTEN = {"SWEEP_INTERVAL_S": "1"}  # overdue after ten of them
 CROWD = 40
 FEW_PLACES = {"MAX_CCU": "20", "CCU_UTILISATION": "1", "ADMISSION_WORKERS": "10", "ADMISSION_QUEUE": "10"}
+NO_REDIS = {"RATE_LIMIT_BACKEND": "redis", "REDIS_URL": "redis://127.0.0.1:1"}  # nobody listens there
 
 
 @asynccontextmanager
@@ -57,9 +59,16 @@ async def database_paused(rig: Rig) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def table_locked(rig: Rig) -> AsyncIterator[None]:
-    """As a migration would: nobody can read the table, and more users want to than there are connections."""
+    """As a migration would: nobody can read the table, and more users want to than there are connections.
+
+    No sweep comes to its end either.
+    """
     connection = rig.cleaner.databases.files
-    async with _restarted(rig, "gateway", WITHOUT_BREAKER), connection.transaction():
+    async with (
+        _restarted(rig, "gateway", WITHOUT_BREAKER),
+        _restarted(rig, "files", SWEPT_OFTEN),
+        connection.transaction(),
+    ):
         # Else the server ends a transaction that does nothing.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await connection.execute("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
@@ -95,6 +104,14 @@ async def crowded_gateway(rig: Rig) -> AsyncIterator[None]:
                 yield
 
 
+@asynccontextmanager
+async def no_redis(rig: Rig) -> AsyncIterator[None]:
+    """The gateway is to count in a Redis that does not answer, whether or not the testbed has one."""
+    async with _restarted(rig, "gateway", NO_REDIS):
+        with rig.activity.fault("no-redis", "gateway"):
+            yield
+
+
 PROVOCATIONS: Mapping[Provocation, Provoke] = {
     "process-paused": process_paused,
     "database-paused": database_paused,
@@ -102,6 +119,7 @@ PROVOCATIONS: Mapping[Provocation, Provoke] = {
     "refused-logins": refused_logins,
     "many-hashes": many_hashes,
     "crowded-gateway": crowded_gateway,
+    "no-redis": no_redis,
 }
 
 
