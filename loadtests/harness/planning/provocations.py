@@ -21,6 +21,7 @@ Provocation = Literal[
     "many-hashes",
     "crowded-gateway",
     "no-redis",
+    "writes-blocked",
 ]
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 

@@ -59,22 +59,19 @@ async def database_paused(rig: Rig) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def table_locked(rig: Rig) -> AsyncIterator[None]:
-    """As a migration would: nobody can read the table, and more users want to than there are connections.
-
-    No sweep comes to its end either.
-    """
-    connection = rig.cleaner.databases.files
-    async with (
-        _restarted(rig, "gateway", WITHOUT_BREAKER),
-        _restarted(rig, "files", SWEPT_OFTEN),
-        connection.transaction(),
-    ):
-        # Else the server ends a transaction that does nothing.
-        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        await connection.execute("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
+    """As a migration would: nobody can read the table, and more users want to than there are connections."""
+    async with _restarted(rig, "gateway", WITHOUT_BREAKER), _locked(rig, "ACCESS EXCLUSIVE"):
         with rig.activity.fault("table-locked", "pg-files"):
             async with _clients(READERS, lambda _: _list(rig)):
                 yield
+
+
+@asynccontextmanager
+async def writes_blocked(rig: Rig) -> AsyncIterator[None]:
+    """As while an index is built: files can be read, but no sweep comes to its end."""
+    async with _restarted(rig, "files", SWEPT_OFTEN), _locked(rig, "SHARE"):
+        with rig.activity.fault("writes-blocked", "pg-files"):
+            yield
 
 
 @asynccontextmanager
@@ -120,6 +117,7 @@ PROVOCATIONS: Mapping[Provocation, Provoke] = {
     "many-hashes": many_hashes,
     "crowded-gateway": crowded_gateway,
     "no-redis": no_redis,
+    "writes-blocked": writes_blocked,
 }
 
 
@@ -131,6 +129,17 @@ async def _restarted(rig: Rig, part: str, environment: Mapping[str, str]) -> Asy
         yield
     finally:
         await rig.testbed.restart(part, {})
+
+
+@asynccontextmanager
+async def _locked(rig: Rig, mode: str) -> AsyncIterator[None]:
+    """The table of files is locked in this mode of Postgres."""
+    connection = rig.cleaner.databases.files
+    async with connection.transaction():
+        # Else the server ends a transaction that does nothing.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute(f"LOCK TABLE files IN {mode} MODE")
+        yield
 
 
 @asynccontextmanager
