@@ -23,7 +23,7 @@ def twofold(daemon: str, without: str) -> Iterator[Bed]:
 
 @pytest.mark.parametrize("part", OURS)
 def test_each_container_has_two_processes(twofold: Bed, part: str) -> None:
-    commands = twofold.docker("top", twofold.container(part), "-eo", "args").splitlines()
+    commands = twofold.docker("top", twofold.container(part), "-eo", "pid,args").splitlines()
     module = part if part == "gateway" else f"services.{part}"
     assert sum(one.endswith(f"-m {module}") for one in commands) == 2, commands
 
