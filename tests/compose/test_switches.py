@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(UP_WITHIN_S)]
 SMOKE_WITHIN_S = 600
 ASK = "import sys, urllib.request as web; sys.stdout.buffer.write(web.urlopen(sys.argv[1]).read())"
 CLIENTS = 'REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -p "$REDIS_PORT" client list'
-BACKENDS = "SELECT DISTINCT client_addr FROM pg_stat_activity WHERE usename = 'service'"
+BACKENDS = """PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U app -d "$0" -Atc \
+    "SELECT DISTINCT client_addr FROM pg_stat_activity WHERE usename = 'service'"
+"""
 POOLED = ("auth", "upload", "files")
 
 
@@ -72,7 +74,7 @@ async def test_what_is_asked_for_runs_is_used_and_can_be_missed(
         assert {name: str(found[name]) for name in wanted if name in found}.items() <= wanted.items()
     if switch.pooled:
         for part in POOLED:
-            asked = bed.inside(f"pg-{part}", "psql", "-U", "app", "-d", f"{part}_db", "-Atc", BACKENDS)
+            asked = bed.inside(f"pg-{part}", "sh", "-c", BACKENDS, f"{part}_db")
             assert asked.stdout.split() == [address(bed, "pgbouncer")], asked.stderr
     if switch.redis:
         listed = bed.inside("redis", "sh", "-c", CLIENTS)
