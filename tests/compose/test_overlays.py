@@ -71,7 +71,7 @@ def test_faults_stand_on_every_road(faulty: Bed) -> None:
 
 def used(bed: Bed) -> set[str]:
     """Proxies through which bytes came."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{bed.env['TOXIPROXY_PORT']}/metrics", timeout=10) as page:  # noqa: S310
+    with urllib.request.urlopen(f"http://127.0.0.1:{bed.env['TOXIPROXY_PORT']}/metrics", timeout=10) as page:
         found = re.findall(
             r'toxiproxy_proxy_received_bytes_total\{.*proxy="([a-z-]+)".*\} (\S+)', page.read().decode()
         )
