@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ CLIENTS = 'REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -p "$REDIS_PORT" client list'
 BACKENDS = """PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U app -d "$0" -Atc \
     "SELECT DISTINCT client_addr FROM pg_stat_activity WHERE usename = 'service'"
 """
+DECIDES = ("TOPOLOGY", "WORKERS", "POOLER", "CACHE", "RATE_LIMIT_BACKEND")
 POOLED = ("auth", "upload", "files")
 
 
@@ -76,6 +77,10 @@ async def test_what_is_asked_for_runs_is_used_and_can_be_missed(
         for part in POOLED:
             asked = bed.inside(f"pg-{part}", "sh", "-c", BACKENDS, f"{part}_db")
             assert asked.stdout.split() == [address(bed, "pgbouncer")], asked.stderr
+    users = sorted({*switch.redis, *switch.pooled})
+    before = [bed.container(part) for part in users]
+    unsaid(bed).good("up", timeout_s=UP_WITHIN_S)
+    assert [bed.container(part) for part in users] == before, "what runs stays as it is"
     if switch.redis:
         listed = bed.inside("redis", "sh", "-c", CLIENTS)
         clients = set(re.findall(r" addr=([0-9.]+):", listed.stdout)) - {"127.0.0.1"}
@@ -85,6 +90,11 @@ async def test_what_is_asked_for_runs_is_used_and_can_be_missed(
         data = flows.payload(2 * MIB)
         upload = await flows.run(Proxy(), user, data)
         assert await flows.content(user, upload.uuid) == data
+
+
+def unsaid(bed: Bed) -> Bed:
+    """The same testbed for somebody who says nothing of what is to run."""
+    return replace(bed, env={name: value for name, value in bed.env.items() if name not in DECIDES})
 
 
 def settings_of(bed: Bed, part: str) -> dict[str, Any]:
