@@ -138,6 +138,9 @@ choose_overlays() {
     printf '%s' "$asked_overlays" | tr ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
 
+# of_running NAME: a value that the running testbed was started with; nothing when none runs.
+of_running() { [ ! -f "$RUN_DIR/overlays" ] || sed -n "s/^$1=//p" "$RUN_DIR/ports.env"; }
+
 # containers [all]: the ids of our running containers, or of all that exist.
 containers() {
     docker ps -q ${1:+-a} --filter "label=com.docker.compose.project=$PROJECT"

@@ -77,10 +77,10 @@ async def test_what_is_asked_for_runs_is_used_and_can_be_missed(
         for part in POOLED:
             asked = bed.inside(f"pg-{part}", "sh", "-c", BACKENDS, f"{part}_db")
             assert asked.stdout.split() == [address(bed, "pgbouncer")], asked.stderr
-    users = sorted({*switch.redis, *switch.pooled})
-    before = [bed.container(part) for part in users]
+    affected = sorted({*switch.redis, *switch.pooled})
+    before = [bed.container(part) for part in affected]
     unsaid(bed).good("up", timeout_s=UP_WITHIN_S)
-    assert [bed.container(part) for part in users] == before, "what runs stays as it is"
+    assert [bed.container(part) for part in affected] == before, "what runs stays as it is"
     if switch.redis:
         listed = bed.inside("redis", "sh", "-c", CLIENTS)
         clients = set(re.findall(r" addr=([0-9.]+):", listed.stdout)) - {"127.0.0.1"}

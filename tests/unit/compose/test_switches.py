@@ -235,6 +235,15 @@ def test_up_starts_what_is_asked_for_now_or_what_runs(
     assert desk.script(f"STARTS=1; {LOAD} overlays", **WORKS, **later).stdout.split() == overlays
 
 
+def test_limits_stay_those_of_what_runs(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path)
+    show = LOAD + 'say "$LIMITS $MEMORY_UPLOAD_MB"'
+    assert desk.script(show, **WORKS, OVERLAYS="limits").stdout.split() == ["small", "2048"]
+    desk.script(LOAD + "write_files", **WORKS, OVERLAYS="limits", LIMITS="micro")
+    assert desk.script(show, **WORKS).stdout.split() == ["micro", "1024"]
+    assert desk.script(f"STARTS=1; {show}", **WORKS, LIMITS="medium").stdout.split() == ["medium", "4096"]
+
+
 def test_redis_memory_is_in_the_budget(tmp_path: Path) -> None:
     desk = new_desk(tmp_path)
     sums = [
