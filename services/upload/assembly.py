@@ -9,7 +9,7 @@ from services.kit.cache import Cache
 from services.kit.clock import World
 from services.kit.db import Database
 from services.kit.log import Log
-from services.kit.s3 import Capabilities, S3Client
+from services.kit.s3 import BODY_CONNECTIONS, Capabilities, S3Client
 from services.kit.sweeping import Sweeper
 from services.upload.body_modes.memory import Memory
 from services.upload.body_modes.modes import body_modes
@@ -222,7 +222,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, outside: 
     presigner = Presigner(base.store, settings.presign_put_s)
     completing = Completing(tables.parts, finaliser)
     whole = _whole_files(base, finaliser)
-    senders = Senders(settings.uploads_per_user)
+    senders = Senders(settings.uploads_per_user, BODY_CONNECTIONS)
     metrics.bodies.set_function(lambda: senders.bodies)
     return Services(
         proxied=ProxiedService(
