@@ -72,10 +72,12 @@ class Living:
     etag: str | None
 
 
-class Registered(StrEnum):
-    CREATED = "created"
-    REPEATED = "repeated"
-    CONFLICT = "conflict"
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registration that holds, now ``created`` or repeated; ``file`` is None when it was deleted since."""
+
+    created: bool
+    file: Summary | None
 
 
 class Change(StrEnum):

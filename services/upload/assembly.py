@@ -108,7 +108,7 @@ class Base:
 class Outside:
     """What services ask beside database and store."""
 
-    summaries: Summaries
+    registrar: Register
     ended: Cache[Progress]
 
 
@@ -256,7 +256,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, outside: 
         whole=whole,
         one_file=OneFileService(
             whole,
-            outside.summaries,
+            Summaries(tables.whole, outside.registrar),
             senders,
             default_mode=settings.body_mode,
             max_bytes=settings.proxy_max_bytes,

@@ -176,7 +176,7 @@ async def test_one_file_in_one_request(
     in_upload, in_store = of_work(spent, "upload", STATEMENTS), of_work(spent, "upload", STORE)
     assert sum(in_upload.values()) == statements, in_upload
     assert sum(in_store.values()) == requests, in_store
-    assert of_work(spent, "files", STATEMENTS) == {"file_register": 1, "file_read": 1}
+    assert of_work(spent, "files", STATEMENTS) == {"file_register": 1}
 
 
 async def test_a_batch_costs_what_its_files_cost(user: Api, counters: Counters) -> None:
