@@ -64,12 +64,13 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """A file that lives, as it was registered."""
+    """A file that lives, as it was registered, or the copy of one that is being made."""
 
     mime_type: str
     size_bytes: int
     checksum: str | None
     etag: str | None
+    copying: bool
 
 
 @dataclass(frozen=True, slots=True)

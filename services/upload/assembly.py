@@ -142,7 +142,7 @@ def build_sweeper(base: Base, tombstones: Tombstones) -> Sweeper:
         (
             ExpiredUploads(ended, leftovers, base.metrics),
             EndedUploads(ended, leftovers),
-            StrayUploads(ended, store, settings.multipart_sweep_age_s),
+            StrayUploads(ended, store, tombstones, settings.multipart_sweep_age_s),
             StrayObjects(ended, store, settings.leftover_age_s),
             StraySpoolFiles(ended, base.spool, base.world, settings.leftover_age_s),
             EndedRows(ended, settings.ended_row_s),

@@ -285,9 +285,10 @@ Looks = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """A file that the files service has, as it was registered."""
+    """A file that the files service has, as it was registered, or one that it is ``copying``."""
 
     mime_type: str | None
     size_bytes: int
     checksum: str | None
     etag: str | None
+    copying: bool = False

@@ -66,7 +66,7 @@ class Registrar:
         if reply.status != 409:
             raise unavailable("files service")
         file = json.loads(reply.body)["details"]
-        return Living(file["mime_type"], file["size_bytes"], file["checksum"], file["etag"])
+        return Living(**file)
 
     def _headers(self) -> dict[str, str]:
         return {

@@ -81,10 +81,13 @@ _VOID = Statement(
                          deleted_at, object_deleted_at, voided_at)
       VALUES ($1, '00000000-0000-0000-0000-000000000000', '', 'void/' || $1::uuid, 0, now(), now(), now())
       ON CONFLICT DO NOTHING RETURNING 1)
-    SELECT false AS lives, NULL AS mime_type, NULL::bigint AS size_bytes, NULL AS checksum, NULL AS etag
+    SELECT false AS lives, NULL AS mime_type, NULL::bigint AS size_bytes, NULL AS checksum, NULL AS etag,
+      false AS copying
       FROM made
     UNION ALL
-    SELECT deleted_at IS NULL, mime_type, size_bytes, checksum, etag FROM files WHERE file_uuid = $1""",
+    SELECT coalesce(deleted_at > clock_timestamp(), true), mime_type, size_bytes, checksum, etag,
+      coalesce(deleted_at > clock_timestamp(), false)
+      FROM files WHERE file_uuid = $1""",
 )
 # A copy begins as a row that is deleted already, from a moment that is still to come: nobody sees it, and
 # whatever becomes of the copying, the sweeper finds the object by it. Until that moment it can come to life.
@@ -173,7 +176,7 @@ class Files:
         return Registered(row["created"], summary_of(row) if row["lives"] else None)
 
     async def void(self, file_id: UUID) -> Living | None:
-        """Make sure that this id never becomes a file; the file if it is one already.
+        """Make sure that this id never becomes a file; the file if it is one already, or a copy that is made.
 
         Of a deleted file nothing is left to prevent: its row stands in the way of a registration.
         """
@@ -182,7 +185,7 @@ class Files:
             row = await self._database.row(_VOID, file_id)
         if row is None or not row["lives"]:
             return None
-        return Living(row["mime_type"], row["size_bytes"], row["checksum"], row["etag"])
+        return Living(row["mime_type"], row["size_bytes"], row["checksum"], row["etag"], row["copying"])
 
     async def reserve_copy(
         self, file_id: UUID, user_id: UUID, copy_id: UUID, storage_key: str, seconds: float

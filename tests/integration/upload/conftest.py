@@ -66,6 +66,7 @@ class Registry:
     gate: asyncio.Event | None = None
     away: bool = False  # no tombstone can be left
     voided: set[UUID] = field(default_factory=set)
+    copying: set[UUID] = field(default_factory=set)
     died: str | None = None  # "before" or "after": the process dies around the next registration
 
     async def void(self, upload_uuid: UUID) -> Living | None:
@@ -74,6 +75,8 @@ class Registry:
         if upload_uuid in self.rows:
             session, made = self.rows[upload_uuid]
             return Living(session.mime_type, session.file_size_bytes or 0, made.checksum, made.etag)
+        if upload_uuid in self.copying:
+            return Living("text/plain", 0, None, None, copying=True)
         self.voided.add(upload_uuid)
         return None
 
