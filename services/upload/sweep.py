@@ -121,8 +121,8 @@ class StrayUploads:
         return age >= scope.age(self._age_s)
 
     async def _copies(self, key: str, scope: Scope) -> bool:
-        """Whether the files service is making a copy in parts there; if the id is nobody's, it stays so. A dry
-        run does not ask, because asking leaves a tombstone.
+        """Whether the files service is making a copy in parts there; if the id is nobody's, it stays so. A
+        dry run does not ask, because asking leaves a tombstone.
 
         Raises:
             Fault: the files service does not say.
