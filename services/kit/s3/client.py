@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from services.kit.clock import World
 from services.kit.s3 import xml
@@ -215,6 +216,13 @@ class S3Client(MultipartOperations):
         """As the store has it: JSON."""
         answer = await self._call("get_bucket_policy", "GET", "", query={"policy": ""})
         return answer.body
+
+    async def now(self) -> datetime:
+        """The store's time, rounded up to the second; ours when it does not tell. What is compared with
+        times that the store gives is measured on one clock."""
+        answer = await self._call("head_bucket", "HEAD", "")
+        ours = self._signer.now()
+        return datetime.fromtimestamp(ours + ahead_s(answer.headers.get("Date"), ours) + 1, UTC)
 
     async def check(self) -> float:
         """How many seconds the store's clock is ahead of ours, to the second; 0 when it does not tell.
