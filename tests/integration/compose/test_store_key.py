@@ -11,13 +11,13 @@ from minio import Minio
 from minio.error import S3Error
 
 from compose import store
-from compose.store_key import admin, give_key
+from compose.store_key import admin, give_key, make_bucket, open_bucket, policy
 from tests.stack import Backends
 
 pytestmark = pytest.mark.integration
-BUCKET, ACCESS, SECRET = "its-own-bucket", "the-services-key", "a-secret-of-theirs"
-# Where the store itself is told what a key may do; elsewhere a key may do what its bucket's owner may.
-by_policy = pytest.mark.skipif("store-key" in store.others(os.environ), reason="no policy for a key")
+has_administration = pytest.mark.skipif(
+    store.chosen(os.environ) != store.MINIO, reason="keys are given by MinIO's administration only"
+)
 
 
 def client(backends: Backends, access: str, secret: str) -> Minio:
@@ -32,62 +32,81 @@ def root(backends: Backends) -> Minio:
 
 @pytest.fixture(scope="module")
 def theirs(backends: Backends) -> Minio:
+    """The services' own, as the testbed gave it to them."""
     env = backends.stack.env
-    root = admin(env["S3_ENDPOINT"], env["MINIO_ROOT_USER"], env["MINIO_ROOT_PASSWORD"])
-    for secret in ("another-secret", SECRET, SECRET):  # a key that changes, and a second start
-        give_key(root, BUCKET, ACCESS, secret)
-    found = client(backends, ACCESS, SECRET)
-    found.make_bucket(BUCKET)
-    return found
+    return client(backends, env["S3_ACCESS_KEY"], env["S3_SECRET_KEY"])
 
 
-def refused(code: str, *calls: object) -> None:
+@pytest.fixture(scope="module")
+def bucket(backends: Backends) -> str:
+    return backends.stack.env["S3_BUCKET"]
+
+
+def refused(*calls: object) -> None:
     for call in calls:
         assert callable(call)
         with pytest.raises(S3Error) as caught:
             call()
-        assert caught.value.code == code
+        assert caught.value.code == "AccessDenied"
 
 
-def test_the_testbed_s_own_key_makes_its_bucket_and_sees_no_other(backends: Backends, root: Minio) -> None:
-    env = backends.stack.env
-    bucket, own = env["S3_BUCKET"], client(backends, env["S3_ACCESS_KEY"], env["S3_SECRET_KEY"])
-    own.make_bucket(bucket)
-    own.put_object(bucket, "users/a", io.BytesIO(b"abcd"), 4)
-    assert [one.object_name for one in own.list_objects(bucket, recursive=True)] == ["users/a"]
-    root.make_bucket("of-root")
-    root.put_object("of-root", "a", io.BytesIO(b"abcd"), 4)
-    refused(
-        "AccessDenied",
-        lambda: list(own.list_objects("of-root")),
-        lambda: own.get_object("of-root", "a"),
-        lambda: own.put_object("of-root", "b", io.BytesIO(b"abcd"), 4),
-        lambda: own.remove_object("of-root", "a"),
-        lambda: own.remove_bucket("of-root"),
-    )
+def four_bytes(client: Minio, bucket: str, key: str) -> None:
+    client.put_object(bucket, key, io.BytesIO(b"abcd"), 4)
 
 
-@by_policy
-def test_the_bucket_is_made_with_it(theirs: Minio) -> None:
-    assert theirs.bucket_exists(BUCKET)
-    assert list(theirs.list_objects(BUCKET)) == []
+def test_their_bucket_is_there_and_takes_objects(theirs: Minio, bucket: str) -> None:
+    assert theirs.bucket_exists(bucket)
+    four_bytes(theirs, bucket, "users/a")
+    assert [one.object_name for one in theirs.list_objects(bucket, recursive=True)] == ["users/a"]
+    theirs.remove_object(bucket, "users/a")
 
 
-@by_policy
-def test_another_bucket_and_the_own_one_s_policy_are_out_of_reach(theirs: Minio, root: Minio) -> None:
+def test_other_buckets_are_out_of_reach(theirs: Minio, root: Minio) -> None:
     root.make_bucket("of-others")
-    open_to_all = json.dumps({"Version": "2012-10-17", "Statement": []})
+    four_bytes(root, "of-others", "a")
     refused(
-        "AccessDenied",
         lambda: list(theirs.list_objects("of-others")),
+        lambda: theirs.get_object("of-others", "a"),
+        lambda: four_bytes(theirs, "of-others", "b"),
+        lambda: theirs.remove_object("of-others", "a"),
+        lambda: theirs.remove_bucket("of-others"),
         lambda: theirs.make_bucket("one-more"),
-        lambda: theirs.remove_bucket(BUCKET),
-        lambda: theirs.set_bucket_policy(BUCKET, open_to_all),
     )
 
 
-@by_policy
-def test_it_administers_nothing(theirs: Minio, backends: Backends) -> None:
-    own = admin(backends.stack.env["S3_ENDPOINT"], ACCESS, SECRET)
+def test_their_bucket_stays_as_it_is(theirs: Minio, bucket: str) -> None:
+    refused(
+        lambda: theirs.remove_bucket(bucket),
+        lambda: theirs.set_bucket_policy(bucket, json.dumps(policy(bucket, Principal={"AWS": ["*"]}))),
+        lambda: theirs.delete_bucket_policy(bucket),
+    )
+
+
+def test_a_second_start_changes_nothing(theirs: Minio, root: Minio, bucket: str, backends: Backends) -> None:
+    env = backends.stack.env
+    make_bucket(root, bucket)
+    if store.chosen(env) == store.MINIO:
+        master = admin(env["S3_ENDPOINT"], env["MINIO_ROOT_USER"], env["MINIO_ROOT_PASSWORD"])
+        give_key(master, bucket, env["S3_ACCESS_KEY"], env["S3_SECRET_KEY"])
+    else:
+        open_bucket(root, bucket, env["S3_ACCESS_KEY"])
+    test_their_bucket_is_there_and_takes_objects(theirs, bucket)
+    test_their_bucket_stays_as_it_is(theirs, bucket)
+
+
+@has_administration
+def test_a_key_can_be_changed(root: Minio, backends: Backends) -> None:
+    env, bucket, access = backends.stack.env, "its-own-bucket", "another-key-of-theirs"
+    master = admin(env["S3_ENDPOINT"], env["MINIO_ROOT_USER"], env["MINIO_ROOT_PASSWORD"])
+    make_bucket(root, bucket)
+    for secret in ("a-secret-of-theirs", "another-secret"):
+        give_key(master, bucket, access, secret)
+        four_bytes(client(backends, access, secret), bucket, "users/a")
+
+
+@has_administration
+def test_it_administers_nothing(backends: Backends) -> None:
+    env = backends.stack.env
+    own = admin(env["S3_ENDPOINT"], env["S3_ACCESS_KEY"], env["S3_SECRET_KEY"])
     with pytest.raises(Exception, match="AccessDenied"):
         own.user_add("one-more-key", "with-a-secret")
