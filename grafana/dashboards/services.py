@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import NO_EXPORTER, NOBODY_LOGGED_IN, RED, RUN, SERVICE, YELLOW, lines, percentile, spans
+from grafana.parts import (
+    NO_EXPORTER,
+    NO_STORE_METRICS,
+    NOBODY_LOGGED_IN,
+    RED,
+    RUN,
+    SERVICE,
+    YELLOW,
+    lines,
+    percentile,
+    spans,
+)
 from grafana.promql import mean, over, per_s
 
 MINE = '{service=~"$service"}'
@@ -264,15 +275,15 @@ STORE: tuple[Panel, ...] = (
         "All requests by their own count of the store, clients' direct PUTs included. Far above the "
         "services' own: clients upload directly.",
         Unit.REQUESTS_PER_S,
-        Query(per_s("minio_s3_requests_total", "api"), "{{api}}"),
+        Query(per_s("minio_s3_requests_total", "api"), "{{api}}", empty=NO_STORE_METRICS),
     ),
     lines(
         "Bytes of the store",
         "Received and sent by the object store. Received twice the stored bytes: chunks are stored and "
         "copied again.",
         Unit.BYTES_PER_S,
-        Query(per_s("minio_s3_traffic_received_bytes"), "received"),
-        Query(per_s("minio_s3_traffic_sent_bytes"), "sent"),
+        Query(per_s("minio_s3_traffic_received_bytes"), "received", empty=NO_STORE_METRICS),
+        Query(per_s("minio_s3_traffic_sent_bytes"), "sent", empty=NO_STORE_METRICS),
     ),
     lines(
         "Errors of the store",

@@ -119,6 +119,7 @@ class TestOwner:
                 yield piece
             (row,) = await rows(bench)
             await bench.services.management.abort(row["upload_uuid"], bench.user_id)
+            await bench.cleaner.drain(10)
             yield data[-1:]
 
         assert (await fault(send(bench, data, mode, known=known, pieces=pieces()))).code == "upload_aborted"
