@@ -26,7 +26,7 @@ roll: ## restart what runs more than once, one after another, while the system g
 	$(RUN_IT) compose roll
 doctor: ## what is missing or will not fit on this machine; changes nothing
 	$(RUN_IT) compose doctor
-sweep: ## remove what expired uploads and deleted files left, now; DRY_RUN=1 only counts; OLDER_THAN_S=
+sweep: ## remove what expired uploads and deleted files left, now; DRY_RUN=1 only counts; OLDER_THAN_S= UNKNOWN_OLDER_THAN_S=
 	$(RUN_IT) loadtests sweep
 clean: ## stop and delete all data; ALL=1 also deletes the secrets (.env)
 	$(RUN_IT) compose clean

@@ -37,7 +37,6 @@ from compose.trace.command import COLUMNS, source_of, trace
 from compose.trace.follow import TraceError
 
 Parameters = ParamSpec("Parameters")
-NEEDED = (*starting.FIRST, store.MINIO, *starting.LAST)
 # What must hold on whatever store: the rest of the suite knows none, or measures this one.
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 LONG_CHAOS = "500"
@@ -75,6 +74,11 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
 
 def _settings() -> settings_module.Settings:
     return settings_module.read(os.environ)
+
+
+def _needed(now: settings_module.Settings) -> tuple[str, ...]:
+    """Programs without which the testbed does not start."""
+    return (*starting.FIRST, store.chosen(now.env), *starting.LAST)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -204,7 +208,7 @@ def tools(everything: bool, names: tuple[str, ...]) -> None:
         unknown = [name for name in names if name not in known]
         if unknown:
             raise ToolError(f"no program {', '.join(unknown)}; there are {', '.join(known)}")
-        wanted = names or (known if everything else NEEDED)
+        wanted = names or (known if everything else _needed(now))
         for variable, value in installer.locate(wanted).items():
             click.echo(f"{variable}={value}")
 
@@ -230,8 +234,9 @@ def test(arguments: tuple[str, ...]) -> None:
     """All checks, then all tests. Example: python -m compose test -- tests/unit -x"""
     code = _checked()
     if code == 0:
-        with Installer(_settings().env, echo=click.echo) as installer:
-            installer.locate(NEEDED)  # a build inside a test would meet the test's time limit
+        now = _settings()
+        with Installer(now.env, echo=click.echo) as installer:
+            installer.locate(_needed(now))  # a build inside a test would meet the test's time limit
         code = _shown("pytest", *arguments)
     sys.exit(code)
 
@@ -256,11 +261,13 @@ def test_all() -> None:
 
     Example: python -m compose test-all
     """
-    with Installer(_settings().env, echo=click.echo) as installer:
-        installer.locate((*NEEDED, store.VERSITYGW))
-    code = _checked() | _shown("pytest") | _shown("tests.chaos", "--cases", LONG_CHAOS)
-    os.environ["STORE"] = store.VERSITYGW
-    code |= _shown("pytest", *ON_EVERY_STORE) | _shown("tests.chaos", "--cases", LONG_CHAOS)
+    now = _settings()
+    with Installer(now.env, echo=click.echo) as installer:
+        installer.locate((*_needed(now), *store.STORES))
+    code = _checked()
+    for name, layers in ((store.MINIO, ()), (store.VERSITYGW, ON_EVERY_STORE)):
+        os.environ["STORE"] = name
+        code |= _shown("pytest", *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
     sys.exit(int(code != 0))
 
 
@@ -294,6 +301,9 @@ def _is_code(name: str) -> bool:
 
 def _shown(module: str, *arguments: str) -> int:
     click.secho(f"$ {module} {' '.join(arguments)}", bold=True)
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=settings_module.ROOT, check=False
-    ).returncode
+    with subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=settings_module.ROOT) as running:
+        try:
+            return running.wait()
+        except KeyboardInterrupt:
+            running.wait()  # Ctrl-C reached it, too: it takes away what it started
+            sys.exit(130)

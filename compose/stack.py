@@ -106,7 +106,7 @@ def resolve(
         left_out.update(scraping.EXPORTERS)
     if left_out & {"pg-auth", "pg-upload", "pg-files"}:
         left_out.add("roles")
-    if "minio" in left_out:
+    if store.chosen(env) in left_out:
         left_out.add("store-key")
     if not env.get("GRAFANA_HOME") or "prometheus" in left_out:
         left_out.add(grafana.PART)

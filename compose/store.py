@@ -1,7 +1,7 @@
 """Which object store runs: STORE. Both listen on S3_PORT with the same keys, so nobody else has to know.
 
-The services have a key of their own. MinIO is given it by the part `store-key`; versitygw reads it from a
-file of accounts, where it may make buckets and do everything in those that it made.
+The services have a key of their own, and the part `store-key` says what it may do. That is also where MinIO
+gets to know it; versitygw reads it from a file of accounts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,8 @@ from pathlib import Path
 
 MINIO, VERSITYGW = "minio", "versitygw"
 STORES = (MINIO, VERSITYGW)
-# Parts that run with one of them only.
-PARTS: Mapping[str, frozenset[str]] = {
-    MINIO: frozenset({MINIO, "store-key"}),
-    VERSITYGW: frozenset({VERSITYGW}),
-}
 ADDED: Mapping[str, Path] = {VERSITYGW: Path(__file__).with_name("native.versitygw.yaml")}
-ROLE = "userplus"
+ROLE = "user"  # it makes no buckets
 
 
 def chosen(env: Mapping[str, str]) -> str:
@@ -28,7 +23,7 @@ def chosen(env: Mapping[str, str]) -> str:
 
 def others(env: Mapping[str, str]) -> frozenset[str]:
     """Parts that do not run because another store does."""
-    return frozenset[str]().union(*(parts for name, parts in PARTS.items() if name != chosen(env)))
+    return frozenset(STORES) - {chosen(env)}
 
 
 def additions(env: Mapping[str, str]) -> list[tuple[Path, None]]:

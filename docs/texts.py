@@ -138,6 +138,8 @@ HARNESS: dict[str, str] = {
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
     "DRY_RUN": "of `make sweep`: `1` counts and removes nothing",
     "OLDER_THAN_S": "of `make sweep`: seconds, instead of the settings' ages; `0` also ends all open uploads",
+    "UNKNOWN_OLDER_THAN_S": "of `make sweep`: seconds instead of 30 that the store's things stay which no row"
+    " knows; less breaks uploads that begin meanwhile",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",
     "PYTHON": "the interpreter of `.venv`; not said: the newest optimised CPython from 3.11 on",
     "RUNTIME": "as for `make up`; what runs is measured where it runs",

@@ -1,19 +1,22 @@
 """Admission control: how many requests are in the gateway at once, and how many of them run.
 
 The rest waits its turn, first in, first out, for a limited time. Counting and admitting are one step with
-no await between, so no bound is ever exceeded. All limits are those of one process.
+no await between, so no bound is ever exceeded. A body holds its place for as long as its client takes to
+send it, so the last tenth of the places that run is not for users who send many. All limits are those of
+one process.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from gateway.metrics import AdmissionMetrics
 from services.kit.errors import Fault
+from services.kit.fair import FEW
 from services.kit.health import NotOkError
 
 Layers = Literal["both", "ccu", "queue"]
@@ -65,6 +68,16 @@ class Admission(Protocol):
     def leave(self) -> None:
         """The answer is sent, or given up."""
 
+    def begin_body(self, user: str) -> None:
+        """A request with a body that its client still sends; ``end_body`` has to follow.
+
+        Raises:
+            Fault: ``overloaded``: hardly any place is left, and this user sends some bodies already.
+        """
+
+    def end_body(self, user: str) -> None:
+        """Its answer is sent, or given up."""
+
     async def check(self) -> str:
         """Raises ``NotOkError`` when hardly any place is left."""
 
@@ -81,6 +94,12 @@ class Unlimited:
     def leave(self) -> None:
         """Nothing was counted."""
 
+    def begin_body(self, user: str) -> None:
+        """Everybody may send as much as he likes."""
+
+    def end_body(self, user: str) -> None:
+        """Nothing was counted."""
+
     async def check(self) -> str:
         return "off"
 
@@ -94,6 +113,7 @@ class Gate:
     def __init__(self, sizes: Sizes, deadline_s: float, metrics: AdmissionMetrics) -> None:
         self._sizes, self._deadline_s, self._metrics = sizes, deadline_s, metrics
         self._running = 0
+        self._bodies: Counter[str] = Counter()
         self._queue: OrderedDict[asyncio.Future[None], Gone] = OrderedDict()
         self._loop = asyncio.get_running_loop()
         self._looker: asyncio.TimerHandle | None = None
@@ -138,6 +158,21 @@ class Gate:
                 place.set_result(None)
                 return
         self._running -= 1
+
+    def begin_body(self, user: str) -> None:
+        sizes = self._sizes
+        full = self._running >= FULL_SHARE * min(sizes.workers, sizes.admitted)
+        if full and self._bodies[user] >= FEW:
+            self._metrics.rejected("full").inc()
+            raise Fault(
+                "overloaded", "You are sending many bodies already. Please let one of them end first."
+            )
+        self._bodies[user] += 1
+
+    def end_body(self, user: str) -> None:
+        self._bodies[user] -= 1
+        if not self._bodies[user]:
+            del self._bodies[user]
 
     def _too_late(self, place: asyncio.Future[None]) -> None:
         if not place.done():

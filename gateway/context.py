@@ -19,8 +19,8 @@ class RequestContext:
 
     ``peer`` is the address that the connection comes from, ``client`` the one that asks, which a trusted
     proxy may name; ``path`` and ``query`` are what will be forwarded. ``refusal`` is why it may not pass, for
-    a step whose turn has not come. ``body`` is a small one, which is here before a place is asked for. While
-    ``admitted`` it holds a place of admission control.
+    a step whose turn has not come. ``body`` is a small one, which is here before a place is asked for; one
+    that is still to come counts as ``sender``'s. While ``admitted`` it holds a place of admission control.
     """
 
     request: web.BaseRequest
@@ -34,6 +34,7 @@ class RequestContext:
     refusal: Fault | None = None
     cors: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    sender: str | None = None
     admitted: bool = False
 
     @property

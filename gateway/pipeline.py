@@ -61,6 +61,9 @@ class Pipeline:
         if context.refusal is None:
             # Whoever lets a small body drip keeps a connection, and no place that others wait for.
             context.body = await self.proxy.small_body(entry, context.request)
+            if context.body is None and context.user_id is not None:
+                self.admission.begin_body(context.user_id)
+                context.sender = context.user_id
         await self.admission.enter(context.gone)
         context.admitted = True
         if context.refusal is not None:

@@ -60,7 +60,12 @@ class Gateway(Boundary):
 
     def over(self, request: web.BaseRequest) -> None:
         context = request.get(CONTEXT)
-        if context is not None and context.admitted:
+        if context is None:
+            return
+        if context.sender is not None:
+            self.pipeline.admission.end_body(context.sender)
+            context.sender = None
+        if context.admitted:
             context.admitted = False
             self.pipeline.admission.leave()
 

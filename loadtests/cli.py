@@ -136,7 +136,14 @@ def panels(run: str | None) -> None:
     envvar="OLDER_THAN_S",
     help="An age below those of the settings. 0 also ends every open upload: only while nobody uploads.",
 )
-def sweep(dry_run: bool, older_than_s: int | None) -> None:
+@click.option(
+    "--unknown-older-than-s",
+    type=click.IntRange(min=0),
+    envvar="UNKNOWN_OLDER_THAN_S",
+    help="What the store has and no row knows stays for 30 s whatever OLDER_THAN_S says: its row may be"
+    " on the way. Less than that breaks uploads that begin now: only while nobody uploads.",
+)
+def sweep(dry_run: bool, older_than_s: int | None, unknown_older_than_s: int | None) -> None:
     """Remove what nothing needs any more, now: what expired uploads, deleted files and faults left.
 
     Prints a table of what went. Ends with 0; 1 when a service could not do it; 2 when nothing runs or a
@@ -144,7 +151,15 @@ def sweep(dry_run: bool, older_than_s: int | None) -> None:
 
     Example: make sweep OLDER_THAN_S=3600 DRY_RUN=1
     """
-    edge(lambda console: run_sweep(os.environ, console, dry_run=dry_run, older_than_s=older_than_s))
+    edge(
+        lambda console: run_sweep(
+            os.environ,
+            console,
+            dry_run=dry_run,
+            older_than_s=older_than_s,
+            unknown_older_than_s=unknown_older_than_s,
+        )
+    )
 
 
 @main.command()

@@ -1,7 +1,7 @@
 """Whether store, databases and spool agree: after a sweep nothing is there that nothing explains.
 
-``swept`` sweeps without waiting for any age, which ends every open upload; ``disagreements`` looks and
-changes nothing.
+``swept`` sweeps a quiet system without waiting for any age, which ends every open upload;
+``disagreements`` looks and changes nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ async def swept(system: System) -> None:
     async with asyncio.timeout(SETTLE_S), open_databases(read_endpoints(env)) as databases:
         while await databases.upload.fetchval(_FINISHING):
             await asyncio.sleep(0.1)
-    answers = await sweep_all(await asyncio.to_thread(find_system, env), older_than_s=0)
+    found = await asyncio.to_thread(find_system, env)
+    answers = await sweep_all(found, older_than_s=0, unknown_older_than_s=0)
     assert [answer.problem for answer in answers] == ["", ""]
 
 

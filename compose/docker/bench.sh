@@ -10,8 +10,7 @@ bench() {
     build_bench
     bench_values "$@"
     mkdir -p "$RUN_DIR" "$RESULTS_DIR"
-    OVERLAYS="$(overlays) bench"
-    case " $OVERLAYS " in *" pooler "*) ;; *) POOLER=none ;; esac
+    IN_EFFECT="$(overlays) bench"
     in_compose up --no-start --no-deps bench >"$RUN_DIR/logs/bench.log" 2>&1 || { cat "$RUN_DIR/logs/bench.log" >&2; exit 1; }
     container=$(bench_container all)
     trap 'docker rm -f "$container" >/dev/null' EXIT

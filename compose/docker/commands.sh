@@ -3,7 +3,7 @@
 HEALTHY_WITHIN_S=180 WELL_WITHIN_S=30
 
 up() {
-    began=$(date +%s)
+    began=$(date +%s) STARTS=1
     mkdir -p "$RUN_DIR"
     alone
     say "compose   $(compose_program) $(in_compose version --short)"

@@ -15,6 +15,7 @@ load_environment() {
     CORES=$(docker info --format '{{.NCPU}}' 2>/dev/null || echo 1)
     STORE_CORS_ORIGINS=$WEB_ORIGINS${CORS_ORIGINS:+,$CORS_ORIGINS}
     export CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR ROOT PROJECT
+    IN_EFFECT=$(choose_overlays)
     count_workers
     targets
     for extra in $(overlays); do

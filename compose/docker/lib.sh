@@ -112,8 +112,15 @@ in_compose() {
     (cd "$HERE" && exec $COMPOSE_WORDS -p "$PROJECT" $files "$@")
 }
 
-# The overlays in effect: those asked for, else those of the running testbed.
-overlays() {
+# The overlays in effect. load_environment decides once: what follows from them is not taken for a wish.
+overlays() { printf '%s' "${IN_EFFECT-$(choose_overlays)}"; }
+
+# Those of the running testbed. Only `up` starts others, if settings say anything about them at all.
+choose_overlays() {
+    if [ -f "$RUN_DIR/overlays" ] && [ -z "${STARTS:+${OVERLAYS:-}${TOPOLOGY:-}${RATE_LIMIT_BACKEND:-}${CACHE:-}${POOLER:-}}" ]; then
+        cat "$RUN_DIR/overlays"
+        return
+    fi
     asked_overlays=" $(printf '%s' "${OVERLAYS:-}" | tr ',' ' ') "
     [ "${TOPOLOGY:-}" != scaled ] || asked_overlays=" scaled $asked_overlays"
     [ "${RATE_LIMIT_BACKEND:-}" != redis ] || asked_overlays="$asked_overlays redis limiter "
@@ -128,10 +135,11 @@ overlays() {
         done
         ;;
     esac
-    if [ -n "$(printf '%s' "$asked_overlays" | tr -d ' ')" ]; then printf '%s' "$asked_overlays" | tr ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
-    elif [ -f "$RUN_DIR/overlays" ]; then cat "$RUN_DIR/overlays"
-    fi
+    printf '%s' "$asked_overlays" | tr ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
+
+# of_running NAME: a value that the running testbed was started with; nothing when none runs.
+of_running() { [ ! -f "$RUN_DIR/overlays" ] || sed -n "s/^$1=//p" "$RUN_DIR/ports.env"; }
 
 # containers [all]: the ids of our running containers, or of all that exist.
 containers() {

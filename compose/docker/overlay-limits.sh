@@ -1,6 +1,7 @@
 # LIMITS=profile: an instance of that size for each of our processes. A quota is a full-speed CPU that is stopped
 # for part of each period, so it says something about capacity and little about latency.
 
+LIMITS=${LIMITS:-$(of_running LIMITS)}
 LIMITS=${LIMITS:-small}
 case $LIMITS in
 micro) LIMIT_CPUS=1 limit_mb=1024 LIMIT_SOFT_MB=800 LIMIT_GC=tight ;;

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from compose import store
 from compose.doctor.machine import GB, existing
 from compose.doctor.model import Check, judge
 from compose.installer import cache, debian, golang, recipe
@@ -19,7 +20,7 @@ from compose.installer.command import environment
 from compose.installer.programs import Found, Installer
 from compose.settings import Settings
 
-NEEDED = ("postgres", "minio", "k6", "prometheus")
+NEEDED = ("postgres", "k6", "prometheus")  # and the store that was chosen
 NETWORK_TIMEOUT_S = 20
 
 
@@ -32,18 +33,18 @@ def tools(now: Settings) -> Iterator[Check]:
             except ToolError as exc:
                 yield Check("tools", "fail", f"{name}: {exc}")
                 continue
-            yield _one(name, found, installer) if found else Check("tools", "ok", f"{name}: off")
-        if _missing(installer, "go"):
+            yield _one(name, found, installer, now) if found else Check("tools", "ok", f"{name}: off")
+        if _missing(installer, "go", now):
             free, needed = shutil.disk_usage(existing(installer.cache)).free, recipe.load()[0].build_bytes
             text = f"{free / GB:.1f} GB free for building in {installer.cache}"
             yield judge("tools", free >= needed, text, "make room, or set VAULTBENCH_TOOLS to another disk")
 
 
-def _one(name: str, found: Found, installer: Installer) -> Check:
+def _one(name: str, found: Found, installer: Installer, now: Settings) -> Check:
     if found.path is None:
         one = found.recipe
         how = f"{one.kind}, usually {one.usual_s} s, {one.size_bytes / 1e6:.0f} MB"
-        when = "by make up" if name in NEEDED else "when something needs it"
+        when = "by make up" if name in _needed(now) else "when something needs it"
         return Check("tools", "ok", f"{name} {one.version}: not here yet, installed {when} ({how})")
     if found.source == "user":
         return Check("tools", "ok", f"{name} {found.version}: your own, {found.path}")
@@ -55,8 +56,12 @@ def _one(name: str, found: Found, installer: Installer) -> Check:
     )
 
 
-def _missing(installer: Installer, kind: str) -> bool:
-    for name in NEEDED:
+def _needed(now: Settings) -> tuple[str, ...]:
+    return (*NEEDED, store.chosen(now.env))
+
+
+def _missing(installer: Installer, kind: str, now: Settings) -> bool:
+    for name in _needed(now):
         try:
             found = installer.find(name)
         except ToolError:
@@ -69,7 +74,7 @@ def _missing(installer: Installer, kind: str) -> bool:
 def network(now: Settings) -> Iterator[Check]:
     """Asked only when something must be fetched, with the very tools that will fetch it."""
     with Installer(now.env, echo=str) as installer:
-        kinds = [kind for kind in ("wheel", "go", "debian") if _missing(installer, kind)]
+        kinds = [kind for kind in ("wheel", "go", "debian") if _missing(installer, kind, now)]
     if not kinds:
         yield Check("network", "ok", "nothing must be fetched")
         return

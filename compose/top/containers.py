@@ -23,6 +23,7 @@ from compose.top.processes import HARNESS, Part
 
 LABELS = "com.docker.compose"
 BENCH = "bench"
+ONCE = ("roles", "store-key")  # they end when their work is done
 INSPECT_EVERY_S = 5.0
 SOCKET = "unix:///var/run/docker.sock"
 TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -95,7 +96,8 @@ class ContainerProcesses:
 
     def _part(self, entry: DockerContainer, restarts: Mapping[str, int]) -> Part:
         found, again = self._looks.get(entry.id), restarts.get(entry.id, 0)
-        name, state = _name(entry["Labels"]), state_of(entry["State"], entry["Status"])
+        name = _name(entry["Labels"])
+        state = state_of(name, entry["State"], entry["Status"])
         if found is None:
             return Part(name, state, again, 0.0, 0)
         return Part(name, state, again, self._cores.get(entry.id), found.memory_bytes)
@@ -135,13 +137,15 @@ def _name(labels: Mapping[str, str]) -> str:
     return HARNESS if service == BENCH else service
 
 
-def state_of(state: str, status: str) -> str:
+def state_of(name: str, state: str, status: str) -> str:
     """Health where there is a check, else what the engine says, with the exit code of what has ended."""
     for word, health in (("(unhealthy", "unhealthy"), ("(healthy", "healthy"), ("health: ", "starting")):
         if state == "running" and word in status:
             return health
     code = re.search(r"\(\d+\)", status) if state == "exited" else None
-    return f"{state} {code[0]}" if code else state
+    if code is None:
+        return state
+    return "done" if name in ONCE and code[0] == "(0)" else f"{state} {code[0]}"
 
 
 def look_in(stats: Mapping[str, Any]) -> Look | None:

@@ -105,19 +105,21 @@ UPSTREAMS: tuple[Panel, ...] = (
     ),
     lines(
         "Refused by rate limits",
-        "Answers of 429 by scope. Wanted under an attack; under a measured load they mean that the "
-        "limit was measured, not the system.",
+        "Answers of 429: the gateway limits addresses and users (by tier), auth limits logins. Wanted under "
+        "an attack; under a measured load they mean that the limit was measured, not the system.",
         Unit.PER_S,
         Query(
-            per_s(f"rate_limited_total{{{MINE}}}", "scope", "tier"),
-            "{{scope}} {{tier}}",
+            per_s("rate_limited_total", "service", "scope", "tier"),
+            "{{service}}: {{scope}} {{tier}}",
             empty="nobody was refused",
         ),
-        Query(
-            per_s(f"rate_limit_fallback_total{{{MINE}}}", "reason"),
-            "counted without Redis: {{reason}}",
-            empty="Redis is not used, or answered",
-        ),
+    ),
+    lines(
+        "Limits counted without Redis",
+        "With RATE_LIMIT_BACKEND=redis all gateway processes share one count. These requests were counted by "
+        "one process alone, because Redis did not answer; meanwhile a client may send more than its limit.",
+        Unit.REQUESTS_PER_S,
+        Query(per_s(f"rate_limit_fallback_total{{{MINE}}}", "reason"), "{{reason}}"),
     ),
     Panel(
         title="Gateway's own time, p95 ± its bucket",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import NO_EXPORTER, RED, RUN, SERVICE, YELLOW, lines, percentile, spans
+from grafana.parts import NO_EXPORTER, NO_STORE_METRICS, RED, RUN, SERVICE, YELLOW, lines, percentile, spans
 from grafana.processes import CPU, FDS, MEMORY
 from grafana.promql import per_s, rate
 
@@ -55,8 +55,8 @@ PROCESSES: tuple[Panel, ...] = (
         "Bytes that the store wrote to and read from disk. Writes far above the bytes received: files "
         "are written more than once.",
         Unit.BYTES_PER_S,
-        Query(per_s("minio_node_io_write_bytes"), "written"),
-        Query(per_s("minio_node_io_read_bytes"), "read"),
+        Query(per_s("minio_node_io_write_bytes"), "written", empty=NO_STORE_METRICS),
+        Query(per_s("minio_node_io_read_bytes"), "read", empty=NO_STORE_METRICS),
     ),
 )
 

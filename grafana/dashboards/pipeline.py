@@ -13,8 +13,8 @@ WAITING_LONG = (Threshold(10, YELLOW), Threshold(60, RED))
 SESSIONS: tuple[Panel, ...] = (
     lines(
         "What happens to uploads",
-        "Uploads created, completed, failed, aborted per second. Created far above completed "
-        "for long: uploads are begun and not ended.",
+        "Uploads created, completed, failed, aborted and expired per second. Created far above completed "
+        "for long: uploads are begun and not ended; they show as `expired` when their time is over.",
         Unit.PER_S,
         Query(per_s(f"upload_sessions_total{METHOD}", "event"), "{{event}}"),
     ),
@@ -134,9 +134,10 @@ SWEEPING: tuple[Panel, ...] = (
     lines(
         "Since the last sweep",
         "Of whichever replica does them. A saw-tooth as high as `SWEEP_INTERVAL_S`; a straight rise means "
-        "that every sweep fails.",
+        "that every sweep fails, and at ten intervals `SweepOverdue` is due.",
         Unit.SECONDS,
         Query("time() - max by (service) (sweep_last_success_timestamp_seconds)", "{{service}}"),
+        Query("10 * max by (service) (sweep_interval_seconds)", "{{service}} overdue from here"),
     ),
     lines(
         "Duration of the last sweep",

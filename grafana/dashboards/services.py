@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import NO_EXPORTER, NOBODY_LOGGED_IN, RED, RUN, SERVICE, YELLOW, lines, percentile, spans
+from grafana.parts import (
+    NO_EXPORTER,
+    NO_STORE_METRICS,
+    NOBODY_LOGGED_IN,
+    RED,
+    RUN,
+    SERVICE,
+    YELLOW,
+    lines,
+    percentile,
+    spans,
+)
 from grafana.promql import mean, over, per_s
 
 MINE = '{service=~"$service"}'
+CALLERS = '{service=~"$service", service!="gateway"}'  # its calls are on its own dashboard
 POOL_FULL = (Threshold(0.8, YELLOW), Threshold(0.9, RED))
 
 
@@ -36,6 +48,44 @@ SERVICES: tuple[Panel, ...] = (
         "http_request_duration_seconds",
         "service",
         selector=MINE,
+    ),
+)
+
+
+CALLS: tuple[Panel, ...] = (
+    percentile(
+        "Time of calls",
+        "From sending to the end of the answer, by caller and called service. Upload asks files to register "
+        "what became durable, files asks auth who a share is for. A slow one here makes its caller slow.",
+        "upstream_request_seconds",
+        "service",
+        "upstream",
+        selector=CALLERS,
+    ),
+    lines(
+        "What calls were answered",
+        "Calls per second by result. `client_fault` is a plain no; `server_fault`, `transport` and `timeout` "
+        "are failed, broken or missing answers, and there are none in a healthy system.",
+        Unit.REQUESTS_PER_S,
+        Query(
+            per_s(f"upstream_request_seconds_count{CALLERS}", "service", "upstream", "result"),
+            "{{service}} to {{upstream}} {{result}}",
+        ),
+    ),
+    lines(
+        "Connections opened, calls sent again",
+        "Both near 0 once warm, because connections are kept. A steady rate means that the called service "
+        "closes them; only what changed nothing there is sent again.",
+        Unit.PER_S,
+        Query(
+            per_s(f"upstream_connections_opened_total{CALLERS}", "service", "upstream"),
+            "{{service}} to {{upstream}} opened",
+        ),
+        Query(
+            per_s(f"upstream_retries_total{CALLERS}", "service", "upstream"),
+            "{{service}} to {{upstream}} sent again",
+            empty="nothing was sent again",
+        ),
     ),
 )
 
@@ -171,6 +221,39 @@ SERVERS: tuple[Panel, ...] = (
 )
 
 
+DOWNLOADS: tuple[Panel, ...] = (
+    lines(
+        "Bytes of downloads",
+        "File bytes that the files service sends itself. Downloads through a link to the store are not in "
+        "it: their bytes never pass a service.",
+        Unit.BYTES_PER_S,
+        Query(per_s("files_download_bytes_total"), "sent"),
+    ),
+    lines(
+        "Links to the store",
+        "Presigned links given out for downloads. `hit` is one that was signed before and is still good for "
+        "long enough, `miss` a new signature.",
+        Unit.PER_S,
+        Query(per_s("files_presigned_total", "cache"), "{{cache}}"),
+    ),
+    lines(
+        "Files of batch downloads",
+        "Files that were asked for many at once, by result. A batch is answered 200 even when files of it "
+        "failed: `failed` shows here only.",
+        Unit.PER_S,
+        Query(per_s('batch_files_total{op="download"}', "result"), "{{result}}"),
+    ),
+    lines(
+        "Looks into the cache of rows",
+        "Rows of sessions and files that a service may keep (CACHE), by result. All `miss` under repeated "
+        "reads: the cache is too small or rows change too fast. `failed`: Redis did not answer, the database "
+        "was asked instead. All at 0 with CACHE=none.",
+        Unit.PER_S,
+        Query(per_s(f"cache_lookups_total{MINE}", "service", "result"), "{{service}} {{result}}"),
+    ),
+)
+
+
 STORE: tuple[Panel, ...] = (
     lines(
         "Store requests by operation",
@@ -192,15 +275,15 @@ STORE: tuple[Panel, ...] = (
         "All requests by their own count of the store, clients' direct PUTs included. Far above the "
         "services' own: clients upload directly.",
         Unit.REQUESTS_PER_S,
-        Query(per_s("minio_s3_requests_total", "api"), "{{api}}"),
+        Query(per_s("minio_s3_requests_total", "api"), "{{api}}", empty=NO_STORE_METRICS),
     ),
     lines(
         "Bytes of the store",
         "Received and sent by the object store. Received twice the stored bytes: chunks are stored and "
         "copied again.",
         Unit.BYTES_PER_S,
-        Query(per_s("minio_s3_traffic_received_bytes"), "received"),
-        Query(per_s("minio_s3_traffic_sent_bytes"), "sent"),
+        Query(per_s("minio_s3_traffic_received_bytes"), "received", empty=NO_STORE_METRICS),
+        Query(per_s("minio_s3_traffic_sent_bytes"), "sent", empty=NO_STORE_METRICS),
     ),
     lines(
         "Errors of the store",
@@ -254,8 +337,10 @@ def dashboard() -> Dashboard:
         answers="Which service is slow, and whether it waits for its database, its pool or the store.",
         rows=(
             Row("Services", SERVICES),
+            Row("Calls between services", CALLS),
             Row("Pools and statements", DATABASES),
             Row("Database servers", SERVERS),
+            Row("Downloads and caches", DOWNLOADS),
             Row("Object store and logins", STORE),
         ),
         variables=(SERVICE, RUN),

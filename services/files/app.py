@@ -36,7 +36,14 @@ from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
 from services.kit.migrate import migrate
 from services.kit.run import Process, Served
-from services.kit.s3 import S3Client, StoreError, StoreHealth, open_client, prepare_bucket
+from services.kit.s3 import (
+    BODY_CONNECTIONS,
+    S3Client,
+    StoreError,
+    StoreHealth,
+    open_client,
+    prepare_bucket,
+)
 from services.kit.sweeping import Scope, Sweeper
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.upstream import CALLEE_SHARE, Rules, Upstream, balanced, guards
@@ -193,7 +200,9 @@ def _services(process: Process[Settings, Metrics], opened: _Opened, rows: Cache[
     service = FileService(files, {"postgres": files, "s3": StoreList(store)}, store, links, rows)
     return Services(
         files=service,
-        downloads=Downloads(service, metrics.download_bytes, settings.downloads_per_user),
+        downloads=Downloads(
+            service, metrics.download_bytes, limit=settings.downloads_per_user, places=BODY_CONNECTIONS
+        ),
         copying=Copying(files, Copier(store), world.new_uuid),
         sharing=Sharing(files, Shares(database), opened.accounts, settings.public_url_template),
         folders=FolderService(Folders(database)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 from uuid import UUID
@@ -14,6 +13,7 @@ from services.files.errors import store_fault, store_inconsistent, too_many_down
 from services.files.model import Readable
 from services.files.ranges import Wanted, http_date, wanted
 from services.files.service.files import FileService
+from services.kit.fair import FairPlaces
 from services.kit.s3 import Download, StoreError
 from services.kit.web.answers import Streamed
 
@@ -28,13 +28,14 @@ class Downloads:
     """Sends the bytes of a file; ``sent_bytes`` counts them.
 
     Args:
-        limit: files that are sent at once to one reader. A reader may be as slow as he likes, and each of his
-            downloads holds a place at the gateway and connections behind it.
+        limit: files that are sent at once to one reader, as long as they are within a fair share of all
+            ``places``. A reader may be as slow as he likes, and each of his downloads holds a place at the
+            gateway and connections behind it.
     """
 
-    def __init__(self, service: FileService, sent_bytes: Count, limit: int) -> None:
+    def __init__(self, service: FileService, sent_bytes: Count, *, limit: int, places: int) -> None:
         self._service, self._sent_bytes, self._limit = service, sent_bytes, limit
-        self._running: Counter[UUID | None] = Counter()
+        self._running = FairPlaces(places)
 
     async def send(self, request: web.Request, file: Readable, reader: UUID | None) -> web.StreamResponse:
         """200, 206 or 304; to HEAD the head that a GET of the whole file would get.
@@ -84,16 +85,15 @@ class Downloads:
     def _enter(self, reader: UUID | None) -> Callable[[], None]:
         """What gives the place back, the first time it is called."""
         running = self._running
-        if running[reader] >= self._limit:
-            raise too_many_downloads(self._limit)
-        running[reader] += 1
+        files = running.held(reader)
+        if files >= self._limit or not running.may_take(reader):
+            raise too_many_downloads(files)
+        running.take(reader)
         held = [reader]
 
         def leave() -> None:
             if held:
-                running[held.pop()] -= 1
-                if not running[reader]:
-                    del running[reader]
+                running.give_back(held.pop())
 
         return leave
 

@@ -71,8 +71,8 @@ def range_not_satisfiable(size_bytes: int) -> Fault:
     return Fault("range_not_satisfiable", "The file has no such bytes.", headers=headers)
 
 
-def too_many_downloads(limit: int) -> Fault:
-    text = f"At most {limit} files are sent at once. Please wait until one is here."
+def too_many_downloads(count: int) -> Fault:
+    text = f"{count} files are being sent to you already. Please wait until one is here."
     return Fault("rate_limited", text, headers={"Retry-After": "1"})
 
 

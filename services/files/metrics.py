@@ -27,7 +27,7 @@ class Metrics:
         self.loop = LoopMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
         self.store = StoreMetrics(self.registry)
-        self.sweep = SweepMetrics(self.registry, ("object", "row", "orphan"))
+        self.sweep = SweepMetrics(self.registry, ("object", "multipart", "row", "orphan"))
         self.upstream = UpstreamMetrics(self.registry)
         self.batch_files = Family(
             Counter,

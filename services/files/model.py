@@ -64,18 +64,21 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """A file that lives, as it was registered."""
+    """A file that lives, as it was registered, or the copy of one that is being made."""
 
     mime_type: str
     size_bytes: int
     checksum: str | None
     etag: str | None
+    copying: bool
 
 
-class Registered(StrEnum):
-    CREATED = "created"
-    REPEATED = "repeated"
-    CONFLICT = "conflict"
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registration that holds, now ``created`` or repeated; ``file`` is None when it was deleted since."""
+
+    created: bool
+    file: Summary | None
 
 
 class Change(StrEnum):

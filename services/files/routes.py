@@ -27,7 +27,6 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/folders/{prefix}", "delete_folder", deadline_s=DELETE_S, rest=True),
     Route("POST", "/batch-download", "batch_download", body="json"),
     Route("POST", "/internal/file", "register", token=Token.NONE, body="json", internal=True),
-    Route("GET", "/internal/file/{file_id}", "registered", token=Token.NONE, internal=True),
     Route("POST", "/internal/file/{file_id}/void", "void", token=Token.NONE, internal=True),
     Route("POST", "/internal/sweep", "sweep", token=Token.NONE, internal=True),
     *health_routes(),

@@ -37,7 +37,8 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
     downloads_per_user: int = Field(
         128,
         ge=1,
-        description="files that this process sends at once to a user, or to all who have no token together",
+        description="files that this process sends at once to a user, or to all who have no token together;"
+        " above 8 also only fewer than are free of 256",
     )
     files_replicas: int = Field(1, ge=1, description="files processes that share this database")
 

@@ -17,7 +17,8 @@ FILES = "users/"
 
 
 class DeletedObjects:
-    """Objects of files that were deleted ``grace_s`` ago. One that cannot be deleted now is tried again."""
+    """Objects of files that were deleted ``grace_s`` ago, and what is there of a copy that was not made in
+    its time. One that cannot be deleted now is tried again."""
 
     def __init__(self, rows: SweepRows, store: S3Client, grace_s: float) -> None:
         self._rows, self._store, self._grace_s = rows, store, grace_s
@@ -27,6 +28,9 @@ class DeletedObjects:
         while found := await self._rows.deleted(age, turn.scope.user_list, last, BATCH):
             last = found[-1]
             failed: dict[str, str] = {}
+            for one in found:
+                if one.unmade:
+                    await self._abort_parts(one.storage_key, turn)
             if not turn.scope.dry_run:
                 failed = await self._store.delete_many([one.storage_key for one in found])
             done = [one for one in found if one.storage_key not in failed]
@@ -34,6 +38,13 @@ class DeletedObjects:
                 await self._rows.objects_gone([one.file_id for one in done])
             turn.add("object", len(done), sum(one.size_bytes for one in done))
             await turn.between()
+
+    async def _abort_parts(self, key: str, turn: Turn) -> None:
+        """The process that copied in parts died: nobody else knows of them."""
+        for upload in await self._store.list_uploads(key):
+            if not turn.scope.dry_run:
+                await self._store.abort_multipart(key, upload.upload_id)
+            turn.add("multipart")
 
 
 class GoneRows:
@@ -88,12 +99,13 @@ class Strays:
 
     async def _page(self, turn: Turn, prefix: str, after: str) -> str:
         """The key to go on behind; empty at the end."""
+        now = await self._store.now()
         entries = await self._store.list_objects(prefix, after=after, limit=PAGE)
         if not entries:
             return ""
-        now, owned = await self._rows.now(), await self._rows.owned([entry.key for entry in entries])
+        owned = await self._rows.owned([entry.key for entry in entries])
         scope = turn.scope
-        ages = {Owned.LEFT: scope.age(self._grace_s), Owned.UNKNOWN: scope.age(self._orphan_age_s)}
+        ages = {Owned.LEFT: scope.age(self._grace_s), Owned.UNKNOWN: scope.age_of_unknown(self._orphan_age_s)}
         old: dict[Owned, list[ObjectEntry]] = {Owned.LEFT: [], Owned.UNKNOWN: []}
         for entry in entries:
             kind = owned[entry.key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from services.files import cursor
 from services.files.disposition import download_name
@@ -13,6 +14,7 @@ from services.files.model import (
     ListQuery,
     Page,
     Position,
+    Registered,
     Scope,
     Share,
     Summary,
@@ -33,6 +35,12 @@ def summary(file: Summary) -> dict[str, Any]:
         "permission": file.permission,
         "checksum": file.checksum,
     }
+
+
+def registered(file_id: UUID, done: Registered) -> dict[str, Any]:
+    """``file`` is how it looks to its owner, null when it was deleted since."""
+    file = None if done.file is None else summary(done.file)
+    return {"file_id": file_id, "created": done.created, "file": file}
 
 
 def page(query: ListQuery, shown: Page) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _LOCK_CLASS = 0x7377  # "sw": apart from the locks of migrations and instances
 _TIMED, _TURN = 1, 2
 _DOWN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 TURN_WAIT_S, TURN_LOOK_S = 20.0, 0.1
+UNKNOWN_S = 30.0  # what is begun in the store is recorded moments later
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,14 @@ class Scope:
     """What one sweep may touch.
 
     ``older_than_s`` is an age below those of the settings, ``users`` whose things alone are touched; None
-    leaves the settings' ages, and everybody's. A sweep that is not ``thorough`` looks at a stretch of what
-    is many, and the next one goes on from there.
+    leaves the settings' ages, and everybody's. What is in the store and no row knows stays for
+    ``unknown_older_than_s`` in any case: its row may be on the way. A sweep that is not ``thorough`` looks
+    at a stretch of what is many, and the next one goes on from there.
     """
 
     dry_run: bool = False
     older_than_s: float | None = None
+    unknown_older_than_s: float = UNKNOWN_S
     users: frozenset[UUID] | None = None
     thorough: bool = True
 
@@ -51,6 +54,10 @@ class Scope:
         """How old something must be whose usual age is ``usual_s``."""
         asked_s = usual_s if self.older_than_s is None else min(usual_s, self.older_than_s)
         return timedelta(seconds=asked_s)
+
+    def age_of_unknown(self, usual_s: float) -> timedelta:
+        """As ``age``, for what no row knows."""
+        return max(self.age(usual_s), timedelta(seconds=self.unknown_older_than_s))
 
     @property
     def user_list(self) -> list[UUID] | None:

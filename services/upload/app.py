@@ -43,7 +43,6 @@ from services.upload.repository.sessions import Progress
 from services.upload.routes import ROUTES
 from services.upload.settings import Settings
 from services.upload.store import StoreFacts, health_check, prepare
-from services.upload.summaries import FilesSummaries
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
@@ -113,8 +112,7 @@ async def _start(
     ended = open_cache(
         settings, Progress, world, count=metrics.cache, log=log.event, checks=health.detailed_checks
     )
-    summaries = FilesSummaries(balanced(files), _signer(base), world)
-    outside = Outside(summaries, await stack.enter_async_context(ended))
+    outside = Outside(registrar, await stack.enter_async_context(ended))
     services = app[SERVICES] = build_services(base, finaliser, cleaner, outside)
     background = Background(
         finaliser,

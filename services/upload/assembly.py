@@ -9,7 +9,7 @@ from services.kit.cache import Cache
 from services.kit.clock import World
 from services.kit.db import Database
 from services.kit.log import Log
-from services.kit.s3 import Capabilities, S3Client
+from services.kit.s3 import BODY_CONNECTIONS, Capabilities, S3Client
 from services.kit.sweeping import Sweeper
 from services.upload.body_modes.memory import Memory
 from services.upload.body_modes.modes import body_modes
@@ -108,7 +108,7 @@ class Base:
 class Outside:
     """What services ask beside database and store."""
 
-    summaries: Summaries
+    registrar: Register
     ended: Cache[Progress]
 
 
@@ -142,7 +142,7 @@ def build_sweeper(base: Base, tombstones: Tombstones) -> Sweeper:
         (
             ExpiredUploads(ended, leftovers, base.metrics),
             EndedUploads(ended, leftovers),
-            StrayUploads(ended, store, settings.multipart_sweep_age_s),
+            StrayUploads(ended, store, tombstones, settings.multipart_sweep_age_s),
             StrayObjects(ended, store, settings.leftover_age_s),
             StraySpoolFiles(ended, base.spool, base.world, settings.leftover_age_s),
             EndedRows(ended, settings.ended_row_s),
@@ -222,7 +222,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, outside: 
     presigner = Presigner(base.store, settings.presign_put_s)
     completing = Completing(tables.parts, finaliser)
     whole = _whole_files(base, finaliser)
-    senders = Senders(settings.uploads_per_user)
+    senders = Senders(settings.uploads_per_user, BODY_CONNECTIONS)
     metrics.bodies.set_function(lambda: senders.bodies)
     return Services(
         proxied=ProxiedService(
@@ -256,7 +256,7 @@ def build_services(base: Base, finaliser: Finaliser, cleaner: Cleaner, outside: 
         whole=whole,
         one_file=OneFileService(
             whole,
-            outside.summaries,
+            Summaries(tables.whole, outside.registrar),
             senders,
             default_mode=settings.body_mode,
             max_bytes=settings.proxy_max_bytes,

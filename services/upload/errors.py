@@ -59,10 +59,10 @@ def send_again(message: str = "The chunk could not be placed. Please send it aga
     return Fault("dependency_unavailable", message, headers={"Retry-After": "1", ERROR_CODE: SEND_AGAIN})
 
 
-def too_many_bodies(limit: int) -> Fault:
+def too_many_bodies(count: int) -> Fault:
     return Fault(
         "too_many_open_uploads",
-        f"You are sending {limit} bodies already. Please let one of them end first.",
+        f"You are sending {count} bodies already. Please let one of them end first.",
         headers={"Retry-After": "1"},
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 MIN_PART_BYTES = 5 * 1024 * 1024  # the store's smallest part, but for the last one
@@ -277,11 +279,16 @@ class Made:
     checksum: str | None = None
 
 
+# A file as the files service shows it to its owner: JSON.
+Looks = Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Living:
-    """A file that the files service has, as it was registered."""
+    """A file that the files service has, as it was registered, or one that it is ``copying``."""
 
     mime_type: str | None
     size_bytes: int
     checksum: str | None
     etag: str | None
+    copying: bool = False

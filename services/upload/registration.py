@@ -16,7 +16,7 @@ from services.kit.tokens import CredentialSigner
 from services.kit.trail import TRAIL
 from services.kit.upstream import Balanced, Upstream
 from services.upload.finalise.outcome import GaveUpError, RefusedError
-from services.upload.model import Living, Made, Session
+from services.upload.model import Living, Looks, Made, Session
 
 PATH = "/internal/file"
 TIMEOUT_S = 10.0
@@ -30,8 +30,8 @@ class Registrar:
     def __init__(self, files: Upstream | Balanced, signer: CredentialSigner, world: World) -> None:
         self._files, self._signer, self._world = files, signer, world
 
-    async def register(self, session: Session, made: Made) -> None:
-        """The file is in its owner's list when this returns.
+    async def register(self, session: Session, made: Made) -> Looks | None:
+        """How the file looks to its owner, in whose list it is now; None: it was deleted since.
 
         Raises:
             RefusedError: no or no good answer; a later attempt may help.
@@ -47,6 +47,8 @@ class Registrar:
             )
         if reply.status not in {200, 201}:
             raise RefusedError(f"status {reply.status}")
+        looks: Looks | None = json.loads(reply.body).get("file")
+        return looks
 
     async def void(self, upload_uuid: UUID) -> Living | None:
         """Make sure that this id never becomes a file; the file if it is one already.
@@ -64,7 +66,7 @@ class Registrar:
         if reply.status != 409:
             raise unavailable("files service")
         file = json.loads(reply.body)["details"]
-        return Living(file["mime_type"], file["size_bytes"], file["checksum"], file["etag"])
+        return Living(**file)
 
     def _headers(self) -> dict[str, str]:
         return {

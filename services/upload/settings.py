@@ -38,7 +38,10 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
     multipart_max_bytes: int = Field(5 * 1024 * GIB, ge=0, description="largest file of a multipart upload")
     max_open_uploads: int = Field(1_000, ge=1, description="open uploads per user")
     uploads_per_user: int = Field(
-        128, ge=1, description="bodies that a user may send to this process at once"
+        128,
+        ge=1,
+        description="bodies that a user may send to this process at once;"
+        " above 8 also only fewer than are free of 256",
     )
     upload_ttl_s: int = Field(
         86_400,

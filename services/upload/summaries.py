@@ -1,52 +1,30 @@
-"""Asking the files service how a file looks that was just registered there."""
+"""How a durable file looks to its owner, for a request that has not registered it itself."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-import orjson
-
-from services.kit.client import UpstreamError
-from services.kit.clock import World
 from services.kit.errors import Fault, unavailable
-from services.kit.tokens import CredentialSigner
-from services.kit.trail import TRAIL
-from services.kit.upstream import Balanced, Upstream
-from services.upload.model import Session
-
-TIMEOUT_S = 10.0
+from services.upload.finalise.outcome import GaveUpError, RefusedError
+from services.upload.finalise.runner import Register
+from services.upload.model import Looks, Made, Session
+from services.upload.repository.whole import WholeUploads
 
 
-class Summaries(Protocol):
-    """How durable files look to their owner."""
+class Summaries:
+    """Registers the file once more: that changes nothing, and is answered with how the file looks."""
 
-    async def of(self, session: Session) -> dict[str, Any]:
+    def __init__(self, uploads: WholeUploads, registrar: Register) -> None:
+        self._uploads, self._registrar = uploads, registrar
+
+    async def of(self, session: Session) -> Looks:
         """Raises Fault: ``dependency_unavailable``; ``file_not_found`` when it was deleted meanwhile."""
-
-
-class FilesSummaries:
-    """Args:
-    files: the files service, one address or several.
-    """
-
-    def __init__(self, files: Upstream | Balanced, signer: CredentialSigner, world: World) -> None:
-        self._files, self._signer, self._world = files, signer, world
-
-    async def of(self, session: Session) -> dict[str, Any]:
-        user_id = str(session.user_id)
-        headers = {
-            "X-User-ID": user_id,
-            "X-Service-Token": self._signer.token(user_id),
-            "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
-        }
-        path = f"/internal/file/{session.upload_uuid}"
-        try:
-            reply = await self._files.json("GET", path, b"", headers, TIMEOUT_S)
-        except UpstreamError as error:
-            raise unavailable("files service") from error
-        if reply.status == 404:
+        found = await self._uploads.look(session.id)
+        looks = None if found is None else await self._registered(found[0])
+        if looks is None:
             raise Fault("file_not_found", "The file was deleted after it was uploaded.")
-        if reply.status != 200:
-            raise unavailable("files service")
-        summary: dict[str, Any] = orjson.loads(reply.body)
-        return summary
+        return looks
+
+    async def _registered(self, session: Session) -> Looks | None:
+        try:
+            return await self._registrar.register(session, Made(session.etag or "", session.checksum))
+        except (RefusedError, GaveUpError) as error:
+            raise unavailable("files service") from error

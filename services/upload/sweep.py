@@ -9,18 +9,18 @@ from uuid import UUID
 from services.kit.clock import World
 from services.kit.codec import is_uuid
 from services.kit.s3 import OpenUpload, S3Client, StoreError
-from services.kit.sweeping import Turn
+from services.kit.sweeping import Scope, Turn
 from services.upload.chunk_store.spool import Spool
-from services.upload.leftovers import Leftovers, delete_objects
+from services.upload.leftovers import Leftovers, Tombstones, delete_objects
 from services.upload.metrics import Metrics
 from services.upload.model import Session
-from services.upload.repository.ended import FIRST, Ended
+from services.upload.repository.ended import FIRST, Ended, Known
 
 BATCH = 50
 PAGE = 250
 NEVER = timedelta(days=36_500)
 NOBODY = UUID(int=0)
-# An upload that is opened at the store is recorded moments later; no operator's age applies before that.
+# A second store upload of a live upload is recorded moments later; no operator's age applies before that.
 UNRECORDED_S = 600.0
 STARTING_S = 60.0  # a process that starts tests the store; no operator's age applies before that
 FILES, CHUNKS, SELF_TESTS = "users/", "chunks/", "selftest/"
@@ -97,25 +97,41 @@ class StrayUploads:
     written, or that was opened a second time. The store's own list says which there are; MinIO forgets it
     when it is restarted, and drops what it forgot by its own expiry."""
 
-    def __init__(self, ended: Ended, store: S3Client, age_s: float) -> None:
-        self._ended, self._store, self._age_s = ended, store, age_s
+    def __init__(self, ended: Ended, store: S3Client, tombstones: Tombstones, age_s: float) -> None:
+        self._ended, self._store, self._tombstones, self._age_s = ended, store, tombstones, age_s
 
     async def sweep(self, turn: Turn) -> None:
-        age = turn.scope.age(self._age_s)
-        recorded_by = max(age, timedelta(seconds=UNRECORDED_S))
+        now = await self._store.now()
         listed = [one for one in await self._store.list_uploads() if _ours(one.key, turn)]
-        now = await self._ended.now()
         for at in range(0, len(listed), PAGE):
             page = listed[at : at + PAGE]
             known = await self._ended.known(_ids(one.key for one in page))
             for one in page:
                 upload = known.get(_id_of(one.key) or NOBODY)
-                if upload is not None and upload.live and one.upload_id in upload.upload_ids:
-                    continue
-                live = upload is not None and upload.live
-                if one.initiated <= now - (recorded_by if live else age):
+                if await self._stray(one, upload, now - one.initiated, turn.scope):
                     await self._abort(one, turn)
             await turn.between()
+
+    async def _stray(self, one: OpenUpload, upload: Known | None, age: timedelta, scope: Scope) -> bool:
+        if upload is None:
+            return age >= scope.age_of_unknown(self._age_s) and not await self._copies(one.key, scope)
+        if upload.live:
+            recorded_by = max(scope.age(self._age_s), timedelta(seconds=UNRECORDED_S))
+            return age >= recorded_by and one.upload_id not in upload.upload_ids
+        return age >= scope.age(self._age_s)
+
+    async def _copies(self, key: str, scope: Scope) -> bool:
+        """Whether the files service is making a copy in parts there; if the id is nobody's, it stays so. A
+        dry run does not ask, because asking leaves a tombstone.
+
+        Raises:
+            Fault: the files service does not say.
+        """
+        upload = _id_of(key)
+        if upload is None or scope.dry_run:
+            return False
+        living = await self._tombstones.void(upload)
+        return living is not None and living.copying
 
     async def _abort(self, upload: OpenUpload, turn: Turn) -> None:
         if not turn.scope.dry_run:
@@ -151,11 +167,12 @@ class StrayObjects:
 
     async def _through(self, prefix: str, turn: Turn, age: timedelta) -> None:
         after = ""
+        now = await self._store.now()
         while entries := await self._store.list_objects(prefix, after=after, limit=PAGE):
             after = entries[-1].key
             uploads = {entry.key: entry.key.split("/")[1] for entry in entries}
             names = {name for name in uploads.values() if is_uuid(name)}
-            now, removable = await self._ended.now(), await removable_uploads(self._ended, names, turn)
+            removable = await removable_uploads(self._ended, names, turn)
             old = [entry for entry in entries if entry.last_modified <= now - age]
             await delete_objects(self._store, [entry for entry in old if removable(uploads[entry.key])], turn)
             await turn.between()

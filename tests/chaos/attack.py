@@ -57,7 +57,7 @@ class Progress:
 
 
 async def run_case(bed: Bed, case: Case) -> Result:
-    case = case.within(bed.strategies)
+    case = case.within(bed.strategies, keeps_beginnings=bed.keeps_beginnings)
     began, result = time.monotonic(), Result(case)
     await asyncio.to_thread(bed.turn_to, Variant(case.chunk_store, case.clock_ahead))
     timeout = aiohttp.ClientTimeout(total=70)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from minio import Minio
 
 from compose.scaling import variables
 from compose.unit import UP
@@ -58,6 +61,7 @@ class Bed:
     disk: bool
     faketime: Path | None
     strategies: frozenset[Strategy]  # that this system has
+    keeps_beginnings: bool  # whether its store keeps a PUT that broke off
     variant: Variant = Variant()
     struck: int = 0  # faults since ``mark``
     _ticks: dict[str, int] = field(default_factory=dict)
@@ -176,7 +180,9 @@ def running_bed(
 
         with running_system(wired, chosen={**SETTINGS, **(settings or {})}) as system:
             with small_disk(system.stack.run_dir / "spool", say) as disk:
-                yield Bed(system, proxy, disk, faketime, offered(system))
+                if keeps := keeps_beginnings(system):
+                    say("no PUT of a whole file breaks off: this store keeps beginnings (docs/stores.md)")
+                yield Bed(system, proxy, disk, faketime, offered(system), keeps)
             proxy.disarm()
 
 
@@ -190,6 +196,30 @@ def offered(system: System) -> frozenset[Strategy]:
     finally:
         connection.close()
     return frozenset(Strategy) - ({Strategy.FILE} if absent else set())
+
+
+def keeps_beginnings(system: System) -> bool:
+    """What the store makes of a PUT whose second byte never comes."""
+    env, key = system.stack.env, "chaos/beginning"
+    place = urlsplit(env["S3_ENDPOINT"])
+    store = Minio(
+        place.netloc,
+        env["MINIO_ROOT_USER"],
+        env["MINIO_ROOT_PASSWORD"],
+        secure=False,
+        region=env["S3_REGION"],
+    )
+    url = urlsplit(store.presigned_put_object(env["S3_BUCKET"], key))
+    head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 2\r\n\r\n"
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        connection.sendall(head.encode() + b"x")
+        connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
+            while connection.recv(4096):
+                pass
+    kept = any(store.list_objects(env["S3_BUCKET"], key))
+    store.remove_object(env["S3_BUCKET"], key)
+    return kept
 
 
 def wire(proxy: FaultProxy, env: Mapping[str, str]) -> Added:

@@ -128,9 +128,21 @@ class Case:
     uploads: tuple[Upload, ...]
     faults: tuple[Fault, ...]
 
-    def within(self, strategies: Collection[Strategy]) -> Case:
-        """The same case without the uploads that a system cannot take."""
-        return replace(self, uploads=tuple(one for one in self.uploads if one.strategy in strategies))
+    def within(self, strategies: Collection[Strategy], *, keeps_beginnings: bool = False) -> Case:
+        """The same case without what a system cannot take.
+
+        Args:
+            keeps_beginnings: of a store that keeps a PUT that broke off. One that arrives late replaces what
+                was acknowledged meanwhile, and nobody but the store could prevent it.
+        """
+        taken = (one for one in self.uploads if one.strategy in strategies)
+        return replace(
+            self,
+            uploads=tuple(
+                replace(one, broken=()) if keeps_beginnings and one.strategy is Strategy.SINGLE else one
+                for one in taken
+            ),
+        )
 
     def told(self) -> dict[str, Any]:
         """The whole plan, for a person."""

@@ -23,7 +23,6 @@ OURS = ("auth", "upload", "files", "gateway")
 # Prometheus asks this one for its health; in its image is nothing that could.
 UNASKED = "exporter-processes"
 EXPORTERS = ("exporter-pg-auth", "exporter-pg-upload", "exporter-pg-files", "exporter-host", UNASKED)
-ONCE = ("roles", "store-key")  # they end when their work is done
 PARTS = ("pg-auth", "pg-upload", "pg-files", "minio", *OURS, "prometheus", *EXPORTERS)
 HEALTH = dict.fromkeys((*PARTS, "grafana"), "healthy") | {UNASKED: "running"}
 OVERLAY_PORTS = ("TOXIPROXY_PORT", "FAULTS_GATEWAY_PORT")

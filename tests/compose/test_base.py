@@ -12,7 +12,8 @@ import pytest
 
 from compose import envfile
 from compose.settings import ROOT
-from tests.compose.bed import HEALTH, ONCE, OURS, PARTS, UNASKED, UP_WITHIN_S, Bed
+from compose.top.containers import ONCE
+from tests.compose.bed import HEALTH, OURS, PARTS, UNASKED, UP_WITHIN_S, Bed
 from tests.compose.conftest import Visitor
 from tests.contract import flows
 from tests.contract.flows import MIB, Proxy, Strategy

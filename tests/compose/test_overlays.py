@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -58,14 +59,24 @@ def test_limits_are_in_effect(limited: Bed) -> None:
 
 
 def test_faults_stand_on_every_road(faulty: Bed) -> None:
-    """A road that is cut makes the gateway say so; opened again, it is well."""
+    """Clients take theirs; one that is cut makes the gateway say so; opened again, it is well."""
     assert set(ask(faulty, "/proxies")) == PROXIES
+    assert "gateway" in used(faulty)
     ready = f"http://127.0.0.1:{faulty.env['FAULTS_GATEWAY_PORT']}/health/detailed"
     assert answered(ready) == 200
     ask(faulty, "/proxies/upload", {"enabled": False})
     assert answered(ready, after=200) == 503
     ask(faulty, "/proxies/upload", {"enabled": True})
     assert answered(ready, after=503) == 200
+
+
+def used(bed: Bed) -> set[str]:
+    """Proxies through which bytes came, on connections that are closed by now."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{bed.env['TOXIPROXY_PORT']}/metrics", timeout=10) as page:
+        found = re.findall(
+            r'toxiproxy_proxy_received_bytes_total\{.*proxy="([a-z-]+)".*\} (\S+)', page.read().decode()
+        )
+    return {name for name, count in found if float(count) > 0}
 
 
 def ask(bed: Bed, path: str, change: dict[str, Any] | None = None) -> dict[str, Any]:

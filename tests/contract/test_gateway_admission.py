@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
 
 from tests.contract.test_gateway_process import Running, running
-from tests.unit.gateway.support import AUTHORIZED, DOWNLOAD, MIB, Front, Recorder, fronting, recorded, serving
+from tests.unit.gateway.support import (
+    AUTHORIZED,
+    DOWNLOAD,
+    MIB,
+    Front,
+    Recorder,
+    chunk_head,
+    fronting,
+    recorded,
+    serving,
+    token,
+)
 from tests.unit.gateway.wire import SAFE_S, Wire, request_bytes, statuses, until
 
 pytestmark = pytest.mark.contract
@@ -135,6 +147,30 @@ async def test_a_client_that_leaves_behind_an_unread_body_is_seen() -> None:
         await until(lambda: front.counted(499) == 1)
         service.go_on.set()
         assert [(await wire.answer())[0] for wire in wires] == [200, 200]
+
+
+async def test_the_last_tenth_of_the_places_is_for_users_who_send_little() -> None:
+    service, other = Slow(), f"Authorization: Bearer {token(uuid4())}"
+    few = {"ADMISSION_WORKERS": "10", "ADMISSION_QUEUE": "10"}
+    line, length = "POST /api/upload/proxy/chunk?id=0", f"Content-Length: {MIB}"
+    async with serving(service.handle) as port, fronting(port, None, **few) as front:
+        greedy = await send(front, 9, chunk_head(MIB))
+        refused = await front.connect()
+        refused.send(chunk_head(MIB))
+        assert (await refused.answer())[0] == 503
+        assert front.sample("admission_rejected_total", reason="full") == 1
+        (newcomer,) = await send(front, 1, request_bytes(line, other, length))
+        assert counts(front) == (10, 0)
+        service.go_on.set()
+        newcomer.send(bytes(MIB))
+        assert (await newcomer.answer())[0] == 200
+        for wire in greedy:
+            wire.leave()
+        await until(lambda: counts(front) == (0, 0))
+        again = await send(front, 9, chunk_head(MIB))  # whoever left counts no more
+        for wire in again:
+            wire.send(bytes(MIB))
+        assert [(await wire.answer())[0] for wire in again] == [200] * 9
 
 
 async def test_a_place_is_held_until_the_answer_is_sent() -> None:

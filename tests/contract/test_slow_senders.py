@@ -1,11 +1,11 @@
-"""One account with hundreds of bodies that hardly move: what it gets, and that others notice nothing."""
+"""Accounts with hundreds of bodies that hardly move: what they get, and that others notice nothing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +21,7 @@ from tests.stack import System
 pytestmark = pytest.mark.contract
 
 SENDERS, PER_USER, PER_CHUNK = 260, 128, 2
+SHARES = (128, 64, 32, 16)  # of 256 places, of accounts that come one after the other
 SENT_BYTES = 128 * 1024  # so much that each would hold a connection to the store
 SAFE_S = 30.0
 
@@ -103,6 +104,31 @@ async def test_others_upload_while_one_account_hangs(
             headers={"Upload-UUID": senders.upload},
         )
         assert again.status == 200  # who sends again is never refused
+    async with asyncio.timeout(SAFE_S):
+        while await received(system, http):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_fifth_account_uploads_while_four_hang(
+    make_user: MakeUser, system: System, http: ClientSession
+) -> None:
+    async with AsyncExitStack() as stack:
+        for number, share in enumerate(SHARES):
+            senders = await stack.enter_async_context(slow(await make_user()))
+            for index in range(SENDERS):
+                await senders.send(index)
+            refused = await senders.answered(SENDERS - share)
+            assert set(refused) <= {b"429", b"503"}  # by the upload service, or by the gateway
+            assert sum(refused.values()) == SENDERS - share
+            assert await received(system, http) == sum(SHARES[: number + 1])
+        fifth = await make_user()
+        for strategy in (Proxy(), Proxy(5 * MIB), Multipart(), Single()):
+            await flows.run(strategy, fifth, bytes(11 * MIB))
+        file = await fifth.ok(
+            "POST", "/api/upload/file", 201, data=bytes(MIB), headers={"X-File-Name": "fifth.bin"}
+        )
+        assert file["size_bytes"] == MIB
+        assert await received(system, http) == sum(SHARES)
     async with asyncio.timeout(SAFE_S):
         while await received(system, http):
             await asyncio.sleep(0.02)

@@ -128,6 +128,8 @@ class Trying:
         """Until all of them fire, or should have; then until all of them are silent again."""
         names = ", ".join(one.alert for one in verdicts)
         self._say(f"{how}: provoking {names}")
+        # What an earlier provocation did to them is in their rates for a while.
+        await self._until(lambda: self._silent(verdicts), time.time() + self._aftermath_s)
         before = {one.name for one in await self.tower.alerts() if one.firing}
         for verdict in verdicts:
             verdict.silent_before = verdict.alert not in before
@@ -138,9 +140,17 @@ class Trying:
             await self._explain(verdicts, time.time() - began)
         ended = time.time()
         self._say(f"{how}: over; waiting until they clear")
-        limit_s = 2 * WINDOW_S + 4 * self.tower.scrape_s
-        await self._until(lambda: self._cleared(verdicts, ended), ended + limit_s)
+        await self._until(lambda: self._cleared(verdicts, ended), ended + self._aftermath_s)
         return verdicts
+
+    @property
+    def _aftermath_s(self) -> float:
+        """So long after a provocation its alerts may go on firing."""
+        return 2 * WINDOW_S + 4 * self.tower.scrape_s
+
+    async def _silent(self, verdicts: Sequence[Verdict]) -> bool:
+        active = {one.name for one in await self.tower.alerts()}
+        return all(one.alert not in active for one in verdicts)
 
     async def _until(self, look: Look, end: float) -> None:
         while time.time() < end and not self.rig.stop.is_set():

@@ -32,6 +32,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "files": {
         "object": "objects of deleted files, and bytes that came too late",
+        "multipart": "parts of copies that were not made",
         "row": "rows of files that were deleted long ago",
         "orphan": "objects without a row (removed only with ORPHAN_DELETE=1)",
     },
@@ -48,10 +49,21 @@ class Swept:
     problem: str = ""
 
 
-def sweep(environ: Mapping[str, str], console: Console, *, dry_run: bool, older_than_s: int | None) -> int:
+def sweep(
+    environ: Mapping[str, str],
+    console: Console,
+    *,
+    dry_run: bool,
+    older_than_s: int | None,
+    unknown_older_than_s: int | None,
+) -> int:
     """Sweep both services and say what went; 1 if one of them could not."""
     system = find_system(environ)
-    answers = asyncio.run(sweep_all(system, dry_run=dry_run, older_than_s=older_than_s))
+    answers = asyncio.run(
+        sweep_all(
+            system, dry_run=dry_run, older_than_s=older_than_s, unknown_older_than_s=unknown_older_than_s
+        )
+    )
     console.print(_table(answers, dry_run=dry_run))
     for answer in answers:
         if answer.problem:
@@ -59,10 +71,17 @@ def sweep(environ: Mapping[str, str], console: Console, *, dry_run: bool, older_
     return int(any(answer.problem for answer in answers))
 
 
-async def sweep_all(system: System, *, dry_run: bool = False, older_than_s: int | None = None) -> list[Swept]:
+async def sweep_all(
+    system: System,
+    *,
+    dry_run: bool = False,
+    older_than_s: int | None = None,
+    unknown_older_than_s: int | None = None,
+) -> list[Swept]:
     query = {"dry_run": str(int(dry_run))}
-    if older_than_s is not None:
-        query["older_than_s"] = str(older_than_s)
+    for name, age_s in (("older_than_s", older_than_s), ("unknown_older_than_s", unknown_older_than_s)):
+        if age_s is not None:
+            query[name] = str(age_s)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LIMIT_S)) as http:
         return [await _ask(http, system, service, query) for service in SERVICES]
 

@@ -138,9 +138,9 @@ def _cloud(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:
 
 
 def _limits(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:
-    """From 0, with room above, and the thresholds that are in sight."""
+    """From 0, with room above, and the thresholds that are in sight: all of them over a line at 0."""
     top = axes.get_ylim()[1] if panel.stacked else max((max(curve.ys) for curve in curves), default=0) * 1.1
-    top = top if top > 0 else 1.0
+    top = top if top > 0 else max((limit.value for limit in panel.thresholds), default=1.0)
     for limit in panel.thresholds:
         if limit.value < 1.5 * top:
             top = max(top, limit.value * 1.1)

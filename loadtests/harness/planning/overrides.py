@@ -14,7 +14,17 @@ LOGINS = ("prepared", "each")
 SLEEPS = ("model", "seed", "none")  # equal pauses, those of the scripts the shapes come from, or no pauses
 # What else may stand behind a make target without being an override of the load.
 OTHER_MAKE_VARIABLES = frozenset(
-    {"CLEAN", "DRY_RUN", "K6_PUSH", "OLDER_THAN_S", "PYTHON", "RUN", "RUNTIME", "SHAPE"}
+    {
+        "CLEAN",
+        "DRY_RUN",
+        "K6_PUSH",
+        "OLDER_THAN_S",
+        "PYTHON",
+        "RUN",
+        "RUNTIME",
+        "SHAPE",
+        "UNKNOWN_OLDER_THAN_S",
+    }
 )
 MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3

@@ -20,6 +20,8 @@ Provocation = Literal[
     "table-locked",
     "many-hashes",
     "crowded-gateway",
+    "no-redis",
+    "writes-blocked",
 ]
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 

@@ -30,8 +30,10 @@ HASHING = {"HASH_WORKERS": str(HASH_WORKERS), "HASH_QUEUE": str(HASH_QUEUE), "PA
 HASHERS = HASH_WORKERS + HASH_QUEUE + WITHOUT_A_PLACE
 REFUSED_S = 0.4
 WITHOUT_BREAKER = {"BREAKER": "off"}  # it would keep the readers away from the database
+SWEPT_OFTEN = {"SWEEP_INTERVAL_S": "1"}  # overdue after ten of them
 CROWD = 40
 FEW_PLACES = {"MAX_CCU": "20", "CCU_UTILISATION": "1", "ADMISSION_WORKERS": "10", "ADMISSION_QUEUE": "10"}
+NO_REDIS = {"RATE_LIMIT_BACKEND": "redis", "REDIS_URL": "redis://127.0.0.1:1"}  # nobody listens there
 
 
 @asynccontextmanager
@@ -58,14 +60,18 @@ async def database_paused(rig: Rig) -> AsyncIterator[None]:
 @asynccontextmanager
 async def table_locked(rig: Rig) -> AsyncIterator[None]:
     """As a migration would: nobody can read the table, and more users want to than there are connections."""
-    connection = rig.cleaner.databases.files
-    async with _restarted(rig, "gateway", WITHOUT_BREAKER), connection.transaction():
-        # Else the server ends a transaction that does nothing.
-        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        await connection.execute("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
+    async with _restarted(rig, "gateway", WITHOUT_BREAKER), _locked(rig, "ACCESS EXCLUSIVE"):
         with rig.activity.fault("table-locked", "pg-files"):
             async with _clients(READERS, lambda _: _list(rig)):
                 yield
+
+
+@asynccontextmanager
+async def writes_blocked(rig: Rig) -> AsyncIterator[None]:
+    """As while an index is built: files can be read, but no sweep comes to its end."""
+    async with _restarted(rig, "files", SWEPT_OFTEN), _locked(rig, "SHARE"):
+        with rig.activity.fault("writes-blocked", "pg-files"):
+            yield
 
 
 @asynccontextmanager
@@ -95,6 +101,14 @@ async def crowded_gateway(rig: Rig) -> AsyncIterator[None]:
                 yield
 
 
+@asynccontextmanager
+async def no_redis(rig: Rig) -> AsyncIterator[None]:
+    """The gateway is to count in a Redis that does not answer, whether or not the testbed has one."""
+    async with _restarted(rig, "gateway", NO_REDIS):
+        with rig.activity.fault("no-redis", "gateway"):
+            yield
+
+
 PROVOCATIONS: Mapping[Provocation, Provoke] = {
     "process-paused": process_paused,
     "database-paused": database_paused,
@@ -102,6 +116,8 @@ PROVOCATIONS: Mapping[Provocation, Provoke] = {
     "refused-logins": refused_logins,
     "many-hashes": many_hashes,
     "crowded-gateway": crowded_gateway,
+    "no-redis": no_redis,
+    "writes-blocked": writes_blocked,
 }
 
 
@@ -113,6 +129,17 @@ async def _restarted(rig: Rig, part: str, environment: Mapping[str, str]) -> Asy
         yield
     finally:
         await rig.testbed.restart(part, {})
+
+
+@asynccontextmanager
+async def _locked(rig: Rig, mode: str) -> AsyncIterator[None]:
+    """The table of files is locked in this mode of Postgres."""
+    connection = rig.cleaner.databases.files
+    async with connection.transaction():
+        # Else the server ends a transaction that does nothing.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute(f"LOCK TABLE files IN {mode} MODE")
+        yield
 
 
 @asynccontextmanager

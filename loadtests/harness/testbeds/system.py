@@ -125,11 +125,13 @@ def _holder(settings: Mapping[str, str], process: str) -> str:
 
 
 def _entry(settings: Mapping[str, str]) -> str:
-    """Where clients go: a gateway, or what stands in front of several."""
+    """Where clients go: a gateway, or what stands in front of it."""
     if not settings.get("BENCH_PROJECT"):
         return settings["GATEWAY_URL"]
     if settings.get("TOPOLOGY") == "scaled":
         return _url(settings, "nginx", int(settings["NGINX_PORT"]))
+    if "FAULTS_GATEWAY_PORT" in settings:  # written by the overlay only
+        return _url(settings, "toxiproxy", int(settings["FAULTS_GATEWAY_PORT"]))
     return _url(settings, "gateway", _port(settings, "gateway"))
 
 

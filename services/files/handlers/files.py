@@ -94,16 +94,10 @@ async def copy(request: web.Request) -> web.Response:
 async def register(request: web.Request) -> web.Response:
     _from_upload(request)
     facts = _facts(Members(await json_value(request), known=_FACTS))
-    created = await request.app[SERVICES].files.register(facts)
-    body = {"file_id": facts.file_id, "created": created}
-    return json_response(body, status=201 if created else 200)
-
-
-async def registered(request: web.Request) -> web.Response:
-    """How a file looks to the user for whom upload asks."""
-    _from_upload(request)
-    file = await request.app[SERVICES].files.summary(file_id_of(request), user_of(request))
-    return json_response(views.summary(file))
+    registered = await request.app[SERVICES].files.register(facts)
+    return json_response(
+        views.registered(facts.file_id, registered), status=201 if registered.created else 200
+    )
 
 
 async def void(request: web.Request) -> web.Response:
@@ -127,7 +121,6 @@ HANDLERS: Mapping[str, Handler] = {
     "download": download,
     "copy": copy,
     "register": register,
-    "registered": registered,
     "void": void,
     "sweep": sweep,
 }

@@ -25,6 +25,7 @@ from services.files.repository.access import JOINS, ONE, PERMISSION, READABLE, S
 from services.kit.db import Database, Statement, Transaction
 
 _SHOWN = f"{COLUMNS.format(permission=PERMISSION)}, f.storage_key, f.etag"
+_OWN = COLUMNS.format(permission="'owner'")
 _READ = Statement("file_read", f"SELECT {_SHOWN} {ONE}")
 _READ_MANY = Statement(
     "files_read",
@@ -56,18 +57,20 @@ _DETACH = Statement(
 # No row: the insert met a row that was committed after this statement began, or a row with another id.
 _REGISTER = Statement(
     "file_register",
-    """WITH made AS (
+    f"""WITH made AS (
       INSERT INTO files (file_uuid, upload_uuid, user_id, file_name, folded_name, mime_type,
                          storage_key, size_bytes, checksum, etag)
       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-      ON CONFLICT DO NOTHING RETURNING 1)
-    SELECT true AS created, true AS same FROM made
+      ON CONFLICT DO NOTHING RETURNING *)
+    SELECT true AS created, true AS same, true AS lives, {_OWN}
+    FROM made f, (SELECT NULL::uuid AS file_uuid) p
     UNION ALL
-    SELECT false, voided_at IS NULL
-      AND (upload_uuid, user_id, mime_type, storage_key, size_bytes, checksum, etag)
+    SELECT false, f.voided_at IS NULL
+      AND (f.upload_uuid, f.user_id, f.mime_type, f.storage_key, f.size_bytes, f.checksum, f.etag)
           IS NOT DISTINCT FROM ($2::uuid, $3::uuid, $6::text, $7::text, $8::bigint, $9::text, $10::text)
-      AND (file_name = $4 OR updated_at > created_at)
-    FROM files WHERE file_uuid = $1""",
+      AND (f.file_name = $4 OR f.updated_at > f.created_at),
+      f.deleted_at IS NULL, {_OWN}
+    FROM files f LEFT JOIN public_files p ON p.file_uuid = f.file_uuid WHERE f.file_uuid = $1""",  # noqa: S608 - fixed pieces
 )
 # A tombstone for an id that is no file; the primary key decides against a registration at the same time.
 # No row: the insert met a row that was committed after this statement began.
@@ -78,10 +81,13 @@ _VOID = Statement(
                          deleted_at, object_deleted_at, voided_at)
       VALUES ($1, '00000000-0000-0000-0000-000000000000', '', 'void/' || $1::uuid, 0, now(), now(), now())
       ON CONFLICT DO NOTHING RETURNING 1)
-    SELECT false AS lives, NULL AS mime_type, NULL::bigint AS size_bytes, NULL AS checksum, NULL AS etag
+    SELECT false AS lives, NULL AS mime_type, NULL::bigint AS size_bytes, NULL AS checksum, NULL AS etag,
+      false AS copying
       FROM made
     UNION ALL
-    SELECT deleted_at IS NULL, mime_type, size_bytes, checksum, etag FROM files WHERE file_uuid = $1""",
+    SELECT coalesce(deleted_at > clock_timestamp(), true), mime_type, size_bytes, checksum, etag,
+      coalesce(deleted_at > clock_timestamp(), false)
+      FROM files WHERE file_uuid = $1""",
 )
 # A copy begins as a row that is deleted already, from a moment that is still to come: nobody sees it, and
 # whatever becomes of the copying, the sweeper finds the object by it. Until that moment it can come to life.
@@ -101,7 +107,7 @@ _PUBLISH_COPY = Statement(
         updated_at = clock_timestamp(), visible_at = clock_timestamp()
     FROM (SELECT NULL::uuid AS file_uuid) p
     WHERE f.file_uuid = $1 AND f.deleted_at > clock_timestamp() AND f.object_deleted_at IS NULL
-    RETURNING {COLUMNS.format(permission="'owner'")}""",  # noqa: S608 - fixed pieces
+    RETURNING {_OWN}""",  # noqa: S608 - fixed pieces
 )
 
 
@@ -143,8 +149,9 @@ class Files:
                 await detach(transaction, [file_id])
         return change
 
-    async def register(self, facts: Registration) -> Registered:
-        """Insert the file, or find out that it is there; one statement, two only in a race.
+    async def register(self, facts: Registration) -> Registered | None:
+        """Insert the file, or find out that it is there; one statement, two only in a race. None: the id has
+        other facts.
 
         The same facts may come again after a rename or a delete: that is a repetition, too. An id that
         was given up (a tombstone) never becomes a file.
@@ -165,11 +172,11 @@ class Files:
         if row is None:  # two at once: a second look sees what the other one committed
             row = await self._database.row(_REGISTER, *values)
         if row is None or not row["same"]:
-            return Registered.CONFLICT
-        return Registered.CREATED if row["created"] else Registered.REPEATED
+            return None
+        return Registered(row["created"], summary_of(row) if row["lives"] else None)
 
     async def void(self, file_id: UUID) -> Living | None:
-        """Make sure that this id never becomes a file; the file if it is one already.
+        """Make sure that this id never becomes a file; the file if it is one already, or a copy that is made.
 
         Of a deleted file nothing is left to prevent: its row stands in the way of a registration.
         """
@@ -178,7 +185,7 @@ class Files:
             row = await self._database.row(_VOID, file_id)
         if row is None or not row["lives"]:
             return None
-        return Living(row["mime_type"], row["size_bytes"], row["checksum"], row["etag"])
+        return Living(row["mime_type"], row["size_bytes"], row["checksum"], row["etag"], row["copying"])
 
     async def reserve_copy(
         self, file_id: UUID, user_id: UUID, copy_id: UUID, storage_key: str, seconds: float

@@ -13,7 +13,7 @@ from services.kit.db import Database, Statement
 _OF = "({users}::uuid[] IS NULL OR user_id = ANY({users}))"
 _DELETED = Statement(
     "sweep_deleted",
-    f"""SELECT file_uuid, storage_key, size_bytes, deleted_at FROM files
+    f"""SELECT file_uuid, storage_key, size_bytes, deleted_at, upload_uuid IS NULL AND etag IS NULL FROM files
     WHERE deleted_at <= now() - $1::interval AND object_deleted_at IS NULL AND {_OF.format(users="$2")}
       AND (deleted_at, file_uuid) > ($3, $4)
     ORDER BY deleted_at, file_uuid LIMIT $5""",  # noqa: S608 - a constant of this module
@@ -42,20 +42,20 @@ _VOID = Statement(
       FROM unnest($1::uuid[]) id
     ON CONFLICT DO NOTHING RETURNING file_uuid""",
 )
-_NOW = Statement("sweep_now", "SELECT clock_timestamp() AS now")
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A deleted file whose object is still there."""
+    """A deleted file whose object is still there; ``unmade``: a copy that did not come about."""
 
     file_id: UUID
     storage_key: str
     size_bytes: int
     deleted_at: datetime
+    unmade: bool
 
 
-FIRST = Deleted(UUID(int=0), "", 0, datetime.min.replace(tzinfo=UTC))
+FIRST = Deleted(UUID(int=0), "", 0, datetime.min.replace(tzinfo=UTC), unmade=False)
 
 
 class Owned(StrEnum):
@@ -69,13 +69,6 @@ class Owned(StrEnum):
 class SweepRows:
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def now(self) -> datetime:
-        row = await self._database.row(_NOW)
-        if row is None:
-            raise LookupError("a clock always has a time")
-        now: datetime = row["now"]
-        return now
 
     async def deleted(
         self, age: timedelta, users: Sequence[UUID] | None, after: Deleted, limit: int

@@ -96,16 +96,12 @@ class FileService:
     async def delete(self, file_id: UUID, user_id: UUID) -> None:
         settle(await self._files.delete(file_id, user_id))
 
-    async def register(self, facts: Registration) -> bool:
-        """Whether the file is new.
-
-        Raises:
-            Fault: ``registration_conflict``.
-        """
-        outcome = await self._files.register(facts)
-        if outcome is Registered.CONFLICT:
+    async def register(self, facts: Registration) -> Registered:
+        """Raises Fault: ``registration_conflict``."""
+        registered = await self._files.register(facts)
+        if registered is None:
             raise registration_conflict()
-        return outcome is Registered.CREATED
+        return registered
 
     async def void(self, file_id: UUID) -> None:
         """This id never becomes a file; fine when that was said before, or the file is deleted.

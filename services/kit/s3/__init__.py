@@ -25,8 +25,10 @@ from services.kit.s3.put import StreamedPut
 from services.kit.s3.selftest import Capabilities, self_test
 from services.kit.s3.signing import S3Address
 from services.kit.s3.store_clock import clock_note
+from services.kit.s3.transport import BODY_CONNECTIONS
 
 __all__ = [
+    "BODY_CONNECTIONS",
     "ByteRange",
     "Capabilities",
     "ChecksumMismatchError",

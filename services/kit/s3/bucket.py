@@ -50,6 +50,8 @@ async def _in_thread(op: str, call: Any, *args: Any) -> Any:
 async def create_bucket(address: S3Address) -> None:
     """Create the bucket unless it is there; another process may do so at the same time."""
     client = sdk(address)
+    if await _in_thread("head_bucket", client.bucket_exists, address.bucket):
+        return  # whether this key may create buckets does not matter
     try:
         await _in_thread("create_bucket", client.make_bucket, address.bucket)
     except StoreError as error:

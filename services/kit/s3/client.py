@@ -6,12 +6,13 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from services.kit.clock import World
 from services.kit.s3 import xml
 from services.kit.s3.core import object_headers
 from services.kit.s3.download import OP, Download, object_info
-from services.kit.s3.errors import NotFoundError, RefusedError
+from services.kit.s3.errors import NotFoundError, RefusedError, StoreError, typed
 from services.kit.s3.model import ByteRange, ObjectEntry, ObjectInfo, Stored
 from services.kit.s3.multipart import MultipartOperations, part_query
 from services.kit.s3.put import StreamedPut
@@ -49,19 +50,17 @@ class S3Client(MultipartOperations):
         meta: Mapping[str, str] | None = None,
     ) -> StreamedPut:
         """Start a PUT of exactly ``size_bytes``; ``if_none_match`` refuses to replace an object (412)."""
-        headers = object_headers(content_type, meta, if_none_match=if_none_match)
+        op, headers = "put_object", object_headers(content_type, meta, if_none_match=if_none_match)
 
-        async def taken() -> bool:
+        async def taken() -> StoreError | None:
             try:
                 await self.head(key)
             except NotFoundError:
-                return False
-            return True
+                return None
+            return typed(op, 412, "PreconditionFailed")
 
-        looked = taken if if_none_match else None
-        return await self._stream(
-            "put_object", key, size_bytes, payload_sha256, headers=headers, taken=looked
-        )
+        refusal = taken if if_none_match else None
+        return await self._stream(op, key, size_bytes, payload_sha256, headers=headers, refusal=refusal)
 
     async def put_bytes(
         self,
@@ -215,6 +214,13 @@ class S3Client(MultipartOperations):
         """As the store has it: JSON."""
         answer = await self._call("get_bucket_policy", "GET", "", query={"policy": ""})
         return answer.body
+
+    async def now(self) -> datetime:
+        """The store's time, rounded up to the second; ours when it does not tell. What is compared with
+        times that the store gives is measured on one clock."""
+        answer = await self._call("head_bucket", "HEAD", "")
+        ours = self._signer.now()
+        return datetime.fromtimestamp(ours + ahead_s(answer.headers.get("Date"), ours) + 1, UTC)
 
     async def check(self) -> float:
         """How many seconds the store's clock is ahead of ours, to the second; 0 when it does not tell.

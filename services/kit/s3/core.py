@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 
+from services.kit.s3.errors import StoreError
 from services.kit.s3.put import StreamedPut
 from services.kit.s3.retry import Retry
 from services.kit.s3.signing import UNSIGNED_PAYLOAD, Signer
@@ -77,11 +78,11 @@ class Core:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        taken: Callable[[], Awaitable[bool]] | None = None,
+        refusal: Callable[[], Awaitable[StoreError | None]] | None = None,
     ) -> StreamedPut:
         signed = self._signer.sign(
             "PUT", key, query=query, headers=headers, payload_sha256=payload_sha256 or UNSIGNED_PAYLOAD
         )
 
         sending, done = await self._transport.put(op, signed, size_bytes)
-        return StreamedPut(op, size_bytes, sending, done, stall_s=STALL_S, taken=taken)
+        return StreamedPut(op, size_bytes, sending, done, stall_s=STALL_S, refusal=refusal)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from services.kit.s3 import xml
 from services.kit.s3.core import Core, object_headers
-from services.kit.s3.errors import NoSuchUploadError
+from services.kit.s3.errors import NoSuchUploadError, StoreError
 from services.kit.s3.model import ByteRange, OpenUpload, Part, Stored
 from services.kit.s3.put import StreamedPut
 from services.kit.s3.signing import copy_source
@@ -39,8 +39,16 @@ class MultipartOperations(Core):
         payload_sha256: str | None = None,
     ) -> StreamedPut:
         """Start sending part ``number`` (1 to 10,000) of a multipart upload."""
+
+        async def gone() -> StoreError | None:
+            try:
+                await self._parts_page(key, upload_id, after=0, limit=1)
+            except NoSuchUploadError as error:
+                return error
+            return None
+
         query = part_query(upload_id, number)
-        return await self._stream("upload_part", key, size_bytes, payload_sha256, query=query)
+        return await self._stream("upload_part", key, size_bytes, payload_sha256, query=query, refusal=gone)
 
     async def put_part_bytes(self, key: str, upload_id: str, number: int, body: bytes) -> Stored:
         """A part of bytes in memory, hash signed."""
@@ -74,15 +82,18 @@ class MultipartOperations(Core):
         Raises:
             NoSuchUploadError: aborted, completed or never opened.
         """
-        op, parts, marker = "list_parts", list[Part](), 0
+        parts, marker = list[Part](), 0
         while True:
-            query = {"uploadId": upload_id, "max-parts": "1000", "part-number-marker": str(marker)}
-            answer = await self._call(op, "GET", key, query=query)
-            page = xml.parts_page(op, answer.body)
+            page = await self._parts_page(key, upload_id, after=marker, limit=1000)
             parts += page.parts
             if page.next_marker is None or page.next_marker <= marker:
                 return parts
             marker = page.next_marker
+
+    async def _parts_page(self, key: str, upload_id: str, *, after: int, limit: int) -> xml.PartsPage:
+        op, query = "list_parts", {"uploadId": upload_id, "max-parts": str(limit)}
+        query["part-number-marker"] = str(after)
+        return xml.parts_page(op, (await self._call(op, "GET", key, query=query)).body)
 
     async def list_uploads(self, key: str = "") -> list[OpenUpload]:
         """The open multipart uploads of exactly this key; without one, those of the whole bucket.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from services.kit.client import Exchange, UpstreamError
-from services.kit.s3.errors import StoreError, transport_error, typed
+from services.kit.client import Exchange, UpstreamBroken, UpstreamError
+from services.kit.s3.errors import StoreError, transport_error
 from services.kit.s3.model import Stored
 from services.kit.s3.transport import READ_S, good
 
@@ -21,8 +21,8 @@ class StreamedPut:
         op: for errors.
         done: takes the result once, for the metric.
         stall_s: how long the store may take no bytes.
-        taken: of a PUT that must not replace an object: whether there is one. Asked when the connection
-            broke, because some stores refuse by breaking it, and their 412 is lost.
+        refusal: what the store may have refused the PUT for, when that is still so; else None. Asked when
+            the connection broke, because some stores refuse by breaking it, and their answer is lost.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class StreamedPut:
         done: Callable[[str], None],
         *,
         stall_s: float,
-        taken: Callable[[], Awaitable[bool]] | None = None,
+        refusal: Callable[[], Awaitable[StoreError | None]] | None = None,
     ) -> None:
         self._op, self._left_bytes, self._stall_s = op, size_bytes, stall_s
-        self._sending, self._taken = sending, taken
+        self._sending, self._refusal = sending, refusal
         self._done: Callable[[str], None] | None = done
 
     @property
@@ -83,9 +83,10 @@ class StreamedPut:
                 await answer.read()
             finally:
                 answer.close()
+        except UpstreamBroken as error:
+            refused = await self._refusal() if self._refusal is not None else None
+            raise refused or transport_error(self._op) from error
         except UpstreamError as error:
-            if self._taken is not None and await self._taken():
-                raise typed(self._op, 412, "PreconditionFailed") from error
             raise transport_error(self._op) from error
         if self._left_bytes:
             raise transport_error(self._op)  # success before the end is none

@@ -8,14 +8,15 @@ from aiohttp import web
 
 from services.kit.codec import parse_uuid
 from services.kit.errors import Fault
-from services.kit.sweeping import Scope, Sweeper
+from services.kit.sweeping import UNKNOWN_S, Scope, Sweeper
 from services.kit.web.answers import json_response
 from services.kit.web.app import CALLER
 
 OPERATOR = "operator"
 SWEEPER = web.AppKey("SWEEPER", Sweeper)
 _SECONDS = re.compile(r"[0-9]{1,9}")
-_PARAMETERS = frozenset({"dry_run", "older_than_s", "users"})
+_AGES = ("older_than_s", "unknown_older_than_s")
+_PARAMETERS = frozenset({"dry_run", "users", *_AGES})
 
 
 def scope_of(request: web.Request) -> Scope:
@@ -26,15 +27,18 @@ def scope_of(request: web.Request) -> Scope:
     """
     query = request.query
     if len(query) != len(set(query)) or not set(query) <= _PARAMETERS:
-        raise Fault("invalid_query", "A sweep takes dry_run, older_than_s and users, each once.")
-    dry_run, older_than, users = query.get("dry_run", "0"), query.get("older_than_s"), query.get("users")
+        raise Fault("invalid_query", f"A sweep takes {', '.join(sorted(_PARAMETERS))}, each once.")
+    dry_run, users = query.get("dry_run", "0"), query.get("users")
     if dry_run not in {"0", "1"}:
         raise Fault("invalid_query", "dry_run is 0 or 1.")
-    if older_than is not None and not _SECONDS.fullmatch(older_than):
-        raise Fault("invalid_query", "older_than_s is a whole number of seconds.")
+    ages = {name: query[name] for name in _AGES if name in query}
+    for name, text in ages.items():
+        if not _SECONDS.fullmatch(text):
+            raise Fault("invalid_query", f"{name} is a whole number of seconds.")
     return Scope(
         dry_run=dry_run == "1",
-        older_than_s=None if older_than is None else float(older_than),
+        older_than_s=float(ages["older_than_s"]) if "older_than_s" in ages else None,
+        unknown_older_than_s=float(ages.get("unknown_older_than_s", UNKNOWN_S)),
         users=None if users is None else frozenset(parse_uuid(text, "users") for text in users.split(",")),
     )
 

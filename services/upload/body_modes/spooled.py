@@ -13,7 +13,7 @@ from services.upload.body_modes.held import Held
 from services.upload.body_modes.parts import MAX_BYTES
 from services.upload.body_modes.sink import FileSink, Incoming, Kept
 from services.upload.body_modes.streamed import Streamed
-from services.upload.chunk_store.spool import Spool, SpoolFile, no_room
+from services.upload.chunk_store.spool import Spool, SpoolFile, not_kept
 
 
 class _Spooled(Held):
@@ -44,7 +44,7 @@ class _Spooled(Held):
         try:
             self._spool.refuse_when_full()
         except OSError as error:
-            raise no_room(error) from error
+            raise not_kept(error) from error
         await self._file.drained()
 
     async def finish(self, checksum: str) -> Kept:
@@ -53,7 +53,7 @@ class _Spooled(Held):
             await asyncio.to_thread(self._file.close)
             return await self._send(checksum, lambda: self._read(str(self._file.path)))
         except OSError as error:
-            raise no_room(error) from error
+            raise not_kept(error) from error
         finally:
             await self._remove()
 

@@ -19,14 +19,17 @@ from uuid import UUID
 
 from services.kit.errors import Fault, unavailable
 from services.kit.health import NotOkError
+from services.upload import errors
 
 READ_BYTES = FLUSH_BYTES = 256 * 1024
 FULL = frozenset({ENOSPC, EDQUOT})
 MIN_FREE_SHARE = 0.10
 
 
-def no_room(error: OSError) -> Fault:
-    """What a failed write to the spool disk means for a client."""
+def not_kept(error: OSError) -> Fault:
+    """What a failure of the spool disk means for a client: only who ends an upload removes its files."""
+    if isinstance(error, FileNotFoundError):
+        return errors.aborted()
     full = error.errno in FULL
     return Fault("insufficient_storage", "The spool disk is full.") if full else unavailable("spool disk")
 
@@ -54,15 +57,19 @@ class SpoolFile:
         try:
             await asyncio.to_thread(self._file.write, data)
         except OSError as error:
-            raise no_room(error) from error
+            raise not_kept(error) from error
 
     async def synced(self) -> None:
-        """Write the rest, make it survive a crash of the host, and close. Raises Fault: as ``drained``."""
+        """Write the rest, make it survive a crash of the host, and close.
+
+        Raises:
+            Fault: as ``drained``; ``upload_aborted`` when it was removed meanwhile.
+        """
         await self.drained()
         try:
             await asyncio.to_thread(self._sync)
         except OSError as error:
-            raise no_room(error) from error
+            raise not_kept(error) from error
 
     def _sync(self) -> None:
         self._file.flush()

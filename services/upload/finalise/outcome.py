@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.kit.errors import Fault
-from services.upload.model import State
+from services.upload.model import Looks, State
 
 
 class Ending(StrEnum):
@@ -19,15 +19,18 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``fault`` is what a waiting request answers; None only when the upload is durable."""
+    """``fault`` is what a waiting request answers; None only when the upload is durable. ``looks`` is how the
+    file looks that was registered here."""
 
     ending: Ending
     fault: Fault | None = None
+    looks: Looks | None = None
 
-    def check(self) -> None:
+    def checked(self) -> Looks | None:
         """Raises the fault, if there is one."""
         if self.fault is not None:
             raise self.fault
+        return self.looks
 
 
 class LeaseLostError(Exception):

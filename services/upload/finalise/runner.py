@@ -22,14 +22,15 @@ from services.upload.finalise.outcome import (
 )
 from services.upload.finalise.proxied import Maker
 from services.upload.metrics import Metrics
-from services.upload.model import DIRECT, Made, Method, Session, Work
+from services.upload.model import DIRECT, Looks, Made, Method, Session, Work
 from services.upload.repository.jobs import Finished
 
 _RESULTS = {Ending.DURABLE: "ok", Ending.RETRYING: "retry", Ending.FAILED: "failed", Ending.REOPENED: "ok"}
 
 
 class Register(Protocol):
-    async def register(self, session: Session, made: Made) -> None: ...
+    async def register(self, session: Session, made: Made) -> Looks | None:
+        """Repeating it changes nothing; see ``Registrar``."""
 
 
 class Runner:
@@ -68,7 +69,7 @@ class Runner:
 
     async def _attempt(self, work: Work, journal: Journal) -> Outcome:
         try:
-            await self._finalise(work, journal)
+            looks = await self._finalise(work, journal)
         except ReopenError as error:
             await journal.reopen(work, error.state, error.fault.code, error.fault.message)
             return Outcome(Ending.REOPENED, error.fault)
@@ -85,7 +86,7 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the edge of a task: a bug must not lose the job
             self._log.exception("finalise", upload_uuid=str(work.session.upload_uuid))
             return await self._again(work, journal, unavailable("upload service"), error)
-        return Outcome(Ending.DURABLE)
+        return Outcome(Ending.DURABLE, looks=looks)
 
     async def _again(self, work: Work, journal: Journal, fault: Fault, error: Exception) -> Outcome:
         upload = str(work.session.upload_uuid)
@@ -95,14 +96,15 @@ class Runner:
         ending = await journal.retry(work, fault.code, fault.message)
         return Outcome(ending, fault if ending is Ending.RETRYING else errors.failed(fault.message))
 
-    async def _finalise(self, work: Work, journal: Journal) -> None:
+    async def _finalise(self, work: Work, journal: Journal) -> Looks | None:
         session = work.session
         maker = self._makers[session.method] if session.file_size_bytes else self._empty
         made = await maker.make(work, journal)
         with self._metrics.phase(session.method, "register"):
-            await self._registrar.register(session, made)
+            looks = await self._registrar.register(session, made)
         self._durable(work, await journal.finish(work, made))
         self._cleaner.completed(work)
+        return looks
 
     def _durable(self, work: Work, finished: Finished) -> None:
         method = work.session.method

@@ -22,7 +22,7 @@ from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import Ending, Outcome
 from services.upload.finalise.runner import Runner
 from services.upload.metrics import Metrics
-from services.upload.model import State, Work
+from services.upload.model import Looks, State, Work
 from services.upload.repository.jobs import Jobs
 
 TICK_S = 0.5
@@ -125,8 +125,8 @@ class Finaliser:
             if not waiter.done():
                 waiter.set_result(outcome)
 
-    async def join(self, session_id: int) -> None:
-        """Return when the upload is durable.
+    async def join(self, session_id: int) -> Looks | None:
+        """Return when the upload is durable; with how its file looks if it was registered here.
 
         Raises:
             Fault: what the attempt failed with, or ``still_finalising`` after the wait.
@@ -141,7 +141,7 @@ class Finaliser:
                     outcome = await self._ended_elsewhere(session_id)
         except TimeoutError as error:
             raise errors.still_finalising() from error
-        outcome.check()
+        return outcome.checked()
 
     @staticmethod
     async def _ended(task: asyncio.Task[Outcome]) -> Outcome:

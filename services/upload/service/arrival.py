@@ -21,7 +21,7 @@ from services.upload.body_modes.sink import BodyMode, FileSink, Incoming, Kept, 
 from services.upload.chunk_store.sniff import SNIFF_BYTES, type_of
 from services.upload.finalise.worker import Finaliser
 from services.upload.metrics import Metrics
-from services.upload.model import Method, Session, State, Work
+from services.upload.model import Looks, Method, Session, State, Work
 from services.upload.repository.whole import Received, WholeUploads
 
 LOOK_S = 0.25
@@ -55,6 +55,14 @@ class Intake:
     receiving: set[int] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """An upload that is durable; ``looks`` is how its file looks where this process registered it."""
+
+    session: Session
+    looks: Looks | None = None
+
+
 class Arrival(ABC):
     """``receive`` the body, then ``finish``; both end the upload when they fail.
 
@@ -77,8 +85,8 @@ class Arrival(ABC):
         """
 
     @abstractmethod
-    async def finish(self) -> Session:
-        """The upload, durable.
+    async def finish(self) -> Durable:
+        """Returns when it is durable.
 
         Raises:
             Fault: it is not; with ``details.upload_uuid`` where it may still become durable.
@@ -136,7 +144,7 @@ class FirstArrival(Arrival):
             await self._give_up(error)
             raise
 
-    async def finish(self) -> Session:
+    async def finish(self) -> Durable:
         checksum = self._digest.hexdigest()
         try:
             kept = await self._sink.finish(checksum) if self.size_bytes else Kept()
@@ -183,14 +191,14 @@ class RepeatedArrival(Arrival):
     async def receive(self, body: AsyncIterator[bytes]) -> None:
         await self._pump(Nowhere(), [], body)
 
-    async def finish(self) -> Session:
+    async def finish(self) -> Durable:
         session = await self._received()
         if (session.file_size_bytes, session.checksum) != (self.size_bytes, self._digest.hexdigest()):
             raise Fault("idempotency_conflict", "This Idempotency-Key was used for other bytes.")
         if session.status is State.FAILED:
             raise errors.failed(session.error_message)
         if session.status is State.COMPLETED:
-            return session
+            return Durable(session)
         return await joined(self._intake.finaliser, session)
 
     async def _received(self) -> Session:
@@ -227,14 +235,14 @@ def named(fault: Fault, session: Session) -> Fault:
     return Fault(fault.code, fault.message, details=details, headers=fault.headers)
 
 
-async def joined(finaliser: Finaliser, session: Session) -> Session:
+async def joined(finaliser: Finaliser, session: Session) -> Durable:
     """Wait until it is durable.
 
     Raises:
         Fault: with ``details.upload_uuid``.
     """
     try:
-        await finaliser.join(session.id)
+        looks = await finaliser.join(session.id)
     except Fault as fault:
         raise named(fault, session) from fault
-    return session.with_status(State.COMPLETED)
+    return Durable(session.with_status(State.COMPLETED), looks)

@@ -104,7 +104,7 @@ class BatchService:
 
     async def _finish(self, arrival: Arrival, file: BatchFile) -> BatchResult:
         try:
-            session = await arrival.finish()
+            session = (await arrival.finish()).session
         except Exception as error:  # noqa: BLE001 - one file's fault stays its own
             return self._failed(file, error)
         finally:

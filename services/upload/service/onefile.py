@@ -48,9 +48,11 @@ class OneFileService:
         with self._senders.sending(wanted.user_id):
             arrival = await self._files.begin(wanted, mode, self.max_bytes)
             await arrival.receive(body)
-        session = await arrival.finish()
-        try:
-            summary = await self._summaries.of(session)
-        except Fault as fault:
-            raise named(fault, session) from fault
-        return {**summary, "upload_uuid": session.upload_uuid}
+        durable = await arrival.finish()
+        session, looks = durable.session, durable.looks
+        if looks is None:
+            try:
+                looks = await self._summaries.of(session)
+            except Fault as fault:
+                raise named(fault, session) from fault
+        return {**looks, "upload_uuid": session.upload_uuid}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,9 +14,10 @@ from prometheus_client import CollectorRegistry
 from services.files.copier import Copier, CopyLimits
 from services.files.model import Permission, Readable, Summary
 from services.files.repository.files import Files
+from services.files.service.copying import Copying
 from services.kit.db import Database
 from services.kit.metrics import DatabaseMetrics
-from services.kit.s3 import NotFoundError, PreconditionFailedError, StoreError
+from services.kit.s3 import NotFoundError, PreconditionFailedError, S3Client, Stored, StoreError
 from tests.integration.files.conftest import Answer, Api
 
 pytestmark = pytest.mark.integration
@@ -141,6 +142,55 @@ async def test_a_large_object_is_copied_in_parts(api: Api, user: UUID, size_byte
         assert b"".join([piece async for piece in download.pieces()]) == content
     parts = -(-size_bytes // (5 * MIB))
     assert etag.strip('"').endswith(f"-{parts}") is (size_bytes > 6 * MIB)
+
+
+class Dying:
+    """The store of a process that is killed while it copies the first part: it asks nothing more."""
+
+    def __init__(self, store: S3Client) -> None:
+        self._store, self.upload_id = store, ""
+
+    async def create_multipart(self, key: str, *, content_type: str | None = None) -> str:
+        self.upload_id = await self._store.create_multipart(key, content_type=content_type)
+        return self.upload_id
+
+    async def copy_part(self, *given: Any, **named: Any) -> Stored:
+        await self._store.copy_part(*given, **named)
+        raise Killed
+
+    async def abort_multipart(self, *_: str) -> None:
+        raise Killed
+
+
+class Killed(BaseException):
+    """Nothing that the process does about it reaches anybody."""
+
+
+async def test_what_a_killed_copy_in_parts_left_goes_when_its_time_is_over(api: Api, user: UUID) -> None:
+    files = Files(Database(api.database, DatabaseMetrics(CollectorRegistry())))
+    file_id, store = await api.store_file(user, os.urandom(7 * MIB), size_bytes=7 * MIB), Dying(api.store)
+    copier = Copier(cast(S3Client, store), CopyLimits(6 * MIB, 5 * MIB))
+    copy_id = uuid4()
+    key = f"users/{user}/{copy_id}"
+    with pytest.raises(Killed):
+        await Copying(files, copier, lambda: copy_id).copy(file_id, user)
+    now = {"users": str(user), "older_than_s": "0", "unknown_older_than_s": "0"}
+
+    async def swept(**more: str) -> Any:
+        return (await api("POST", "/internal/sweep", as_operator=True, params=now | more)).json["counts"]
+
+    assert await swept() == {}  # for all that anybody knows, it still copies
+    told = await api("POST", f"/internal/file/{copy_id}/void", as_upload=True)
+    assert (told.status, told.json["details"]["copying"]) == (409, True)
+    assert [one.upload_id for one in await api.store.list_uploads(key)] == [store.upload_id]
+
+    await api.database.execute("UPDATE files SET deleted_at = now() WHERE file_uuid = $1", copy_id)
+    assert (await api("POST", f"/internal/file/{copy_id}/void", as_upload=True)).status == 204
+    assert await swept(dry_run="1") == {"multipart": 1, "object": 1}
+    assert len(await api.store.list_uploads(key)) == 1
+    assert await swept() == {"multipart": 1, "object": 1}
+    assert await api.store.list_uploads(key) == []
+    assert await swept() == {}
 
 
 async def test_a_copy_in_parts_that_fails_leaves_nothing_open(api: Api, user: UUID) -> None:

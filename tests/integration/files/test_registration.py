@@ -21,9 +21,13 @@ async def send(api: Api, body: dict[str, Any]) -> tuple[int, Any]:
 async def test_created_once_then_repeated(api: Api, user: UUID) -> None:
     file_id = uuid4()
     body = registration(user, file_id, checksum="AB" * 32, etag='"e"')
-    assert await send(api, body) == (201, {"file_id": str(file_id), "created": True})
-    assert await send(api, body) == (200, {"file_id": str(file_id), "created": False})
+    status, made = await send(api, body)
     shown = (await api("GET", f"/f/{file_id}", user)).json
+    assert (status, made) == (201, {"file_id": str(file_id), "created": True, "file": shown})
+    await api.publish(file_id)
+    shown_again = {**shown, "is_public": True}
+    repeated = {"file_id": str(file_id), "created": False, "file": shown_again}
+    assert await send(api, body) == (200, repeated)
     assert shown["checksum"] == "ab" * 32
     assert shown["created_at"] == shown["updated_at"]
 
@@ -61,8 +65,10 @@ async def test_a_repetition_after_rename_or_delete_is_one(api: Api, user: UUID) 
         await send(api, registration(user, file_id))
     assert (await api("PATCH", f"/f/{renamed}", user, json={"name": "new"})).status == 204
     assert (await api("DELETE", f"/f/{deleted}", user)).status == 204
-    assert (await send(api, registration(user, renamed)))[0] == 200
-    assert (await send(api, registration(user, deleted)))[0] == 200
+    status, shown = await send(api, registration(user, renamed))
+    assert (status, shown["file"]["name"]) == (200, "new")
+    status, shown = await send(api, registration(user, deleted))
+    assert (status, shown["file"]) == (200, None)
     assert (await api("GET", f"/f/{renamed}", user)).json["name"] == "new"
     assert (await api("GET", f"/f/{deleted}", user)).status == 404
 

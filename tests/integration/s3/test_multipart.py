@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
+from services.kit.clock import World
 from services.kit.s3 import (
     ByteRange,
     ChecksumMismatchError,
@@ -14,9 +16,14 @@ from services.kit.s3 import (
     NoSuchUploadError,
     NotFoundError,
     Part,
+    S3Address,
     S3Client,
+    UnavailableError,
+    open_client,
     same_etag,
 )
+from tests.chaos.fault_proxy import FaultProxy, Rule
+from tests.chaos.plan import Action
 
 pytestmark = pytest.mark.integration
 MIB = 1_048_576
@@ -93,6 +100,23 @@ async def test_abort_and_what_comes_after(store: S3Client, key: str) -> None:
         await store.complete_multipart(key, upload_id, [only])
     with pytest.raises(NoSuchUploadError):
         await store.put_part_bytes(key, upload_id, 1, b"x")
+
+
+@pytest.mark.parametrize(("open_still", "error"), [(False, NoSuchUploadError), (True, UnavailableError)])
+async def test_a_part_whose_answer_is_lost(
+    address: S3Address, store: S3Client, key: str, open_still: bool, error: type[Exception]
+) -> None:
+    """Some stores refuse a part by breaking the connection: whether the upload is gone is asked for then."""
+    upload_id, body = await store.create_multipart(key), os.urandom(MIB)
+    if not open_still:
+        await store.abort_multipart(key, upload_id)
+    with FaultProxy() as proxy:
+        behind = replace(address, endpoint=f"http://127.0.0.1:{proxy.listen('store', address.endpoint)}")
+        async with open_client(behind, World(), lambda *_: None) as client:
+            proxy.arm([Rule("store", "upload_part", Action.RESET, skip=0, count=1, stall_s=0)])
+            with pytest.raises(error):
+                await part(client, key, upload_id, 1, body)
+    await store.abort_multipart(key, upload_id)
 
 
 async def test_a_part_with_a_wrong_hash_is_refused(store: S3Client, key: str) -> None:

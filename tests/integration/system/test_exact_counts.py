@@ -176,7 +176,19 @@ async def test_one_file_in_one_request(
     in_upload, in_store = of_work(spent, "upload", STATEMENTS), of_work(spent, "upload", STORE)
     assert sum(in_upload.values()) == statements, in_upload
     assert sum(in_store.values()) == requests, in_store
-    assert of_work(spent, "files", STATEMENTS) == {"file_register": 1, "file_read": 1}
+    assert of_work(spent, "files", STATEMENTS) == {"file_register": 1}
+
+
+async def test_the_same_file_under_the_same_key_again(user: Api, counters: Counters) -> None:
+    """It is received and compared, and registered again, which is answered with how the file looks."""
+    given: dict[str, Any] = {"data": b"abcd", "headers": {"X-File-Name": "a.bin", "Idempotency-Key": "k"}}
+    made = await user.ok("POST", "/api/upload/file", 201, **given)
+    before = await counters.read()
+    assert await user.ok("POST", "/api/upload/file", 201, **given) == made
+    spent = await counters.read() - before
+    assert sum(of_work(spent, "upload", STATEMENTS).values()) == 3  # opened, and looked at twice
+    assert of_work(spent, "upload", STORE) == {}
+    assert of_work(spent, "files", STATEMENTS) == {"file_register": 1}
 
 
 async def test_a_batch_costs_what_its_files_cost(user: Api, counters: Counters) -> None:

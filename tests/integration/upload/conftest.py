@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -38,7 +38,7 @@ from services.upload.finalise.outcome import GaveUpError, RefusedError
 from services.upload.finalise.worker import Finaliser
 from services.upload.handlers import Services
 from services.upload.metrics import Metrics
-from services.upload.model import Living, Made, Send, Session
+from services.upload.model import Living, Looks, Made, Send, Session
 from services.upload.service.chunks import ChunkTaken
 from services.upload.service.opening import Wanted
 from services.upload.settings import Settings
@@ -66,12 +66,8 @@ class Registry:
     gate: asyncio.Event | None = None
     away: bool = False  # no tombstone can be left
     voided: set[UUID] = field(default_factory=set)
+    copying: set[UUID] = field(default_factory=set)
     died: str | None = None  # "before" or "after": the process dies around the next registration
-
-    async def of(self, session: Session) -> dict[str, Any]:
-        """As ``Summaries``: only files that are registered."""
-        registered, made = self.rows[session.upload_uuid]
-        return {"file_id": registered.upload_uuid, "checksum": made.checksum}
 
     async def void(self, upload_uuid: UUID) -> Living | None:
         if self.away:
@@ -79,10 +75,12 @@ class Registry:
         if upload_uuid in self.rows:
             session, made = self.rows[upload_uuid]
             return Living(session.mime_type, session.file_size_bytes or 0, made.checksum, made.etag)
+        if upload_uuid in self.copying:
+            return Living("text/plain", 0, None, None, copying=True)
         self.voided.add(upload_uuid)
         return None
 
-    async def register(self, session: Session, made: Made) -> None:
+    async def register(self, session: Session, made: Made) -> Looks:
         self.calls += 1
         if self.gate is not None:
             await self.gate.wait()
@@ -97,6 +95,7 @@ class Registry:
         self.rows[session.upload_uuid] = (session, made)
         if self.died == "after":
             raise Died
+        return {"file_id": session.upload_uuid, "checksum": made.checksum}
 
 
 @dataclass(slots=True)

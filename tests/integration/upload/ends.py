@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.kit.db import Statement
 from services.kit.s3 import NotFoundError
-from services.kit.sweeping import Scope, Sweeper
+from services.kit.sweeping import UNKNOWN_S, Scope, Sweeper
 from services.upload.assembly import build_sweeper
 from tests.integration.upload.conftest import Bench
 
@@ -35,7 +35,13 @@ def sweeper_of(bench: Bench) -> Sweeper:
     return build_sweeper(bench.base, bench.registry)
 
 
-async def swept(bench: Bench, *, older_than_s: float | None = None, dry_run: bool = False) -> Counter[str]:
+async def swept(
+    bench: Bench,
+    *,
+    older_than_s: float | None = None,
+    unknown_older_than_s: float = UNKNOWN_S,
+    dry_run: bool = False,
+) -> Counter[str]:
     """One sweep of this bench's user: what it removed, by kind."""
-    scope = Scope(dry_run, older_than_s, frozenset({bench.user_id}))
+    scope = Scope(dry_run, older_than_s, unknown_older_than_s, frozenset({bench.user_id}))
     return (await sweeper_of(bench).run(scope)).counts

@@ -20,7 +20,7 @@ from services.kit.s3.download import Download
 from services.kit.s3.errors import UnavailableError
 from services.upload.finalise.outcome import RefusedError
 from services.upload.finalise.runner import Register
-from services.upload.model import Made, Session
+from services.upload.model import Looks, Made, Session
 
 STORE_REQUESTS = {
     "abort_multipart",
@@ -142,7 +142,8 @@ class InterruptedRegistry:
     def __init__(self, registry: Register, interruption: Interruption) -> None:
         self._registry, self._interruption = registry, interruption
 
-    async def register(self, session: Session, made: Made) -> None:
-        await self._interruption.moment(
+    async def register(self, session: Session, made: Made) -> Looks | None:
+        looks: Looks | None = await self._interruption.moment(
             "register", RefusedError("no answer"), lambda: self._registry.register(session, made)
         )
+        return looks

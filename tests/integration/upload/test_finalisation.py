@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NoReturn
 from uuid import UUID
 
 import pytest
@@ -103,7 +104,7 @@ class TestRetries:
 
     async def test_other_facts_in_files_end_it_for_good(self, own_settings: Settings) -> None:
         class Conflict(Registry):
-            async def register(self, session: Session, made: Made) -> None:
+            async def register(self, session: Session, made: Made) -> NoReturn:
                 raise GaveUpError("registration_conflict", "Registered with other facts.")
 
         async with bench_of(own_settings, registry=Conflict()) as bench:

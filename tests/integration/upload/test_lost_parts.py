@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from hashlib import sha256
 from uuid import UUID
 
 import aiohttp
@@ -11,9 +12,9 @@ import pytest
 from services.kit.db import Statement
 from services.kit.errors import Fault
 from services.upload.errors import BYTES_GONE
-from services.upload.model import Session, State
+from services.upload.model import Send, Session, State
 from services.upload.settings import Settings
-from tests.integration.upload.conftest import MIB, Bench, bench_of, incompressible
+from tests.integration.upload.conftest import MIB, Bench, bench_of, body, incompressible
 from tests.integration.upload.test_crashes import direct
 
 pytestmark = pytest.mark.integration
@@ -58,7 +59,8 @@ async def test_the_next_part_says_so_and_every_later_chunk(bench: Bench) -> None
 async def test_without_an_accepted_part_the_next_one_opens_another(bench: Bench) -> None:
     first, tail = incompressible(5 * MIB), incompressible(10)
     upload = await bench.open(len(first) + len(tail))
-    await refused(bench.send(upload, 0, first, length=5 * MIB + 1), "size_mismatch")
+    another = Send(upload, bench.user_id, 0, len(first), sha256(tail).hexdigest())
+    await refused(bench.services.chunks.receive(another, body(first)), "checksum_mismatch")
     await drop(bench, upload)
     await refused(bench.send(upload, 0, first), "dependency_unavailable")
     await bench.send(upload, 0, first)

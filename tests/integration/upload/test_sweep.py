@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -14,7 +17,7 @@ import pytest
 from services.kit.db import Statement
 from services.kit.errors import Fault
 from services.kit.s3 import S3Client
-from services.kit.sweeping import AdvisoryLock, Scope, Turn
+from services.kit.sweeping import UNKNOWN_S, AdvisoryLock, Scope, Turn
 from services.upload.model import Made
 from services.upload.service.opening import Wanted
 from services.upload.settings import Settings
@@ -174,11 +177,72 @@ async def test_files_is_away_and_the_next_sweep_goes_on(bench: Bench) -> None:
 
 async def test_a_store_upload_whose_row_was_never_written(bench: Bench) -> None:
     """The process died, or the database refused, between opening it and recording it."""
+    upload = uuid4()
+    key = f"users/{bench.user_id}/{upload}"
+    await bench.store.create_multipart(key)
+    assert await swept(bench) == {}
+    assert await swept(bench, older_than_s=0) == {}  # its row may be on the way
+    assert await swept(bench, unknown_older_than_s=0) == {}  # it is no older than the settings say
+    assert await swept(bench, older_than_s=0, unknown_older_than_s=0) == {"multipart": 1}
+    assert await bench.store.list_uploads(key) == []
+    assert upload in bench.registry.voided
+
+
+async def test_how_young_a_store_upload_is_the_store_says(bench: Bench) -> None:
+    """Whatever the clocks of this process and of the database show."""
     key = f"users/{bench.user_id}/{uuid4()}"
     await bench.store.create_multipart(key)
-    assert await swept(bench) == {}  # its row may be on the way
-    assert await swept(bench, older_than_s=0) == {"multipart": 1}
-    assert await bench.store.list_uploads(key) == []
+    (opened,) = [one for one in await bench.store.list_uploads() if one.key == key]
+    assert timedelta(0) <= await bench.store.now() - opened.initiated < timedelta(seconds=20)
+    ages = [UNKNOWN_S - 1, UNKNOWN_S]
+    for age_s, counts in zip(ages, ({}, {"multipart": 1}), strict=True):
+
+        async def now(age_s: float = age_s) -> datetime:
+            return opened.initiated + timedelta(seconds=age_s)
+
+        base = replace(bench.base, store=cast(S3Client, _At(bench.store, now)))
+        turn = await sweeper_of(replace(bench, base=base)).run(
+            Scope(older_than_s=0, users=frozenset({bench.user_id}))
+        )
+        assert turn.counts == counts
+
+
+async def test_an_upload_that_opens_while_everything_is_swept(bench: Bench) -> None:
+    """Between the store's answer and the row nothing is taken away, whenever the sweep comes."""
+    create = bench.store.create_multipart
+
+    async def swept_meanwhile(_: S3Client, *given: Any, **named: Any) -> str:
+        made = await create(*given, **named)
+        assert await swept(bench, older_than_s=0) == {}
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Client, "create_multipart", swept_meanwhile)
+        wanted = Wanted(bench.user_id, "file.bin", 6 * MIB, None)
+        opened = await bench.services.multipart.open(wanted, 5 * MIB)
+    listed = await bench.store.list_uploads(opened.session.storage_key)
+    assert [one.upload_id for one in listed] == [opened.store_upload_id]
+
+
+async def test_a_copy_in_parts_that_runs_is_left_alone(bench: Bench) -> None:
+    """Its row is in files_db, and the files service says so."""
+    copy = uuid4()
+    key = f"users/{bench.user_id}/{copy}"
+    await bench.store.create_multipart(key)
+    bench.registry.copying.add(copy)
+    assert await swept(bench, older_than_s=0, unknown_older_than_s=0) == {}
+    assert len(await bench.store.list_uploads(key)) == 1
+    bench.registry.copying.clear()
+    assert await swept(bench, older_than_s=0, unknown_older_than_s=0) == {"multipart": 1}
+
+
+async def test_nothing_unknown_goes_while_files_is_away(bench: Bench) -> None:
+    key = f"users/{bench.user_id}/{uuid4()}"
+    await bench.store.create_multipart(key)
+    bench.registry.away = True
+    with pytest.raises(Fault):
+        await swept(bench, older_than_s=0, unknown_older_than_s=0)
+    assert len(await bench.store.list_uploads(key)) == 1
 
 
 async def test_recorded_uploads_of_live_sessions_stay(bench: Bench) -> None:
@@ -265,6 +329,16 @@ async def test_timed_sweeps_are_done_by_one_of_two(own_settings: Settings) -> No
                 while len(ran) < 5:
                     await asyncio.sleep(0.01)
         assert len(set(ran)) == 1
+
+
+class _At:
+    """The store at another time."""
+
+    def __init__(self, store: S3Client, now: Callable[[], Awaitable[datetime]]) -> None:
+        self._store, self.now = store, now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class _Noting:

@@ -119,6 +119,7 @@ class TestOwner:
                 yield piece
             (row,) = await rows(bench)
             await bench.services.management.abort(row["upload_uuid"], bench.user_id)
+            await bench.cleaner.drain(10)
             yield data[-1:]
 
         assert (await fault(send(bench, data, mode, known=known, pieces=pieces()))).code == "upload_aborted"
@@ -149,7 +150,7 @@ class TestKey:
         await bench.services.whole.renew()
         joining = asyncio.create_task(send(bench, b"abcd", key="k"))
         await arrival.receive(body(b"abcd"))
-        session = await arrival.finish()
+        session = (await arrival.finish()).session
         assert await joining == session.upload_uuid
         assert len(await rows(bench)) == 1
 
@@ -162,7 +163,7 @@ class TestKey:
         idle_since = await ended.now() - timedelta(minutes=1)
         assert await ended.expire(idle_since, [bench.user_id], 10) == []
         await arrival.receive(body(b"abcd"))
-        assert (await arrival.finish()).status is State.COMPLETED
+        assert (await arrival.finish()).session.status is State.COMPLETED
 
     async def test_the_one_that_is_waited_for_breaks_off(self, bench: Bench) -> None:
         arrival = await bench.services.whole.begin(wanted(bench, b"abcd", key="k"), "streamed", MIB)

@@ -99,3 +99,13 @@ def test_a_plan_is_told_whole() -> None:
     told = case.told()
     assert told["seed"] == 3
     assert [upload["seed"] for upload in told["uploads"]] == [upload.seed for upload in case.uploads]
+
+
+def test_a_store_that_keeps_beginnings_is_spared_puts_that_break_off_and_nothing_else() -> None:
+    every = frozenset(Strategy)
+    for case in CASES[:100]:
+        spared = case.within(every, keeps_beginnings=True)
+        assert case.within(every) == case
+        assert not any(one.broken for one in spared.uploads if one.strategy is Strategy.SINGLE)
+        drawn = zip(case.uploads, spared.uploads, strict=True)
+        assert all(one == other for one, other in drawn if one.strategy is not Strategy.SINGLE)

@@ -12,6 +12,7 @@ import yaml
 from compose import envfile, scraping, settings, topology
 from compose.installer import recipe
 from compose.settings import ROOT
+from compose.top import containers
 
 pytestmark = pytest.mark.unit
 
@@ -63,6 +64,11 @@ def listens(container: Mapping[str, Any]) -> set[str]:
     environment = container.get("environment", {})
     own = {key: environment[key] for key in ("PORTS", "ADMIN_PORTS", "PGPORT") if key in environment}
     return ports(own) | ports(container.get("command", []))
+
+
+def test_those_that_end_are_known_wherever_states_are_read() -> None:
+    assert set(containers.ONCE) == set(ONCE)
+    assert f"/^({'|'.join(ONCE)})$/" in (FOLDER / "docker" / "view.sh").read_text()
 
 
 def test_the_same_parts_and_grafana() -> None:

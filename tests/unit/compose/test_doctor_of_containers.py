@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,32 @@ class TestDoctor:
         (line,) = [one for one in self.found(desk, **made_up).items() if text in one[0]]
         assert line[1][0] == status
         assert remedy in line[1][1]
+
+    @pytest.mark.parametrize(
+        ("chosen", "images"),
+        [
+            ({}, set()),
+            ({"CACHE": "redis", "POOLER": "pgbouncer"}, {"redis", "edoburu/pgbouncer"}),
+            ({"TOPOLOGY": "scaled"}, {"nginx", "edoburu/pgbouncer"}),
+            ({"OVERLAYS": "faults"}, {"vaultbench/toxiproxy"}),
+        ],
+    )
+    def test_images_that_settings_ask_for(self, desk: Desk, chosen: dict[str, str], images: set[str]) -> None:
+        told = {text.partition(":")[0] for text in self.found(desk, **chosen) if "not here yet" in text}
+        assert told - {text.partition(":")[0] for text in self.found(desk)} == images
+
+    def test_the_port_of_an_overlay(self, desk: Desk) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            chosen = {"TOPOLOGY": "scaled", "NGINX_PORT": str(port)}
+            (line,) = [one for one in self.found(desk, **chosen).items() if f"port {port} " in one[0]]
+        assert "(NGINX_PORT) is taken by" in line[0]
+        assert line[1] == (
+            "fail",
+            f"end that process, or choose another port: make up NGINX_PORT={port + 500}",
+        )
 
     def test_a_checkout_on_a_windows_drive(self, desk: Desk) -> None:
         desk.put("stat", "#!/bin/sh\necho v9fs\n")

@@ -205,11 +205,43 @@ def test_containers_take_the_files_that_settings_ask_for(
     assert all((folder / f"compose.{name}.yaml").is_file() for name in overlays)
 
 
-def test_what_runs_decides_until_something_is_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "later", [{}, {"POOLER": "none"}, {"POOLER": "pgbouncer"}, {"CACHE": "none"}, {"TOPOLOGY": "scaled"}]
+)
+def test_what_runs_decides_for_every_command_but_up(tmp_path: Path, later: dict[str, str]) -> None:
     desk = new_desk(tmp_path)
     desk.script(LOAD + "write_files", **WORKS, TOPOLOGY="scaled", POOLER="none", CACHE="redis")
-    assert desk.script("overlays", **WORKS).stdout.split() == ["scaled", "redis", "cache", "scaled.cache"]
+    in_effect = ["scaled", "redis", "cache", "scaled.cache"]
+    assert desk.script("overlays", **WORKS, **later).stdout.split() == in_effect
+    assert desk.script(LOAD + "overlays", **WORKS, **later).stdout.split() == in_effect
     assert "REDIS_PORT=6380" in (desk.run_dir / "ports.env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("later", "overlays"),
+    [
+        ({}, ["redis", "cache", "pooler"]),
+        ({"DB_POOL_MAX": "7"}, ["redis", "cache", "pooler"]),
+        ({"CACHE": "none"}, []),
+        ({"CACHE": "redis", "POOLER": "none"}, ["redis", "cache"]),
+        ({"TOPOLOGY": "single"}, []),
+    ],
+)
+def test_up_starts_what_is_asked_for_now_or_what_runs(
+    tmp_path: Path, later: dict[str, str], overlays: list[str]
+) -> None:
+    desk = new_desk(tmp_path)
+    desk.script(LOAD + "write_files", **WORKS, POOLER="pgbouncer", CACHE="redis")
+    assert desk.script(f"STARTS=1; {LOAD} overlays", **WORKS, **later).stdout.split() == overlays
+
+
+def test_limits_stay_those_of_what_runs(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path)
+    show = LOAD + 'say "$LIMITS $MEMORY_UPLOAD_MB"'
+    assert desk.script(show, **WORKS, OVERLAYS="limits").stdout.split() == ["small", "2048"]
+    desk.script(LOAD + "write_files", **WORKS, OVERLAYS="limits", LIMITS="micro")
+    assert desk.script(show, **WORKS).stdout.split() == ["micro", "1024"]
+    assert desk.script(f"STARTS=1; {show}", **WORKS, LIMITS="medium").stdout.split() == ["medium", "4096"]
 
 
 def test_redis_memory_is_in_the_budget(tmp_path: Path) -> None:

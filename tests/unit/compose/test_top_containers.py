@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from compose.top import __main__ as edge
-from compose.top.containers import ContainerProcesses, look_in, open_containers, seconds, state_of
+from compose.top.containers import ONCE, ContainerProcesses, look_in, open_containers, seconds, state_of
 from compose.top.processes import HARNESS, Part
 
 pytestmark = pytest.mark.unit
@@ -151,7 +151,13 @@ def test_a_container_that_goes_meanwhile_is_no_failure(found: ContainerProcesses
     ],
 )
 def test_states_in_one_word(state: str, status: str, word: str) -> None:
-    assert state_of(state, status) == word
+    assert state_of("upload", state, status) == word
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_ends_when_its_work_is_done_is_not_lost(name: str) -> None:
+    assert state_of(name, "exited", "Exited (0) 2 hours ago") == "done"
+    assert state_of(name, "exited", "Exited (1) 2 hours ago") == "exited (1)"
 
 
 def test_counters_of_both_kinds_of_control_groups_and_none() -> None:

@@ -17,7 +17,7 @@ from services.kit.errors import Fault
 from services.kit.web.answers import Streamed
 
 pytestmark = pytest.mark.unit
-LIMIT = 3
+LIMIT, PLACES = 3, 256
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 FILE = Readable(
     Summary(UUID(int=1), UUID(int=2), "a", "text/plain", 10, NOW, False, NOW, Permission.OWNER, None),
@@ -55,7 +55,7 @@ class Store:
 
 def downloads(store: Store) -> Downloads:
     counter = Counter("sent_bytes", "of this test", registry=CollectorRegistry())
-    return Downloads(cast(FileService, store), counter, LIMIT)
+    return Downloads(cast(FileService, store), counter, limit=LIMIT, places=PLACES)
 
 
 @pytest.mark.parametrize(("size", "error"), [(None, ValueError), (9, Fault), (11, Fault)])

@@ -267,6 +267,32 @@ async def test_any_order_of_events_keeps_the_counts_true(steps: list[tuple[str, 
     await bed.over()
 
 
+async def test_bodies_of_one_user_leave_places_for_others() -> None:
+    bed = Bed(3_350, 335, 3_015)
+    tasks = [bed.ask(number) for number in range(301)]  # 0.9 of 335 are 301.5
+    await bed.settled()
+    for _ in tasks:
+        bed.gate.begin_body("greedy")
+    tasks += [bed.ask(301)]
+    await bed.settled()
+    with pytest.raises(Fault) as refused:
+        bed.gate.begin_body("greedy")
+    assert (refused.value.code, refused.value.status) == ("overloaded", 503)
+    for _ in range(8):
+        bed.gate.begin_body("newcomer")
+    with pytest.raises(Fault):
+        bed.gate.begin_body("newcomer")
+    assert bed.figure("admission_rejected_total", reason="full") == 2
+    bed.gate.end_body("newcomer")
+    bed.gate.begin_body("newcomer")
+    bed.running[0].set()
+    await bed.settled()
+    bed.gate.begin_body("greedy")
+    for task in tasks:
+        task.cancel()
+    await bed.over()
+
+
 async def test_health_ends_at_nine_tenths() -> None:
     bed = Bed(20, 10, 10)
     tasks = [bed.ask(number) for number in range(17)]
@@ -292,4 +318,5 @@ async def test_off_admits_everybody() -> None:
     gate = Unlimited()
     for _ in range(10_000):
         await gate.enter(lambda: False)
+        gate.begin_body("a")
     assert (await gate.check(), gate.shown()) == ("off", {})

@@ -14,11 +14,11 @@ import pytest
 from aiohttp import web
 
 from grafana.dashboards import DASHBOARDS
-from grafana.model import Kind, Panel, Query, Unit
+from grafana.model import Kind, Panel, Query, Threshold, Unit
 from grafana.strategies import strategies
 from loadtests.harness.panels import page, scales
 from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
-from loadtests.harness.panels.draw import alone, runs
+from loadtests.harness.panels.draw import alone, draw, runs
 from loadtests.harness.panels.poster import poster, single
 from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, Recording, Series, read_recording, write_recording
@@ -46,6 +46,11 @@ def all_panels() -> list[Panel]:
 
 def expressions(panel: Panel) -> list[str]:
     return [expr for query in panel.queries for expr in (query.expr, query.x) if expr]
+
+
+def words(svg: str) -> list[str]:
+    texts = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314  # our own
+    return ["".join(one.itertext()) for one in texts]
 
 
 def by_method(expr: str, *values: float | None) -> dict[str, tuple[Series, ...]]:
@@ -209,6 +214,15 @@ class TestScales:
     def test_a_value_without_neighbours_is_a_dot(self) -> None:
         assert alone([1.0, nan, 2.0, 3.0, nan, 4.0]) == [0, 5]
         assert alone([1.0, 2.0]) == []
+
+    def test_a_line_at_zero_leaves_its_limits_in_sight(self) -> None:
+        limits = (Threshold(0.001, "#d9a21b"), Threshold(0.01, "#b3261e"))
+        panel = Panel("t", "d", Unit.SHARE, (Query("q", "errors"),), thresholds=limits)
+        svg = draw(panel, recording({"q": (Series({}, 0, (0.0, 0.0)),)}), (), "p") or ""
+        assert all(limit.colour in svg for limit in limits)
+        marks = [label for label in words(svg) if label.endswith("%")]
+        assert marks[0] == "0 %"
+        assert len(set(marks)) == len(marks) > 3
 
     def test_a_mark_is_minutes_and_seconds(self) -> None:
         assert [scales.clock(one) for one in (0, 0.25, 1.5, 12)] == ["0:00", "0:15", "1:30", "12:00"]

@@ -16,7 +16,7 @@ from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.running.arms import differences, flat_config
 from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.testbeds.native_testbed import control
-from loadtests.harness.testbeds.system import _url, find_k6, find_system
+from loadtests.harness.testbeds.system import _entry, _url, find_k6, find_system
 from loadtests.harness.testbeds.testbed import PARTS, SystemNotUp, TestbedRefused
 
 pytestmark = pytest.mark.unit
@@ -138,6 +138,18 @@ def test_in_containers_the_processes_of_a_service_share_a_host_and_a_restart(tmp
     scaled = {**inside.environ, "TOPOLOGY": "scaled"}
     assert replace(inside, environ=scaled).parts("upload") == ["upload", "upload-2"]
     assert _url(scaled, "upload-2", 9012) == "http://upload-2:9012"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "entry"),
+    [
+        ({}, "http://gateway:9000"),
+        ({"TOPOLOGY": "scaled"}, "http://nginx:9080"),
+        ({"FAULTS_GATEWAY_PORT": "8600"}, "http://toxiproxy:8600"),
+    ],
+)
+def test_in_containers_clients_go_through_what_stands_in_front(chosen: dict[str, str], entry: str) -> None:
+    assert _entry({**settings.read({}).env, "BENCH_PROJECT": "vaultbench", **chosen}) == entry
 
 
 def test_settings_of_every_replica_are_compared() -> None:

@@ -134,5 +134,15 @@ CASES: dict[str, Case] = {
     ),
     "AdmissionFull": Case(admitted(81), admitted(80), SERVICE),
     "SweepOverdue": Case(sweeps(-1e4), sweeps(WELL_S + ILL_S - 500), SERVICE),
+    # A row that is not in the cache is no fault of Redis.
+    "RedisGone": Case(
+        (Series("rate_limit_fallback_total", {**FILES, "reason": "timeout"}, 0, 2, counter=True),),
+        (
+            Series("rate_limit_fallback_total", {**FILES, "reason": "timeout"}, 0, 0, counter=True),
+            Series("cache_lookups_total", {**FILES, "result": "failed"}, 0, 0, counter=True),
+            Series("cache_lookups_total", {**FILES, "result": "miss"}, 0, 9, counter=True),
+        ),
+        SERVICE,
+    ),
     "DatabasePoolFull": Case(pool(19), pool(18), SERVICE),
 }

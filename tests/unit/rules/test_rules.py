@@ -131,6 +131,14 @@ def test_a_breaker_that_opens_again_and_again_is_seen_between_two_scrapes(
     tried(promtool, tmp_path, [unit_test(breaker(1, 0.05), [firing("BreakerOpen", due_s, labels)])])
 
 
+def test_a_cache_that_goes_on_without_redis_is_seen_too(promtool: Path, tmp_path: Path) -> None:
+    rule = ALERTS["RedisGone"]
+    failed = Series("cache_lookups_total", {**FILES, "result": "failed"}, 0, 2, counter=True)
+    labels = {"alertname": "RedisGone", "severity": rule["labels"]["severity"], "service": "files"}
+    due_s = WELL_S + LONGEST_S + duration_s(rule["for"])
+    tried(promtool, tmp_path, [unit_test([failed], [firing("RedisGone", due_s, labels)])])
+
+
 def test_a_quiet_system_fires_nothing(promtool: Path, tmp_path: Path) -> None:
     """No requests at all: ratios and percentiles of nothing are nothing, not zero and not infinite."""
     still = [Series(one.name, one.labels, 0, 0) for case in CASES.values() for one in case.ill if one.counter]

@@ -19,8 +19,8 @@ ONE, OTHER = UUID(int=1), UUID(int=2)
 class Desk:
     """Sends that last until they are let go."""
 
-    def __init__(self, limit: int) -> None:
-        self.senders, self.go = Senders(limit), asyncio.Event()
+    def __init__(self, limit: int, places: int) -> None:
+        self.senders, self.go = Senders(limit, places), asyncio.Event()
         self.tasks: list[asyncio.Task[str]] = []
 
     async def send(self, user: UUID, chunk: Hashable = None) -> asyncio.Task[str]:
@@ -44,13 +44,13 @@ async def settled() -> None:
 
 
 @asynccontextmanager
-async def desk(limit: int = 128) -> AsyncIterator[Desk]:
-    made = Desk(limit)
+async def desk(limit: int = 128, places: int = 256) -> AsyncIterator[Desk]:
+    made = Desk(limit, places)
     yield made
     made.go.set()
     await asyncio.gather(*made.tasks, return_exceptions=True)
     assert made.senders.bodies == 0
-    assert made.senders._users == {}
+    assert made.senders._by_chunk == {}
 
 
 async def test_more_bodies_than_the_limit_are_refused_and_of_others_none() -> None:
@@ -61,6 +61,26 @@ async def test_more_bodies_than_the_limit_are_refused_and_of_others_none() -> No
         assert await (await made.send(ONE)) == "429 1"
         assert not (await made.send(OTHER, 0)).done()
         assert made.senders.bodies == 4
+
+
+async def test_four_greedy_users_leave_places_for_a_fifth() -> None:
+    async with desk(limit=128) as made:
+        for number, share in enumerate((128, 64, 32, 16), start=1):
+            tasks = [await made.send(UUID(int=number), index) for index in range(150)]
+            assert [task.done() for task in tasks] == [False] * share + [True] * (150 - share)
+            assert await tasks[-1] == "429 1"
+        fifth = [await made.send(UUID(int=5), index) for index in range(8)]
+        assert not any(task.done() for task in fifth)
+
+
+async def test_who_sends_again_above_his_share_takes_the_place_of_the_lost_send() -> None:
+    async with desk(places=20) as made:
+        lost, *_ = [await made.send(ONE, index) for index in range(10)]
+        assert await (await made.send(ONE, 10)) == "429 1"
+        again = await made.send(ONE, 0)
+        assert await lost == "408 None"
+        assert not again.done()
+        assert made.senders.bodies == 10
 
 
 async def test_a_third_send_of_a_chunk_ends_the_oldest() -> None:

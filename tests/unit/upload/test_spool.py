@@ -32,6 +32,17 @@ async def test_a_file_comes_back_in_pieces_and_goes(tmp_path: Path) -> None:
     await spool.remove(str(file.path))  # gone already: no error
 
 
+async def test_whoever_writes_a_file_that_was_removed_is_told_that_its_upload_has_ended(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path, lambda _: disk(500))
+    file = await spool.open(UPLOAD, "0-a")
+    file.write(b"abcdefgh")
+    await spool.remove_upload(UPLOAD)
+    with pytest.raises(Fault, match="upload_aborted"):
+        await file.synced()
+
+
 async def test_no_name_is_written_twice(tmp_path: Path) -> None:
     spool = Spool(tmp_path, lambda _: disk(500))
     (await spool.open(UPLOAD, "0-a")).close()
