@@ -28,6 +28,7 @@ class Control:
     vus: int
     rows: Rows
     url: str = ""
+    runner: web.AppRunner | None = None
     _number: int = 0  # of the stretch that was released last
     _message: Mapping[str, Any] = field(default_factory=dict)
     _identities: Sequence[Sequence[Identity]] = ()  # by arm
@@ -63,6 +64,12 @@ class Control:
         async with self._changed:
             self._cut = self._ended = True
             self._changed.notify_all()
+
+    async def close(self) -> None:
+        """Answer nothing any more."""
+        await self.end()
+        if self.runner is not None:
+            await self.runner.cleanup()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         async with self._changed:
@@ -132,11 +139,11 @@ async def serving(control: Control) -> AsyncIterator[Control]:
     # Nobody waits for a client that is asleep in a long poll.
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
+    control.runner = runner
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         control.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield control
     finally:
-        await control.end()
-        await runner.cleanup()
+        await control.close()

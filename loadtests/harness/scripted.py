@@ -37,7 +37,8 @@ async def play(rig: Rig, strategy: Strategy, size_bytes: int, *, uploads: int = 
     """
     arm = Arm(
         name=strategy.name, of=strategy.name, title=strategy.manifest.title, colour=strategy.manifest.colour,
-        strategy=strategy.name, file_size_bytes=size_bytes, piece_bytes=strategy.piece_bytes(size_bytes), vus=1,
+        strategy=strategy.name, file_size_bytes=size_bytes, vus=1,
+        piece_bytes=strategy.piece_bytes(size_bytes),
     )  # fmt: skip
     part = Part(
         name="one", kind=PartKind.WARM_UP, arms=(arm,), period_s=LIMIT_S, washout_s=0.0, first_blocks=1,

@@ -78,27 +78,30 @@ function playUploads(stretch, me) {
 // A set number of uploads, one after the other, whatever the clock says: to show one.
 function playCount(stretch, me) {
   const [arm] = stretch.arms;
-  for (let done = 0; works(arm, me) && done < stretch.uploads; done += 1) transfer(stretch, arm, null);
+  for (let done = 0; works(arm, me) && done < stretch.uploads && data.stocked(arm); done += 1) {
+    transfer(stretch, arm, null);
+  }
 }
 
+// The clock is looked at last: asking for rows may take a while.
 function closed(stretch, period) {
-  while (Date.now() < period.endMs) {
-    if (!transfer(stretch, period.arm, null)) return false;
+  for (;;) {
+    if (!data.stocked(period.arm)) return false;
+    if (Date.now() >= period.endMs) return true;
+    transfer(stretch, period.arm, null);
   }
-  return true;
 }
 
 function open(stretch, period, me) {
   for (const due of arrivals(stretch, period, period.arm.rate_per_s, me, config.uploadVus)) {
-    if (!sleepUntil(due) || !transfer(stretch, period.arm, due)) return false;
+    if (!data.stocked(period.arm) || !sleepUntil(due)) return false;
+    transfer(stretch, period.arm, due);
   }
   return true;
 }
 
-/** One upload; false where the stretch was cut. */
 function transfer(stretch, arm, due) {
   const row = data.nextRow(arm);
-  if (row === null) return false;
   if (stretch.login_each) logIn(stretch, arm, null);
   lines.intent(row, stretch, arm, due);
   const flow = new Flow(row, arm);
@@ -110,7 +113,6 @@ function transfer(stretch, arm, due) {
     lines.outcome(row, stretch, arm, flow, failure);
     sleep(AFTER_FAILURE_S);
   }
-  return true;
 }
 
 // Timed requests beside the uploads, at a rate of their own through all turns.

@@ -16,15 +16,19 @@ export function prepare(arms) {
   }
 }
 
-/** What the arm's next upload sends, or null where the stretch was cut. */
+/** Have a row for the arm's next upload; false where the stretch was cut. */
+export function stocked(arm) {
+  const left = stock.get(arm.kind);
+  if (left !== undefined && left.length > 0) return true;
+  const rows = control.rows(arm.kind);
+  if (rows === null) return false;
+  stock.set(arm.kind, rows);
+  return true;
+}
+
+/** The row of the arm's next upload, of those that are in stock. */
 export function nextRow(arm) {
-  let rows = stock.get(arm.kind);
-  if (rows === undefined || rows.length === 0) {
-    rows = control.rows(arm.kind);
-    if (rows === null) return null;
-    stock.set(arm.kind, rows);
-  }
-  return rows.shift();
+  return stock.get(arm.kind).shift();
 }
 
 // A stamp with less room than its text keeps the text's last characters.

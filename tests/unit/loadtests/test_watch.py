@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
@@ -29,7 +30,7 @@ def test_looks_meet_every_bound() -> None:
     assert found[0] == 100.0
     assert {100.7, 103.0, 103.7, 106.0} <= {round(at, 6) for at in found}
     assert found == sorted(found)
-    assert max(after - before for before, after in zip(found, found[1:], strict=False)) <= 1.0
+    assert max(after - before for before, after in pairwise(found)) <= 1.0
 
 
 def test_short_turns_need_no_looks_between_their_bounds() -> None:
