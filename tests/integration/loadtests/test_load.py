@@ -64,7 +64,8 @@ async def gateway() -> AsyncIterator[str]:
 async def loading(folder: Path, workers: Workers) -> AsyncIterator[Load]:
     rows = Rows("run")
     async with open_load(
-        find_k6(os.environ), Files.within(folder), rows=rows, strategies=load_strategies(), workers=workers, seed=3
+        find_k6(os.environ), Files.within(folder), rows=rows, strategies=load_strategies(),
+        workers=workers, seed=3,
     ) as load:  # fmt: skip
         await load.ready()
         yield load
@@ -81,8 +82,8 @@ def arm(name: str, strategy: str | None = "proxy-chunked", size: int = 1000, **f
 
 def part_of(*arms: Arm, **facts: Any) -> Part:
     return Part(
-        name="p", kind=PartKind.COMPARE, arms=arms, period_s=0.5, washout_s=0.1, first_blocks=1, most_blocks=1,
-        **facts,
+        name="p", kind=PartKind.COMPARE, arms=arms, period_s=0.5, washout_s=0.1, first_blocks=1,
+        most_blocks=1, **facts,
     )  # fmt: skip
 
 
@@ -196,8 +197,8 @@ async def test_a_k6_that_is_gone_is_an_error(tmp_path: Path, gateway: str) -> No
 async def test_a_script_that_cannot_begin_says_why(tmp_path: Path) -> None:
     rows = Rows("run")
     async with open_load(
-        find_k6(os.environ), Files.within(tmp_path), rows=rows, strategies=load_strategies(), workers=Workers(1),
-        seed=3, variables={"STRATEGIES": '{"x": "/not/there.js"}'},
+        find_k6(os.environ), Files.within(tmp_path), rows=rows, strategies=load_strategies(),
+        workers=Workers(1), seed=3, variables={"STRATEGIES": '{"x": "/not/there.js"}'},
     ) as load:  # fmt: skip
         with pytest.raises(LoadFailed, match="not/there"):
             await load.ready()
