@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtests.harness.analysis import words
-from loadtests.harness.planning.strategies import Strategy, load_strategies
+from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.records.model import Counters
 from loadtests.harness.running import counters, scripted, users
 from loadtests.harness.running.client import Step, Uploader

@@ -17,7 +17,7 @@ from loadtests.harness.commands.panels import record_run
 from loadtests.harness.commands.stress import finish
 from loadtests.harness.planning.overrides import Overrides, read_overrides
 from loadtests.harness.planning.plan_estimate import SIGNUP_S
-from loadtests.harness.planning.strategies import Strategy, load_strategies
+from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
 from loadtests.harness.running.manifest import make_manifest

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import aiohttp
 from rich.console import Console
 
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.running import scripted, users
 from loadtests.harness.running.client import StepFailed, Uploader
 from loadtests.harness.running.rig import Rig, open_rig

@@ -22,7 +22,7 @@ from loadtests.harness.auditing.audit import Auditor
 from loadtests.harness.auditing.audit_store import AuditStore
 from loadtests.harness.planning.experiment import Arm
 from loadtests.harness.planning.payload import BLOCK_BYTES, Payload
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.model import Event, Trial
 from loadtests.harness.running import affinity, alerts, exporter, users
 from loadtests.harness.running.affinity import Cores, split

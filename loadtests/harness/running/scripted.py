@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.model import Load, Question, TrialPlan
 from loadtests.harness.running import k6
 from loadtests.harness.running.client import Step, StepFailed

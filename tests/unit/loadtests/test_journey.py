@@ -11,7 +11,7 @@ from loadtests.harness.analysis.facts import read_facts
 from loadtests.harness.analysis.guards_run import run_warnings
 from loadtests.harness.commands.journey import UnknownShape, make_journey
 from loadtests.harness.planning.overrides import OverrideError
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import Severity
 from tests.unit.loadtests import fabricate as make
