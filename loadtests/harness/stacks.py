@@ -1,7 +1,8 @@
 """Stacks of our own for the arms of a comparison: asked for, read back, made anew, gone at the end.
 
 ``python -m compose.beside`` has them, a process of its own that takes everything away when we let go of its
-input, also when we are killed. What comes out is one ``System`` for each arm, as if it were a running testbed.
+input, also when we are killed. What comes out is one ``System`` for each arm, as if it were a running
+testbed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ MODULE = "compose.beside"
 END_LIMIT_S = 120.0
 # Belong to the comparison, not to the arms: a stack never hears of them.
 NOT_HANDED_ON = ("A", "B", "BASE", "TARGET", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES")
+
+
+OF_PROGRAMS = ("PATH", "XDG_CACHE_HOME", "VAULTBENCH_TOOLS", "K6_BIN", "TOXIPROXY_BIN")
 
 
 class StacksError(Exception):
@@ -87,9 +91,9 @@ async def open_helper(environ: Mapping[str, str]) -> AsyncIterator[Helper]:
     """
     if environ.get("BENCH_PROJECT"):
         raise StacksError(
-            "Arms with settings, replicas, a pooler, a store or a revision need processes of their own, which "
-            "are not started beside containers. Use them as plain processes: make down, then "
-            "make ab RUNTIME=native …"
+            "Arms with settings, replicas, a pooler, a store, a revision or a network of their own need "
+            "processes of their own, which are not started beside containers. As plain processes they are: "
+            "make down, then make ab RUNTIME=native …"
         )
     handed_on = {name: value for name, value in environ.items() if name not in NOT_HANDED_ON}
     process = await asyncio.create_subprocess_exec(
@@ -125,9 +129,9 @@ def remove_leftovers(environ: Mapping[str, str]) -> None:
 class Stacks:
     """The stacks of a comparison that runs. Made by ``open_stacks``.
 
-    ``systems`` are by arm, and others after each making. ``shared`` are databases and store, watched once for
-    all of them. ``expected`` holds by arm and process the settings that must be in effect; ``revisions`` by arm
-    the commit, empty where no revision was asked for.
+    ``systems`` are by arm, and others after each making: connections to what was there before are cut.
+    ``shared`` are databases and store, watched once for all of them. ``expected`` holds by arm and process
+    the settings that must be in effect; ``revisions`` by arm the commit, empty where none was asked for.
     """
 
     arms: tuple[str, ...]
@@ -165,7 +169,8 @@ async def open_stacks(
 ) -> AsyncIterator[Stacks]:
     """Start one stack for each arm and wait until all are healthy and run with what was asked.
 
-    ``links`` are by arm. Raises ``StacksError`` with everything that is wrong, before any of our processes runs.
+    ``links`` are by arm. Raises ``StacksError`` with everything that is wrong, before any of our processes
+    runs.
     """
     async with AsyncExitStack() as stack:
         ways: dict[str, dict[str, str]] = {}
@@ -179,7 +184,7 @@ async def open_stacks(
             for name, words in arms.items()
         }
         prepared = await helper.ask("prepare", wishes=wishes, own_store=own_store, store=STORES[0])
-        refuse(prepared, arms, links)
+        refuse(prepared, arms, wishes, links)
         order = tuple(arms)
         answer = await helper.ask("start", order=list(order))
         found = Stacks(
@@ -201,29 +206,26 @@ async def open_stacks(
         yield found
 
 
-def refuse(prepared: Mapping[str, Any], arms: Mapping[str, ArmWords], links: Mapping[str, Link]) -> None:
+def refuse(
+    prepared: Mapping[str, Any],
+    arms: Mapping[str, ArmWords],
+    wishes: Mapping[str, Mapping[str, Any]],
+    links: Mapping[str, Link],
+) -> None:
     """Raises ``StacksError`` for settings that the services do not take, and for arms that turn out equal.
 
     Two revisions of the same files are an A/A, and allowed: that a change does nothing can only be found so.
     """
-    problems = list(prepared["problems"])
-    seen: dict[str, str] = {}
+    problems, seen = list(prepared["problems"]), dict[str, str]()
     for name, words in arms.items():
-        compared = any(arm.revision is not None for arm in arms.values())
-        in_effect = json.dumps(
-            [
-                prepared["settings"][name],
-                words.revision if compared else "",
-                sorted(words.stack.items()),
-                [words.strategy, words.file_size_bytes, words.vus, words.target],
-                [links[name].rtt_ms, links[name].bandwidth_mbit],
-            ],
-            sort_keys=True,
-        )
+        client = [words.strategy, words.file_size_bytes, words.vus, words.target]
+        network = [links[name].rtt_ms, links[name].bandwidth_mbit]
+        wish = [wishes[name]["environment"], wishes[name]["revision"]]
+        in_effect = json.dumps([prepared["settings"][name], wish, client, network], sort_keys=True)
         if not problems and in_effect in seen:
-            asked = ", ".join(f"{key}={value}" for key, value in {**words.asked}.items()) or "nothing"
+            asked = " ".join(f"{key}={value}" for key, value in words.asked.items()) or "nothing"
             problems.append(
-                f"{seen[in_effect]} and {name} are the same in the end: what was asked of {name} ({asked}) has "
+                f"{seen[in_effect]} and {name} are the same in the end: what {name} asks for ({asked}) has "
                 "no effect, or is what the other has anyway"
             )
         seen[in_effect] = name
@@ -267,13 +269,8 @@ def _wish(
 
 
 def _system(answer: Mapping[str, Any]) -> System:
-    run_dir, env = Path(answer["run_dir"]), answer["env"]
-    handed_on = {
-        name: os.environ[name]
-        for name in ("K6_BIN", "VAULTBENCH_TOOLS", "HOME", "PATH")
-        if name in os.environ
-    }
-    return system_of({**env, **handed_on}, ROOT, run_dir)
+    programs = {name: os.environ[name] for name in OF_PROGRAMS if name in os.environ}
+    return system_of({**answer["env"], **programs}, ROOT, Path(answer["run_dir"]))
 
 
 def _same_code(trees: Mapping[str, Mapping[str, str]]) -> bool:

@@ -24,7 +24,7 @@ POOLERS = ("none", "pgbouncer")
 MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
 MAX_VUS, MAX_REPLICAS = 2000, 8
-MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000.0, 100_000.0
+MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
 # What else may stand behind a make target without being a word of the load.
 OTHER_MAKE_VARIABLES = frozenset(
     {"CLEAN", "DRY_RUN", "K6_PUSH", "OLDER_THAN_S", "PYTHON", "Q", "RUN", "RUNS", "RUNTIME", "SHAPE"}
@@ -268,7 +268,9 @@ def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWor
         ),
         vus=reader.take("VUS", lambda text: _whole(text, 1, MAX_VUS), f"a whole number from 1 to {MAX_VUS}"),
         rtt_ms=reader.take(
-            "RTT_MS", lambda text: _number(text, 0, MAX_RTT_MS), f"milliseconds, 0 to {MAX_RTT_MS:g}"
+            "RTT_MS",
+            lambda text: float(_whole(text, 0, MAX_RTT_MS)),
+            f"whole milliseconds, 0 to {MAX_RTT_MS}",
         ),
         bandwidth_mbit=reader.take(
             "BANDWIDTH_MBIT",
