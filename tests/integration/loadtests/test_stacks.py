@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import asyncpg
 import pytest
 from minio import Minio
 
+from compose import store_key
 from loadtests.harness.network import Link
 from loadtests.harness.running.users import create_users
 from loadtests.harness.stacks import (
@@ -26,6 +30,8 @@ from loadtests.harness.stacks import (
 )
 from loadtests.harness.testbeds import processes
 from loadtests.harness.testbeds.native_testbed import NativeTestbed
+from loadtests.harness.testbeds.processes import Watched
+from loadtests.harness.testbeds.system import ROOT
 from loadtests.harness.words import ArmWords
 from tests.stack import System
 
@@ -61,15 +67,17 @@ async def state_of(system: System) -> dict[str, set[str]]:
         await connection.close()
     pids = {f"{name}/{row['pid']}" for name, row in system.stack.rows().items()}
     files = {path.name for path in (system.stack.run_dir / "ab").glob("*")}
-    return {"databases": databases, "buckets": set(buckets(system)), "processes": pids, "files": files}
+    return {"databases": databases, "store": in_store(system), "processes": pids, "files": files}
 
 
-def buckets(system: System) -> list[str]:
+def in_store(system: System) -> set[str]:
+    """Buckets, keys and policies."""
     env = system.stack.env
-    root = Minio(
-        f"127.0.0.1:{env['S3_PORT']}", env["MINIO_ROOT_USER"], env["MINIO_ROOT_PASSWORD"], secure=False
-    )
-    return [bucket.name for bucket in root.list_buckets()]
+    place, user, password = f"127.0.0.1:{env['S3_PORT']}", env["MINIO_ROOT_USER"], env["MINIO_ROOT_PASSWORD"]
+    root = Minio(place, user, password, secure=False)
+    admin = store_key.admin(f"http://{place}", user, password)
+    keys = {*json.loads(admin.user_list()), *json.loads(admin.policy_list())}
+    return {bucket.name for bucket in root.list_buckets()} | keys
 
 
 async def pids_of(stacks: Stacks) -> set[int]:
@@ -165,7 +173,8 @@ async def test_a_killed_harness_takes_its_stacks_along(system: System, tmp_path:
          r"A: upload: FINALISE is 'never': expected one of inline, queued, detached"),
         ({"A": ArmWords(processes={"files": {"DB_POOL_MIN": "9", "DB_POOL_MAX": "3"}}), "B": ArmWords()},
          r"A: files: DB_POOL_MIN is 9: expected at most DB_POOL_MAX, 3"),
-        ({"A": ArmWords(), "B": ArmWords(processes={"upload": {"FINALISE": "inline"}}, asked={"FINALISE": "inline"})},
+        ({"A": ArmWords(),
+          "B": ArmWords(processes={"upload": {"FINALISE": "inline"}}, asked={"FINALISE": "inline"})},
          r"A and B are the same in the end: what B asks for \(FINALISE=inline\) has no effect"),
         ({"A": ArmWords(), "B": ArmWords(processes={"upload": {"DB_POOL_MAX": "500"}})},
          r"could open 5\d\d connections to the database of upload, which has room for \d+ more"),
@@ -187,3 +196,92 @@ async def test_an_unknown_revision(system: System) -> None:
     async with open_helper(environ_of(system)) as helper:
         with pytest.raises(StacksError, match="there is no revision no-such-branch in this repository"):
             await helper.know({"A": "no-such-branch"})
+
+
+PARTS = ("gateway", "auth", "upload", "files")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "in_first", "in_second"),
+    [
+        ({"stack": {"POOLER": "none"}}, {"stack": {"POOLER": "pgbouncer"}}, set(), {"pgbouncer"}),
+        ({}, {"processes": {"files": {"CACHE": "redis"}}}, set(), {"redis"}),
+        ({"stack": {"REPLICAS": "1"}}, {"stack": {"REPLICAS": "2"}}, {"nginx"},
+         {"nginx", "gateway-2", "upload-2", "files-2"}),
+        ({"stack": {"STORE": "minio"}}, {"stack": {"STORE": "versitygw"}}, {"minio"}, {"versitygw"}),
+    ],
+    ids=["pooler", "redis", "replicas", "store"],
+)  # fmt: skip
+async def test_parts_that_an_arm_names(
+    system: System, first: dict[str, Any], second: dict[str, Any], in_first: set[str], in_second: set[str]
+) -> None:
+    """Each arm has its own, the running testbed none of them; a user can be made through all of it."""
+    before, environ = await state_of(system), environ_of(system)
+    arms = {"A": ArmWords(**first), "B": ArmWords(**second)}
+    async with open_helper(environ) as helper, AsyncExitStack() as stack:
+        await known(helper)
+        stacks = await stack.enter_async_context(open_stacks(helper, arms, NEAR, environ))
+        await stacks.renew(1, swapped=True)
+        for arm, wanted in (("A", in_first), ("B", in_second)):
+            watched = await NativeTestbed(stacks.systems[arm].run_dir).watched()
+            assert {one.name for one in watched} == {*PARTS, *wanted}
+            await sign_up(stacks.systems[arm].gateway_url, "parts")
+    assert await state_of(system) == before
+
+
+async def test_a_revision_runs_from_its_own_files(system: System) -> None:
+    """What is committed against the working tree as it is: nothing of git's own changes."""
+    before, environ = await state_of(system), environ_of(system)
+    git = snapshot_of_git()
+    arms = {"A": ArmWords(revision="HEAD"), "B": ArmWords(revision="")}
+    async with open_helper(environ) as helper, AsyncExitStack() as stack:
+        await helper.know({arm: words.revision for arm, words in arms.items()})
+        stacks = await stack.enter_async_context(open_stacks(helper, arms, NEAR, environ))
+        assert len(stacks.revisions["A"]) == 40
+        assert stacks.revisions["B"] == ""
+        folders = set[Path]()
+        for one in stacks.systems.values():
+            watched = await NativeTestbed(one.run_dir).watched()
+            folders |= set(map(folder_of, watched))
+        assert len(folders) == 2
+        assert ROOT not in folders
+    assert await state_of(system) == before
+    assert snapshot_of_git() == git
+
+
+def folder_of(process: Watched) -> Path:
+    return Path(f"/proc/{process.pid}/cwd").readlink()
+
+
+def snapshot_of_git() -> list[bytes]:
+    asked = (["git", "worktree", "list"], ["git", "status", "--porcelain"], ["git", "stash", "list"])
+    return [subprocess.run(one, cwd=ROOT, capture_output=True, check=True).stdout for one in asked]
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """An empty run folder that other accounts may pass through."""
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
+
+
+async def test_without_a_testbed_databases_and_store_are_started_and_ended(run_dir: Path) -> None:
+    environ = {
+        **{name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+        "VAULTBENCH_RUN_DIR": str(run_dir),
+        "VAULTBENCH_ENV_FILE": str(run_dir / "no.env"),
+    }
+    async with open_helper(environ) as helper, AsyncExitStack() as stack:
+        await known(helper)
+        arms = {"A": INLINE, "B": DETACHED}
+        stacks = await stack.enter_async_context(open_stacks(helper, arms, NEAR, environ))
+        shared = {one.pid for one in await stacks.shared.watched()}
+        assert len(shared) == 4
+    assert not [pid for pid in shared if processes.stat_fields(pid) is not None]
+    assert everything_in(run_dir) == ["ab"]
+
+
+def everything_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*")]
