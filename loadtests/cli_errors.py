@@ -6,7 +6,7 @@ from loadtests.harness.commands.journey import UnknownShape
 from loadtests.harness.planning.experiment import ExperimentError
 from loadtests.harness.planning.overrides import OverrideError
 from loadtests.harness.planning.plan_arms import PlanError
-from loadtests.harness.planning.strategies import StrategyError
+from loadtests.harness.strategies import StrategyError
 from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.running.arms import ArmNotInEffect
 from loadtests.harness.clean import CleanError

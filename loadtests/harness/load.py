@@ -15,7 +15,7 @@ from typing import Any
 from loadtests.harness import control as control_server
 from loadtests.harness.control import Control
 from loadtests.harness.planning.payload import stamp_places
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.plan import Arm, Part, Stretch
 from loadtests.harness.records.samples import LoadSummary
 from loadtests.harness.rows import Kind, Rows

@@ -23,7 +23,7 @@ from loadtests.harness import exporter
 from loadtests.harness.ledger.audit import Auditor
 from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.exporter import Activity
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.samples import Event
 from loadtests.harness.running import affinity, users
 from loadtests.harness.running.affinity import Cores, split

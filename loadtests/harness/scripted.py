@@ -11,7 +11,7 @@ from typing import Any
 
 from loadtests.harness.console import read_tail
 from loadtests.harness.load import Files, Workers, open_load
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows

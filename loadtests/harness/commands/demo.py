@@ -13,7 +13,7 @@ from rich.table import Table
 from loadtests.harness import counters, scripted
 from loadtests.harness.analysis import words
 from loadtests.harness.counters import Change, Scrape
-from loadtests.harness.planning.strategies import Strategy, load_strategies
+from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.running import users
 from loadtests.harness.running.client import Step, Uploader

@@ -10,7 +10,7 @@ import aiohttp
 from rich.console import Console
 
 from loadtests.harness import scripted
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.running import users
 from loadtests.harness.running.client import StepFailed, Uploader

@@ -13,7 +13,7 @@ from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_exper
 from loadtests.harness.planning.overrides import read_overrides
 from loadtests.harness.planning.plan import Planner
 from loadtests.harness.planning.plan_arms import PlanError
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.reporting.report import render_bundle
 from loadtests.harness.reporting.terminal import print_result

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.model import Load, TrialPlan
 from loadtests.harness.running.affinity import on_cores
 from loadtests.harness.running.console import read_tail

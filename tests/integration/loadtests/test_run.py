@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness.console import read_tail
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from loadtests.harness.running.rig import open_rig
 
-from loadtests.harness.planning.strategies import STRATEGIES_FOLDER, load_strategies
+from loadtests.harness.strategies import STRATEGIES_FOLDER, load_strategies
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.model import LedgerClass, Question
 from loadtests.harness.running import scripted

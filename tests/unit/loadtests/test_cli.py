@@ -18,7 +18,7 @@ from loadtests.harness.commands.stress import announce
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import NAMES, read_overrides
 from loadtests.harness.planning.plan import Planner
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
