@@ -1,4 +1,4 @@
-"""From what a run recorded to what it says: a ``Result`` without its sentences, equal bundles giving equal ones.
+"""From what a run recorded to its ``Result``, sentences apart; equal bundles give equal results.
 
 ``analyse`` works on whatever is there, so that each answer can be given as soon as its part has ended.
 """

@@ -39,8 +39,15 @@ OWN_CORES = 4  # with fewer, k6 shares its cores with what it measures
 FEWEST_UPLOADS = 30
 FEWEST_ARRIVALS = 20
 EARLY_ACK = "G-10"
-_FAILING = (LedgerClass.LOST, LedgerClass.CORRUPT, LedgerClass.ORPHAN_ROW, LedgerClass.DUPLICATE,
-            "G-04", "G-09", "G-11")  # fmt: skip
+_FAILING = (
+    LedgerClass.LOST,
+    LedgerClass.CORRUPT,
+    LedgerClass.ORPHAN_ROW,
+    LedgerClass.DUPLICATE,
+    "G-04",
+    "G-09",
+    "G-11",
+)
 _LESS_LOAD = "ask for less load, or run k6 on processors of its own"
 
 # What would help, by warning, the most important first; {vus} are those of the comparison.
@@ -143,15 +150,33 @@ def ledger(facts: Facts, _: Answers) -> Iterator[Warn]:
     for table in facts.ledgers:
         unknown = table.intents - sum(table.classes.values())
         if table.failed:
-            yield _invalid("ledger-mismatch", f"audit {table.audit} failed: {_classes(table)}",
-                           "failing audits", 1, 0, "read the offending rows in the ledger")  # fmt: skip
+            yield _invalid(
+                "ledger-mismatch",
+                f"audit {table.audit} failed: {_classes(table)}",
+                metric="failing audits",
+                value=1,
+                limit=0,
+                advice="read the offending rows in the ledger",
+            )
         if unknown:
-            yield _invalid("ledger-mismatch", f"{unknown} intents of audit {table.audit} have no class",
-                           "intents without a class", unknown, 0, "read the ledger")  # fmt: skip
+            yield _invalid(
+                "ledger-mismatch",
+                f"{unknown} intents of audit {table.audit} have no class",
+                metric="intents without a class",
+                value=unknown,
+                limit=0,
+                advice="read the ledger",
+            )
         apart = table.stored_bytes - table.verified_bytes
         if apart:
-            yield _invalid("bytes-mismatch", f"the store holds {apart:+d} bytes against the verified uploads",
-                           "bytes stored less bytes verified", apart, 0, "read the ledger")  # fmt: skip
+            yield _invalid(
+                "bytes-mismatch",
+                f"the store holds {apart:+d} bytes against the verified uploads",
+                metric="bytes stored less bytes verified",
+                value=apart,
+                limit=0,
+                advice="read the ledger",
+            )
 
 
 def _classes(table: LedgerTable) -> str:
@@ -164,34 +189,65 @@ def ledger_notes(facts: Facts, _: Answers) -> Iterator[Warn]:
     """What an audit found that spoils no answer."""
     pending = sum(table.classes.get(LedgerClass.PENDING, 0) for table in facts.ledgers)
     if pending:
-        yield _caution("settle-cut", f"{pending} uploads still progressed when settling ended",
-                       "uploads in progress", pending, 0, "use a profile that settles longer")  # fmt: skip
+        yield _caution(
+            "settle-cut",
+            f"{pending} uploads still progressed when settling ended",
+            metric="uploads in progress",
+            value=pending,
+            limit=0,
+            advice="use a profile that settles longer",
+        )
     files = max((table.baseline_files for table in facts.ledgers), default=0)
     if files:
-        yield _caution("dirty-start", f"{files} files of other users were there before",
-                       "files of other users", files, 0, "delete them with CLEAN=1")  # fmt: skip
+        yield _caution(
+            "dirty-start",
+            f"{files} files of other users were there before",
+            metric="files of other users",
+            value=files,
+            limit=0,
+            advice="delete them with CLEAN=1",
+        )
     early = sum(table.flags.get(EARLY_ACK, 0) for table in facts.ledgers)
     if early:
-        yield Warn(code="early-ack", severity=Severity.INFO, metric="uploads acknowledged early", value=early,
-                   message=f"{early} uploads were acknowledged before they were durable")  # fmt: skip
+        yield Warn(
+            code="early-ack",
+            severity=Severity.INFO,
+            metric="uploads acknowledged early",
+            value=early,
+            message=f"{early} uploads were acknowledged before they were durable",
+        )
 
 
 def ledger_missing(facts: Facts, _: Answers) -> Iterator[Warn]:
     audited = {name for table in facts.ledgers for name in table.stretches}
     missing = [stretch.stretch for stretch in facts.stretches if stretch.stretch not in audited]
     if missing:
-        yield _invalid("missing-samples", f"nobody audited {', '.join(missing[:5])}",
-                       "stretches without an audit", len(missing), 0, "keep the bundle whole")  # fmt: skip
+        yield _invalid(
+            "missing-samples",
+            f"nobody audited {', '.join(missing[:5])}",
+            metric="stretches without an audit",
+            value=len(missing),
+            limit=0,
+            advice="keep the bundle whole",
+        )
 
 
 def processes_missing(facts: Facts, _: Answers) -> Iterator[Warn]:
     """Without the processor time of our services or of k6 there is no price."""
     for part, arm, periods in _turns(facts, PartKind.COMPARE, PartKind.SIZES):
-        lacking = sum(cost.spent(period, arm).ours is None or cost.GENERATOR not in period.cpu_s
-                      for period in periods)  # fmt: skip
+        lacking = sum(
+            cost.spent(period, arm).ours is None or cost.GENERATOR not in period.cpu_s for period in periods
+        )
         if lacking:
-            yield _caution("missing-samples", f"{lacking} periods of {arm.name} lack processor time",
-                           "periods without processor time", lacking, 0, "make doctor", part)  # fmt: skip
+            yield _caution(
+                "missing-samples",
+                f"{lacking} periods of {arm.name} lack processor time",
+                metric="periods without processor time",
+                value=lacking,
+                limit=0,
+                advice="make doctor",
+                part=part,
+            )
 
 
 def restarted(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -208,37 +264,60 @@ def restarted(facts: Facts, _: Answers) -> Iterator[Warn]:
             }
         )
         if names:
-            yield _invalid("restart-during-run", f"restarted in {stretch.stretch}: {', '.join(names)}",
-                           "restarted processes", len(names), 0, "read the log of the process",
-                           stretch.part)  # fmt: skip
+            yield _invalid(
+                "restart-during-run",
+                f"restarted in {stretch.stretch}: {', '.join(names)}",
+                metric="restarted processes",
+                value=len(names),
+                limit=0,
+                advice="read the log of the process",
+                part=stretch.part,
+            )
 
 
 def generator_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
     if facts.load is not None and facts.load.exit_code and not facts.manifest.interrupted:
         code = facts.load.exit_code
-        yield _invalid("generator-failed", f"k6 ended with code {code}", "exit code of k6", code, 0,
-                       "read k6's log")  # fmt: skip
+        yield _invalid(
+            "generator-failed",
+            f"k6 ended with code {code}",
+            metric="exit code of k6",
+            value=code,
+            limit=0,
+            advice="read k6's log",
+        )
 
 
 def generator_limited(facts: Facts, _: Answers) -> Iterator[Warn]:
-    """Where k6 was at its end, it is what was measured: that voids the comparison, and ends a row of levels."""
+    """Where k6 was at its end, it may be what was measured: that voids the comparison."""
     for part, scene in scenes(facts):
         found = load_generator(scene)
         if found:
             severity = Severity.INVALID if part.kind is PartKind.COMPARE else Severity.CAUTION
-            yield Warn(code="generator-limited", severity=severity, part=part.name, limit=K6_SHARE,
-                       message=f"k6 may be what was measured ({scene.arm.name}): {found.evidence}",
-                       metric=f"share of k6's cores, or of its ceiling (limit {K6_CEILING:g})",
-                       advice=_LESS_LOAD)  # fmt: skip
+            yield Warn(
+                code="generator-limited",
+                severity=severity,
+                part=part.name,
+                limit=K6_SHARE,
+                message=f"k6 may be what was measured ({scene.arm.name}): {found.evidence}",
+                metric=f"share of k6's cores, or of its ceiling (limit {K6_CEILING:g})",
+                advice=_LESS_LOAD,
+            )
 
 
 def memory_short(facts: Facts, _: Answers) -> Iterator[Warn]:
     for part, scene in scenes(facts):
         found = memory(scene)
         if found:
-            yield Warn(code="memory-short", severity=Severity.CAUTION, message=found.evidence,
-                       metric="share of the host's memory", limit=MEMORY, advice=found.advice,
-                       part=part.name)  # fmt: skip
+            yield Warn(
+                code="memory-short",
+                severity=Severity.CAUTION,
+                message=found.evidence,
+                metric="share of the host's memory",
+                limit=MEMORY,
+                advice=found.advice,
+                part=part.name,
+            )
 
 
 def idle_stack_busy(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -246,10 +325,15 @@ def idle_stack_busy(facts: Facts, _: Answers) -> Iterator[Warn]:
         used = sum(cost.spent(period, arm).by_process.get(cost.IDLE_STACK, 0.0) for period in periods)
         cores = used / sum(period.counted_s for period in periods)
         if cores > IDLE_CORE:
-            yield _caution("idle-arm-busy",
-                           f"stacks whose turn it was not used {cores * 100:.0f} % of a core beside {arm.name}",
-                           "cores of idle stacks", round(cores, 4), IDLE_CORE,
-                           "find what runs without requests", part)  # fmt: skip
+            yield _caution(
+                "idle-arm-busy",
+                f"idle stacks used {cores * 100:.0f} % of a core beside {arm.name}",
+                metric="cores of idle stacks",
+                value=round(cores, 4),
+                limit=IDLE_CORE,
+                advice="find what runs without requests",
+                part=part,
+            )
 
 
 def uploads_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -257,17 +341,30 @@ def uploads_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
         failed = sum(period.failed for period in periods)
         begun = failed + sum(len(period.durable_s) for period in periods)
         if begun and failed / begun > FAILED:
-            yield _caution("upload-errors", f"{failed} of {begun} uploads of {arm.name} failed",
-                           "share of failed uploads", round(failed / begun, 4), FAILED,
-                           "read the failures by step in the ledger", part)  # fmt: skip
+            yield _caution(
+                "upload-errors",
+                f"{failed} of {begun} uploads of {arm.name} failed",
+                metric="share of failed uploads",
+                value=round(failed / begun, 4),
+                limit=FAILED,
+                advice="read the failures by step in the ledger",
+                part=part,
+            )
 
 
 def few_uploads(facts: Facts, _: Answers) -> Iterator[Warn]:
     for part, arm, periods in _turns(facts, PartKind.COMPARE, PartKind.SIZES):
         uploads = sum(period.touched for period in periods)
         if uploads < FEWEST_UPLOADS:
-            yield _caution("low-samples", f"only {uploads} uploads of {arm.name} count", "uploads", uploads,
-                           FEWEST_UPLOADS, "use a smaller file or PROFILE=full", part)  # fmt: skip
+            yield _caution(
+                "low-samples",
+                f"only {uploads} uploads of {arm.name} count",
+                metric="uploads",
+                value=uploads,
+                limit=FEWEST_UPLOADS,
+                advice="use a smaller file or PROFILE=full",
+                part=part,
+            )
 
 
 def noisy_host(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -278,15 +375,20 @@ def noisy_host(facts: Facts, _: Answers) -> Iterator[Warn]:
     others = sum((period.host_busy_s or 0.0) - sum(period.cpu_s.values()) for period in periods)
     share = others / seconds / facts.cores
     if share > OTHERS:
-        yield _caution("noisy-host", f"other programs used {share * 100:.0f} % of the processors",
-                       "share of the host used by other programs", round(share, 4), OTHERS,
-                       "close other programs and run again")  # fmt: skip
+        yield _caution(
+            "noisy-host",
+            f"other programs used {share * 100:.0f} % of the processors",
+            metric="share of the host used by other programs",
+            value=round(share, 4),
+            limit=OTHERS,
+            advice="close other programs and run again",
+        )
 
 
 def offered_missed(facts: Facts, _: Answers) -> Iterator[Warn]:
     """Beside open arrivals: fewer begun than were due means that k6 fell behind."""
     for part in facts.parts(PartKind.NEIGHBOURS):
-        own = [period for period in facts.periods[part.name]]
+        own = facts.periods[part.name]
         begun = Counter(
             step.step for step in facts.steps if _due_in(step.scheduled_at or step.started_at, own)
         )
@@ -294,10 +396,15 @@ def offered_missed(facts: Facts, _: Answers) -> Iterator[Warn]:
         for step, rate in (("login", part.login_rate_per_s), ("list", part.list_rate_per_s)):
             share = (begun[step] + len(own)) / (rate * seconds) if rate and seconds else 1.0
             if share < OFFERED:
-                yield _caution("offered-rate-missed",
-                               f"only {begun[step]} of {rate * seconds:.0f} {step} requests were begun",
-                               f"begun over offered {step} requests", round(share, 4), OFFERED, _LESS_LOAD,
-                               part.name)  # fmt: skip
+                yield _caution(
+                    "offered-rate-missed",
+                    f"only {begun[step]} of {rate * seconds:.0f} {step} requests were begun",
+                    metric=f"begun over offered {step} requests",
+                    value=round(share, 4),
+                    limit=OFFERED,
+                    advice=_LESS_LOAD,
+                    part=part.name,
+                )
 
 
 def _due_in(at: float, periods: Sequence[Period]) -> bool:
@@ -316,10 +423,15 @@ def slipped(facts: Facts, _: Answers) -> Iterator[Warn]:
         return
     share = float(np.quantile(late, 0.99)) / float(np.median(waits))
     if share > SLIP:
-        yield _caution("slip", f"k6 began arrivals late: 99 of 100 within {share * 100:.0f} % of the median "
-                       "time to acknowledgement; times count from when each was due",
-                       "p99 of delays over p50 to acknowledgement", round(share, 4), SLIP,
-                       _LESS_LOAD)  # fmt: skip
+        yield _caution(
+            "slip",
+            f"k6 began arrivals late: 99 of 100 within {share * 100:.0f} % of the median "
+            "time to acknowledgement; times count from when each was due",
+            metric="p99 of delays over p50 to acknowledgement",
+            value=round(share, 4),
+            limit=SLIP,
+            advice=_LESS_LOAD,
+        )
 
 
 def backlog_growing(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -327,13 +439,20 @@ def backlog_growing(facts: Facts, _: Answers) -> Iterator[Warn]:
     if not any(table.flags.get(EARLY_ACK) for table in facts.ledgers):
         return
     for part, arm, periods in _turns(facts, PartKind.COMPARE, PartKind.SIZES):
-        growth = ratio_of_sums([period.acknowledged - period.became_durable for period in periods],
-                               [period.counted_s for period in periods])  # fmt: skip
+        growth = ratio_of_sums(
+            [period.acknowledged - period.became_durable for period in periods],
+            [period.counted_s for period in periods],
+        )
         if growth.low is not None and growth.low > 0:
-            yield _caution("backlog-growing",
-                           f"{arm.name} acknowledged {growth.value:.1f} uploads/s more than became durable",
-                           "lower end of the backlog's growth per second", round(growth.low, 4), 0,
-                           "ask for less load, until promises and stored files keep pace", part)  # fmt: skip
+            yield _caution(
+                "backlog-growing",
+                f"{arm.name} acknowledged {growth.value:.1f} uploads/s more than became durable",
+                metric="lower end of the backlog's growth per second",
+                value=round(growth.low, 4),
+                limit=0,
+                advice="ask for less load, until promises and stored files keep pace",
+                part=part,
+            )
 
 
 def carried_over(_: Facts, answers: Answers) -> Iterator[Warn]:
@@ -343,11 +462,16 @@ def carried_over(_: Facts, answers: Answers) -> Iterator[Warn]:
             if low is None or high is None or (low < 1 + CARRY_OVER and high > 1 - CARRY_OVER):
                 continue
             change = ((one.change.value or 1) - 1) * 100
-            yield _caution("carry-over",
-                           f"{one.arm} after {one.after} changed by {change:+.0f} % within its turns: "
-                           "what came before was still at work",
-                           "last over first third of the counted part", round(one.change.value or 1, 4),
-                           CARRY_OVER, "use longer periods", comparison.part)  # fmt: skip
+            yield _caution(
+                "carry-over",
+                f"{one.arm} after {one.after} changed by {change:+.0f} % within its turns: "
+                "what came before was still at work",
+                metric="last over first third of the counted part",
+                value=round(one.change.value or 1, 4),
+                limit=CARRY_OVER,
+                advice="use longer periods",
+                part=comparison.part,
+            )
 
 
 def not_saturated(_: Facts, answers: Answers) -> Iterator[Warn]:
@@ -355,11 +479,15 @@ def not_saturated(_: Facts, answers: Answers) -> Iterator[Warn]:
         if proof.proven or proof.gain.value is None:
             continue
         gained = (proof.gain.value - 1) * 100
-        yield _caution("not-saturated",
-                       f"{proof.more_vus} instead of {proof.vus} VUs change {proof.arm} by {gained:+.1f} %; "
-                       f"that more VUs gain less than {proof.limit * 100:g} % is not shown",
-                       "gain with more VUs", round(proof.gain.value - 1, 4), proof.limit,
-                       f"raise the VUs, for example VUS={2 * proof.vus}")  # fmt: skip
+        yield _caution(
+            "not-saturated",
+            f"{proof.more_vus} instead of {proof.vus} VUs change {proof.arm} by {gained:+.1f} %; "
+            f"that more VUs gain less than {proof.limit * 100:g} % is not shown",
+            metric="gain with more VUs",
+            value=round(proof.gain.value - 1, 4),
+            limit=proof.limit,
+            advice=f"raise the VUs, for example VUS={2 * proof.vus}",
+        )
 
 
 def shared_host(facts: Facts, answers: Answers) -> Iterator[Warn]:
@@ -367,17 +495,28 @@ def shared_host(facts: Facts, answers: Answers) -> Iterator[Warn]:
     cores = facts.cores
     if cores is None or cores >= OWN_CORES:
         return
-    yield Warn(code="shared-host", severity=Severity.INFO, metric="processors", value=cores, limit=OWN_CORES,
-               message=f"k6 shares {cores:g} processors with the system: absolute rates are lower bounds",
-               advice="read the ratios; for absolute rates use a machine with 4 processors")  # fmt: skip
+    yield Warn(
+        code="shared-host",
+        severity=Severity.INFO,
+        metric="processors",
+        value=cores,
+        limit=OWN_CORES,
+        message=f"k6 shares {cores:g} processors with the system: absolute rates are lower bounds",
+        advice="read the ratios; for absolute rates use a machine with 4 processors",
+    )
     for ratio in _all_ratios(answers):
         value = ratio.ratio.value
         if ratio.metric == "k6_cpu_s_per_upload" and value and abs(value - 1) > K6_DIFFERENCE:
-            yield _caution("shared-host",
-                           f"k6 itself needs {value:.2f} times the CPU per upload for {ratio.arm} as for "
-                           f"{ratio.base}, and takes it from the system",
-                           "k6's CPU per upload by arm", round(value, 4), 1 + K6_DIFFERENCE,
-                           "compare where k6 has processors of its own", ratio.part)  # fmt: skip
+            yield _caution(
+                "shared-host",
+                f"k6 itself needs {value:.2f} times the CPU per upload for {ratio.arm} as for "
+                f"{ratio.base}, and takes it from the system",
+                metric="k6's CPU per upload by arm",
+                value=round(value, 4),
+                limit=1 + K6_DIFFERENCE,
+                advice="compare where k6 has processors of its own",
+                part=ratio.part,
+            )
 
 
 def _all_ratios(answers: Answers) -> Iterator[Ratio]:
@@ -388,19 +527,30 @@ def few_blocks(_: Facts, answers: Answers) -> Iterator[Warn]:
     for comparison in answers.comparisons:
         units = [ratio.ratio.n for ratio in comparison.ratios if ratio.metric == "uploads_per_s"]
         if units and min(units) < FEWEST_TO_JUDGE:
-            yield _caution("few-blocks", f"a winner takes {FEWEST_TO_JUDGE} blocks; there are {min(units)}",
-                           "blocks, or makings of the stacks", min(units), FEWEST_TO_JUDGE,
-                           "use PROFILE=ci or PROFILE=full", comparison.part)  # fmt: skip
+            yield _caution(
+                "few-blocks",
+                f"a winner takes {FEWEST_TO_JUDGE} blocks; there are {min(units)}",
+                metric="blocks, or makings of the stacks",
+                value=min(units),
+                limit=FEWEST_TO_JUDGE,
+                advice="use PROFILE=ci or PROFILE=full",
+                part=comparison.part,
+            )
 
 
 def not_precise(facts: Facts, answers: Answers) -> Iterator[Warn]:
     for comparison in answers.comparisons:
         if comparison.half_width is not None and not comparison.precise:
-            yield _caution("not-precise",
-                           f"±{comparison.half_width * 100:.0f} % after {comparison.blocks} blocks; "
-                           f"±{facts.plan.precision * 100:g} % takes {comparison.wanted_blocks}",
-                           "half-width", round(comparison.half_width, 4), facts.plan.precision,
-                           "raise BUDGET_S", comparison.part)  # fmt: skip
+            yield _caution(
+                "not-precise",
+                f"±{comparison.half_width * 100:.0f} % after {comparison.blocks} blocks; "
+                f"±{facts.plan.precision * 100:g} % takes {comparison.wanted_blocks}",
+                metric="half-width",
+                value=round(comparison.half_width, 4),
+                limit=facts.plan.precision,
+                advice="raise BUDGET_S",
+                part=comparison.part,
+            )
 
 
 def miscounted(_: Facts, answers: Answers) -> Iterator[Warn]:
@@ -412,10 +562,14 @@ def miscounted(_: Facts, answers: Answers) -> Iterator[Warn]:
         ):
             if measured is None or not expected or abs(measured / expected - 1) <= MISCOUNT:
                 continue
-            yield _caution("count-differs",
-                           f"{price.arm} took {measured:.2f} {what} for one upload, not {expected:g}",
-                           f"{what} for one upload", round(measured, 4), expected,
-                           "look for retries and other traffic")  # fmt: skip
+            yield _caution(
+                "count-differs",
+                f"{price.arm} took {measured:.2f} {what} for one upload, not {expected:g}",
+                metric=f"{what} for one upload",
+                value=round(measured, 4),
+                limit=expected,
+                advice="look for retries and other traffic",
+            )
 
 
 def rate_above_capacity(facts: Facts, answers: Answers) -> Iterator[Warn]:
@@ -425,18 +579,29 @@ def rate_above_capacity(facts: Facts, answers: Answers) -> Iterator[Warn]:
     for part in facts.parts(PartKind.NEIGHBOURS):
         offered = max((arm.rate_per_s or 0.0 for arm in part.arms), default=0.0)
         if capacity is not None and offered > capacity:
-            yield _caution("rate-above-capacity",
-                           f"{offered:.1f} uploads/s were offered, more than the {capacity:.1f} of the slowest",
-                           "offered uploads/s", offered, round(capacity, 3), "offer less",
-                           part.name)  # fmt: skip
+            yield _caution(
+                "rate-above-capacity",
+                f"{offered:.1f} uploads/s were offered; the slowest arm does {capacity:.1f}",
+                metric="offered uploads/s",
+                value=offered,
+                limit=round(capacity, 3),
+                advice="offer less",
+                part=part.name,
+            )
 
 
 def not_reached(facts: Facts, _: Answers) -> Iterator[Warn]:
     begun = {part.name for part in facts.parts(*PartKind)}
     missing = [part.name for part in facts.plan.parts if part.name not in begun]
     if missing:
-        yield _caution("not-reached", f"not measured: {', '.join(missing)}", "parts not run", len(missing), 0,
-                       "run it again to the end")  # fmt: skip
+        yield _caution(
+            "not-reached",
+            f"not measured: {', '.join(missing)}",
+            metric="parts not run",
+            value=len(missing),
+            limit=0,
+            advice="run it again to the end",
+        )
 
 
 def _turns(facts: Facts, *kinds: PartKind) -> Iterator[tuple[str, Arm, list[Period]]]:
@@ -451,16 +616,34 @@ def _of(facts: Facts, part: Part, arm: Arm) -> list[Period]:
     return [period for period in facts.periods[part.name] if period.arm == arm.name]
 
 
-def _invalid(code: str, message: str, metric: str, value: float, limit: float, advice: str,
-             part: str | None = None) -> Warn:  # fmt: skip
-    return Warn(code=code, severity=Severity.INVALID, message=message, metric=metric, value=value,
-                limit=limit, advice=advice, part=part)  # fmt: skip
+def _invalid(
+    code: str, message: str, *, metric: str, value: float, limit: float, advice: str, part: str | None = None
+) -> Warn:
+    return Warn(
+        code=code,
+        severity=Severity.INVALID,
+        message=message,
+        metric=metric,
+        value=value,
+        limit=limit,
+        advice=advice,
+        part=part,
+    )
 
 
-def _caution(code: str, message: str, metric: str, value: float, limit: float, advice: str,
-             part: str | None = None) -> Warn:  # fmt: skip
-    return Warn(code=code, severity=Severity.CAUTION, message=message, metric=metric, value=value,
-                limit=limit, advice=advice, part=part)  # fmt: skip
+def _caution(
+    code: str, message: str, *, metric: str, value: float, limit: float, advice: str, part: str | None = None
+) -> Warn:
+    return Warn(
+        code=code,
+        severity=Severity.CAUTION,
+        message=message,
+        metric=metric,
+        value=value,
+        limit=limit,
+        advice=advice,
+        part=part,
+    )
 
 
 CHECKS: tuple[Check, ...] = (
