@@ -11,7 +11,7 @@ import numpy as np
 from loadtests.harness import cost
 from loadtests.harness.intervals import ratio_of_sums
 from loadtests.harness.latency import merged, percentile
-from loadtests.harness.periods import Block, Period, Samples, blocks_of, units_of
+from loadtests.harness.periods import Block, Period, Samples, units_of, whole_blocks
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan, Stretch
 from loadtests.harness.records.result import ArmResult, CarryOver, Comparison, Interval, Ratio, evidence_id
 from loadtests.harness.verdict import Metric, Observed, Rule, best_of, blocks_wanted, pairs_of, ratios_of
@@ -23,7 +23,7 @@ Measure = Callable[[Sequence[Period], Arm], float | None]
 def compare_so_far(plan: Plan, part: Part, stretches: Sequence[Stretch], samples: Samples) -> Comparison:
     """The part as far as it was run. ``wanted_blocks`` says how many blocks in all its precision takes."""
     own = [stretch for stretch in stretches if stretch.part == part.name]
-    return compare(part, part.arms, blocks_of(samples.periods(part, own), own), rule_of(plan, part))
+    return compare(part, part.arms, whole_blocks(samples.periods(part, own), own), rule_of(plan, part))
 
 
 def rule_of(plan: Plan, part: Part) -> Rule:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from loadtests.harness.periods import Block, Period, Samples, blocks_of
+from loadtests.harness.periods import Block, Period, Samples, whole_blocks
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import (
     Counted,
@@ -81,5 +81,5 @@ def read_facts(bundle: Recorded) -> Facts:
         recorded=tuple(bundle.warnings()),
         load=bundle.load(),
         periods=periods,
-        blocks={name: blocks_of(own, stretches) for name, own in periods.items()},
+        blocks={name: whole_blocks(own, stretches) for name, own in periods.items()},
     )

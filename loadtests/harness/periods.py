@@ -125,7 +125,7 @@ class Samples:
         ]
 
 
-def blocks_of(periods: Iterable[Period], stretches: Iterable[Stretch]) -> tuple[Block, ...]:
+def whole_blocks(periods: Iterable[Period], stretches: Iterable[Stretch]) -> tuple[Block, ...]:
     """Blocks of which every period was played, in the order run. ``periods`` are of one part."""
     planned: dict[tuple[str, int], int] = defaultdict(int)
     for stretch in stretches:

@@ -17,10 +17,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 from typing import Literal
 
-import numpy as np
-from scipy import stats
+from scipy import special
 
 from loadtests.harness.intervals import t_quantile
 from loadtests.harness.records.result import Interval, Ratio, Verdict, evidence_id
@@ -67,28 +67,32 @@ def units_wanted(first_stage: Sequence[float], precision: float) -> int:
     n0 = len(first_stage)
     if n0 < FEWEST_FIRST_STAGE:
         return FEWEST_FIRST_STAGE
-    spread = float(np.std(first_stage, ddof=1))
-    return max(n0, math.ceil((t_quantile(n0 - 1) * spread / math.log1p(precision)) ** 2))
+    return max(n0, math.ceil((t_quantile(n0 - 1) * deviation(first_stage) / math.log1p(precision)) ** 2))
 
 
 def estimate(logs: Sequence[float], first_stage: int) -> Estimate:
     """Mean of all units with the spread of the first ``first_stage`` ones. Raises ``ValueError`` for none."""
-    if not len(logs):
+    if not logs:
         raise ValueError("no unit, no estimate")
-    n, early = len(logs), np.asarray(logs[:first_stage], dtype=float)
-    mean = float(np.mean(logs))
+    n, early, mean = len(logs), logs[:first_stage], fmean(logs)
     if len(early) < FEWEST_FIRST_STAGE:
         return Estimate(n, mean, None, None)
     degrees = len(early) - 1
-    error = float(np.std(early, ddof=1)) / math.sqrt(n)
+    error = deviation(early) / math.sqrt(n)
     return Estimate(n, mean, t_quantile(degrees) * error, _p_value(mean, error, degrees))
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Standard deviation of a sample. Raises ``ZeroDivisionError`` for a single value."""
+    mean = fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def _p_value(mean: float, error: float, degrees: int) -> float:
     """Of no difference, two-sided, by Student's t."""
     if error == 0.0:
         return 1.0 if mean == 0.0 else 0.0
-    return float(2 * stats.t.sf(abs(mean / error), degrees))
+    return float(2 * special.stdtr(degrees, -abs(mean / error)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -132,7 +136,7 @@ def units_of(observed: Sequence[Observed], rule: Rule) -> tuple[list[float], int
     makings: dict[int, list[float]] = {}
     for one in observed:
         makings.setdefault(one.instance, []).append(one.log)
-    return [float(np.mean(logs)) for logs in makings.values()], len({one.instance for one in early})
+    return [fmean(logs) for logs in makings.values()], len({one.instance for one in early})
 
 
 def blocks_wanted(observed: Sequence[Observed], rule: Rule) -> int:
@@ -200,10 +204,10 @@ def spreads(observed: Sequence[Observed]) -> tuple[float | None, float | None]:
     if not repeated or len(makings) < FEWEST_FIRST_STAGE:
         return None, None
     degrees = sum(len(logs) - 1 for logs in repeated)
-    within = sum(float(np.var(logs)) * len(logs) for logs in repeated) / degrees
-    means = [float(np.mean(logs)) for logs in makings.values()]
-    added = within * float(np.mean([1 / len(logs) for logs in makings.values()]))
-    between = max(0.0, float(np.var(means, ddof=1)) - added)
+    within = sum(deviation(logs) ** 2 * (len(logs) - 1) for logs in repeated) / degrees
+    means = [fmean(logs) for logs in makings.values()]
+    added = within * fmean(1 / len(logs) for logs in makings.values())
+    between = max(0.0, deviation(means) ** 2 - added)
     return math.expm1(math.sqrt(within)), math.expm1(math.sqrt(between))
 
 
