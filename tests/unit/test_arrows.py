@@ -61,7 +61,8 @@ ORDER: dict[str, dict[str, str]] = {
         "records": "records",
         "before a run": "planning testbeds",
         "audit": "auditing",
-        "judgement": "analysis",
+        "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits validity "
+        "timeline analyse analysis",
         "a run": "running",
         "pages": "reporting panels",
         "commands": "commands",
