@@ -15,12 +15,12 @@ from typing import Any
 from loadtests.harness import control as control_server
 from loadtests.harness.control import Control
 from loadtests.harness.planning.payload import stamp_places
-from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.plan import Arm, Part, Stretch
 from loadtests.harness.records.samples import LoadSummary
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.running.affinity import on_cores
 from loadtests.harness.running.users import Identity
+from loadtests.harness.strategies import Strategy
 
 MAIN_SCRIPT = Path(__file__).parents[1] / "k6" / "main.js"
 # k6 must not look for extensions or report its use; nothing else of our environment is its business.

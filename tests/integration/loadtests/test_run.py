@@ -62,7 +62,7 @@ def environ_of(system: System) -> dict[str, str]:
 
 @asynccontextmanager
 async def rig_of(system: System, run: str) -> AsyncIterator[Rig]:
-    async with open_rig(run, find_system(environ_of(system)), load_strategies()) as rig:
+    async with open_rig(run, {"": find_system(environ_of(system))}, load_strategies()) as rig:
         yield rig
 
 
@@ -213,7 +213,7 @@ from tests.integration.loadtests.test_run import *
 
 async def main() -> None:
     compare = part_of(PartKind.COMPARE, arms_of(), period_s=30.0)
-    async with open_rig("killed", find_system(os.environ), load_strategies()) as rig:
+    async with open_rig("killed", {"": find_system(os.environ)}, load_strategies()) as rig:
         writer = BundleWriter(Path(sys.argv[1]))
         await run_plan(rig, plan_of("killed", compare), writer, progress_to(io.StringIO()), "")
 
