@@ -126,7 +126,9 @@ async def test_a_switchback_of_three_arms_ends_with_all_uploads_verified(
         strategy = load_strategies()[name]
         assert sum(one.statements.values()) == uploads * sum(strategy.expected_statements(1).values())
         assert sum(one.store_requests.values()) == uploads * strategy.expected_store_requests(1)
-    assert bundle.load().exit_code == 0
+    load = bundle.load()
+    assert load is not None
+    assert load.exit_code == 0
     assert not bundle.manifest().interrupted
     assert "Which is faster?" in out.getvalue()
 
