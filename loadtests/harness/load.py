@@ -22,7 +22,8 @@ from loadtests.harness.running.affinity import on_cores
 from loadtests.harness.running.users import Identity
 from loadtests.harness.strategies import Strategy
 
-MAIN_SCRIPT = Path(__file__).parents[1] / "k6" / "main.js"
+SCRIPTS = Path(__file__).parents[1] / "k6"
+MAIN_SCRIPT = SCRIPTS / "main.js"
 # k6 must not look for extensions or report its use; nothing else of our environment is its business.
 QUIET = {"K6_NO_USAGE_REPORT": "true", "K6_AUTO_EXTENSION_RESOLUTION": "false"}
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG")
