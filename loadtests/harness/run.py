@@ -21,6 +21,7 @@ from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import Manifest
+from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.running.manifest import make_manifest
@@ -113,7 +114,11 @@ def _watcher(rig: Rig, load: Load) -> Watcher:
 def sites_of(rig: Rig) -> dict[str, Site]:
     """Where to look for processes: at every stack, and at what several stacks share."""
     sites = {
-        stack: Site(hold.testbed, list(hold.system.replicas("gateway").values()))
+        stack: Site(
+            hold.testbed,
+            list(hold.system.replicas("gateway").values()),
+            {part: url for part, url in hold.system.admin_urls.items() if service_of(part) != "gateway"},
+        )
         for stack, hold in rig.holds.items()
     }
     if rig.shared is not None:
