@@ -14,7 +14,7 @@ from statistics import fmean, median
 
 from loadtests.harness import warm_up
 from loadtests.harness.books import Books
-from loadtests.harness.load import Files, Load, Workers, open_load, to_prometheus
+from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.order import blocks_of, swapped, turns_per_block
 from loadtests.harness.play import Player
 from loadtests.harness.progress import Progress
@@ -95,6 +95,9 @@ async def run_plan(
             player = Player(rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each)
             await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
             writer.write_load(await load.end())
+    except LoadFailed:
+        await books.audit()  # k6 is gone: what it had begun is judged as it stands
+        raise
     finally:
         rows.close()
         _finish(rig, writer, manifest, books)
