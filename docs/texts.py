@@ -54,7 +54,7 @@ minutes: a process can only use nine tenths of a core where others on the machin
 """
 
 HARNESS_LABELS = {
-    "testbed_trial_active": "`run`, `trial`, `arm`, `level`: of the trial that is on",
+    "testbed_turn_active": "`run`, `part`, `arm`: whose turn it is",
     "testbed_fault_active": "`fault`, `target`: of the fault that is in force",
 }
 
@@ -131,10 +131,8 @@ HARNESS: dict[str, str] = {
     "VUS": "the number of clients of the capacity question, instead of the one the ramp finds",
     "FILE_SIZE": "bytes of each file, such as `1MiB`",
     "STRATEGIES": "comma list of folders in `loadtests/strategies`",
-    "SLEEPS": "of `make journey`: `model` (equal pauses), `seed` (those of GoVault's scripts) or `none`",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
-    "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
     "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
     "DRY_RUN": "of `make sweep`: `1` counts and removes nothing",
     "OLDER_THAN_S": "of `make sweep`: seconds, instead of the settings' ages; `0` also ends all open uploads",

@@ -16,8 +16,6 @@ from loadtests.cli_errors import EXPECTED
 from loadtests.harness.commands.alerts import alerts as run_alerts
 from loadtests.harness.commands.bench import bench as run_bench
 from loadtests.harness.commands.demo import demo as run_demo
-from loadtests.harness.commands.journey import SHAPES
-from loadtests.harness.commands.journey import journey as run_journey
 from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
 from loadtests.harness.commands.smoke import smoke as run_smoke
@@ -25,10 +23,9 @@ from loadtests.harness.commands.stress import finish
 from loadtests.harness.commands.stress import stress as run_stress
 from loadtests.harness.commands.sweep import sweep as run_sweep
 from loadtests.harness.planning.overrides import NAMES
-from loadtests.harness.running.session import find_bundle
+from loadtests.harness.session import find_bundle
 
 INVALID = 2
-MAKE_ONLY = ("SHAPE",)  # options that come as variables from make
 INTERRUPTED = 130
 
 
@@ -53,7 +50,7 @@ def edge(work: Callable[[Console], int]) -> None:
 def command_line() -> str:
     """How this run was asked for, with the overrides that came by the environment, as a person typed it."""
     given = [
-        f"{name}={shlex.quote(os.environ[name])}" for name in (*NAMES, *MAKE_ONLY) if os.environ.get(name)
+        f"{name}={shlex.quote(os.environ[name])}" for name in NAMES if os.environ.get(name)
     ]
     if os.environ.get("MAKELEVEL"):  # make itself sets it
         return " ".join(["make", *sys.argv[1:2], *given])
@@ -85,18 +82,6 @@ def demo() -> None:
 def smoke() -> None:
     """Ask every health route; upload and read back one file by each strategy."""
     edge(lambda console: run_smoke(os.environ, console))
-
-
-@main.command()
-@click.option(
-    "--shape", default="load", envvar="SHAPE", show_default=True, help=f"One of {', '.join(SHAPES)}."
-)
-def journey(shape: str) -> None:
-    """Play users that log in, look, pause and upload. SCALE is a factor on their number (0.1).
-
-    SLEEPS=seed plays the pauses of GoVault's own scripts, which differ between the strategies.
-    """
-    edge(lambda console: run_journey(shape, os.environ, command_line(), console))
 
 
 @main.command()

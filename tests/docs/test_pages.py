@@ -12,7 +12,7 @@ from docs import generate
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import read_overrides
 from loadtests.harness.planning.plan import Planner
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.running.progress import minutes
 from tests.docs.markdown import ROOT, anchors, code, links, pages
 

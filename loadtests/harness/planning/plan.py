@@ -14,7 +14,7 @@ from loadtests.harness.planning.experiment import Arm, Experiment, Profile, Satu
 from loadtests.harness.planning.overrides import MAX_VUS, Overrides
 from loadtests.harness.planning.plan_arms import chosen_arms
 from loadtests.harness.planning.plan_estimate import Estimate, estimate
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
 from loadtests.harness.records.switchback import level_of, switchback
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from loadtests.harness.planning.experiment import Arm, Experiment
 from loadtests.harness.planning.overrides import Overrides
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 
 
 class PlanError(Exception):

@@ -18,7 +18,7 @@ from loadtests.harness.commands.stress import announce
 from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
 from loadtests.harness.planning.overrides import NAMES, read_overrides
 from loadtests.harness.planning.plan import Planner
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
@@ -27,16 +27,16 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """As a shell starts it, without make and without a word behind it."""
-    for name in ("MAKELEVEL", *NAMES, *cli.MAKE_ONLY):
+    for name in ("MAKELEVEL", *NAMES):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
 def test_a_command_of_make_is_recorded_as_it_was_typed(typed: pytest.MonkeyPatch) -> None:
-    typed.setattr(sys, "argv", ["loadtests", "journey"])
-    for name, value in {"MAKELEVEL": "1", "SCALE": "0.1", "SHAPE": "spike"}.items():
+    typed.setattr(sys, "argv", ["loadtests", "stress"])
+    for name, value in {"MAKELEVEL": "1", "PROFILE": "smoke", "VUS": "8"}.items():
         typed.setenv(name, value)
-    assert cli.command_line() == "make journey SCALE=0.1 SHAPE=spike"
+    assert cli.command_line() == "make stress PROFILE=smoke VUS=8"
 
 
 def test_a_command_without_make_is_recorded_as_it_was_typed(typed: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from loadtests.harness.planning.plan_estimate import (
     TRIAL_OVERHEAD_S,
 )
 from loadtests.harness.planning.plan_resolve import likely_upload_s, past_knee, saturating_vus
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.records.model import Question, TrialPlan
 from loadtests.harness.records.switchback import holds
 
