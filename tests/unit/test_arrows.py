@@ -59,7 +59,7 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "planning testbeds console counters",
+        "before a run": "planning testbeds console counters target",
         "audit": "ledger clean",
         "judgement": "analysis",
         "a run": "running",
