@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from loadtests.harness.comparison import compare, rule_of, without_winner
+from loadtests.harness.checks import Answers
+from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
 from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
 from loadtests.harness.limits import limits
-from loadtests.harness.records.plan import PartKind
+from loadtests.harness.periods import Samples
+from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import Comparison, LedgerTotal, Neighbours, Result, Size, Sizes
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.sizes import sizes
 from loadtests.harness.timeline import timeline
-from loadtests.harness.validity import Answers, outcome, warnings_of
+from loadtests.harness.validity import outcome, warnings_of
 
 SIGNIFICANT_DIGITS = 6  # more would only be the noise of the last bit
 _TIMES_FROM = 1e9  # seconds since the epoch stay as they are
@@ -28,6 +30,14 @@ _TIMES_FROM = 1e9  # seconds since the epoch stay as they are
 def analyse(bundle: Recorded) -> Result:
     """Everything but ``headline`` and ``sentences``, which are made of this."""
     return analyse_facts(read_facts(bundle))
+
+
+def blocks_needed(bundle: Recorded, part: Part) -> int:
+    """Blocks in all that a part takes, asked after its first stage; only comparisons have a precision."""
+    if part.kind is not PartKind.COMPARE:
+        return part.first_blocks
+    samples = Samples(bundle.uploads(), bundle.looks())
+    return blocks_to_run(compare_so_far(bundle.plan(), part, bundle.stretches(), samples), part)
 
 
 def analyse_facts(facts: Facts) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.analyse import analyse
+from loadtests.harness.analyse import analyse, blocks_needed
 from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Event
@@ -44,6 +44,14 @@ def test_every_answer_is_there_with_its_id() -> None:
     assert [price.id for price in result.prices] == ["price.A", "price.B"]
     assert {limit.part for limit in result.limits} == {"compare", "saturation", "levels"}
     assert " " not in "".join(limit.id for limit in result.limits)
+
+
+def test_only_the_comparison_asks_for_more_blocks() -> None:
+    world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
+    world.play(PAIR, 8)
+    made = bundle(world, *PARTS)
+    assert blocks_needed(made, PAIR) == PAIR.most_blocks
+    assert blocks_needed(made, LEVELS) == LEVELS.first_blocks
 
 
 def test_equal_bundles_give_equal_results_that_survive_their_json() -> None:

@@ -12,7 +12,7 @@ from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Counted, LoadSummary, StepSample, Warn
 from loadtests.harness.records.vocabulary import LedgerClass, Severity, Validity
-from loadtests.harness.validity import NEXT_COMMAND, once
+from loadtests.harness.validity import NEXT_COMMAND, again, once
 from tests.unit.loadtests.switchback import (
     FakeBundle,
     World,
@@ -246,4 +246,17 @@ def test_equal_warnings_are_shown_once_with_how_many_and_the_gravest_stands() ->
 
 def test_every_next_command_can_be_said() -> None:
     words = {"half": 4, "double": 16, "run": "r1"}
-    assert all(command.format(**words).startswith("make ") for _, command in NEXT_COMMAND)
+    assert all(command.format(**words).startswith(("make ", "again")) for _, command in NEXT_COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "command"),
+    [
+        ("proxy-or-direct", {"SEED": "3"}, "make stress SEED=3 PROFILE=ci"),
+        ("hash", {"PROFILE": "smoke"}, "make ask Q=hash PROFILE=ci"),
+        ("ab", {"A": "FINALISE=inline", "B": "FINALISE=queued"},
+         'make ab A="FINALISE=inline" B="FINALISE=queued" PROFILE=ci'),
+    ],
+)  # fmt: skip
+def test_again_asks_the_same_question(question: str, words: dict[str, str], command: str) -> None:
+    assert again(plan(PAIR, question=question, words=words), {"PROFILE": "ci"}) == command
