@@ -64,7 +64,7 @@ def ledger(facts: Facts, _: Answers) -> Iterator[Warn]:
             yield _invalid(
                 "ledger-mismatch",
                 f"audit {table.audit} failed: {_classes(table)}",
-                metric="failing audits",
+                metric="uploads by class",
                 value=1,
                 limit=0,
                 advice="read the offending rows in the ledger",
@@ -103,7 +103,7 @@ def ledger_notes(facts: Facts, _: Answers) -> Iterator[Warn]:
         yield _caution(
             "settle-cut",
             f"{pending} uploads still progressed when settling ended",
-            metric="uploads in progress",
+            metric="pending uploads",
             value=pending,
             limit=0,
             advice="use a profile that settles longer",

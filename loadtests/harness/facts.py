@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from loadtests.harness.periods import Block, Period, Samples, whole_blocks
+from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import (
     Counted,
@@ -34,7 +35,7 @@ class Recorded(Protocol):
     def counted(self) -> Sequence[Counted]: ...
     def events(self) -> Sequence[Event]: ...
     def warnings(self) -> Sequence[Warn]: ...
-    def load(self) -> LoadSummary | None: ...
+    def load(self) -> LoadSummary: ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,15 @@ def read_facts(bundle: Recorded) -> Facts:
         counted=tuple(bundle.counted()),
         events=tuple(bundle.events()),
         recorded=tuple(bundle.warnings()),
-        load=bundle.load(),
+        load=_load(bundle),
         periods=periods,
         blocks={name: whole_blocks(own, stretches) for name, own in periods.items()},
     )
+
+
+def _load(bundle: Recorded) -> LoadSummary | None:
+    """None while k6 still runs, or where it was killed with the harness."""
+    try:
+        return bundle.load()
+    except BundleError:
+        return None

@@ -46,8 +46,11 @@ class Outcome:
 
 
 def warnings_of(facts: Facts, answers: Answers) -> tuple[Warn, ...]:
-    """Every warning about the run, the gravest first."""
-    found = [warn for check in CHECKS for warn in check(facts, answers)]
+    """Every warning about the run, the gravest first. What was warned of already is not found again."""
+    known = {(warn.code, warn.metric) for warn in facts.recorded}
+    found = [
+        warn for check in CHECKS for warn in check(facts, answers) if (warn.code, warn.metric) not in known
+    ]
     order = list(Severity)
     return tuple(sorted(once([*facts.recorded, *found]), key=lambda warn: -order.index(warn.severity)))
 

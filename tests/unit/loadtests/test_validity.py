@@ -244,6 +244,14 @@ def test_equal_warnings_are_shown_once_with_how_many_and_the_gravest_stands() ->
     ]
 
 
+def test_what_the_audit_warned_of_is_not_found_again() -> None:
+    made = sound()
+    table(made, failed=True, classes={"G-02": len(made.world.uploads)})
+    said = Warn(code="ledger-mismatch", severity=Severity.INVALID, message="said", metric="uploads by class")
+    made.of_warnings = [said]
+    assert [warn.message for warn in analyse(made).warnings] == ["said"]
+
+
 def test_every_next_command_can_be_said() -> None:
     words = {"half": 4, "double": 16, "run": "r1"}
     assert all(command.format(**words).startswith(("make ", "again")) for _, command in NEXT_COMMAND)
