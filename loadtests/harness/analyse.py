@@ -144,17 +144,26 @@ def _nonzero(counts: Counter[str]) -> dict[str, int]:
 
 
 def seconds(facts: Facts) -> dict[str, float]:
-    """Of the run: under load by part, "audit" as its events say, "preparing" before the first load."""
+    """Of the run: under load by part, "preparing" before the first load, "audit", "making stacks"."""
     found = dict.fromkeys((part.name for part in facts.plan.parts if facts.periods.get(part.name)), 0.0)
     for stretch in facts.stretches:
         end = stretch.t0 + stretch.period_s * len(stretch.order)
         length = (end if stretch.cut_at is None else min(end, stretch.cut_at)) - stretch.t0
         found[stretch.part] = found.get(stretch.part, 0.0) + length
-    audits = [event.detail.get("seconds", 0.0) for event in facts.events if event.kind == "audit"]
-    found["audit"] = float(sum(audits))
     if facts.stretches:
         found["preparing"] = facts.stretches[0].t0 - facts.manifest.started_at
+    found["audit"] = _audit_s(facts)
+    found["making stacks"] = sum(float(e.detail["took_s"]) for e in facts.events if e.kind == "renewed")
     return found
+
+
+def _audit_s(facts: Facts) -> float:
+    """An audit lasts until the next thing happens, the last one until the run's end."""
+    ended_at = facts.manifest.ended_at
+    ends = [event.at for event in facts.events[1:]] + ([] if ended_at is None else [ended_at])
+    return sum(
+        end - event.at for event, end in zip(facts.events, ends, strict=False) if event.kind == "audit"
+    )
 
 
 def _conditions(facts: Facts) -> dict[str, Any]:

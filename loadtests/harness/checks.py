@@ -13,7 +13,7 @@ from loadtests.harness import cost
 from loadtests.harness.facts import Facts
 from loadtests.harness.intervals import ratio_of_sums
 from loadtests.harness.latency import merged
-from loadtests.harness.limits import K6_CEILING, K6_SHARE, MEMORY, load_generator, memory, scenes
+from loadtests.harness.limits import K6_CEILING, K6_SHARE, MEMORY, OTHERS, load_generator, memory, scenes
 from loadtests.harness.periods import Period, due_at
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.result import Comparison, Price, Ratio, Saturation
@@ -25,7 +25,6 @@ IDLE_CORE = 0.06  # of one core, that stacks whose turn it is not may use
 CARRY_OVER = 0.02
 OFFERED = 0.99
 FAILED = 0.01
-OTHERS = 0.10  # of the host's cores, used by other programs
 SLIP = 0.05
 MISCOUNT = 0.02
 K6_DIFFERENCE = 0.10
