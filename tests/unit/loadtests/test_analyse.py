@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.analyse import analyse
+from loadtests.harness.analyse import analyse, blocks_needed
 from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Event
-from tests.unit.loadtests.switchback import FakeBundle, World, arm, bundle, ledger, part, plan
+from tests.unit.loadtests.switchback import T0, FakeBundle, World, arm, bundle, ledger, part, plan
 
 pytestmark = pytest.mark.unit
 
@@ -21,6 +21,10 @@ LEVELS = part(
     *(arm(f"A {vus} VU", of="A", vus=vus) for vus in (2, 4, 8)), name="levels", kind=PartKind.LEVELS
 )
 NEIGHBOURS = part(arm(NOBODY), arm("A", rate_per_s=20.0), name="neighbours", kind=PartKind.NEIGHBOURS)
+EVENTS = (
+    Event(at=T0 + 100.0, kind="audit"),
+    Event(at=T0 + 103.5, kind="renewed", detail={"took_s": 6.0}),
+)
 PARTS = (PAIR, WARM_UP, SATURATION, LEVELS, NEIGHBOURS)
 
 
@@ -31,7 +35,7 @@ def whole() -> FakeBundle:
     )
     for own, blocks in ((WARM_UP, 1), (PAIR, 8), (SATURATION, 6), (LEVELS, 6), (NEIGHBOURS, 6)):
         world.play(own, blocks)
-    return bundle(world, *PARTS, of_events=[Event(at=0.0, kind="audit", detail={"seconds": 3.5})])
+    return bundle(world, *PARTS, of_events=EVENTS)
 
 
 def test_every_answer_is_there_with_its_id() -> None:
@@ -46,6 +50,14 @@ def test_every_answer_is_there_with_its_id() -> None:
     assert " " not in "".join(limit.id for limit in result.limits)
 
 
+def test_only_the_comparison_asks_for_more_blocks() -> None:
+    world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
+    world.play(PAIR, 8)
+    made = bundle(world, *PARTS)
+    assert blocks_needed(made, PAIR) == PAIR.most_blocks
+    assert blocks_needed(made, LEVELS) == LEVELS.first_blocks
+
+
 def test_equal_bundles_give_equal_results_that_survive_their_json() -> None:
     text = analyse(whole()).model_dump_json()
     assert text == analyse(whole()).model_dump_json()
@@ -55,9 +67,18 @@ def test_equal_bundles_give_equal_results_that_survive_their_json() -> None:
 def test_the_middle_of_a_run_is_analysed_as_far_as_it_is() -> None:
     made = whole()
     made.world.stretches[:] = made.world.stretches[:2]
+    made.of_ledgers = [ledger(made.world.stretches, made.world.uploads)]
     result = analyse(made)
     assert result.compare is not None and result.knees == () and result.neighbours is None
     assert "not-reached" in {warn.code for warn in result.warnings}
+
+
+def test_what_nobody_audited_does_not_pass_for_periods_without_an_upload() -> None:
+    made = whole()
+    made.of_ledgers = [ledger(made.world.stretches[:1], made.world.uploads)]
+    result = analyse(made)
+    assert result.compare is None
+    assert {"missing-samples", "not-reached"} <= {warn.code for warn in result.warnings}
 
 
 def test_nothing_was_run_at_all() -> None:
@@ -70,6 +91,7 @@ def test_where_the_time_went() -> None:
     result = analyse(whole())
     assert result.seconds["compare"] == pytest.approx(8 * 12.0)
     assert (result.seconds["audit"], result.seconds["preparing"]) == (3.5, 20.0)
+    assert result.seconds["making stacks"] == 6.0
 
 
 def test_the_audits_are_added_up() -> None:

@@ -85,6 +85,24 @@ class TestCpu:
         assert cost.shown_name("exporter-pg", other) == (cost.EXPORTERS, False)
 
 
+@pytest.mark.parametrize(
+    ("watched", "shown"),
+    [
+        ("pg-upload", ("pg-upload", True)),
+        ("a/pg-upload", ("pg-upload", True)),
+        ("a/minio", ("minio", False)),
+        ("a/pg-auth", ("pg-auth", False)),
+        ("a/pg-files", (cost.IDLE_STACK, False)),  # B's own stack has one
+        ("a/upload", (cost.IDLE_STACK, False)),
+        ("upload", (cost.IDLE_STACK, False)),
+        ("b/pgbouncer", ("pgbouncer", True)),
+        ("k6", ("k6", False)),
+    ],
+)
+def test_whose_a_process_is_in_the_turn_of_stack_b(watched: str, shown: tuple[str, bool]) -> None:
+    assert cost.shown_name(watched, arm("B", stack="b"), {"b/pg-files"}) == shown
+
+
 def test_the_report_has_one_figure_of_cpu_per_upload() -> None:
     """The comparison's arm, the function behind it and the sum of its processes agree."""
     own = part(arm("A"), arm("B"))

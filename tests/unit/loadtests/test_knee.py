@@ -33,6 +33,10 @@ class TestKnee:
         assert [level.vus for level in found.levels] == [4, 8, 16, 24, 32]
         assert found.levels[2].uploads_per_s.value == pytest.approx(50.0, rel=0.03)
 
+    def test_a_small_gain_that_is_shown_moves_its_upper_end(self) -> None:
+        found = knee({4: 20.0, 8: 40.0, 16: 50.0, 24: 51.2, 32: 51.2}, noise=0.002)
+        assert (found.low_vus, found.high_vus) == (8, 24)
+
     def test_an_arm_that_still_gains_has_none(self) -> None:
         found = knee({4: 20.0, 8: 40.0, 16: 80.0})
         assert (found.reached, found.high_vus) == (False, None)

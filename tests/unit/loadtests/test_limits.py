@@ -45,6 +45,14 @@ def test_all_processors() -> None:
     assert found.evidence == "4.0 of 4 cores were busy"
 
 
+def test_all_processors_but_not_all_with_ours() -> None:
+    made = world({"minio": 2.0})
+    made.looks = [
+        look.model_copy(update={"host_busy_s": look.host_busy_s + look.at * 1.4}) for look in made.looks
+    ]
+    assert limit(made).evidence == "4.0 of 4 cores were busy, 1.4 of them with other programs"
+
+
 def test_one_core_while_others_idle() -> None:
     found = limit(world({"gateway": 0.8}))
     assert found.what == "one core of gateway"

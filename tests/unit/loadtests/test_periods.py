@@ -85,6 +85,10 @@ class TestBegun:
         assert found[0].acked_s.tolist() == pytest.approx([0.5])
         assert found[1].durable_s.tolist() == pytest.approx([0.5])
 
+    def test_one_that_begins_in_the_other_arms_turn_is_begun_in_none(self) -> None:
+        found = periods(upload(STRETCH, "A", 104.5, 105.0, ledger=LedgerClass.CLEAN_FAILURE, failed_at=105.0))
+        assert [(period.failed, len(period.acked_s)) for period in found] == [(0, 0)] * 4
+
     def test_waiting_counts_from_when_an_arrival_was_due(self) -> None:
         (first, *_) = periods(upload(STRETCH, "A", 102.0, 102.5, scheduled_at=101.5))
         assert first.durable_s.tolist() == pytest.approx([1.0])

@@ -12,7 +12,7 @@ from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Counted, LoadSummary, StepSample, Warn
 from loadtests.harness.records.vocabulary import LedgerClass, Severity, Validity
-from loadtests.harness.validity import NEXT_COMMAND, once
+from loadtests.harness.validity import NEXT_COMMAND, again, once
 from tests.unit.loadtests.switchback import (
     FakeBundle,
     World,
@@ -144,7 +144,7 @@ def test_each_check(change: Change, code: str | None, state: Validity, exit_code
     result = analyse(made)
     assert code is None or code in codes(result)
     assert (result.validity, result.exit_code) == (state, exit_code)
-    if state is Validity.INVALID:
+    if state is Validity.INVALID and made.of_ledgers:
         assert result.compare is not None
         assert result.compare.best is None
         assert not any(ratio.winner_named for ratio in result.compare.ratios)
@@ -244,6 +244,27 @@ def test_equal_warnings_are_shown_once_with_how_many_and_the_gravest_stands() ->
     ]
 
 
+def test_what_the_audit_warned_of_is_not_found_again() -> None:
+    made = sound()
+    table(made, failed=True, classes={"G-02": len(made.world.uploads)})
+    said = Warn(code="ledger-mismatch", severity=Severity.INVALID, message="said", metric="uploads by class")
+    made.of_warnings = [said]
+    assert [warn.message for warn in analyse(made).warnings] == ["said"]
+
+
 def test_every_next_command_can_be_said() -> None:
     words = {"half": 4, "double": 16, "run": "r1"}
-    assert all(command.format(**words).startswith("make ") for _, command in NEXT_COMMAND)
+    assert all(command.format(**words).startswith(("make ", "again")) for _, command in NEXT_COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "command"),
+    [
+        ("proxy-or-direct", {"SEED": "3"}, "make stress SEED=3 PROFILE=ci"),
+        ("hash", {"PROFILE": "smoke"}, "make ask Q=hash PROFILE=ci"),
+        ("ab", {"A": "FINALISE=inline", "B": "FINALISE=queued"},
+         'make ab A="FINALISE=inline" B="FINALISE=queued" PROFILE=ci'),
+    ],
+)  # fmt: skip
+def test_again_asks_the_same_question(question: str, words: dict[str, str], command: str) -> None:
+    assert again(plan(PAIR, question=question, words=words), {"PROFILE": "ci"}) == command
