@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.harness.records.bundle import BundleError
-from loadtests.harness.running.rig import Rig
+from loadtests.harness.rig import Rig
 from loadtests.harness.testbeds.system import ROOT
 
 LOCK = "harness.lock"

@@ -1,6 +1,6 @@
-"""What the harness is doing now, for Prometheus: which trial runs, which fault is in force.
+"""What the harness is doing now, for Prometheus: whose turn it is, which fault is in force.
 
-    testbed_trial_active{run,trial,arm,level} 1      while k6 runs, absent otherwise
+    testbed_turn_active{run,part,arm} 1              while this arm has its turn, absent otherwise
     testbed_fault_active{fault,target} 1             while the fault is in force
 
 Dashboards draw both as annotations. A series is there only while what it names is going on, so Prometheus
@@ -9,7 +9,8 @@ marks its end at the next scrape.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -18,10 +19,10 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from loadtests.harness.records.model import TrialPlan
+from loadtests.harness.records.plan import Stretch
 
 FAMILIES = {
-    "testbed_trial_active": "1 while the load of this trial runs",
+    "testbed_turn_active": "1 while this arm has its turn",
     "testbed_fault_active": "1 while this fault is in force",
 }
 
@@ -31,17 +32,18 @@ class Activity(Collector):
     """What goes on now."""
 
     run: str
-    _trials: list[TrialPlan] = field(default_factory=list)
+    clock: Callable[[], float] = time.time
+    _stretch: Stretch | None = None
     _faults: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
-    def trial(self, plan: TrialPlan) -> Iterator[None]:
-        """This trial's load runs until the block ends."""
-        self._trials.append(plan)
+    def stretch(self, stretch: Stretch) -> Iterator[None]:
+        """This stretch is played until the block ends."""
+        self._stretch = stretch
         try:
             yield
         finally:
-            self._trials.remove(plan)
+            self._stretch = None
 
     @contextmanager
     def fault(self, fault: str, target: str) -> Iterator[None]:
@@ -54,18 +56,23 @@ class Activity(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The families as they are now."""
-        trials, faults = self.describe()
-        for plan in self._trials:
-            labels = {"run": self.run, "trial": plan.trial, "arm": plan.arm, "level": plan.level}
-            trials.add_sample(trials.name, labels, 1)
+        turns, faults = self.describe()
+        if self._stretch is not None and (arm := arm_at(self._stretch, self.clock())) is not None:
+            turns.add_sample(turns.name, {"run": self.run, "part": self._stretch.part, "arm": arm}, 1)
         for fault, target in self._faults:
             faults.add_sample(faults.name, {"fault": fault, "target": target}, 1)
-        return trials, faults
+        return turns, faults
 
     def describe(self) -> tuple[Metric, Metric]:
         """The families without samples."""
         first, second = (Metric(name, text, "gauge") for name, text in FAMILIES.items())
         return first, second
+
+
+def arm_at(stretch: Stretch, at: float) -> str | None:
+    """Whose turn it is at an instant; nobody's before and after the stretch."""
+    index = int((at - stretch.t0) // stretch.period_s)
+    return stretch.order[index] if 0 <= index < len(stretch.order) else None
 
 
 @asynccontextmanager

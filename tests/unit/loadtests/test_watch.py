@@ -1,0 +1,66 @@
+"""Looks are taken where the counted part of a period begins and ends, and often enough between."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from loadtests.harness.records.plan import Stretch
+from loadtests.harness.testbeds.native_testbed import NativeTestbed
+from loadtests.harness.testbeds.processes import Watched, start_ticks
+from loadtests.harness.watch import Site, Watcher, instants, named
+
+pytestmark = pytest.mark.unit
+
+
+def stretch(t0: float = 100.0, period_s: float = 3.0, washout_s: float = 0.7, periods: int = 2) -> Stretch:
+    return Stretch(
+        stretch="s001", part="p", t0=t0, period_s=period_s, washout_s=washout_s,
+        order=("a",) * periods, blocks=(0,) * periods,
+    )  # fmt: skip
+
+
+def test_looks_meet_every_bound() -> None:
+    found = instants(stretch())
+    assert found[0] == 100.0
+    assert {100.7, 103.0, 103.7, 106.0} <= {round(at, 6) for at in found}
+    assert found == sorted(found)
+    assert max(after - before for before, after in pairwise(found)) <= 1.0
+
+
+def test_short_turns_need_no_looks_between_their_bounds() -> None:
+    assert instants(stretch(period_s=1.0, washout_s=0.3, periods=2)) == pytest.approx(
+        [100.0, 100.3, 101.0, 101.3, 102.0]
+    )
+
+
+def test_processes_of_a_named_stack_carry_its_name() -> None:
+    assert named("", "upload") == "upload"
+    assert named("b", "upload") == "b/upload"
+    assert named("b", "k6") == "k6"
+
+
+class Here(NativeTestbed):
+    """A testbed whose only part is this process."""
+
+    async def watched(self) -> list[Watched]:
+        return [Watched("upload", os.getpid(), start_ticks(os.getpid()) or 0)]
+
+
+async def test_a_stretch_is_looked_at_as_it_asks(tmp_path: Path) -> None:
+    clock = iter(range(10_000))
+    async with aiohttp.ClientSession() as http:
+        watcher = Watcher({"": Site(Here(tmp_path)), "b": Site(Here(tmp_path))}, http, k6_pid=os.getpid())
+        watcher.clock = lambda: 1e9 + next(clock)  # far behind every instant: nothing is waited for
+        await asyncio.wait_for(watcher.watch(stretch()), 5)
+        looks = watcher.take()
+    assert len(looks) == len(instants(stretch()))
+    assert set(looks[0].cpu_s) == {"upload", "b/upload", "harness", "k6"}
+    assert looks[0].lives["upload"] == start_ticks(os.getpid())
+    assert all(look.rss_bytes["harness"] > 0 and look.host_busy_s > 0 for look in looks)
+    assert watcher.take() == []
