@@ -20,14 +20,14 @@ import aiohttp
 from minio import Minio
 
 from loadtests.harness import exporter
-from loadtests.harness.auditing.audit import Auditor
-from loadtests.harness.auditing.audit_store import AuditStore
+from loadtests.harness.ledger.audit import Auditor
+from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.exporter import Activity
 from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.samples import Event
 from loadtests.harness.running import affinity, users
 from loadtests.harness.running.affinity import Cores, split
-from loadtests.harness.running.clean import Cleaner
+from loadtests.harness.clean import Cleaner
 from loadtests.harness.running.users import Identity
 from loadtests.harness.testbeds import connections
 from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of

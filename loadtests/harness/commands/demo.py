@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness import scripted
+from loadtests.harness import counters, scripted
 from loadtests.harness.analysis import words
+from loadtests.harness.counters import Change, Scrape
 from loadtests.harness.planning.strategies import Strategy, load_strategies
-from loadtests.harness.records.model import Counters
 from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.running import counters, users
+from loadtests.harness.running import users
 from loadtests.harness.running.client import Step, Uploader
-from loadtests.harness.running.counters import Scrape
 from loadtests.harness.session import interruptible, only_one, run_id
 from loadtests.harness.testbeds.system import System, find_system
 
@@ -32,7 +31,7 @@ class Shown:
     """One step with what the services counted while it ran."""
 
     step: Step
-    counted: Counters | None  # nothing where only the whole upload was counted: its last step holds that
+    counted: Change | None  # nothing where only the whole upload was counted: its last step holds that
 
 
 def demo(environ: Mapping[str, str], console: Console) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from loadtests.harness.auditing.audit import verified_how
+from loadtests.harness.ledger.audit import verified_how
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.rig import Rig

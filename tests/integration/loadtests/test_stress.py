@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from loadtests.harness.running.rig import open_rig
 
 from loadtests.harness.planning.strategies import STRATEGIES_FOLDER, load_strategies
 from loadtests.harness.records.bundle import Bundle
@@ -18,7 +19,6 @@ from loadtests.harness.records.model import LedgerClass, Question
 from loadtests.harness.running import scripted
 from loadtests.harness.running.client import Uploader
 from loadtests.harness.running.console import read_tail
-from loadtests.harness.running.rig import open_rig
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 

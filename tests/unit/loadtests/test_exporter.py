@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
+from loadtests.harness.running.exporter import Activity, serving
 from prometheus_client.parser import text_string_to_metric_families
 
 from compose import ports
 from loadtests.harness.records.model import Load, Question, TrialPlan
-from loadtests.harness.running.exporter import Activity, serving
 
 pytestmark = pytest.mark.unit
 PLAN = TrialPlan(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.harness.auditing.ledger_records import Console
+from loadtests.harness.counters import parse
+from loadtests.harness.ledger.evidence import Console
 from loadtests.harness.records.model import (
     Counters,
     Intent,
@@ -23,7 +24,6 @@ from loadtests.harness.records.model import (
     Validity,
 )
 from loadtests.harness.running.affinity import split
-from loadtests.harness.running.counters import parse
 from loadtests.harness.running.runner import control_failed, ramp_end
 from loadtests.harness.running.trial_numbers import Window
 from loadtests.harness.running.trial_record import Course, Evidence, make_trial

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
 
 from compose import settings
 from compose.credentials import generate
 from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.running.arms import differences, flat_config
-from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.testbeds.native_testbed import control
 from loadtests.harness.testbeds.system import _url, find_k6, find_system
 from loadtests.harness.testbeds.testbed import PARTS, SystemNotUp, TestbedRefused

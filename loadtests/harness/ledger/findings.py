@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from loadtests.harness.auditing.ledger_join import Join
-from loadtests.harness.auditing.ledger_records import Evidence, Finding, SessionRow
+from loadtests.harness.ledger.evidence import Evidence, Finding, SessionRow
+from loadtests.harness.ledger.join import Join
 
 ORPHAN_OBJECT = "G-04"
 LEFTOVER = "G-09"
@@ -68,7 +68,7 @@ def _foreign_rows(evidence: Evidence, join: Join) -> Iterator[Finding]:
         if file.file_uuid not in join.claimed_files and not file.deleted:
             yield Finding(FOREIGN, f"file row {file.file_uuid} of no known upload", file.size_bytes)
     for file_id in sorted(snapshot.other_file_ids - evidence.baseline.file_ids):
-        yield Finding(FOREIGN, f"file row {file_id} of another user, made during the trial")
+        yield Finding(FOREIGN, f"file row {file_id} of another user, made during the load")
 
 
 def _foreign_objects(evidence: Evidence, join: Join) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from loadtests.harness.auditing.ledger_records import FileRow, SessionRow
+from loadtests.harness.ledger.evidence import FileRow, SessionRow
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
 
 OFFSET_SAMPLES = 5

@@ -1,4 +1,4 @@
-"""The audit of one trial: settle, look, read back, judge.
+"""The audit of one piece of load on one stack: settle, look, read back, judge.
 
 Every upload that a client decided to make gets exactly one class, from what the databases and the
 store hold after the load. It reads; it never mends.
@@ -13,15 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
-from loadtests.harness.auditing import audit_rows
-from loadtests.harness.auditing.audit_settle import ABANDONED_QUIET_S, Settled, open_uploads, settle
-from loadtests.harness.auditing.audit_store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
-from loadtests.harness.auditing.audit_warnings import audit_warnings
-from loadtests.harness.auditing.ledger_classify import classify
-from loadtests.harness.auditing.ledger_records import (
+from loadtests.harness.console import Lines
+from loadtests.harness.ledger import databases
+from loadtests.harness.ledger.classify import classify
+from loadtests.harness.ledger.evidence import (
     Baseline,
     Classified,
-    Console,
     Evidence,
     OpenMultipart,
     SessionRow,
@@ -29,21 +26,35 @@ from loadtests.harness.auditing.ledger_records import (
     SpoolFile,
     StoredObject,
 )
-from loadtests.harness.auditing.ledger_table import WHOLE_CLASSES, make_samples, make_table
+from loadtests.harness.ledger.remarks import remarks
+from loadtests.harness.ledger.settle import ABANDONED_QUIET_S, Settled, open_uploads, settle
+from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
+from loadtests.harness.ledger.table import WHOLE_CLASSES, make_samples, make_table
 from loadtests.harness.planning.payload import UploadRow
-from loadtests.harness.records.model import LedgerTable, StepSample, TrialPlan, UploadSample, Warn
+from loadtests.harness.records.samples import LedgerTable, UploadSample, Warn
 from loadtests.harness.testbeds.connections import Databases
 
 SAMPLE_OBJECTS = 200
+SETTLE_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is audited at once: some stretches, as one stack served them."""
+
+    audit: int  # from 0, one number for all stacks
+    stack: str
+    stretches: tuple[str, ...]
+    seed: int  # decides which objects are read back
+    clients_came_back: bool = True  # see ``Evidence``
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the audit of one trial adds to the bundle."""
+    """What one audit adds to the bundle."""
 
     table: LedgerTable
     samples: tuple[UploadSample, ...]
-    steps: tuple[StepSample, ...]
     warnings: tuple[Warn, ...]
     settled: Settled
     clock_offset_s: dict[str, float] = field(default_factory=dict)
@@ -51,55 +62,48 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Auditor:
-    """Audits trials against one system.
+    """Audits one stack, as often as it is asked.
 
     Args:
         read_all: hash every object, not a seeded sample.
+        settle_limit_s: how long uploads may move on after the load.
         abandoned_quiet_s: how long to wait for uploads that only their clients could go on with.
     """
 
     databases: Databases
     store: AuditStore
     read_all: bool = False
+    settle_limit_s: float = SETTLE_LIMIT_S
     abandoned_quiet_s: float = ABANDONED_QUIET_S
 
     async def audit(
-        self,
-        plan: TrialPlan,
-        console: Console,
-        *,
-        baseline: Baseline,
-        rows: Iterable[UploadRow] = (),
-        iterations: int | None = None,
+        self, piece: Piece, lines: Lines, *, baseline: Baseline, rows: Iterable[UploadRow] = ()
     ) -> Audit:
-        """Settle and judge one trial whose load has ended.
+        """Settle and judge everything that these lines tell of; its load has ended.
 
-        ``rows`` is the table k6 was given: its ETags are compared where a store's ETags are MD5 sums.
-        ``iterations`` is k6's own count of complete upload iterations, if it is known.
+        ``rows`` are those that k6 was given: their ETags are compared where a store's ETags are MD5 sums.
         """
-        users = await audit_rows.harness_users(self.databases.auth)
+        users = await databases.harness_users(self.databases.auth)
         settled = await settle(
             lambda: open_uploads(self.databases.upload, users),
-            limit_s=plan.settle_limit_s,
+            limit_s=self.settle_limit_s,
             abandoned_quiet_s=self.abandoned_quiet_s,
         )
-        outcomes = {outcome.upload_ref: outcome for outcome in console.outcomes}
         evidence = Evidence(
-            intents=console.intents,
-            outcomes=outcomes,
+            intents=tuple(lines.intents),
+            outcomes={outcome.upload_ref: outcome for outcome in lines.outcomes},
             snapshot=await self.snapshot(users, settled.progressing),
             baseline=baseline,
             expected_etags={row.ref: frozenset(row.etags) for row in rows},
-            iterations=iterations,
+            clients_came_back=piece.clients_came_back,
         )
-        evidence, classified = await self.judge(evidence, plan.seed)
-        table = make_table(plan.trial, evidence, classified)
+        evidence, classified = await self.judge(evidence, piece.seed)
+        table = make_table(piece.audit, piece.stack, piece.stretches, evidence, classified)
         offsets = dict(evidence.snapshot.clock_offset_s)
         return Audit(
             table=table,
             samples=make_samples(classified),
-            steps=console.steps,
-            warnings=tuple(audit_warnings(console, table, settled, offsets)),
+            warnings=tuple(remarks(lines, table, settled, offsets)),
             settled=settled,
             clock_offset_s=offsets,
         )
@@ -119,10 +123,10 @@ class Auditor:
 
     async def snapshot(self, users: frozenset[UUID], progressing: frozenset[UUID]) -> Snapshot:
         """Rows of the harness's users and everything the store lists."""
-        offsets, error_s = await audit_rows.clock_offsets(self.databases.named())
+        offsets, error_s = await databases.clock_offsets(self.databases.named())
         sessions, files, objects, temporary = await asyncio.gather(
-            audit_rows.sessions_of(self.databases.upload, users),
-            audit_rows.files_of(self.databases.files, users),
+            databases.sessions_of(self.databases.upload, users),
+            databases.files_of(self.databases.files, users),
             self.store.objects(FILES_PREFIX),
             self.store.objects(TEMPORARY_PREFIX),
         )
@@ -130,7 +134,7 @@ class Auditor:
         return Snapshot(
             sessions=sessions,
             files=files,
-            other_file_ids=await audit_rows.other_file_ids(self.databases.files, users),
+            other_file_ids=await databases.other_file_ids(self.databases.files, users),
             objects=objects,
             temporary=temporary,
             multiparts=of_users(listed, users),
@@ -182,5 +186,5 @@ def verified_how(read_all: bool) -> str:
     )
     if read_all:
         return f"every object read back and its SHA-256 compared with the client's intent; also {others}"
-    read = f"after each trial {SAMPLE_OBJECTS} seeded objects read back and hashed (SHA-256)"
+    read = f"in each audit {SAMPLE_OBJECTS} seeded objects read back and hashed (SHA-256)"
     return f"{read}; for the rest {others}"

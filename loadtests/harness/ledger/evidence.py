@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from loadtests.harness.records.model import Intent, LedgerClass, Outcome, StepSample
+from loadtests.harness.records.samples import Intent, Outcome
+from loadtests.harness.records.vocabulary import LedgerClass
 
 OPEN_STATES = frozenset({"pending", "assembling", "uploading", "completing"})
 UPLOAD_DATABASE = "upload_db"
@@ -88,7 +89,7 @@ class SpoolFile:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What other users had before the trial: never counted as ours, never touched."""
+    """What other users had before the load: never counted as ours, never touched."""
 
     file_ids: frozenset[UUID] = frozenset()
     object_keys: frozenset[str] = frozenset()
@@ -98,16 +99,6 @@ class Baseline:
         """The larger of rows and objects, so that a user with only one of them still shows."""
         stored = sum(key.startswith("users/") for key in self.object_keys)
         return max(len(self.file_ids), stored)
-
-
-@dataclass(frozen=True, slots=True)
-class Console:
-    """What one k6 process wrote; ``unreadable`` lines are counted, a torn last line is not among them."""
-
-    intents: tuple[Intent, ...] = ()
-    outcomes: tuple[Outcome, ...] = ()
-    steps: tuple[StepSample, ...] = ()
-    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +119,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All the ledger knows about one trial."""
+    """All the ledger knows about one piece of load on one stack.
+
+    ``clients_came_back``: all of them asked for more to do, so an upload without an outcome was dropped in
+    silence. Where they did not (the generator died), it was cut off.
+    """
 
     intents: tuple[Intent, ...]
     outcomes: Mapping[str, Outcome]
@@ -136,7 +131,7 @@ class Evidence:
     baseline: Baseline = Baseline()
     hashes: Mapping[str, str] = field(default_factory=dict)  # object key -> SHA-256 read back
     expected_etags: Mapping[str, frozenset[str]] = field(default_factory=dict)  # upload_ref -> ETags
-    iterations: int | None = None  # upload iterations that k6 counted complete
+    clients_came_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loadtests.harness.auditing.ledger_join import Join, Joined
-from loadtests.harness.auditing.ledger_records import Evidence, FileRow, SessionRow, StoredObject
-from loadtests.harness.records.model import Intent
+from loadtests.harness.ledger.evidence import Evidence, FileRow, SessionRow, StoredObject
+from loadtests.harness.ledger.join import Join, Joined
+from loadtests.harness.records.samples import Intent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The clean state that every trial starts from: nothing of the harness's users is left.
+"""The clean state that every load starts from: nothing of the harness's users is left.
 
 Only rows and objects of identities in the reserved domain are deleted; the identities stay. What other
 users have is the baseline: counted, never touched, unless everything is to go. Cleaning repeats until
@@ -14,12 +14,13 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from uuid import UUID
 
-from loadtests.harness.auditing import audit_rows
-from loadtests.harness.auditing.audit import of_users, suspect_keys, user_of
-from loadtests.harness.auditing.audit_store import FILES_PREFIX, RAW_PREFIX, TEMPORARY_PREFIX, AuditStore
-from loadtests.harness.auditing.ledger_findings import upload_of_temporary
-from loadtests.harness.auditing.ledger_records import Baseline, SessionRow
-from loadtests.harness.records.model import Severity, Warn
+from loadtests.harness.ledger.audit import of_users, suspect_keys, user_of
+from loadtests.harness.ledger.databases import harness_users, other_file_ids, sessions_of
+from loadtests.harness.ledger.evidence import Baseline, SessionRow
+from loadtests.harness.ledger.findings import upload_of_temporary
+from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
+from loadtests.harness.records.samples import Warn
+from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.testbeds.connections import Databases
 
 CLEAN_LIMIT_S = 30.0
@@ -29,7 +30,7 @@ _USERS_OF = "SELECT DISTINCT user_id FROM {table}"
 _DELETE_SESSIONS = "DELETE FROM upload_sessions WHERE user_id = ANY($1::uuid[])"
 # Tombstones carry no user; they are known by the id of the upload they stand for.
 _DELETE_FILES = "DELETE FROM files WHERE user_id = ANY($1::uuid[]) OR file_uuid = ANY($2::uuid[])"
-# Dead rows of one trial would slow down the next one's statements.
+# Dead rows of one load would slow down the next one's statements.
 _VACUUM_UPLOAD = "VACUUM (ANALYZE) upload_sessions, upload_chunks, chunk_slots, multipart_parts"
 _VACUUM_FILES = "VACUUM (ANALYZE) files"
 
@@ -60,7 +61,7 @@ class Cleaned:
     removed: Removed
     baseline: Baseline
 
-    def warnings(self, trial: str | None = None) -> tuple[Warn, ...]:
+    def warnings(self) -> tuple[Warn, ...]:
         if not self.baseline.files:
             return ()
         return (
@@ -72,7 +73,6 @@ class Cleaned:
                 value=float(self.baseline.files),
                 limit=0.0,
                 advice="CLEAN=1 deletes them as well",
-                trial=trial,
             ),
         )
 
@@ -107,7 +107,7 @@ class Cleaner:
         return Cleaned(total, baseline)
 
     async def _users(self) -> frozenset[UUID]:
-        users = await audit_rows.harness_users(self.databases.auth)
+        users = await harness_users(self.databases.auth)
         if not self.everything:
             return users
         uploaders = await self.databases.upload.fetch(_USERS_OF.format(table="upload_sessions"))
@@ -118,13 +118,13 @@ class Cleaner:
         self, users: frozenset[UUID], uploads: frozenset[UUID]
     ) -> tuple[Removed, frozenset[UUID], Baseline]:
         """Delete rows first, so that no job makes an object anew, then what the store holds."""
-        sessions = await audit_rows.sessions_of(self.databases.upload, users)
+        sessions = await sessions_of(self.databases.upload, users)
         uploads |= {session.upload_uuid for session in sessions}
         gone_sessions = _count(await self.databases.upload.execute(_DELETE_SESSIONS, list(users)))
         gone_files = _count(await self.databases.files.execute(_DELETE_FILES, list(users), list(uploads)))
         multiparts = await self._abort_multiparts(sessions, users)
         objects, baseline_keys = await self._remove_objects(users, uploads)
-        others = await audit_rows.other_file_ids(self.databases.files, users)
+        others = await other_file_ids(self.databases.files, users)
         removed = Removed(gone_sessions, gone_files, objects, multiparts, _remove_spool(sessions))
         return removed, uploads, Baseline(others, baseline_keys)
 
@@ -139,11 +139,10 @@ class Cleaner:
     ) -> tuple[int, frozenset[str]]:
         """Count of deleted objects, and the keys that are somebody else's."""
         ids, names = {str(upload) for upload in uploads}, {str(user) for user in users}
-        files, temporary, raw = await asyncio.gather(
-            *(self.store.objects(prefix) for prefix in (FILES_PREFIX, TEMPORARY_PREFIX, RAW_PREFIX))
+        files, temporary = await asyncio.gather(
+            *(self.store.objects(prefix) for prefix in (FILES_PREFIX, TEMPORARY_PREFIX))
         )
-        doomed = [stored.key for stored in raw]
-        doomed += [stored.key for stored in files if self.everything or user_of(stored.key) in names]
+        doomed = [stored.key for stored in files if self.everything or user_of(stored.key) in names]
         doomed += [
             stored.key for stored in temporary if self.everything or upload_of_temporary(stored.key) in ids
         ]
@@ -156,15 +155,15 @@ class Cleaner:
         if not keys:
             return
         await self.store.purge(map(folder_of, keys))
-        prefixes = (FILES_PREFIX, TEMPORARY_PREFIX, RAW_PREFIX)
+        prefixes = (FILES_PREFIX, TEMPORARY_PREFIX)
         listed = await asyncio.gather(*(self.store.objects(prefix) for prefix in prefixes))
         await self.store.remove(sorted(set(keys) & {item.key for some in listed for item in some}))
 
 
 def folder_of(key: str) -> str:
-    """The folder that one user, one upload or the benchmark has to itself."""
+    """The folder that one user or one upload has to itself."""
     parts = key.split("/")
-    return f"{parts[0]}/" if f"{parts[0]}/" == RAW_PREFIX else f"{parts[0]}/{parts[1]}/"
+    return f"{parts[0]}/{parts[1]}/"
 
 
 def _remove_spool(sessions: Iterable[SessionRow]) -> int:

@@ -12,7 +12,7 @@ from functools import reduce
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtests.harness.records.model import Counters
+from loadtests.harness.records.samples import Counted
 from loadtests.harness.records.vocabulary import service_of
 
 SCRAPE_TIMEOUT_S = 5.0
@@ -22,6 +22,28 @@ DATABASE_OF = {"auth": "auth_db", "upload": "upload_db", "files": "files_db"}
 BACKGROUND = ("poll_", "clean_", "sweep_", "health")
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the services counted between two scrapes; bytes are the gateway's, of bodies."""
+
+    statements: Mapping[str, float]  # that requests caused, by database
+    store_requests: Mapping[str, float]  # by operation
+    gateway_bytes_in: float | None
+    gateway_bytes_out: float | None
+
+    def counted(self, stack: str, stretches: tuple[str, ...]) -> Counted:
+        """The record of it; how many uploads it paid for is known after the audit."""
+        return Counted(
+            stack=stack,
+            stretches=stretches,
+            uploads={},
+            statements=dict(self.statements),
+            store_requests=dict(self.store_requests),
+            gateway_bytes_in=self.gateway_bytes_in,
+            gateway_bytes_out=self.gateway_bytes_out,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +117,7 @@ async def scrape_all(http: aiohttp.ClientSession, admin_urls: Mapping[str, str])
     return {name: answer for name, answer in pairs if isinstance(answer, Scrape)}
 
 
-def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Counters:
+def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Change:
     """What the services counted between two scrapes, replicas together.
 
     Nothing is told of a service one of whose processes is missing or began to count anew, and nothing of
@@ -113,7 +135,7 @@ def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Co
         for op, count in scraped.by("store_request_seconds_count", "op").items():
             store[op] += 0 if op.startswith(BACKGROUND) else count
     gateway = change.get("gateway")
-    return Counters(
+    return Change(
         statements={DATABASE_OF[name]: _of_requests(scraped) for name, scraped in paying.items()},
         store_requests={op: count for op, count in sorted(store.items()) if count},
         gateway_bytes_in=_optional(gateway, "gateway_bytes_total", direction="in"),

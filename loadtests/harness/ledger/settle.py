@@ -1,4 +1,4 @@
-"""Waits until the uploads of a trial have come to rest, or shows that they have not.
+"""Waits until the uploads of a load have come to rest, or shows that they have not.
 
 An upload that a job or a finalising process drives may pause (back-off, a lease that must run out),
 so it is given ``quiet_s`` without any change. An upload that only its client could drive will not move

@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from loadtests.harness.auditing.ledger_content import Content, content_of
-from loadtests.harness.auditing.ledger_findings import findings_of
-from loadtests.harness.auditing.ledger_join import Join, Joined
-from loadtests.harness.auditing.ledger_records import (
+from loadtests.harness.ledger.content import Content, content_of
+from loadtests.harness.ledger.evidence import (
     FILES_DATABASE,
     UPLOAD_DATABASE,
     Classified,
@@ -23,7 +21,9 @@ from loadtests.harness.auditing.ledger_records import (
     SessionRow,
     Verdict,
 )
-from loadtests.harness.records.model import LedgerClass
+from loadtests.harness.ledger.findings import findings_of
+from loadtests.harness.ledger.join import Join, Joined
+from loadtests.harness.records.vocabulary import LedgerClass
 
 # k6 stamps whole milliseconds, cut off: an ack may look up to this much earlier than it was.
 CLIENT_CLOCK_STEP_S = 0.001
@@ -120,7 +120,7 @@ def _verdict(evidence: Evidence, content: Content, joined: Joined, found: set[st
     flags = set(found)
     if joined.acked and _is_early(evidence, joined, durable_at):
         flags.add("G-10")
-    if joined.outcome is not None and ruling.kind is not LedgerClass.VERIFIED:
+    if _ended(evidence, joined) and ruling.kind is not LedgerClass.VERIFIED:
         flags.add("G-12")
     if joined.stored is not None and joined.stored.key in evidence.hashes:
         flags.add("hashed")
@@ -136,6 +136,11 @@ def _verdict(evidence: Evidence, content: Content, joined: Joined, found: set[st
         visible_at=visible_at,
         flags=tuple(sorted(flags)),
     )
+
+
+def _ended(evidence: Evidence, joined: Joined) -> bool:
+    """Whether the client was through with it: by its own word, or because it asked for more to do."""
+    return joined.outcome is not None or evidence.clients_came_back
 
 
 def _times(evidence: Evidence, joined: Joined) -> tuple[float | None, float | None]:
@@ -171,7 +176,4 @@ def _count_flags(
     counts = Counter(finding.flag for finding in findings)
     for flag in ("G-10", "G-12"):
         counts[flag] = sum(flag in verdict.flags for verdict in verdicts)
-    if evidence.iterations is not None:
-        # Iterations that k6 counts as complete although they left no outcome at all.
-        counts["G-12"] += max(0, evidence.iterations - len(evidence.outcomes))
     return {flag: counts[flag] for flag in ("G-04", "G-09", "G-10", "G-11", "G-12")}

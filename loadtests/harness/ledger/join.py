@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from loadtests.harness.auditing.ledger_records import Evidence, FileRow, SessionRow, StoredObject
-from loadtests.harness.records.model import Intent, Outcome
+from loadtests.harness.ledger.evidence import Evidence, FileRow, SessionRow, StoredObject
+from loadtests.harness.records.samples import Intent, Outcome
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -56,7 +56,7 @@ class Joined:
 
 
 class Join:
-    """All intents of one trial, joined; what nobody claimed is left over for the findings."""
+    """All intents of one audit, joined; what nobody claimed is left over for the findings."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence

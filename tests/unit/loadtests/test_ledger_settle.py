@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from loadtests.harness.auditing.audit_settle import OpenUpload, Settled, settle
+from loadtests.harness.ledger.settle import OpenUpload, Settled, settle
 
 pytestmark = pytest.mark.unit
 

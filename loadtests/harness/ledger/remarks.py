@@ -1,24 +1,26 @@
-"""What the audit has to say about a trial beside its table."""
+"""What the audit has to say about a piece of load beside its table."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from loadtests.harness.auditing.audit_settle import Settled
-from loadtests.harness.auditing.ledger_records import Console
-from loadtests.harness.auditing.ledger_table import FAILING_CLASSES, FAILING_FLAGS
-from loadtests.harness.records.model import LedgerTable, Severity, Warn
+from loadtests.harness.console import Lines
+from loadtests.harness.ledger.settle import Settled
+from loadtests.harness.ledger.table import FAILING_CLASSES, FAILING_FLAGS, USER_SHORT
+from loadtests.harness.records.samples import LedgerTable, Warn
+from loadtests.harness.records.vocabulary import Severity
 
 # Beyond this, times of a database and of the client are on visibly different clocks.
 CLOCK_OFFSET_LIMIT_S = 0.1
 
 
-def audit_warnings(
-    console: Console, table: LedgerTable, settled: Settled, offsets: Mapping[str, float]
+def remarks(
+    lines: Lines, table: LedgerTable, settled: Settled, offsets: Mapping[str, float]
 ) -> Iterator[Warn]:
     yield from _mismatch(table)
-    yield from _missing(console, table.trial)
+    yield from _users(table)
+    yield from _missing(lines)
     if settled.cut:
         yield Warn(
             code="settle-cut",
@@ -28,7 +30,6 @@ def audit_warnings(
             value=float(len(settled.progressing)),
             limit=0.0,
             advice="run with PROFILE=full, which waits longer",
-            trial=table.trial,
         )
     for database, offset_s in offsets.items():
         if abs(offset_s) > CLOCK_OFFSET_LIMIT_S:
@@ -39,7 +40,6 @@ def audit_warnings(
                 metric=f"{database} clock offset, s",
                 value=offset_s,
                 limit=CLOCK_OFFSET_LIMIT_S,
-                trial=table.trial,
             )
 
 
@@ -55,17 +55,30 @@ def _mismatch(table: LedgerTable) -> Iterator[Warn]:
             metric="uploads by class",
             value=", ".join(present),
             limit=0.0,
-            advice="read the offending rows in the ledger of this trial",
-            trial=table.trial,
+            advice="read the offending rows: make ledger",
         )
 
 
-def _missing(console: Console, trial: str) -> Iterator[Warn]:
-    known = Counter(intent.upload_ref for intent in console.intents)
+def _users(table: LedgerTable) -> Iterator[Warn]:
+    short = [row for row in table.offending if row["class"] == USER_SHORT]
+    if short:
+        yield Warn(
+            code="users-without-their-files",
+            severity=Severity.CAUTION,
+            message=f"{len(short)} users lack files that were acknowledged to them",
+            metric="users",
+            value=float(len(short)),
+            limit=0.0,
+            advice="who, and how many: make ledger",
+        )
+
+
+def _missing(lines: Lines) -> Iterator[Warn]:
+    known = Counter(intent.upload_ref for intent in lines.intents)
     repeated = sum(count - 1 for count in known.values())
-    unknown = sum(outcome.upload_ref not in known for outcome in console.outcomes)
+    unknown = sum(outcome.upload_ref not in known for outcome in lines.outcomes)
     problems = {
-        "lines that cannot be read": console.unreadable,
+        "lines that cannot be read": lines.unreadable,
         "outcomes without intent": unknown,
         "references used twice": repeated,
     }
@@ -78,6 +91,5 @@ def _missing(console: Console, trial: str) -> Iterator[Warn]:
                 metric=metric,
                 value=float(count),
                 limit=0.0,
-                advice="read the console file of this trial in the bundle's k6 folder",
-                trial=trial,
+                advice="read the console file in the bundle's k6 folder",
             )

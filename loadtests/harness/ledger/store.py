@@ -17,18 +17,16 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 
-from loadtests.harness.auditing.ledger_records import OpenMultipart, StoredObject
+from loadtests.harness.ledger.evidence import OpenMultipart, StoredObject
 
 FILES_PREFIX = "users/"
 TEMPORARY_PREFIX = "chunks/"
-# Where bare PUTs go, the reference of the benchmark: never under the services' own prefixes.
-RAW_PREFIX = "raw/"
 THREADS = 8
 DELETE_BATCH = 500
 READ_BYTES = 1024 * 1024
 _GONE = frozenset({"NoSuchKey", "NoSuchUpload"})
 # An extension of MinIO: a DELETE with it takes away everything below a folder, and the bytes leave the disk
-# at once. What is deleted object by object goes into a trash that is emptied minutes later, beside a trial
+# at once. What is deleted object by object goes into a trash that is emptied minutes later, beside a load
 # that has nothing to do with it.
 WHOLE_FOLDER = {"x-minio-force-delete": "true"}
 
