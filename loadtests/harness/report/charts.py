@@ -1,14 +1,13 @@
 """Charts of a report as SVG text: the same analysis gives the same bytes, in any process.
 
-The answers' charts are in ``charts_answers``, those of the evidence behind them in
-``charts_evidence``; here is what they share.
+``charts_answers`` draws what a run found, ``charts_evidence`` what lies behind it; here is what they share.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +17,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from loadtests.harness.analysis.model import Analysis
+from loadtests.harness.records.plan import NOBODY
+from loadtests.harness.records.result import Result
+from loadtests.harness.sentences import comparisons, names_of
+from loadtests.harness.wording import capital
 
-INK, MUTED, RULE, FAINT = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4"
+INK, MUTED, RULE, FAINT, PAPER = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4", "#ffffff"
+GREY = "#a9b3bc"  # of nobody
 FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
-WIDTH_IN = 6.2
+WIDTH_IN = 5.6
 WIDE_IN = 11.0
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -58,15 +61,62 @@ class Chart:
     svg: str
 
 
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """How the arms of a run are called and coloured, wherever they appear."""
+
+    names: Mapping[str, str]
+    colours: Mapping[str, str]
+
+    @staticmethod
+    def of(result: Result) -> Arms:
+        found = [one.arm for comparison in comparisons(result) for one in comparison.arms]
+        names = {name: capital(words) for name, words in names_of(result).items()}
+        return Arms(names | {NOBODY: "Nobody uploads"}, {arm.of: arm.colour for arm in found})
+
+    def of_question(self, name: str) -> str:
+        """The arm of the question that a level or size of it is: "direct-single 24 VU" is "direct-single"."""
+        return max((one for one in self.names if f"{name} ".startswith(f"{one} ")), key=len, default=name)
+
+    def name(self, arm: str) -> str:
+        return self.names.get(self.of_question(arm), arm)
+
+    def colour(self, arm: str) -> str:
+        return self.colours.get(self.of_question(arm), GREY)
+
+
 @contextmanager
 def figure(
-    height_in: float, columns: int = 1, *, sharey: bool = False, width_in: float = WIDTH_IN
+    height_in: float, columns: int = 1, *, rows: int = 1, width_in: float = WIDTH_IN
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure in the report's style; nothing global is changed after it."""
     with mpl.rc_context(_STYLE):
         drawn = Figure(figsize=(width_in, height_in), layout="constrained")
-        grid = drawn.subplots(1, columns, squeeze=False, sharey=sharey)
-        yield drawn, list(grid[0])
+        grid = drawn.subplots(rows, columns, squeeze=False, sharex="col" if rows > 1 else False)
+        yield drawn, list(grid.flat)
+
+
+def heading(axes: Axes, text: str) -> None:
+    """What an axis shows, above it."""
+    axes.set_title(text, fontsize=10.5, loc="left", color=MUTED)
+
+
+def row_name(axes: Axes, place: int, name: str, value: str) -> None:
+    """The name of a row and its value above it: names are long, and the page may be narrow."""
+    axes.annotate(
+        name, (0, place - 0.36), xycoords=axes.get_yaxis_transform(), va="center", color=INK, fontsize=10.5
+    )
+    axes.annotate(
+        value, (1, place - 0.36), xycoords=axes.get_yaxis_transform(), va="center", ha="right",
+        color=INK, fontsize=10.5, fontweight="bold",
+    )  # fmt: skip
+
+
+def as_rows(axes: Axes, count: int) -> None:
+    """Rows from top to bottom, with room for the names above them."""
+    axes.set_ylim(count - 0.55, -0.6)
+    axes.set_yticks([])
+    only(axes, "x")
 
 
 @contextmanager
@@ -131,11 +181,3 @@ def only(axes: Axes, which: str) -> None:
     axes.grid(visible=False)
     axes.grid(visible=True, axis="x" if which == "x" else "y")
     axes.spines["left" if which == "x" else "bottom"].set_visible(which != "x")
-
-
-def colour(analysis: Analysis, arm: str) -> str:
-    return analysis.colours.get(arm, MUTED)
-
-
-def name_of(analysis: Analysis, arm: str) -> str:
-    return "nobody uploads" if arm == "none" else analysis.names.get(arm, arm)
