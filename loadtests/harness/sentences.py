@@ -395,9 +395,15 @@ def _beside(waits: Iterable[tuple[Beside, Latency]], names: Mapping[str, str]) -
     if all(arm.arm == NOBODY for arm, _ in known):
         return []
     return [
-        f"{waited(found.ms)} " + ("while nobody uploads" if arm.arm == NOBODY else f"beside {names[arm.arm]}")
+        f"{waited(found.ms)} {'while nobody uploads' if arm.arm == NOBODY else _uploads(arm.arm, names)}"
         for arm, found in known
     ]
+
+
+def _uploads(arm: str, names: Mapping[str, str]) -> str:
+    """"beside uploads direct in parts", "beside uploads of A (FINALISE=inline)"."""
+    name = names[arm]
+    return f"beside uploads of {name}" if name.startswith(arm) else f"beside uploads {name}"
 
 
 # -- from which size on

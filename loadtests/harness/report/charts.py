@@ -25,7 +25,7 @@ from loadtests.harness.wording import capital
 INK, MUTED, RULE, FAINT, PAPER = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4", "#ffffff"
 GREY = "#a9b3bc"  # of nobody
 FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
-WIDTH_IN = 5.6
+WIDTH_IN = 5.2
 WIDE_IN = 11.0
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -98,7 +98,7 @@ def figure(
 
 def heading(axes: Axes, text: str) -> None:
     """What an axis shows, above it."""
-    axes.set_title(text, fontsize=10.5, loc="left", color=MUTED)
+    axes.set_title(text, fontsize=9.5, loc="left", color=MUTED)
 
 
 def row_name(axes: Axes, place: int, name: str, value: str) -> None:
