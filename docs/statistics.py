@@ -33,8 +33,8 @@ Simulated switchbacks, judged by the code that judges measured ones (`loadtests/
 {EQUAL_RUNS} runs where the arms are equal, {RUNS} where they are not, seed {SEED}. Two arms take turns of
 {PERIOD_S:g} s, ABBA or BAAB by a toss for each block. The first {CI.first_blocks} blocks say how many a
 half-width of {CI.precision * 100:g} % takes (Stein 1945); there are {MOST_BLOCKS} at most. The logarithm of a
-block's ratio has a standard deviation of {NOISE:g} by itself (0.03 to 0.10 were measured on two shared cores),
-and the disturbance comes on top.
+block's ratio has a standard deviation of {NOISE:g} by itself (two shared cores gave 0.03 to 0.10), and the
+disturbance comes on top.
 
 ## Wrong verdicts and coverage
 
@@ -50,8 +50,8 @@ slows whatever comes after it by 20 %, through the whole of the next turn, equal
 third of every turn is compared with the last to notice what fades (`carry-over`); what does not fade within
 a turn, nobody sees. Longer turns help.
 
-The order is tossed for each block on purpose: with ABBA and BAAB in strict alternation or in equal numbers, a
-wave of nearly the same length as a block passes for a difference two to three times as often.
+The order is tossed for each block on purpose: with ABBA and BAAB in turn or in equal numbers, a wave that is
+nearly as long as a block passes for a difference more often.
 
 Three equal arms, all pairs, after Holm: any difference is shown in {three_arms} of the runs.
 """

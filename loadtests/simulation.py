@@ -1,6 +1,6 @@
 """How often the verdict is right: simulated switchbacks, judged by the same code as measured ones.
 
-``docs/statistics.md`` shows the figures, and a test holds them to their limits. Equal seeds give equal figures.
+``docs/statistics.md`` shows the figures, and a test holds them to their limits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from loadtests.harness.verdict import (
 )
 
 Floats = NDArray[np.float64]
-SEED = 11
+SEED = 12
 RUNS = 2000
 EQUAL_RUNS = 8000  # of equal arms: a share of 5 % is then known to half a percent
 PERIOD_S, WASHOUT_S = 3.0, 0.7
@@ -83,7 +83,8 @@ def played(disturbance: Disturbance, difference: float, most_blocks: int, carrie
     before = np.concatenate([log_rates[:, :1], log_rates[:, :-1]], axis=1)
     log_rates = (1 - carried) * log_rates + carried * before
     signs = np.where(turns == 1, 0.5, -0.5)
-    return (log_rates * signs).reshape(runs, most_blocks, IN_BLOCK).sum(axis=2)
+    logs: Floats = (log_rates * signs).reshape(runs, most_blocks, IN_BLOCK).sum(axis=2)
+    return logs
 
 
 def judged(logs: Floats, difference: float, rule: Rule, blocks_per_making: int = 1) -> Rates:

@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from loadtests.harness.comparison import compare, rule_of, without_winner
+from loadtests.harness.checks import Answers
+from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
 from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
 from loadtests.harness.limits import limits
-from loadtests.harness.records.plan import PartKind
+from loadtests.harness.periods import Samples
+from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import Comparison, LedgerTotal, Neighbours, Result, Size, Sizes
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.sizes import sizes
 from loadtests.harness.timeline import timeline
-from loadtests.harness.validity import Answers, outcome, warnings_of
+from loadtests.harness.validity import outcome, warnings_of
 
 SIGNIFICANT_DIGITS = 6  # more would only be the noise of the last bit
 _TIMES_FROM = 1e9  # seconds since the epoch stay as they are
@@ -28,6 +30,14 @@ _TIMES_FROM = 1e9  # seconds since the epoch stay as they are
 def analyse(bundle: Recorded) -> Result:
     """Everything but ``headline`` and ``sentences``, which are made of this."""
     return analyse_facts(read_facts(bundle))
+
+
+def blocks_needed(bundle: Recorded, part: Part) -> int:
+    """Blocks in all that a part takes, asked after its first stage; only comparisons have a precision."""
+    if part.kind is not PartKind.COMPARE:
+        return part.first_blocks
+    samples = Samples(bundle.uploads(), bundle.looks())
+    return blocks_to_run(compare_so_far(bundle.plan(), part, bundle.stretches(), samples), part)
 
 
 def analyse_facts(facts: Facts) -> Result:
@@ -134,17 +144,26 @@ def _nonzero(counts: Counter[str]) -> dict[str, int]:
 
 
 def seconds(facts: Facts) -> dict[str, float]:
-    """Of the run: under load by part, "audit" as its events say, "preparing" before the first load."""
+    """Of the run: under load by part, "preparing" before the first load, "audit", "making stacks"."""
     found = dict.fromkeys((part.name for part in facts.plan.parts if facts.periods.get(part.name)), 0.0)
     for stretch in facts.stretches:
         end = stretch.t0 + stretch.period_s * len(stretch.order)
         length = (end if stretch.cut_at is None else min(end, stretch.cut_at)) - stretch.t0
         found[stretch.part] = found.get(stretch.part, 0.0) + length
-    audits = [event.detail.get("seconds", 0.0) for event in facts.events if event.kind == "audit"]
-    found["audit"] = float(sum(audits))
     if facts.stretches:
         found["preparing"] = facts.stretches[0].t0 - facts.manifest.started_at
+    found["audit"] = _audit_s(facts)
+    found["making stacks"] = sum(float(e.detail["took_s"]) for e in facts.events if e.kind == "renewed")
     return found
+
+
+def _audit_s(facts: Facts) -> float:
+    """An audit lasts until the next thing happens, the last one until the run's end."""
+    ended_at = facts.manifest.ended_at
+    ends = [event.at for event in facts.events[1:]] + ([] if ended_at is None else [ended_at])
+    return sum(
+        end - event.at for event, end in zip(facts.events, ends, strict=False) if event.kind == "audit"
+    )
 
 
 def _conditions(facts: Facts) -> dict[str, Any]:

@@ -7,7 +7,7 @@ law). ``cpu_per_upload`` is the only function that says them, so that every repo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ DATABASES = ("pg-upload", "pg-files")
 JOINTS = ("nginx", "pgbouncer", "redis")  # where a setting asks for them
 AUTHENTICATION = ("auth", "pg-auth")
 AUTHENTICATION_DATABASE = "auth_db"
+SHARED = (*DATABASES, "pg-auth", *STORES)
 GENERATOR, HARNESS = "k6", "harness"
 EXPORTERS = "exporters"
 IDLE_STACK = "idle stack"  # processes of stacks whose turn it is not
@@ -51,7 +52,7 @@ def spent(period: Period, arm: Arm) -> Spent:
     by_process: dict[str, float] = defaultdict(float)
     ours = 0.0
     for watched, used in period.cpu_s.items():
-        name, mine = shown_name(watched, arm)
+        name, mine = shown_name(watched, arm, period.cpu_s)
         by_process[name] += used
         ours += used if mine else 0.0
     if period.host_busy_s is not None:
@@ -61,17 +62,25 @@ def spent(period: Period, arm: Arm) -> Spent:
     return Spent(dict(by_process), ours if whole else None)
 
 
-def shown_name(watched: str, arm: Arm) -> tuple[str, bool]:
-    """Under which name a watched process counts when it is the arm's turn, and whether it is "ours"."""
+def shown_name(watched: str, arm: Arm, beside: Container[str] = ()) -> tuple[str, bool]:
+    """Under which name a watched process counts when it is the arm's turn, and whether it is "ours".
+
+    Databases and stores that several stacks share go by the stack that started them, or by none: they are
+    the arm's unless its own stack has such a process ``beside``.
+    """
     stack, _, process = watched.rpartition("/")
     name = service_of(process)
-    foreign = stack not in ("", arm.stack) or (stack == "" != arm.stack and name in (*SERVICES, "auth"))
-    if foreign:
+    if stack != arm.stack and (_is_foreign(stack, name) or f"{arm.stack}/{process}" in beside):
         return IDLE_STACK, False
     if name.startswith("exporter-"):
         return EXPORTERS, False
     own = stack == arm.stack and stack != "" and name not in (*AUTHENTICATION, *STORES)
     return name, own or name in (*SERVICES, *DATABASES, *JOINTS)
+
+
+def _is_foreign(stack: str, name: str) -> bool:
+    """Whether a process of a stack that is not the arm's is no use to it."""
+    return name not in SHARED and (stack != "" or name in (*SERVICES, "auth"))
 
 
 def cpu_per_upload(units: Sequence[Sequence[Period]], arm: Arm, process: str | None = None) -> Interval:
@@ -143,7 +152,7 @@ def peak_memory(periods: Sequence[Period], arm: Arm) -> dict[str, int]:
     for period in periods:
         held: dict[str, int] = defaultdict(int)
         for watched, size in period.peak_rss_bytes.items():
-            held[shown_name(watched, arm)[0]] += size
+            held[shown_name(watched, arm, period.peak_rss_bytes)[0]] += size
         for name, size in held.items():
             peaks[name] = max(size, peaks.get(name, 0))
     return {name: peaks[name] for name in sorted(peaks, key=process_order) if name != IDLE_STACK}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from loadtests.harness.periods import Block, Period, Samples, whole_blocks
+from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import (
     Counted,
@@ -34,7 +35,7 @@ class Recorded(Protocol):
     def counted(self) -> Sequence[Counted]: ...
     def events(self) -> Sequence[Event]: ...
     def warnings(self) -> Sequence[Warn]: ...
-    def load(self) -> LoadSummary | None: ...
+    def load(self) -> LoadSummary: ...
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,12 @@ class Facts:
 
 def read_facts(bundle: Recorded) -> Facts:
     plan, stretches = bundle.plan(), tuple(bundle.stretches())
-    uploads, looks = tuple(bundle.uploads()), tuple(bundle.looks())
+    uploads, looks, ledgers = tuple(bundle.uploads()), tuple(bundle.looks()), tuple(bundle.ledgers())
+    # What nobody audited has no samples yet: it would pass for periods without an upload.
+    audited = {name for table in ledgers for name in table.stretches}
+    known = [stretch for stretch in stretches if stretch.stretch in audited]
     samples = Samples(uploads, looks)
-    periods = {part.name: samples.periods(part, stretches) for part in plan.parts}
+    periods = {part.name: samples.periods(part, known) for part in plan.parts}
     return Facts(
         manifest=bundle.manifest(),
         plan=plan,
@@ -75,11 +79,19 @@ def read_facts(bundle: Recorded) -> Facts:
         uploads=uploads,
         steps=tuple(bundle.steps()),
         looks=looks,
-        ledgers=tuple(bundle.ledgers()),
+        ledgers=ledgers,
         counted=tuple(bundle.counted()),
         events=tuple(bundle.events()),
         recorded=tuple(bundle.warnings()),
-        load=bundle.load(),
+        load=_load(bundle),
         periods=periods,
         blocks={name: whole_blocks(own, stretches) for name, own in periods.items()},
     )
+
+
+def _load(bundle: Recorded) -> LoadSummary | None:
+    """None while k6 still runs, or where it was killed with the harness."""
+    try:
+        return bundle.load()
+    except BundleError:
+        return None

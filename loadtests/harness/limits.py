@@ -18,6 +18,7 @@ ONE_CORE = 0.90
 K6_SHARE = 0.80  # of the cores that it may use
 K6_CEILING = 0.5  # of what it does by itself
 MEMORY = 0.90  # of the host's
+OTHERS = 0.10  # of the host's cores, used by other programs: worth a word
 WAITING = 1.0  # requests without a database connection, on average
 REFUSED = 0.01  # of the uploads begun
 # One Python process, or one event loop, runs on one core whatever the machine has.
@@ -46,6 +47,14 @@ class Scene:
         known = [p for p in self.periods if p.host_busy_s is not None]
         seconds, cores = sum(p.counted_s for p in known), self.facts.cores
         return sum(p.host_busy_s or 0.0 for p in known) / seconds / cores if seconds and cores else None
+
+    @property
+    def rest_cores(self) -> float:
+        """Busy with what nobody watches."""
+        known = [p for p in self.periods if p.host_busy_s is not None]
+        seconds = sum(p.counted_s for p in known)
+        rest = sum((p.host_busy_s or 0.0) - sum(p.cpu_s.values()) for p in known)
+        return rest / seconds if seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,9 @@ def all_processors(scene: Scene) -> Found | None:
     if busy is None or busy < ALL_BUSY:
         return None
     cores = scene.facts.cores or 0
-    return Found("all processors", f"{busy * cores:.1f} of {cores:g} cores were busy")
+    others = scene.rest_cores
+    beside = f", {others:.1f} of them with other programs" if others > OTHERS * cores else ""
+    return Found("all processors", f"{min(busy, 1) * cores:.1f} of {cores:g} cores were busy{beside}")
 
 
 def one_core(scene: Scene) -> Found | None:

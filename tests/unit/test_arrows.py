@@ -59,9 +59,10 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "planning testbeds console counters",
-        "audit": "ledger clean",
-        "judgement": "analysis",
+        "before a run": "planning testbeds",
+        "audit": "auditing",
+        "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
+        "validity timeline analyse analysis",
         "a run": "running",
         "pages": "reporting panels",
         "commands": "commands",
