@@ -253,9 +253,12 @@ def folder_of(process: Watched) -> Path:
     return Path(f"/proc/{process.pid}/cwd").readlink()
 
 
-def snapshot_of_git() -> list[bytes]:
-    asked = (["git", "worktree", "list"], ["git", "status", "--porcelain"], ["git", "stash", "list"])
-    return [subprocess.run(one, cwd=ROOT, capture_output=True, check=True).stdout for one in asked]
+def snapshot_of_git() -> list[list[str]]:
+    """Folders of worktrees, what differs from the last commit, what is stashed."""
+    asked = (["worktree", "list", "--porcelain"], ["status", "--porcelain"], ["stash", "list"])
+    found = [subprocess.check_output(["git", *one], cwd=ROOT, text=True).splitlines() for one in asked]
+    # Somebody may commit in another worktree meanwhile.
+    return [[line for line in lines if not line.startswith(("HEAD ", "branch "))] for lines in found]
 
 
 @pytest.fixture
