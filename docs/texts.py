@@ -54,7 +54,7 @@ minutes: a process can only use nine tenths of a core where others on the machin
 """
 
 HARNESS_LABELS = {
-    "testbed_trial_active": "`run`, `trial`, `arm`, `level`: of the trial that is on",
+    "testbed_turn_active": "`run`, `part`, `arm`: whose turn it is",
     "testbed_fault_active": "`fault`, `target`: of the fault that is in force",
 }
 

@@ -9,7 +9,7 @@ from loadtests.harness.planning.plan_arms import PlanError
 from loadtests.harness.strategies import StrategyError
 from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.running.arms import ArmNotInEffect
-from loadtests.harness.running.clean import CleanError
+from loadtests.harness.clean import CleanError
 from loadtests.harness.running.k6 import K6Failed
 from loadtests.harness.running.manifest import DishonestSettings
 from loadtests.harness.running.session import AlreadyRunning

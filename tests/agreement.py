@@ -15,10 +15,10 @@ from uuid import UUID
 
 import asyncpg
 
-from loadtests.harness.auditing.audit_store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
-from loadtests.harness.auditing.ledger_findings import upload_of_temporary
-from loadtests.harness.auditing.ledger_records import OpenMultipart, StoredObject
 from loadtests.harness.commands.sweep import sweep_all
+from loadtests.harness.ledger.evidence import OpenMultipart, StoredObject
+from loadtests.harness.ledger.findings import upload_of_temporary
+from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
 from loadtests.harness.testbeds.system import find_system
 from tests.stack import System

@@ -1,125 +1,154 @@
-// The load of one trial. Which strategy, which shape and which tables: see lib/config.js.
+// The load of a whole run. Every VU asks the harness for the next stretch, plays it until its order is
+// exhausted, and asks again: so the harness knows when all are idle. Nothing restarts between the turns.
 
 import http from 'k6/http';
 import exec from 'k6/execution';
 import { check, sleep } from 'k6';
 import { config } from './lib/config.js';
+import * as control from './lib/control.js';
 import * as data from './lib/data.js';
 import * as lines from './lib/lines.js';
 import { Flow, StepFailed } from './lib/flow.js';
-import * as scenarios from './lib/scenarios.js';
+import { arrivals, periods, sleepUntil } from './lib/turns.js';
 
 // A strategy is found by its path, so that a new folder needs no line here.
-const strategy = config.strategyScript === '' ? null : require(config.strategyScript);
+const strategies = {};
+for (const [name, path] of Object.entries(config.strategies)) strategies[name] = require(path);
 
 // A client that just failed waits before its next upload. Without it a fault that answers at once, such as
-// a full disk, would be counted thousands of times, and the table of uploads would run out.
+// a full disk, would be counted thousands of times.
 const AFTER_FAILURE_S = 0.5;
 
-export const options = scenarios.options(config.strategy === 'raw-put' ? 'raw' : 'one');
+export const options = {
+  scenarios: {
+    load: {
+      executor: 'per-vu-iterations',
+      vus: config.uploadVus + config.loginVus + config.listVus,
+      iterations: 1,
+      maxDuration: '24h', // the harness says when it ends
+      gracefulStop: '0s',
+    },
+  },
+  hosts: config.hosts,
+  // Without the URL tag: every presigned URL would become a time series of its own.
+  systemTags: ['name', 'scenario', 'status'],
+  summaryTrendStats: ['med', 'p(95)', 'count'],
+  // No limits: k6 sums up only those tagged figures that a threshold names. Talk with the harness is none.
+  thresholds: {
+    'http_req_duration{role:load}': ['max>=0'],
+    'http_reqs{role:load}': ['count>=0'],
+    'http_req_failed{role:load}': ['rate>=0'],
+  },
+};
 
-// The load begins now: all VUs are made, none has run.
-export function setup() {
-  lines.started();
-}
-
-// A number in 0..1 that depends on the seed and the counter only: the same in both arms of a pair.
-function seeded(counter) {
-  return ((Math.imul(counter + 1, 0x9e3779b1) ^ Math.imul(config.seed, 0x85ebca6b)) >>> 0) / 4294967296;
-}
-
-// When an arrival was due, in ms: k6 spaces arrivals evenly and keeps that to itself. `part` of an interval is
-// added where arrivals are spread by seed. A closed loop has no schedule.
-function due(ratePerS, part) {
-  if (!(ratePerS > 0)) return null;
-  return exec.scenario.startTime + ((exec.scenario.iterationInTest + part) * 1000) / ratePerS;
-}
-
-const uploadRate = config.executor === 'constant-arrival-rate' ? config.rate : 0;
-
-// VUs that start together would send their first uploads in one burst and stay in step for a while.
-function startOffset() {
-  if (config.startSpreadMs > 0 && exec.vu.iterationInScenario === 0) {
-    sleep((seeded(exec.vu.idInTest) * config.startSpreadMs) / 1000);
+export default function vu() {
+  const index = exec.vu.idInTest - 1;
+  const role = roleOf(index);
+  let last = 0;
+  for (;;) {
+    const stretch = control.nextStretch(last, index);
+    if (stretch === null) return;
+    last = stretch.n;
+    role(stretch);
   }
 }
 
-export function one() {
-  startOffset();
-  const index = data.userIndex();
-  const identity = data.user(index);
-  if (config.loginEach || config.journey) logIn(identity);
-  if (config.journey) {
-    sleep(config.thinkS / 2);
-    listFiles(identity);
-    sleep(config.thinkS / 2);
-  }
-  transfer(data.nextRow(), index, identity);
+function roleOf(index) {
+  const asLogin = index - config.uploadVus;
+  const asList = asLogin - config.loginVus;
+  if (asLogin < 0) return (stretch) => playUploads(stretch, index);
+  if (asList < 0) return (stretch) => playSteps(stretch, stretch.login_rate, asLogin, config.loginVus, 1, logIn);
+  return (stretch) => playSteps(stretch, stretch.list_rate, asList, config.listVus, 2, listFiles);
 }
 
-function transfer(row, index, identity) {
-  lines.intent(row, index, due(uploadRate, 0));
-  const flow = new Flow(row, identity);
+const works = (arm, me) => arm.strategy !== null && (arm.rate_per_s !== null || me < arm.vus);
+
+function playUploads(stretch, me) {
+  data.prepare(stretch.arms.filter((arm) => works(arm, me)));
+  if (stretch.uploads > 0) return playCount(stretch, me);
+  if (!sleepUntil(stretch.t0_ms + (me * stretch.spread_ms) / config.uploadVus)) return undefined;
+  for (const period of periods(stretch)) {
+    const play = period.arm.rate_per_s === null ? closed : open;
+    const goesOn = works(period.arm, me) ? play(stretch, period, me) : true;
+    if (!goesOn || !sleepUntil(period.endMs)) return undefined;
+  }
+  return undefined;
+}
+
+// A set number of uploads, one after the other, whatever the clock says: to show one.
+function playCount(stretch, me) {
+  const [arm] = stretch.arms;
+  for (let done = 0; works(arm, me) && done < stretch.uploads && data.stocked(arm); done += 1) {
+    transfer(stretch, arm, null);
+  }
+}
+
+// The clock is looked at last: asking for rows may take a while.
+function closed(stretch, period) {
+  for (;;) {
+    if (!data.stocked(period.arm)) return false;
+    if (Date.now() >= period.endMs) return true;
+    transfer(stretch, period.arm, null);
+  }
+}
+
+function open(stretch, period, me) {
+  for (const due of arrivals(stretch, period, period.arm.rate_per_s, me, config.uploadVus)) {
+    if (!data.stocked(period.arm) || !sleepUntil(due)) return false;
+    transfer(stretch, period.arm, due);
+  }
+  return true;
+}
+
+function transfer(stretch, arm, due) {
+  const row = data.nextRow(arm);
+  if (stretch.login_each) logIn(stretch, arm, null);
+  lines.intent(row, stretch, arm, due);
+  const flow = new Flow(row, arm);
   try {
-    strategy.upload(flow);
-    lines.outcome(row, flow, null);
+    strategies[arm.strategy].upload(flow);
+    lines.outcome(row, stretch, arm, flow, null);
   } catch (error) {
     const failure = error instanceof StepFailed ? error : new StepFailed('script', 0, String(error));
-    lines.outcome(row, flow, failure);
+    lines.outcome(row, stretch, arm, flow, failure);
     sleep(AFTER_FAILURE_S);
   }
 }
 
-function logIn(identity, dueAt = null) {
+// Timed requests beside the uploads, at a rate of their own through all turns.
+function playSteps(stretch, ratePerS, me, workers, spread, act) {
+  if (stretch.uploads > 0 || !(ratePerS > 0)) return;
+  for (const period of periods(stretch)) {
+    for (const due of arrivals(stretch, period, ratePerS, me, workers, spread)) {
+      if (!sleepUntil(due)) return;
+      act(stretch, period.arm, due);
+    }
+  }
+}
+
+function logIn(stretch, arm, due) {
   const startedAt = Date.now();
-  const body = JSON.stringify({ email: identity.email, password: identity.password });
-  const response = http.post(`${config.gateway}/auth/login`, body, {
+  const body = JSON.stringify({ email: arm.identity.email, password: arm.identity.password });
+  const response = http.post(`${arm.gateway}/auth/login`, body, {
     headers: { 'Content-Type': 'application/json' },
-    tags: { name: 'login' },
+    tags: { name: 'login', role: 'load' },
     timeout: config.timeout,
     responseType: 'text',
   });
   const ok = check(response, { 'login 200': (r) => r.status === 200 });
-  lines.step('login', startedAt, response, ok, dueAt);
+  lines.step('login', stretch, arm, startedAt, response, ok, due);
 }
 
-function listFiles(identity, dueAt = null) {
+function listFiles(stretch, arm, due) {
   const startedAt = Date.now();
-  const response = http.get(`${config.gateway}/api/files/me/owned`, {
-    headers: { Authorization: `Bearer ${identity.token}` },
-    tags: { name: 'list' },
+  const response = http.get(`${arm.gateway}/api/files/me/owned`, {
+    headers: { Authorization: `Bearer ${arm.identity.token}` },
+    tags: { name: 'list', role: 'load' },
     timeout: config.timeout,
     responseType: 'none',
   });
   const ok = check(response, { 'list 200': (r) => r.status === 200 });
-  lines.step('list', startedAt, response, ok, dueAt);
-}
-
-// Even arrivals of two kinds would meet at the same instant for a whole trial: each waits a seeded
-// part of one interval before its first timed request.
-export function login() {
-  const part = seeded(exec.scenario.iterationInTest);
-  const dueAt = due(config.loginRate, part);
-  sleep(part / config.loginRate);
-  logIn(data.user(data.userIndex()), dueAt);
-}
-
-export function list() {
-  const part = seeded(exec.scenario.iterationInTest + 7919);
-  const dueAt = due(config.listRate, part);
-  sleep(part / config.listRate);
-  listFiles(data.user(data.userIndex()), dueAt);
-}
-
-// The reference: the same bytes, presigned by the harness, straight into the store.
-export function raw() {
-  startOffset();
-  const row = data.nextRow();
-  const [piece] = data.pieces(row, config.fileBytes);
-  const startedAt = Date.now();
-  const response = http.put(row.url, piece.body, { tags: { name: 'put' }, timeout: config.timeout, responseType: 'text' });
-  const ok = check(response, { 'put 200': (r) => r.status === 200 });
-  lines.step('put', startedAt, response, ok);
+  lines.step('list', stretch, arm, startedAt, response, ok, due);
 }
 
 export function handleSummary(summary) {

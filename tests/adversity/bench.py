@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 import aiohttp
 import asyncpg
 
-from loadtests.harness.auditing.audit import Audit, Auditor
-from loadtests.harness.auditing.audit_store import FILES_PREFIX, AuditStore
-from loadtests.harness.auditing.ledger_records import Baseline, Console
+from loadtests.harness.clean import Cleaner
+from loadtests.harness.console import Lines
+from loadtests.harness.ledger.audit import Audit, Auditor, Piece
+from loadtests.harness.ledger.evidence import Baseline
+from loadtests.harness.ledger.store import FILES_PREFIX, AuditStore
 from loadtests.harness.planning.payload import Payload, UploadRow
-from loadtests.harness.records.model import Load, Question, TrialPlan
-from loadtests.harness.running.clean import Cleaner
 from loadtests.harness.running.users import sign_up
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
-from tests.adversity.client import PIECE_BYTES, TRIAL, Client
+from tests.adversity.client import PIECE_BYTES, STRETCH, Client
 from tests.stack import System
 
 WAIT_S = 30.0
+SETTLE_S = 60.0
 POLL_S = 0.02
 MIB = 1024 * 1024
 
@@ -48,7 +49,7 @@ class Bench:
 
     def row(self, client: Client) -> UploadRow:
         """The next upload of a client."""
-        row = client.payload.row(f"{client.payload.run}.{TRIAL}.{len(self.rows):06d}")
+        row = client.payload.row(f"{client.payload.run}.{STRETCH}.{len(self.rows):06d}")
         self.rows.append(row)
         return row
 
@@ -154,23 +155,13 @@ class Bench:
 
     async def audit(self, *clients: Client) -> Audit:
         """Judge all uploads of the clients together."""
-        consoles = [client.console() for client in clients]
-        console = Console(
-            intents=tuple(intent for one in consoles for intent in one.intents),
-            outcomes=tuple(outcome for one in consoles for outcome in one.outcomes),
+        lines = Lines(
+            intents=[intent for client in clients for intent in client.intents],
+            outcomes=[outcome for client in clients for outcome in client.outcomes],
         )
-        plan = TrialPlan(
-            trial=TRIAL,
-            question=Question.BENCH,
-            arm="both",
-            file_size_bytes=0,
-            load=Load(executor="none"),
-            seed=1,
-            level="adversity",
-            settle_limit_s=60.0,
-        )
-        auditor = Auditor(self.databases, self.store, read_all=True)
-        return await auditor.audit(plan, console, baseline=self.baseline, rows=self.rows)
+        auditor = Auditor(self.databases, self.store, read_all=True, settle_limit_s=SETTLE_S)
+        piece = Piece(audit=0, stack="", stretches=(STRETCH,), seed=1)
+        return await auditor.audit(piece, lines, baseline=self.baseline, rows=self.rows)
 
 
 @asynccontextmanager

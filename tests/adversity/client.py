@@ -14,12 +14,11 @@ from typing import Any
 
 import aiohttp
 
-from loadtests.harness.auditing.ledger_records import Console
 from loadtests.harness.planning.payload import Payload, UploadRow
-from loadtests.harness.records.model import Intent, Outcome
+from loadtests.harness.records.samples import Intent, Outcome
 from loadtests.harness.running.users import Identity
 
-TRIAL = "adversity"
+STRETCH = "adversity"
 PIECE_BYTES = 5 * 1024 * 1024
 PATIENCE_S = 45.0
 ROUNDS, INVALID_PART = 3, 422
@@ -71,8 +70,8 @@ class Client:
         self.intents.append(
             Intent(
                 upload_ref=row.ref,
-                trial=TRIAL,
-                strategy=strategy,
+                stretch=STRETCH,
+                arm=strategy,
                 user_id=self.identity.user_id,
                 size_bytes=self.payload.size_bytes,
                 sha256=row.sha256,
@@ -88,9 +87,6 @@ class Client:
             Outcome(upload_ref=row.ref, started_at=started_at, ended_at=time.time(), **facts)
         )
         return bool(facts["acked"])
-
-    def console(self) -> Console:
-        return Console(tuple(self.intents), tuple(self.outcomes))
 
     async def _proxy(self, row: UploadRow, hook: Hook) -> None:
         session = await self._session("proxy", row, hook, {})

@@ -21,11 +21,11 @@ from urllib.parse import quote
 
 import aiohttp
 
-from loadtests.harness.records.model import Intent, Outcome
+from loadtests.harness.records.samples import Intent, Outcome
 from loadtests.harness.running.users import Identity
 from tests.chaos.plan import Strategy, Upload
 
-TRIAL = "chaos"
+STRETCH = "chaos"
 PATIENCE_S = 60.0  # for one step: whatever a case breaks is whole again long before
 PAUSE_S = 0.1
 BEGINNINGS = 4
@@ -107,8 +107,8 @@ class Sender:
         self.intents.append(
             Intent(
                 upload_ref=attempt.ref,
-                trial=TRIAL,
-                strategy=self.plan.strategy,
+                stretch=STRETCH,
+                arm=self.plan.strategy,
                 user_id=self.identity.user_id,
                 size_bytes=self.plan.size_bytes,
                 sha256=sha256(self.content).hexdigest(),

@@ -12,15 +12,15 @@ from typing import Any
 
 import aiohttp
 
-from loadtests.harness.auditing.audit import Audit, Auditor
-from loadtests.harness.auditing.audit_store import AuditStore
-from loadtests.harness.auditing.ledger_records import Baseline, Console
-from loadtests.harness.records.model import Load, Question, TrialPlan
-from loadtests.harness.running.clean import Cleaner
+from loadtests.harness.clean import Cleaner
+from loadtests.harness.console import Lines
+from loadtests.harness.ledger.audit import Audit, Auditor, Piece
+from loadtests.harness.ledger.evidence import Baseline
+from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.running.users import Identity
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
 from tests.agreement import disagreements, swept
-from tests.chaos.client import TRIAL, Sender
+from tests.chaos.client import STRETCH, Sender
 from tests.stack import System
 
 SETTLE_S = 90.0
@@ -59,22 +59,20 @@ class Judge:
         return wrong, left
 
     async def audit(self, senders: Sequence[Sender]) -> Audit:
-        console = Console(
-            intents=tuple(intent for sender in senders for intent in sender.intents),
-            outcomes=tuple(outcome for sender in senders for outcome in sender.outcomes),
+        lines = Lines(
+            intents=[intent for sender in senders for intent in sender.intents],
+            outcomes=[outcome for sender in senders for outcome in sender.outcomes],
         )
-        plan = TrialPlan(
-            trial=TRIAL,
-            question=Question.BENCH,
-            arm="both",
-            file_size_bytes=0,
-            load=Load(executor="none"),
-            seed=1,
-            level="chaos",
+        auditor = Auditor(
+            self.databases,
+            self.store,
+            read_all=True,
             settle_limit_s=SETTLE_S,
+            abandoned_quiet_s=ABANDONED_QUIET_S,
         )
-        auditor = Auditor(self.databases, self.store, read_all=True, abandoned_quiet_s=ABANDONED_QUIET_S)
-        return await auditor.audit(plan, console, baseline=Baseline())
+        # Clients of a case may walk away: what they dropped is not held against anybody.
+        piece = Piece(audit=0, stack="", stretches=(STRETCH,), seed=1, clients_came_back=False)
+        return await auditor.audit(piece, lines, baseline=Baseline())
 
     async def clean(self) -> None:
         """Take away all that the case made."""

@@ -59,8 +59,8 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "planning testbeds",
-        "audit": "auditing",
+        "before a run": "planning testbeds console counters",
+        "audit": "ledger clean",
         "judgement": "analysis",
         "a run": "running",
         "pages": "reporting panels",

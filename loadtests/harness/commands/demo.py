@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.harness import counters, scripted
 from loadtests.harness.analysis import words
-from loadtests.harness.strategies import Strategy, load_strategies
-from loadtests.harness.records.model import Counters
-from loadtests.harness.running import counters, scripted, users
+from loadtests.harness.counters import Change, Scrape
+from loadtests.harness.rig import Rig, open_rig
+from loadtests.harness.running import users
 from loadtests.harness.running.client import Step, Uploader
-from loadtests.harness.running.counters import Scrape
-from loadtests.harness.running.rig import Rig, open_rig
-from loadtests.harness.running.session import interruptible, only_one, run_id
+from loadtests.harness.session import interruptible, only_one, run_id
+from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 1024 * 1024
@@ -31,7 +31,7 @@ class Shown:
     """One step with what the services counted while it ran."""
 
     step: Step
-    counted: Counters | None  # nothing where only the whole upload was counted: its last step holds that
+    counted: Change | None  # nothing where only the whole upload was counted: its last step holds that
 
 
 def demo(environ: Mapping[str, str], console: Console) -> int:
@@ -44,20 +44,19 @@ def demo(environ: Mapping[str, str], console: Console) -> int:
 
 async def _demo(system: System, console: Console) -> None:
     strategies = load_strategies()
-    async with open_rig(run_id("demo", "demo"), system, strategies) as rig, interruptible(rig, console):
+    async with open_rig(run_id("demo", "demo"), {"": system}, strategies) as rig, interruptible(rig, console):
         console.print(f"One file of {FILE_BYTES:,} random bytes by each strategy, one after the other.\n")
         user = await users.sign_up(rig.http, system.gateway_url, f"demo-{secrets.token_hex(6)}")
         for strategy in strategies.values():
             if rig.stop.is_set():
                 break
             await _show(rig, strategy, user.token, console)
-        await rig.cleaner.clean()
+        await rig.hold.cleaner.clean()
     console.print(
         "sent: bytes of the file; gateway: bytes that passed it; SQL: statements in the three "
         "databases; store: requests from our services to the object store."
     )
-    console.print("Next: [bold]make stress[/] measures both under load (PROFILE=smoke: about a minute);")
-    console.print("      [bold]make journey SHAPE=load[/] plays users that pause.")
+    console.print("Next: [bold]make stress[/] measures them under load (PROFILE=smoke: about a minute).")
 
 
 async def _show(rig: Rig, strategy: Strategy, token: str, console: Console) -> None:
@@ -79,7 +78,7 @@ def _uploader(rig: Rig, token: str) -> Uploader:
 
 async def by_script(rig: Rig, strategy: Strategy) -> list[Shown]:
     """A strategy that only k6 knows, by its own script: what the services count is the whole upload's."""
-    await rig.create_identities(1)
+    await rig.hold.create_identities(rig.run, 1)
     await scripted.play(rig, strategy, FILE_BYTES, uploads=WARM_UPS)
     before = await _counters(rig)
     played = await scripted.play(rig, strategy, FILE_BYTES)

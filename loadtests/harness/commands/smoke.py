@@ -9,12 +9,13 @@ from collections.abc import Mapping
 import aiohttp
 from rich.console import Console
 
-from loadtests.harness.strategies import load_strategies
-from loadtests.harness.running import scripted, users
+from loadtests.harness import scripted
+from loadtests.harness.rig import Rig, open_rig
+from loadtests.harness.running import users
 from loadtests.harness.running.client import StepFailed, Uploader
-from loadtests.harness.running.rig import Rig, open_rig
-from loadtests.harness.running.session import only_one, run_id
 from loadtests.harness.running.users import SignupFailed
+from loadtests.harness.session import only_one, run_id
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts
@@ -38,7 +39,7 @@ def smoke(environ: Mapping[str, str], console: Console) -> int:
 
 
 async def _smoke(system: System, console: Console) -> list[str]:
-    async with open_rig(run_id("smoke", "smoke"), system, load_strategies()) as rig:
+    async with open_rig(run_id("smoke", "smoke"), {"": system}, load_strategies()) as rig:
         problems = [
             problem
             for problem in await asyncio.gather(*(_route(rig, path) for path in HEALTH_ROUTES))
@@ -52,12 +53,12 @@ async def _smoke(system: System, console: Console) -> list[str]:
         except (SignupFailed, aiohttp.ClientError) as error:
             problems.append(f"sign-up: {error}")
         else:
-            await rig.create_identities(1)
+            await rig.hold.create_identities(rig.run, 1)
             for name in rig.strategies:
                 problem = await _upload(rig, name, user.token)
                 console.print(f"{name}: {problem or 'stored, listed and read back byte by byte'}")
                 problems += [problem] if problem else []
-        await rig.cleaner.clean()
+        await rig.hold.cleaner.clean()
     for problem in problems:
         console.print(f"[red]{problem}[/]", highlight=False)
     return problems
@@ -84,7 +85,7 @@ async def _upload(rig: Rig, strategy: str, token: str) -> str | None:
         else:  # only its own script knows how
             played = await scripted.play(rig, rig.strategies[strategy], FILE_BYTES)
             file_id, content = played.file_id, played.content
-            uploader.token = rig.identities[0].token
+            uploader.token = rig.hold.identities[0].token
         listed = await uploader.listed()
         returned = await uploader.download(file_id)
     except (StepFailed, aiohttp.ClientError, TimeoutError) as error:

@@ -16,38 +16,37 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from loadtests.harness.records.model import (
+from loadtests.harness.records.base import Record
+from loadtests.harness.records.plan import Plan, Stretch
+from loadtests.harness.records.samples import (
+    Counted,
     Event,
     LedgerTable,
+    LoadSummary,
+    Look,
     Manifest,
-    MonitorSample,
-    Plan,
-    Record,
     StepSample,
-    Trial,
     UploadSample,
     Warn,
 )
-from loadtests.harness.records.notes import TARGETS, Target
 
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
-TRIALS = "trials.jsonl"
-LEDGER = "ledger.jsonl"
+STRETCHES = "stretches.jsonl"
 UPLOADS = "uploads.jsonl.gz"
 STEPS = "steps.jsonl.gz"
-MONITOR = "monitor.jsonl.gz"
+LOOKS = "looks.jsonl.gz"
+LEDGER = "ledger.jsonl"
+COUNTED = "counted.jsonl"
 EVENTS = "events.jsonl"
 WARNINGS = "warnings.json"
-K6_FOLDER = "k6"
-# k6 console lines and summaries as k6 wrote them, kept beside what was made of them.
-K6_SUFFIXES = ("log", "summary.json", "console.jsonl")
+LOAD = "load.json"
+K6_FOLDER = "k6"  # its log and console lines, kept beside what was made of them
 
 RecordT = TypeVar("RecordT", bound=Record)
 _WARNINGS = TypeAdapter(tuple[Warn, ...])
@@ -63,13 +62,20 @@ class BundleWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        (path / K6_FOLDER).mkdir(parents=True, exist_ok=True)
+        self.k6_folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def k6_folder(self) -> Path:
+        return self.path / K6_FOLDER
 
     def write_manifest(self, manifest: Manifest) -> None:
         self._replace(MANIFEST, _pretty(manifest.model_dump(mode="json")))
 
     def write_plan(self, plan: Plan) -> None:
         self._replace(PLAN, _pretty(plan.model_dump(mode="json")))
+
+    def write_load(self, summary: LoadSummary) -> None:
+        self._replace(LOAD, _pretty(summary.model_dump(mode="json")))
 
     def write_warnings(self, warnings: Iterable[Warn]) -> None:
         self._replace(WARNINGS, _pretty([warning.model_dump(mode="json") for warning in warnings]))
@@ -79,11 +85,15 @@ class BundleWriter:
         self._replace(name, _pretty(value))
         return self.path / name
 
-    def append_trial(self, trial: Trial) -> None:
-        self._append(TRIALS, _lines([trial]))
+    def append_stretch(self, stretch: Stretch) -> None:
+        """Once when it is released, and again where it ended otherwise than planned: the last one counts."""
+        self._append(STRETCHES, _lines([stretch]))
 
     def append_ledger(self, table: LedgerTable) -> None:
         self._append(LEDGER, _lines([table]))
+
+    def append_counted(self, counted: Sequence[Counted]) -> None:
+        self._append(COUNTED, _lines(counted))
 
     def append_events(self, events: Sequence[Event]) -> None:
         self._append(EVENTS, _lines(events))
@@ -94,12 +104,8 @@ class BundleWriter:
     def append_steps(self, samples: Sequence[StepSample]) -> None:
         self._append_member(STEPS, samples)
 
-    def append_monitor(self, samples: Sequence[MonitorSample]) -> None:
-        self._append_member(MONITOR, samples)
-
-    def k6_path(self, trial: str, suffix: str) -> Path:
-        """Where k6's own file of a trial belongs; ``suffix`` is one of ``K6_SUFFIXES``."""
-        return k6_path(self.path, trial, suffix)
+    def append_looks(self, looks: Sequence[Look]) -> None:
+        self._append_member(LOOKS, looks)
 
     def _append_member(self, name: str, records: Sequence[Record]) -> None:
         if records:
@@ -123,7 +129,7 @@ class BundleWriter:
 
 
 class Bundle:
-    """Reads one bundle; needs nothing but the folder. What was read once is kept in memory."""
+    """Reads one bundle; needs nothing but the folder. Nothing is kept: a run may still be writing it."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
@@ -136,52 +142,39 @@ class Bundle:
     def plan(self) -> Plan:
         return Plan.model_validate_json(self._whole(PLAN))
 
+    def load(self) -> LoadSummary | None:
+        """What k6 said of itself; None while it has not ended."""
+        path = self.path / LOAD
+        return LoadSummary.model_validate_json(path.read_bytes()) if path.exists() else None
+
     def warnings(self) -> tuple[Warn, ...]:
         """Warnings of the whole run; empty while the run has not written them."""
         path = self.path / WARNINGS
         return _WARNINGS.validate_json(path.read_bytes()) if path.exists() else ()
 
-    def trials(self) -> tuple[Trial, ...]:
-        """Trials in the order actually run."""
-        return tuple(self._records(TRIALS, Trial))
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Stretches in the order run."""
+        return tuple({one.stretch: one for one in self._records(STRETCHES, Stretch)}.values())
 
-    def ledgers(self) -> dict[str, LedgerTable]:
-        """Ledger tables by trial, in the order run."""
-        return {table.trial: table for table in self._records(LEDGER, LedgerTable)}
+    def uploads(self) -> tuple[UploadSample, ...]:
+        """Every audited upload, in the order of the audits."""
+        return tuple(self._records(UPLOADS, UploadSample))
 
-    def targets(self) -> tuple[Target, ...]:
-        """The benchmark's table; empty for every other run."""
-        path = self.path / TARGETS
-        return tuple(map(Target.model_validate, json.loads(path.read_bytes()))) if path.exists() else ()
+    def steps(self) -> tuple[StepSample, ...]:
+        return tuple(self._records(STEPS, StepSample))
+
+    def looks(self) -> tuple[Look, ...]:
+        return tuple(self._records(LOOKS, Look))
+
+    def ledgers(self) -> tuple[LedgerTable, ...]:
+        """The tables of all audits, in the order run."""
+        return tuple(self._records(LEDGER, LedgerTable))
+
+    def counted(self) -> tuple[Counted, ...]:
+        return tuple(self._records(COUNTED, Counted))
 
     def events(self) -> tuple[Event, ...]:
         return tuple(self._records(EVENTS, Event))
-
-    def uploads(self, trial: str | None = None) -> tuple[UploadSample, ...]:
-        """Upload samples of one trial, or of all."""
-        return _select(self._uploads, trial)
-
-    def steps(self, trial: str | None = None) -> tuple[StepSample, ...]:
-        return _select(self._steps, trial)
-
-    def monitor(self, trial: str | None = None) -> tuple[MonitorSample, ...]:
-        """One-second samples of one trial, or of all, those between trials included."""
-        return _select(self._monitor, trial)
-
-    def k6_path(self, trial: str, suffix: str) -> Path:
-        return k6_path(self.path, trial, suffix)
-
-    @cached_property
-    def _uploads(self) -> tuple[UploadSample, ...]:
-        return tuple(self._records(UPLOADS, UploadSample))
-
-    @cached_property
-    def _steps(self) -> tuple[StepSample, ...]:
-        return tuple(self._records(STEPS, StepSample))
-
-    @cached_property
-    def _monitor(self) -> tuple[MonitorSample, ...]:
-        return tuple(self._records(MONITOR, MonitorSample))
 
     def _whole(self, name: str) -> bytes:
         try:
@@ -196,12 +189,6 @@ class Bundle:
         data = path.read_bytes()
         for line in whole_lines(read_members(data) if name.endswith(".gz") else data):
             yield kind.model_validate_json(line)
-
-
-def k6_path(bundle: Path, trial: str, suffix: str) -> Path:
-    if suffix not in K6_SUFFIXES:
-        raise ValueError(f"k6 leaves no file {suffix!r}; known are {', '.join(K6_SUFFIXES)}")
-    return bundle / K6_FOLDER / f"{trial}.{suffix}"
 
 
 def whole_lines(data: bytes) -> Iterator[bytes]:
@@ -239,10 +226,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-_Sample = TypeVar("_Sample", UploadSample, StepSample, MonitorSample)
-
-
-def _select(records: tuple[_Sample, ...], trial: str | None) -> tuple[_Sample, ...]:
-    return records if trial is None else tuple(record for record in records if record.trial == trial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import platform
 import resource
 import subprocess
@@ -15,10 +16,11 @@ from typing import Any
 
 import asyncpg
 
-from loadtests.harness.auditing.audit import verified_how
-from loadtests.harness.records.model import Manifest, Plan
-from loadtests.harness.running.observe import allowed_cores
-from loadtests.harness.running.rig import PATTERN_SEED, Rig
+from loadtests.harness.ledger.audit import verified_how
+from loadtests.harness.records.plan import Plan
+from loadtests.harness.records.samples import Manifest
+from loadtests.harness.rig import Rig
+from loadtests.harness.rows import PATTERN_SEED
 
 LIBRARIES = ("aiohttp", "asyncpg", "minio", "numpy", "prometheus-client", "pydantic", "scipy", "uvloop")
 PG_SETTINGS = (
@@ -26,7 +28,6 @@ PG_SETTINGS = (
     "synchronous_commit", "wal_sync_method", "autovacuum", "max_wal_size", "checkpoint_timeout",
 )  # fmt: skip
 HONEST = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "autovacuum": "on"}
-TOKENS = {"prepared": "prepared before the load", "each": "a login in every iteration"}
 KERNEL_LIMITS = {
     "ephemeral_ports": "net/ipv4/ip_local_port_range",
     "somaxconn": "net/core/somaxconn",
@@ -40,35 +41,54 @@ class DishonestSettings(Exception):
 
 async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str) -> Manifest:
     """Everything but the end of the run. Raises ``DishonestSettings``."""
-    databases = await database_settings(rig.auditor.databases.named())
+    databases = await databases_of(rig)
     refuse_dishonest(databases)
     revision, dirty = await asyncio.to_thread(git_state, rig.system.root, rig.system.environ)
     return Manifest(
         run=plan.run,
-        experiment=plan.experiment,
+        question=plan.question,
         profile=plan.profile,
         started_at=started_at,
         git_revision=revision,
         git_dirty=dirty,
         command=command,
-        overrides=plan.overrides,
+        words=plan.words,
         host=host_facts(),
-        runtime=rig.testbed.runtime,
-        containers=await rig.testbed.facts(),
+        runtime=rig.hold.testbed.runtime,
+        containers=await rig.hold.testbed.facts(),
         tools=await tool_versions(rig),
-        settings=await rig.settings(),
+        settings=await settings_of_all(rig),
         databases=databases,
         scripts=script_hashes(rig.system.root),
         seeds={"order": plan.seed, "payload": PATTERN_SEED},
-        verified_how=verified_how(rig.auditor.read_all),
+        verified_how=verified_how(rig.hold.auditor.read_all),
         notes={
-            "identities": len(rig.identities),
-            "tokens": TOKENS[plan.overrides.get("LOGIN", "prepared")],
-            "run_mode": rig.testbed.run_mode,
+            "identities": len(rig.hold.identities),
+            "tokens": "a login before every upload" if plan.login_each else "prepared before the load",
+            "run_mode": rig.hold.testbed.run_mode,
             "keep_alive": "k6 keeps its connections; payload bytes are random, unique by stamps",
-            "observing": rig.testbed.observing,
+            "observing": rig.hold.testbed.observing,
         },
+        k6_cores=float(len(rig.cores.generator)),
     )  # fmt: skip
+
+
+async def databases_of(rig: Rig) -> dict[str, dict[str, str]]:
+    """Settings of every database; those of a stack that has a name are ``<stack>/<database>``."""
+    found = {
+        stack: await database_settings(hold.auditor.databases.named()) for stack, hold in rig.holds.items()
+    }
+    return {in_stack(stack, name): own for stack, some in found.items() for name, own in some.items()}
+
+
+async def settings_of_all(rig: Rig) -> dict[str, dict[str, Any]]:
+    """Settings in effect of every process of every stack."""
+    found = {stack: await hold.settings() for stack, hold in rig.holds.items()}
+    return {in_stack(stack, name): own for stack, some in found.items() for name, own in some.items()}
+
+
+def in_stack(stack: str, name: str) -> str:
+    return f"{stack}/{name}" if stack else name
 
 
 async def database_settings(databases: Mapping[str, asyncpg.Connection]) -> dict[str, dict[str, str]]:
@@ -98,7 +118,7 @@ def host_facts() -> dict[str, Any]:
     limits = {name: _text(Path("/proc/sys") / path) for name, path in KERNEL_LIMITS.items()}
     return {
         "cpu_model": cpu_model(),
-        "cores": allowed_cores(),
+        "cores": float(len(os.sched_getaffinity(0))),
         "memory_bytes": meminfo * 1024 if meminfo else None,
         "kernel": platform.release(),
         "system": platform.system(),
@@ -119,7 +139,7 @@ def cpu_model() -> str:
 
 async def tool_versions(rig: Rig) -> dict[str, str]:
     """Versions of every program and library that takes part."""
-    found = dict(await rig.testbed.versions())
+    found = dict(await rig.hold.testbed.versions())
     found["k6"] = await asyncio.to_thread(k6_version, rig.k6_program)
     found["python"] = sys.version.split()[0]
     # The store and its client library have the same name.
@@ -135,7 +155,7 @@ def k6_version(program: Path) -> str:
 
 def script_hashes(root: Path) -> dict[str, str]:
     """SHA-256 of everything that shapes the load."""
-    folders = [root / "loadtests" / name for name in ("k6", "strategies", "experiments")]
+    folders = [root / "loadtests" / name for name in ("k6", "strategies", "questions")]
     files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 

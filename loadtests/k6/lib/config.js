@@ -14,35 +14,14 @@ function number(name, fallback) {
 }
 
 export const config = Object.freeze({
-  gateway: text('GATEWAY_URL'),
-  strategy: text('STRATEGY', 'none'),
-  strategyScript: text('STRATEGY_JS', ''),
-  variant: text('VARIANT', ''), // of the strategy, for its script
-  pieceBytes: number('PIECE_BYTES', 5 * 1024 * 1024),
-  fileBytes: number('FILE_BYTES', 0),
-  pattern: text('PATTERN', ''), // shared bytes of every file
-  table: text('TABLE', ''), // one row per upload: reference, digests, stamps
-  identities: text('IDENTITIES', ''), // users with prepared tokens
+  control: text('CONTROL_URL'), // the harness: hands out stretches, rows and the bytes of files
+  strategies: JSON.parse(text('STRATEGIES')), // name -> path of its script
+  uploadVus: number('UPLOAD_VUS', 1), // VUs 1 to so many upload, the next log in, the last list
+  loginVus: number('LOGIN_VUS', 0),
+  listVus: number('LIST_VUS', 0),
   summary: text('SUMMARY', ''),
   hosts: JSON.parse(text('HOSTS', '{}')), // "host:port" of URLs -> address and port to connect to
   seed: number('SEED', 1),
-
-  executor: text('EXECUTOR', 'none'),
-  vus: number('VUS', 1),
-  maxVus: number('MAX_VUS', 0),
-  rate: number('RATE_PER_S', 0),
-  iterations: number('ITERATIONS', 1),
-  stages: JSON.parse(text('STAGES', '[]')), // [[seconds, target], ...]
-  loadS: number('LOAD_S', 10),
-  startSpreadMs: number('START_SPREAD_MS', 0),
-  drainS: number('DRAIN_S', 60),
-
-  loginEach: text('LOGIN_EACH', '0') === '1',
-  journey: text('JOURNEY', '0') === '1',
-  thinkS: number('THINK_S', 0), // sleep after login and again after the list, half each
-  completePauseS: number('COMPLETE_PAUSE_S', 0), // sleep before an upload is completed
-  loginRate: number('LOGIN_RATE_PER_S', 0),
-  listRate: number('LIST_RATE_PER_S', 0),
   trace: text('TRACE', '0') === '1', // one line for every request of an upload
   timeout: text('REQUEST_TIMEOUT', '60s'),
 });

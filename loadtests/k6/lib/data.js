@@ -1,49 +1,55 @@
-// The tables the harness prepared: identities, upload rows, and the bytes of the files.
+// The bytes of the files, and the rows that say how one differs from the next.
 
-import { SharedArray } from 'k6/data';
-import exec from 'k6/execution';
-import { config } from './config.js';
+import * as control from './control.js';
 
-const table = (name, path, read) => (path === '' ? [] : new SharedArray(name, () => read(JSON.parse(open(path)))));
+// One buffer of each size for each VU. Only its stamps change from upload to upload.
+const files = new Map();
+// Rows not used yet, by kind of file.
+const stock = new Map();
 
-const rows = table('uploads', config.table, (content) => content.rows);
-const stamps = table('stamps', config.table, (content) => content.stamps).map(([start, end]) => ({ start, end }));
-const users = table('identities', config.identities, (content) => content);
-
-// One buffer per VU. Only its stamps change from upload to upload.
-const file = config.pattern === '' ? new ArrayBuffer(0) : open(config.pattern, 'b');
-const view = new Uint8Array(file);
-
-export function nextRow() {
-  const index = exec.scenario.iterationInTest;
-  if (index >= rows.length) exec.test.abort(`the table of uploads has only ${rows.length} rows`);
-  return rows[index];
+/** Fetch what these arms send, and forget what they do not. */
+export function prepare(arms) {
+  const sizes = new Set(arms.map((arm) => arm.file_bytes));
+  for (const size of files.keys()) if (!sizes.has(size)) files.delete(size);
+  for (const size of sizes) {
+    if (!files.has(size)) files.set(size, size === 0 ? new ArrayBuffer(0) : control.pattern(size));
+  }
 }
 
-export function userIndex() {
-  return (exec.vu.idInTest - 1) % users.length;
+/** Have a row for the arm's next upload; false where the stretch was cut. */
+export function stocked(arm) {
+  const left = stock.get(arm.kind);
+  if (left !== undefined && left.length > 0) return true;
+  const rows = control.rows(arm.kind);
+  if (rows === null) return false;
+  stock.set(arm.kind, rows);
+  return true;
 }
 
-export function user(index) {
-  return users[index];
+/** The row of the arm's next upload, of those that are in stock. */
+export function nextRow(arm) {
+  return stock.get(arm.kind).shift();
 }
 
-function stamp(row) {
-  stamps.forEach(({ start, end }, block) => {
+// A stamp with less room than its text keeps the text's last characters.
+function stamp(file, row, stamps) {
+  const view = new Uint8Array(file);
+  stamps.forEach(([start, end], block) => {
     const text = row.stamps[block];
-    const skipped = text.length - (end - start); // a stamp with less room keeps its last characters
+    const skipped = text.length - (end - start);
     for (let at = start; at < end; at += 1) view[at] = text.charCodeAt(skipped + at - start);
   });
 }
 
-/** The file of one row, in pieces of at most `pieceBytes`: [{index, body, sizeBytes, sha256}]. */
-export function pieces(row, pieceBytes) {
-  stamp(row);
-  const whole = config.fileBytes;
-  if (whole <= pieceBytes) return [{ index: 0, body: file, sizeBytes: whole, sha256: row.sha256 }];
+/** The file of one row in pieces: [{index, body, sizeBytes, sha256}]. */
+export function pieces(row, arm) {
+  const file = files.get(arm.file_bytes);
+  stamp(file, row, arm.stamps);
+  const whole = arm.file_bytes;
+  if (whole <= arm.piece_bytes) return [{ index: 0, body: file, sizeBytes: whole, sha256: row.sha256 }];
   const list = [];
-  for (let start = 0; start < whole; start += pieceBytes) {
-    const body = file.slice(start, Math.min(start + pieceBytes, whole));
+  for (let start = 0; start < whole; start += arm.piece_bytes) {
+    const body = file.slice(start, Math.min(start + arm.piece_bytes, whole));
     list.push({ index: list.length, body, sizeBytes: body.byteLength, sha256: row.chunks[list.length] });
   }
   return list;

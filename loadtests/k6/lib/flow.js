@@ -1,7 +1,7 @@
 // One upload as a strategy sees it: requests that either succeed or end the upload.
 
 import http from 'k6/http';
-import { check, sleep } from 'k6';
+import { check } from 'k6';
 import { config } from './config.js';
 import * as data from './data.js';
 import * as lines from './lines.js';
@@ -23,17 +23,19 @@ function errorCode(response) {
 }
 
 export class Flow {
-  constructor(row, identity) {
+  constructor(row, arm) {
     this.row = row;
+    this.arm = arm;
+    this.gateway = arm.gateway;
     this.fileName = `${row.ref}.bin`;
-    this.sizeBytes = config.fileBytes;
-    this.pieceBytes = config.pieceBytes;
-    this.variant = config.variant;
+    this.sizeBytes = arm.file_bytes;
+    this.pieceBytes = arm.piece_bytes;
+    this.variant = arm.variant;
     this.uploadUuid = null;
     this.startedAt = Date.now();
     this.authorisedAt = null;
     this.transferredAt = null;
-    this.token = identity.token;
+    this.token = arm.identity.token;
   }
 
   /** The session that permits the upload: the same reference never makes a second file. */
@@ -47,14 +49,13 @@ export class Flow {
   /** JSON to the gateway; returns the parsed answer. */
   api(step, path, facts, headers = {}) {
     const all = { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/json', ...headers };
-    if (step === 'complete' && config.completePauseS > 0) sleep(config.completePauseS);
-    return this.expect(step, http.post(config.gateway + path, JSON.stringify(facts), this.params(step, all))).json();
+    return this.expect(step, http.post(this.gateway + path, JSON.stringify(facts), this.params(step, all))).json();
   }
 
   /** Raw bytes to the gateway. */
   chunk(path, piece, headers) {
     const all = { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/octet-stream', ...headers };
-    return this.expect('chunk', http.post(config.gateway + path, piece.body, this.params('chunk', all)), piece.sizeBytes);
+    return this.expect('chunk', http.post(this.gateway + path, piece.body, this.params('chunk', all)), piece.sizeBytes);
   }
 
   /** The whole file in one request, which is durable when it is answered: no session, nothing to complete. */
@@ -67,7 +68,7 @@ export class Flow {
       'X-File-Name': encodeURIComponent(this.fileName),
       Checksum: piece.sha256,
     };
-    const response = http.post(config.gateway + path, piece.body, this.params('file', headers));
+    const response = http.post(this.gateway + path, piece.body, this.params('file', headers));
     this.uploadUuid = this.expect('file', response, piece.sizeBytes, 201).json().upload_uuid;
   }
 
@@ -82,16 +83,16 @@ export class Flow {
   }
 
   pieces() {
-    return data.pieces(this.row, this.pieceBytes);
+    return data.pieces(this.row, this.arm);
   }
 
   params(step, headers) {
-    return { headers, tags: { name: step }, timeout: config.timeout, responseType: 'text' };
+    return { headers, tags: { name: step, role: 'load' }, timeout: config.timeout, responseType: 'text' };
   }
 
   // A sink that agrees to all answers 200, whatever is asked of it.
   expect(step, response, fileBytes = 0, status = 200) {
-    if (config.trace) lines.request(step, response, fileBytes);
+    if (config.trace) lines.request(step, response, fileBytes, this.gateway);
     const ok = check(response, { [`${step} ${status}`]: (r) => r.status === status || r.status === 200 });
     if (!ok) throw new StepFailed(step, response.status, errorCode(response));
     return response;

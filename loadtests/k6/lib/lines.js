@@ -1,21 +1,17 @@
 // What leaves k6 while it runs: one JSON line per intent, outcome and timed step. A killed k6 loses
-// nothing that was decided before it died.
+// nothing that was decided before it died. `s` is the stretch, `a` the arm's index in it.
 
-import { config } from './config.js';
-
-export function started() {
-  console.log(JSON.stringify({ e: 's', t: Date.now() }));
-}
-
-export function intent(row, userIndex, due) {
-  const line = { e: 'i', due, ref: row.ref, t: Date.now(), u: userIndex, n: config.fileBytes, h: row.sha256, s: config.strategy };
+export function intent(row, stretch, arm, due) {
+  const line = { e: 'i', s: stretch.n, a: arm.index, u: arm.identity.index, due, ref: row.ref, t: Date.now(), n: arm.file_bytes, h: row.sha256 };
   console.log(JSON.stringify(line));
 }
 
-export function outcome(row, flow, failure) {
+export function outcome(row, stretch, arm, flow, failure) {
   console.log(
     JSON.stringify({
       e: 'o',
+      s: stretch.n,
+      a: arm.index,
       ref: row.ref,
       ok: failure === null,
       id: flow.uploadUuid,
@@ -31,16 +27,16 @@ export function outcome(row, flow, failure) {
 }
 
 // A request of an upload, for showing one upload: never written under load.
-export function request(name, response, fileBytes) {
+export function request(name, response, fileBytes, gateway) {
   const t = response.timings;
   const d = t.blocked + t.connecting + t.duration;
-  const to = response.url.startsWith(config.gateway) ? 'gateway' : 'store';
+  const to = response.url.startsWith(gateway) ? 'gateway' : 'store';
   console.log(JSON.stringify({ e: 'q', step: name, t: Date.now() - d, d, n: fileBytes, to }));
 }
 
 // Connecting and waiting for a connection are part of what a user waits for.
-export function step(name, startedAt, response, ok, due = null) {
+export function step(name, stretch, arm, startedAt, response, ok, due) {
   const t = response.timings;
   const duration = t.blocked + t.connecting + t.duration;
-  console.log(JSON.stringify({ e: 'r', step: name, t: startedAt, d: duration, st: response.status, ok, due }));
+  console.log(JSON.stringify({ e: 'r', s: stretch.n, a: arm.index, step: name, t: startedAt, d: duration, st: response.status, ok, due }));
 }

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from loadtests.harness.running.clean import Cleaner
+from loadtests.harness.clean import Cleaner
 from tests.integration.loadtests.planted import Planter, Rig, open_rig
 from tests.stack import Backends
 

@@ -15,9 +15,8 @@ from uuid import UUID, uuid4
 import asyncpg
 from minio import Minio
 
-from loadtests.harness.auditing.audit_store import AuditStore
-from loadtests.harness.auditing.ledger_console import parse_console
-from loadtests.harness.auditing.ledger_records import Console
+from loadtests.harness.console import Lines, Played, by_stack
+from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.planning.payload import Payload, UploadRow
 from loadtests.harness.testbeds.connections import Databases, Endpoints, open_databases, open_store
 from services.kit.migrate import migrate
@@ -25,7 +24,8 @@ from tests.stack import Backends
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZE = 2000
-TRIAL = "t001"
+STRETCH = "s001"
+ARM = "proxy-chunked"
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class Upload:
 
 
 class Planter:
-    """Plants uploads of one trial and writes the console lines that k6 would have written."""
+    """Plants uploads of one stretch and writes the console lines that k6 would have written."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -102,7 +102,7 @@ class Planter:
 
     def upload(self) -> Upload:
         """A new upload that nobody knows of yet."""
-        upload = Upload(self.rig.payload.row(f"run.{TRIAL}.{len(self.rows):06d}"))
+        upload = Upload(self.rig.payload.row(f"run.{len(self.rows):06d}"))
         self.rows.append(upload.row)
         return upload
 
@@ -177,23 +177,25 @@ class Planter:
 
     def intent(self, upload: Upload) -> None:
         self._lines.append(
-            {"e": "i", "ref": upload.row.ref, "t": self._started_ms, "u": 0, "n": SIZE,
-             "h": upload.row.sha256, "s": "proxy-chunked"}
+            {"e": "i", "s": 1, "a": 0, "ref": upload.row.ref, "t": self._started_ms, "u": 0, "n": SIZE,
+             "h": upload.row.sha256}
         )  # fmt: skip
 
     def outcome(self, upload: Upload, *, acked: bool, at_ms: int | None = None) -> None:
         """What the client heard, and when; by default now, after everything planted so far."""
         heard_ms = int(time.time() * 1000) + 1 if at_ms is None else at_ms
         self._lines.append(
-            {"e": "o", "ref": upload.row.ref, "ok": acked,
+            {"e": "o", "s": 1, "a": 0, "ref": upload.row.ref, "ok": acked,
              "id": str(upload.upload_uuid) if acked else None, "t0": self._started_ms, "t1": None,
              "t2": None, "t3": heard_ms, "step": None if acked else "chunk",
-             "st": None if acked else 503, "code": None, "a": 1}
+             "st": None if acked else 503, "code": None}
         )  # fmt: skip
 
-    def console(self) -> Console:
-        data = b"".join(json.dumps(line).encode() + b"\n" for line in self._lines)
-        return parse_console(data, TRIAL, [str(self.rig.user)])
+    def lines(self) -> Lines:
+        """What k6 would have written."""
+        written = [json.dumps(line).encode() for line in self._lines]
+        played = Played(STRETCH, (ARM,), ("",), ([str(self.rig.user)],))
+        return by_stack(written, {1: played})[""]
 
 
 def _insert(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
-from loadtests.harness.auditing.audit import Audit, Auditor
-from loadtests.harness.auditing.ledger_records import Baseline
-from loadtests.harness.records.model import LedgerClass, Load, Question, TrialPlan
-from tests.integration.loadtests.planted import SIZE, TRIAL, Planter
+from loadtests.harness.ledger.audit import Audit, Auditor, Piece
+from loadtests.harness.ledger.evidence import Baseline
+from loadtests.harness.records.vocabulary import LedgerClass
+from tests.integration.loadtests.planted import ARM, SIZE, STRETCH, Planter
 
 pytestmark = pytest.mark.integration
 
@@ -20,24 +21,13 @@ C = LedgerClass
 GOOD = 3  # verified uploads beside each planted one
 
 
-def plan(settle_limit_s: float = 30.0) -> TrialPlan:
-    return TrialPlan(
-        trial=TRIAL,
-        question=Question.CAPACITY,
-        arm="proxy-chunked",
-        file_size_bytes=SIZE,
-        load=Load(executor="constant-vus"),
-        seed=1,
-        level="1 VU",
-        settle_limit_s=settle_limit_s,
-    )
+PIECE = Piece(audit=0, stack="", stretches=(STRETCH,), seed=1, clients_came_back=False)
 
 
-async def audit(planter: Planter, *, settle_limit_s: float = 30.0, iterations: int | None = None) -> Audit:
-    auditor = Auditor(planter.rig.databases, planter.rig.store)
-    return await auditor.audit(
-        plan(settle_limit_s), planter.console(), baseline=Baseline(), rows=planter.rows, iterations=iterations
-    )
+async def audit(planter: Planter, *, settle_limit_s: float = 30.0, clients_came_back: bool = False) -> Audit:
+    auditor = Auditor(planter.rig.databases, planter.rig.store, settle_limit_s=settle_limit_s)
+    piece = replace(PIECE, clients_came_back=clients_came_back)
+    return await auditor.audit(piece, planter.lines(), baseline=Baseline(), rows=planter.rows)
 
 
 async def clean_failure(planter: Planter) -> None:
@@ -114,7 +104,7 @@ async def late_success_unheard(planter: Planter) -> None:
     await planter.whole(planter.upload(), told=None)
 
 
-# name -> how to plant it, its class, flags beside it, whether the trial fails
+# name -> how to plant it, its class, flags beside it, whether the audit fails
 CLASSES: dict[str, tuple[Callable[[Planter], Awaitable[None]], LedgerClass, dict[str, int], bool]] = {
     "G-00 clean failure": (clean_failure, C.CLEAN_FAILURE, {"G-12": 1}, False),
     "G-01 no trace": (no_trace, C.NO_TRACE, {"G-12": 1}, False),
@@ -149,10 +139,14 @@ async def test_class(planter: Planter, name: str) -> None:
 
 async def test_nothing_wrong(planter: Planter) -> None:
     await planter.verified(GOOD)
-    result = await audit(planter, iterations=GOOD)
+    result = await audit(planter, clients_came_back=True)
     assert result.table.classes[C.VERIFIED.value] == result.table.hashed == GOOD
     assert not any(result.table.flags.values())
     assert result.warnings == ()
+    assert (result.table.audit, result.table.stretches) == (0, (STRETCH,))
+    assert result.table.by_arm == {ARM: {"verified": GOOD}}
+    counts = {"intents": GOOD, "acks": GOOD, "verified": GOOD, "files": GOOD}
+    assert result.table.by_user == {str(planter.rig.user): counts}
     assert set(result.clock_offset_s) == {"auth_db", "upload_db", "files_db"}
     for sample in result.samples:
         assert sample.durable_at is not None and sample.visible_at is not None and sample.acked_at is not None
@@ -222,9 +216,19 @@ async def test_g11_foreign(planter: Planter) -> None:
 async def test_g12_hollow_iterations(planter: Planter) -> None:
     await planter.verified(GOOD)
     await clean_failure(planter)
-    result = await audit(planter, iterations=GOOD + 5)
-    # One that told of its failure, and four that k6 counts complete although they said nothing.
-    assert result.table.flags["G-12"] == 5
+    await cut_off(planter)
+    result = await audit(planter, clients_came_back=True)
+    # One that told of its failure, and one whose client went on without a word.
+    assert result.table.flags["G-12"] == 2
+
+
+async def test_a_user_without_an_acknowledged_file_is_named(planter: Planter) -> None:
+    await planter.verified(GOOD)
+    await lost(planter)
+    result = await audit(planter)
+    named = [row for row in result.table.offending if row["class"] == "user"]
+    assert [row["user_id"] for row in named] == [str(planter.rig.user)]
+    assert "users-without-their-files" in {warning.code for warning in result.warnings}
 
 
 async def test_pending_is_not_lost(planter: Planter) -> None:
@@ -262,5 +266,5 @@ async def keep_moving(planter: Planter, session_id: int) -> None:
 async def test_every_object_is_read_back_when_all_are_asked_for(planter: Planter) -> None:
     await planter.verified(5)
     sampled = Auditor(planter.rig.databases, planter.rig.store, read_all=True)
-    result = await sampled.audit(plan(), planter.console(), baseline=Baseline())
+    result = await sampled.audit(PIECE, planter.lines(), baseline=Baseline())
     assert (result.table.hashed, result.table.compared) == (5, 0)

@@ -7,7 +7,8 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
-from loadtests.harness.auditing.ledger_records import (
+from loadtests.harness.ledger.classify import classify
+from loadtests.harness.ledger.evidence import (
     Baseline,
     Evidence,
     FileRow,
@@ -17,7 +18,8 @@ from loadtests.harness.auditing.ledger_records import (
     SpoolFile,
     StoredObject,
 )
-from loadtests.harness.records.model import Intent, Outcome
+from loadtests.harness.ledger.table import make_table
+from loadtests.harness.records.samples import Intent, LedgerTable, Outcome
 
 USER = UUID(int=1)
 OTHER = UUID(int=2)
@@ -45,8 +47,8 @@ def etag_of(ref: str) -> str:
 def intent(ref: str) -> Intent:
     return Intent(
         upload_ref=ref,
-        trial="t1",
-        strategy="proxy-chunked",
+        stretch="s001",
+        arm="proxy-chunked",
         user_id=str(USER),
         size_bytes=SIZE,
         sha256=digest_of(ref),
@@ -120,7 +122,7 @@ class World:
     hashes: dict[str, str] = field(default_factory=dict)
     expected_etags: dict[str, frozenset[str]] = field(default_factory=dict)
     offsets: dict[str, float] = field(default_factory=dict)
-    iterations: int | None = None
+    clients_came_back: bool = False
 
     def verified(self, *refs: str) -> World:
         """Uploads of which everything is as it should be."""
@@ -150,5 +152,10 @@ class World:
             baseline=self.baseline,
             hashes=self.hashes,
             expected_etags=self.expected_etags,
-            iterations=self.iterations,
+            clients_came_back=self.clients_came_back,
         )
+
+    def table(self) -> LedgerTable:
+        """What one audit of it writes down."""
+        evidence = self.evidence()
+        return make_table(0, "", ("s001",), evidence, classify(evidence))

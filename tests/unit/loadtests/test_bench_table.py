@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from loadtests.harness.running.raw import RAW_ARM
 
 from loadtests.harness.commands.bench_plan import ARMS, DIRECT, PROXY, bench_trials
 from loadtests.harness.commands.bench_table import Row
-from loadtests.harness.running.raw import RAW_ARM
 
 pytestmark = pytest.mark.unit
 

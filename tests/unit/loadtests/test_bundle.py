@@ -8,39 +8,44 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter, read_members, whole_lines
-from loadtests.harness.records.model import (
+from loadtests.harness.records.plan import Stretch
+from loadtests.harness.records.samples import (
+    Counted,
     Event,
-    LedgerClass,
     LedgerTable,
-    MonitorSample,
-    Severity,
+    LoadSummary,
+    Look,
     StepSample,
     UploadSample,
     Warn,
 )
+from loadtests.harness.records.vocabulary import LedgerClass, Severity
 
 pytestmark = pytest.mark.unit
 
 
-def upload(trial: str, index: int) -> UploadSample:
+def upload(index: int) -> UploadSample:
     return UploadSample(
-        upload_ref=f"{trial}.{index}",
-        trial=trial,
-        strategy="proxy-chunked",
+        upload_ref=f"run.{index}",
+        stretch="s001",
+        arm="proxy-chunked",
         user_id="u",
         size_bytes=1,
-        sha256="0" * 64,
         intent_at=float(index),
         ledger=LedgerClass.VERIFIED,
     )
 
 
-def table(trial: str) -> LedgerTable:
+def table(number: int) -> LedgerTable:
     return LedgerTable(
-        trial=trial,
+        audit=number,
+        stack="",
+        stretches=("s001",),
         intents=0,
         acks=0,
         classes={},
+        by_arm={},
+        by_user={},
         flags={},
         hashed=0,
         compared=0,
@@ -51,35 +56,65 @@ def table(trial: str) -> LedgerTable:
     )
 
 
+def stretch(name: str, cut_at: float | None = None) -> Stretch:
+    return Stretch(
+        stretch=name, part="compare", t0=1.0, period_s=3.0, washout_s=0.7, order=("a",), blocks=(0,),
+        cut_at=cut_at,
+    )  # fmt: skip
+
+
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     writer = BundleWriter(tmp_path / "run")
-    steps = [StepSample(trial="t1", step="login", started_at=1.5, duration_ms=2.0, status=200, ok=True)]
-    monitor = [MonitorSample(at=1.0, trial=None, name="host", cpu_cores=0.5)]
+    step = StepSample(
+        stretch="s001", arm="a", step="login", started_at=1.5, duration_ms=2.0, status=200, ok=True
+    )
+    look = Look(at=1.0, cpu_s={"k6": 0.5}, lives={"k6": 7}, rss_bytes={"k6": 9}, host_busy_s=2.0)
+    counted = Counted(
+        stack="", stretches=("s001",), uploads={"a": 2}, statements={"files_db": 3.0}, store_requests={}
+    )
     warning = Warn(code="shared-host", severity=Severity.CAUTION, message="two cores")
-    writer.append_uploads([upload("t1", 0), upload("t1", 1)])
-    writer.append_uploads([upload("t2", 0)])
-    writer.append_steps(steps)
-    writer.append_monitor(monitor)
-    writer.append_events([Event(at=1.0, kind="phase", detail={"name": "settle"})])
-    writer.append_ledger(table("t1"))
+    writer.append_uploads([upload(0), upload(1)])
+    writer.append_uploads([upload(2)])
+    writer.append_steps([step])
+    writer.append_looks([look])
+    writer.append_events([Event(at=1.0, kind="audit", detail={"bytes": 3})])
+    writer.append_ledger(table(0))
+    writer.append_counted([counted])
     writer.write_warnings([warning])
+    writer.write_load(LoadSummary(exit_code=0, requests=5))
     bundle = Bundle(tmp_path / "run")
-    assert bundle.uploads() == (upload("t1", 0), upload("t1", 1), upload("t2", 0))
-    assert bundle.uploads("t2") == (upload("t2", 0),)
-    assert bundle.uploads("t3") == ()
-    assert bundle.steps("t1") == tuple(steps)
-    assert bundle.monitor() == tuple(monitor)
-    assert bundle.events()[0].detail == {"name": "settle"}
-    assert bundle.ledgers() == {"t1": table("t1")}
+    assert bundle.uploads() == (upload(0), upload(1), upload(2))
+    assert bundle.steps() == (step,)
+    assert bundle.looks() == (look,)
+    assert bundle.events()[0].detail == {"bytes": 3}
+    assert bundle.ledgers() == (table(0),)
+    assert bundle.counted() == (counted,)
     assert bundle.warnings() == (warning,)
-    assert bundle.trials() == ()
+    assert bundle.load() == LoadSummary(exit_code=0, requests=5)
+    assert bundle.stretches() == ()
+
+
+def test_a_stretch_is_what_was_said_of_it_last(tmp_path: Path) -> None:
+    writer = BundleWriter(tmp_path)
+    for said in (stretch("s001"), stretch("s002"), stretch("s002", cut_at=2.5)):
+        writer.append_stretch(said)
+    assert Bundle(tmp_path).stretches() == (stretch("s001"), stretch("s002", cut_at=2.5))
+
+
+def test_what_is_written_later_is_read_too(tmp_path: Path) -> None:
+    """The run itself asks a bundle that it goes on writing."""
+    writer, bundle = BundleWriter(tmp_path), Bundle(tmp_path)
+    writer.append_uploads([upload(0)])
+    assert len(bundle.uploads()) == 1
+    writer.append_uploads([upload(1)])
+    assert len(bundle.uploads()) == 2
 
 
 def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         writer = BundleWriter(tmp_path / name)
-        writer.append_uploads([upload("t1", 0)])
-        writer.append_uploads([upload("t2", 0)])
+        writer.append_uploads([upload(0)])
+        writer.append_uploads([upload(1)])
         writer.write_json("analysis.json", {"b": 1, "a": [0.1]})
     for file in ("uploads.jsonl.gz", "analysis.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
@@ -91,21 +126,20 @@ def test_a_torn_end_loses_only_what_was_torn(tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("bundle")
     writer = BundleWriter(folder)
     for index in range(3):
-        writer.append_uploads([upload("t1", index)])
-        writer.append_ledger(table(f"t{index}"))
+        writer.append_uploads([upload(index)])
+        writer.append_ledger(table(index))
     compressed, plain = folder / "uploads.jsonl.gz", folder / "ledger.jsonl"
     whole_uploads, whole_tables = len(compressed.read_bytes()), len(plain.read_bytes())
     for file in (compressed, plain):
         file.write_bytes(file.read_bytes()[:-cut])
-    bundle = Bundle(folder)
-    uploads, tables = bundle.uploads(), bundle.ledgers()
-    assert uploads == tuple(upload("t1", index) for index in range(len(uploads)))
+    uploads, tables = Bundle(folder).uploads(), Bundle(folder).ledgers()
+    assert uploads == tuple(upload(index) for index in range(len(uploads)))
     assert len(uploads) == 2 if cut < whole_uploads // 3 else len(uploads) <= 2
     assert len(tables) == 2 if cut < whole_tables // 3 else len(tables) <= 2
 
 
 def test_garbage_after_whole_members_is_left_out(tmp_path: Path) -> None:
-    BundleWriter(tmp_path).append_uploads([upload("t1", 0)])
+    BundleWriter(tmp_path).append_uploads([upload(0)])
     path = tmp_path / "uploads.jsonl.gz"
     path.write_bytes(path.read_bytes() + b"\x00\x01")
     assert len(Bundle(tmp_path).uploads()) == 1
@@ -119,12 +153,11 @@ def test_absent_parts_are_named(tmp_path: Path) -> None:
     bundle = Bundle(tmp_path)
     with pytest.raises(BundleError, match=r"manifest\.json"):
         bundle.manifest()
+    assert bundle.load() is None
     assert bundle.warnings() == ()
-    with pytest.raises(ValueError, match="csv"):
-        bundle.k6_path("t1", "csv")
 
 
 def test_an_unknown_member_is_an_error_not_ignored(tmp_path: Path) -> None:
-    (tmp_path / "ledger.jsonl").write_text('{"trial": "t1", "surprise": 1}\n')
+    (tmp_path / "ledger.jsonl").write_text('{"audit": 1, "surprise": 1}\n')
     with pytest.raises(ValidationError, match="surprise"):
         Bundle(tmp_path).ledgers()

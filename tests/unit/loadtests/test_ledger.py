@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from loadtests.harness.auditing.ledger_classify import classify
-from loadtests.harness.auditing.ledger_records import Baseline, FileRow, StoredObject
-from loadtests.harness.records.model import Intent, LedgerClass
+from loadtests.harness.ledger.classify import classify
+from loadtests.harness.ledger.evidence import Baseline, FileRow, StoredObject
+from loadtests.harness.records.samples import Intent
+from loadtests.harness.records.vocabulary import LedgerClass
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from loadtests.harness.auditing.ledger_classify import classify
-from loadtests.harness.auditing.ledger_records import Baseline, OpenMultipart, SpoolFile, StoredObject
-from loadtests.harness.auditing.ledger_table import make_samples, make_table
+from loadtests.harness.ledger.classify import classify
+from loadtests.harness.ledger.evidence import Baseline, OpenMultipart, SpoolFile, StoredObject
+from loadtests.harness.ledger.table import make_samples
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
 
@@ -60,7 +60,6 @@ FINDINGS: dict[str, tuple[Callable[[], World], str, int]] = {
         1,
     ),
     "another user's new file": (lambda: failed_with(other_file_ids=frozenset({OTHER_ID})), "G-11", 1),
-    "hollow iterations": (lambda: failed_with(iterations=5), "G-12", 4),
 }  # fmt: skip
 
 
@@ -71,6 +70,16 @@ def test_finding(name: str) -> None:
     assert flags.pop(flag) == count
     flags.pop("G-12", None)  # every failed upload is a hollow iteration as well
     assert not any(flags.values()), flags
+
+
+@pytest.mark.parametrize(("came_back", "hollow"), [(True, 1), (False, 0)])
+def test_an_upload_dropped_in_silence_is_hollow_one_that_was_cut_off_is_not(
+    came_back: bool, hollow: int
+) -> None:
+    some = World(clients_came_back=came_back).verified("b")
+    some.intents.append(world.intent("a"))
+    table = some.table()
+    assert (table.classes["G-01"], table.flags["G-12"]) == (1, hollow)
 
 
 def test_pieces_of_an_open_upload_are_no_leftovers() -> None:
@@ -93,7 +102,7 @@ def test_what_was_there_before_is_nobody_s_fault() -> None:
         temporary=[StoredObject("chunks/x/y", 5, "e")],
     ).verified("a")
     result = classify(some.evidence())
-    table = make_table("t1", some.evidence(), result)
+    table = some.table()
     assert not any(result.flags.values())
     assert (table.failed, table.baseline_files) == (False, 1)
 
@@ -105,7 +114,7 @@ def test_a_broken_beginning_is_neither_a_double_nor_a_stranger(checksum: str | N
     some = World(sessions=[beginning]).verified("a")
     result = classify(some.evidence())
     assert not any(result.flags.values())
-    assert make_table("t1", some.evidence(), result).classes["verified"] == 1
+    assert some.table().classes["verified"] == 1
 
 
 def test_what_a_broken_beginning_left_in_the_store_is_an_orphan() -> None:
@@ -117,13 +126,12 @@ def test_what_a_broken_beginning_left_in_the_store_is_an_orphan() -> None:
 def test_a_second_session_with_a_file_is_a_double_even_without_key() -> None:
     second = world.session("second", idempotency_key=None, checksum=world.digest_of("a"))
     some = World(sessions=[second]).verified("a")
-    assert make_table("t1", some.evidence(), classify(some.evidence())).classes["G-07"] == 1
+    assert some.table().classes["G-07"] == 1
 
 
-def test_a_stranger_fails_the_trial() -> None:
+def test_a_stranger_fails_the_audit() -> None:
     some = World(objects=[world.stored("z")]).verified("a")
-    evidence = some.evidence()
-    table = make_table("t1", evidence, classify(evidence))
+    table = some.table()
     assert (table.classes["verified"], table.flags["G-11"], table.failed) == (1, 1, True)
 
 
@@ -133,15 +141,42 @@ def test_table_adds_up_and_lists_offenders() -> None:
     some.outcomes.append(world.outcome("lost"))
     evidence = some.evidence()
     result = classify(evidence)
-    table = make_table("t1", evidence, result)
+    table = some.table()
     assert sum(table.classes.values()) == table.intents == 3
     assert (table.acks, table.hashed, table.compared) == (2, 0, 1)
     assert table.verified_bytes == table.stored_bytes == world.SIZE
     assert table.failed
-    assert [row["class"] for row in table.offending] == ["G-02", "G-04"]
+    assert [row["class"] for row in table.offending] == ["G-02", "user", "G-04"]
     assert table.offending[0]["reason"] == "acknowledged, but the id given to the client does not exist"
     samples = {sample.upload_ref: sample for sample in make_samples(result)}
     assert samples["b"].acked_at == world.ACKED_AT
     assert samples["b"].failed_at is None
     assert (samples["a"].failed_step, samples["a"].failed_status) == ("chunk", 503)
     assert samples["a"].flags == ("G-04", "G-12")
+
+
+def test_the_table_tells_arms_and_users_apart() -> None:
+    some = World().verified("a", "b")
+    some.intents[1] = some.intents[1].model_copy(update={"arm": "direct-single"})
+    some.files.pop()  # the second was acknowledged, and its row is gone
+    table = some.table()
+    assert table.by_arm == {"proxy-chunked": {"verified": 1}, "direct-single": {"G-02": 1}}
+    assert table.by_user == {str(world.USER): {"intents": 2, "acks": 2, "verified": 1, "files": 1}}
+
+
+def test_who_lacks_an_acknowledged_file_is_named_though_another_came_unheard() -> None:
+    """As many files as acknowledgements, but not the files that were acknowledged."""
+    some = World().verified("a", "b")
+    some.outcomes[0] = world.outcome("a", acked=False)
+    some.intents.append(world.intent("c"))
+    some.outcomes.append(world.outcome("c"))
+    table = some.table()
+    (named,) = [row for row in table.offending if row["class"] == "user"]
+    assert named["user_id"] == str(world.USER)
+    assert named["reason"].startswith("2 uploads were acknowledged to this user, of which 1 ")
+
+
+def test_a_file_of_another_user_is_no_file_of_the_one_who_sent_it() -> None:
+    some = World().verified("a")
+    some.files[0] = world.file("a", user_id=world.OTHER)
+    assert some.table().by_user[str(world.USER)] == {"intents": 1, "acks": 1, "verified": 0, "files": 0}

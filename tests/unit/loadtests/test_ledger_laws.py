@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.harness.auditing.ledger_classify import classify
-from loadtests.harness.auditing.ledger_table import make_table
-from loadtests.harness.records.model import LedgerClass
+from loadtests.harness.ledger.classify import classify
+from loadtests.harness.records.vocabulary import LedgerClass
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
 
@@ -67,7 +66,7 @@ def worlds(draw: st.DrawFn) -> World:
 def test_every_intent_gets_exactly_one_class(some: World) -> None:
     evidence = some.evidence()
     result = classify(evidence)
-    table = make_table("t1", evidence, result)
+    table = some.table()
     assert [verdict.intent.upload_ref for verdict in result.verdicts] == ["a", "b", "c"]
     assert sum(table.classes.values()) == 3
     assert table.verified_bytes == table.stored_bytes

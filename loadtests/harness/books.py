@@ -1,0 +1,115 @@
+"""What was played and not audited yet: from k6's lines and the services' counters to the bundle.
+
+An audit covers all stretches since the last one. It judges every upload of every stack, and what it judged is
+deleted before the load goes on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtests.harness import counters
+from loadtests.harness.console import Played, by_stack, read_tail
+from loadtests.harness.counters import Scrape
+from loadtests.harness.ledger.audit import Piece
+from loadtests.harness.ledger.evidence import Baseline
+from loadtests.harness.records.bundle import BundleWriter
+from loadtests.harness.records.plan import Part, Stretch
+from loadtests.harness.records.samples import Counted, StepSample, UploadSample, Warn
+from loadtests.harness.rig import Hold, Rig
+from loadtests.harness.rows import Rows
+
+
+@dataclass(slots=True)
+class Books:
+    """Keeps account of one run."""
+
+    rig: Rig
+    rows: Rows
+    writer: BundleWriter
+    console: Path
+    seed: int
+    warnings: list[Warn] = field(default_factory=list)
+    audits: int = 0
+    open: list[str] = field(default_factory=list)  # stretches that were not audited
+    _offset: int = 0
+    played: dict[int, Played] = field(default_factory=dict)
+    _counted: list[Counted] = field(default_factory=list)
+    _scrapes: dict[str, dict[str, Scrape]] = field(default_factory=dict)
+    _baselines: dict[str, Baseline] = field(default_factory=dict)
+
+    async def clean(self) -> None:
+        """Nothing of the harness's users is left on any stack."""
+        for stack, hold in self.rig.holds.items():
+            cleaned = await hold.cleaner.clean()
+            first = stack not in self._baselines
+            self._baselines[stack] = cleaned.baseline
+            if first and cleaned.baseline.files:
+                self.rig.event("other-files", stack=stack, files=cleaned.baseline.files)
+
+    def forget(self) -> None:
+        """The stacks are others now, and nobody's files are on them."""
+        self._baselines = {}
+        self.played.clear()
+
+    async def begin(self) -> None:
+        """Read the services' counters before a stretch."""
+        self._scrapes = {stack: await _scrape(hold) for stack, hold in self.rig.holds.items()}
+
+    def play(self, number: int, stretch: Stretch, part: Part) -> None:
+        """This stretch begins; lines with its number are its own."""
+        self.played[number] = Played(
+            stretch=stretch.stretch,
+            arms=tuple(arm.name for arm in part.arms),
+            stacks=tuple(arm.stack for arm in part.arms),
+            user_ids=tuple([u.user_id for u in self.rig.holds[arm.stack].identities] for arm in part.arms),
+        )
+        self.open.append(stretch.stretch)
+
+    async def end(self, stretch: Stretch) -> None:
+        """Read the services' counters after it."""
+        for stack, hold in self.rig.holds.items():
+            change = counters.differences(self._scrapes[stack], await _scrape(hold))
+            self._counted.append(change.counted(stack, (stretch.stretch,)))
+
+    async def audit(self) -> list[UploadSample]:
+        """Judge everything since the last audit, write it down and delete it. Returns the uploads."""
+        raw, self._offset = read_tail(self.console, self._offset)
+        stretches, self.open = tuple(self.open), []
+        rows = self.rows.given()
+        judged: list[UploadSample] = []
+        for stack, lines in by_stack(raw, self.played).items():
+            hold = self.rig.holds[stack]
+            piece = Piece(self.audits, stack, stretches, seed=self.seed + self.audits)
+            audit = await hold.auditor.audit(piece, lines, baseline=self._baselines[stack], rows=rows)
+            self.writer.append_uploads(audit.samples)
+            self.writer.append_steps(_in_order(lines.steps))
+            self.writer.append_ledger(audit.table)
+            self.warnings += audit.warnings
+            judged += audit.samples
+            self._count(stack, audit.samples)
+        self.audits += 1
+        await self.clean()
+        return judged
+
+    def _count(self, stack: str, samples: Sequence[UploadSample]) -> None:
+        """Write down what was counted over this stack's stretches, with the uploads that are verified now."""
+        verified: dict[str, Counter[str]] = {}
+        for sample in samples:
+            verified.setdefault(sample.stretch, Counter())[sample.arm] += sample.verified
+        mine = [one for one in self._counted if one.stack == stack]
+        self._counted = [one for one in self._counted if one.stack != stack]
+        self.writer.append_counted(
+            [one.model_copy(update={"uploads": dict(verified.get(one.stretches[0], {}))}) for one in mine]
+        )
+
+
+async def _scrape(hold: Hold) -> dict[str, Scrape]:
+    return await counters.scrape_all(hold.http, hold.system.admin_urls)
+
+
+def _in_order(steps: Sequence[StepSample]) -> list[StepSample]:
+    return sorted(steps, key=lambda step: step.started_at)

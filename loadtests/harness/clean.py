@@ -1,0 +1,179 @@
+"""The clean state that every load starts from: nothing of the harness's users is left.
+
+Only rows and objects of identities in the reserved domain are deleted; the identities stay. What other
+users have is the baseline: counted, never touched, unless everything is to go. Cleaning repeats until
+a pass finds nothing, so a request that was still being served cannot leave anything behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from loadtests.harness.ledger.audit import of_users, suspect_keys, user_of
+from loadtests.harness.ledger.databases import harness_users, other_file_ids, sessions_of
+from loadtests.harness.ledger.evidence import Baseline, SessionRow
+from loadtests.harness.ledger.findings import upload_of_temporary
+from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
+from loadtests.harness.records.samples import Warn
+from loadtests.harness.records.vocabulary import Severity
+from loadtests.harness.testbeds.connections import Databases
+
+CLEAN_LIMIT_S = 30.0
+PAUSE_S = 0.2
+
+_USERS_OF = "SELECT DISTINCT user_id FROM {table}"
+_DELETE_SESSIONS = "DELETE FROM upload_sessions WHERE user_id = ANY($1::uuid[])"
+# Tombstones carry no user; they are known by the id of the upload they stand for.
+_DELETE_FILES = "DELETE FROM files WHERE user_id = ANY($1::uuid[]) OR file_uuid = ANY($2::uuid[])"
+# Dead rows of one load would slow down the next one's statements.
+_VACUUM_UPLOAD = "VACUUM (ANALYZE) upload_sessions, upload_chunks, chunk_slots, multipart_parts"
+_VACUUM_FILES = "VACUUM (ANALYZE) files"
+
+
+class CleanError(Exception):
+    """Something of the harness's users is still there after the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was deleted, in counts."""
+
+    sessions: int = 0
+    files: int = 0
+    objects: int = 0
+    multiparts: int = 0
+    spool_files: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def __bool__(self) -> bool:
+        return any(astuple(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    removed: Removed
+    baseline: Baseline
+
+    def warnings(self) -> tuple[Warn, ...]:
+        if not self.baseline.files:
+            return ()
+        return (
+            Warn(
+                code="dirty-start",
+                severity=Severity.CAUTION,
+                message=f"{self.baseline.files} files of other users were there before; they are left alone",
+                metric="files of other users",
+                value=float(self.baseline.files),
+                limit=0.0,
+                advice="CLEAN=1 deletes them as well",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaner:
+    """Cleans one system. ``everything``: other users' files go as well."""
+
+    databases: Databases
+    store: AuditStore
+    everything: bool = False
+    limit_s: float = CLEAN_LIMIT_S
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def clean(self) -> Cleaned:
+        """Delete until nothing of ours is found; raises ``CleanError`` naming what stays."""
+        users = await self._users()
+        deadline = self.clock() + self.limit_s
+        total, uploads = Removed(), frozenset[UUID]()
+        while True:
+            removed, uploads, baseline = await self._pass(users, uploads)
+            total += removed
+            if not removed:
+                break
+            if self.clock() > deadline:
+                raise CleanError(f"after {self.limit_s:.0f} s there is still something to delete: {removed}")
+            await self.sleep(PAUSE_S)
+        if total:
+            await self.databases.upload.execute(_VACUUM_UPLOAD)
+            await self.databases.files.execute(_VACUUM_FILES)
+        return Cleaned(total, baseline)
+
+    async def _users(self) -> frozenset[UUID]:
+        users = await harness_users(self.databases.auth)
+        if not self.everything:
+            return users
+        uploaders = await self.databases.upload.fetch(_USERS_OF.format(table="upload_sessions"))
+        owners = await self.databases.files.fetch(_USERS_OF.format(table="files"))
+        return users | {row["user_id"] for row in (*uploaders, *owners)}
+
+    async def _pass(
+        self, users: frozenset[UUID], uploads: frozenset[UUID]
+    ) -> tuple[Removed, frozenset[UUID], Baseline]:
+        """Delete rows first, so that no job makes an object anew, then what the store holds."""
+        sessions = await sessions_of(self.databases.upload, users)
+        uploads |= {session.upload_uuid for session in sessions}
+        gone_sessions = _count(await self.databases.upload.execute(_DELETE_SESSIONS, list(users)))
+        gone_files = _count(await self.databases.files.execute(_DELETE_FILES, list(users), list(uploads)))
+        multiparts = await self._abort_multiparts(sessions, users)
+        objects, baseline_keys = await self._remove_objects(users, uploads)
+        others = await other_file_ids(self.databases.files, users)
+        removed = Removed(gone_sessions, gone_files, objects, multiparts, _remove_spool(sessions))
+        return removed, uploads, Baseline(others, baseline_keys)
+
+    async def _abort_multiparts(self, sessions: Iterable[SessionRow], users: frozenset[UUID]) -> int:
+        listed = await self.store.multiparts(suspect_keys(sessions))
+        ours = listed if self.everything else of_users(listed, users)
+        await self.store.abort((upload.key, upload.upload_id) for upload in ours)
+        return len(ours)
+
+    async def _remove_objects(
+        self, users: frozenset[UUID], uploads: frozenset[UUID]
+    ) -> tuple[int, frozenset[str]]:
+        """Count of deleted objects, and the keys that are somebody else's."""
+        ids, names = {str(upload) for upload in uploads}, {str(user) for user in users}
+        files, temporary = await asyncio.gather(
+            *(self.store.objects(prefix) for prefix in (FILES_PREFIX, TEMPORARY_PREFIX))
+        )
+        doomed = [stored.key for stored in files if self.everything or user_of(stored.key) in names]
+        doomed += [
+            stored.key for stored in temporary if self.everything or upload_of_temporary(stored.key) in ids
+        ]
+        await self._remove(doomed)
+        gone = set(doomed)
+        return len(doomed), frozenset(item.key for item in (*files, *temporary) if item.key not in gone)
+
+    async def _remove(self, keys: Collection[str]) -> None:
+        """Whole folders at once where the store can, and object by object what is still listed then."""
+        if not keys:
+            return
+        await self.store.purge(map(folder_of, keys))
+        prefixes = (FILES_PREFIX, TEMPORARY_PREFIX)
+        listed = await asyncio.gather(*(self.store.objects(prefix) for prefix in prefixes))
+        await self.store.remove(sorted(set(keys) & {item.key for some in listed for item in some}))
+
+
+def folder_of(key: str) -> str:
+    """The folder that one user or one upload has to itself."""
+    parts = key.split("/")
+    return f"{parts[0]}/{parts[1]}/"
+
+
+def _remove_spool(sessions: Iterable[SessionRow]) -> int:
+    """Delete spooled chunks of the sessions; those that are gone already are not counted."""
+    paths = [path for session in sessions for path in map(Path, session.spool_paths) if path.is_file()]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
+def _count(tag: str) -> int:
+    """The number in a command tag such as ``DELETE 12``."""
+    return int(tag.rsplit(" ", 1)[1])

@@ -1,0 +1,168 @@
+"""One stretch after another: released, looked at, waited for, recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from loadtests.harness import strangers
+from loadtests.harness.books import Books
+from loadtests.harness.load import REQUEST_LIMIT_S, Load
+from loadtests.harness.order import in_turns
+from loadtests.harness.progress import Progress
+from loadtests.harness.records.bundle import BundleWriter
+from loadtests.harness.records.plan import Part, Stretch
+from loadtests.harness.rig import Rig
+from loadtests.harness.tally import Ack, Tally, rates_per_s
+from loadtests.harness.watch import Watcher
+
+IDLE_LIMIT_S = REQUEST_LIMIT_S + 30.0  # what was begun may take one whole request more
+PROBE_LIMIT_S = 600.0
+
+
+@dataclass(slots=True)
+class Player:
+    """Plays stretches on one load."""
+
+    rig: Rig
+    load: Load
+    books: Books
+    watcher: Watcher
+    writer: BundleWriter
+    progress: Progress
+    tally: Tally
+    login_each: bool = False
+    _stretches: int = 0
+
+    async def play(
+        self,
+        part: Part,
+        blocks: Sequence[tuple[str, ...]],
+        *,
+        first_block: int,
+        period_s: float,
+        washout_s: float,
+        instance: int = 0,
+    ) -> tuple[Stretch, list[float]]:
+        """Play whole blocks without a pause. Returns the stretch and the acknowledged uploads per second in
+        the counted part of each period. An interrupt cuts it."""
+        await self.books.begin()
+        order, numbers = in_turns(blocks, first_block)
+        async with self._alone():
+            stretch = Stretch(
+                stretch=self._name(),
+                part=part.name,
+                t0=time.time() + self.load.lead_s(part.arms),
+                period_s=period_s,
+                washout_s=washout_s,
+                order=order,
+                blocks=numbers,
+                instance=instance,
+            )
+            number = await self._release(stretch, part)
+            self.progress.playing(stretch, number)
+            with self.rig.activity.stretch(stretch):
+                stretch = await self._watched(stretch)
+        await self._ended(stretch)
+        rates = rates_per_s(stretch, [arm.name for arm in part.arms], self.tally.read(number))
+        self.progress.played(stretch, rates)
+        return stretch, rates
+
+    async def _watched(self, stretch: Stretch) -> Stretch:
+        """Look at a stretch until every VU is idle; the stretch as it was in the end."""
+        watching = asyncio.create_task(self.watcher.watch(stretch))
+        try:
+            if await self._interrupted(self.load.alive_until(watching)):
+                stretch = await self._cut(stretch)
+            await self.load.idle(IDLE_LIMIT_S)
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            self.writer.append_looks(self.watcher.take())
+        return stretch
+
+    async def probe(self, part: Part, arm_name: str, uploads: int) -> list[Ack]:
+        """Let each VU of one arm send a few files one after the other; returns what was acknowledged."""
+        await self.books.begin()
+        one = part.model_copy(update={"arms": (part.arm(arm_name),)})
+        begin = time.time()
+        stretch = Stretch(
+            stretch=self._name(), part=part.name, t0=begin, period_s=PROBE_LIMIT_S, washout_s=0.0,
+            order=(arm_name,), blocks=(0,),
+        )  # fmt: skip
+        number = await self._release(stretch, one, uploads=uploads)
+        if await self._interrupted(self.load.idle(PROBE_LIMIT_S)):
+            stretch = await self._cut(stretch)
+            await self.load.idle(IDLE_LIMIT_S)
+        stretch = stretch.model_copy(update={"period_s": time.time() - begin})
+        self.writer.append_stretch(stretch)
+        await self._ended(stretch)
+        return self.tally.read(number)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """While this lasts, traffic that is not ours ends the run in order."""
+        gateways = {name: hold.system.replicas("gateway") for name, hold in self.rig.holds.items()}
+
+        def found(said: str) -> None:
+            self.books.warnings.append(strangers.warning(said))
+            self.rig.event("foreign-traffic", said=said)
+            self.progress.say(said)
+            self.rig.stop.set()
+
+        sent = strangers.Sent(self.load.files.console, self.books.played)
+        look = partial(strangers.ask_gateways, self.rig.http, gateways)
+        async with strangers.watching_for_strangers(look, sent.read, found):
+            yield
+
+    async def _release(self, stretch: Stretch, part: Part, *, uploads: int = 0) -> int:
+        holds = self.rig.holds
+        self.writer.append_stretch(stretch)
+        self.books.play(self.load.control.number + 1, stretch, part)
+        self.rig.event("stretch-start", stretch=stretch.stretch, part=part.name)
+        await self.load.release(
+            stretch,
+            part,
+            gateways={name: hold.system.gateway_url for name, hold in holds.items()},
+            identities={name: hold.identities for name, hold in holds.items()},
+            login_each=self.login_each,
+            uploads=uploads,
+        )
+        return self.load.control.number
+
+    async def _cut(self, stretch: Stretch) -> Stretch:
+        """No upload begins any more; what was begun ends."""
+        self.load.control.cut()
+        cut = stretch.model_copy(update={"cut_at": time.time()})
+        self.writer.append_stretch(cut)
+        return cut
+
+    async def _ended(self, stretch: Stretch) -> None:
+        await self.books.end(stretch)
+        self.rig.event("stretch-end", stretch=stretch.stretch)
+        self.writer.append_events(self.rig.take_events())
+
+    async def _interrupted(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Wait for some work, or for an interrupt, which leaves it."""
+        wanted = asyncio.create_task(work)
+        stopped = asyncio.create_task(self.rig.stop.wait())
+        try:
+            await asyncio.wait({wanted, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if wanted.done():
+                wanted.result()
+            return not wanted.done()
+        finally:
+            wanted.cancel()
+            stopped.cancel()
+            await asyncio.gather(wanted, stopped, return_exceptions=True)
+
+    def _name(self) -> str:
+        self._stretches += 1
+        return f"s{self._stretches:03d}"

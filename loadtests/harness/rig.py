@@ -1,0 +1,234 @@
+"""What a run holds: the stacks it loads, the programs, a private folder. Nothing here starts a stack."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from minio import Minio
+
+from loadtests.harness import exporter
+from loadtests.harness.clean import Cleaner
+from loadtests.harness.exporter import Activity
+from loadtests.harness.ledger.audit import Auditor
+from loadtests.harness.ledger.store import AuditStore
+from loadtests.harness.records.samples import Event
+from loadtests.harness.running import affinity, users
+from loadtests.harness.running.affinity import Cores, split
+from loadtests.harness.running.users import Identity
+from loadtests.harness.strategies import Strategy
+from loadtests.harness.testbeds import connections
+from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of
+from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed
+
+TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a stretch
+
+
+@dataclass(slots=True)
+class Hold:
+    """A run's hold on one stack. Made by ``open_hold``."""
+
+    system: System
+    testbed: Testbed
+    http: aiohttp.ClientSession
+    cleaner: Cleaner
+    auditor: Auditor
+    identities: list[Identity] = field(default_factory=list)
+    _tokens_at: float = 0.0
+
+    async def create_identities(self, run: str, count: int) -> None:
+        """Sign up the run's users of this stack; outside every load."""
+        self.identities = await users.create_users(self.http, self.system.gateway_url, run, count)
+        self._tokens_at = time.time()
+
+    async def fresh_tokens(self) -> None:
+        """Log everybody in again if the tokens could end during the next stretch."""
+        if self.identities and time.time() - self._tokens_at > TOKEN_AGE_LIMIT_S:
+            self.identities = await users.refresh(self.http, self.system.gateway_url, self.identities)
+            self._tokens_at = time.time()
+
+    async def settings(self) -> dict[str, dict[str, Any]]:
+        """Settings in effect by process, as each says itself; one that does not answer is absent."""
+        found = await asyncio.gather(
+            *(settings_of(self.http, url) for url in self.system.admin_urls.values()), return_exceptions=True
+        )
+        pairs = zip(self.system.admin_urls, found, strict=True)
+        return {name: answer["settings"] for name, answer in pairs if isinstance(answer, dict)}
+
+    async def has_prometheus(self) -> bool:
+        """Whether there is one to ask."""
+        found = (await self.testbed.parts()).get("prometheus")
+        return found is not None and found.state == "healthy"
+
+
+@dataclass(slots=True)
+class Rig:
+    """A whole run's hold. ``holds`` are the stacks by name; "" is the running testbed."""
+
+    run: str
+    holds: dict[str, Hold]
+    k6_program: Path
+    strategies: Mapping[str, Strategy]
+    work_dir: Path
+    activity: Activity
+    http: aiohttp.ClientSession
+    shared: Testbed | None = None  # databases and store of several stacks, watched once
+    read_all: bool = False  # hash every object, not a sample
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    cores: Cores = field(default_factory=lambda: split(os.sched_getaffinity(0)))
+    events: list[Event] = field(default_factory=list)
+    _held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+
+    @property
+    def hold(self) -> Hold:
+        """The running testbed, or the first stack of several."""
+        return self.holds.get("") or next(iter(self.holds.values()))
+
+    @property
+    def system(self) -> System:
+        return self.hold.system
+
+    def event(self, kind: str, **detail: Any) -> None:
+        self.events.append(Event(at=time.time(), kind=kind, detail=detail))
+
+    def take_events(self) -> list[Event]:
+        """Everything since the last call, what happened to the stacks' parts included."""
+        for stack, hold in self.holds.items():
+            for seen in hold.testbed.take_seen():
+                detail = {"stack": stack, "part": seen.part, **seen.detail}
+                self.events.append(Event(at=seen.at, kind=seen.kind, detail=detail))
+        taken, self.events = sorted(self.events, key=lambda event: event.at), []
+        return taken
+
+    async def take(self, systems: Mapping[str, System]) -> None:
+        """Hold stacks that were made anew."""
+        self.holds = {
+            name: await self._held.enter_async_context(open_hold(system, read_all=self.read_all))
+            for name, system in systems.items()
+        }
+
+    async def let_go(self) -> None:
+        """Close all connections to the stacks."""
+        await self._held.aclose()
+
+    async def pin(self) -> None:
+        """Keep the system off the generator's processors; a part that was restarted is moved again."""
+        if not self.cores.apart:
+            return
+        for hold in self.holds.values():
+            if hold.testbed.runtime == "native":
+                for name in affinity.pin(await hold.testbed.watched(), self.cores.system):
+                    self.event("not-pinned", process=name)
+
+    async def unpin(self) -> None:
+        """Leave the system as it was found, on all processors."""
+        if not self.cores.apart:
+            return
+        for hold in self.holds.values():
+            if hold.testbed.runtime == "native":
+                affinity.pin(await hold.testbed.watched(), self.cores.all)
+
+    async def hosts(self) -> dict[str, str]:
+        """The variable that tells k6 where the name leads that the stacks' URLs are signed for."""
+        found: dict[str, str] = {}
+        for hold in self.holds.values():
+            found |= await hold.system.store.k6_hosts()
+        return {"HOSTS": json.dumps(found)} if found else {}
+
+    async def pushes_to_prometheus(self) -> bool:
+        """Whether k6 tells Prometheus what it sees: somebody may watch the load there."""
+        return self.system.environ.get("K6_PUSH") != "off" and await self.hold.has_prometheus()
+
+
+@asynccontextmanager
+async def open_hold(system: System, *, read_all: bool = False) -> AsyncIterator[Hold]:
+    """Connections to one stack, closed at the end."""
+    async with AsyncExitStack() as stack:
+        testbed = await stack.enter_async_context(open_testbed(system))
+        databases = await stack.enter_async_context(connections.open_databases(system.endpoints))
+        store = AuditStore(connections.open_store(system.endpoints), system.endpoints.s3_bucket)
+        stack.callback(store.close)
+        connector = aiohttp.TCPConnector(limit=64, resolver=system.resolver())
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        yield Hold(
+            system=system,
+            testbed=testbed,
+            http=http,
+            cleaner=Cleaner(databases, store, everything=system.environ.get("CLEAN") == "1"),
+            auditor=Auditor(databases, store, read_all=read_all),
+        )
+
+
+@asynccontextmanager
+async def open_rig(
+    run: str,
+    systems: Mapping[str, System],
+    strategies: Mapping[str, Strategy],
+    *,
+    shared: Testbed | None = None,
+    read_all: bool = False,
+) -> AsyncIterator[Rig]:
+    """A hold on stacks by name and everything else, closed and deleted at the end."""
+    first = next(iter(systems.values()))
+    async with AsyncExitStack() as stack:
+        connector = aiohttp.TCPConnector(limit=64, resolver=first.resolver())
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        work_dir = Path(tempfile.mkdtemp(prefix="vaultbench-"))
+        stack.callback(shutil.rmtree, work_dir, ignore_errors=True)
+        activity = Activity(run)
+        await stack.enter_async_context(shown(activity, first))
+        rig = Rig(
+            run=run,
+            holds={},
+            k6_program=find_k6(first.environ, first.root),
+            strategies=strategies,
+            work_dir=work_dir,
+            activity=activity,
+            http=http,
+            shared=shared,
+            read_all=read_all,
+        )
+        stack.push_async_callback(rig.let_go)
+        await rig.take(systems)
+        try:
+            yield rig
+        finally:
+            with contextlib.suppress(SystemNotUp):
+                await rig.unpin()
+
+
+@asynccontextmanager
+async def shown(activity: Activity, system: System) -> AsyncIterator[None]:
+    """Tell Prometheus what goes on; a taken port costs the annotations, not the run."""
+    # In a container Prometheus asks from another one.
+    host, port = None if system.project else "127.0.0.1", int(system.environ["HARNESS_METRICS_PORT"])
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(exporter.serving(activity, host, port))
+        except OSError as error:
+            reason = f"port {port} cannot be used ({error.strerror})"
+            print(f"No turns in the dashboards: {reason}", file=sys.stderr)
+        yield
+
+
+def presigner(system: System) -> Minio:
+    """Signs URLs for the address that clients use; asks the store nothing."""
+    return Minio(
+        system.public_store,
+        access_key=system.endpoints.s3_access_key,
+        secret_key=system.endpoints.s3_secret_key,
+        secure=False,
+        region=system.environ.get("S3_REGION", "us-east-1"),
+    )

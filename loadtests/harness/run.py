@@ -1,0 +1,428 @@
+"""A whole run: warm-up, then part by part, everything into the bundle as it happens.
+
+Data goes one way: stretches are played and looked at, audits turn them into samples in the bundle, and what
+is asked about the bundle (how many blocks, what is the answer) is asked of functions that read it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+
+from loadtests.harness import warm_up
+from loadtests.harness.books import Books
+from loadtests.harness.load import Files, Load, Workers, open_load, to_prometheus
+from loadtests.harness.order import blocks_of, swapped, turns_per_block
+from loadtests.harness.play import Player
+from loadtests.harness.progress import Progress
+from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.plan import Arm, Part, PartKind, Plan
+from loadtests.harness.records.samples import Manifest
+from loadtests.harness.rig import Rig
+from loadtests.harness.rows import Kind, Rows
+from loadtests.harness.running.manifest import make_manifest
+from loadtests.harness.tally import Tally
+from loadtests.harness.testbeds.system import System
+from loadtests.harness.watch import Site, Watcher
+
+CALIBRATION = "calibration"
+CALIBRATION_TURN_S, CALIBRATION_WASHOUT_S = 1.0, 0.3
+STRETCH_LIMIT_S = 120.0  # a kill loses at most what was not audited
+HEADROOM = 1.3  # above rates seen before: rows and disk must not run out
+UNKNOWN_BYTES_PER_S = 300e6  # before anything was seen
+AUDIT_S = 4.0  # for the estimate of the time left
+STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
+
+BlocksWanted = Callable[[Bundle, Part], int]
+# Takes the number of the making and whether the arms change their places; returns the new stacks.
+Renew = Callable[[int, bool], Awaitable[Mapping[str, System]]]
+Answered = Callable[[Bundle, Part], None]
+
+
+def as_planned(_: Bundle, part: Part) -> int:
+    """No second stage."""
+    return part.first_blocks
+
+
+def in_silence(_: Bundle, __: Part) -> None:
+    """Nothing is said when a part's answer stands."""
+
+
+async def run_plan(
+    rig: Rig,
+    plan: Plan,
+    writer: BundleWriter,
+    progress: Progress,
+    command: str,
+    *,
+    blocks_wanted: BlocksWanted = as_planned,
+    answered: Answered = in_silence,
+    renew: Renew | None = None,
+) -> None:
+    """Run a plan. An interrupt (``rig.stop``) ends in an audited, complete bundle that says so.
+
+    Args:
+        blocks_wanted: asked once for each part, after its first stage: how many blocks it needs in all.
+        answered: told when a part has ended and its samples are in the bundle.
+        renew: makes the stacks anew, for parts with a number of blocks for each making.
+    """
+    started_at = time.time()
+    writer.write_plan(plan)
+    workers = workers_of(plan)
+    progress.phase("signing up users")
+    for hold in rig.holds.values():
+        await hold.create_identities(plan.run, workers.upload)
+    manifest = await make_manifest(rig, plan, started_at=started_at, command=command)
+    writer.write_manifest(manifest)
+    rows, files = Rows(plan.run), Files.within(writer.k6_folder)
+    books = Books(rig, rows, writer, files.console, plan.seed)
+    try:
+        progress.phase("cleaning")
+        await books.clean()
+        await rig.pin()
+        async with open_load(
+            rig.k6_program, files, rows=rows, strategies=rig.strategies, workers=workers, seed=plan.seed,
+            variables=await _surroundings(rig), tags={"testid": plan.run}, cores=rig.cores.generator,
+        ) as load:  # fmt: skip
+            progress.phase("starting k6")
+            await load.ready()
+            tally = Tally(files.console)
+            progress.follow(tally)
+            player = Player(rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each)
+            await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
+            writer.write_load(await load.end())
+    finally:
+        rows.close()
+        _finish(rig, writer, manifest, books)
+
+
+def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) -> None:
+    whole = not rig.stop.is_set() and not books.open
+    writer.append_events(rig.take_events())
+    writer.write_warnings(books.warnings)
+    writer.write_manifest(manifest.model_copy(update={"ended_at": time.time(), "interrupted": not whole}))
+
+
+def _watcher(rig: Rig, load: Load) -> Watcher:
+    return Watcher(sites_of(rig), rig.http, load.process.pid)
+
+
+def sites_of(rig: Rig) -> dict[str, Site]:
+    """Where to look for processes: at every stack, and at what several stacks share."""
+    sites = {
+        stack: Site(hold.testbed, list(hold.system.replicas("gateway").values()))
+        for stack, hold in rig.holds.items()
+    }
+    if rig.shared is not None:
+        sites[""] = Site(rig.shared)
+    return sites
+
+
+async def _surroundings(rig: Rig) -> dict[str, str]:
+    """What k6 is told about the system it runs against: who listens to its figures, where the store is."""
+    listens = await rig.pushes_to_prometheus()
+    return await rig.hosts() | (to_prometheus(rig.system.prometheus_url) if listens else {})
+
+
+def calibrates(plan: Plan) -> bool:
+    """Whether the warm-up decides how many VUs there are."""
+    return plan.profile != "smoke" and "VUS" not in plan.words
+
+
+def workers_of(plan: Plan) -> Workers:
+    """VUs for the largest part, whatever the warm-up will decide."""
+    most = max((arm.vus for part in plan.parts for arm in part.arms), default=1)
+    if calibrates(plan):
+        planned = max(arm.vus for arm in plan.arms)
+        scaled = max(
+            (arm.vus for part in plan.parts if part.kind is PartKind.SATURATION for arm in part.arms),
+            default=planned,
+        )
+        most = max(most, math.ceil(max(warm_up.VU_LEVELS) * scaled / planned))
+    logins = max((part.login_rate_per_s for part in plan.parts), default=0.0)
+    lists = max((part.list_rate_per_s for part in plan.parts), default=0.0)
+    return Workers(max(1, most), math.ceil(logins * STEP_VUS_S), math.ceil(lists * STEP_VUS_S))
+
+
+@dataclass(slots=True)
+class Runner:
+    """Goes through the parts of one plan."""
+
+    rig: Rig
+    plan: Plan
+    writer: BundleWriter
+    progress: Progress
+    player: Player
+    blocks_wanted: BlocksWanted
+    answered: Answered
+    renew: Renew | None = None
+    _instance: int = 0  # which making of the stacks this is
+    _unaudited_bytes: float = 0.0
+    _rates: dict[str, float] = field(default_factory=dict)  # uploads per second, by arm of the question
+    _times_s: dict[str, list[float]] = field(default_factory=dict)  # to durable, by arm of the question
+    _probed_s: dict[tuple[str | None, int], float] = field(default_factory=dict)  # by strategy and size
+
+    async def run(self) -> None:
+        await self._warm_up()
+        for at, part in enumerate(self.plan.parts):
+            if self.rig.stop.is_set():
+                return
+            if part.kind is not PartKind.WARM_UP:
+                self.progress.left({one.name: self._expected_s(one) for one in self.plan.parts[at:]})
+                await self._part(part)
+                if not self.rig.stop.is_set():
+                    self.answered(Bundle(self.writer.path), part)
+
+    # -- warm-up
+
+    async def _warm_up(self) -> None:
+        """Every arm once, by itself; then the VUs, the turns and the neighbours' rate that follow from it."""
+        part = next((one for one in self.plan.parts if one.kind is PartKind.WARM_UP), None)
+        if part is None or self.rig.stop.is_set():
+            return
+        self.progress.part(part, 1, first_stage=False)
+        for number, arm in enumerate(part.arms):
+            if self.rig.stop.is_set():
+                break
+            # By itself: what the services count then is the price of one arm's uploads.
+            _, rates = await self.player.play(
+                part, [(arm.name,)], first_block=number, period_s=part.period_s, washout_s=part.washout_s
+            )
+            self._rates[arm.of] = fmean(rates)
+        found = await self._saturating() if calibrates(self.plan) and not self.rig.stop.is_set() else None
+        await self._audit()
+        self._resolve(found)
+
+    async def _saturating(self) -> int:
+        """The VUs beyond which the arms gain nothing: levels upwards and back, each arm at each."""
+        arms = tuple(
+            arm.model_copy(update={"name": f"{arm.name} {vus} VU", "vus": vus, "of": arm.name})
+            for vus in warm_up.VU_LEVELS
+            for arm in self.plan.arms
+        )
+        part = Part(
+            name=CALIBRATION, kind=PartKind.WARM_UP, arms=arms, period_s=CALIBRATION_TURN_S,
+            washout_s=CALIBRATION_WASHOUT_S, first_blocks=1, most_blocks=1,
+        )  # fmt: skip
+        self.plan = self.plan.model_copy(update={"parts": (self.plan.parts[0], part, *self.plan.parts[1:])})
+        names = tuple(arm.name for arm in arms)
+        stretch, rates = await self.player.play(
+            part, [names + names[::-1]], first_block=0, period_s=part.period_s, washout_s=part.washout_s
+        )
+        by_level: dict[int, dict[str, float]] = {}
+        for name, rate in zip(stretch.order, rates, strict=True):
+            arm = part.arm(name)
+            level = by_level.setdefault(arm.vus, {})
+            level[arm.of] = level.get(arm.of, 0.0) + rate / 2
+        return warm_up.saturating_vus(by_level)
+
+    def _resolve(self, vus: int | None) -> None:
+        """Write down the plan as the warm-up made it."""
+        parts: Sequence[Part] = self.plan.parts
+        planned = max((arm.vus for arm in self.plan.arms), default=1)
+        if vus is not None:
+            parts = [warm_up.with_vus(part, planned, vus) for part in parts]
+            arms = tuple(arm.model_copy(update={"vus": vus}) for arm in self.plan.arms)
+            self.plan = self.plan.model_copy(update={"arms": arms})
+        rates = [rate for rate in self._rates.values() if rate > 0]
+        if rates:
+            parts = [warm_up.with_rate(part, min(rates)) for part in parts]
+        more = max(1.0, (vus or planned) / max(1, planned))
+        self._set_parts([self._with_turns(part, more) for part in parts])
+        self.rig.event("resolved", vus=vus, rates_per_s=self._rates)
+
+    def _with_turns(self, part: Part, more: float) -> Part:
+        """The part with periods that fit the time its arms' uploads took, which grows with the VUs: ``more``
+        times as many as in the warm-up. Levels have all numbers of VUs and keep to the warm-up's."""
+        times = [self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s]
+        if part.kind is not PartKind.LEVELS:
+            times = [[time_s * more for time_s in own] for own in times]
+        if part.kind in (PartKind.WARM_UP, PartKind.SIZES) or not times:
+            return part
+        period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
+        return part.model_copy(update={"period_s": period_s, "washout_s": washout_s})
+
+    def _set_parts(self, parts: Sequence[Part]) -> None:
+        self.plan = self.plan.model_copy(update={"parts": tuple(parts)})
+        self.writer.write_plan(self.plan)
+
+    # -- parts
+
+    async def _part(self, part: Part) -> None:
+        """First stage, the question how many more, second stage."""
+        if part.kind is PartKind.SIZES:
+            await self._probe(part)
+        blocks = blocks_of(part, self.plan.seed)
+        self.progress.part(part, part.first_blocks, first_stage=part.first_blocks < part.most_blocks)
+        await self._makings(part, blocks, 0, part.first_blocks)
+        if self.rig.stop.is_set() or part.first_blocks >= part.most_blocks:
+            return
+        asked = self.blocks_wanted(Bundle(self.writer.path), part)
+        wanted = min(max(asked, part.first_blocks), part.most_blocks)
+        self.rig.event("blocks", part=part.name, asked=asked, wanted=wanted)
+        self.progress.part(part, wanted, first_stage=False)
+        await self._makings(part, blocks, part.first_blocks, wanted)
+
+    async def _makings(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
+        """Play blocks, with the stacks made anew after so many of them as the part says."""
+        each = part.blocks_per_making if self.renew is not None else None
+        while done < wanted and not self.rig.stop.is_set():
+            if each is not None and done > 0:
+                await self._renew()
+            until = min(done + (each or wanted), wanted)
+            await self._blocks(part, blocks, done, until)
+            done = until
+
+    async def _renew(self) -> None:
+        """Others take the stacks' places: processes, databases, users."""
+        if self.renew is None:
+            return
+        self._instance += 1
+        self.progress.phase("making the stacks anew")
+        places = swapped(self._instance, self.plan.seed)
+        began = time.monotonic()
+        await self.rig.let_go()
+        await self.rig.take(await self.renew(self._instance, places))
+        self.player.books.forget()
+        for hold in self.rig.holds.values():
+            await hold.create_identities(self.plan.run, self.player.load.workers.upload)
+        await self.player.books.clean()
+        self.player.watcher.sites = sites_of(self.rig)
+        took_s = round(time.monotonic() - began, 1)
+        self.rig.event("renewed", instance=self._instance, swapped=places, took_s=took_s)
+
+    async def _blocks(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
+        """Play blocks until so many are done, with an audit whenever the disk or the stage asks for one."""
+        while done < wanted and not self.rig.stop.is_set():
+            number = min(wanted - done, self._blocks_at_once(part))
+            drawn = [next(blocks) for _ in range(number)]
+            for order, turns in self._groups(part, drawn):
+                await self._room(part, order, turns)
+                if self.rig.stop.is_set():
+                    break
+                await self._stretch(part, order, done, turns)
+            done += number
+        await self._audit()
+
+    def _groups(
+        self, part: Part, drawn: Sequence[tuple[str, ...]]
+    ) -> list[tuple[list[tuple[str, ...]], tuple[float, float]]]:
+        """Blocks as stretches, with period and washout: one of all; of sizes, each size by itself."""
+        if part.kind is not PartKind.SIZES:
+            return [(list(drawn), (part.period_s, part.washout_s))]
+        groups = []
+        for block in drawn:
+            for size in dict.fromkeys(part.arm(name).file_size_bytes for name in block):
+                mine = tuple(name for name in block if part.arm(name).file_size_bytes == size)
+                groups.append(([mine], self._turn_of_size(part, size)))
+        return groups
+
+    async def _stretch(
+        self, part: Part, order: Sequence[tuple[str, ...]], first_block: int, turn: tuple[float, float]
+    ) -> None:
+        await self._rows(part, order, turn[0])
+        stretch, rates = await self.player.play(
+            part,
+            order,
+            first_block=first_block,
+            period_s=turn[0],
+            washout_s=turn[1],
+            instance=self._instance,
+        )
+        sizes = {arm.name: arm.file_size_bytes for arm in part.arms}
+        self._unaudited_bytes += sum(
+            rate * stretch.period_s * sizes[name] for name, rate in zip(stretch.order, rates, strict=True)
+        )
+
+    async def _probe(self, part: Part) -> None:
+        """One file of each VU by every arm: how long its uploads take."""
+        probe = part.model_copy(update={"name": f"{part.name}-probe", "kind": PartKind.WARM_UP})
+        self._set_parts([*self.plan.parts, probe])
+        for arm in part.arms:
+            if self.rig.stop.is_set():
+                return
+            acks = await self.player.probe(probe, arm.name, 1)
+            if acks:
+                self._probed_s[arm.strategy, arm.file_size_bytes] = median(a.ended - a.began for a in acks)
+            self._unaudited_bytes += len(acks) * arm.file_size_bytes
+        await self._audit()
+
+    def _turn_of_size(self, part: Part, size: int) -> tuple[float, float]:
+        times = [self._probed_s.get((arm.strategy, size), 0.0) for arm in part.arms]
+        return warm_up.turn_s(part.period_s, part.washout_s, [[time_s] for time_s in times])
+
+    # -- disk
+
+    def _blocks_at_once(self, part: Part) -> int:
+        """Blocks of one stretch: half of the disk that was set aside holds what they write."""
+        if part.kind is PartKind.SIZES:
+            return 1
+        seconds = turns_per_block(part) * part.period_s
+        by_disk = (
+            self.plan.disk_bytes
+            / 2
+            / max(1.0, self._bytes_of(part, [arm.name for arm in part.arms]) * seconds)
+        )
+        return max(1, int(min(by_disk, STRETCH_LIMIT_S / seconds)))
+
+    async def _room(self, part: Part, order: Sequence[tuple[str, ...]], turn: tuple[float, float]) -> None:
+        """Audit and delete first where the next stretch would fill more than its half of the disk."""
+        names = [name for block in order for name in block]
+        coming = self._bytes_of(part, names) * len(names) * turn[0]
+        if self._unaudited_bytes and self._unaudited_bytes + coming > self.plan.disk_bytes / 2:
+            await self._audit()
+
+    def _bytes_of(self, part: Part, names: Sequence[str]) -> float:
+        """Bytes per second that these turns write at most."""
+        found = [self._rate_of(part.arm(name)) * part.arm(name).file_size_bytes for name in set(names)]
+        return HEADROOM * max(found, default=0.0)
+
+    def _rate_of(self, arm: Arm) -> float:
+        """Uploads per second that an arm makes, as far as is known."""
+        if arm.strategy is None:
+            return 0.0
+        if arm.rate_per_s is not None:
+            return arm.rate_per_s
+        probed = self._probed_s.get((arm.strategy, arm.file_size_bytes))
+        if probed is not None:
+            return arm.vus / max(probed, 1e-3)
+        return self._rates.get(arm.of) or UNKNOWN_BYTES_PER_S / max(1, arm.file_size_bytes)
+
+    async def _rows(self, part: Part, order: Sequence[tuple[str, ...]], period_s: float) -> None:
+        """Hash long files before the load, not beside it."""
+        wanted: dict[Kind, float] = {}
+        for name in (name for block in order for name in block):
+            arm = part.arm(name)
+            if arm.strategy is not None:
+                kind = Kind.of(arm)
+                needed = self._rate_of(arm) * HEADROOM * period_s + arm.vus / len(order)
+                wanted[kind] = wanted.get(kind, 0.0) + needed
+        for kind, count in wanted.items():
+            await self.player.load.rows.fill(kind, math.ceil(count))
+
+    # -- audit
+
+    async def _audit(self) -> None:
+        """Judge what was uploaded since the last audit, and make room."""
+        if not self.player.books.open:
+            return
+        self.progress.phase("auditing")
+        self.rig.event("audit", stretches=list(self.player.books.open), bytes=round(self._unaudited_bytes))
+        samples = await self.player.books.audit()
+        self._unaudited_bytes = 0.0
+        for arm, times in warm_up.durable_s(samples).items():
+            self._times_s[arm] = times
+        for hold in self.rig.holds.values():
+            await hold.fresh_tokens()
+        self.writer.append_events(self.rig.take_events())
+
+    def _expected_s(self, part: Part) -> float:
+        """How long a part takes if its first stage is enough."""
+        if part.kind is PartKind.WARM_UP:
+            return 0.0
+        played_s = part.first_blocks * turns_per_block(part) * part.period_s
+        written = self._bytes_of(part, [arm.name for arm in part.arms]) * played_s
+        return played_s + AUDIT_S * (1 + written // (self.plan.disk_bytes / 2))

@@ -1,0 +1,136 @@
+"""What every process had used up, looked at exactly where the counted part of a period begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from loadtests.harness.records.plan import Stretch
+from loadtests.harness.records.samples import Look
+from loadtests.harness.testbeds.processes import Usage, Watched, start_ticks
+from loadtests.harness.testbeds.testbed import Testbed
+
+SAMPLE_S = 1.0
+LATE_S = 0.3  # a look that would come later is left out: where each takes a second, they would queue up
+SCRAPE_TIMEOUT_S = 2.0
+IN_FLIGHT = re.compile(r"^http_in_flight_requests ([0-9.e+]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where one stack's processes are, and which gateways say what is in flight."""
+
+    testbed: Testbed
+    gateway_admin_urls: Sequence[str] = ()
+
+
+def instants(stretch: Stretch, sample_s: float = SAMPLE_S) -> list[float]:
+    """When to look: at the beginning, at the bounds of every counted part, and between them so often that no
+    two looks are further apart than ``sample_s``."""
+    bounds = sorted(
+        {stretch.t0, *(at for index in range(len(stretch.order)) for at in stretch.counted(index))}
+    )
+    found = [bounds[0]]
+    for bound in bounds[1:]:
+        begin = found[-1]
+        between = int((bound - begin) / sample_s - 1e-9)
+        found += [begin + (bound - begin) * (at + 1) / (between + 1) for at in range(between)]
+        found.append(bound)
+    return found
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Looks at all processes of all stacks, at k6 and at ourselves.
+
+    Processes of the stack "" keep their names, those of another are ``<stack>/<process>``. What several
+    stacks share is named once, by whoever runs it.
+    """
+
+    sites: Mapping[str, Site]
+    http: aiohttp.ClientSession
+    k6_pid: int | None = None
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    looks: list[Look] = field(default_factory=list)
+    _watched: dict[str, list[Watched]] = field(default_factory=dict)
+    _in_flight: dict[str, float] = field(default_factory=dict)
+
+    async def meet(self) -> None:
+        """Learn which processes there are now; a part may have been started anew."""
+        self._watched = {name: await site.testbed.watched() for name, site in self.sites.items()}
+        own = {"harness": os.getpid(), **({"k6": self.k6_pid} if self.k6_pid else {})}
+        first = next(iter(self._watched))
+        self._watched[first] = self._watched[first] + [
+            Watched(name, pid, ticks) for name, pid in own.items() if (ticks := start_ticks(pid)) is not None
+        ]
+
+    async def look(self) -> Look:
+        """One look at everything."""
+        used: dict[str, Usage] = {}
+        at, busy_s = self.clock(), 0.0
+        for stack, site in self.sites.items():
+            seen = await site.testbed.snapshot(self.clock, self._watched[stack], exact=True)
+            at, busy_s = seen.at, seen.host_busy_s
+            used |= {named(stack, name): usage for name, usage in seen.usage.items()}
+        look = Look(
+            at=at,
+            cpu_s={name: usage.cpu_s for name, usage in used.items()},
+            lives={name: usage.start_ticks for name, usage in used.items()},
+            rss_bytes={name: usage.rss_bytes for name, usage in used.items()},
+            host_busy_s=busy_s,
+            in_flight=dict(self._in_flight),
+        )
+        self.looks.append(look)
+        return look
+
+    async def watch(self, stretch: Stretch) -> None:
+        """Look whenever a stretch asks for it, until it ends or the task is cancelled."""
+        await self.meet()
+        asking = asyncio.create_task(self._ask())
+        try:
+            for at in instants(stretch):
+                early_s = at - self.clock()
+                if early_s > -LATE_S:
+                    await self.sleep(max(0.0, early_s))
+                    await self.look()
+        finally:
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+
+    def take(self) -> list[Look]:
+        """All looks since the last call."""
+        taken, self.looks = self.looks, []
+        return taken
+
+    async def _ask(self) -> None:
+        """Ask the gateways once a second what is in flight; a stack that does not say is absent."""
+        while True:
+            for stack, site in self.sites.items():
+                self._in_flight.pop(stack, None)
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    pages = await asyncio.gather(*(self._page(url) for url in site.gateway_admin_urls))
+                    # Parsing the whole page each second would cost more than all the rest of watching.
+                    found = [match for page in pages if (match := IN_FLIGHT.search(page))]
+                    if pages and len(found) == len(pages):
+                        self._in_flight[stack] = sum(float(match[1]) for match in found)
+            await asyncio.sleep(SAMPLE_S)
+
+    async def _page(self, admin_url: str) -> str:
+        timeout = aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)
+        async with self.http.get(f"{admin_url}/metrics", timeout=timeout) as answer:
+            answer.raise_for_status()
+            return await answer.text()
+
+
+def named(stack: str, process: str) -> str:
+    """What a process of a stack is called in looks; ours and k6 belong to no stack."""
+    return process if stack == "" or process in ("harness", "k6") else f"{stack}/{process}"

@@ -1,0 +1,210 @@
+"""k6 and the control server together, against a server that agrees to everything: whose turn it was, what
+the lines say, and who ends when the other is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from loadtests.harness.console import Lines, Played, by_stack, read_tail
+from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load
+from loadtests.harness.strategies import load_strategies
+from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Stretch
+from loadtests.harness.rows import Rows
+from loadtests.harness.running.users import Identity
+from loadtests.harness.testbeds.system import find_k6
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+USERS = [Identity(f"user-{at}", f"user-{at}@x", "p", f"t{at}") for at in range(8)]
+ANSWER_S = 0.03  # a client that waits costs nothing
+
+
+@asynccontextmanager
+async def agreeable() -> AsyncIterator[str]:
+    """The URL of a gateway and store that keep nothing."""
+    url = ""
+
+    async def agree(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(ANSWER_S)
+        facts = {"upload_uuid": "x", "url": f"{url}/put", "parts": [{"url": f"{url}/put"}] * 3}
+        return web.Response(text=json.dumps(facts), content_type="application/json", headers={"ETag": '"0"'})
+
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.router.add_route("*", "/{path:.*}", agree)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[str]:
+    async with agreeable() as url:
+        yield url
+
+
+@asynccontextmanager
+async def loading(folder: Path, workers: Workers) -> AsyncIterator[Load]:
+    rows = Rows("run")
+    async with open_load(
+        find_k6(os.environ), Files.within(folder), rows=rows, strategies=load_strategies(),
+        workers=workers, seed=3,
+    ) as load:  # fmt: skip
+        await load.ready()
+        yield load
+    rows.close()
+
+
+def arm(name: str, strategy: str | None = "proxy-chunked", size: int = 1000, **facts: Any) -> Arm:
+    piece = min(size, facts.pop("piece_bytes", size))
+    return Arm(
+        name=name, of=name, title=name, colour="#000000", strategy=strategy, file_size_bytes=size,
+        piece_bytes=max(1, piece), **{"vus": 2, **facts},
+    )  # fmt: skip
+
+
+def part_of(*arms: Arm, **facts: Any) -> Part:
+    return Part(
+        name="p", kind=PartKind.COMPARE, arms=arms, period_s=0.5, washout_s=0.1, first_blocks=1,
+        most_blocks=1, **facts,
+    )  # fmt: skip
+
+
+def stretch_of(part: Part, *order: str) -> Stretch:
+    return Stretch(
+        stretch="s001", part="p", t0=time.time() + 0.3, period_s=part.period_s, washout_s=part.washout_s,
+        order=order, blocks=(0,) * len(order),
+    )  # fmt: skip
+
+
+async def play(load: Load, gateway: str, part: Part, stretch: Stretch, **facts: Any) -> Lines:
+    number = await load.release(stretch, part, gateways={"": gateway}, identities={"": USERS}, **facts)
+    await load.idle(30)
+    return lines_of(load, part, stretch, number)
+
+
+def lines_of(load: Load, part: Part, stretch: Stretch, number: int) -> Lines:
+    names = tuple(one.name for one in part.arms)
+    ids = [user.user_id for user in USERS]
+    played: Mapping[int, Played] = {
+        number: Played(stretch.stretch, names, ("",) * len(names), (ids,) * len(names))
+    }
+    raw = [line for line in read_tail(load.files.console)[0] if json.loads(line)["s"] == number]
+    return by_stack(raw, played)[""]
+
+
+async def test_every_upload_begins_in_a_turn_of_its_arm(tmp_path: Path, gateway: str) -> None:
+    part = part_of(
+        arm("a"),
+        arm("b", "direct-multipart", 12_000_000, piece_bytes=5_000_000),
+        arm("c", "direct-single", vus=1),
+    )
+    stretch = stretch_of(part, "a", "b", "c", "c", "b", "a")
+    async with loading(tmp_path, Workers(2)) as load:
+        lines = await play(load, gateway, part, stretch)
+        summary = await load.end()
+    assert lines.unreadable == 0
+    assert all(outcome.acked for outcome in lines.outcomes)
+    assert {one.upload_ref for one in lines.intents} == {one.upload_ref for one in lines.outcomes}
+    assert set(Counter(one.arm for one in lines.intents)) == {"a", "b", "c"}
+    for one in lines.intents:
+        at = (one.at - stretch.t0) / stretch.period_s
+        assert stretch.order[int(at)] == one.arm or at % 1 < 0.01, "decided at the very end of a turn"
+    assert {one.user_id for one in lines.intents if one.arm == "a"} == {"user-0", "user-1"}
+    assert {one.user_id for one in lines.intents if one.arm == "c"} == {"user-0"}, "it has one VU"
+    assert summary.exit_code == 0
+    # session, chunk; session, three times put and register, complete; session, put, complete
+    uploads = Counter(one.arm for one in lines.intents)
+    assert summary.requests == 2 * uploads["a"] + 8 * uploads["b"] + 3 * uploads["c"], "no talk with us"
+
+
+async def test_open_arrivals_are_due_by_the_clock_and_nobody_rests(tmp_path: Path, gateway: str) -> None:
+    part = part_of(
+        arm(NOBODY, None, 0, vus=0),
+        arm("a", vus=0, rate_per_s=10.0),
+        login_rate_per_s=8.0,
+        list_rate_per_s=4.0,
+    )
+    stretch = stretch_of(part, NOBODY, "a", "a", NOBODY)
+    async with loading(tmp_path, Workers(3, login=2, list=1)) as load:
+        lines = await play(load, gateway, part, stretch)
+    due = sorted(one.scheduled_at or 0.0 for one in lines.intents)
+    assert due == pytest.approx([stretch.t0 + at / 10 for at in range(5, 15)], abs=0.002)
+    assert all(one.at >= (one.scheduled_at or 0.0) - 0.002 for one in lines.intents)
+    steps = Counter((one.step, one.arm) for one in lines.steps)
+    assert steps == {("login", NOBODY): 8, ("login", "a"): 8, ("list", NOBODY): 4, ("list", "a"): 4}
+    assert all(one.ok and one.scheduled_at is not None for one in lines.steps)
+
+
+async def test_a_set_number_of_uploads_whatever_the_clock_says(tmp_path: Path, gateway: str) -> None:
+    part = part_of(arm("a", vus=2), login_rate_per_s=5.0).model_copy(update={"period_s": 600.0})
+    async with loading(tmp_path, Workers(3, login=1)) as load:
+        lines = await play(load, gateway, part, stretch_of(part, "a"), uploads=4, login_each=True)
+        again = await play(load, gateway, part, stretch_of(part, "a"), uploads=1)
+    assert len(lines.outcomes) == 2 * 4
+    assert Counter(one.step for one in lines.steps) == {"login": 8}
+    assert len(again.outcomes) == 2
+
+
+async def test_a_cut_stretch_ends_soon(tmp_path: Path, gateway: str) -> None:
+    part = part_of(arm("a"), arm("b", vus=0)).model_copy(update={"period_s": 60.0})
+    stretch = stretch_of(part, "a", "b")
+    async with loading(tmp_path, Workers(3)) as load:  # the third VU sleeps through all of it
+        number = await load.release(stretch, part, gateways={"": gateway}, identities={"": USERS})
+        await _first_line(load)
+        load.control.cut()
+        await load.idle(20)
+        lines = lines_of(load, part, stretch, number)
+    assert len(lines.intents) == len(lines.outcomes) > 0
+
+
+async def test_k6_ends_by_itself_when_nobody_answers(tmp_path: Path, gateway: str) -> None:
+    part = part_of(arm("a")).model_copy(update={"period_s": 60.0})
+    async with loading(tmp_path, Workers(3)) as load:
+        await load.release(stretch_of(part, "a"), part, gateways={"": gateway}, identities={"": USERS})
+        await _first_line(load)
+        await load.control.close()
+        assert await asyncio.wait_for(load.process.wait(), 60) == 0
+
+
+async def test_a_k6_that_is_gone_is_an_error(tmp_path: Path, gateway: str) -> None:
+    part = part_of(arm("a")).model_copy(update={"period_s": 60.0})
+    async with loading(tmp_path, Workers(2)) as load:
+        await load.release(stretch_of(part, "a"), part, gateways={"": gateway}, identities={"": USERS})
+        await _first_line(load)
+        load.process.send_signal(signal.SIGKILL)
+        with pytest.raises(LoadFailed, match="-9"):
+            await load.idle(30)
+
+
+async def test_a_script_that_cannot_begin_says_why(tmp_path: Path) -> None:
+    rows = Rows("run")
+    async with open_load(
+        find_k6(os.environ), Files.within(tmp_path), rows=rows, strategies=load_strategies(),
+        workers=Workers(1), seed=3, variables={"STRATEGIES": '{"x": "/not/there.js"}'},
+    ) as load:  # fmt: skip
+        with pytest.raises(LoadFailed, match="not/there"):
+            await load.ready()
+    rows.close()
+
+
+async def _first_line(load: Load) -> None:
+    while not read_tail(load.files.console)[0]:
+        await asyncio.sleep(0.02)

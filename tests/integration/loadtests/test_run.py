@@ -1,0 +1,265 @@
+"""A whole run against a whole system: every upload verified, every bound looked at, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtests.harness.console import read_tail
+from loadtests.harness.strategies import load_strategies
+from loadtests.harness.progress import Progress
+from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
+from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.rig import Rig, open_rig
+from loadtests.harness.run import run_plan
+from loadtests.harness.testbeds.system import ROOT, find_system
+from tests.stack import System
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+THREE = ("proxy-chunked", "direct-multipart", "direct-single")
+MIB = 1024 * 1024
+
+
+def arms_of(names: Iterable[str] = THREE, *, size: int = 256 * 1024, vus: int = 3) -> tuple[Arm, ...]:
+    strategies = load_strategies()
+    return tuple(
+        Arm(
+            name=name, of=name, title=name, colour=strategies[name].manifest.colour, strategy=name,
+            file_size_bytes=size, piece_bytes=strategies[name].piece_bytes(size), vus=vus,
+        )
+        for name in names
+    )  # fmt: skip
+
+
+def part_of(kind: PartKind, arms: tuple[Arm, ...], **facts: float) -> Part:
+    whole = {"period_s": 0.8, "washout_s": 0.2, "first_blocks": 1, "most_blocks": 1, **facts}
+    return Part.model_validate({"name": kind.value, "kind": kind, "arms": arms, **whole})
+
+
+def plan_of(run: str, *parts: Part, disk_bytes: int = 1 << 30) -> Plan:
+    return Plan(
+        run=run, question="proxy-or-direct", asks="which?", profile="smoke", seed=7, words={}, arms=arms_of(),
+        parts=(part_of(PartKind.WARM_UP, arms_of()), *parts), margin=0.1, precision=0.05, budget_s=60,
+        disk_bytes=disk_bytes,
+    )  # fmt: skip
+
+
+def environ_of(system: System) -> dict[str, str]:
+    return {**os.environ, **system.stack.env, "VAULTBENCH_RUN_DIR": str(system.stack.run_dir)}
+
+
+@asynccontextmanager
+async def rig_of(system: System, run: str) -> AsyncIterator[Rig]:
+    async with open_rig(run, {"": find_system(environ_of(system))}, load_strategies()) as rig:
+        yield rig
+
+
+async def objects(rig: Rig) -> int:
+    store = rig.hold.auditor.store
+    found = [await store.objects(prefix) for prefix in ("users/", "chunks/", "raw/")]
+    return sum(map(len, found))
+
+
+def progress_to(out: io.StringIO) -> Progress:
+    return Progress(Console(file=out, width=120))
+
+
+def check_books(bundle: Bundle) -> None:
+    """Every upload that a client decided on is verified and in exactly one audit."""
+    samples = bundle.uploads()
+    assert samples
+    assert {sample.ledger for sample in samples} == {LedgerClass.VERIFIED}
+    assert len({sample.upload_ref for sample in samples}) == len(samples)
+    for table in bundle.ledgers():
+        assert not table.failed, table.offending
+        assert table.intents == table.acks == table.classes[LedgerClass.VERIFIED]
+    assert sum(table.intents for table in bundle.ledgers()) == len(samples)
+
+
+async def test_a_switchback_of_three_arms_ends_with_all_uploads_verified(
+    system: System, tmp_path: Path
+) -> None:
+    compare = part_of(PartKind.COMPARE, arms_of(), first_blocks=1, most_blocks=3)
+    out, asked, answered = io.StringIO(), list[tuple[str, int]](), list[str]()
+
+    def blocks_wanted(bundle: Bundle, part: Part) -> int:
+        asked.append((part.name, len(bundle.uploads())))
+        return 2
+
+    async with rig_of(system, "three") as rig:
+        await run_plan(
+            rig, plan_of("three", compare), BundleWriter(tmp_path), progress_to(out), "a test",
+            blocks_wanted=blocks_wanted, answered=lambda _, part: answered.append(part.name),
+        )  # fmt: skip
+        assert await objects(rig) == 0
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    assert [name for name, _ in asked] == ["compare"]
+    assert asked[0][1] > 0, "the first stage is in the bundle when its blocks are asked for"
+    assert answered == ["compare"]
+    played = [stretch for stretch in bundle.stretches() if stretch.part == "compare"]
+    assert [stretch.blocks for stretch in played] == [(0,) * 6, (1,) * 6]
+    seen = [look.at for look in bundle.looks()]
+    for stretch in played:
+        for index in range(len(stretch.order)):
+            for bound in stretch.counted(index):
+                assert min(abs(at - bound) for at in seen) < 0.25, "a look at every bound"
+    used = bundle.looks()[-1].cpu_s
+    assert {"gateway", "auth", "upload", "files", "minio", "k6", "harness", "pg-upload"} <= set(used)
+    assert {sample.arm for sample in bundle.uploads()} == set(THREE)
+    warm_ups = [one for one in bundle.counted() if len(one.uploads) == 1]
+    assert {arm for one in warm_ups for arm in one.uploads} == set(THREE), "each arm was counted by itself"
+    for one in warm_ups:
+        ((name, uploads),) = one.uploads.items()
+        strategy = load_strategies()[name]
+        assert sum(one.statements.values()) == uploads * sum(strategy.expected_statements(1).values())
+        assert sum(one.store_requests.values()) == uploads * strategy.expected_store_requests(1)
+    load = bundle.load()
+    assert load is not None
+    assert load.exit_code == 0
+    assert not bundle.manifest().interrupted
+    assert "Which is faster?" in out.getvalue()
+
+
+async def test_a_small_disk_is_emptied_between_stretches(system: System, tmp_path: Path) -> None:
+    compare = part_of(PartKind.COMPARE, arms_of(THREE[:2]), first_blocks=3, most_blocks=3)
+    async with rig_of(system, "disk") as rig:
+        plan = plan_of("disk", compare, disk_bytes=8 * MIB)
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    audits = [table for table in bundle.ledgers() if table.stretches[-1] != "s003"]
+    assert len(audits) == 3, "after every block, as each fills more than half of the disk"
+
+
+async def test_neighbours_and_sizes(system: System, tmp_path: Path) -> None:
+    nobody = Arm(
+        name=NOBODY,
+        of=NOBODY,
+        title=NOBODY,
+        colour="#000000",
+        strategy=None,
+        file_size_bytes=0,
+        piece_bytes=1,
+        vus=0,
+    )
+    beside = (nobody, *(arm.model_copy(update={"vus": 0}) for arm in arms_of(THREE[:1])))
+    neighbours = part_of(PartKind.NEIGHBOURS, beside, login_rate_per_s=5.0, list_rate_per_s=5.0)
+    large = tuple(
+        arm.model_copy(update={"name": f"{arm.name} 12 MiB", "vus": 1}) for arm in arms_of(size=12 * MIB)
+    )
+    sizes = part_of(PartKind.SIZES, (*arms_of(size=4096), *large))
+    async with rig_of(system, "beside") as rig:
+        plan = plan_of("beside", neighbours, sizes)
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
+        assert await objects(rig) == 0
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    rates = [
+        arm.rate_per_s
+        for part in bundle.plan().parts
+        if part.kind is PartKind.NEIGHBOURS
+        for arm in part.arms
+    ]
+    assert rates[0] is None
+    assert rates[1] is not None
+    assert rates[1] > 0
+    opened = [one for one in bundle.uploads() if one.scheduled_at is not None]
+    assert opened
+    assert {one.arm for one in opened} == {THREE[0]}
+    assert {(one.step, one.arm) for one in bundle.steps()} == {
+        (step, arm) for step in ("login", "list") for arm in (NOBODY, THREE[0])
+    }
+    assert all(one.ok for one in bundle.steps())
+    assert {one.size_bytes for one in bundle.uploads()} == {256 * 1024, 4096, 12 * MIB}
+    assert {one.arm for one in bundle.uploads() if one.size_bytes == 12 * MIB} == {arm.name for arm in large}
+
+
+async def test_an_interrupt_lets_uploads_end_and_is_audited(system: System, tmp_path: Path) -> None:
+    compare = part_of(PartKind.COMPARE, arms_of(), period_s=30.0, first_blocks=1)
+    async with rig_of(system, "stopped") as rig:
+        run = asyncio.create_task(
+            run_plan(
+                rig, plan_of("stopped", compare), BundleWriter(tmp_path), progress_to(io.StringIO()), "a test"
+            )
+        )
+        await _compared(tmp_path)
+        rig.stop.set()
+        await asyncio.wait_for(run, 60)
+        assert await objects(rig) == 0
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    assert bundle.manifest().interrupted
+    last = bundle.stretches()[-1]
+    assert last.part == "compare"
+    assert last.cut_at is not None
+    assert last.cut_at < last.t0 + 30
+
+
+KILLED = """
+import asyncio, io, os, sys
+from pathlib import Path
+from tests.integration.loadtests.test_run import *
+
+async def main() -> None:
+    compare = part_of(PartKind.COMPARE, arms_of(), period_s=30.0)
+    async with open_rig("killed", {"": find_system(os.environ)}, load_strategies()) as rig:
+        writer = BundleWriter(Path(sys.argv[1]))
+        await run_plan(rig, plan_of("killed", compare), writer, progress_to(io.StringIO()), "")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_harness_leaves_a_readable_bundle_and_no_k6(system: System, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(tmp_path), cwd=ROOT,
+        env=environ_of(system) | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    await _compared(tmp_path)
+    k6 = k6_of(tmp_path)
+    assert k6
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    bundle = Bundle(tmp_path)
+    assert bundle.manifest().ended_at is None
+    assert bundle.stretches()[-1].part == "compare"
+    assert all(sample.verified for sample in bundle.uploads())
+    deadline = time.monotonic() + 60
+    while k6_of(tmp_path):
+        assert time.monotonic() < deadline, "k6 must end by itself"
+        await asyncio.sleep(0.1)
+    async with rig_of(system, "after") as rig:
+        await rig.hold.cleaner.clean()
+        assert await objects(rig) == 0
+
+
+def k6_of(folder: Path) -> list[int]:
+    """Processes whose command line names this folder's console file."""
+    wanted = f"{folder}/k6/console.jsonl".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and wanted in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+async def _compared(folder: Path) -> None:
+    """Wait until uploads of the comparison have ended."""
+    while not any(b'"e":"o","s":4,' in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
+        await asyncio.sleep(0.05)

@@ -1,0 +1,131 @@
+"""What a person reads while a run goes on."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtests.harness.progress import Progress, SoFar, minutes
+from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
+from loadtests.harness.tally import Ack, Tally, rates_per_s
+
+pytestmark = pytest.mark.unit
+
+NAMES = ("proxy-chunked", "direct-multipart", "direct-single")
+
+
+def part(kind: PartKind = PartKind.COMPARE) -> Part:
+    arms = tuple(
+        Arm(
+            name=one,
+            of=one,
+            title=one,
+            colour="#000000",
+            strategy=one,
+            file_size_bytes=1,
+            piece_bytes=1,
+            vus=1,
+        )
+        for one in NAMES
+    )
+    return Part(
+        name="compare", kind=kind, arms=arms, period_s=2.0, washout_s=0.5, first_blocks=2, most_blocks=8
+    )
+
+
+def stretch(blocks: int = 1) -> Stretch:
+    order = (*NAMES, *NAMES[::-1]) * blocks
+    numbers = tuple(at for at in range(blocks) for _ in range(6))
+    return Stretch(
+        stretch="s001", part="compare", t0=1000.0, period_s=2.0, washout_s=0.5, order=order, blocks=numbers
+    )
+
+
+def test_an_upload_counts_in_its_own_arms_turn_by_the_share_inside() -> None:
+    acks = [
+        Ack(0, 1000.5, 1001.0),  # whole
+        Ack(0, 1000.0, 1001.0),  # half of it in the washout
+        Ack(0, 1001.5, 1002.5),  # half of it after the switch
+        Ack(0, 1002.1, 1002.2),  # of the first arm, in the turn of the second
+        Ack(1, 1003.0, 1003.1),
+        Ack(1, 999.0, 999.5),  # before all
+    ]
+    rates = rates_per_s(stretch(), NAMES, acks)
+    assert rates[0] == pytest.approx(2.0 / 1.5)
+    assert rates[1] == pytest.approx(1.0 / 1.5)
+    assert rates[2:] == [0.0] * 4
+
+
+def test_the_tally_follows_one_stretch_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "console.jsonl"
+
+    def line(s: int, *, ok: bool = True) -> str:
+        return (
+            json.dumps({"e": "o", "s": s, "a": 1, "ok": ok, "t0": 1000, "t3": 2000}, separators=(",", ":"))
+            + "\n"
+        )
+
+    path.write_text(line(1) + line(1, ok=False) + '{"e":"i","s":1}\n' + line(2) + '{"e":"o","s":2')
+    tally = Tally(path)
+    assert tally.read(1) == [Ack(1, 1.0, 2.0)]
+    assert tally.failed == 1
+    assert tally.read(2) == [Ack(1, 1.0, 2.0)]
+    assert tally.read(1) == []
+
+
+def test_the_ratio_so_far_has_an_interval_from_three_blocks_on() -> None:
+    so_far = SoFar(NAMES)
+    so_far.add(stretch(), [10.0, 11.0, 0.0, 0.0, 11.0, 10.0])
+    ratio, half = so_far.ratio("direct-multipart")
+    assert ratio == pytest.approx(1.1)
+    assert half is None
+    many = SoFar(NAMES)
+    many.add(stretch(3), [rate for d in (11, 12, 13) for rate in (10.0, d, 5.0, 5.0, d, 10.0)])
+    ratio, half = many.ratio("direct-multipart")
+    assert ratio == pytest.approx((1.1 * 1.2 * 1.3) ** (1 / 3))
+    assert half == pytest.approx(0.2078, abs=1e-3)  # t(0.975, 2) * s / sqrt(3) of the logs
+    assert many.rate_per_s("direct-single") == 5.0
+
+
+def shown(width: int, *, terminal: bool = False, at: float = 1001.0) -> tuple[Progress, io.StringIO]:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal)
+    return Progress(console, clock=lambda: at), out
+
+
+def test_one_line_says_where_the_run_is() -> None:
+    progress, out = shown(160)
+    progress.left({"compare": 100.0, "levels": 60.0})
+    progress.part(part(), 2, first_stage=True)
+    played = stretch(1)
+    progress.playing(played, 1)
+    assert "Which is faster?  block 1 of 2 or more" in progress.text(wide=True)
+    progress.phase("auditing")
+    progress.played(played, [10.0, 11.0, 12.0, 12.0, 11.0, 10.0])
+    said = out.getvalue()
+    for words in ("direct-multipart/proxy-chunked 1.10", "direct-single/proxy-chunked 1.20",
+                  "proxy-chunked 10/s, direct-multipart 11/s", "about 3 min left"):  # fmt: skip
+        assert words in said
+    progress.part(part(), 5, first_stage=False)
+    assert "block 1 of 5  " in progress.text(wide=True)
+
+
+def test_a_narrow_terminal_gets_a_line_that_fits(tmp_path: Path) -> None:
+    progress, _ = shown(80, terminal=True)
+    progress.follow(Tally(tmp_path / "none"))
+    progress.part(part(), 8, first_stage=False)
+    progress.left({"compare": 100.0})
+    progress.played(stretch(3), [rate for _ in range(3) for rate in (10.0, 11.0, 12.0, 12.0, 11.0, 10.0)])
+    progress.playing(stretch(3), 1)
+    text = progress.text(wide=False)
+    assert "1.10 (1.10 to 1.10), 1.20 (1.20 to 1.20)" in text
+    assert "proxy-chunked 0/s" in text
+
+
+def test_durations_are_said_as_people_do() -> None:
+    assert minutes(90) == "90 s"
+    assert minutes(200) == "3 min"
