@@ -13,22 +13,21 @@ import click
 from rich.console import Console
 
 from loadtests.cli_errors import EXPECTED
+from loadtests.harness.commands.ab import ab as run_ab
 from loadtests.harness.commands.alerts import alerts as run_alerts
 from loadtests.harness.commands.bench import bench as run_bench
 from loadtests.harness.commands.demo import demo as run_demo
-from loadtests.harness.commands.journey import SHAPES
-from loadtests.harness.commands.journey import journey as run_journey
 from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
+from loadtests.harness.commands.report import finish
 from loadtests.harness.commands.smoke import smoke as run_smoke
-from loadtests.harness.commands.stress import finish
 from loadtests.harness.commands.stress import stress as run_stress
 from loadtests.harness.commands.sweep import sweep as run_sweep
-from loadtests.harness.planning.overrides import NAMES
-from loadtests.harness.running.session import find_bundle
+from loadtests.harness.session import find_bundle
+from loadtests.harness.stacks import remove_leftovers
+from loadtests.harness.words import NAMES
 
 INVALID = 2
-MAKE_ONLY = ("SHAPE",)  # options that come as variables from make
 INTERRUPTED = 130
 
 
@@ -51,10 +50,8 @@ def edge(work: Callable[[Console], int]) -> None:
 
 
 def command_line() -> str:
-    """How this run was asked for, with the overrides that came by the environment, as a person typed it."""
-    given = [
-        f"{name}={shlex.quote(os.environ[name])}" for name in (*NAMES, *MAKE_ONLY) if os.environ.get(name)
-    ]
+    """How this run was asked for, with the words that came by the environment, as a person typed it."""
+    given = [f"{name}={shlex.quote(os.environ[name])}" for name in NAMES if os.environ.get(name)]
     if os.environ.get("MAKELEVEL"):  # make itself sets it
         return " ".join(["make", *sys.argv[1:2], *given])
     return " ".join([*given, "python -m loadtests", *(shlex.quote(word) for word in sys.argv[1:])])
@@ -66,13 +63,28 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--experiment", default="exp07", show_default=True, help="File name in loadtests/experiments.")
-def stress(experiment: str) -> None:
-    """Proxy or direct? Four questions, one verdict.
+def stress() -> None:
+    """Proxy or direct? From how much faster to from which size on.
 
-    Reads PROFILE, SCALE, VUS, FILE_SIZE, STRATEGIES and LOGIN from the environment.
+    Reads PROFILE, PRECISION, BUDGET_S, SEED, LOGIN, STRATEGIES, FILE_SIZE, VUS, RTT_MS and BANDWIDTH_MBIT
+    from the environment. Example: PROFILE=smoke python -m loadtests stress
     """
-    edge(lambda console: run_stress(experiment, os.environ, command_line(), console))
+    edge(lambda console: _measured(run_stress, console))
+
+
+@main.command()
+def ab() -> None:
+    """Compare any A with any B: settings, strategies, sizes, networks, revisions. docs/ab.md has the words.
+
+    Example: A="FINALISE=inline" B="FINALISE=detached" python -m loadtests ab
+    """
+    edge(lambda console: _measured(run_ab, console))
+
+
+def _measured(run: Callable[..., int], console: Console) -> int:
+    """A command that loads a system; what a killed one left goes first."""
+    remove_leftovers(os.environ)
+    return run(os.environ, command_line(), console, finish)
 
 
 @main.command()
@@ -85,18 +97,6 @@ def demo() -> None:
 def smoke() -> None:
     """Ask every health route; upload and read back one file by each strategy."""
     edge(lambda console: run_smoke(os.environ, console))
-
-
-@main.command()
-@click.option(
-    "--shape", default="load", envvar="SHAPE", show_default=True, help=f"One of {', '.join(SHAPES)}."
-)
-def journey(shape: str) -> None:
-    """Play users that log in, look, pause and upload. SCALE is a factor on their number (0.1).
-
-    SLEEPS=seed plays the pauses of GoVault's own scripts, which differ between the strategies.
-    """
-    edge(lambda console: run_journey(shape, os.environ, command_line(), console))
 
 
 @main.command()
@@ -115,7 +115,7 @@ def bench() -> None:
 @click.argument("run", required=False, envvar="RUN")
 def report(run: str | None) -> None:
     """Analyse and render a run again, by its id or folder; the newest by default."""
-    edge(lambda console: finish(find_bundle(run, os.environ), console, interrupted=False, environ=os.environ))
+    edge(lambda console: finish(find_bundle(run, os.environ), console))
 
 
 @main.command()

@@ -59,10 +59,10 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "planning testbeds",
-        "audit": "auditing",
+        "before a run": "planning testbeds console counters",
+        "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
-        "validity timeline analyse analysis",
+        "validity timeline analyse",
         "a run": "running",
         "pages": "reporting panels",
         "commands": "commands",

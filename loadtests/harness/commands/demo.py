@@ -12,11 +12,11 @@ from rich.table import Table
 
 from loadtests.harness import counters, scripted, wording
 from loadtests.harness.counters import Change, Scrape
-from loadtests.harness.planning.strategies import Strategy, load_strategies
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.running import users
 from loadtests.harness.running.client import Step, Uploader
 from loadtests.harness.session import interruptible, only_one, run_id
+from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 1024 * 1024
@@ -43,7 +43,7 @@ def demo(environ: Mapping[str, str], console: Console) -> int:
 
 async def _demo(system: System, console: Console) -> None:
     strategies = load_strategies()
-    async with open_rig(run_id("demo", "demo"), system, strategies) as rig, interruptible(rig, console):
+    async with open_rig(run_id("demo", "demo"), {"": system}, strategies) as rig, interruptible(rig, console):
         console.print(f"One file of {FILE_BYTES:,} random bytes by each strategy, one after the other.\n")
         user = await users.sign_up(rig.http, system.gateway_url, f"demo-{secrets.token_hex(6)}")
         for strategy in strategies.values():

@@ -34,7 +34,7 @@ from loadtests.harness.planning.payload import UploadRow
 from loadtests.harness.records.samples import LedgerTable, UploadSample, Warn
 from loadtests.harness.testbeds.connections import Databases
 
-SAMPLE_OBJECTS = 200
+SAMPLE_OBJECTS = 100  # of one audit; a run has many
 SETTLE_LIMIT_S = 30.0
 
 

@@ -157,10 +157,10 @@ def _offender(verdict: Verdict) -> dict[str, Any]:
 
 
 def _users_without_their_files(verdicts: Iterable[Verdict]) -> Iterator[dict[str, Any]]:
-    """Users who were told of more files than they have: what a person would miss."""
+    """Users who were told of more files than they have; what still moves is not missed yet."""
     told: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        if _acked(verdict):
+        if _acked(verdict) and verdict.kind is not LedgerClass.PENDING:
             told.setdefault(verdict.intent.user_id, []).append(verdict)
     for user_id, acked in told.items():
         files = sum(map(_is_file_of_its_user, acked))

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-STRATEGIES_FOLDER = Path(__file__).parents[2] / "strategies"
+STRATEGIES_FOLDER = Path(__file__).parents[1] / "strategies"
 
 _BINARY: Mapping[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,

@@ -1,0 +1,165 @@
+"""Traffic of others: seen where gateways answered more than we sent, and never made up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.routes import entries
+from loadtests.harness.console import Played
+from loadtests.harness.counters import parse
+from loadtests.harness.strangers import (
+    LISTS,
+    LOGINS,
+    STEPS,
+    UPLOADS,
+    Requests,
+    Sent,
+    answered,
+    kind_of,
+    sentence,
+    unexplained,
+    watching_for_strangers,
+)
+
+pytestmark = pytest.mark.unit
+
+
+def test_gateways_count_by_kind() -> None:
+    page = "# TYPE http_requests counter\n" + "\n".join(
+        f'http_requests_total{{method="POST",path="{path}",status="{status}"}} {count}'
+        for path, status, count in (
+            ("/api/upload/proxy/session", 200, 5),
+            ("/api/upload/proxy/session", 503, 2),
+            ("/api/upload/file", 201, 3),
+            ("/api/upload/proxy/chunk", 200, 50),
+            ("/auth/login", 200, 4),
+            ("/auth/health", 200, 9),
+            ("/health", 200, 9),
+            ("/api/files/me/owned", 200, 6),
+            ("/api/files/f/{file_id}/download", 200, 7),
+        )
+    )
+    assert answered(parse(page + "\n")) == Requests(uploads=10, logins=4, lists=6, others=7)
+
+
+def test_the_routes_are_the_gateway_s() -> None:
+    known = {entry.template for entry in entries()}
+    assert known >= UPLOADS | LOGINS | LISTS | STEPS
+    assert kind_of("/api/files/batch-download") == "others"
+
+
+@pytest.mark.parametrize(
+    ("seen", "sent", "strange"),
+    [
+        (Requests(100, 20, 20), Requests(100, 20, 20), Requests()),
+        (Requests(90), Requests(100), Requests()),  # not answered yet
+        (Requests(101), Requests(100), Requests()),  # one was sent again
+        (Requests(103), Requests(100), Requests(3)),
+        (Requests(10_009), Requests(10_000), Requests()),  # a thousandth
+        (Requests(0, 2, 3, 4), Requests(), Requests(0, 2, 3, 4)),
+    ],
+)
+def test_what_we_did_not_send(seen: Requests, sent: Requests, strange: Requests) -> None:
+    assert unexplained(seen, sent) == strange
+
+
+def test_the_sentence_says_what_was_seen() -> None:
+    assert sentence("", Requests()) is None
+    said = sentence("B", Requests(uploads=12, lists=1))
+    assert said == "Somebody else uses the system: 12 uploads and 1 list of files on B were not ours."
+
+
+def test_k6_s_lines_count_by_stack(tmp_path: Path) -> None:
+    console = tmp_path / "console.jsonl"
+    lines = [
+        {"e": "i", "s": 1, "a": 0},
+        {"e": "i", "s": 1, "a": 1},
+        {"e": "o", "s": 1, "a": 0},
+        {"e": "r", "s": 1, "a": 1, "step": "login"},
+        {"e": "r", "s": 1, "a": 1, "step": "list"},
+    ]
+    console.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"e":"i"')
+    sent = Sent(console, {1: Played("s001", ("A", "B"), ("one", "two"), ((), ()))})
+    assert sent.read() == sent.read() == {"one": Requests(1), "two": Requests(1, 1, 1)}
+
+
+class Bench:
+    """Gateways and a load generator whose counts a test moves, and a clock that a test lets go on."""
+
+    def __init__(self) -> None:
+        self.asked, self.sent, self.said = Requests(1000), Requests(), list[str]()
+        self._turn, self._slept = asyncio.Event(), asyncio.Event()
+
+    async def look(self) -> Mapping[str, Requests]:
+        return {"": self.asked}
+
+    async def sleep(self, _: float) -> None:
+        self._slept.set()
+        await self._turn.wait()
+        self._turn.clear()
+
+    async def next_look(self) -> None:
+        await asyncio.wait_for(self._slept.wait(), 10)
+        self._slept.clear()
+        self._turn.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        async with watching_for_strangers(
+            self.look, lambda: {"": self.sent}, self.said.append, sleep=self.sleep
+        ):
+            yield
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    yield Bench()
+
+
+async def test_our_own_load_is_no_stranger(bench: Bench) -> None:
+    async with bench.watched():
+        bench.asked, bench.sent = Requests(1060, logins=12), Requests(50)
+        await bench.next_look()  # lines of 10 uploads and 12 logins are still to come
+        bench.asked, bench.sent = Requests(1100, logins=20), Requests(90, logins=12)
+        await bench.next_look()
+        bench.sent = Requests(100, logins=20)
+    assert bench.said == []
+
+
+async def test_a_stranger_is_noticed_after_two_looks_and_once(bench: Bench) -> None:
+    async with bench.watched():
+        bench.asked, bench.sent = Requests(1053), Requests(50)
+        await bench.next_look()
+        assert bench.said == []
+        bench.sent = Requests(50)
+        await bench.next_look()
+        assert bench.said == ["Somebody else uses the system: 3 uploads were not ours."]
+    assert len(bench.said) == 1
+
+
+async def test_a_stranger_in_a_short_stretch_is_noticed_at_its_end(bench: Bench) -> None:
+    async with bench.watched():
+        bench.asked, bench.sent = Requests(1005, lists=2), Requests(5)
+    assert bench.said == ["Somebody else uses the system: 2 lists of files were not ours."]
+
+
+async def test_a_gateway_that_began_anew_says_nothing(bench: Bench) -> None:
+    async with bench.watched():
+        bench.asked, bench.sent = Requests(5), Requests(5)
+    assert bench.said == []
+
+
+async def test_a_stretch_that_broke_is_not_judged(bench: Bench) -> None:
+    with pytest.raises(RuntimeError):
+        async with bench.watched():
+            bench.asked = Requests(1500)
+            raise RuntimeError
+    assert bench.said == []
