@@ -19,10 +19,15 @@ from loadtests.harness.commands.bench import bench as run_bench
 from loadtests.harness.commands.demo import demo as run_demo
 from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
+from loadtests.harness.commands.compare import compare as compare_runs
+from loadtests.harness.commands.compare import two_runs
 from loadtests.harness.commands.report import finish
+from loadtests.harness.commands.runs import runs as list_runs
+from loadtests.harness.commands.share import share as share_run
 from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.stress import stress as run_stress
 from loadtests.harness.commands.sweep import sweep as run_sweep
+from loadtests.harness.report.terminal import answers
 from loadtests.harness.session import find_bundle
 from loadtests.harness.stacks import remove_leftovers
 from loadtests.harness.words import NAMES
@@ -84,7 +89,7 @@ def ab() -> None:
 def _measured(run: Callable[..., int], console: Console) -> int:
     """A command that loads a system; what a killed one left goes first."""
     remove_leftovers(os.environ)
-    return run(os.environ, command_line(), console, finish)
+    return run(os.environ, command_line(), console, finish, answers(console))
 
 
 @main.command()
@@ -114,8 +119,44 @@ def bench() -> None:
 @main.command()
 @click.argument("run", required=False, envvar="RUN")
 def report(run: str | None) -> None:
-    """Analyse and render a run again, by its id or folder; the newest by default."""
+    """Analyse a run again and write its report, by its id or folder; the newest by default.
+
+    Ends with the code of the run: 0; 1 when the audit failed; 2 when the run is invalid, or cannot be read;
+    3 when it did not reach its end. Example: make report RUN=20260731-101500-ab-ci
+    """
     edge(lambda console: finish(find_bundle(run, os.environ), console))
+
+
+@main.command()
+def runs() -> None:
+    """List what was measured, newest first: when, on what, what was found, whether it holds.
+
+    Ends with 0. Example: make runs
+    """
+    edge(lambda console: list_runs(os.environ, console))
+
+
+@main.command()
+@click.argument("runs", required=False, envvar="RUNS")
+def compare(runs: str | None) -> None:
+    """Show two runs side by side, with everything recorded that they differ in; never a winner.
+
+    Ends with 0; 2 when a run is missing or cannot be read.
+    Example: make compare RUNS=20260731-101500-ab-ci,20260801-090000-ab-ci
+    """
+    edge(lambda console: compare_runs(two_runs(runs, os.environ), console))
+
+
+@main.command()
+@click.argument("run", required=False, envvar="RUN")
+def share(run: str | None) -> None:
+    """Write one zip of at most 5 MB that can be given away, and print a Markdown block to paste.
+
+    Secrets, host names, e-mail addresses and paths of the machine are replaced; single uploads stay out. The
+    newest run by default. Ends with 0; 2 when the run is missing or cannot be read.
+    Example: make share RUN=20260731-101500-ab-ci
+    """
+    edge(lambda console: share_run(find_bundle(run, os.environ), os.environ, console))
 
 
 @main.command()

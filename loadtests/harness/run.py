@@ -14,13 +14,14 @@ from statistics import fmean, median
 
 from loadtests.harness import warm_up
 from loadtests.harness.books import Books
-from loadtests.harness.load import Files, Load, Workers, open_load, to_prometheus
+from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.order import blocks_of, swapped, turns_per_block
 from loadtests.harness.play import Player
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import Manifest
+from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.running.manifest import make_manifest
@@ -94,6 +95,9 @@ async def run_plan(
             player = Player(rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each)
             await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
             writer.write_load(await load.end())
+    except LoadFailed:
+        await books.audit()  # k6 is gone: what it had begun is judged as it stands
+        raise
     finally:
         rows.close()
         _finish(rig, writer, manifest, books)
@@ -113,7 +117,11 @@ def _watcher(rig: Rig, load: Load) -> Watcher:
 def sites_of(rig: Rig) -> dict[str, Site]:
     """Where to look for processes: at every stack, and at what several stacks share."""
     sites = {
-        stack: Site(hold.testbed, list(hold.system.replicas("gateway").values()))
+        stack: Site(
+            hold.testbed,
+            list(hold.system.replicas("gateway").values()),
+            {part: url for part, url in hold.system.admin_urls.items() if service_of(part) != "gateway"},
+        )
         for stack, hold in rig.holds.items()
     }
     if rig.shared is not None:

@@ -100,7 +100,6 @@ class StrategyManifest(BaseModel):
     colour: str = Field(pattern=r"^#[0-9a-f]{6}$")
     method: str = Field(min_length=1)  # the word that the session rows carry
     piece_bytes: int | None = Field(gt=0)  # chunk or part size; None sends the file whole
-    seed_pause_s: float = Field(default=0.0, ge=0)  # SLEEPS=seed: before the upload is completed
     requests: Requests
     statements: dict[str, Formula]  # by database
     store_requests: dict[str, Formula]  # "total", and operations where they are to be exact

@@ -10,7 +10,7 @@ from loadtests.harness.report.page import write_report
 from loadtests.harness.report.terminal import print_result
 
 
-def report(path: Path, console: Console) -> int:
+def finish(path: Path, console: Console) -> int:
     """Analyse a bundle, write its report and print it; the run's exit code.
 
     Raises ``BundleError``.

@@ -16,13 +16,13 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness.console import read_tail
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
 from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.run import run_plan
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 

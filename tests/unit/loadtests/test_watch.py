@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from loadtests.harness.records.plan import Stretch
 from loadtests.harness.testbeds.native_testbed import NativeTestbed
@@ -89,3 +92,35 @@ async def test_looks_that_take_long_do_not_queue_up(tmp_path: Path) -> None:
         await watching.watch(stretch(periods=6))
     assert 4 < len(watching.looks) < len(instants(stretch(periods=6)))
     assert time.now < stretch().t0 + 6 * 3 + 3
+
+
+@asynccontextmanager
+async def saying(*pages: str) -> AsyncIterator[str]:
+    """An admin port whose metrics page is another one each time."""
+    left = iter(pages)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=next(left))
+
+    app = web.Application()
+    app.router.add_get("/metrics", answer)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_seconds_waited_per_second_are_the_requests_that_waited(tmp_path: Path) -> None:
+    pages = [f"# HELP x\ndb_pool_wait_seconds_sum {waited}\nother 1\n" for waited in (5.0, 11.0, 1.0)]
+    async with saying(*pages) as url, aiohttp.ClientSession() as http:
+        time = Time()
+        watching = watcher(tmp_path, http, time)
+        seen = []
+        for _ in range(3):
+            await watching._ask_pool("b/upload", url)
+            time.now += 2.0
+            seen.append(dict(watching._pool_waiting))
+    assert seen == [{}, {"b/upload": 3.0}, {}], "a process that began anew says nothing of before"
