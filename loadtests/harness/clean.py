@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -21,6 +21,8 @@ from loadtests.harness.ledger.findings import upload_of_temporary
 from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
+from loadtests.harness.running.users import Identity
+from loadtests.harness.target import Target, for_all, only_ours
 from loadtests.harness.testbeds.connections import Databases
 
 CLEAN_LIMIT_S = 30.0
@@ -177,3 +179,26 @@ def _remove_spool(sessions: Iterable[SessionRow]) -> int:
 def _count(tag: str) -> int:
     """The number in a command tag such as ``DELETE 12``."""
     return int(tag.rsplit(" ", 1)[1])
+
+
+@dataclass(frozen=True, slots=True)
+class ContractCleaner:
+    """Cleans a target through its contract: uploads of our users are aborted, their files deleted.
+
+    ``users``: all of them, with tokens that are valid now.
+    """
+
+    target: Target
+    users: Callable[[], Sequence[Identity]]
+
+    async def clean(self) -> Cleaned:
+        """Raises ``TargetFailed`` or ``aiohttp.ClientError``."""
+        removed = await for_all(self._clean_user, only_ours(self.users()))
+        return Cleaned(sum(removed, Removed()), Baseline())
+
+    async def _clean_user(self, user: Identity) -> Removed:
+        uploads = await self.target.open_uploads(user)
+        await for_all(lambda upload: self.target.abort(user, upload), uploads)
+        files = await self.target.files(user)
+        await for_all(lambda file: self.target.delete_file(user, file.file_id), files)
+        return Removed(sessions=len(uploads), files=len(files))

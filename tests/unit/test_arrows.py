@@ -59,7 +59,7 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "planning testbeds console counters",
+        "before a run": "planning testbeds console counters target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
         "validity timeline analyse",

@@ -98,7 +98,7 @@ class Auditor:
             clients_came_back=piece.clients_came_back,
         )
         evidence, classified = await self.judge(evidence, piece.seed)
-        table = make_table(piece.audit, piece.stack, piece.stretches, evidence, classified)
+        table = make_table(piece.audit, piece.stack, piece.stretches, baseline.files, classified)
         offsets = dict(evidence.snapshot.clock_offset_s)
         return Audit(
             table=table,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from loadtests.harness.ledger.evidence import Classified, Evidence, Verdict
+from loadtests.harness.ledger.evidence import Classified, Verdict
 from loadtests.harness.records.samples import LedgerTable, UploadSample
 from loadtests.harness.records.vocabulary import LedgerClass
 
@@ -24,7 +24,7 @@ WHOLE_CLASSES = frozenset({LedgerClass.VERIFIED, LedgerClass.LATE_SUCCESS})
 
 
 def make_table(
-    audit: int, stack: str, stretches: tuple[str, ...], evidence: Evidence, classified: Classified
+    audit: int, stack: str, stretches: tuple[str, ...], baseline_files: int, classified: Classified
 ) -> LedgerTable:
     verdicts = classified.verdicts
     classes = Counter(verdict.kind.value for verdict in verdicts)
@@ -43,7 +43,7 @@ def make_table(
         flags=dict(classified.flags),
         hashed=hashed,
         compared=sum("hashed" not in verdict.flags for verdict in whole),
-        baseline_files=evidence.baseline.files,
+        baseline_files=baseline_files,
         verified_bytes=sum(verdict.intent.size_bytes for verdict in verified),
         stored_bytes=sum(verdict.stored.size_bytes for verdict in verified if verdict.stored),
         offending=_offending(classified),
