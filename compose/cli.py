@@ -37,7 +37,7 @@ from compose.trace.command import COLUMNS, source_of, trace
 from compose.trace.follow import TraceError
 
 Parameters = ParamSpec("Parameters")
-NEEDED = (*starting.FIRST, store.MINIO, *starting.LAST)
+NEEDED = (*starting.FIRST, store.MINIO, *starting.LAST, "toxiproxy")
 # What must hold on whatever store: the rest of the suite knows none, or measures this one.
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 LONG_CHAOS = "500"

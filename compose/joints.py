@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import scaling, switches
+from compose import postgres, scaling, switches
 from compose.envfile import expand
 from compose.postgres import Place, copied, home, reachable
 
@@ -86,6 +86,7 @@ def _write_pgbouncer(folder: Path, env: Mapping[str, str], account: str) -> None
     folder.mkdir(mode=0o700, exist_ok=True)
     values = {
         **env,
+        **postgres.database_names(env),
         "PGBOUNCER_LISTEN": "127.0.0.1",
         "PGBOUNCER_CLIENTS": "127.0.0.1/32",
         **{f"PG_{name}_HOST": "127.0.0.1" for name in ("AUTH", "UPLOAD", "FILES")},

@@ -45,6 +45,12 @@ class Place:
     data_dir: Path
 
 
+def database_names(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables that name the services' databases: each cluster's own one, unless `env` names another."""
+    variables = {f"PG_{name.upper()}_DATABASE": own for name, own in DATABASES.items()}
+    return {variable: env.get(variable) or own for variable, own in variables.items()}
+
+
 def account() -> str:
     """The account Postgres runs as: "" unless we are root."""
     if os.geteuid() != 0:

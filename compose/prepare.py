@@ -14,20 +14,24 @@ from compose.settings import ROOT
 FOLDERS = ("logs", "spool", "s3", "prometheus")
 
 
-def prepare(run_dir: Path, env: Mapping[str, str]) -> dict[str, str]:
+def prepare(run_dir: Path, env: Mapping[str, str], *, clusters: bool = True) -> dict[str, str]:
     """The environment with everything the topology names. Doing it again changes nothing.
 
-    `env` holds ports, secrets and programs. Costs about a second the first time, else milliseconds.
+    `env` holds ports, secrets and programs. Costs about a second the first time, else milliseconds. Without
+    `clusters` the databases are somebody else's.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run_dir.chmod(0o755)  # the account of the databases passes through
     for name in FOLDERS:
         (run_dir / name).mkdir(mode=0o700, exist_ok=True)
     where = postgres.place(run_dir, Path(env["POSTGRES_BIN_DIR"]))
-    postgres.make_clusters(where, {name: env[f"PG_{name.upper()}_PASSWORD"] for name in postgres.DATABASES})
+    if clusters:
+        passwords = {name: env[f"PG_{name.upper()}_PASSWORD"] for name in postgres.DATABASES}
+        postgres.make_clusters(where, passwords)
     store.prepare(run_dir, env)
     ready = {
         **env,
+        **postgres.database_names(env),
         "ROOT": str(ROOT),
         "RUN_DIR": str(run_dir),
         "PYTHON": sys.executable,

@@ -50,15 +50,17 @@ def admin(url: str, user: str, password: str) -> MinioAdmin:
     return MinioAdmin(endpoint=place.netloc, credentials=credentials, secure=place.scheme == "https")
 
 
-def give_key(client: MinioAdmin, bucket: str, access_key: str, secret_key: str) -> None:
+def give_key(
+    client: MinioAdmin, bucket: str, access_key: str, secret_key: str, *, policy_name: str = POLICY
+) -> None:
     """Make or change the policy and the key.
 
     Raises:
         MinioAdminException: the store refuses.
     """
-    client.policy_add(POLICY, policy=policy(bucket))
+    client.policy_add(policy_name, policy=policy(bucket))
     client.user_add(access_key, secret_key)
-    client.policy_set(POLICY, user=access_key)
+    client.policy_set(policy_name, user=access_key)
 
 
 def main() -> None:

@@ -40,6 +40,12 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
     return parts
 
 
+def optional(part: str) -> frozenset[str]:
+    """The settings of a part that somebody may choose; all others follow from the topology."""
+    found: Described = yaml.safe_load(NATIVE.read_text())["parts"]
+    return frozenset(found[part].get("optional", ()))
+
+
 def _described(env: Mapping[str, str]) -> Described:
     found: Described = yaml.safe_load(NATIVE.read_text())["parts"]
     for path, wanted in (*switches.additions(env, scaled=scaling.scaled(env)), *store.additions(env)):

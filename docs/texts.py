@@ -54,7 +54,7 @@ minutes: a process can only use nine tenths of a core where others on the machin
 """
 
 HARNESS_LABELS = {
-    "testbed_trial_active": "`run`, `trial`, `arm`, `level`: of the trial that is on",
+    "testbed_turn_active": "`run`, `part`, `arm`: whose turn it is",
     "testbed_fault_active": "`fault`, `target`: of the fault that is in force",
 }
 
@@ -127,15 +127,24 @@ STARTUP: dict[str, str] = {
 
 HARNESS: dict[str, str] = {
     "PROFILE": "size of a run: `smoke` (a minute, no winner), `ci` (the default), `full`",
-    "SCALE": "multiplies VUs and rates",
-    "VUS": "the number of clients of the capacity question, instead of the one the ramp finds",
+    "PRECISION": "wanted half-width of the main ratios, such as `0.05` or `5%`",
+    "BUDGET_S": "seconds that a run may take",
+    "SEED": "draws the order of the turns",
+    "VUS": "the number of clients, instead of the one that the warm-up finds",
     "FILE_SIZE": "bytes of each file, such as `1MiB`",
-    "STRATEGIES": "comma list of folders in `loadtests/strategies`",
-    "SLEEPS": "of `make journey`: `model` (equal pauses), `seed` (those of GoVault's scripts) or `none`",
+    "STRATEGIES": "of `make stress`: comma list of folders in `loadtests/strategies`",
+    "STRATEGY": "of `make ab`: the strategy of both arms",
+    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md)",
+    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store (docs/ab.md)",
+    "A": "of `make ab`: the words of the first arm (docs/ab.md)",
+    "B": "of `make ab`: the words of the second arm",
+    "BASE": "of `make ab`: a revision, compared with the working tree",
+    "TARGET": "of `make ab`: the address of another implementation of the contract, as the second arm",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
-    "SHAPE": "of `make journey`: `load`, `stress` or `spike`",
-    "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
+    "RUN": "of `make report` and `make ledger`: the run's id",
+    "RUNS": "of `make compare`: the ids of two runs, with a comma between them",
+    "Q": "of `make ask`: the name of a prepared question",
     "DRY_RUN": "of `make sweep`: `1` counts and removes nothing",
     "OLDER_THAN_S": "of `make sweep`: seconds, instead of the settings' ages; `0` also ends all open uploads",
     "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",

@@ -21,23 +21,23 @@ SERVICE = Variable("service", "Service", "label_values(http_requests_total, serv
 STRATEGY = Variable(
     "strategy", "Strategy", ", ".join(f"{one.arm} : {one.method}" for one in strategies()), fixed=True
 )
-RUN = Variable("run", "Run", "label_values(testbed_trial_active, run)", empty=NOT_MEASURING)
+RUN = Variable("run", "Run", "label_values(testbed_turn_active, run)", empty=NOT_MEASURING)
 
 
 def spans() -> tuple[Annotation, ...]:
-    """Trials in the colour of their arm, other arms in grey, faults in red."""
+    """Turns in the colour of their arm, other arms in grey, faults in red."""
     known = "|".join(one.arm for one in strategies())
     arms = [
         (one.arm, f'arm="{one.arm}"', one.colour, NOT_MEASURING if one.decides else BRIEF)
         for one in strategies()
     ]
-    trials = [
+    turns = [
         Annotation(
-            name=f"Trials: {name}",
-            expr=f'testbed_trial_active{{run=~"$run", {selector}}} > 0',
+            name=f"Turns: {name}",
+            expr=f'testbed_turn_active{{run=~"$run", {selector}}} > 0',
             colour=colour,
-            title="{{trial}} {{arm}}",
-            text="{{level}}",
+            title="{{arm}}",
+            text="{{part}}",
             empty=empty,
         )
         for name, selector, colour, empty in (
@@ -53,7 +53,7 @@ def spans() -> tuple[Annotation, ...]:
         text="{{target}}",
         empty=NO_FAULT,
     )
-    return (*trials, fault)
+    return (*turns, fault)
 
 
 def percentile(

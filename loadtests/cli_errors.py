@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from loadtests.harness.commands.journey import UnknownShape
-from loadtests.harness.planning.experiment import ExperimentError
-from loadtests.harness.planning.overrides import OverrideError
-from loadtests.harness.planning.plan_arms import PlanError
-from loadtests.harness.planning.strategies import StrategyError
-from loadtests.harness.records.bundle import BundleError
-from loadtests.harness.running.arms import ArmNotInEffect
 from loadtests.harness.clean import CleanError
-from loadtests.harness.running.k6 import K6Failed
+from loadtests.harness.load import LoadFailed
+from loadtests.harness.network import NetworkError
+from loadtests.harness.planning.experiment import ExperimentError
+from loadtests.harness.question import QuestionError
+from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.running.manifest import DishonestSettings
-from loadtests.harness.running.session import AlreadyRunning
 from loadtests.harness.running.users import SignupFailed
+from loadtests.harness.session import AlreadyRunning
+from loadtests.harness.stacks import StacksError
+from loadtests.harness.strategies import StrategyError
 from loadtests.harness.testbeds.connections import ConnectionsError
 from loadtests.harness.testbeds.store_route import UnknownStore
 from loadtests.harness.testbeds.testbed import SystemNotUp, TestbedRefused
+from loadtests.harness.words import WordsError
 
 EXPECTED = (
-    AlreadyRunning, ArmNotInEffect, BundleError, CleanError, ConnectionsError, DishonestSettings,
-    ExperimentError, K6Failed, OverrideError, PlanError, SignupFailed, StrategyError, SystemNotUp,
-    TestbedRefused, UnknownShape, UnknownStore,
+    AlreadyRunning, BundleError, CleanError, ConnectionsError, DishonestSettings, ExperimentError, LoadFailed,
+    NetworkError, QuestionError, SignupFailed, StacksError, StrategyError, SystemNotUp, TestbedRefused,
+    UnknownStore, WordsError,
 )  # fmt: skip

@@ -41,12 +41,11 @@ class Frame:
     def _head(self) -> Text:
         if not self.parts:
             return Text(f"vaultbench  {self.clock}  nothing runs; make up starts it", style="bold red")
-        trial = f"trial {self.rates.trial}" if self.rates.trial else "no trial runs"
-        return _line(f"vaultbench  {self.clock}  {trial}", "bold")
+        return _line(f"vaultbench  {self.clock}  {self.rates.turn or 'nothing is measured'}", "bold")
 
     def _strategies(self, width: int) -> Table | Text:
         if self.rates.missing:
-            return Text(f"no uploads, latencies, errors, alerts and trial: {self.rates.missing}", "yellow")
+            return Text(f"no uploads, latencies, errors, alerts and turns: {self.rates.missing}", "yellow")
         return _table("uploads by", FIGURES, map(_strategy, self.rates.strategies), width)
 
     def _parts(self, width: int, most: int) -> Table:

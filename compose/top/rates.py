@@ -1,4 +1,4 @@
-"""What Prometheus knows about the load: uploads by strategy, errors, alerts, the trial that runs."""
+"""What Prometheus knows about the load: uploads by strategy, errors, alerts, whose turn it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPRESSIONS = {  # every upload process counts all open uploads in the database
     "p95": f"histogram_quantile(0.95, {_DURABLE})",
     "requests": f'sum by (service) (rate(http_requests_total{{job="vaultbench",{_NOT_USERS}}}[{WINDOW}]))',
     "errors": f'sum by (service) (rate(http_requests_total{{job="vaultbench",status=~"5.."}}[{WINDOW}]))',
-    "trial": "testbed_trial_active == 1",
+    "turn": "testbed_turn_active == 1",
 }
 
 
@@ -43,7 +43,7 @@ class Rates:
     requests: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
-    trial: str = ""
+    turn: str = ""
     missing: str = ""
 
 
@@ -67,7 +67,7 @@ def look(prometheus: Prometheus) -> Rates:
         _by(found["requests"], "service"),
         _by(found["errors"], "service"),
         tuple(prometheus.alerts()),
-        _trial(found["trial"]),
+        _turn(found["turn"]),
     )
 
 
@@ -75,11 +75,8 @@ def _by(samples: list[Sample], label: str) -> dict[str, float]:
     return {sample.labels[label]: sample.value for sample in samples if label in sample.labels}
 
 
-def _trial(samples: list[Sample]) -> str:
+def _turn(samples: list[Sample]) -> str:
     if not samples:
         return ""
-    labels = samples[0].labels
-    words = [labels.get("trial", ""), labels.get("arm", "")]
-    level = labels.get("level", "")
-    words += [f"level {level}"] if level else []
-    return f"{' '.join(filter(None, words))} of run {labels.get('run', '?')}"
+    part, arm, run = (samples[0].labels.get(name, "?") for name in ("part", "arm", "run"))
+    return f"{part}: {arm}, run {run}"

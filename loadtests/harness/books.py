@@ -25,7 +25,7 @@ from loadtests.harness.rows import Rows
 
 @dataclass(slots=True)
 class Books:
-    """Keeps account of one run. ``samples`` are all uploads that were audited since the last ``take``."""
+    """Keeps account of one run."""
 
     rig: Rig
     rows: Rows
@@ -36,7 +36,7 @@ class Books:
     audits: int = 0
     open: list[str] = field(default_factory=list)  # stretches that were not audited
     _offset: int = 0
-    _played: dict[int, Played] = field(default_factory=dict)
+    played: dict[int, Played] = field(default_factory=dict)
     _counted: list[Counted] = field(default_factory=list)
     _scrapes: dict[str, dict[str, Scrape]] = field(default_factory=dict)
     _baselines: dict[str, Baseline] = field(default_factory=dict)
@@ -50,13 +50,18 @@ class Books:
             if first and cleaned.baseline.files:
                 self.rig.event("other-files", stack=stack, files=cleaned.baseline.files)
 
+    def forget(self) -> None:
+        """The stacks are others now, and nobody's files are on them."""
+        self._baselines = {}
+        self.played.clear()
+
     async def begin(self) -> None:
         """Read the services' counters before a stretch."""
         self._scrapes = {stack: await _scrape(hold) for stack, hold in self.rig.holds.items()}
 
     def play(self, number: int, stretch: Stretch, part: Part) -> None:
         """This stretch begins; lines with its number are its own."""
-        self._played[number] = Played(
+        self.played[number] = Played(
             stretch=stretch.stretch,
             arms=tuple(arm.name for arm in part.arms),
             stacks=tuple(arm.stack for arm in part.arms),
@@ -76,7 +81,7 @@ class Books:
         stretches, self.open = tuple(self.open), []
         rows = self.rows.given()
         judged: list[UploadSample] = []
-        for stack, lines in by_stack(raw, self._played).items():
+        for stack, lines in by_stack(raw, self.played).items():
             hold = self.rig.holds[stack]
             piece = Piece(self.audits, stack, stretches, seed=self.seed + self.audits)
             audit = await hold.auditor.audit(piece, lines, baseline=self._baselines[stack], rows=rows)

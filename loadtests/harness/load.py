@@ -15,14 +15,15 @@ from typing import Any
 from loadtests.harness import control as control_server
 from loadtests.harness.control import Control
 from loadtests.harness.planning.payload import stamp_places
-from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.plan import Arm, Part, Stretch
 from loadtests.harness.records.samples import LoadSummary
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.running.affinity import on_cores
 from loadtests.harness.running.users import Identity
+from loadtests.harness.strategies import Strategy
 
-MAIN_SCRIPT = Path(__file__).parents[1] / "k6" / "main.js"
+SCRIPTS = Path(__file__).parents[1] / "k6"
+MAIN_SCRIPT = SCRIPTS / "main.js"
 # k6 must not look for extensions or report its use; nothing else of our environment is its business.
 QUIET = {"K6_NO_USAGE_REPORT": "true", "K6_AUTO_EXTENSION_RESOLUTION": "false"}
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG")

@@ -30,6 +30,14 @@ def blocks_of(part: Part, seed: int) -> Iterator[tuple[str, ...]]:
         yield forth if part.kind in ROUNDS else forth + forth[::-1]
 
 
+def swapped(instance: int, seed: int) -> bool:
+    """Whether the stacks of a making change their places. Of every two makings one has them swapped, so that
+    a place of its own (ports, files on the disk) favours no arm; the first making is as it was started."""
+    couple, second = divmod(instance, 2)
+    first_swapped = couple > 0 and random.Random(f"{seed}/places/{couple}").random() < 0.5
+    return first_swapped != bool(second)
+
+
 def in_turns(blocks: Sequence[tuple[str, ...]], first: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Blocks one after another: the arm of every period, and the number of its block, from ``first`` on."""
     order = tuple(name for block in blocks for name in block)

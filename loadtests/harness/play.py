@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from loadtests.harness import strangers
 from loadtests.harness.books import Books
 from loadtests.harness.load import REQUEST_LIMIT_S, Load
 from loadtests.harness.order import in_turns
@@ -51,33 +54,39 @@ class Player:
         the counted part of each period. An interrupt cuts it."""
         await self.books.begin()
         order, numbers = in_turns(blocks, first_block)
-        stretch = Stretch(
-            stretch=self._name(),
-            part=part.name,
-            t0=time.time() + self.load.lead_s(part.arms),
-            period_s=period_s,
-            washout_s=washout_s,
-            order=order,
-            blocks=numbers,
-            instance=instance,
-        )
-        number = await self._release(stretch, part)
-        self.progress.playing(stretch, number)
+        async with self._alone():
+            stretch = Stretch(
+                stretch=self._name(),
+                part=part.name,
+                t0=time.time() + self.load.lead_s(part.arms),
+                period_s=period_s,
+                washout_s=washout_s,
+                order=order,
+                blocks=numbers,
+                instance=instance,
+            )
+            number = await self._release(stretch, part)
+            self.progress.playing(stretch, number)
+            with self.rig.activity.stretch(stretch):
+                stretch = await self._watched(stretch)
+        await self._ended(stretch)
+        rates = rates_per_s(stretch, [arm.name for arm in part.arms], self.tally.read(number))
+        self.progress.played(stretch, rates)
+        return stretch, rates
+
+    async def _watched(self, stretch: Stretch) -> Stretch:
+        """Look at a stretch until every VU is idle; the stretch as it was in the end."""
         watching = asyncio.create_task(self.watcher.watch(stretch))
         try:
-            with self.rig.activity.stretch(stretch):
-                if await self._interrupted(self.load.alive_until(watching)):
-                    stretch = await self._cut(stretch)
-                await self.load.idle(IDLE_LIMIT_S)
+            if await self._interrupted(self.load.alive_until(watching)):
+                stretch = await self._cut(stretch)
+            await self.load.idle(IDLE_LIMIT_S)
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
             self.writer.append_looks(self.watcher.take())
-        await self._ended(stretch)
-        rates = rates_per_s(stretch, [arm.name for arm in part.arms], self.tally.read(number))
-        self.progress.played(stretch, rates)
-        return stretch, rates
+        return stretch
 
     async def probe(self, part: Part, arm_name: str, uploads: int) -> list[Ack]:
         """Let each VU of one arm send a few files one after the other; returns what was acknowledged."""
@@ -86,7 +95,7 @@ class Player:
         begin = time.time()
         stretch = Stretch(
             stretch=self._name(), part=part.name, t0=begin, period_s=PROBE_LIMIT_S, washout_s=0.0,
-            order=(arm_name,), blocks=(self._stretches,),
+            order=(arm_name,), blocks=(0,),
         )  # fmt: skip
         number = await self._release(stretch, one, uploads=uploads)
         if await self._interrupted(self.load.idle(PROBE_LIMIT_S)):
@@ -96,6 +105,22 @@ class Player:
         self.writer.append_stretch(stretch)
         await self._ended(stretch)
         return self.tally.read(number)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """While this lasts, traffic that is not ours ends the run in order."""
+        gateways = {name: hold.system.replicas("gateway") for name, hold in self.rig.holds.items()}
+
+        def found(said: str) -> None:
+            self.books.warnings.append(strangers.warning(said))
+            self.rig.event("foreign-traffic", said=said)
+            self.progress.say(said)
+            self.rig.stop.set()
+
+        sent = strangers.Sent(self.load.files.console, self.books.played)
+        look = partial(strangers.ask_gateways, self.rig.http, gateways)
+        async with strangers.watching_for_strangers(look, sent.read, found):
+            yield
 
     async def _release(self, stretch: Stretch, part: Part, *, uploads: int = 0) -> int:
         holds = self.rig.holds

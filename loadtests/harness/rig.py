@@ -20,15 +20,15 @@ import aiohttp
 from minio import Minio
 
 from loadtests.harness import exporter
+from loadtests.harness.clean import Cleaner
+from loadtests.harness.exporter import Activity
 from loadtests.harness.ledger.audit import Auditor
 from loadtests.harness.ledger.store import AuditStore
-from loadtests.harness.exporter import Activity
-from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.samples import Event
 from loadtests.harness.running import affinity, users
 from loadtests.harness.running.affinity import Cores, split
-from loadtests.harness.clean import Cleaner
 from loadtests.harness.running.users import Identity
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.testbeds import connections
 from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of
 from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed
@@ -84,9 +84,12 @@ class Rig:
     work_dir: Path
     activity: Activity
     http: aiohttp.ClientSession
+    shared: Testbed | None = None  # databases and store of several stacks, watched once
+    read_all: bool = False  # hash every object, not a sample
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     cores: Cores = field(default_factory=lambda: split(os.sched_getaffinity(0)))
     events: list[Event] = field(default_factory=list)
+    _held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
 
     @property
     def hold(self) -> Hold:
@@ -108,6 +111,17 @@ class Rig:
                 self.events.append(Event(at=seen.at, kind=seen.kind, detail=detail))
         taken, self.events = sorted(self.events, key=lambda event: event.at), []
         return taken
+
+    async def take(self, systems: Mapping[str, System]) -> None:
+        """Hold stacks that were made anew."""
+        self.holds = {
+            name: await self._held.enter_async_context(open_hold(system, read_all=self.read_all))
+            for name, system in systems.items()
+        }
+
+    async def let_go(self) -> None:
+        """Close all connections to the stacks."""
+        await self._held.aclose()
 
     async def pin(self) -> None:
         """Keep the system off the generator's processors; a part that was restarted is moved again."""
@@ -159,24 +173,35 @@ async def open_hold(system: System, *, read_all: bool = False) -> AsyncIterator[
 
 @asynccontextmanager
 async def open_rig(
-    run: str, system: System, strategies: Mapping[str, Strategy], *, read_all: bool = False
+    run: str,
+    systems: Mapping[str, System],
+    strategies: Mapping[str, Strategy],
+    *,
+    shared: Testbed | None = None,
+    read_all: bool = False,
 ) -> AsyncIterator[Rig]:
-    """A hold on the running testbed and everything else, closed and deleted at the end."""
+    """A hold on stacks by name and everything else, closed and deleted at the end."""
+    first = next(iter(systems.values()))
     async with AsyncExitStack() as stack:
-        hold = await stack.enter_async_context(open_hold(system, read_all=read_all))
+        connector = aiohttp.TCPConnector(limit=64, resolver=first.resolver())
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         work_dir = Path(tempfile.mkdtemp(prefix="vaultbench-"))
         stack.callback(shutil.rmtree, work_dir, ignore_errors=True)
         activity = Activity(run)
-        await stack.enter_async_context(shown(activity, system))
+        await stack.enter_async_context(shown(activity, first))
         rig = Rig(
             run=run,
-            holds={"": hold},
-            k6_program=find_k6(system.environ, system.root),
+            holds={},
+            k6_program=find_k6(first.environ, first.root),
             strategies=strategies,
             work_dir=work_dir,
             activity=activity,
-            http=hold.http,
+            http=http,
+            shared=shared,
+            read_all=read_all,
         )
+        stack.push_async_callback(rig.let_go)
+        await rig.take(systems)
         try:
             yield rig
         finally:

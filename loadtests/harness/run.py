@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from loadtests.harness import warm_up
 from loadtests.harness.books import Books
-from loadtests.harness.load import Files, Load, Workers, open_load, to_prometheus
-from loadtests.harness.order import blocks_of, turns_per_block
+from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
+from loadtests.harness.order import blocks_of, swapped, turns_per_block
 from loadtests.harness.play import Player
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import Manifest
+from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.running.manifest import make_manifest
 from loadtests.harness.tally import Tally
+from loadtests.harness.testbeds.system import System
 from loadtests.harness.watch import Site, Watcher
 
 CALIBRATION = "calibration"
@@ -36,6 +38,8 @@ AUDIT_S = 4.0  # for the estimate of the time left
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
+# Takes the number of the making and whether the arms change their places; returns the new stacks.
+Renew = Callable[[int, bool], Awaitable[Mapping[str, System]]]
 Answered = Callable[[Bundle, Part], None]
 
 
@@ -57,12 +61,14 @@ async def run_plan(
     *,
     blocks_wanted: BlocksWanted = as_planned,
     answered: Answered = in_silence,
+    renew: Renew | None = None,
 ) -> None:
     """Run a plan. An interrupt (``rig.stop``) ends in an audited, complete bundle that says so.
 
     Args:
         blocks_wanted: asked once for each part, after its first stage: how many blocks it needs in all.
         answered: told when a part has ended and its samples are in the bundle.
+        renew: makes the stacks anew, for parts with a number of blocks for each making.
     """
     started_at = time.time()
     writer.write_plan(plan)
@@ -87,8 +93,11 @@ async def run_plan(
             tally = Tally(files.console)
             progress.follow(tally)
             player = Player(rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each)
-            await Runner(rig, plan, writer, progress, player, blocks_wanted, answered).run()
+            await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
             writer.write_load(await load.end())
+    except LoadFailed:
+        await books.audit()  # k6 is gone: what it had begun is judged as it stands
+        raise
     finally:
         rows.close()
         _finish(rig, writer, manifest, books)
@@ -102,11 +111,22 @@ def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) ->
 
 
 def _watcher(rig: Rig, load: Load) -> Watcher:
+    return Watcher(sites_of(rig), rig.http, load.process.pid)
+
+
+def sites_of(rig: Rig) -> dict[str, Site]:
+    """Where to look for processes: at every stack, and at what several stacks share."""
     sites = {
-        stack: Site(hold.testbed, list(hold.system.replicas("gateway").values()))
+        stack: Site(
+            hold.testbed,
+            list(hold.system.replicas("gateway").values()),
+            {part: url for part, url in hold.system.admin_urls.items() if service_of(part) != "gateway"},
+        )
         for stack, hold in rig.holds.items()
     }
-    return Watcher(sites, rig.http, load.process.pid)
+    if rig.shared is not None:
+        sites[""] = Site(rig.shared)
+    return sites
 
 
 async def _surroundings(rig: Rig) -> dict[str, str]:
@@ -146,6 +166,8 @@ class Runner:
     player: Player
     blocks_wanted: BlocksWanted
     answered: Answered
+    renew: Renew | None = None
+    _instance: int = 0  # which making of the stacks this is
     _unaudited_bytes: float = 0.0
     _rates: dict[str, float] = field(default_factory=dict)  # uploads per second, by arm of the question
     _times_s: dict[str, list[float]] = field(default_factory=dict)  # to durable, by arm of the question
@@ -216,12 +238,16 @@ class Runner:
         rates = [rate for rate in self._rates.values() if rate > 0]
         if rates:
             parts = [warm_up.with_rate(part, min(rates)) for part in parts]
-        self._set_parts([self._with_turns(part) for part in parts])
+        more = max(1.0, (vus or planned) / max(1, planned))
+        self._set_parts([self._with_turns(part, more) for part in parts])
         self.rig.event("resolved", vus=vus, rates_per_s=self._rates)
 
-    def _with_turns(self, part: Part) -> Part:
-        """The part with periods that fit the time its arms' uploads took."""
+    def _with_turns(self, part: Part, more: float) -> Part:
+        """The part with periods that fit the time its arms' uploads took, which grows with the VUs: ``more``
+        times as many as in the warm-up. Levels have all numbers of VUs and keep to the warm-up's."""
         times = [self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s]
+        if part.kind is not PartKind.LEVELS:
+            times = [[time_s * more for time_s in own] for own in times]
         if part.kind in (PartKind.WARM_UP, PartKind.SIZES) or not times:
             return part
         period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
@@ -239,14 +265,42 @@ class Runner:
             await self._probe(part)
         blocks = blocks_of(part, self.plan.seed)
         self.progress.part(part, part.first_blocks, first_stage=part.first_blocks < part.most_blocks)
-        await self._blocks(part, blocks, 0, part.first_blocks)
+        await self._makings(part, blocks, 0, part.first_blocks)
         if self.rig.stop.is_set() or part.first_blocks >= part.most_blocks:
             return
         asked = self.blocks_wanted(Bundle(self.writer.path), part)
         wanted = min(max(asked, part.first_blocks), part.most_blocks)
         self.rig.event("blocks", part=part.name, asked=asked, wanted=wanted)
         self.progress.part(part, wanted, first_stage=False)
-        await self._blocks(part, blocks, part.first_blocks, wanted)
+        await self._makings(part, blocks, part.first_blocks, wanted)
+
+    async def _makings(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
+        """Play blocks, with the stacks made anew after so many of them as the part says."""
+        each = part.blocks_per_making if self.renew is not None else None
+        while done < wanted and not self.rig.stop.is_set():
+            if each is not None and done > 0:
+                await self._renew()
+            until = min(done + (each or wanted), wanted)
+            await self._blocks(part, blocks, done, until)
+            done = until
+
+    async def _renew(self) -> None:
+        """Others take the stacks' places: processes, databases, users."""
+        if self.renew is None:
+            return
+        self._instance += 1
+        self.progress.phase("making the stacks anew")
+        places = swapped(self._instance, self.plan.seed)
+        began = time.monotonic()
+        await self.rig.let_go()
+        await self.rig.take(await self.renew(self._instance, places))
+        self.player.books.forget()
+        for hold in self.rig.holds.values():
+            await hold.create_identities(self.plan.run, self.player.load.workers.upload)
+        await self.player.books.clean()
+        self.player.watcher.sites = sites_of(self.rig)
+        took_s = round(time.monotonic() - began, 1)
+        self.rig.event("renewed", instance=self._instance, swapped=places, took_s=took_s)
 
     async def _blocks(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
         """Play blocks until so many are done, with an audit whenever the disk or the stage asks for one."""
@@ -279,7 +333,12 @@ class Runner:
     ) -> None:
         await self._rows(part, order, turn[0])
         stretch, rates = await self.player.play(
-            part, order, first_block=first_block, period_s=turn[0], washout_s=turn[1]
+            part,
+            order,
+            first_block=first_block,
+            period_s=turn[0],
+            washout_s=turn[1],
+            instance=self._instance,
         )
         sizes = {arm.name: arm.file_size_bytes for arm in part.arms}
         self._unaudited_bytes += sum(
@@ -288,10 +347,12 @@ class Runner:
 
     async def _probe(self, part: Part) -> None:
         """One file of each VU by every arm: how long its uploads take."""
+        probe = part.model_copy(update={"name": f"{part.name}-probe", "kind": PartKind.WARM_UP})
+        self._set_parts([*self.plan.parts, probe])
         for arm in part.arms:
             if self.rig.stop.is_set():
                 return
-            acks = await self.player.probe(part, arm.name, 1)
+            acks = await self.player.probe(probe, arm.name, 1)
             if acks:
                 self._probed_s[arm.strategy, arm.file_size_bytes] = median(a.ended - a.began for a in acks)
             self._unaudited_bytes += len(acks) * arm.file_size_bytes

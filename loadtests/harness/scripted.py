@@ -11,11 +11,11 @@ from typing import Any
 
 from loadtests.harness.console import read_tail
 from loadtests.harness.load import Files, Workers, open_load
-from loadtests.harness.planning.strategies import Strategy
 from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.running.client import Step, StepFailed
+from loadtests.harness.strategies import Strategy
 
 LIMIT_S = 60.0
 ROUTES = {"gateway": "you → gateway", "store": "you → store"}

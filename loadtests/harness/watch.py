@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -18,16 +18,21 @@ from loadtests.harness.testbeds.processes import Usage, Watched, start_ticks
 from loadtests.harness.testbeds.testbed import Testbed
 
 SAMPLE_S = 1.0
+LATE_S = 0.3  # a look that would come later is left out: where each takes a second, they would queue up
 SCRAPE_TIMEOUT_S = 2.0
+POOLS_EVERY_S = 3.0  # a metrics page costs the process that we watch
 IN_FLIGHT = re.compile(r"^http_in_flight_requests ([0-9.e+]+)$", re.MULTILINE)
+POOL_WAIT = re.compile(r"^db_pool_wait_seconds_sum ([0-9.e+-]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where one stack's processes are, and which gateways say what is in flight."""
+    """Where one stack's processes are, which gateways say what is in flight, and which processes, by name,
+    have a pool of database connections."""
 
     testbed: Testbed
     gateway_admin_urls: Sequence[str] = ()
+    pool_admin_urls: Mapping[str, str] = field(default_factory=dict)
 
 
 def instants(stretch: Stretch, sample_s: float = SAMPLE_S) -> list[float]:
@@ -57,9 +62,12 @@ class Watcher:
     http: aiohttp.ClientSession
     k6_pid: int | None = None
     clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     looks: list[Look] = field(default_factory=list)
     _watched: dict[str, list[Watched]] = field(default_factory=dict)
     _in_flight: dict[str, float] = field(default_factory=dict)
+    _pool_waiting: dict[str, float] = field(default_factory=dict)
+    _pool_waits: dict[str, tuple[float, float]] = field(default_factory=dict)  # when asked, seconds waited
 
     async def meet(self) -> None:
         """Learn which processes there are now; a part may have been started anew."""
@@ -85,6 +93,7 @@ class Watcher:
             rss_bytes={name: usage.rss_bytes for name, usage in used.items()},
             host_busy_s=busy_s,
             in_flight=dict(self._in_flight),
+            pool_waiting=dict(self._pool_waiting),
         )
         self.looks.append(look)
         return look
@@ -92,11 +101,13 @@ class Watcher:
     async def watch(self, stretch: Stretch) -> None:
         """Look whenever a stretch asks for it, until it ends or the task is cancelled."""
         await self.meet()
-        asking = asyncio.create_task(self._ask())
+        asking = asyncio.gather(self._ask_gateways(), self._ask_pools())
         try:
             for at in instants(stretch):
-                await asyncio.sleep(max(0.0, at - self.clock()))
-                await self.look()
+                early_s = at - self.clock()
+                if early_s > -LATE_S:
+                    await self.sleep(max(0.0, early_s))
+                    await self.look()
         finally:
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -107,7 +118,27 @@ class Watcher:
         taken, self.looks = self.looks, []
         return taken
 
-    async def _ask(self) -> None:
+    async def _ask_pools(self) -> None:
+        """Ask now and then how long requests have waited for a connection: seconds waited per second are the
+        requests that waited at any time (Little 1961). A process that does not say is absent."""
+        while True:
+            for stack, site in self.sites.items():
+                for process, url in site.pool_admin_urls.items():
+                    await self._ask_pool(named(stack, process), url)
+            await asyncio.sleep(POOLS_EVERY_S)
+
+    async def _ask_pool(self, name: str, url: str) -> None:
+        before = self._pool_waits.pop(name, None)
+        self._pool_waiting.pop(name, None)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            if (match := POOL_WAIT.search(await self._page(url))) is None:
+                return
+            at, waited_s = self.clock(), float(match[1])
+            self._pool_waits[name] = (at, waited_s)
+            if before is not None and at > before[0] and waited_s >= before[1]:
+                self._pool_waiting[name] = (waited_s - before[1]) / (at - before[0])
+
+    async def _ask_gateways(self) -> None:
         """Ask the gateways once a second what is in flight; a stack that does not say is absent."""
         while True:
             for stack, site in self.sites.items():

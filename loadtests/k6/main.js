@@ -117,14 +117,12 @@ function transfer(stretch, arm, due) {
 
 // Timed requests beside the uploads, at a rate of their own through all turns.
 function playSteps(stretch, ratePerS, me, workers, spread, act) {
+  if (stretch.uploads > 0 || !(ratePerS > 0)) return;
   for (const period of periods(stretch)) {
-    if (ratePerS > 0) {
-      for (const due of arrivals(stretch, period, ratePerS, me, workers, spread)) {
-        if (!sleepUntil(due)) return;
-        act(stretch, period.arm, due);
-      }
+    for (const due of arrivals(stretch, period, ratePerS, me, workers, spread)) {
+      if (!sleepUntil(due)) return;
+      act(stretch, period.arm, due);
     }
-    if (!sleepUntil(period.endMs)) return;
   }
 }
 

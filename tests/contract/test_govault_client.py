@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from loadtests.harness.running.k6 import QUIET, SCRIPTS
+from loadtests.harness.load import QUIET, SCRIPTS
 from loadtests.harness.testbeds.system import find_k6
 from tests.contract import flows
 from tests.contract.api import Answer, Api

@@ -61,7 +61,8 @@ ORDER: dict[str, dict[str, str]] = {
         "records": "records",
         "before a run": "planning testbeds console counters target",
         "audit": "ledger clean",
-        "judgement": "analysis",
+        "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
+        "validity timeline analyse",
         "a run": "running",
         "pages": "reporting panels",
         "commands": "commands",

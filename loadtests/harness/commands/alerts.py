@@ -21,7 +21,7 @@ from loadtests.harness.planning.provocations import (
     load_provocations,
     load_rules,
 )
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.running.own_prometheus import Watchtower, watching
 from loadtests.harness.running.provoke import PROVOCATIONS, healthy_load
 from loadtests.harness.running.rig import Rig, open_rig

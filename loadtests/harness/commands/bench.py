@@ -13,7 +13,7 @@ from rich.table import Table
 from loadtests.harness.commands import bench_table
 from loadtests.harness.commands.bench_plan import ARMS, BenchTrial, bench_plan, bench_trials
 from loadtests.harness.commands.bench_table import Group, Row
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.model import Plan, Severity, Trial
 from loadtests.harness.reporting.report import HTML, render_bundle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.model import Load, Plan, Question, TrialPlan
 from loadtests.harness.running.raw import RAW_ARM
 

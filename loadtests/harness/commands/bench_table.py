@@ -9,7 +9,7 @@ from statistics import median
 
 from loadtests.harness.analysis.price import peak_memory
 from loadtests.harness.commands.bench_plan import ARMS, DIRECT, MAIN_VUS, MIB, PROXY
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.model import Trial
 from loadtests.harness.records.vocabulary import STORES, service_of
 from loadtests.harness.running.raw import RAW_ARM

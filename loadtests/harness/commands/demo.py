@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness import counters, scripted
-from loadtests.harness.analysis import words
+from loadtests.harness import counters, scripted, wording
 from loadtests.harness.counters import Change, Scrape
-from loadtests.harness.planning.strategies import Strategy, load_strategies
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.running import users
 from loadtests.harness.running.client import Step, Uploader
 from loadtests.harness.session import interruptible, only_one, run_id
+from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 1024 * 1024
@@ -44,7 +43,7 @@ def demo(environ: Mapping[str, str], console: Console) -> int:
 
 async def _demo(system: System, console: Console) -> None:
     strategies = load_strategies()
-    async with open_rig(run_id("demo", "demo"), system, strategies) as rig, interruptible(rig, console):
+    async with open_rig(run_id("demo", "demo"), {"": system}, strategies) as rig, interruptible(rig, console):
         console.print(f"One file of {FILE_BYTES:,} random bytes by each strategy, one after the other.\n")
         user = await users.sign_up(rig.http, system.gateway_url, f"demo-{secrets.token_hex(6)}")
         for strategy in strategies.values():
@@ -129,10 +128,10 @@ def timeline(shown: list[Shown], *, bars: bool) -> Table:
             item.step.name,
             item.step.path_of_bytes.replace(" → ", "→"),
             f"{item.step.duration_ms:.1f}",
-            words.size(item.step.sent_bytes),
-            words.size(counted.gateway_bytes_in if counted else None),
-            words.number(sum(counted.statements.values()) if counted else None),
-            words.number(sum(counted.store_requests.values()) if counted else None),
+            wording.size(item.step.sent_bytes),
+            wording.size(counted.gateway_bytes_in if counted else None),
+            wording.number(sum(counted.statements.values()) if counted else None),
+            wording.number(sum(counted.store_requests.values()) if counted else None),
             *([" " * begin + "█" * length] if bars else []),
         )
         passed_ms += item.step.duration_ms
@@ -146,6 +145,6 @@ def summary_line(shown: list[Shown]) -> str:
     statements = sum(sum(counted.statements.values()) for counted in known)
     store = sum(sum(counted.store_requests.values()) for counted in known)
     return (
-        f"{words.count(len(shown), 'request')}, {total_ms:.1f} ms, "
-        f"{words.count(round(statements), 'statement')}, {words.count(round(store), 'store request')}."
+        f"{wording.count(len(shown), 'request')}, {total_ms:.1f} ms, "
+        f"{wording.count(round(statements), 'statement')}, {wording.count(round(store), 'store request')}."
     )

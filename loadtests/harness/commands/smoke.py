@@ -10,12 +10,12 @@ import aiohttp
 from rich.console import Console
 
 from loadtests.harness import scripted
-from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.running import users
 from loadtests.harness.running.client import StepFailed, Uploader
 from loadtests.harness.running.users import SignupFailed
 from loadtests.harness.session import only_one, run_id
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 
 FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts
@@ -39,7 +39,7 @@ def smoke(environ: Mapping[str, str], console: Console) -> int:
 
 
 async def _smoke(system: System, console: Console) -> list[str]:
-    async with open_rig(run_id("smoke", "smoke"), system, load_strategies()) as rig:
+    async with open_rig(run_id("smoke", "smoke"), {"": system}, load_strategies()) as rig:
         problems = [
             problem
             for problem in await asyncio.gather(*(_route(rig, path) for path in HEALTH_ROUTES))

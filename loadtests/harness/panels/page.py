@@ -12,7 +12,7 @@ from grafana.parts import GREY, RED
 from loadtests.harness.panels.draw import Shade, draw
 from loadtests.harness.panels.recording import Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.reporting.report import moment, template
+from loadtests.harness.report.page import moment, template
 
 HTML = "panels.html"
 FAULT = "fault"

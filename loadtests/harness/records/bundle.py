@@ -142,8 +142,10 @@ class Bundle:
     def plan(self) -> Plan:
         return Plan.model_validate_json(self._whole(PLAN))
 
-    def load(self) -> LoadSummary:
-        return LoadSummary.model_validate_json(self._whole(LOAD))
+    def load(self) -> LoadSummary | None:
+        """What k6 said of itself; None while it has not ended."""
+        path = self.path / LOAD
+        return LoadSummary.model_validate_json(path.read_bytes()) if path.exists() else None
 
     def warnings(self) -> tuple[Warn, ...]:
         """Warnings of the whole run; empty while the run has not written them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loadtests.harness.records.model import Record
+from loadtests.harness.records.base import Record
 
 GENERATOR = "generator"
 TARGETS = "bench.json"

@@ -56,6 +56,7 @@ class Part(Record):
     list_rate_per_s: float = 0.0
     first_blocks: int  # blocks before the spread is looked at; a round counts as a block
     most_blocks: int  # what the budget allows
+    blocks_per_making: int | None = None  # stacks are made anew after so many; None: never
 
     def arm(self, name: str) -> Arm:
         """Raises ``KeyError``."""

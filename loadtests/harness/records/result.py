@@ -18,6 +18,11 @@ from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Validity
 
 
+def evidence_id(*words: str) -> str:
+    """An ``id`` that can be an anchor: the words joined by points, without blanks."""
+    return ".".join("-".join(word.split()) for word in words)
+
+
 class Interval(Record):
     """A value with its two-sided 95 % interval over ``n`` units (blocks, rounds or makings of the stacks)."""
 

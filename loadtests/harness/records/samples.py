@@ -102,6 +102,7 @@ class Look(Record):
     rss_bytes: dict[str, int]
     host_busy_s: float
     in_flight: dict[str, float] = Field(default_factory=dict)  # gateway requests, by stack
+    pool_waiting: dict[str, float] = Field(default_factory=dict)  # requests without a database connection
 
 
 class Event(Record):

@@ -14,7 +14,7 @@ from statistics import median
 from typing import cast
 
 from loadtests.harness.auditing.ledger_console import read_console
-from loadtests.harness.planning.strategies import Strategy
+from loadtests.harness.strategies import Strategy
 from loadtests.harness.records.model import Load, Outcome, Question, TrialPlan
 from loadtests.harness.records.notes import Ceiling
 from loadtests.harness.running import k6

@@ -99,7 +99,8 @@ def read_endpoints(environ: Mapping[str, str]) -> Endpoints:
 
     databases = {
         name: f"postgres://app:{quote(need(f'PG_{name.upper()}_PASSWORD'), safe='')}"
-        f"@{host(f'PG_{name.upper()}_HOST')}:{need_port(f'PG_{name.upper()}_PORT')}/{name}_db"
+        f"@{host(f'PG_{name.upper()}_HOST')}:{need_port(f'PG_{name.upper()}_PORT')}"
+        f"/{environ.get(f'PG_{name.upper()}_DATABASE') or f'{name}_db'}"
         for name in DATABASES
     }
     endpoints = Endpoints(

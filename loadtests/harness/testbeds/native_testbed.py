@@ -69,6 +69,20 @@ class NativeTestbed:
         return []  # the supervisor's log tells; a restart inside a window is seen by its start time
 
 
+@dataclass(frozen=True, slots=True)
+class SharedParts(NativeTestbed):
+    """Databases and store of a testbed whose services are not looked at: those of other stacks use them."""
+
+    names: frozenset[str] = frozenset()
+
+    async def parts(self) -> dict[str, PartState]:
+        return {name: part for name, part in read_parts(self.run_dir).items() if name in self.names}
+
+    async def watched(self) -> list[Watched]:
+        # Not super(): a dataclass with slots is another class than the one that it is written in.
+        return [one for one in await NativeTestbed.watched(self) if one.name in self.names]
+
+
 def read_parts(run_dir: Path) -> dict[str, PartState]:
     """Parts as the supervisor last wrote them. Raises ``SystemNotUp``."""
     return {

@@ -75,6 +75,11 @@ def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
         refuse_down(compose_testbed.parts_now(project, ready_probe(settings)))
     else:
         refuse_down(_native_parts(run_dir))
+    return system_of(settings, root, run_dir, project)
+
+
+def system_of(settings: Mapping[str, str], root: Path, run_dir: Path, project: str | None = None) -> System:
+    """The system that these settings describe. Raises ``SystemNotUp`` where they are incomplete."""
     try:
         endpoints = connections.read_endpoints(settings)
     except connections.ConnectionsError as error:
@@ -191,16 +196,24 @@ async def settings_of(http: aiohttp.ClientSession, admin_url: str) -> dict[str, 
 
 
 def find_k6(environ: Mapping[str, str], root: Path = ROOT) -> Path:
-    """The k6 program: ``K6_BIN``, else the newest one in the tool cache, else on the path."""
-    if environ.get("K6_BIN"):
-        return Path(environ["K6_BIN"])
+    """The k6 program. Raises ``SystemNotUp``."""
+    return find_tool("k6", environ, root)
+
+
+def find_tool(name: str, environ: Mapping[str, str], root: Path = ROOT) -> Path:
+    """A program: ``<NAME>_BIN``, else the newest one in the tool cache, else on the path.
+
+    Raises ``SystemNotUp``.
+    """
+    if own := environ.get(f"{_variable(name)}_BIN"):
+        return Path(own)
     cache_home = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     caches = [Path(environ["VAULTBENCH_TOOLS"])] if environ.get("VAULTBENCH_TOOLS") else []
     for cache in (*caches, cache_home / "vaultbench", root / ".tools"):
-        found = sorted((cache / "k6").glob("*/bin/k6"), key=lambda path: path.stat().st_mtime)
+        found = sorted((cache / name).glob(f"*/bin/{name}"), key=lambda path: path.stat().st_mtime)
         if found:
             return found[-1]
-    on_path = shutil.which("k6", path=environ.get("PATH"))
+    on_path = shutil.which(name, path=environ.get("PATH"))
     if on_path is None:
-        raise SystemNotUp("k6 is not installed. Install it with: make up")
+        raise SystemNotUp(f"{name} is not installed. Install it with: make up")
     return Path(on_path)

@@ -19,10 +19,10 @@ from aiohttp import web
 
 from loadtests.harness.console import Lines, Played, by_stack, read_tail
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load
-from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Stretch
 from loadtests.harness.rows import Rows
 from loadtests.harness.running.users import Identity
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import find_k6
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -154,8 +154,8 @@ async def test_open_arrivals_are_due_by_the_clock_and_nobody_rests(tmp_path: Pat
 
 
 async def test_a_set_number_of_uploads_whatever_the_clock_says(tmp_path: Path, gateway: str) -> None:
-    part = part_of(arm("a", vus=2))
-    async with loading(tmp_path, Workers(3)) as load:
+    part = part_of(arm("a", vus=2), login_rate_per_s=5.0).model_copy(update={"period_s": 600.0})
+    async with loading(tmp_path, Workers(3, login=1)) as load:
         lines = await play(load, gateway, part, stretch_of(part, "a"), uploads=4, login_each=True)
         again = await play(load, gateway, part, stretch_of(part, "a"), uploads=1)
     assert len(lines.outcomes) == 2 * 4

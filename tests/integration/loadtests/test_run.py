@@ -16,13 +16,13 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness.console import read_tail
-from loadtests.harness.planning.strategies import load_strategies
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
 from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.run import run_plan
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 
@@ -62,7 +62,7 @@ def environ_of(system: System) -> dict[str, str]:
 
 @asynccontextmanager
 async def rig_of(system: System, run: str) -> AsyncIterator[Rig]:
-    async with open_rig(run, find_system(environ_of(system)), load_strategies()) as rig:
+    async with open_rig(run, {"": find_system(environ_of(system))}, load_strategies()) as rig:
         yield rig
 
 
@@ -126,7 +126,9 @@ async def test_a_switchback_of_three_arms_ends_with_all_uploads_verified(
         strategy = load_strategies()[name]
         assert sum(one.statements.values()) == uploads * sum(strategy.expected_statements(1).values())
         assert sum(one.store_requests.values()) == uploads * strategy.expected_store_requests(1)
-    assert bundle.load().exit_code == 0
+    load = bundle.load()
+    assert load is not None
+    assert load.exit_code == 0
     assert not bundle.manifest().interrupted
     assert "Which is faster?" in out.getvalue()
 
@@ -213,7 +215,7 @@ from tests.integration.loadtests.test_run import *
 
 async def main() -> None:
     compare = part_of(PartKind.COMPARE, arms_of(), period_s=30.0)
-    async with open_rig("killed", find_system(os.environ), load_strategies()) as rig:
+    async with open_rig("killed", {"": find_system(os.environ)}, load_strategies()) as rig:
         writer = BundleWriter(Path(sys.argv[1]))
         await run_plan(rig, plan_of("killed", compare), writer, progress_to(io.StringIO()), "")
 

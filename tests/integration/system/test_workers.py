@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from loadtests.harness.planning.strategies import load_strategies
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness import counters
 from loadtests.harness.counters import Scrape
 from loadtests.harness.testbeds.system import find_system

@@ -90,8 +90,8 @@ def loaded(answers: Answers) -> None:
         EXPRESSIONS["p95"]: [({"method": "proxy"}, 0.456)],
         EXPRESSIONS["requests"]: [({"service": "gateway"}, 300.0)],
         EXPRESSIONS["errors"]: [({"service": "gateway"}, 1.5)],
-        EXPRESSIONS["trial"]: [
-            ({"run": "20260504-120000-exp07-ci", "trial": "t003", "arm": "proxy-chunked", "level": "32"}, 1)
+        EXPRESSIONS["turn"]: [
+            ({"run": "20260504-120000-exp07-ci", "part": "compare", "arm": "proxy-chunked"}, 1)
         ],
     }
     answers.alerts = [
@@ -117,7 +117,7 @@ def test_one_frame_says_it_all_on_eighty_columns_and_twenty_four_lines(
     assert rows["upload"] == ["upload", "healthy", "(2x)", "0.50", "61"]
     assert rows["7"] == ["7", "more", "0.21", "70"]
     assert rows["files"] == ["files", "given-up", "(5x)", "0.00", "0"]
-    assert lines[0] == "vaultbench  12:00:00  trial t003 proxy-chunked level 32 of run 20260504-120000-…"
+    assert lines[0] == "vaultbench  12:00:00  compare: proxy-chunked, run 20260504-120000-exp07-ci"
     assert [line for line in lines if line.startswith(("firing", "pending"))] == [
         "firing ErrorsCritical: files: 3 % of requests fail with 5xx",
         "pending CpuWarning: gateway uses 85 % of a core",
@@ -164,7 +164,7 @@ def test_without_prometheus_the_processes_stay_and_what_is_missing_is_said() -> 
     console = screen()
     command.once(Watch(Fixed(*PARTS), Prometheus(url), Time().clock()), console)
     shown = " ".join(text(console).split())
-    assert "no uploads, latencies, errors, alerts and trial: no answer from Prometheus" in shown
+    assert "no uploads, latencies, errors, alerts and turns: no answer from Prometheus" in shown
     assert "gateway healthy 0.75 60" in shown
     assert "no alerts" not in text(console)
 
@@ -219,7 +219,7 @@ def test_a_testbed_that_stops_meanwhile_is_said() -> None:
 
 
 def test_every_expression_names_metrics_that_exist() -> None:
-    names = {"testbed_trial_active"}
+    names = {"testbed_turn_active"}
     for package in ("gateway", "services.auth", "services.upload", "services.files"):
         registry = importlib.import_module(f"{package}.metrics").Metrics().registry
         for family in registry.collect():

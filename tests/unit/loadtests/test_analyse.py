@@ -1,276 +1,122 @@
-"""From records to answers: the four questions, their refusals, exit codes and closing sentences."""
+"""A whole bundle to its result."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
-from loadtests.harness.analysis.analyse import analyse, analyse_bundle, read_analysis
-from loadtests.harness.analysis.capacity import NOT_COMPARABLE, compare
-from loadtests.harness.analysis.facts import Facts, read_facts
-from loadtests.harness.analysis.model import Analysis
-from loadtests.harness.analysis.sentences import price_sentence
-from loadtests.harness.analysis.stats import ratio_of_pairs
-from loadtests.harness.analysis.table import CSV_FIRST
-from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.records.model import LedgerClass, Question, Severity, Trial, Validity
-from tests.unit.loadtests import fabricate as make
-from tests.unit.loadtests.fabricate import DIRECT, PROXY, SINGLE
+from loadtests.harness.analyse import analyse, blocks_needed
+from loadtests.harness.records.plan import NOBODY, PartKind
+from loadtests.harness.records.result import Result
+from loadtests.harness.records.samples import Event
+from tests.unit.loadtests.switchback import T0, FakeBundle, World, arm, bundle, ledger, part, plan
 
 pytestmark = pytest.mark.unit
 
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make.fabricate(tmp_path_factory.mktemp("whole"))
-
-
-@pytest.fixture(scope="module")
-def facts(path: Path) -> Facts:
-    return read_facts(Bundle(path))
-
-
-@pytest.fixture(scope="module")
-def analysis(path: Path) -> Analysis:
-    return analyse_bundle(path)
-
-
-def altered(facts: Facts, change: Callable[[Trial], Trial]) -> Analysis:
-    return analyse(replace(facts, trials=tuple(map(change, facts.trials))))
+PAIR = part(arm("A"), arm("B"))
+WARM_UP = part(arm("A"), arm("B"), name="warm-up", kind=PartKind.WARM_UP)
+SATURATION = part(
+    arm("A"), arm("A more", of="A", vus=12), name="saturation", kind=PartKind.SATURATION, first=4, most=8
+)
+LEVELS = part(
+    *(arm(f"A {vus} VU", of="A", vus=vus) for vus in (2, 4, 8)), name="levels", kind=PartKind.LEVELS
+)
+NEIGHBOURS = part(arm(NOBODY), arm("A", rate_per_s=20.0), name="neighbours", kind=PartKind.NEIGHBOURS)
+EVENTS = (
+    Event(at=T0 + 100.0, kind="audit"),
+    Event(at=T0 + 103.5, kind="renewed", detail={"took_s": 6.0}),
+)
+PARTS = (PAIR, WARM_UP, SATURATION, LEVELS, NEIGHBOURS)
 
 
-class TestHowMuch:
-    def test_ratio_interval_and_verdict(self, analysis: Analysis) -> None:
-        assert analysis.capacity is not None
-        ratio = analysis.capacity.ratios[0]
-        assert (ratio.base, ratio.arm, ratio.n, ratio.verdict) == (PROXY, DIRECT, 6, "faster")
-        assert ratio.low is not None and ratio.value is not None and ratio.high is not None
-        assert ratio.low < 58 / 44 < ratio.high
-
-    def test_proof_of_saturation_stands_beside_it(self, analysis: Analysis) -> None:
-        assert analysis.capacity is not None
-        assert {proof.arm: proof.proven for proof in analysis.capacity.saturation} == {
-            PROXY: True,
-            DIRECT: True,
-        }
-
-    def test_the_third_arm_has_no_verdict_and_prices_the_parts(self, analysis: Analysis) -> None:
-        assert analysis.capacity is not None
-        assert [arm.arm for arm in analysis.capacity.single] == [SINGLE]
-        assert all(SINGLE not in (ratio.base, ratio.arm) for ratio in analysis.capacity.ratios)
-        assert analysis.capacity.multipart_price == pytest.approx(66 / 58, rel=0.05)
-
-    def test_a_reason_is_given_only_with_busy_processors(self, analysis: Analysis, facts: Facts) -> None:
-        assert analysis.capacity is not None and analysis.capacity.because == "price.ratio"
-        assert "because" in analysis.sentences[0].text
-        idle = altered(facts, lambda t: t.model_copy(update={"host_cpu_s": (t.host_cpu_s or 0) / 2}))
-        assert idle.capacity is not None and idle.capacity.because is None
-        assert "because" not in idle.sentences[0].text
-        assert "not identified" in idle.sentences[0].text
-
-    def test_busy_with_other_programs_is_no_reason(self, facts: Facts) -> None:
-        noisy = altered(facts, lambda t: make.with_process(t, "rest", cpu_s=2.0))
-        assert noisy.capacity is not None and noisy.capacity.because is None
-
-    @pytest.mark.parametrize("metric", sorted(NOT_COMPARABLE))
-    def test_no_ratio_of_requests_per_second_can_be_formed(self, metric: str) -> None:
-        with pytest.raises(ValueError, match="never compared"):
-            compare(
-                ident="x",
-                metric=metric,
-                couple=(PROXY, DIRECT),
-                estimate=ratio_of_pairs([(1, 2)]),
-                margin=0.1,
-            )
-
-    def test_equal_arms(self, tmp_path: Path) -> None:
-        same = {PROXY: make.ARMS[PROXY], DIRECT: make.ARMS[PROXY]}
-        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, arms=same)))
-        assert found.capacity is not None
-        assert found.capacity.ratios[0].verdict == "equivalent within ±10 %"
-        assert "equally fast" in found.sentences[0].text
-
-    def test_a_slower_arm_is_told_the_other_way_round(self, tmp_path: Path) -> None:
-        swapped = {PROXY: make.ARMS[DIRECT], DIRECT: make.ARMS[PROXY]}
-        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, arms=swapped)))
-        assert found.capacity is not None and found.capacity.ratios[0].verdict == "slower"
-        assert found.sentences[0].text.startswith("Proxy is 1.3")
-        assert " as fast as direct on this machine (1." in found.sentences[0].text
+def whole() -> FakeBundle:
+    world = World(
+        rates={"A": 40.0, "B": 50.0, "A more": 40.0, "A 2 VU": 20.0, "A 4 VU": 40.0, "A 8 VU": 40.0},
+        noise=0.02,
+    )
+    for own, blocks in ((WARM_UP, 1), (PAIR, 8), (SATURATION, 6), (LEVELS, 6), (NEIGHBOURS, 6)):
+        world.play(own, blocks)
+    return bundle(world, *PARTS, of_events=EVENTS)
 
 
-class TestUntilWhen:
-    def test_knee_of_a_saturating_curve(self, analysis: Analysis) -> None:
-        assert {knee.arm: knee.gains_until_vus for knee in analysis.knees} == {PROXY: 16, DIRECT: 16}
-        assert all(knee.bottleneck == "not identified" for knee in analysis.knees)
-        assert all((knee.host_busy_at_knee or 0) > 0.85 for knee in analysis.knees)
-
-    def test_an_invalid_level_does_not_void_the_run(self, facts: Facts) -> None:
-        def change(trial: Trial) -> Trial:
-            last = trial.plan.question is Question.RAMP and trial.plan.load.vus == 32
-            return make.with_process(trial, "k6", cpu_s=7.9) if last else trial
-
-        found = altered(facts, change)
-        assert found.exit_code == 0
-        assert (found.reach.reached, found.reach.planned) == (20, 22)
-        assert "generator-cpu" in found.reach.text and "99 % of the processors" in found.reach.text
+def test_every_answer_is_there_with_its_id() -> None:
+    result = analyse(whole())
+    assert result.compare is not None and result.compare.best == "B"
+    assert [one.id for one in result.saturation] == ["saturation.A"]
+    assert [one.id for one in result.knees] == ["knee.A"]
+    assert result.neighbours is not None
+    assert [one.id for one in result.neighbours.arms] == ["neighbours.nobody", "neighbours.A"]
+    assert [price.id for price in result.prices] == ["price.A", "price.B"]
+    assert {limit.part for limit in result.limits} == {"compare", "saturation", "levels"}
+    assert " " not in "".join(limit.id for limit in result.limits)
 
 
-class TestBesideOthers:
-    def test_percentiles_with_intervals(self, analysis: Analysis) -> None:
-        assert analysis.neighbours is not None
-        by_arm = {arm.arm: arm for arm in analysis.neighbours.arms}
-        assert list(by_arm) == ["none", PROXY, DIRECT]
-        assert all(arm.login_p95.low is not None for arm in by_arm.values())
-        quiet, proxy, direct = (by_arm[name].login_p95.value or 0 for name in ("none", PROXY, DIRECT))
-        assert quiet < direct < proxy
-        assert by_arm[PROXY].ttd_p95.value is not None and by_arm["none"].ttd_p95.value is None
-
-    def test_both_times_stand_together(self, analysis: Analysis) -> None:
-        for row in analysis.table:
-            assert (row.tta_p50.value is None) == (row.ttd_p50.value is None)
-
-    def test_too_few_samples_are_counted_and_not_printed(self, facts: Facts) -> None:
-        few = replace(facts, steps={trial: steps[:40] for trial, steps in facts.steps.items()})
-        found = analyse(few)
-        assert found.neighbours is not None
-        login = found.neighbours.arms[0].login_p95
-        assert login.value is None and 0 < login.n < login.minimum
+def test_only_the_comparison_asks_for_more_blocks() -> None:
+    world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
+    world.play(PAIR, 8)
+    made = bundle(world, *PARTS)
+    assert blocks_needed(made, PAIR) == PAIR.most_blocks
+    assert blocks_needed(made, LEVELS) == LEVELS.first_blocks
 
 
-class TestPrice:
-    def test_counts_match_the_manifest(self, analysis: Analysis) -> None:
-        by_arm = {price.arm: price for price in analysis.prices}
-        assert by_arm[PROXY].statements == by_arm[PROXY].statements_expected == 5
-        assert by_arm[DIRECT].store_requests == by_arm[DIRECT].store_requests_expected == 3
-        assert by_arm[PROXY].gateway_bytes_in == pytest.approx(1.0)
-        assert by_arm[DIRECT].gateway_bytes_in == pytest.approx(0.004)
-
-    def test_cpu_by_process_with_authentication_apart(self, analysis: Analysis) -> None:
-        price = next(price for price in analysis.prices if price.arm == PROXY)
-        expected = make.ARMS[PROXY].cpu_ms
-        system = sum(
-            expected[name] for name in ("gateway", "upload", "files", "pg-upload", "pg-files", "minio")
-        )
-        assert price.system_cpu_s == pytest.approx(system / 1000, rel=1e-4)
-        assert price.authentication_cpu_s == pytest.approx(0.0002, rel=1e-4)
-        assert price.cpu_s["k6"] == pytest.approx(0.0096, rel=1e-4)
-        assert price.peak_rss_bytes["minio"] == 240 << 20
-
-    def test_a_process_without_samples_is_absent_not_zero(self, facts: Facts) -> None:
-        def change(trial: Trial) -> Trial:
-            uses = tuple(use for use in trial.processes if use.name != "minio")
-            return trial.model_copy(update={"processes": uses})
-
-        assert {price.system_cpu_s for price in altered(facts, change).prices} == {None}
-
-    def test_the_processes_of_a_service_add_up(self, facts: Facts, analysis: Analysis) -> None:
-        def split(trial: Trial) -> Trial:
-            """The same use by two processes of upload."""
-            (whole,) = [use for use in trial.processes if use.name == "upload"]
-            others = [use for use in trial.processes if use is not whole]
-            peak = whole.peak_rss_bytes or 0
-            halves = [
-                whole.model_copy(update={"name": name, "cpu_s": whole.cpu_s / 2, "peak_rss_bytes": peak // 2})
-                for name in ("upload", "upload-2")
-            ]
-            return trial.model_copy(update={"processes": (*others, *halves)})
-
-        for one, two in zip(analysis.prices, altered(facts, split).prices, strict=True):
-            assert two.cpu_s == pytest.approx(one.cpu_s)
-            assert two.peak_rss_bytes == one.peak_rss_bytes
-
-    def test_a_login_before_every_upload_has_its_price_told(self, analysis: Analysis) -> None:
-        priced = [p.model_copy(update={"authentication_cpu_s": 0.0236}) for p in analysis.prices]
-        for login_each in (True, False):
-            told = price_sentence(priced, analysis.names, (PROXY,), login_each=login_each)
-            assert told is not None
-            assert ("login before every upload costs 24 ms by proxy more" in told.text) is login_each
+def test_equal_bundles_give_equal_results_that_survive_their_json() -> None:
+    text = analyse(whole()).model_dump_json()
+    assert text == analyse(whole()).model_dump_json()
+    assert Result.model_validate_json(text).model_dump_json() == text
 
 
-class TestOutcome:
-    def test_valid(self, analysis: Analysis) -> None:
-        assert (analysis.exit_code, analysis.ledger.failed) == (0, False)
-        assert [sentence.kind for sentence in analysis.sentences] == ["answer"] * 4
-
-    def test_a_failed_ledger_is_1_and_said_first(self, facts: Facts) -> None:
-        table = facts.ledgers["t013"]
-        lost = table.model_copy(
-            update={"failed": True, "classes": {"verified": table.intents - 2, LedgerClass.LOST.value: 2}}
-        )
-        found = analyse(replace(facts, ledgers={**facts.ledgers, "t013": lost}))
-        assert found.exit_code == 1
-        assert found.sentences[0].kind == "invalid" and "2 x G-02" in found.sentences[0].text
-        assert found.next_command == f"make ledger RUN={found.run}"
-        assert found.ledger.by_arm[PROXY]["G-02"] == 2
-
-    def test_a_failed_ledger_in_the_ramp_counts_too(self, facts: Facts) -> None:
-        failed = facts.ledgers["t001"].model_copy(update={"failed": True, "flags": {"G-11": 1}})
-        found = analyse(replace(facts, ledgers={**facts.ledgers, "t001": failed}))
-        assert (found.exit_code, found.validity) == (1, Validity.INVALID)
-
-    def test_an_invalid_trial_is_2_and_names_one_command(self, facts: Facts) -> None:
-        def change(trial: Trial) -> Trial:
-            return make.with_process(trial, "k6", cpu_s=15.9) if trial.plan.trial == "t014" else trial
-
-        found = altered(facts, change)
-        assert (found.exit_code, found.validity) == (2, Validity.INVALID)
-        assert found.next_command == "make stress VUS=8"
-        assert found.sentences[0].text.count("make ") == 1
-        assert found.capacity is not None and found.capacity.ratios[0].verdict is None
-
-    def test_an_interrupted_run_is_3_and_says_how_far_it_came(self, tmp_path: Path) -> None:
-        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, cut_after=9)))
-        assert (found.exit_code, found.interrupted) == (3, True)
-        assert "after 9 whole trials" in found.sentences[0].text
-        assert found.capacity is not None and found.capacity.ratios[0].n == 4
-
-    def test_interrupted_before_the_first_trial(self, tmp_path: Path) -> None:
-        found = analyse(make.facts_of(tmp_path, replace(make.SHORT, cut_after=0)))
-        assert (found.exit_code, found.capacity, found.table) == (3, None, ())
-
-    def test_smoke_decides_nothing_and_succeeds(self, tmp_path: Path) -> None:
-        found = analyse(make.facts_of(tmp_path, make.SMOKE))
-        assert (found.exit_code, found.next_command) == (0, "make stress PROFILE=ci")
-        assert found.capacity is not None and found.capacity.ratios[0].verdict is None
-
-    def test_every_sentence_has_evidence_that_exists(self, analysis: Analysis) -> None:
-        text = json.dumps(analysis.model_dump(mode="json"))
-        for sentence in analysis.sentences:
-            known = f'"id": "{sentence.evidence}"' in text or sentence.evidence in ("price", "warnings")
-            assert known, sentence
-
-    def test_absolute_rates_on_shared_processors_are_lower_bounds(
-        self, analysis: Analysis, facts: Facts
-    ) -> None:
-        assert "at least 58" in analysis.sentences[0].text
-        own = altered(facts, lambda t: t.model_copy(update={"host_cores": 8.0}))
-        assert "at least" not in own.sentences[0].text
-
-    def test_recorded_warnings_are_kept_once(self, facts: Facts) -> None:
-        first = facts.trials[0]
-        noisy = [w for w in make.warns(first) if w.severity is Severity.CAUTION]
-        trials = (first.model_copy(update={"warnings": tuple(noisy * 2)}), *facts.trials[1:])
-        found = analyse(replace(facts, trials=trials))
-        assert [warn.code for warn in found.warnings].count("noisy-host") == 1
+def test_the_middle_of_a_run_is_analysed_as_far_as_it_is() -> None:
+    made = whole()
+    made.world.stretches[:] = made.world.stretches[:2]
+    made.of_ledgers = [ledger(made.world.stretches, made.world.uploads)]
+    result = analyse(made)
+    assert result.compare is not None and result.knees == () and result.neighbours is None
+    assert "not-reached" in {warn.code for warn in result.warnings}
 
 
-class TestFiles:
-    def test_analysis_reads_back_equal(self, path: Path, analysis: Analysis) -> None:
-        assert read_analysis(path) == analysis
+def test_what_nobody_audited_does_not_pass_for_periods_without_an_upload() -> None:
+    made = whole()
+    made.of_ledgers = [ledger(made.world.stretches[:1], made.world.uploads)]
+    result = analyse(made)
+    assert result.compare is None
+    assert {"missing-samples", "not-reached"} <= {warn.code for warn in result.warnings}
 
-    def test_same_bundle_same_bytes(self, path: Path, analysis: Analysis) -> None:
-        before = [(path / name).read_bytes() for name in ("analysis.json", "table.csv")]
-        assert analyse_bundle(path) == analysis
-        assert [(path / name).read_bytes() for name in ("analysis.json", "table.csv")] == before
 
-    def test_csv_keeps_the_older_columns_first(self, path: Path, analysis: Analysis) -> None:
-        with (path / "table.csv").open(encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        assert tuple(rows[0])[:5] == CSV_FIRST
-        assert len(rows) == len(analysis.table)
-        assert rows[0]["strategy"] == PROXY and float(rows[0]["goodput_per_s"]) == pytest.approx(44, rel=0.05)
+def test_nothing_was_run_at_all() -> None:
+    result = analyse(bundle(World(rates={}), *PARTS))
+    assert (result.compare, result.exit_code) == (None, 3)
+    assert result.exit_reason == "the comparison did not run"
+
+
+def test_where_the_time_went() -> None:
+    result = analyse(whole())
+    assert result.seconds["compare"] == pytest.approx(8 * 12.0)
+    assert (result.seconds["audit"], result.seconds["preparing"]) == (3.5, 20.0)
+    assert result.seconds["making stacks"] == 6.0
+
+
+def test_the_audits_are_added_up() -> None:
+    made = whole()
+    users = {"u1": {"intents": 5, "verified": 5}, "u2": {"intents": 1, "verified": 0}}
+    one = ledger(made.world.stretches, made.world.uploads[:6], by_user=users, by_arm={"A": {"verified": 6}})
+    made.of_ledgers = [one, one.model_copy(update={"audit": 2, "flags": {"G-10": 2}})]
+    total = analyse(made).ledger
+    assert (total.intents, total.users, total.users_without_file) == (12, 2, 1)
+    assert (total.by_arm, total.flags, total.failed) == ({"A": {"verified": 12}}, {"G-10": 2}, False)
+
+
+def test_the_time_course_names_every_turn_and_adds_up_the_cores() -> None:
+    made = whole()
+    result = analyse(made)
+    first = result.timeline.turns[0]
+    assert (first[0], first[2], first[3]) == ("warm-up", 20.0, 23.0)
+    busy = sum(sum(cores) for cores in result.timeline.cores.values())
+    assert busy > 0 and len(result.timeline.at_s) <= 240
+
+
+def test_forty_thousand_uploads() -> None:
+    """As many as a long run leaves; the suite's own limit on a test's time is the measure."""
+    world = World(rates={"A": 400.0, "B": 420.0}, noise=0.05)
+    world.play(PAIR, 9)
+    assert len(world.uploads) > 40_000
+    result = analyse(bundle(world, PAIR, planned=plan(PAIR)))
+    assert result.compare is not None and result.compare.arms[0].uploads > 15_000

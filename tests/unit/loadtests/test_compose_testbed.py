@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.running.observe import Observer
 from loadtests.harness.testbeds import compose_testbed
 from loadtests.harness.testbeds.compose_testbed import ContainerTestbed, open_containers
 from loadtests.harness.testbeds.processes import Watched, start_ticks
 from loadtests.harness.testbeds.testbed import PartState, SystemNotUp, TestbedRefused
+from loadtests.harness.watch import Site, Watcher
 from tests.unit.loadtests.engine_server import PROJECT, RECORDED, FakeEngine, serving
 
 pytestmark = pytest.mark.unit
@@ -81,16 +81,15 @@ async def test_looks_hold_containers_and_processes_beside_each_other(tmp_path: P
 async def test_a_restart_between_two_looks_is_noticed(tmp_path: Path) -> None:
     engine = one_part()
     async with opened(engine, tmp_path) as testbed:
-        observer = Observer(testbed, await testbed.watched(), testbed.docker.session, ())
-        begin = await observer.begin_window()
+        watcher = Watcher({"": Site(testbed)}, testbed.docker.session)
+        await watcher.meet()
+        begin = await watcher.look()
         box = engine.boxes[0]
         box.run(True, "2026-11-21T17:30:00Z")
         box.stats["cpu_stats"]["cpu_usage"]["total_usage"] *= 5  # more than before: only the start tells
-        end = await observer.end_window()
-        (use,) = (one for one in observer.uses(begin, end) if one.name == "upload")
-    assert use.restarted
-    assert use.cpu_s == 0.0
-    assert use.container == box.id
+        end = await watcher.look()
+    assert begin.lives["upload"] != end.lives["upload"]
+    assert begin.lives["harness"] == end.lives["harness"]
 
 
 async def test_falling_counters_alone_give_a_restart_away(tmp_path: Path) -> None:

@@ -1,65 +1,79 @@
-"""Where a ramp stops gaining, and what ended it."""
+"""The knee as a range, and the proof of saturation."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from loadtests.harness.analysis.knee import knee_of
-from loadtests.harness.analysis.model import Estimate, Quantile, RampPoint
-from loadtests.harness.analysis.sentences import knee_sentence
-from tests.unit.loadtests.fabricate import PROXY
+from loadtests.harness.knee import knees, saturations
+from loadtests.harness.periods import Samples, whole_blocks
+from loadtests.harness.records.plan import PartKind
+from loadtests.harness.records.result import Knee, Saturation
+from tests.unit.loadtests.switchback import World, arm, part
 
 pytestmark = pytest.mark.unit
 
 
-def point(vus: int, goodput: float | None, p95: float, *, valid: bool = True, busy: float = 0.5) -> RampPoint:
-    return RampPoint(
-        arm=PROXY,
-        level=f"{vus} VU",
-        vus=vus,
-        concurrency=float(vus),
-        goodput_per_s=Estimate(n=1, value=goodput),
-        p95_ms=Quantile(q=0.95, n=200, minimum=100, value=p95),
-        host_busy=busy,
-        valid=valid,
-    )
+def knee(rates: Mapping[int, float], *, rounds: int = 6, noise: float = 0.01) -> Knee:
+    """Levels of one arm by their VUs."""
+    arms = [arm(f"A {vus} VU", of="A", vus=vus) for vus in rates]
+    own = part(*arms, name="levels", kind=PartKind.LEVELS)
+    world = World(rates={f"A {vus} VU": rate for vus, rate in rates.items()}, noise=noise)
+    world.play(own, rounds)
+    periods = Samples(world.uploads, world.looks).periods(own, world.stretches)
+    (found,) = knees(own, whole_blocks(periods, world.stretches))
+    return found
 
 
-def test_stops_gaining() -> None:
-    curve = [point(1, 10, 10), point(2, 19, 11), point(4, 30, 14), point(8, 31, 20), point(16, 31, 25)]
-    knee = knee_of(PROXY, curve)
-    assert (knee.gains_until_vus, knee.stopped_by, knee.slow_from_vus) == (4, "stops gaining", None)
+class TestKnee:
+    def test_lies_between_the_last_gain_and_the_first_level_without_one(self) -> None:
+        found = knee({4: 20.0, 8: 40.0, 16: 50.0, 24: 50.0, 32: 49.0})
+        assert (found.low_vus, found.high_vus, found.reached) == (8, 16, True)
+        assert [level.vus for level in found.levels] == [4, 8, 16, 24, 32]
+        assert found.levels[2].uploads_per_s.value == pytest.approx(50.0, rel=0.03)
+
+    def test_a_small_gain_that_is_shown_moves_its_upper_end(self) -> None:
+        found = knee({4: 20.0, 8: 40.0, 16: 50.0, 24: 51.2, 32: 51.2}, noise=0.002)
+        assert (found.low_vus, found.high_vus) == (8, 24)
+
+    def test_an_arm_that_still_gains_has_none(self) -> None:
+        found = knee({4: 20.0, 8: 40.0, 16: 80.0})
+        assert (found.reached, found.high_vus) == (False, None)
+        assert found.why_not == "it may still gain at 16 VUs, the highest level"
+
+    def test_noise_that_hides_the_end_leaves_none(self) -> None:
+        found = knee({4: 20.0, 8: 40.0, 16: 50.0, 24: 50.0}, noise=0.2)
+        assert not found.reached
+
+    def test_without_a_gain_there_is_nothing_to_end(self) -> None:
+        found = knee({8: 40.0, 16: 40.0, 24: 40.0})
+        assert found.why_not == "no gain above 8 VUs, the lowest level, was shown"
+
+    def test_few_rounds_or_levels_say_nothing(self) -> None:
+        assert knee({4: 20.0, 8: 40.0, 16: 40.0}, rounds=4).why_not == "4 rounds of 5"
+        assert knee({4: 20.0, 8: 40.0}).why_not == "fewer than 3 levels"
 
 
-def test_one_low_level_is_no_knee() -> None:
-    curve = [point(1, 10, 10), point(2, 10.2, 11), point(4, 30, 14), point(8, 45, 20)]
-    assert knee_of(PROXY, curve).gains_until_vus is None
+class TestSaturation:
+    def prove(self, rate: float, more_rate: float, more_vus: int = 12) -> Saturation:
+        own = part(
+            arm("A", vus=8), arm("A more", of="A", vus=more_vus), name="saturation", kind=PartKind.SATURATION
+        )
+        world = World(rates={"A": rate, "A more": more_rate}, noise=0.02)
+        world.play(own, 6)
+        periods = Samples(world.uploads, world.looks).periods(own, world.stretches)
+        (found,) = saturations([own], {"saturation": whole_blocks(periods, world.stretches)}, 0.10)
+        return found
 
+    def test_more_clients_gain_nothing(self) -> None:
+        found = self.prove(40.0, 40.0)
+        assert (found.arm, found.vus, found.more_vus, found.proven) == ("A", 8, 12, True)
 
-def test_slow_before_it_stops_gaining() -> None:
-    curve = [point(1, 10, 10), point(2, 15, 31), point(4, 22, 60), point(8, 33, 99)]
-    knee = knee_of(PROXY, curve)
-    assert (knee.slow_from_vus, knee.stopped_by) == (2, "latency")
+    def test_more_clients_gain(self) -> None:
+        found = self.prove(40.0, 56.0)
+        assert not found.proven
+        assert found.gain.value == pytest.approx(1.4, rel=0.05)
 
-
-def test_two_levels_show_no_end() -> None:
-    knee = knee_of(PROXY, [point(1, 10, 10), point(4, 10, 40)])
-    assert (knee.gains_until_vus, knee.slow_from_vus, knee.stopped_by) == (None, None, "too few levels")
-
-
-def test_a_ramp_of_one_known_level_is_told_as_one() -> None:
-    told = knee_sentence([knee_of(PROXY, [point(1, 48, 10)])], {PROXY: "proxy"})
-    assert told is not None
-    assert told.text.startswith("With 1 upload at once proxy came to 48 uploads per second; one level")
-
-
-def test_machines_end() -> None:
-    curve = [point(1, 10, 10), point(2, 19, 11), point(4, 36, 14, busy=0.97)]
-    assert knee_of(PROXY, curve).stopped_by == "machine's end"
-
-
-def test_an_invalid_level_counts_for_nothing_and_ends_the_ramp() -> None:
-    curve = [point(1, 10, 10), point(2, 19, 11), point(4, 36, 14), point(8, 90, 14, valid=False)]
-    knee = knee_of(PROXY, curve)
-    assert (knee.last_vus, knee.peak_goodput_per_s) == (4, 36)
-    assert knee.stopped_by == "load generator's end"
+    def test_hardly_more_clients_prove_nothing(self) -> None:
+        assert not self.prove(40.0, 40.0, more_vus=9).proven

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.planning.strategies import STRATEGIES_FOLDER, StrategyError, evaluate, load_strategies
+from loadtests.harness.strategies import STRATEGIES_FOLDER, StrategyError, evaluate, load_strategies
 
 pytestmark = pytest.mark.unit
 

@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
 
 from compose import settings
 from compose.credentials import generate
 from loadtests.harness.records.vocabulary import service_of
-from loadtests.harness.running.arms import differences, flat_config
+from loadtests.harness.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.testbeds.native_testbed import control
 from loadtests.harness.testbeds.system import _url, find_k6, find_system
 from loadtests.harness.testbeds.testbed import PARTS, SystemNotUp, TestbedRefused
@@ -86,16 +85,6 @@ def test_run_ids_sort_by_time() -> None:
     assert run_id("EXP-07", "ci", 0.0) < run_id("EXP-07", "ci", 90.0)
 
 
-def test_settings_that_are_not_in_effect_are_named() -> None:
-    wanted = {"upload": {"FINALISE": "detached", "CHUNK_STORE": "disk"}}
-    found = differences(wanted, {"upload": {"finalise": "inline", "chunk_store": "disk"}})
-    assert found == ["upload runs with FINALISE=inline, not detached"]
-    assert flat_config({"upload": {"finalise": "inline"}}, {"login_each": False}) == {
-        "upload.FINALISE": "inline",
-        "workload.login_each": "False",
-    }
-
-
 def test_every_replica_is_found_where_there_are_several(tmp_path: Path) -> None:
     (tmp_path / ".run").mkdir()
     parts = {name: {"state": "healthy", "pid": os.getpid()} for name in (*PARTS, "minio")}
@@ -138,9 +127,3 @@ def test_in_containers_the_processes_of_a_service_share_a_host_and_a_restart(tmp
     scaled = {**inside.environ, "TOPOLOGY": "scaled"}
     assert replace(inside, environ=scaled).parts("upload") == ["upload", "upload-2"]
     assert _url(scaled, "upload-2", 9012) == "http://upload-2:9012"
-
-
-def test_settings_of_every_replica_are_compared() -> None:
-    settings_seen = {"upload": {"FINALISE": "queued"}, "upload-2": {"FINALISE": "inline"}}
-    found = differences({"upload": {"FINALISE": "queued"}}, settings_seen)
-    assert found == ["upload-2 runs with FINALISE=inline, not queued"]

@@ -1,0 +1,1 @@
+"""Stacks of our processes beside a running testbed: its databases and its store, nothing else of it."""

@@ -1,0 +1,52 @@
+"""Means and rates with their two-sided 95 % intervals over units that repeat each other (blocks, rounds)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from scipy import stats
+
+from loadtests.harness.records.result import Interval
+
+CONFIDENCE = 0.95
+FEWEST_UNITS = 3  # for an interval beside a mean
+NOTHING = Interval(n=0, value=None)
+
+
+@cache
+def t_quantile(degrees: int) -> float:
+    """Student's t that a value exceeds in either direction with probability 1 - ``CONFIDENCE``."""
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees))
+
+
+def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
+    """Sum of ``parts`` over sum of ``wholes``, unit by unit, such as uploads over seconds.
+
+    The ratio estimator (Cochran, Sampling Techniques, 1977, 6.4): unlike a mean of ratios it weighs each unit
+    by its size, and shares of one whole (CPU by process) add up. Its variance is that of the residuals.
+    """
+    n, above, below = len(parts), np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
+    if n == 0 or below.sum() <= 0:
+        return NOTHING
+    value = float(above.sum() / below.sum())
+    if n < FEWEST_UNITS:
+        return Interval(n=n, value=value)
+    residuals = above - value * below
+    error = math.sqrt(float(residuals @ residuals) / (n * (n - 1))) / float(below.mean())
+    half = t_quantile(n - 1) * error
+    return Interval(n=n, value=value, low=value - half, high=value + half)
+
+
+def mean_ratio(logs: Sequence[float]) -> Interval:
+    """Geometric mean of ratios given as logarithms, with its t interval transformed back."""
+    n = len(logs)
+    if n == 0:
+        return NOTHING
+    mean = float(np.mean(logs))
+    if n < FEWEST_UNITS:
+        return Interval(n=n, value=math.exp(mean))
+    half = t_quantile(n - 1) * float(np.std(logs, ddof=1)) / math.sqrt(n)
+    return Interval(n=n, value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half))

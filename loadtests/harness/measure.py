@@ -1,0 +1,63 @@
+"""From a plan and its stacks to a bundle: what every command that measures does around its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.harness.comparison import blocks_to_run, compare_so_far
+from loadtests.harness.periods import Samples
+from loadtests.harness.progress import Progress
+from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.plan import Part, Plan
+from loadtests.harness.rig import open_rig
+from loadtests.harness.run import Answered, in_silence, run_plan
+from loadtests.harness.session import interruptible, results_folder
+from loadtests.harness.stacks import Stacks
+from loadtests.harness.strategies import load_strategies
+from loadtests.harness.testbeds.system import System
+
+INTERRUPTED = 130
+# Analyses, renders and prints a bundle; the answer is the exit code.
+Finish = Callable[[Path, Console], int]
+
+
+async def measure(
+    plan: Plan,
+    systems: Mapping[str, System],
+    stacks: Stacks | None,
+    *,
+    environ: Mapping[str, str],
+    command: str,
+    console: Console,
+    answered: Answered = in_silence,
+) -> tuple[Path, bool]:
+    """Run a plan on stacks that are up. Returns the bundle's folder, and whether it was interrupted."""
+    writer = BundleWriter(results_folder(environ) / plan.run)
+    console.print(f"Records go to {writer.path}", highlight=False, soft_wrap=True)
+
+    async def renew(instance: int, swapped: bool) -> Mapping[str, System]:
+        if stacks is None:
+            return systems
+        await stacks.renew(instance, swapped=swapped)
+        return stacks.systems
+
+    async with open_rig(
+        plan.run, systems, load_strategies(), shared=stacks.shared if stacks else None,
+        read_all=plan.profile == "full",
+    ) as rig:  # fmt: skip
+        with Progress(console) as progress:
+            async with interruptible(rig, console):
+                await run_plan(
+                    rig, plan, writer, progress, command,
+                    blocks_wanted=blocks_wanted, answered=answered, renew=renew if stacks else None,
+                )  # fmt: skip
+        return writer.path, rig.stop.is_set()
+
+
+def blocks_wanted(bundle: Bundle, part: Part) -> int:
+    """Blocks in all that a part's precision takes, by what its first stage saw (Stein's two stages)."""
+    samples = Samples(bundle.uploads(), bundle.looks())
+    return blocks_to_run(compare_so_far(bundle.plan(), part, bundle.stretches(), samples), part)

@@ -1,0 +1,164 @@
+"""A slower way to the system: toxiproxy before the gateway and before the store alike.
+
+Half of the round trip is added each way, and each connection gets the bandwidth for itself, as each client of
+a real network has a line of its own. Nothing of the system is changed: URLs stay signed for the address that
+they name, and only the connection leads through toxiproxy, in k6 by its option ``hosts`` (see
+``store_route``). Stacks of a comparison have their own address of the store, so arms can differ in their
+network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from loadtests.harness.testbeds.store_route import StoreRoute
+from loadtests.harness.testbeds.system import ROOT, System, find_tool
+from loadtests.harness.testbeds.testbed import SystemNotUp
+
+PROGRAM = "toxiproxy"
+READY_LIMIT_S, POLL_S, END_LIMIT_S = 10.0, 0.05, 5.0
+KB_PER_S_OF_MBIT = 125  # toxiproxy's kilobytes are 1,000 bytes
+NOWHERE = "127.0.0.1:9"  # until it is known where a proxy leads
+QUIET = asyncio.subprocess.DEVNULL
+STREAMS = ("upstream", "downstream")
+
+
+class NetworkError(Exception):
+    """The network cannot be slowed down; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What is put between client and system. No limit of bandwidth: ``None``."""
+
+    rtt_ms: float = 0.0
+    bandwidth_mbit: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.rtt_ms > 0 or self.bandwidth_mbit is not None
+
+    def toxics(self) -> list[dict[str, Any]]:
+        """As toxiproxy wants them: whole milliseconds, the odd one on the way back."""
+        there = int(self.rtt_ms // 2)
+        delays = dict(zip(STREAMS, (there, round(self.rtt_ms) - there), strict=True))
+        found = [_toxic("latency", stream, {"latency": delay}) for stream, delay in delays.items() if delay]
+        if self.bandwidth_mbit is not None:
+            rate = max(1, round(self.bandwidth_mbit * KB_PER_S_OF_MBIT))
+            found += [_toxic("bandwidth", stream, {"rate": rate}) for stream in STREAMS]
+        return found
+
+
+def _toxic(kind: str, stream: str, attributes: Mapping[str, int]) -> dict[str, Any]:
+    return {"name": f"{kind}-{stream}", "type": kind, "stream": stream, "attributes": dict(attributes)}
+
+
+@dataclass(slots=True)
+class Network:
+    """A running toxiproxy. Made by ``open_network``."""
+
+    http: aiohttp.ClientSession
+    api: str
+    pid: int
+
+    async def lay(self, name: str, link: Link, upstream: str = NOWHERE) -> str:
+        """A way to ``upstream`` (``host:port``); the address where it begins."""
+        proxy = await self._post("/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream})
+        for toxic in link.toxics():
+            await self._post(f"/proxies/{name}/toxics", toxic)
+        return str(proxy["listen"])
+
+    async def lead(self, name: str, upstream: str) -> None:
+        """Lets a way lead to another place; connections that it has are cut."""
+        await self._post(f"/proxies/{name}", {"upstream": upstream})
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        async with self.http.post(f"{self.api}{path}", json=body) as answer:
+            if answer.status >= 300:
+                raise NetworkError(f"toxiproxy refused {path}: {await answer.text()}")
+            found: dict[str, Any] = await answer.json(content_type=None)
+            return found
+
+
+@asynccontextmanager
+async def open_network(environ: Mapping[str, str]) -> AsyncIterator[Network]:
+    """Start toxiproxy; it ends with the block, or with us. Raises ``NetworkError``."""
+    program = await asyncio.to_thread(find_toxiproxy, environ)
+    port = _free_port()
+    guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+    process = await asyncio.create_subprocess_exec(
+        *guard, str(program), "-host", "127.0.0.1", "-port", str(port),
+        stdin=QUIET, stdout=QUIET, stderr=QUIET,
+        start_new_session=True,
+    )  # fmt: skip
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_end, process)
+        timeout = aiohttp.ClientTimeout(total=5)
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        network = Network(http, f"http://127.0.0.1:{port}", process.pid)
+        await _ready(network, process)
+        yield network
+
+
+@asynccontextmanager
+async def slowed(system: System, link: Link) -> AsyncIterator[System]:
+    """The running testbed behind a link, for clients; audits and admin ports stay as near as they are."""
+    if not link:
+        yield system
+        return
+    async with open_network(system.environ) as network:
+        gateway = await network.lay("gateway", link, urlsplit(system.gateway_url).netloc)
+        store = await network.lay("store", link, system.store.inner)
+        yield replace(system, gateway_url=f"http://{gateway}", store=StoreRoute(system.store.public, store))
+
+
+def find_toxiproxy(environ: Mapping[str, str]) -> Path:
+    """The program, installed if it is missing. Raises ``NetworkError``."""
+    with contextlib.suppress(SystemNotUp):
+        return find_tool(PROGRAM, environ)
+    if environ.get("BENCH_PROJECT"):
+        raise NetworkError("RTT_MS and BANDWIDTH_MBIT need toxiproxy, which the image of the load lacks")
+    done = subprocess.run([sys.executable, "-m", "compose", "tools", PROGRAM], cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise NetworkError("RTT_MS and BANDWIDTH_MBIT need toxiproxy, which could not be installed")
+    return find_tool(PROGRAM, environ)
+
+
+async def _ready(network: Network, process: asyncio.subprocess.Process) -> None:
+    end = asyncio.get_running_loop().time() + READY_LIMIT_S
+    while asyncio.get_running_loop().time() < end and process.returncode is None:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with network.http.get(f"{network.api}/version") as answer:
+                if answer.status == 200:
+                    return
+        await asyncio.sleep(POLL_S)
+    raise NetworkError("toxiproxy did not start")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), END_LIMIT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _free_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,121 @@
+"""Whether a run may be believed: refused, or valid with what must be said beside it.
+
+What was warned of while the run went on (foreign traffic, a clock that is off, lines of k6 that could not be
+read) is in the bundle and counts like what the checks find. Repeated warnings are shown once, with how often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from loadtests.harness.checks import CHECKS, Answers
+from loadtests.harness.facts import Facts
+from loadtests.harness.records.plan import PartKind, Plan
+from loadtests.harness.records.result import Comparison
+from loadtests.harness.records.samples import Warn
+from loadtests.harness.records.vocabulary import Severity, Validity
+
+EXIT_OK, EXIT_FAILED, EXIT_INVALID, EXIT_NOT_REACHED = 0, 1, 2, 3
+DEFAULT_QUESTION = "proxy-or-direct"  # of make stress
+# What would help, by warning, the most important first; "again" is the run's own command with other words.
+NEXT_COMMAND: tuple[tuple[str, str], ...] = (
+    ("ledger-mismatch", "make ledger RUN={run}"),
+    ("bytes-mismatch", "make ledger RUN={run}"),
+    ("restart-during-run", "make logs"),
+    ("generator-failed", "make doctor"),
+    ("missing-samples", "make doctor"),
+    ("foreign-traffic", "make status"),
+    ("generator-limited", "again VUS={half}"),
+    ("memory-short", "again VUS={half}"),
+    ("not-reached", "again"),
+    ("few-blocks", "again PROFILE=ci"),
+    ("not-saturated", "again VUS={double}"),
+    ("not-precise", "again PROFILE=full"),
+    ("dirty-start", "again CLEAN=1"),
+    ("noisy-host", "again"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    validity: Validity
+    exit_code: int
+    reason: str
+    next_command: str | None
+
+
+def warnings_of(facts: Facts, answers: Answers) -> tuple[Warn, ...]:
+    """Every warning about the run, the gravest first. What was warned of already is not found again."""
+    known = {(warn.code, warn.metric) for warn in facts.recorded}
+    found = [
+        warn for check in CHECKS for warn in check(facts, answers) if (warn.code, warn.metric) not in known
+    ]
+    order = list(Severity)
+    return tuple(sorted(once([*facts.recorded, *found]), key=lambda warn: -order.index(warn.severity)))
+
+
+def once(warnings: Iterable[Warn]) -> list[Warn]:
+    """Warnings of one code and metric as one: the gravest, with how many there were."""
+    groups: dict[tuple[str, str | None], list[Warn]] = {}
+    for warn in warnings:
+        groups.setdefault((warn.code, warn.metric), []).append(warn)
+    order = list(Severity)
+    merged_warnings = []
+    for same in groups.values():
+        worst = max(same, key=lambda warn: order.index(warn.severity))
+        more = len(same) - 1
+        text = worst.message if not more else f"{worst.message} (and {more} more of this kind)"
+        merged_warnings.append(worst.model_copy(update={"message": text}))
+    return merged_warnings
+
+
+def outcome(facts: Facts, warnings: Sequence[Warn], comparison: Comparison | None) -> Outcome:
+    severities = {warn.severity for warn in warnings}
+    invalid = next((warn for warn in warnings if warn.severity is Severity.INVALID), None)
+    state = Validity.CAUTIONS if Severity.CAUTION in severities else Validity.VALID
+    missed = _not_reached(facts, comparison)
+    if invalid:
+        state = Validity.INVALID
+    if any(table.failed for table in facts.ledgers):
+        code, reason = EXIT_FAILED, "the audit failed"
+    elif invalid:
+        code, reason = EXIT_INVALID, invalid.message
+    elif missed:
+        code, reason = EXIT_NOT_REACHED, missed
+    else:
+        code, reason = EXIT_OK, "the audit passed"
+    return Outcome(state, code, reason, next_command(facts, warnings))
+
+
+def next_command(facts: Facts, warnings: Iterable[Warn]) -> str | None:
+    """The one command that would help most; None where none is known."""
+    codes = {warn.code for warn in warnings if warn.severity is not Severity.INFO}
+    vus = max((arm.vus for arm in facts.plan.arms), default=0) or 8
+    template = next((command for code, command in NEXT_COMMAND if code in codes), None)
+    if template is None:
+        return None
+    command = template.format(half=max(1, vus // 2), double=2 * vus, run=facts.plan.run)
+    verb, *changed = command.split()
+    return again(facts.plan, dict(word.split("=", 1) for word in changed)) if verb == "again" else command
+
+
+def again(plan: Plan, changed: Mapping[str, str]) -> str:
+    """The command that the run was started by, with some words changed."""
+    named = {"ab": "make ab", DEFAULT_QUESTION: "make stress"}
+    asks = named.get(plan.question, f"make ask Q={plan.question}")
+    words = {**{name: value for name, value in plan.words.items() if name != "Q"}, **changed}
+    return " ".join((asks, *(f"{name}={_quoted(value)}" for name, value in words.items())))
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if set(value) & set(" =") else value
+
+
+def _not_reached(facts: Facts, comparison: Comparison | None) -> str | None:
+    if facts.manifest.interrupted:
+        return "the run was interrupted"
+    planned = any(part.kind is PartKind.COMPARE for part in facts.plan.parts)
+    if facts.plan.profile == "smoke" or not planned:
+        return None
+    return "the comparison did not run" if comparison is None or not comparison.blocks else None

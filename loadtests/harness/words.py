@@ -1,0 +1,367 @@
+"""The words of the command line, each with what it may be; everything that is wrong is said at once.
+
+Some words are for the whole run, the rest for an arm. What stands behind ``A=`` and ``B=`` are words again,
+and settings: ``DB_POOL_MAX=50`` for every process that has it, ``upload.DB_POOL_MAX=50`` for those of one
+service. An arm of a question file is written the same way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from loadtests.harness.records.vocabulary import STORES
+
+ProfileName = Literal["smoke", "ci", "full"]
+PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
+LOGINS = ("prepared", "each")
+POOLERS = ("none", "pgbouncer")
+MIN_FILE_BYTES = 64  # one stamp
+MAX_FILE_BYTES = 1024**3
+MAX_VUS, MAX_REPLICAS = 2000, 8
+MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
+# What else may stand behind a make target without being a word of the load.
+OTHER_MAKE_VARIABLES = frozenset(
+    {"CLEAN", "DRY_RUN", "K6_PUSH", "OLDER_THAN_S", "PYTHON", "Q", "RUN", "RUNS", "RUNTIME"}
+)
+OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET")
+OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
+OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
+STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT")
+AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE")
+NAMES = tuple(dict.fromkeys((*STRESS, *AB)))
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "KIB": 1024,
+    "MIB": 1024**2,
+    "GIB": 1024**3,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_ARM_WORD = re.compile(r"(?:([a-z]+)\.)?([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+_NOT_ESCAPED_SPACE = re.compile(r"(?<!\\) ")
+
+Known = Mapping[str, Mapping[str, str]]  # by service: what each setting that somebody may choose expects
+
+
+class WordsError(Exception):
+    """At least one word cannot be used; one line for each in ``problems``."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class ArmWords:
+    """One arm as asked for; ``None`` leaves what the run or the question says.
+
+    ``stack`` holds REPLICAS, POOLER and STORE as typed, ``processes`` settings by service. ``revision`` is
+    empty for the working tree as it is, ``None`` for whatever code runs anyway.
+    """
+
+    strategy: str | None = None
+    file_size_bytes: int | None = None
+    vus: int | None = None
+    rtt_ms: float | None = None
+    bandwidth_mbit: float | None = None
+    target: str | None = None
+    stack: Mapping[str, str] = field(default_factory=dict)
+    processes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    revision: str | None = None
+    asked: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def needs_stack(self) -> bool:
+        """Whether the running testbed cannot serve it."""
+        return bool(self.stack or self.processes or self.revision is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A command line. ``precision`` is a half-width as a share, ``arms`` are those of ``A=`` and ``B=``."""
+
+    profile: ProfileName = "ci"
+    precision: float | None = None
+    budget_s: float | None = None
+    seed: int | None = None
+    login_each: bool = False
+    strategies: tuple[str, ...] | None = None
+    every: ArmWords = field(default_factory=ArmWords)  # for all arms
+    arms: Mapping[str, ArmWords] = field(default_factory=dict)
+    base: str | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads values and collects what is wrong with them. ``where`` names the arm in a problem."""
+
+    values: Mapping[str, str]
+    where: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def take(self, name: str, read: Callable[[str], Any], expected: str) -> Any:
+        """``read`` raises ``ValueError`` for what is not ``expected``."""
+        if not self.values.get(name):
+            return None
+        try:
+            return read(self.values[name])
+        except ValueError:
+            self.problems.append(f"{self.where}{name}={self.values[name]}: expected {expected}")
+            return None
+
+    def one_of(self, name: str, allowed: Collection[str]) -> str | None:
+        """A value of a few; the nearest one is named when it is none of them."""
+
+        def read(text: str) -> str:
+            if text not in allowed:
+                raise ValueError(text)
+            return text
+
+        near = nearest(self.values.get(name, ""), allowed)
+        found: str | None = self.take(name, read, f"one of {', '.join(allowed)}{near}")
+        return found
+
+
+def parse_size(text: str) -> int:
+    """Bytes from ``1048576``, ``1MiB``, ``1.5 MB``. Raises ``ValueError``."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError(text)
+    return round(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def read_stress(environ: Mapping[str, str], strategies: Collection[str]) -> Words:
+    """The words of ``make stress``. Raises ``WordsError``."""
+    reader = _Reader(_given(environ, STRESS))
+    reader.problems += misspelt(environ, STRESS)
+    chosen = reader.take(
+        "STRATEGIES", lambda text: _names(text, strategies), f"names of {', '.join(strategies)}, each once"
+    )
+    return _finished(reader, strategies, strategies=chosen)
+
+
+def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapping[str, Known]) -> Words:
+    """The words of ``make ab``. ``known`` are the settings by arm, see ``asks_for_settings``.
+
+    Raises ``WordsError``, also for two arms that are written alike.
+    """
+    reader = _Reader(_given(environ, AB))
+    reader.problems += misspelt(environ, AB)
+    arms = {
+        name: read_arm(name, text, strategies, known.get(name, {}), reader.problems)
+        for name, text in arm_texts(environ).items()
+    }
+    if not reader.problems and {"A", "B"} & set(reader.values) and arms["A"] == arms["B"]:
+        reader.problems.append("A and B are the same. How small a difference shows here says `make ab` alone")
+    return _finished(reader, strategies, arms=arms, base=reader.values.get("BASE"))
+
+
+def arm_texts(environ: Mapping[str, str]) -> dict[str, str]:
+    """The two arms as typed. An arm that is not there is what runs anyway; BASE and TARGET make one each."""
+    texts = {name: environ.get(name, "") for name in ("A", "B")}
+    if base := environ.get("BASE"):
+        texts = {"A": f"REVISION={shlex.quote(base)} {texts['A']}", "B": f"REVISION='' {texts['B']}"}
+    if target := environ.get("TARGET"):
+        texts["B"] = f"TARGET={shlex.quote(target)} {texts['B']}"
+    return texts
+
+
+def asks_for_settings(text: str) -> bool:
+    """Whether an arm's text holds more than words of the client: names are then to be looked up."""
+    return any(
+        (match := _ARM_WORD.fullmatch(word)) and match[2] not in OF_CLIENT for word in _split(text, [])
+    )
+
+
+def revision_of(text: str) -> str | None:
+    """The revision that an arm's text asks for, before anything else of it is read."""
+    found = [
+        match[3]
+        for word in _split(text, [])
+        if (match := _ARM_WORD.fullmatch(word)) and match[2] == "REVISION"
+    ]
+    return found[-1] if found else None
+
+
+def read_arm(
+    name: str, text: str, strategies: Collection[str], known: Known, problems: list[str]
+) -> ArmWords:
+    """One arm from its words; what is wrong is added to ``problems``."""
+    values: dict[str, str] = {}
+    processes: dict[str, dict[str, str]] = {}
+    for word in _split(text, problems):
+        match = _ARM_WORD.fullmatch(word)
+        if match is None:
+            problems.append(f"{name}: {word}: expected NAME=value, or service.NAME=value")
+            continue
+        service, word_name, value = match[1], match[2], match[3]
+        if service is None and word_name in (*OF_CLIENT, *OF_STACK):
+            _put(values, word_name, value, name, problems)
+            continue
+        for reads in _readers(name, service, word_name, known, problems):
+            _put(processes.setdefault(reads, {}), word_name, value, name, problems)
+    reader = _Reader(values, f"{name}: ", problems)
+    return _client(
+        reader,
+        strategies,
+        stack=_stack(reader),
+        processes=processes,
+        revision=values.get("REVISION"),
+        asked=dict(word.split("=", 1) for word in _split(text, []) if "=" in word),
+    )
+
+
+def _put(values: dict[str, str], name: str, value: str, arm: str, problems: list[str]) -> None:
+    if values.get(name, value) != value:
+        problems.append(f"{arm}: {name} is said twice, {values[name]} and {value}")
+    values[name] = value
+
+
+def _readers(arm: str, service: str | None, name: str, known: Known, problems: list[str]) -> list[str]:
+    """The services that read a setting; none, and a problem, when it cannot be chosen."""
+    reading = [one for one, settings in known.items() if name in settings]
+    if service is None and reading:
+        return reading
+    if service in reading:
+        return [str(service)]
+    if service is not None and service not in known and known:
+        problems.append(f"{arm}: {service}.{name}: no such service; there are {', '.join(known)}")
+    elif reading:
+        problems.append(f"{arm}: {service} does not read {name}; {', '.join(reading)} does")
+    elif name in (*OF_CLIENT, *OF_STACK):
+        problems.append(f"{arm}: {name} is no setting of {service}; it is said without a service")
+    elif name in (*OF_RUN, "STRATEGIES", "BASE"):
+        problems.append(f"{arm}: {name} is for the whole run; it stands before A and B")
+    else:
+        names = {*OF_CLIENT, *OF_STACK, *(one for settings in known.values() for one in settings)}
+        problems.append(f"{arm}: {name} is read by nobody{nearest(name, names)}")
+    return []
+
+
+def _stack(reader: _Reader) -> dict[str, str]:
+    replicas = reader.take(
+        "REPLICAS", lambda text: _whole(text, 1, MAX_REPLICAS), f"a whole number from 1 to {MAX_REPLICAS}"
+    )
+    found = {
+        "REPLICAS": None if replicas is None else str(replicas),
+        "POOLER": reader.one_of("POOLER", POOLERS),
+        "STORE": reader.one_of("STORE", STORES),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWords:
+    return ArmWords(
+        strategy=reader.one_of("STRATEGY", strategies) if strategies else reader.values.get("STRATEGY"),
+        file_size_bytes=reader.take(
+            "FILE_SIZE", _file_size, "bytes or a size such as 1MiB, from 64 bytes to 1GiB"
+        ),
+        vus=reader.take("VUS", lambda text: _whole(text, 1, MAX_VUS), f"a whole number from 1 to {MAX_VUS}"),
+        rtt_ms=reader.take(
+            "RTT_MS",
+            lambda text: float(_whole(text, 0, MAX_RTT_MS)),
+            f"whole milliseconds, 0 to {MAX_RTT_MS}",
+        ),
+        bandwidth_mbit=reader.take(
+            "BANDWIDTH_MBIT",
+            lambda text: _number(text, 0.01, MAX_BANDWIDTH_MBIT),
+            f"megabits a second of each connection, 0.01 to {MAX_BANDWIDTH_MBIT:g}",
+        ),
+        target=reader.take("TARGET", _url, "the http(s) address of another implementation"),
+        **more,
+    )
+
+
+def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -> Words:
+    profile = reader.one_of("PROFILE", PROFILES)
+    found = Words(
+        profile=next((name for name in PROFILES if name == profile), "ci"),
+        precision=reader.take("PRECISION", _share, "a half-width such as 0.05 or 5%, from 0.5% to 50%"),
+        budget_s=reader.take("BUDGET_S", lambda text: _number(text, 10, 604_800), "seconds, 10 to 604800"),
+        seed=reader.take("SEED", lambda text: _whole(text, 0, 2**31 - 1), "a whole number"),
+        login_each=reader.one_of("LOGIN", LOGINS) == "each",
+        every=_client(reader, known_strategies),
+        given=dict(reader.values),
+        **more,
+    )
+    if reader.problems:
+        raise WordsError(reader.problems)
+    return found
+
+
+def _given(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    return {name: environ[name] for name in names if environ.get(name)}
+
+
+def misspelt(environ: Mapping[str, str], names: Collection[str]) -> list[str]:
+    """What stands behind a make target and is no word of it: make has it in MAKEFLAGS, behind ``--``."""
+    _, _, said = environ.get("MAKEFLAGS", "").partition("-- ")
+    typed = [word.partition("=")[0] for word in _NOT_ESCAPED_SPACE.split(said) if "=" in word]
+    wrong = [name for name in typed if name.isupper() and name not in {*names, *OTHER_MAKE_VARIABLES}]
+    return [f"{name} is not known here{nearest(name, names)}; there are {', '.join(names)}" for name in wrong]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """``; did you mean X?`` where one of the names is near; else nothing. Case does not count."""
+    by_upper = {one.upper(): one for one in names}
+    near = difflib.get_close_matches(name.upper(), by_upper, 1)
+    return f"; did you mean {by_upper[near[0]]}?" if near else ""
+
+
+def _split(text: str, problems: list[str]) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        problems.append(f"{text}: {error}")
+        return []
+
+
+def _names(text: str, strategies: Collection[str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or len(set(names)) != len(names) or not set(names) <= set(strategies):
+        raise ValueError(text)
+    return names
+
+
+def _file_size(text: str) -> int:
+    size = parse_size(text)
+    if not MIN_FILE_BYTES <= size <= MAX_FILE_BYTES:
+        raise ValueError(text)
+    return size
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+        raise ValueError(text)
+    return int(text)
+
+
+def _number(text: str, least: float, most: float) -> float:
+    value = float(text)
+    if not least <= value <= most:
+        raise ValueError(text)
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    if not 0.005 <= value <= 0.5:
+        raise ValueError(text)
+    return value
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(text)
+    return text.rstrip("/")

@@ -1,0 +1,171 @@
+"""The words of the command line: what they may be, and everything that is wrong at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.harness import words
+from loadtests.harness.words import ArmWords, WordsError, parse_size, read_ab, read_arm, read_stress
+
+pytestmark = pytest.mark.unit
+
+STRATEGIES = ("proxy-chunked", "direct-multipart", "direct-single")
+SETTINGS = {
+    "gateway": {"RATE_LIMIT": "on or off", "LOG_LEVEL": "one of"},
+    "upload": {"DB_POOL_MAX": "an integer", "FINALISE": "one of", "LOG_LEVEL": "one of"},
+    "files": {"DB_POOL_MAX": "an integer", "LOG_LEVEL": "one of"},
+}
+KNOWN = {"A": SETTINGS, "B": SETTINGS}
+
+
+def problems(**typed: str) -> tuple[str, ...]:
+    with pytest.raises(WordsError) as caught:
+        read_ab(typed, STRATEGIES, KNOWN)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("64", 64), ("1MiB", 1024**2), ("1.5 MB", 1_500_000), ("64kib", 65536), ("1GiB", 1024**3)],
+)
+def test_sizes(text: str, expected: int) -> None:
+    assert parse_size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "big", "1XB", "-1", "1,5MB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        parse_size(text)
+
+
+class TestTheRun:
+    def test_nothing_said_is_the_ci_profile(self) -> None:
+        found = read_stress({}, STRATEGIES)
+        assert (found.profile, found.strategies, found.every, found.given) == ("ci", None, ArmWords(), {})
+
+    def test_every_word(self) -> None:
+        found = read_stress(
+            {"PROFILE": "full", "PRECISION": "3%", "BUDGET_S": "600", "SEED": "5", "LOGIN": "each",
+             "VUS": "8", "STRATEGIES": "direct-single, proxy-chunked", "FILE_SIZE": "2MiB",
+             "RTT_MS": "40", "BANDWIDTH_MBIT": "2.5"},
+            STRATEGIES,
+        )  # fmt: skip
+        assert found.precision == pytest.approx(0.03)
+        assert (found.profile, found.budget_s, found.seed, found.login_each) == ("full", 600, 5, True)
+        assert found.strategies == ("direct-single", "proxy-chunked")
+        assert found.every == ArmWords(file_size_bytes=2 * 1024**2, vus=8, rtt_ms=40, bandwidth_mbit=2.5)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "said"),
+        [
+            ("PROFILE", "smok", "did you mean smoke?"),
+            ("PRECISION", "0", "half-width"),
+            ("BUDGET_S", "1", "10 to 604800"),
+            ("SEED", "-1", "a whole number"),
+            ("VUS", "0", "1 to 2000"),
+            ("FILE_SIZE", "2GiB", "64 bytes to 1GiB"),
+            ("RTT_MS", "2.5", "whole milliseconds, 0 to 5000"),
+            ("BANDWIDTH_MBIT", "nan", "0.01"),
+            ("STRATEGIES", "direct-single,direct-single", "each once"),
+            ("STRATEGIES", "proxy", "names of"),
+            ("LOGIN", "never", "prepared, each"),
+        ],
+    )
+    def test_impossible_values_are_named_with_what_is_possible(
+        self, name: str, value: str, said: str
+    ) -> None:
+        with pytest.raises(WordsError) as caught:
+            read_stress({name: value}, STRATEGIES)
+        (problem,) = caught.value.problems
+        assert problem.startswith(f"{name}={value}: expected ")
+        assert said in problem
+
+    def test_a_misspelt_word_behind_make_gets_the_nearest_one(self) -> None:
+        with pytest.raises(WordsError, match=r"FILESIZE is not known here; did you mean FILE_SIZE\?"):
+            read_stress({"MAKEFLAGS": "w -- FILESIZE=2 VUS=3"}, STRATEGIES)
+
+    def test_a_word_inside_an_arm_is_not_one_of_make(self) -> None:
+        environ = {"MAKEFLAGS": r" -- A=FINALISE=inline\ DB_POOL_MAX=5 B=VUS=3"}
+        assert words.misspelt(environ, words.AB) == []
+        assert [one.partition(" ")[0] for one in words.misspelt(environ, words.STRESS)] == ["A", "B"]
+
+
+class TestArms:
+    def test_a_setting_is_for_every_service_that_reads_it_or_for_one(self) -> None:
+        found = read_ab({"A": "DB_POOL_MAX=5", "B": "upload.DB_POOL_MAX=7"}, STRATEGIES, KNOWN).arms
+        assert found["A"].processes == {"upload": {"DB_POOL_MAX": "5"}, "files": {"DB_POOL_MAX": "5"}}
+        assert found["B"].processes == {"upload": {"DB_POOL_MAX": "7"}}
+        assert found["A"].asked == {"DB_POOL_MAX": "5"}
+        assert found["A"].needs_stack
+
+    def test_words_of_the_client_need_no_stack(self) -> None:
+        found = read_ab({"A": "STRATEGY=proxy-chunked", "B": "STRATEGY=direct-single FILE_SIZE=64MiB VUS=4"},
+                        STRATEGIES, {})  # fmt: skip
+        assert found.arms["B"] == ArmWords(strategy="direct-single", file_size_bytes=64 * 1024**2, vus=4)
+        assert not any(arm.needs_stack for arm in found.arms.values())
+
+    def test_parts_beside_our_processes(self) -> None:
+        found = read_ab(
+            {"A": "POOLER=none", "B": "POOLER=pgbouncer REPLICAS=2 STORE=versitygw"}, STRATEGIES, KNOWN
+        )
+        assert found.arms["B"].stack == {"POOLER": "pgbouncer", "REPLICAS": "2", "STORE": "versitygw"}
+
+    def test_quotes_hold_a_value_together(self) -> None:
+        known = {"gateway": {"RATE_LIMIT_TIERS": "a comma list"}}
+        wrong: list[str] = []
+        found = read_arm("A", "RATE_LIMIT_TIERS='standard=5, gold=9'", STRATEGIES, known, wrong)
+        assert (found.processes, wrong) == ({"gateway": {"RATE_LIMIT_TIERS": "standard=5, gold=9"}}, [])
+
+    def test_alone_it_is_an_a_a(self) -> None:
+        found = read_ab({}, STRATEGIES, {}).arms
+        assert found["A"] == found["B"] == ArmWords()
+
+    def test_base_is_a_revision_against_the_working_tree(self) -> None:
+        texts = words.arm_texts({"BASE": "origin/main", "B": "FINALISE=detached"})
+        assert {arm: words.revision_of(text) for arm, text in texts.items()} == {"A": "origin/main", "B": ""}
+        found = read_ab({"BASE": "origin/main", "B": "FINALISE=detached"}, STRATEGIES, KNOWN).arms
+        assert (found["A"].revision, found["B"].revision) == ("origin/main", "")
+        assert found["B"].processes == {"upload": {"FINALISE": "detached"}}
+
+    def test_target_is_the_second_arm(self) -> None:
+        found = read_ab({"TARGET": "http://127.0.0.1:8080/"}, STRATEGIES, {}).arms
+        assert (found["A"].target, found["B"].target) == (None, "http://127.0.0.1:8080")
+
+    def test_only_settings_and_parts_have_to_be_looked_up(self) -> None:
+        assert not words.asks_for_settings("STRATEGY=x FILE_SIZE=1 VUS=2 RTT_MS=3 BANDWIDTH_MBIT=4")
+        assert words.asks_for_settings("STRATEGY=x FINALISE=inline")
+        assert words.asks_for_settings("REPLICAS=2")
+
+
+class TestEverythingWrongAtOnce:
+    def test_all_of_it_in_one_message(self) -> None:
+        found = problems(
+            A="FINALSE=inline upload.RATE_LIMIT=off FILE_SIZE=3x oops",
+            B="STRATEGY=direct-singel PROFILE=ci uplaod.FINALISE=inline REPLICAS=99",
+            SEED="x",
+        )
+        assert found == (
+            "A: FINALSE is read by nobody; did you mean FINALISE?",
+            "A: upload does not read RATE_LIMIT; gateway does",
+            "A: oops: expected NAME=value, or service.NAME=value",
+            "A: FILE_SIZE=3x: expected bytes or a size such as 1MiB, from 64 bytes to 1GiB",
+            "B: PROFILE is for the whole run; it stands before A and B",
+            "B: uplaod.FINALISE: no such service; there are gateway, upload, files",
+            "B: REPLICAS=99: expected a whole number from 1 to 8",
+            "B: STRATEGY=direct-singel: expected one of proxy-chunked, direct-multipart, direct-single; "
+            "did you mean direct-single?",
+            "SEED=x: expected a whole number",
+        )
+
+    def test_arms_that_are_written_alike(self) -> None:
+        (found,) = problems(A="VUS=4 FILE_SIZE=1MiB", B="FILE_SIZE=1048576 VUS=4")
+        assert found.startswith("A and B are the same.")
+
+    def test_a_setting_said_twice(self) -> None:
+        assert problems(A="DB_POOL_MAX=5 upload.DB_POOL_MAX=6") == ("A: DB_POOL_MAX is said twice, 5 and 6",)
+
+    def test_base_does_not_go_with_a_revision_of_an_arm(self) -> None:
+        assert problems(BASE="main", B="REVISION=other") == ("B: REVISION is said twice,  and other",)
+
+    def test_an_open_quote(self) -> None:
+        assert "quotation" in problems(A="FINALISE='inline")[0].lower()

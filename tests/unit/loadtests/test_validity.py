@@ -1,0 +1,270 @@
+"""Every check is broken once, and a sound run breaks none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from loadtests.harness.analyse import analyse
+from loadtests.harness.records.plan import NOBODY, PartKind
+from loadtests.harness.records.result import Result
+from loadtests.harness.records.samples import Counted, LoadSummary, StepSample, Warn
+from loadtests.harness.records.vocabulary import LedgerClass, Severity, Validity
+from loadtests.harness.validity import NEXT_COMMAND, again, once
+from tests.unit.loadtests.switchback import (
+    FakeBundle,
+    World,
+    arm,
+    bundle,
+    ledger,
+    manifest,
+    part,
+    plan,
+    upload,
+)
+
+pytestmark = pytest.mark.unit
+
+PAIR = part(arm("A"), arm("B"))
+Change = Callable[[FakeBundle], object]
+
+
+def sound(**given: Any) -> FakeBundle:
+    world = World(rates={"A": 40.0, "B": 50.0}, noise=0.03)
+    world.play(PAIR, 10)
+    made = bundle(world, PAIR, **given)
+    made.of_manifest = manifest(host={"cores": 8, "memory_bytes": 8e9})
+    return made
+
+
+def codes(result: Result) -> list[str]:
+    return [warn.code for warn in result.warnings]
+
+
+def test_a_sound_run_is_valid() -> None:
+    result = analyse(sound())
+    assert codes(result) == []
+    assert (result.validity, result.exit_code, result.next_command) == (Validity.VALID, 0, None)
+    assert result.compare is not None and result.compare.best == "B"
+
+
+def table(made: FakeBundle, **given: object) -> None:
+    made.of_ledgers = [ledger(made.world.stretches, made.world.uploads, **given)]
+
+
+def restart(made: FakeBundle) -> None:
+    looks = made.world.looks
+    looks[20:] = [look.model_copy(update={"lives": {**look.lives, "upload": 8}}) for look in looks[20:]]
+
+
+def fail_some(made: FakeBundle) -> None:
+    stretch = made.world.stretches[0]
+    for index, name in enumerate(stretch.order):
+        at = stretch.t0 + 3.0 * index + 1.0
+        lost = {"ledger": LedgerClass.CLEAN_FAILURE, "acked_at": None, "durable_at": None, "failed_at": at}
+        made.world.uploads += [upload(stretch, name, at, at, **lost) for _ in range(3)]
+    table(made)
+
+
+def early(made: FakeBundle) -> None:
+    """Promises come at twice the pace of stored files."""
+    uploads = made.world.uploads
+    made.world.uploads = [
+        one if index % 2 else one.model_copy(update={"durable_at": (one.durable_at or 0.0) + 4000.0})
+        for index, one in enumerate(uploads)
+    ]
+    table(made, flags={"G-10": len(uploads)})
+
+
+def k6_busy(made: FakeBundle) -> None:
+    made.of_manifest = manifest(host={"cores": 8, "memory_bytes": 8e9}, k6_cores=0.05)
+
+
+def other_programs(made: FakeBundle) -> None:
+    made.world.looks = [
+        look.model_copy(update={"host_busy_s": look.host_busy_s + (look.at - 1_000_000.0)})
+        for look in made.world.looks
+    ]
+
+
+def unwatched(made: FakeBundle) -> None:
+    made.world.looks = [
+        look.model_copy(
+            update={"cpu_s": {name: used for name, used in look.cpu_s.items() if name != "files"}}
+        )
+        for look in made.world.looks
+    ]
+
+
+def few_cores(made: FakeBundle) -> None:
+    made.of_manifest = manifest(host={"cores": 2, "memory_bytes": 8e9})
+
+
+def foreign(made: FakeBundle) -> None:
+    made.of_warnings = [
+        Warn(code="foreign-traffic", severity=Severity.INVALID, message="somebody else uploads")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "state", "exit_code"),
+    [
+        (lambda made: table(made, failed=True, classes={"G-02": 2}), "ledger-mismatch", Validity.INVALID, 1),
+        (lambda made: table(made, classes={}), "ledger-mismatch", Validity.INVALID, 2),
+        (lambda made: table(made, stored_bytes=1), "bytes-mismatch", Validity.INVALID, 2),
+        (lambda made: setattr(made, "of_ledgers", ()), "missing-samples", Validity.INVALID, 2),
+        (restart, "restart-during-run", Validity.INVALID, 2),
+        (
+            lambda made: setattr(made, "of_load", LoadSummary(exit_code=107, requests=1)),
+            "generator-failed",
+            Validity.INVALID,
+            2,
+        ),
+        (k6_busy, "generator-limited", Validity.INVALID, 2),
+        (foreign, "foreign-traffic", Validity.INVALID, 2),
+        (unwatched, "missing-samples", Validity.CAUTIONS, 0),
+        (fail_some, "upload-errors", Validity.CAUTIONS, 0),
+        (early, "backlog-growing", Validity.CAUTIONS, 0),
+        (other_programs, "noisy-host", Validity.CAUTIONS, 0),
+        (lambda made: table(made, baseline_files=3), "dirty-start", Validity.CAUTIONS, 0),
+        (few_cores, "shared-host", Validity.VALID, 0),
+        (
+            lambda made: setattr(made, "of_manifest", manifest(host={"cores": 8}, interrupted=True)),
+            None,
+            Validity.VALID,
+            3,
+        ),
+    ],
+)
+def test_each_check(change: Change, code: str | None, state: Validity, exit_code: int) -> None:
+    made = sound()
+    change(made)
+    result = analyse(made)
+    assert code is None or code in codes(result)
+    assert (result.validity, result.exit_code) == (state, exit_code)
+    if state is Validity.INVALID and made.of_ledgers:
+        assert result.compare is not None
+        assert result.compare.best is None
+        assert not any(ratio.winner_named for ratio in result.compare.ratios)
+
+
+def test_an_idle_stack_that_works_is_noticed() -> None:
+    own = part(arm("A", stack="a"), arm("B", stack="b"))
+    costs = {name: {f"{name.lower()}/gateway": 0.005, "k6": 0.001} for name in "AB"}
+    world = World(rates={"A": 40.0, "B": 40.0}, costs=costs, idle_cpu={"a/gateway": 0.07, "b/gateway": 0.01})
+    world.play(own, 8)
+    warns = [warn for warn in analyse(bundle(world, own)).warnings if warn.code == "idle-arm-busy"]
+    assert [warn.message for warn in warns] == ["idle stacks used 7 % of a core beside B"]
+
+
+def test_few_blocks_and_a_wide_interval_are_said() -> None:
+    world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
+    world.play(PAIR, 4)
+    result = analyse(bundle(world, PAIR))
+    assert {"few-blocks", "not-precise"} <= set(codes(result))
+    assert result.next_command == "make stress PROFILE=ci"
+
+
+def test_work_that_is_left_for_the_next_turn_is_noticed() -> None:
+    world = World(rates={"A": 40.0, "B": 40.0})
+    stretch = world.play(PAIR, 10)
+    after_b = [
+        bool(i and stretch.order[i - 1] == "B" and name == "A") for i, name in enumerate(stretch.order)
+    ]
+    world.uploads = [
+        one
+        for number, one in enumerate(world.uploads)
+        if not (after_b[int((one.intent_at - stretch.t0) // 3)] and (one.intent_at - stretch.t0) % 3 < 1.4)
+        or number % 2
+    ]
+    (warn,) = [w for w in analyse(bundle(world, PAIR)).warnings if w.code == "carry-over"]
+    assert warn.message.startswith("A after B changed by +")
+
+
+def test_services_that_count_something_else_are_noticed() -> None:
+    made = sound()
+    uploads = {"A": 100}
+    made.of_plan = plan(
+        PAIR, statements_per_upload={"A": 6.0, "B": 6.0}, store_requests_per_upload={"A": 2.0}
+    )
+    made.of_counted = [
+        Counted(
+            stack="",
+            stretches=("s001",),
+            uploads=uploads,
+            statements={"upload_db": 660.0},
+            store_requests={"PUT": 200.0},
+        )
+    ]
+    (warn,) = [w for w in analyse(made).warnings if w.code == "count-differs"]
+    assert warn.message == "A took 6.60 statements for one upload, not 6"
+
+
+def test_requests_that_k6_did_not_begin_are_noticed() -> None:
+    own = part(arm(NOBODY), arm("A", rate_per_s=100.0), name="neighbours", kind=PartKind.NEIGHBOURS,
+               login_rate_per_s=20.0)  # fmt: skip
+    world = World(rates={"A": 40.0, "B": 50.0})
+    world.play(PAIR, 8)
+    stretch = world.play(own, 6)
+    steps = [
+        StepSample(
+            stretch=stretch.stretch,
+            arm=stretch.order[int(k / 5 // 3)],
+            step="login",
+            duration_ms=5.0,
+            started_at=stretch.t0 + k / 5 + 0.2,
+            scheduled_at=stretch.t0 + k / 5,
+            status=200,
+            ok=True,
+        )
+        for k in range(5 * 3 * len(stretch.order))
+    ]
+    made = bundle(world, PAIR, own, of_steps=steps)
+    found = set(codes(analyse(made)))
+    assert {"offered-rate-missed", "slip", "rate-above-capacity"} <= found
+
+
+def test_a_part_that_was_not_run_is_named() -> None:
+    levels = part(arm("A"), name="levels", kind=PartKind.LEVELS)
+    world = World(rates={"A": 40.0, "B": 50.0})
+    world.play(PAIR, 8)
+    (warn,) = [w for w in analyse(bundle(world, PAIR, levels)).warnings if w.code == "not-reached"]
+    assert warn.message == "not measured: levels"
+
+
+def test_equal_warnings_are_shown_once_with_how_many_and_the_gravest_stands() -> None:
+    mild = Warn(code="slip", severity=Severity.CAUTION, message="mild", metric="m")
+    grave = Warn(code="slip", severity=Severity.INVALID, message="grave", metric="m")
+    other = Warn(code="slip", severity=Severity.CAUTION, message="other", metric="n")
+    assert [(w.message, w.severity) for w in once([mild, grave, mild, other])] == [
+        ("grave (and 2 more of this kind)", Severity.INVALID),
+        ("other", Severity.CAUTION),
+    ]
+
+
+def test_what_the_audit_warned_of_is_not_found_again() -> None:
+    made = sound()
+    table(made, failed=True, classes={"G-02": len(made.world.uploads)})
+    said = Warn(code="ledger-mismatch", severity=Severity.INVALID, message="said", metric="uploads by class")
+    made.of_warnings = [said]
+    assert [warn.message for warn in analyse(made).warnings] == ["said"]
+
+
+def test_every_next_command_can_be_said() -> None:
+    words = {"half": 4, "double": 16, "run": "r1"}
+    assert all(command.format(**words).startswith(("make ", "again")) for _, command in NEXT_COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "command"),
+    [
+        ("proxy-or-direct", {"SEED": "3"}, "make stress SEED=3 PROFILE=ci"),
+        ("hash", {"PROFILE": "smoke"}, "make ask Q=hash PROFILE=ci"),
+        ("ab", {"A": "FINALISE=inline", "B": "FINALISE=queued"},
+         'make ab A="FINALISE=inline" B="FINALISE=queued" PROFILE=ci'),
+    ],
+)  # fmt: skip
+def test_again_asks_the_same_question(question: str, words: dict[str, str], command: str) -> None:
+    assert again(plan(PAIR, question=question, words=words), {"PROFILE": "ci"}) == command
