@@ -54,7 +54,7 @@ ORDER: dict[str, dict[str, str]] = {
         "rights": "roles store_key",
         "supervision": "unit supervisor life",
         "testbed": "stack view logs ready roll trace",
-        "commands": "doctor top clean up",
+        "commands": "doctor top clean up beside",
         "edge": "cli __main__ bootstrap",
     },
     "loadtests.harness": {
