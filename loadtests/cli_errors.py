@@ -5,10 +5,10 @@ from __future__ import annotations
 from loadtests.harness.alerting.provocations import ProvocationsError
 from loadtests.harness.clean import CleanError
 from loadtests.harness.load import LoadFailed
+from loadtests.harness.manifest import DishonestSettings
 from loadtests.harness.network import NetworkError
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.bundle import BundleError
-from loadtests.harness.running.manifest import DishonestSettings
 from loadtests.harness.running.users import SignupFailed
 from loadtests.harness.session import AlreadyRunning
 from loadtests.harness.stacks import StacksError

@@ -16,6 +16,7 @@ from loadtests.harness import warm_up
 from loadtests.harness.books import Books
 from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
+from loadtests.harness.manifest import make_manifest
 from loadtests.harness.order import blocks_of, swapped, turns_per_block
 from loadtests.harness.play import Player
 from loadtests.harness.progress import Progress
@@ -26,7 +27,6 @@ from loadtests.harness.records.samples import Manifest
 from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows
-from loadtests.harness.running.manifest import make_manifest
 from loadtests.harness.tally import Tally
 from loadtests.harness.testbeds.system import System
 from loadtests.harness.watch import Site, Watcher

@@ -59,12 +59,14 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "planning testbeds console counters target",
+        "before a run": "planning strategies testbeds words question network order stacks running warm_up",
+        "what is seen": "console counters rows tally watch exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
-        "validity timeline analyse",
-        "a run": "running",
-        "pages": "reporting panels",
+        "validity timeline analyse wording sentences",
+        "load": "control load null_sink ceiling progress",
+        "a run": "rig session manifest alerting books scripted play run measure",
+        "pages": "report panels",
         "commands": "commands",
     },
 }
