@@ -16,11 +16,11 @@ from loadtests.cli_errors import EXPECTED
 from loadtests.harness.commands.ab import ab as run_ab
 from loadtests.harness.commands.alerts import alerts as run_alerts
 from loadtests.harness.commands.bench import bench as run_bench
+from loadtests.harness.commands.compare import compare as compare_runs
+from loadtests.harness.commands.compare import two_runs
 from loadtests.harness.commands.demo import demo as run_demo
 from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
-from loadtests.harness.commands.compare import compare as compare_runs
-from loadtests.harness.commands.compare import two_runs
 from loadtests.harness.commands.report import finish
 from loadtests.harness.commands.runs import runs as list_runs
 from loadtests.harness.commands.share import share as share_run
