@@ -187,6 +187,17 @@ TERMS: tuple[Term, ...] = (
         "compares nothing here; uploads per second do.",
         ("requests/s",),
     ),
+    Term(
+        "real users",
+        "People pause, so one person is far less load than one virtual user without pauses. Divide the "
+        "uploads per second by how often a person uploads to get people.",
+    ),
+    Term(
+        "iteration",
+        "One round of what a virtual user does, from the first request to the last. An iteration that "
+        "ended need "
+        "not have uploaded anything: that is why uploads are counted instead.",
+    ),
     Term("SQL statements", "Questions and orders that the services send to their databases."),
     Term("store", "The object store that keeps the files' bytes; MinIO here.", ("object store",)),
     Term("store requests", "Requests that our services send to the store, not counting the clients' own."),
@@ -203,7 +214,7 @@ TERMS: tuple[Term, ...] = (
     Term(
         "VU",
         "Virtual user: one client of the load generator that does the same thing over and over.",
-        ("VUs", "virtual user", "virtual users"),
+        ("VUs", "virtual user", "virtual users", "clients"),
     ),
     Term(
         "G-00 clean failure",
