@@ -3,7 +3,7 @@
 # RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress alerts bench report panels ledger sweep test chaos test-all test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ab alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:
 
 help:
@@ -38,16 +38,22 @@ tools-clean: ## delete the cache of external programs
 ## Proxy or direct?
 demo: ## upload one file by each strategy and show each step (under a minute)
 	$(RUN_IT) loadtests demo
-stress: ## the comparison: four questions, about 8 minutes; PROFILE= SCALE= VUS= FILE_SIZE= STRATEGIES= LOGIN=
+stress: ## the comparison: five questions, about 8 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= LOGIN=
 	$(RUN_IT) loadtests stress
+ab: ## any A against any B, in 6 minutes: A="FINALISE=inline" B="FINALISE=detached", or BASE=main; docs/ab.md
+	$(RUN_IT) loadtests ab
 smoke: ## ask every health route; upload one file by each strategy and read it back
 	$(RUN_IT) loadtests smoke
 alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=
 	$(RUN_IT) loadtests alerts
-bench: ## speed against bare PUTs to the store
-	$(RUN_IT) loadtests bench
 report: ## write the report of a run again; RUN=
 	$(RUN_IT) loadtests report
+runs: ## what was measured: when, on what, what was found
+	$(RUN_IT) loadtests runs
+compare: ## two runs side by side, with everything they differ in, never a winner; RUNS=x,y
+	$(RUN_IT) loadtests compare
+share: ## a run as one small zip without secrets and host names, and a block to paste; RUN=
+	$(RUN_IT) loadtests share
 panels: ## draw the dashboards of a run as one page, without Grafana; RUN=
 	$(RUN_IT) loadtests panels
 ledger: ## audit rows against objects; RUN=

@@ -22,8 +22,8 @@ statement names). A value outside its set counts as `other`, so no client can ma
 
 Prometheus also reads MinIO's own page, and, where they can be had (as Debian packages, or as images with
 containers), exporters of the three databases (`pg_*`), the host (`node_*`) and the processes
-(`namedprocess_*`). k6 pushes its figures (`k6_*`) while a run is on, except in `make bench`. The alerts are
-in [Alerts](alerts.md).
+(`namedprocess_*`). k6 pushes its figures (`k6_*`) while a run is on. The alerts are in
+[Alerts](alerts.md).
 
 The process exporter reads all of `/proc` for each scrape; what that costs is its own
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no
@@ -127,18 +127,29 @@ STARTUP: dict[str, str] = {
 
 HARNESS: dict[str, str] = {
     "PROFILE": "size of a run: `smoke` (a minute, no winner), `ci` (the default), `full`",
-    "SCALE": "multiplies VUs and rates",
-    "VUS": "the number of clients of the capacity question, instead of the one the ramp finds",
+    "PRECISION": "wanted half-width of the main ratios, such as `0.05` or `5%`",
+    "BUDGET_S": "seconds that a run may take",
+    "SEED": "draws the order of the turns",
+    "VUS": "the number of clients, instead of the one that the warm-up finds",
     "FILE_SIZE": "bytes of each file, such as `1MiB`",
-    "STRATEGIES": "comma list of folders in `loadtests/strategies`",
+    "STRATEGIES": "of `make stress`: comma list of folders in `loadtests/strategies`",
+    "STRATEGY": "of `make ab`: the strategy of both arms",
+    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md)",
+    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store (docs/ab.md)",
+    "A": "of `make ab`: the words of the first arm (docs/ab.md)",
+    "B": "of `make ab`: the words of the second arm",
+    "BASE": "of `make ab`: a revision, compared with the working tree",
+    "TARGET": "of `make ab`: the address of another implementation of the contract, as the second arm",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
-    "RUN": "of `make report`, `make panels` and `make ledger`: the run's id",
+    "RUN": "of `make report` and `make ledger`: the run's id",
+    "RUNS": "of `make compare`: the ids of two runs, with a comma between them",
+    "Q": "of `make ask`: the name of a prepared question",
     "DRY_RUN": "of `make sweep`: `1` counts and removes nothing",
     "OLDER_THAN_S": "of `make sweep`: seconds, instead of the settings' ages; `0` also ends all open uploads",
     "UNKNOWN_OLDER_THAN_S": "of `make sweep`: seconds instead of 30 that the store's things stay which no row"
     " knows; less breaks uploads that begin meanwhile",
-    "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",
+    "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs",
     "PYTHON": "the interpreter of `.venv`; not said: the newest optimised CPython from 3.11 on",
     "RUNTIME": "as for `make up`; what runs is measured where it runs",
 }

@@ -13,17 +13,23 @@ import click
 from rich.console import Console
 
 from loadtests.cli_errors import EXPECTED
+from loadtests.harness.commands.ab import ab as run_ab
 from loadtests.harness.commands.alerts import alerts as run_alerts
-from loadtests.harness.commands.bench import bench as run_bench
+from loadtests.harness.commands.compare import compare as compare_runs
+from loadtests.harness.commands.compare import two_runs
 from loadtests.harness.commands.demo import demo as run_demo
 from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
+from loadtests.harness.commands.report import finish
+from loadtests.harness.commands.runs import runs as list_runs
+from loadtests.harness.commands.share import share as share_run
 from loadtests.harness.commands.smoke import smoke as run_smoke
-from loadtests.harness.commands.stress import finish
 from loadtests.harness.commands.stress import stress as run_stress
 from loadtests.harness.commands.sweep import sweep as run_sweep
-from loadtests.harness.planning.overrides import NAMES
+from loadtests.harness.report.terminal import answers
 from loadtests.harness.session import find_bundle
+from loadtests.harness.stacks import remove_leftovers
+from loadtests.harness.words import NAMES
 
 INVALID = 2
 INTERRUPTED = 130
@@ -48,10 +54,8 @@ def edge(work: Callable[[Console], int]) -> None:
 
 
 def command_line() -> str:
-    """How this run was asked for, with the overrides that came by the environment, as a person typed it."""
-    given = [
-        f"{name}={shlex.quote(os.environ[name])}" for name in NAMES if os.environ.get(name)
-    ]
+    """How this run was asked for, with the words that came by the environment, as a person typed it."""
+    given = [f"{name}={shlex.quote(os.environ[name])}" for name in NAMES if os.environ.get(name)]
     if os.environ.get("MAKELEVEL"):  # make itself sets it
         return " ".join(["make", *sys.argv[1:2], *given])
     return " ".join([*given, "python -m loadtests", *(shlex.quote(word) for word in sys.argv[1:])])
@@ -63,13 +67,28 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--experiment", default="exp07", show_default=True, help="File name in loadtests/experiments.")
-def stress(experiment: str) -> None:
-    """Proxy or direct? Four questions, one verdict.
+def stress() -> None:
+    """Proxy or direct? From how much faster to from which size on.
 
-    Reads PROFILE, SCALE, VUS, FILE_SIZE, STRATEGIES and LOGIN from the environment.
+    Reads PROFILE, PRECISION, BUDGET_S, SEED, LOGIN, STRATEGIES, FILE_SIZE, VUS, RTT_MS and BANDWIDTH_MBIT
+    from the environment. Example: PROFILE=smoke python -m loadtests stress
     """
-    edge(lambda console: run_stress(experiment, os.environ, command_line(), console))
+    edge(lambda console: _measured(run_stress, console))
+
+
+@main.command()
+def ab() -> None:
+    """Compare any A with any B: settings, strategies, sizes, networks, revisions. docs/ab.md has the words.
+
+    Example: A="FINALISE=inline" B="FINALISE=detached" python -m loadtests ab
+    """
+    edge(lambda console: _measured(run_ab, console))
+
+
+def _measured(run: Callable[..., int], console: Console) -> int:
+    """A command that loads a system; what a killed one left goes first."""
+    remove_leftovers(os.environ)
+    return run(os.environ, command_line(), console, finish, answers(console))
 
 
 @main.command()
@@ -91,16 +110,46 @@ def alerts() -> None:
 
 
 @main.command()
-def bench() -> None:
-    """Compare uploads with bare PUTs into the same store, and print the table of targets."""
-    edge(lambda console: run_bench(os.environ, command_line(), console))
+@click.argument("run", required=False, envvar="RUN")
+def report(run: str | None) -> None:
+    """Analyse a run again and write its report, by its id or folder; the newest by default.
+
+    Ends with the code of the run: 0; 1 when the audit failed; 2 when the run is invalid, or cannot be read;
+    3 when it did not reach its end. Example: make report RUN=20260731-101500-ab-ci
+    """
+    edge(lambda console: finish(find_bundle(run, os.environ), console))
+
+
+@main.command()
+def runs() -> None:
+    """List what was measured, newest first: when, on what, what was found, whether it holds.
+
+    Ends with 0. Example: make runs
+    """
+    edge(lambda console: list_runs(os.environ, console))
+
+
+@main.command()
+@click.argument("runs", required=False, envvar="RUNS")
+def compare(runs: str | None) -> None:
+    """Show two runs side by side, with everything recorded that they differ in; never a winner.
+
+    Ends with 0; 2 when a run is missing or cannot be read.
+    Example: make compare RUNS=20260731-101500-ab-ci,20260801-090000-ab-ci
+    """
+    edge(lambda console: compare_runs(two_runs(runs, os.environ), console))
 
 
 @main.command()
 @click.argument("run", required=False, envvar="RUN")
-def report(run: str | None) -> None:
-    """Analyse and render a run again, by its id or folder; the newest by default."""
-    edge(lambda console: finish(find_bundle(run, os.environ), console, interrupted=False, environ=os.environ))
+def share(run: str | None) -> None:
+    """Write one zip of at most 5 MB that can be given away, and print a Markdown block to paste.
+
+    Secrets, host names, e-mail addresses and paths of the machine are replaced; single uploads stay out. The
+    newest run by default. Ends with 0; 2 when the run is missing or cannot be read.
+    Example: make share RUN=20260731-101500-ab-ci
+    """
+    edge(lambda console: share_run(find_bundle(run, os.environ), os.environ, console))
 
 
 @main.command()

@@ -1,11 +1,11 @@
 """Process edge: the stacks of one comparison, for as long as whoever started this holds our standard input.
 
     python -m compose.beside                 one JSON request per line in, one JSON answer per line out
-    python -m compose.beside --leftovers     takes away what killed comparisons left, says what it was, and ends
+    python -m compose.beside --leftovers     takes away what killed comparisons left, and says what it was
 
-Requests are ``{"op": …}`` with the arguments of `Session`'s method of that name. An answer has `ok`, and `error`
-when it is false. At the end of the input, also when the other side was killed, everything is taken away.
-Words for people go to standard error.
+Requests are ``{"op": …}`` with the arguments of `Session`'s method of that name. An answer has `ok`, and
+`error` when it is false. At the end of the input, also when the other side was killed, everything is taken
+away. Words for people go to standard error.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _answer(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _quiet(environ: os._Environ[str]) -> dict[str, str]:
-    """Without what is meant for the arms: a word of the start-up in our environment must not reach a stack."""
+    """Without the words of the start-up: what is in our environment must not reach a stack."""
     return {name: value for name, value in environ.items() if name not in settings.CHOICES or name == "ALL"}
 
 

@@ -1,4 +1,4 @@
-"""What stacks share: the databases and the store of the running testbed, or such that are started for them."""
+"""What stacks share: databases and store of the running testbed, or such that are started for them."""
 
 from __future__ import annotations
 

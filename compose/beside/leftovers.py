@@ -51,8 +51,7 @@ def _remove(now: settings.Settings, folder: Path) -> list[str]:
     base = None if own else bases.found(now)
     if not own and base is None:
         word = folder.name
-        return [f"a killed comparison left databases and buckets {word}*; they go with the next command while "
-                "the testbed runs"]  # fmt: skip
+        return [f"a killed comparison left databases and buckets {word}*; once the testbed runs they can go"]
     gone = [] if base is None else take_away(base, folder.name)
     if own:
         Stack(folder / OWN_BASE, {}).destroy()

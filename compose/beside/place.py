@@ -24,8 +24,8 @@ OF_STORE = ("S3_PORT", "S3_CONSOLE_PORT")
 class Wish:
     """What an arm asks of its stack.
 
-    `environment` is for the start-up and for every process that reads it, `processes` for those of one service.
-    Presigned URLs are signed for `public_store`, where it is said.
+    `environment` is for the start-up and for every process that reads it, `processes` for those of one
+    service. Presigned URLs are signed for `public_store`, where it is said.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class Place:
                 if service in users and env.get(setting)
             }
             own |= wish.processes.get(service, {})
-            found |= {part: own for part in scaling.parts_of(env, service)}
+            found |= dict.fromkeys(scaling.parts_of(env, service), own)
         return found
 
 

@@ -35,8 +35,8 @@ class BesideError(Exception):
 class Session:
     """What one comparison has beside the running testbed. All of it is in `folder` or bears its name.
 
-    The order of calls is `know`, `prepare`, `start`, then `renew` as often as wanted, then `end`. Processes are
-    started from the calling thread and end with it.
+    The order of calls is `know`, `prepare`, `start`, then `renew` as often as wanted, then `end`. Processes
+    are started from the calling thread and end with it.
     """
 
     def __init__(self, now: settings.Settings, folder: Path, say: Callable[[str], None]) -> None:
@@ -205,8 +205,8 @@ class Session:
             free = asyncio.run(data.free_connections(base.env, service))
             if wanted > free:
                 found.append(
-                    f"the stacks could open {wanted} connections to the database of {service}, which has room "
-                    f"for {free} more. Stop the testbed (make down): databases with more room are started then"
+                    f"the stacks could open {wanted} connections to the database of {service}, which has room"
+                    f" for {free} more. Stop the testbed (make down): then databases with more are started"
                 )
         return found
 

@@ -9,7 +9,7 @@ import pytest
 
 from compose.settings import CHOICES, PROGRAMS
 from docs.texts import HARNESS, STARTUP
-from loadtests.harness.planning.overrides import NAMES, OTHER_MAKE_VARIABLES
+from loadtests.harness.words import NAMES, OTHER_MAKE_VARIABLES
 
 pytestmark = pytest.mark.docs
 ROOT = Path(__file__).resolve().parents[2]

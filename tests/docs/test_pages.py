@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from docs import generate
-from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
-from loadtests.harness.planning.overrides import read_overrides
-from loadtests.harness.planning.plan import Planner
+from loadtests.harness.question import estimate, load_question, make_plan
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.running.progress import minutes
+from loadtests.harness.words import read_stress
 from tests.docs.markdown import ROOT, anchors, code, links, pages
 
 pytestmark = pytest.mark.docs
@@ -110,6 +108,6 @@ def test_ci_runs_what_the_readme_says() -> None:
 @pytest.mark.parametrize("page", ["README.md", "Makefile"])
 def test_how_long_stress_takes_is_what_its_plan_says(page: str) -> None:
     strategies = load_strategies()
-    experiment = load_experiment(EXPERIMENTS_FOLDER / "exp07.yaml")
-    planned = Planner("run", experiment, read_overrides({}, strategies), strategies).estimate()
-    assert f"about {minutes(planned.seconds).replace('min', 'minutes')}" in (ROOT / page).read_text()
+    words = read_stress({}, strategies)
+    planned = estimate(make_plan("run", load_question("proxy-or-direct"), words, strategies))
+    assert f"about {round(planned.most_seconds / 60)} minutes" in (ROOT / page).read_text()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.measure import INTERRUPTED, Finish, measure
 from loadtests.harness.network import Link, slowed
 from loadtests.harness.question import (
     AB,
@@ -19,23 +21,44 @@ from loadtests.harness.question import (
     refuse_beyond_memory,
 )
 from loadtests.harness.records.plan import Plan
+from loadtests.harness.run import Answered, in_silence
+from loadtests.harness.session import only_one, run_id
 from loadtests.harness.stacks import Making, Stacks, StacksError, open_helper, open_stacks
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.testbeds.system import System, find_system
+from loadtests.harness.testbeds.system import ROOT, System, find_system
 from loadtests.harness.words import ArmWords, Words, arm_texts, asks_for_settings, read_ab, revision_of
 
 MEMORY = Path("/proc/meminfo")
-# What the engine is given: the plan, the systems by stack name ("" is the running testbed), and the stacks
-# where they are made anew. The answer is the exit code.
-Measure = Callable[[Plan, Mapping[str, System], Stacks | None], Awaitable[int]]
 
 
-async def ab(run: str, environ: Mapping[str, str], console: Console, measure: Measure) -> int:
-    """Compare the two arms of the command line; the exit code.
+def ab(
+    environ: Mapping[str, str],
+    command: str,
+    console: Console,
+    finish: Finish,
+    answered: Answered = in_silence,
+) -> int:
+    """Compare the two arms of the command line; returns the exit code.
 
-    Raises ``WordsError``, ``QuestionError``, ``StacksError``, ``NetworkError`` and ``SystemNotUp``.
+    ``answered`` is told when the comparison's answer stands, ``finish`` makes and prints the report. Raises
+    ``WordsError``, ``QuestionError``, ``StacksError``, ``NetworkError`` and ``SystemNotUp``.
     """
+    with only_one(run_dir_of(environ)):
+        return asyncio.run(_ab(environ, command, console, finish, answered))
+
+
+async def _ab(
+    environ: Mapping[str, str], command: str, console: Console, finish: Finish, answered: Answered
+) -> int:
     strategies, question, texts = load_strategies(), load_question(AB), arm_texts(environ)
+
+    async def measured(plan: Plan, systems: Mapping[str, System], stacks: Stacks | None) -> int:
+        path, interrupted = await measure(
+            plan, systems, stacks, environ=environ, command=command, console=console, answered=answered
+        )
+        code = finish(path, console)
+        return INTERRUPTED if interrupted else code
+
     async with AsyncExitStack() as stack:
         helper, known = None, {}
         if any(map(asks_for_settings, texts.values())):
@@ -43,12 +66,15 @@ async def ab(run: str, environ: Mapping[str, str], console: Console, measure: Me
             known = await helper.know({arm: revision_of(text) for arm, text in texts.items()})
         words = read_ab(environ, strategies, known)
         own_stacks = needs_stacks(words)
+        run = run_id(question.name, words.profile)
         plan = make_plan(run, question, words, strategies, own_stacks=own_stacks)
+        link = common_link(words) or Link()
+        plan = plan.model_copy(update={"rtt_ms": link.rtt_ms, "bandwidth_mbit": link.bandwidth_mbit})
         refuse_beyond_memory(plan, available_bytes())
         announce(plan, console)
         if not own_stacks:
-            system = await stack.enter_async_context(slowed(find_system(environ), link_of(words.every)))
-            return await measure(plan, {"": system}, None)
+            system = await stack.enter_async_context(slowed(find_system(environ), link))
+            return await measured(plan, {"": system}, None)
         if helper is None:  # arms that differ in their network only
             helper = await stack.enter_async_context(open_helper(environ))
             await helper.know(dict.fromkeys(texts))
@@ -58,14 +84,25 @@ async def ab(run: str, environ: Mapping[str, str], console: Console, measure: Me
         tell(stacks.making, console)
         if stacks.same_code:
             console.print("Both revisions hold the same code: this is an A/A.")
-        return await measure(plan, stacks.systems, stacks)
+        return await measured(plan, stacks.systems, stacks)
+
+
+def run_dir_of(environ: Mapping[str, str]) -> Path:
+    """The state folder of the testbed, whether one runs or not; made where it is missing."""
+    folder = Path(environ.get("VAULTBENCH_RUN_DIR") or ROOT / ".run")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def needs_stacks(words: Words) -> bool:
     """Whether the arms differ in more than what the client does. Another implementation has its own stack."""
-    arms = list(words.arms.values())
-    networks = {link_of(arm, words.every) for arm in arms}
-    return any(arm.needs_stack for arm in arms) or len(networks) > 1
+    return any(arm.needs_stack for arm in words.arms.values()) or common_link(words) is None
+
+
+def common_link(words: Words) -> Link | None:
+    """The network of all arms; nothing where they differ in it."""
+    links = {link_of(arm, words.every) for arm in words.arms.values()}
+    return links.pop() if len(links) == 1 else None
 
 
 def link_of(words: ArmWords, every: ArmWords | None = None) -> Link:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness import counters, scripted
-from loadtests.harness.analysis import words
+from loadtests.harness import counters, scripted, wording
 from loadtests.harness.counters import Change, Scrape
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.running import users
@@ -129,10 +128,10 @@ def timeline(shown: list[Shown], *, bars: bool) -> Table:
             item.step.name,
             item.step.path_of_bytes.replace(" → ", "→"),
             f"{item.step.duration_ms:.1f}",
-            words.size(item.step.sent_bytes),
-            words.size(counted.gateway_bytes_in if counted else None),
-            words.number(sum(counted.statements.values()) if counted else None),
-            words.number(sum(counted.store_requests.values()) if counted else None),
+            wording.size(item.step.sent_bytes),
+            wording.size(counted.gateway_bytes_in if counted else None),
+            wording.number(sum(counted.statements.values()) if counted else None),
+            wording.number(sum(counted.store_requests.values()) if counted else None),
             *([" " * begin + "█" * length] if bars else []),
         )
         passed_ms += item.step.duration_ms
@@ -146,6 +145,6 @@ def summary_line(shown: list[Shown]) -> str:
     statements = sum(sum(counted.statements.values()) for counted in known)
     store = sum(sum(counted.store_requests.values()) for counted in known)
     return (
-        f"{words.count(len(shown), 'request')}, {total_ms:.1f} ms, "
-        f"{words.count(round(statements), 'statement')}, {words.count(round(store), 'store request')}."
+        f"{wording.count(len(shown), 'request')}, {total_ms:.1f} ms, "
+        f"{wording.count(round(statements), 'statement')}, {wording.count(round(store), 'store request')}."
     )

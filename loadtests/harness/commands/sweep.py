@@ -14,7 +14,7 @@ import jwt
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness.analysis import words
+from loadtests.harness import wording
 from loadtests.harness.testbeds.system import System, find_system
 from loadtests.harness.testbeds.testbed import SystemNotUp
 
@@ -118,6 +118,6 @@ def _table(answers: list[Swept], *, dry_run: bool) -> Table:
     for answer in answers:
         for kind, what in WORDS[answer.service].items():
             size_bytes = answer.size_bytes.get(kind)
-            size = "" if size_bytes is None else words.size(size_bytes)
+            size = "" if size_bytes is None else wording.size(size_bytes)
             shown.add_row(answer.service, str(answer.counts.get(kind, 0)), size, what)
     return shown

@@ -16,7 +16,7 @@ from grafana.model import Kind, Panel
 from loadtests.harness.panels import scales
 from loadtests.harness.panels.curves import Curve, Curves, amount, curves_of
 from loadtests.harness.panels.recording import Recording
-from loadtests.harness.reporting.charts import INK, MUTED, plain_figure, to_svg
+from loadtests.harness.report.charts import INK, MUTED, plain_figure, to_svg
 
 WIDTH_IN, STAT_IN, PLOT_IN = 4.7, 0.74, 2.0
 LINE_IN, BELOW_IN, LEFT_IN, RIGHT_IN, TOP_IN = 0.19, 0.4, 0.72, 0.1, 0.08
@@ -28,7 +28,7 @@ WIDE = 8  # grid columns of a plot
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A span of time behind the curves, in minutes: a trial in its arm's colour, or a fault."""
+    """A span of time behind the curves, in minutes: a turn in its arm's colour, or a fault."""
 
     begin: float
     end: float

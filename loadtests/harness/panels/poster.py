@@ -8,7 +8,7 @@ from html import escape
 
 from grafana.model import COLUMNS
 from loadtests.harness.panels.page import Picture, Section
-from loadtests.harness.reporting.charts import FAINT, FONT, INK, MUTED, RULE
+from loadtests.harness.report.charts import FAINT, FONT, INK, MUTED, RULE
 
 WIDTH, GAP, PAD, TITLE = 1360.0, 10.0, 9.0, 22.0
 EMPTY_HEIGHT = 46.0

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -229,6 +230,40 @@ async def test_parts_that_an_arm_names(
     assert await state_of(system) == before
 
 
+async def test_an_arm_can_be_further_away(system: System) -> None:
+    """URLs of its stack are signed for the near end of its own way, also after the arms changed places."""
+    before, environ = await state_of(system), environ_of(system)
+    arms, links = {"A": ArmWords(), "B": ArmWords(rtt_ms=40)}, {"A": Link(), "B": Link(rtt_ms=40)}
+    async with open_helper(environ) as helper, AsyncExitStack() as stack:
+        await known(helper)
+        stacks = await stack.enter_async_context(open_stacks(helper, arms, links, environ))
+        signed = stacks.systems["B"].public_store
+        await stacks.renew(1, swapped=True)
+        near, far = stacks.systems["A"], stacks.systems["B"]
+        assert far.public_store == signed != near.public_store
+        assert await fastest_s(f"{far.gateway_url}/ready") >= 0.039
+        assert await fastest_s(f"http://{far.public_store}/minio/health/ready") >= 0.039
+        assert await status_of(f"{near.gateway_url}/ready") == 200
+    assert await state_of(system) == before
+
+
+async def fastest_s(url: str) -> float:
+    """Seconds of the faster one of two answers, on a connection that is open already for the second."""
+    times = []
+    async with aiohttp.ClientSession() as http:
+        for _ in range(2):
+            began = time.monotonic()
+            async with http.get(url) as answer:
+                assert answer.status == 200
+            times.append(time.monotonic() - began)
+    return min(times)
+
+
+async def status_of(url: str) -> int:
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        return answer.status
+
+
 async def test_a_revision_runs_from_its_own_files(system: System) -> None:
     """What is committed against the working tree as it is: nothing of git's own changes."""
     before, environ = await state_of(system), environ_of(system)
@@ -253,9 +288,12 @@ def folder_of(process: Watched) -> Path:
     return Path(f"/proc/{process.pid}/cwd").readlink()
 
 
-def snapshot_of_git() -> list[bytes]:
-    asked = (["git", "worktree", "list"], ["git", "status", "--porcelain"], ["git", "stash", "list"])
-    return [subprocess.run(one, cwd=ROOT, capture_output=True, check=True).stdout for one in asked]
+def snapshot_of_git() -> list[list[str]]:
+    """Folders of worktrees, what differs from the last commit, what is stashed."""
+    asked = (["worktree", "list", "--porcelain"], ["status", "--porcelain"], ["stash", "list"])
+    found = [subprocess.check_output(["git", *one], cwd=ROOT, text=True).splitlines() for one in asked]
+    # Somebody may commit in another worktree meanwhile.
+    return [[line for line in lines if not line.startswith(("HEAD ", "branch "))] for lines in found]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from compose.settings import ROOT
-from loadtests.harness.planning.overrides import NAMES, OTHER_MAKE_VARIABLES
+from loadtests.harness.words import NAMES, OTHER_MAKE_VARIABLES
 
 pytestmark = pytest.mark.unit
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from io import StringIO
-from pathlib import Path
 
 import aiohttp
 import pytest
-from rich.console import Console
 
 from loadtests import cli
-from loadtests.harness.commands.ledger import show_ledger
-from loadtests.harness.commands.stress import announce
-from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, load_experiment
-from loadtests.harness.planning.overrides import NAMES, read_overrides
-from loadtests.harness.planning.plan import Planner
-from loadtests.harness.strategies import load_strategies
-from tests.unit.loadtests import fabricate as make
+from loadtests.harness.words import NAMES
 
 pytestmark = pytest.mark.unit
 
@@ -33,35 +24,16 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_a_command_of_make_is_recorded_as_it_was_typed(typed: pytest.MonkeyPatch) -> None:
-    typed.setattr(sys, "argv", ["loadtests", "stress"])
-    for name, value in {"MAKELEVEL": "1", "PROFILE": "smoke", "VUS": "8"}.items():
+    typed.setattr(sys, "argv", ["loadtests", "ab"])
+    for name, value in {"MAKELEVEL": "1", "VUS": "8", "A": "FINALISE=inline VUS=4"}.items():
         typed.setenv(name, value)
-    assert cli.command_line() == "make stress PROFILE=smoke VUS=8"
+    assert cli.command_line() == "make ab VUS=8 A='FINALISE=inline VUS=4'"
 
 
 def test_a_command_without_make_is_recorded_as_it_was_typed(typed: pytest.MonkeyPatch) -> None:
-    typed.setattr(sys, "argv", ["loadtests", "stress", "--experiment", "exp 07"])
+    typed.setattr(sys, "argv", ["loadtests", "report", "my run"])
     typed.setenv("PROFILE", "smoke")
-    assert cli.command_line() == "PROFILE=smoke python -m loadtests stress --experiment 'exp 07'"
-
-
-def test_the_ledger_fits_eighty_columns(tmp_path: Path) -> None:
-    path = make.fabricate(tmp_path, make.SMOKE)
-    out = StringIO()
-    assert show_ledger(path, Console(file=out, width=80)) == 0
-    shown = out.getvalue()
-    assert "…" not in shown and "flags" not in shown
-    assert "direct-multipart" in shown and "verified" in shown and "passed" in shown
-
-
-@pytest.mark.parametrize(("chosen", "said"), [("proxy-chunked,direct-single", True), ("", False)])
-def test_strategies_that_cannot_win_are_named_before_the_run(tmp_path: Path, chosen: str, said: bool) -> None:
-    strategies = load_strategies()
-    overrides = read_overrides({"STRATEGIES": chosen, "PROFILE": "smoke"}, strategies)
-    planner = Planner("run", load_experiment(EXPERIMENTS_FOLDER / "exp07.yaml"), overrides, strategies)
-    out = StringIO()
-    announce(planner, tmp_path, Console(file=out, width=200))
-    assert ("names no winner: direct-single runs beside" in out.getvalue()) is said
+    assert cli.command_line() == "PROFILE=smoke python -m loadtests report 'my run'"
 
 
 def test_a_system_that_does_not_answer_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,1 +1,0 @@
-"""From a bundle to judged numbers: guards, statistics, the four answers."""

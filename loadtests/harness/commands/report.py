@@ -1,0 +1,20 @@
+"""``make report``: what a run found, written and said again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.harness.report.page import write_report
+from loadtests.harness.report.terminal import print_result
+
+
+def finish(path: Path, console: Console) -> int:
+    """Analyse a bundle, write its report and print it; the run's exit code.
+
+    Raises ``BundleError``.
+    """
+    result = write_report(path)
+    print_result(result, path, console)
+    return result.exit_code

@@ -1,0 +1,72 @@
+"""``make runs``: what was measured, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.text import Text
+
+from loadtests.harness.records.bundle import MANIFEST, Bundle, BundleError
+from loadtests.harness.records.plan import Plan
+from loadtests.harness.records.result import Result
+from loadtests.harness.records.samples import Manifest
+from loadtests.harness.report.page import facts, moment, read_result
+from loadtests.harness.session import results_folder
+from loadtests.harness.wording import count
+
+_STYLES = {"valid": "green", "valid with cautions": "yellow", "invalid": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as it can be told of."""
+
+    path: Path
+    manifest: Manifest
+    plan: Plan
+    result: Result
+
+
+def read_run(path: Path) -> Run:
+    """Raises ``BundleError`` where the folder holds no run that this version can read."""
+    bundle = Bundle(path)
+    try:
+        return Run(path, bundle.manifest(), bundle.plan(), read_result(path))
+    except ValidationError as error:
+        raise BundleError(
+            f"{path} cannot be read; another version of the harness made it (git log says which)"
+        ) from error
+
+
+def runs(environ: Mapping[str, str], console: Console) -> int:
+    """Print every run: when, what was asked, on which machine, what was found, whether it holds. 0 always."""
+    folder = results_folder(environ)
+    paths = sorted((path.parent for path in folder.glob(f"*/{MANIFEST}")), reverse=True)
+    unread = 0
+    for path in paths:
+        try:
+            run = read_run(path)
+        except BundleError:
+            unread += 1
+            continue
+        for line in _lines(run):
+            console.print(line)
+        console.print()
+    if not paths:
+        console.print(f"There is no run in {folder} yet. Make one with: make stress", highlight=False)
+    if unread:
+        console.print(f"{count(unread, 'folder')} of other versions or without a plan left out.", style="dim")
+    return 0
+
+
+def _lines(run: Run) -> Iterator[Text]:
+    result, told = run.result, dict(facts(run.result))
+    head = Text(run.manifest.run, style="bold")
+    yield head.append("  ").append(result.validity.value, style=_STYLES[result.validity.value])
+    when = moment(run.manifest.started_at)
+    yield Text(f"{when}, {run.manifest.question}, {run.manifest.profile}; {told['machine']}", style="dim")
+    yield Text(result.headline)

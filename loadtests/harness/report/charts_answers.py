@@ -1,0 +1,306 @@
+"""Charts of what a run found: speed and price by arm, blocks in the order run, levels, neighbours, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
+
+from grafana.colours import PROCESS_COLOURS
+from loadtests.harness import cost
+from loadtests.harness.records.plan import NOBODY
+from loadtests.harness.records.result import (
+    ArmResult,
+    Comparison,
+    Interval,
+    Knee,
+    Latency,
+    Neighbours,
+    Ratio,
+    Sizes,
+)
+from loadtests.harness.records.vocabulary import STORES
+from loadtests.harness.report.charts import (
+    FAINT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    Arms,
+    Chart,
+    as_rows,
+    figure,
+    heading,
+    only,
+    row_name,
+    to_svg,
+)
+from loadtests.harness.wording import cpu_ms, precise, ratio, size, waited, with_interval
+
+MOST_PAIRS = 6  # of ratios drawn
+# What an upload makes work, in the order of the bars.
+_PRICED = (*cost.SERVICES, *cost.DATABASES, *cost.JOINTS, *STORES, cost.GENERATOR)
+
+
+def speed(arms: Arms, found: Comparison) -> Chart | None:
+    """Rate of every arm with its interval, over the rates of its periods."""
+    shown = [one for one in found.arms if one.uploads_per_s.value is not None]
+    if not shown:
+        return None
+    with figure(0.6 + 0.62 * len(shown)) as (drawn, (axes,)):
+        for place, one in enumerate(shown):
+            own, rate = arms.colour(one.arm.name), one.uploads_per_s
+            axes.scatter(
+                one.per_period, [place] * len(one.per_period), s=14, color=own, alpha=0.25, linewidths=0
+            )
+            _interval(axes, place, rate, own)
+            row_name(axes, place, arms.name(one.arm.name), with_interval(rate))
+        as_rows(axes, len(shown))
+        axes.set_xlim(0, max(max((*one.per_period, one.uploads_per_s.value or 0.0)) for one in shown) * 1.05)
+        axes.set_xlabel("verified uploads per second")
+        svg = to_svg(drawn, "speed")
+    values = ", ".join(f"{arms.name(one.arm.name)} {with_interval(one.uploads_per_s)}" for one in shown)
+    return Chart(
+        "speed",
+        "Speed",
+        "Large dots are the rates with their 95 % interval, small dots single turns. Arms are compared "
+        "within "
+        "a block, not by these rates: the machine itself gets faster and slower.",
+        f"Verified uploads per second: {values}",
+        svg,
+    )
+
+
+def _interval(axes: Axes, place: float, found: Interval, colour: str) -> None:
+    if found.low is not None and found.high is not None:
+        axes.hlines(place, found.low, found.high, color=colour, linewidth=3.5)
+    if found.value is not None:
+        axes.scatter([found.value], [place], s=70, color=colour, zorder=3, edgecolors=PAPER, linewidths=1.2)
+
+
+def price(arms: Arms, found: Comparison) -> Chart | None:
+    """Processor time of one upload by process, stacked."""
+    shown = [one for one in found.arms if one.cpu_s_per_upload.value is not None]
+    if not shown:
+        return None
+    names = [name for name in _PRICED if any(_ms(one, name) for one in shown)]
+    with figure(1.05 + 0.62 * len(shown)) as (drawn, (axes,)):
+        starts = [0.0] * len(shown)
+        for name in names:
+            widths = [_ms(one, name) for one in shown]
+            axes.barh(
+                range(len(shown)), widths, left=starts, height=0.34, label=name,
+                color=PROCESS_COLOURS.get(name, MUTED), edgecolor=PAPER, linewidth=0.8,
+            )  # fmt: skip
+            starts = [start + width for start, width in zip(starts, widths, strict=True)]
+        for place, one in enumerate(shown):
+            ours = f"{with_interval(one.cpu_s_per_upload, cpu_ms)} ms ours"
+            row_name(axes, place, arms.name(one.arm.name), ours)
+        as_rows(axes, len(shown))
+        axes.set_xlim(0, max(starts) * 1.02)
+        axes.set_xlabel("CPU milliseconds of one upload")
+        drawn.legend(loc="outside upper left", ncols=4, columnspacing=1.1, handlelength=1.0)
+        svg = to_svg(drawn, "price")
+    values = ", ".join(
+        f"{arms.name(one.arm.name)} {with_interval(one.cpu_s_per_upload, cpu_ms)} ms" for one in shown
+    )
+    return Chart(
+        "price",
+        "Price",
+        "Ours are our services and their databases. The store, and k6, which is the client, stand beside "
+        "them "
+        "and are not in that number; logins are left out.",
+        f"CPU time of one upload, our services and databases: {values}",
+        svg,
+    )
+
+
+def _ms(one: ArmResult, process: str) -> float:
+    used = one.cpu_s_by_process.get(process)
+    return 1000 * (used.value or 0.0) if used else 0.0
+
+
+def blocks(arms: Arms, found: Comparison, margin: float) -> Chart | None:
+    """The ratio of every block, or making of the stacks, in the order run."""
+    rates = [one for one in found.ratios if one.metric == "uploads_per_s" and one.blocks][:MOST_PAIRS]
+    if not rates:
+        return None
+    with figure(0.5 + 1.25 * len(rates), rows=len(rates)) as (drawn, panels):
+        for axes, one in zip(panels, rates, strict=True):
+            _blocks_of(axes, arms, one, margin)
+        unit = "block" if rates[0].unit == "block" else "making of the stacks"
+        panels[-1].set_xlabel(f"{unit}, in the order run")
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        svg = to_svg(drawn, "blocks")
+    values = "; ".join(f"{_pair(arms, one)} {ratio(one.ratio)}" for one in rates)
+    return Chart(
+        "blocks",
+        "How sure: every ratio in the order run",
+        f"Each dot is the ratio of one {unit}; the line and the dark band are their mean with its 95 % "
+        "interval, "
+        "the pale band is the margin within which arms count as equal. A drift or a jump would show here.",
+        f"Ratios of verified uploads per second: {values}",
+        svg,
+    )
+
+
+def _pair(arms: Arms, one: Ratio) -> str:
+    base = arms.name(one.base)
+    return f"{arms.name(one.arm)} over {base[:1].lower() + base[1:]}"
+
+
+def _blocks_of(axes: Axes, arms: Arms, one: Ratio, margin: float) -> None:
+    own, places = arms.colour(one.arm), range(1, len(one.blocks) + 1)
+    axes.axhspan(1 - margin, 1 + margin, color=FAINT, zorder=0)
+    axes.axhline(1, color=MUTED, linewidth=1)
+    if one.ratio.low is not None and one.ratio.high is not None:
+        axes.axhspan(one.ratio.low, one.ratio.high, color=own, alpha=0.22, linewidth=0)
+    if one.ratio.value is not None:
+        axes.axhline(one.ratio.value, color=own, linewidth=1.6)
+    axes.scatter(places, one.blocks, s=22, color=own, zorder=3, linewidths=0)
+    axes.set_xlim(0.5, len(one.blocks) + 0.5)
+    heading(axes, f"{_pair(arms, one)}: {ratio(one.ratio)}")
+    only(axes, "y")
+
+
+def levels(arms: Arms, knees: Sequence[Knee]) -> Chart | None:
+    """Rate and waiting time by number of clients, with the range of the knee where there is one."""
+    shown = [knee for knee in knees if any(level.uploads_per_s.value for level in knee.levels)]
+    if not shown:
+        return None
+    with figure(3.1, 2) as (drawn, (left, right)):
+        for knee in shown:
+            _levels_of(left, right, arms, knee)
+        for axes in (left, right):
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_locator(
+                FixedLocator(sorted({one.vus for knee in shown for one in knee.levels}))
+            )
+            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_ylim(0)
+            axes.set_xlabel("clients at once")
+        heading(left, "verified uploads per second")
+        heading(right, "p95 to durable, ms")
+        drawn.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2, handlelength=1.4)
+        svg = to_svg(drawn, "levels")
+    ends = ", ".join(f"{arms.name(knee.arm)} {knee_range(knee)}" for knee in shown)
+    return Chart(
+        "levels",
+        "More clients: until when they bring more",
+        "Shaded: the range in which an arm stops gaining, where one was found. Thin lines are 95 % "
+        "intervals. In a "
+        "closed loop waiting times grow with the clients by design.",
+        f"Verified uploads per second by clients at once; gains until: {ends}",
+        svg,
+    )
+
+
+def knee_range(knee: Knee) -> str:
+    if knee.low_vus is None or knee.high_vus is None:
+        return f"not found: {knee.why_not}"
+    return f"between {knee.low_vus} and {knee.high_vus}"
+
+
+def _levels_of(left: Axes, right: Axes, arms: Arms, knee: Knee) -> None:
+    own = arms.colour(knee.arm)
+    known = [one for one in knee.levels if one.uploads_per_s.value is not None]
+    left.plot(
+        [one.vus for one in known], [one.uploads_per_s.value or 0.0 for one in known], color=own, marker="o",
+        markersize=4.5, linewidth=1.8, label=arms.name(knee.arm),
+    )  # fmt: skip
+    for one in known:
+        if one.uploads_per_s.low is not None and one.uploads_per_s.high is not None:
+            left.vlines(one.vus, one.uploads_per_s.low, one.uploads_per_s.high, color=own, linewidth=1.2)
+    if knee.low_vus is not None and knee.high_vus is not None:
+        left.axvspan(knee.low_vus, knee.high_vus, color=own, alpha=0.12, linewidth=0)
+    slow = [(one.vus, one.durable_p95_ms) for one in known if one.durable_p95_ms is not None]
+    if slow:
+        right.plot(*zip(*slow, strict=True), color=own, marker="o", markersize=4.5, linewidth=1.8)
+
+
+def neighbours(arms: Arms, found: Neighbours) -> Chart | None:
+    """p95 of login and list beside each arm and beside nobody."""
+    if not any(wait.ms.value for one in found.arms for wait in (one.login_p95, one.list_p95)):
+        return None
+    with figure(0.75 + 0.6 * len(found.arms), 2) as (drawn, panels):
+        for axes, title, step in zip(panels, ("login", "file list"), ("login_p95", "list_p95"), strict=True):
+            _waits(axes, arms, [(one.arm, getattr(one, step)) for one in found.arms])
+            heading(axes, f"{title}, p95 in ms")
+        svg = to_svg(drawn, "neighbours")
+    values = "; ".join(
+        f"{arms.name(one.arm)}: login {waited(one.login_p95.ms)}, list {waited(one.list_p95.ms)}"
+        for one in found.arms
+    )
+    return Chart(
+        "neighbours",
+        "What uploads do to the others",
+        f"95 of 100 took at most so long while each arm was offered {precise(found.rate_per_s)} uploads "
+        "per second. "
+        "Dark lines are 95 % intervals; where they overlap, a difference is not shown for sure.",
+        values,
+        svg,
+    )
+
+
+def _waits(axes: Axes, arms: Arms, waits: Sequence[tuple[str, Latency]]) -> None:
+    for place, (arm, wait) in enumerate(waits):
+        axes.barh(place, wait.ms.value or 0.0, color=arms.colour(arm), height=0.3, linewidth=0)
+        if wait.ms.low is not None and wait.ms.high is not None:
+            axes.hlines(place, wait.ms.low, wait.ms.high, color=INK, linewidth=1.3)
+        value = precise(wait.ms.value) if wait.ms.value is not None else f"{wait.samples} samples"
+        row_name(axes, place, _short(arms.name(arm)) if arm != NOBODY else "Nobody", value)
+    as_rows(axes, len(waits))
+    axes.set_xlim(0, max(wait.ms.high or wait.ms.value or 1.0 for _, wait in waits) * 1.05)
+
+
+def _short(name: str) -> str:
+    """Two panels stand side by side: the names must fit half a page."""
+    return name.replace("Through the server", "Server")
+
+
+def sizes(arms: Arms, found: Sizes) -> Chart | None:
+    """Payload bytes per second over file size."""
+    curves: dict[str, list[tuple[int, Interval]]] = {}
+    for one in found.sizes:
+        for loaded in one.comparison.arms:
+            if loaded.payload_mb_per_s.value is not None:
+                curves.setdefault(loaded.arm.of, []).append((one.file_size_bytes, loaded.payload_mb_per_s))
+    if not curves:
+        return None
+    with figure(3.2) as (drawn, (axes,)):
+        for arm, points in curves.items():
+            own = arms.colour(arm)
+            axes.plot(
+                [at for at, _ in points], [rate.value or 0.0 for _, rate in points], color=own, marker="o",
+                markersize=4.5, linewidth=1.8, label=arms.name(arm),
+            )  # fmt: skip
+            for at, rate in points:
+                if rate.low is not None and rate.high is not None:
+                    axes.vlines(at, rate.low, rate.high, color=own, linewidth=1.2)
+        for _, _, small, large in found.crossovers:
+            axes.axvspan(small, large, color=RULE, alpha=0.45, linewidth=0, zorder=0)
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_locator(FixedLocator([one.file_size_bytes for one in found.sizes]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0)
+        axes.set_xlabel("file size")
+        heading(axes, "MB/s of verified files")
+        drawn.legend(loc="outside upper left", ncols=2, handlelength=1.4)
+        svg = to_svg(drawn, "sizes")
+    fastest = ", ".join(
+        f"{size(one.file_size_bytes)} "
+        f"{arms.name(one.comparison.best) if one.comparison.best else 'not shown'}"
+        for one in found.sizes
+    )
+    return Chart(
+        "sizes",
+        "From which file size on",
+        "Megabytes (10^6) of verified files per second. Shaded: between these two sizes a pair of arms "
+        "changes "
+        "places. Large files have fewer clients.",
+        f"Fastest arm by file size: {fastest}",
+        svg,
+    )

@@ -1,0 +1,259 @@
+"""``report.html`` and ``report.md`` of a bundle: equal bundles give equal bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from markupsafe import Markup, escape
+
+from loadtests.harness.analyse import analyse
+from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.plan import PartKind, Plan
+from loadtests.harness.records.result import Result, Sentence
+from loadtests.harness.records.samples import Manifest
+from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.report import glossary
+from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
+from loadtests.harness.report.charts_evidence import charts
+from loadtests.harness.report.tables import Table, summary, tables
+from loadtests.harness.sentences import comparisons, network_of, told
+from loadtests.harness.wording import capital, duration, listed, size
+
+ANALYSIS, HTML, MARKDOWN = "analysis.json", "report.html", "report.md"
+TEMPLATES = Path(__file__).parent / "templates"
+FIRST_CHARTS = ("speed", "price")
+_UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
+_THEME = {INK: "ink", MUTED: "muted", RULE: "rule", FAINT: "faint", PAPER: "paper"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one question found: its sentences, its pictures, and the tables behind them."""
+
+    ident: str
+    title: str
+    sentences: tuple[Sentence, ...]
+    charts: tuple[Chart, ...]
+    tables: tuple[Table, ...]
+
+
+# Question: title, charts, tables.
+_QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (PartKind.COMPARE, "Which is faster, and what does an upload cost?", ("blocks",),
+     ("rates", "ratios", "processes", "counted", "limits", "carry-over")),
+    (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
+    (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("levels",)),
+    (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
+    (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
+)  # fmt: skip
+
+
+def write_report(path: Path) -> Result:
+    """Analyse the bundle again and write ``analysis.json`` and both reports. Needs nothing but the folder."""
+    bundle = Bundle(path)
+    result = told(analyse(bundle))
+    BundleWriter(path).write_json(ANALYSIS, result.model_dump(mode="json"))
+    view = view_of(result, bundle.plan(), bundle.manifest())
+    (path / HTML).write_text(html(view), encoding="utf-8")
+    (path / MARKDOWN).write_text(markdown(view), encoding="utf-8")
+    return result
+
+
+def read_result(path: Path) -> Result:
+    """What was found when the report was written; found now where it was not."""
+    file = path / ANALYSIS
+    return Result.model_validate_json(file.read_bytes()) if file.exists() else write_report(path)
+
+
+def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
+    """Everything the templates show, as plain values."""
+    drawn, by_ident = charts(result), tables(result)
+    return {
+        "result": result,
+        "first": [drawn[name] for name in FIRST_CHARTS if name in drawn],
+        "summary": summary(result),
+        "facts": facts(result),
+        "claim": _claim(result, plan),
+        "sections": list(_sections(result, drawn, by_ident)),
+        "evidence": [by_ident[name] for name in ("ledger", "seconds") if name in by_ident],
+        "timeline": drawn.get("timeline"),
+        "warnings": result.warnings,
+        "manifest": list(flat(manifest.model_dump(mode="json"))),
+        "terms": sorted(glossary.TERMS, key=lambda term: term.name.lower()),
+        "tone": _tone(result),
+        "colours": _colours(result),
+    }
+
+
+def html(view: dict[str, Any]) -> str:
+    return template("report.html.j2").render(view)
+
+
+def markdown(view: dict[str, Any]) -> str:
+    text = template("report.md.j2").render(view)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def facts(result: Result) -> list[tuple[str, str]]:
+    """Where and how it was measured, in a few lines."""
+    found, host = result.conditions, result.conditions.get("host") or {}
+    machine = [str(host.get("cpu_model") or "unknown processor"), _cores(host.get("cores"))]
+    if isinstance(host.get("memory_bytes"), int | float):
+        machine.append(size(host["memory_bytes"]))
+    sizes = (
+        dict.fromkeys(size(one.arm.file_size_bytes) for one in comparisons(result)[0].arms)
+        if comparisons(result)
+        else {}
+    )
+    lines = [
+        ("machine", ", ".join(machine)),
+        ("measured", f"{moment(found.get('started_at'))}, {_took(found)}, profile {result.profile}"),
+        ("files", listed(list(sizes)) if sizes else ""),
+        ("network", network_of(result) or "the machine's own"),
+        ("revision", revision(result)),
+        ("command", str(found.get("command") or "")),
+        ("checked", str(found.get("verified_how") or "")),
+    ]
+    if found.get("runtime", "native") != "native":
+        lines.insert(1, ("runs in", "containers; do not compare with a run of plain processes"))
+    return [(name, text) for name, text in lines if text]
+
+
+def revision(result: Result) -> str:
+    """Of the checkout, or of each arm where they differ."""
+    by_arm: dict[str, str] = result.conditions.get("revisions") or {}
+    if len(set(by_arm.values())) > 1:
+        return ", ".join(f"{arm} {text[:12]}" for arm, text in by_arm.items())
+    known = str(result.conditions.get("git_revision") or "unknown")[:12]
+    return known + (" with local changes" if result.conditions.get("git_dirty") else "")
+
+
+def moment(seconds: float | None) -> str:
+    if seconds is None:
+        return "at an unknown time"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _cores(value: float | None) -> str:
+    """2 rather than 2.0; a container may have one and a half."""
+    return "unknown cores" if value is None else f"{value:g} {'core' if value == 1 else 'cores'}"
+
+
+def _took(found: dict[str, Any]) -> str:
+    begin, end = found.get("started_at"), found.get("ended_at")
+    return "not ended" if begin is None or end is None else duration(end - begin)
+
+
+def _claim(result: Result, plan: Plan) -> list[tuple[str, str]]:
+    """What a source claims, what was expected, what was measured, and why if that is known."""
+    if plan.claim is None:
+        return []
+    limits = [one.text for one in result.sentences if one.evidence.startswith("limit.")]
+    source = f" ({plan.source})" if plan.source else ""
+    lines = [(f"claimed{source}", plan.claim), ("expected before measuring", plan.expected or "")]
+    lines += [("measured", result.headline), ("why", " ".join(limits) or "Not identified.")]
+    return [(name, text) for name, text in lines if text]
+
+
+def _sections(result: Result, drawn: dict[str, Chart], by_ident: dict[str, Table]) -> Iterator[Section]:
+    for kind, title, chart_names, table_names in _QUESTIONS:
+        found = Section(
+            ident=f"question-{kind.value}",
+            title=title,
+            sentences=tuple(one for one in result.sentences if one.question is kind),
+            charts=tuple(drawn[name] for name in chart_names if name in drawn),
+            tables=tuple(by_ident[name] for name in table_names if name in by_ident),
+        )
+        if found.charts or found.tables:
+            yield found
+
+
+def _tone(result: Result) -> str:
+    if result.exit_code in (1, 2) or result.validity is Validity.INVALID:
+        return "bad"
+    return "unsure" if result.exit_code or result.validity is not Validity.VALID else "good"
+
+
+def _colours(result: Result) -> dict[str, str]:
+    """Variables of the page by the colours of its arms: on a dark page they are lighter."""
+    colours = sorted({colour.lower() for colour in Arms.of(result).colours.values()} - set(_THEME))
+    return {colour: f"arm-{place}" for place, colour in enumerate(colours)}
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values as dotted names, in order of name."""
+    if isinstance(value, dict) and value:
+        for key in sorted(value):
+            yield from flat(value[key], f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def template(name: str) -> Template:
+    """One of the templates beside this file."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["terms"] = linked
+    environment.filters["capitalize_first"] = capital
+    environment.filters["code"] = _code
+    environment.filters["safe_svg"] = (
+        Markup  # drawn by us; every text in it was escaped by the drawing library
+    )
+    environment.filters["themed"] = _themed
+    environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704
+    return environment
+
+
+def _themed(svg: str, colours: dict[str, str]) -> Markup:
+    """A picture whose colours are the page's variables, so that it turns dark with the page."""
+    for colour, variable in (_THEME | colours).items():
+        svg = svg.replace(colour, f"var(--{variable})")
+    return Markup(svg)  # noqa: S704  # drawn by us; every text in it was escaped by the drawing library
+
+
+def _code(text: str) -> Markup:
+    """Plain text for a page, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped
+
+
+@cache
+def _spelling() -> re.Pattern[str]:
+    longest_first = sorted(glossary.spellings(), key=len, reverse=True)
+    return re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, longest_first)) + r")(?![\w-])", re.IGNORECASE)
+
+
+def linked(text: str, command: str | None = None) -> Markup:
+    """Escaped text in which the first use of every term links to the glossary, and ``command`` is code."""
+    if command and command in text:
+        before, _, after = text.partition(command)
+        return linked(before) + Markup("<code>{}</code>").format(command) + linked(after)
+    by_spelling = {spelling.lower(): (spelling, term) for spelling, term in glossary.spellings().items()}
+    seen: set[str] = set()
+
+    def link(found: re.Match[str]) -> str:
+        spelling, term = by_spelling[found[1].lower()]
+        abbreviation = spelling != spelling.lower()
+        if term.anchor in seen or (abbreviation and found[1] != spelling):
+            return found[1]
+        seen.add(term.anchor)
+        return f'<a class="term" href="#{term.anchor}" title="{escape(term.text)}">{found[1]}</a>'
+
+    return Markup(_UNIT.sub("\\1\u00a0\\2", _spelling().sub(link, str(escape(text)))))  # noqa: S704

@@ -1,0 +1,395 @@
+"""Tables of a report as text cells: one source for HTML, Markdown and the shared summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadtests.harness.cost import process_order
+from loadtests.harness.records.plan import NOBODY
+from loadtests.harness.records.result import (
+    ArmResult,
+    Beside,
+    Comparison,
+    Latency,
+    Price,
+    Ratio,
+    Result,
+    Verdict,
+)
+from loadtests.harness.records.samples import Warn
+from loadtests.harness.report.charts import Arms
+from loadtests.harness.report.charts_answers import knee_range
+from loadtests.harness.wording import (
+    MISSING,
+    cpu_ms,
+    duration,
+    milliseconds,
+    number,
+    percent,
+    precise,
+    ratio,
+    size,
+    waited,
+    with_interval,
+)
+
+METRICS = {
+    "uploads_per_s": "uploads/s",
+    "cpu_s_per_upload": "CPU per upload, ours",
+    "k6_cpu_s_per_upload": "CPU per upload, k6",
+    "durable_ms": "median time to durable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``first`` columns hold words, the rest numbers. Every cell is text, ready to print. ``anchors`` are ids
+    of the rows, or empty."""
+
+    ident: str
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    anchors: tuple[str, ...] = ()
+    first: int = 1
+
+
+def tables(result: Result) -> dict[str, Table]:
+    """Every table that has a row, by its ident, in the order of the report."""
+    arms, found = Arms.of(result), result.compare
+    compared = [rates(arms, found), ratios(arms, found), carry_over(arms, found)] if found else []
+    made = (
+        *compared,
+        processes(arms, found) if found else None,
+        prices(arms, result.prices),
+        limits(arms, result),
+        saturation(arms, result),
+        levels(arms, result),
+        neighbours(arms, result),
+        *sizes(arms, result),
+        ledger(arms, result),
+        seconds(result),
+        warnings(result.warnings),
+    )
+    return {table.ident: table for table in made if table is not None and table.rows}
+
+
+def summary(result: Result) -> Table | None:
+    """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm."""
+    found = result.compare
+    if found is None or not found.blocks:
+        return None
+    arms, base = Arms.of(result), found.arms[0].arm.name
+    over = {one.arm: one for one in found.ratios if one.metric == "uploads_per_s" and one.base == base}
+    return Table(
+        "summary",
+        "The arms",
+        f"Ratio of uploads per second: over \"{arms.name(base)}\". CPU: our services and databases, "
+        "login and "
+        "store apart. In brackets 95 % intervals.",
+        ("arm", "uploads/s", "CPU ms/upload", "p95 durable", "ratio"),
+        tuple(
+            (
+                arms.name(one.arm.name), with_interval(one.uploads_per_s),
+                with_interval(one.cpu_s_per_upload, cpu_ms), milliseconds(one.durable_p95.ms.value),
+                ratio(over[one.arm.name].ratio) if one.arm.name in over else "1",
+            )
+            for one in found.arms
+        ),
+    )  # fmt: skip
+
+
+def rates(arms: Arms, found: Comparison) -> Table:
+    return Table(
+        "rates",
+        "The arms",
+        "Rates, prices and percentiles with their 95 % intervals. CPU is that of our services and "
+        "databases; the "
+        "store, logins and k6 stand apart. Busy cores are those of the whole machine.",
+        ("arm", "file", "clients", "uploads", "failed", "uploads/s", "MB/s", "CPU ms", "acknowledged p50",
+         "acknowledged p95", "durable p50", "durable p95", "busy cores"),
+        tuple(_rates_row(arms, one) for one in found.arms),
+        tuple(one.id for one in found.arms),
+    )  # fmt: skip
+
+
+def _rates_row(arms: Arms, one: ArmResult) -> tuple[str, ...]:
+    return (
+        arms.name(one.arm.name), size(one.arm.file_size_bytes), str(one.arm.vus), f"{one.uploads:,}",
+        f"{one.failed:,}", with_interval(one.uploads_per_s), with_interval(one.payload_mb_per_s),
+        with_interval(one.cpu_s_per_upload, cpu_ms), _wait(one.acked_p50), _wait(one.acked_p95),
+        _wait(one.durable_p50), _wait(one.durable_p95), with_interval(one.busy_cores),
+    )  # fmt: skip
+
+
+def _wait(found: Latency) -> str:
+    if found.ms.value is None:
+        return f"{found.samples} of {found.minimum} samples"
+    return waited(found.ms)
+
+
+def ratios(arms: Arms, found: Comparison) -> Table:
+    unit = found.ratios[0].unit if found.ratios else "block"
+    spread = (
+        " Spread within: of blocks of one making of the stacks; between: of makings."
+        if unit == "instance"
+        else ""
+    )
+    return Table(
+        "ratios",
+        "The ratios",
+        f"Each of the two arms in the same block, {found.blocks} blocks in all. p is adjusted for all "
+        "ratios of a "
+        f"metric (Holm). Only rates name a winner.{spread}",
+        ("arm", "over", "of", "ratio", "p", "verdict", "winner", f"{unit}s",
+         *(("spread within", "between") if unit == "instance" else ())),
+        tuple(_ratio_row(arms, one) for one in found.ratios),
+        tuple(one.id for one in found.ratios),
+        first=3,
+    )  # fmt: skip
+
+
+def _ratio_row(arms: Arms, one: Ratio) -> tuple[str, ...]:
+    spread = (percent(one.within), percent(one.between)) if one.unit == "instance" else ()
+    return (
+        arms.name(one.arm), arms.name(one.base), METRICS[one.metric], ratio(one.ratio), _p(one.p_holm),
+        one.verdict.value, _winner(arms, one), str(one.ratio.n), *spread,
+    )  # fmt: skip
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _winner(arms: Arms, one: Ratio) -> str:
+    if not one.winner_named:
+        return MISSING
+    return arms.name(one.arm if one.verdict is Verdict.MORE else one.base)
+
+
+def carry_over(arms: Arms, found: Comparison) -> Table:
+    return Table(
+        "carry-over",
+        "Carry-over",
+        "Uploads in the last third of a turn over those in the first third, by whose turn came before. "
+        "Near 1: the "
+        "turn before was no longer at work.",
+        ("arm", "after", "last over first third"),
+        tuple((arms.name(one.arm), arms.name(one.after), ratio(one.change)) for one in found.carry_over),
+        first=2,
+    )
+
+
+def processes(arms: Arms, found: Comparison) -> Table:
+    """CPU by process, a row for each: arms are few and processes many."""
+    names = sorted({name for one in found.arms for name in one.cpu_s_by_process}, key=process_order)
+    return Table(
+        "processes",
+        "CPU milliseconds of one upload, by process",
+        "Of one core, with 95 % intervals. Rest is everything on the machine that was not watched.",
+        ("process", *(arms.name(one.arm.name) for one in found.arms)),
+        tuple((name, *(_used(one, name) for one in found.arms)) for name in names),
+    )
+
+
+def _used(one: ArmResult, process: str) -> str:
+    found = one.cpu_s_by_process.get(process)
+    return MISSING if found is None else with_interval(found, cpu_ms)
+
+
+def prices(arms: Arms, found: Sequence[Price]) -> Table:
+    return Table(
+        "counted",
+        "What else one upload needs",
+        "Counted by the services over the whole load; in brackets what the code of the strategy asks for. "
+        "Gateway "
+        "bytes are for each byte of the file.",
+        ("arm", "requests", "SQL statements", "store requests", "gateway in", "gateway out", "most memory"),
+        tuple(
+            (
+                arms.name(one.arm), str(one.requests), _expected(one.statements, one.statements_expected),
+                _expected(one.store_requests, one.store_requests_expected), number(one.gateway_bytes_in),
+                number(one.gateway_bytes_out), _most_memory(one),
+            )
+            for one in found
+        ),
+        tuple(one.id for one in found),
+    )  # fmt: skip
+
+
+def _expected(value: float | None, expected: float | None) -> str:
+    return number(value) + (f" ({number(expected)})" if expected is not None else "")
+
+
+def _most_memory(one: Price) -> str:
+    name = max(one.peak_rss_bytes, key=lambda name: one.peak_rss_bytes[name], default=None)
+    return MISSING if name is None else f"{name} {size(one.peak_rss_bytes[name])}"
+
+
+def limits(arms: Arms, result: Result) -> Table:
+    return Table(
+        "limits",
+        "What set the numbers",
+        "Named only with evidence.",
+        ("part", "arm", "limit", "evidence", "what would help"),
+        tuple(
+            (
+                one.part, _level_name(arms, one.arm), one.what or "not identified", one.evidence or MISSING,
+                one.advice or MISSING,
+            )
+            for one in result.limits
+        ),
+        tuple(one.id for one in result.limits),
+        first=5,
+    )  # fmt: skip
+
+
+def _level_name(arms: Arms, arm: str) -> str:
+    """The arm, with what its level or size adds: "Direct in parts 24 VU"."""
+    return arms.name(arm) + arm.removeprefix(arms.of_question(arm))
+
+
+def saturation(arms: Arms, result: Result) -> Table:
+    return Table(
+        "saturation",
+        "With more clients",
+        "Each arm against itself. Saturated where a gain of the limit or more is ruled out.",
+        ("arm", "clients", "more clients", "rate with more, over that with fewer", "limit", "saturated"),
+        tuple(
+            (
+                arms.name(one.arm), str(one.vus), str(one.more_vus), ratio(one.gain), f"{1 + one.limit:.2f}",
+                "yes" if one.proven else "not shown",
+            )
+            for one in result.saturation
+        ),
+        tuple(one.id for one in result.saturation),
+    )  # fmt: skip
+
+
+def levels(arms: Arms, result: Result) -> Table:
+    rows, anchors = [], []
+    for knee in result.knees:
+        for level in knee.levels:
+            first = level is knee.levels[0]
+            anchors.append(knee.id if first else "")
+            rows.append(
+                (
+                    arms.name(knee.arm), str(level.vus), with_interval(level.uploads_per_s),
+                    milliseconds(level.durable_p95_ms), precise(level.busy_cores),
+                    knee_range(knee) if first else "",
+                )
+            )  # fmt: skip
+    return Table(
+        "levels",
+        "Levels",
+        "All levels of all arms were visited in each round, in a drawn order.",
+        ("arm", "clients", "uploads/s", "p95 durable", "busy cores", "gains until"),
+        tuple(rows),
+        tuple(anchors),
+    )
+
+
+def neighbours(arms: Arms, result: Result) -> Table:
+    found = result.neighbours
+    return Table(
+        "neighbours",
+        "Logins and lists beside uploads",
+        "Open arrivals; waits count from when a request was due. Successes only; failures are counted apart.",
+        ("beside", "uploads/s", "login p50", "login p95", "list p50", "list p95", "durable p95", "failed"),
+        tuple(_beside_row(arms, one) for one in (found.arms if found else ())),
+        tuple(one.id for one in (found.arms if found else ())),
+    )
+
+
+def _beside_row(arms: Arms, one: Beside) -> tuple[str, ...]:
+    name = "nobody" if one.arm == NOBODY else arms.name(one.arm)
+    durable = _wait(one.durable_p95) if one.durable_p95 else MISSING
+    failed = ", ".join(f"{count} x {step}" for step, count in one.failed.items() if count) or "0"
+    return (
+        name, number(one.rate_per_s), _wait(one.login_p50), _wait(one.login_p95), _wait(one.list_p50),
+        _wait(one.list_p95), durable, failed,
+    )  # fmt: skip
+
+
+def sizes(arms: Arms, result: Result) -> tuple[Table, Table] | tuple[()]:
+    if result.sizes is None:
+        return ()
+    every = [(one.file_size_bytes, one.comparison) for one in result.sizes.sizes]
+    rates_by_size = Table(
+        "sizes",
+        "Rates by file size",
+        "Large files have fewer clients.",
+        ("file", "arm", "clients", "uploads/s", "MB/s", "CPU ms"),
+        tuple(
+            (
+                size(file_size), arms.name(one.arm.name), str(one.arm.vus), with_interval(one.uploads_per_s),
+                with_interval(one.payload_mb_per_s), with_interval(one.cpu_s_per_upload, cpu_ms),
+            )
+            for file_size, found in every
+            for one in found.arms
+        ),
+        first=2,
+    )  # fmt: skip
+    by_size = Table(
+        "size-ratios",
+        "Ratios of uploads per second by file size",
+        "As above, for each size by itself.",
+        ("file", "arm", "over", "ratio", "verdict", "winner"),
+        tuple(
+            (
+                size(file_size), arms.name(one.arm), arms.name(one.base), ratio(one.ratio), one.verdict.value,
+                _winner(arms, one),
+            )
+            for file_size, found in every
+            for one in found.ratios
+            if one.metric == "uploads_per_s"
+        ),
+        first=3,
+    )  # fmt: skip
+    return rates_by_size, by_size
+
+
+def ledger(arms: Arms, result: Result) -> Table:
+    total = result.ledger
+    classes = ["verified", *(name for name in total.classes if name != "verified")]
+    rows = [
+        (_level_name(arms, arm), *(f"{counts.get(name, 0):,}" for name in classes))
+        for arm, counts in total.by_arm.items()
+    ]
+    flags = "".join(f" {name}: {count:,}." for name, count in total.flags.items())
+    return Table(
+        "ledger",
+        "What became of every upload",
+        f"{total.intents:,} uploads were intended and {total.acks:,} acknowledged, by {total.users:,} users, "
+        f"{total.users_without_file:,} of them without a file. {total.hashed:,} objects were read back "
+        "and hashed, "
+        f"{total.compared:,} compared by size and ETag. The audit "
+        f"{'FAILED' if total.failed else 'passed'}.{flags}",
+        ("arm", *classes),
+        tuple(rows),
+    )
+
+
+def seconds(result: Result) -> Table:
+    return Table(
+        "seconds",
+        "Where the time went",
+        "",
+        ("part", "time"),
+        tuple((name, duration(value)) for name, value in result.seconds.items()),
+    )
+
+
+def warnings(found: Sequence[Warn]) -> Table:
+    return Table(
+        "warnings",
+        "Warnings",
+        "What limits how far this run may be believed, the gravest first.",
+        ("code", "severity", "what", "advice"),
+        tuple((one.code, one.severity.value, one.message, one.advice or MISSING) for one in found),
+        first=4,
+    )

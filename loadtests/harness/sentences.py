@@ -1,0 +1,434 @@
+"""What a run found, in plain words, each sentence with the id of what proves it.
+
+Every number is the ``Result``'s and comes with its interval, of which the end nearer to "no difference" is
+said first. A winner is named only where the result names one. What set a rate is said only where the result
+has evidence for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from loadtests.harness.cost import GENERATOR
+from loadtests.harness.records.plan import NOBODY, Arm, PartKind
+from loadtests.harness.records.result import (
+    Beside,
+    Comparison,
+    Interval,
+    Knee,
+    Latency,
+    Limit,
+    Neighbours,
+    Ratio,
+    Result,
+    Saturation,
+    Sentence,
+    Sizes,
+    Verdict,
+)
+from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.wording import (
+    capital,
+    count,
+    cpu_ms,
+    listed,
+    number,
+    percent,
+    ratio,
+    ratio_digits,
+    size,
+    turned,
+    waited,
+)
+
+EARLY_ACK = "G-10"
+ALL_PROCESSORS = "all processors"  # as ``limits`` names it
+_NOT_ASKED = frozenset({"REVISION"})  # two revisions may hold the same code
+
+
+def told(result: Result) -> Result:
+    """The result with its sentences; the first one is its headline."""
+    sentences = tuple(_sentences(result))
+    return result.model_copy(update={"sentences": sentences, "headline": sentences[0].text})
+
+
+def of_question(result: Result, question: PartKind) -> list[Sentence]:
+    """The sentences about one question, most important first."""
+    return [sentence for sentence in _answers(result) if sentence.question is question]
+
+
+def names_of(result: Result) -> dict[str, str]:
+    """What each arm of the question is called in the middle of a sentence."""
+    return arm_names([found.arm for comparison in comparisons(result) for found in comparison.arms])
+
+
+def comparisons(result: Result) -> list[Comparison]:
+    """The main one first."""
+    sized = [size.comparison for size in result.sizes.sizes] if result.sizes else []
+    return [*([result.compare] if result.compare else []), *sized]
+
+
+def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
+    """An arm that is its strategy goes by the strategy's title; others by their name, with what makes them
+    differ where that tells them apart."""
+    by_name = {arm.of: arm for arm in arms if arm.strategy is not None or arm.target}
+    titles = [arm.title for arm in by_name.values()]
+    names = {NOBODY: "nobody"}
+    for name, arm in by_name.items():
+        if name == arm.strategy:
+            names[name] = arm.title[:1].lower() + arm.title[1:]
+        else:
+            names[name] = f"{name} ({arm.title})" if titles.count(arm.title) == 1 else name
+    return names
+
+
+def _sentences(result: Result) -> Iterator[Sentence]:
+    if result.validity is Validity.INVALID or result.exit_code in (1, 2):
+        what = f". Next: {result.next_command}" if result.next_command else ""
+        text = f"This run is invalid: {result.exit_reason}{what}."
+        yield Sentence(kind="invalid", question=None, text=text, evidence="warnings")
+    answers = list(_answers(result))
+    yield from answers
+    if not answers:
+        text = f"Nothing was compared: {result.exit_reason}."
+        yield Sentence(kind="limit", question=None, text=text, evidence="warnings")
+    elif result.interrupted:
+        text = "The run was interrupted; what was measured until then stands above."
+        yield Sentence(kind="limit", question=None, text=text, evidence="warnings")
+
+
+def _answers(result: Result) -> Iterator[Sentence]:
+    names = names_of(result)
+    if result.compare is not None and result.compare.blocks:
+        yield from _comparison(result, result.compare, names)
+    if result.profile == "smoke":
+        return
+    yield from _saturation(result.saturation, names)
+    yield from _knees(result.knees, names)
+    if result.neighbours is not None:
+        yield from _neighbours(result.neighbours, names)
+    if result.sizes is not None:
+        yield from _sizes(result.sizes, names)
+
+
+# -- which is faster, and what does an upload cost
+
+
+def _comparison(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
+    yield _first(result, found, names)
+    yield from _early(result, found, names)
+    if result.profile == "smoke":
+        return
+    yield from _cost(found, names, result.margin)
+    yield from _k6(result, found, names)
+    yield from _what_set_it(result.limits, found, names)
+
+
+def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sentence:
+    rates = [one for one in found.ratios if one.metric == "uploads_per_s"]
+    files = _files(result, found)
+    if result.profile == "smoke":
+        uploads = sum(arm.uploads for arm in found.arms)
+        ways = count(len(found.arms), "arm")
+        text = f"A smoke run names no winner: {uploads:,} {files} were uploaded and verified by {ways}."
+        return _answer(PartKind.COMPARE, text, found.id)
+    if not rates:
+        text = f"Too little was measured of {files} to compare anything."
+        return _answer(PartKind.COMPARE, text, found.id)
+    if is_aa(result, found):
+        return _answer(PartKind.COMPARE, _aa(rates[0], found, files), rates[0].id)
+    if found.best is not None:
+        return _answer(PartKind.COMPARE, _winner(found.best, found, rates, names, files), rates[0].id)
+    clauses = [_pair(one, names, result.margin) for one in rates]
+    text = f"No fastest way was shown for {files} here: {'; '.join(clauses)}."
+    return _answer(PartKind.COMPARE, text, rates[0].id)
+
+
+def _winner(
+    best: str, found: Comparison, rates: Sequence[Ratio], names: Mapping[str, str], files: str
+) -> str:
+    own = {
+        one.arm if one.base == best else one.base: _over(one, best) for one in rates if best in _pair_of(one)
+    }
+    clauses = [f"{near_end_first(over)} as fast as {names[other]}" for other, over in own.items()]
+    first = "the fastest" if len(found.arms) > 2 else "the faster"
+    what = f"{first} way for {files} here" if ways_only(found) else f"{first} for {files} here"
+    return f"{capital(names[best])} is {what}: {listed(clauses)}."
+
+
+def _pair_of(one: Ratio) -> tuple[str, str]:
+    return one.base, one.arm
+
+
+def _over(one: Ratio, arm: str) -> Interval:
+    """The ratio with this arm on top."""
+    return one.ratio if one.arm == arm else turned(one.ratio)
+
+
+def near_end_first(over: Interval) -> str:
+    """A ratio above 1: "at least 1.05, most likely 1.15, at most 1.26 times"."""
+    digits = ratio_digits(over)
+    low, value, high = (f"{end or 0.0:.{digits}f}" for end in (over.low, over.value, over.high))
+    return f"at least {low} times, most likely {value} times (at most {high})"
+
+
+def _pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
+    """Two arms in a clause, the faster one first where one is."""
+    slower = one.verdict is Verdict.LESS
+    first, second = (one.base, one.arm) if slower else (one.arm, one.base)
+    over = turned(one.ratio) if slower else one.ratio
+    if over.low is None:
+        blocks = count(one.ratio.n, one.unit)
+        return f"{blocks} cannot tell {names[first]} from {names[second]}"
+    if one.winner_named:
+        return f"{names[first]} is {near_end_first(over)} as fast as {names[second]}"
+    if one.verdict is Verdict.EQUAL:
+        both = f"{names[first]} and {names[second]}"
+        return f"{both} are equally fast within ±{percent(margin)}, {ratio(over)} times"
+    measured = f"{names[first]} measured {ratio(over)} times as fast as {names[second]}"
+    if one.verdict is Verdict.NOT_SHOWN:
+        return f"{measured}, which shows no difference"
+    return f"{measured}, too little to name a winner"
+
+
+def is_aa(result: Result, found: Comparison) -> bool:
+    """Whether all arms are the same thing under several names."""
+    revisions: Mapping[str, str] = result.conditions.get("revisions") or {}
+
+    def kind(arm: Arm) -> tuple[object, ...]:
+        asked = {key: value for key, value in arm.asked.items() if key not in _NOT_ASKED}
+        code = revisions.get(arm.name) or arm.asked.get("REVISION")
+        return (
+            arm.strategy, arm.file_size_bytes, arm.vus, arm.rate_per_s, arm.target, code,
+            tuple(sorted(asked.items())),
+        )  # fmt: skip
+
+    return len(found.arms) > 1 and len({kind(one.arm) for one in found.arms}) == 1
+
+
+def _aa(rate: Ratio, found: Comparison, files: str) -> str:
+    if found.half_width is None:
+        return f"{capital(count(rate.ratio.n, rate.unit))} of {files} are too few for an A/A."
+    what = "two stacks of equal code" if rate.unit == "instance" else "two equal arms"
+    text = (
+        f"This machine can show differences above {percent(found.half_width)} for {files}: "
+        f"{what} (A/A) measured {ratio(rate.ratio)} times as fast as each other."
+    )
+    if rate.verdict in (Verdict.MORE, Verdict.LESS):
+        text += (
+            " That interval does not hold 1, as one in twenty will not: if it happens again, something else "
+            "than the arms differs."
+        )
+    return text
+
+
+def _files(result: Result, found: Comparison) -> str:
+    """The files and the network, for the first sentence."""
+    sizes = dict.fromkeys(size(arm.arm.file_size_bytes) for arm in found.arms)
+    text = f"files of {listed(list(sizes), 'or')}"
+    network = network_of(result)
+    return f"{text} over a network of {network}" if network else text
+
+
+def network_of(result: Result) -> str:
+    """The network that was put before the system for all arms; empty where it is the machine's own."""
+    rtt, bandwidth = result.conditions.get("rtt_ms"), result.conditions.get("bandwidth_mbit")
+    parts = [f"{number(rtt)} ms round trip"] if rtt else []
+    parts += [f"{number(bandwidth)} Mbit/s"] if bandwidth else []
+    return " and ".join(parts)
+
+
+def _early(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """Who acknowledges before a crash could no longer lose the file."""
+    early = result.ledger.flags.get(EARLY_ACK, 0)
+    if not early:
+        return
+    waiting = [arm for arm in found.arms if _later(arm.durable_p50, arm.acked_p50)]
+    for arm in waiting:
+        text = (
+            f"{capital(names[arm.arm.name])} acknowledges before the file is durable, so that a crash can "
+            "lose it: "
+            f"half of the uploads are acknowledged within {waited(arm.acked_p50.ms)} and durable within "
+            f"{waited(arm.durable_p50.ms)}."
+        )
+        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=arm.id)
+    if not waiting:
+        uploads = f"{count(early, 'upload')} of {result.ledger.intents:,}"
+        text = f"{uploads} were acknowledged before they were durable."
+        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence="ledger")
+
+
+def _later(durable: Latency, acked: Latency) -> bool:
+    return durable.ms.value is not None and acked.ms.value is not None and durable.ms.value > acked.ms.value
+
+
+def _cost(found: Comparison, names: Mapping[str, str], margin: float) -> Iterator[Sentence]:
+    costs = _by_arm(found, names, [one.cpu_s_per_upload for one in found.arms])
+    if not costs:
+        return
+    text = f"In processor time of our services and databases an upload costs {listed(costs)}"
+    ratios = [one for one in found.ratios if one.metric == "cpu_s_per_upload"]
+    if len(ratios) == 1:
+        text += f"; {_cost_pair(ratios[0], names, margin)}"
+    evidence = ratios[0].id if ratios else found.arms[0].id
+    yield Sentence(kind="detail", question=PartKind.COMPARE, text=f"{text}.", evidence=evidence)
+
+
+def _by_arm(found: Comparison, names: Mapping[str, str], used: Sequence[Interval | None]) -> list[str]:
+    """CPU of each arm in its words; a way needs no preposition: "9.5 ms (9.2 to 9.8) direct in one PUT"."""
+    word = "" if ways_only(found) else "for "
+    return [
+        f"{_cpu(cpu)} {word}{names[one.arm.name]}"
+        for one, cpu in zip(found.arms, used, strict=True)
+        if cpu is not None and cpu.low is not None
+    ]
+
+
+def ways_only(found: Comparison) -> bool:
+    """Whether the arms are strategies and nothing else, which go by their titles."""
+    return all(one.arm.name == one.arm.strategy for one in found.arms)
+
+
+def _cost_pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
+    cheaper = one.verdict is Verdict.LESS
+    first, second = (one.base, one.arm) if cheaper else (one.arm, one.base)
+    over = turned(one.ratio) if cheaper else one.ratio
+    if one.verdict in (Verdict.MORE, Verdict.LESS):
+        return f"{names[first]} takes {near_end_first(over)} that of {names[second]}"
+    if one.verdict is Verdict.EQUAL:
+        return f"the two are equal within ±{percent(margin)}, {ratio(over)} times"
+    return f"{ratio(over)} times, which shows no difference"
+
+
+def _cpu(found: Interval) -> str:
+    """Milliseconds of one core."""
+    return f"{cpu_ms(found.value)} ms ({cpu_ms(found.low)} to {cpu_ms(found.high)})"
+
+
+def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """On a full machine what the client needs is taken from the system."""
+    full = [one for one in result.limits if one.part == found.part and one.what == ALL_PROCESSORS]
+    own = _by_arm(found, names, [one.cpu_s_by_process.get(GENERATOR) for one in found.arms])
+    ratios = [one for one in found.ratios if one.metric == "k6_cpu_s_per_upload"]
+    if not full or not own or not ratios:
+        return
+    differs = any(one.verdict in (Verdict.MORE, Verdict.LESS) for one in ratios)
+    meaning = (
+        "part of every ratio above is the client's own work"
+        if differs
+        else "no difference of the arms is shown in it"
+    )
+    text = f"The machine was full, and of it each upload took the load generator {listed(own)}: {meaning}."
+    yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=ratios[0].id)
+
+
+def _what_set_it(limits: Iterable[Limit], found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
+    own = sorted((one for one in limits if one.part == found.part), key=lambda one: one.what or "")
+    known = [one for one in own if one.what]
+    if not own:
+        return
+    if not known:
+        text = "What set the rates was not identified."
+        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=own[0].id)
+    for what, same in groupby(known, key=lambda one: one.what):
+        group = list(same)
+        which = "" if len(group) == len(found.arms) else f" of {listed([names[one.arm] for one in group])}"
+        evidence = "; ".join(dict.fromkeys(one.evidence or "" for one in group))
+        advice = f"; {group[0].advice}" if group[0].advice else ""
+        text = f"What set the rate{which}: {what} ({evidence}){advice}."
+        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=group[0].id)
+
+
+# -- would more clients help, and until how many
+
+
+def _saturation(proofs: Sequence[Saturation], names: Mapping[str, str]) -> Iterator[Sentence]:
+    known = [proof for proof in proofs if proof.gain.low is not None]
+    for proven, begin in ((True, "More clients would not help"), (False, "More clients may help")):
+        own = [proof for proof in known if proof.proven is proven]
+        same = len({(proof.vus, proof.more_vus) for proof in own}) == 1
+        gains = [
+            f"{ratio(proof.gain)} times the rate {names[proof.arm]}"
+            + ("" if same else f" ({proof.more_vus} instead of {proof.vus})")
+            for proof in own
+        ]
+        if own:
+            clients = f"{own[0].more_vus} instead of {own[0].vus}" if same else "more of them"
+            yield _answer(PartKind.SATURATION, f"{begin}: {clients} bring {listed(gains)}.", own[0].id)
+
+
+def _knees(knees: Iterable[Knee], names: Mapping[str, str]) -> Iterator[Sentence]:
+    """Without a range nothing is said."""
+    ends: dict[tuple[int, int], list[str]] = {}
+    known = [knee for knee in knees if knee.reached]
+    for knee in known:
+        if knee.low_vus is not None and knee.high_vus is not None:
+            ends.setdefault((knee.low_vus, knee.high_vus), []).append(names[knee.arm])
+    clauses = [f"between {low} and {high} at once {listed(arms)}" for (low, high), arms in ends.items()]
+    if clauses:
+        text = f"More clients bring more uploads until {listed(clauses, 'and until')}."
+        yield _answer(PartKind.LEVELS, text, known[0].id)
+
+
+# -- what it does to the others
+
+
+def _neighbours(found: Neighbours, names: Mapping[str, str]) -> Iterator[Sentence]:
+    logins = _beside([(arm, arm.login_p95) for arm in found.arms], names)
+    lists = _beside([(arm, arm.list_p95) for arm in found.arms], names)
+    if not logins:
+        return
+    offered = f"While {number(found.rate_per_s)} uploads arrive per second"
+    text = f"{offered}, 95 of 100 logins take at most {listed(logins)}"
+    if lists:
+        text += f"; file lists {listed(lists)}"
+    yield _answer(PartKind.NEIGHBOURS, f"{text}.", found.id)
+
+
+def _beside(waits: Iterable[tuple[Beside, Latency]], names: Mapping[str, str]) -> list[str]:
+    """The arms first, then what is the case without uploads."""
+    known = sorted(
+        ((arm, found) for arm, found in waits if found.ms.low is not None),
+        key=lambda one: one[0].arm == NOBODY,
+    )
+    if all(arm.arm == NOBODY for arm, _ in known):
+        return []
+    return [
+        f"{waited(found.ms)} {'while nobody uploads' if arm.arm == NOBODY else _uploads(arm.arm, names)}"
+        for arm, found in known
+    ]
+
+
+def _uploads(arm: str, names: Mapping[str, str]) -> str:
+    """ "beside uploads direct in parts", "beside uploads of A (FINALISE=inline)"."""
+    name = names[arm]
+    return f"beside uploads of {name}" if name.startswith(arm) else f"beside uploads {name}"
+
+
+# -- from which size on
+
+
+def _sizes(found: Sizes, names: Mapping[str, str]) -> Iterator[Sentence]:
+    for below, above, small, large in found.crossovers:
+        text = (
+            f"{capital(names[below])} is faster than {names[above]} for files up to {size(small)}, and "
+            "slower from "
+            f"{size(large)} on."
+        )
+        yield _answer(PartKind.SIZES, text, found.id)
+    best = [(one.file_size_bytes, _of(one.comparison, one.comparison.best)) for one in found.sizes]
+    if not any(name for _, name in best):
+        return
+    groups = [(name, [size(b) for b, _ in same]) for name, same in groupby(best, key=lambda one: one[1])]
+    clauses = [f"{listed(sizes)} {names[name] if name else 'no winner shown'}" for name, sizes in groups]
+    yield _answer(PartKind.SIZES, f"The fastest by file size: {'; '.join(clauses)}.", found.id)
+
+
+def _of(found: Comparison, name: str | None) -> str | None:
+    """The arm of the question that an arm of one size is."""
+    return next((arm.arm.of for arm in found.arms if arm.arm.name == name), None)
+
+
+def _answer(question: PartKind, text: str, evidence: str) -> Sentence:
+    return Sentence(kind="answer", question=question, text=text, evidence=evidence)

@@ -1,0 +1,118 @@
+"""Numbers as words: few digits, units a newcomer knows, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from loadtests.harness.records.result import Interval
+
+MISSING = "–"
+_KIB = 1024
+
+
+def number(value: float | None) -> str:
+    """Three significant digits at most, no exponent, no digits that mean nothing."""
+    if value is None:
+        return MISSING
+    if value == 0 or abs(value) < 0.005:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.{2 if abs(value) < 10 else 0}f}"
+
+
+def precise(value: float | None) -> str:
+    """Three significant digits, for tables."""
+    if value is None or value == 0 or not 0.005 <= abs(value) < 100:
+        return number(value)
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def percent(share: float | None) -> str:
+    if share is None:
+        return MISSING
+    digits = 0 if abs(share) >= 0.1 or round(share * 100, 6) == round(share * 100) else 1
+    return f"{share * 100:.{digits}f} %"
+
+
+def milliseconds(value: float | None) -> str:
+    """A duration given in milliseconds."""
+    if value is None:
+        return MISSING
+    if value >= 1000:
+        return f"{value / 1000:.{1 if value < 10_000 else 0}f} s"
+    return f"{value:.{0 if value >= 99.5 else 1}f} ms"
+
+
+def waited(found: Interval) -> str:
+    """A duration in milliseconds and its interval, in one unit: "25.0 ms (23.0 to 27.0)"."""
+    if found.value is None:
+        return MISSING
+    unit, scale = ("s", 1000.0) if found.value >= 1000 else ("ms", 1.0)
+    digits = 1 if found.value / scale < 99.5 else 0
+    value = f"{found.value / scale:.{digits}f} {unit}"
+    if found.low is None or found.high is None:
+        return value
+    return f"{value} ({found.low / scale:.{digits}f} to {found.high / scale:.{digits}f})"
+
+
+def cpu_ms(seconds: float | None) -> str:
+    """CPU-seconds of one upload as milliseconds of one core, without the unit."""
+    return MISSING if seconds is None else precise(seconds * 1000)
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def size(size_bytes: float | None) -> str:
+    if size_bytes is None:
+        return MISSING
+    value, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if value < _KIB:
+            break
+        value, unit = value / _KIB, larger
+    return f"{value:.0f} {unit}" if value >= 100 or value.is_integer() else f"{value:.1f} {unit}"
+
+
+def with_interval(found: Interval, say: Callable[[float | None], str] = precise) -> str:
+    """The value and its interval, as in "97.2 (94.1 to 100)"; the unit, if any, is ``say``'s."""
+    if found.low is None or found.high is None:
+        return say(found.value)
+    return f"{say(found.value)} ({say(found.low)} to {say(found.high)})"
+
+
+def ratio(found: Interval) -> str:
+    """A ratio and its interval, as in "1.15 (1.05 to 1.26)"."""
+    digits = ratio_digits(found)
+    return with_interval(found, lambda value: MISSING if value is None else f"{value:.{digits}f}")
+
+
+def turned(found: Interval) -> Interval:
+    """The same ratio the other way round."""
+    value, low, high = (None if end is None else 1 / end for end in (found.value, found.high, found.low))
+    return Interval(n=found.n, value=value, low=low, high=high)
+
+
+def ratio_digits(found: Interval) -> int:
+    """Two, or three where two do not tell the interval's ends from its value, or an end from 1."""
+    ends = [end for end in (found.low, found.value, found.high) if end is not None]
+    told = len({f"{end:.2f}" for end in ends}) == len(ends)
+    beside_one = all(f"{end:.2f}" != "1.00" or end == 1 for end in ends if end != found.value)
+    return 2 if told and beside_one else 3
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """ "a", "a and b", "a, b and c"."""
+    *first, end = words
+    return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def count(amount: int, noun: str) -> str:
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

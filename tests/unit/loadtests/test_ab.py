@@ -1,0 +1,76 @@
+"""``make ab`` before anything starts: which arms need stacks, what is told, how much memory there is."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtests.harness.commands.ab import announce, available_bytes, common_link, link_of, needs_stacks
+from loadtests.harness.network import Link
+from loadtests.harness.question import load_question, make_plan
+from loadtests.harness.stacks import StacksError
+from loadtests.harness.strategies import load_strategies
+from loadtests.harness.words import ArmWords, Words, read_ab
+
+pytestmark = pytest.mark.unit
+
+STRATEGIES = load_strategies()
+SETTINGS = {"upload": {"FINALISE": "one of"}}
+
+
+def typed(**words: str) -> Words:
+    return read_ab(words, STRATEGIES, {"A": SETTINGS, "B": SETTINGS})
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ({}, False),
+        ({"B": "STRATEGY=direct-single FILE_SIZE=64MiB VUS=2"}, False),
+        ({"RTT_MS": "40"}, False),
+        ({"TARGET": "http://127.0.0.1:8080"}, False),
+        ({"B": "FINALISE=detached"}, True),
+        ({"A": "REPLICAS=2"}, True),
+        ({"BASE": "main"}, True),
+        ({"B": "RTT_MS=40"}, True),
+        ({"A": "RTT_MS=40", "B": "RTT_MS=40 VUS=2"}, False),
+    ],
+)
+def test_what_only_the_client_does_runs_on_the_running_testbed(words: dict[str, str], needed: bool) -> None:
+    assert needs_stacks(typed(**words)) is needed
+
+
+def test_a_network_that_both_arms_have_is_that_of_the_run() -> None:
+    assert common_link(typed(A="RTT_MS=40", B="RTT_MS=40 VUS=2")) == Link(40)
+    assert common_link(typed(RTT_MS="40", B="VUS=2")) == Link(40)
+    assert common_link(typed(RTT_MS="40", B="RTT_MS=0")) is None
+
+
+def test_an_arm_s_network_goes_before_that_of_the_run() -> None:
+    run = ArmWords(rtt_ms=40, bandwidth_mbit=10)
+    assert link_of(ArmWords(), run) == link_of(run) == Link(40, 10)
+    assert link_of(ArmWords(rtt_ms=0), run) == Link(0, 10)
+
+
+def test_arms_time_and_disk_are_told() -> None:
+    words = typed(PROFILE="smoke", B="STRATEGY=direct-single FILE_SIZE=2MiB VUS=3")
+    out = StringIO()
+    announce(make_plan("run", load_question("ab"), words, STRATEGIES), Console(file=out, width=200))
+    assert out.getvalue().splitlines()[1:3] == [
+        "  A: as it is (proxy-chunked, 1,048,576 bytes, 5 VU)",
+        "  B: STRATEGY=direct-single, FILE_SIZE=2MiB, VUS=3 (direct-single, 2,097,152 bytes, 3 VU)",
+    ]
+    assert re.search(r"Profile smoke: about \d+ s; up to 1\.9 GiB of disk at once", out.getvalue())
+
+
+def test_memory_is_what_the_kernel_says_is_available(tmp_path: Path) -> None:
+    said = tmp_path / "meminfo"
+    said.write_text("MemTotal:  100 kB\nMemFree:  10 kB\nMemAvailable:  50 kB\n")
+    assert available_bytes(said) == 50 * 1024
+    said.write_text("MemTotal:  100 kB\n")
+    with pytest.raises(StacksError, match="does not say how much memory is free"):
+        available_bytes(said)

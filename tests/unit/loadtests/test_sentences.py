@@ -1,0 +1,251 @@
+"""What is said of a result: near end first, an interval with each number, and nothing without evidence."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from loadtests.harness.records.plan import NOBODY, PartKind
+from loadtests.harness.records.result import Result
+from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.sentences import names_of, of_question, told
+from tests.unit.loadtests import fabricate as make
+from tests.unit.loadtests.fabricate import MULTIPART, PROXY, SINGLE
+
+pytestmark = pytest.mark.unit
+
+A, B = (
+    make.arm("A", title="FINALISE=inline", asked={"FINALISE": "inline"}),
+    make.arm("B", title="FINALISE=detached", asked={"FINALISE": "detached"}),
+)
+
+
+def first(result: Result) -> str:
+    return result.sentences[0].text
+
+
+def said(result: Result) -> str:
+    return "\n".join(sentence.text for sentence in result.sentences)
+
+
+def two_arms(value: float, half: float = 0.03, **given: object) -> Result:
+    """A and B, of which B does so many times as much."""
+    rates = [make.ratio("A", "B", value, half=half)]
+    return make.result((A, B), compare=make.comparison((A, B), rates=rates), **given)
+
+
+class TestFirst:
+    def test_names_the_best_way_the_size_and_how_far_the_others_are_behind(self) -> None:
+        assert first(make.result()) == (
+            "Direct in one PUT is the fastest way for files of 1 MiB here: at least 1.11 times, most "
+            "likely 1.15 "
+            "times (at most 1.20) as fast as through the server in chunks and at least 1.33 times, most "
+            "likely "
+            "1.39 times (at most 1.44) as fast as direct in parts."
+        )
+
+    def test_is_the_headline(self) -> None:
+        result = make.result()
+        assert result.headline == first(result)
+
+    def test_the_near_end_of_a_slower_arm_comes_first_too(self) -> None:
+        text = first(two_arms(0.8))
+        assert text.startswith(
+            "A (FINALISE=inline) is the faster for files of 1 MiB here: at least 1.21 times, "
+        )
+        assert "most likely 1.25 times (at most 1.29) as fast as B (FINALISE=detached)" in text
+
+    def test_equal_arms_are_called_equal_within_the_margin(self) -> None:
+        text = first(two_arms(1.01))
+        assert (
+            "B (FINALISE=detached) and A (FINALISE=inline) are equally fast within ±10 %, 1.01 (0.98" in text
+        )
+
+    def test_too_close_to_1_is_no_winner(self) -> None:
+        text = first(two_arms(1.05, half=0.04))  # from 1.008
+        assert text.startswith("No fastest way was shown") and "too little to name a winner" in text
+
+    def test_wide_shows_no_difference(self) -> None:
+        assert "which shows no difference" in first(two_arms(1.05, half=0.2))
+
+    def test_no_spread_no_number(self) -> None:
+        bare = make.ratio("A", "B", 1.4, n=1)
+        interval = bare.ratio.model_copy(update={"low": None, "high": None})
+        compare = make.comparison((A, B), rates=[bare.model_copy(update={"ratio": interval})], best=None)
+        text = first(make.result((A, B), compare=compare))
+        assert "1 block cannot tell" in text and "1.4" not in text
+
+    def test_network_is_said_when_set(self) -> None:
+        conditions = make.conditions(rtt_ms=40.0, bandwidth_mbit=100.0)
+        text = first(make.result(conditions=conditions))
+        assert "files of 1 MiB over a network of 40 ms round trip and 100 Mbit/s here" in text
+        assert "network" not in first(make.result())
+
+    def test_never_direct_for_one_of_two_direct_ways(self) -> None:
+        for sentence in make.result().sentences:
+            assert re.search(r"\b[Dd]irect\b(?! in (one PUT|parts))", sentence.text) is None, sentence
+
+    def test_a_smoke_run_has_no_winner_and_no_ratio(self) -> None:
+        result = make.result(profile="smoke")
+        assert first(result).startswith("A smoke run names no winner: ")
+        assert "times" not in said(result) and "1 MiB" in first(result)
+
+    def test_arms_of_two_sizes(self) -> None:
+        large = B.model_copy(update={"file_size_bytes": 64 << 20})
+        result = make.result((A, large), compare=make.comparison((A, large)))
+        assert "files of 1 MiB or 64 MiB" in first(result)
+
+
+class TestSame:
+    EQUAL = (make.arm("A", title="as it is"), make.arm("B", title="as it is"))
+
+    def test_an_aa_says_what_the_machine_can_show(self) -> None:
+        compare = make.comparison(self.EQUAL, rates=[make.ratio("A", "B", 1.01, half=0.03)])
+        assert first(make.result(self.EQUAL, compare=compare)) == (
+            "This machine can show differences above 4 % for files of 1 MiB: two equal arms (A/A) "
+            "measured 1.01 "
+            "(0.98 to 1.04) times as fast as each other."
+        )
+
+    def test_an_aa_that_differs_says_so(self) -> None:
+        compare = make.comparison(self.EQUAL, rates=[make.ratio("A", "B", 1.2, half=0.03)])
+        assert "does not hold 1" in first(make.result(self.EQUAL, compare=compare))
+
+    @pytest.mark.parametrize(("other", "same"), [("1" * 40, True), ("2" * 40, False)])
+    def test_two_revisions_are_an_aa_when_their_code_is_equal(self, other: str, same: bool) -> None:
+        arms = tuple(
+            one.model_copy(update={"asked": {"REVISION": name}})
+            for one, name in zip(self.EQUAL, ("main", "here"), strict=True)
+        )
+        conditions = make.conditions(revisions={"A": "1" * 40, "B": other})
+        rates = [make.ratio("A", "B", 1.01, unit="instance")]
+        result = make.result(arms, compare=make.comparison(arms, rates=rates), conditions=conditions)
+        assert ("two stacks of equal code (A/A)" in first(result)) is same
+
+
+class TestHonesty:
+    def test_every_measured_number_has_its_interval(self) -> None:
+        """A number with a unit of measurement is followed by an interval, or is an end of one."""
+        text = said(make.result())
+        for found in re.finditer(r"(\d+\.\d+) (ms|times)(?! \(| as fast)", text):
+            before = text[: found.start()]
+            assert before.endswith(("at least ", " to ")) or before.rstrip()[-1] == "(", found
+
+    def test_no_because(self) -> None:
+        assert "because" not in said(make.result())
+
+    def test_what_set_the_rate_only_with_evidence(self) -> None:
+        assert "What set the rate: all processors (1.9 of 2 cores were busy)." in said(make.result())
+        blank = make.result(limits=tuple(make.limit(one.name, None) for one in make.STRATEGIES))
+        assert "What set the rates was not identified." in said(blank)
+
+    def test_a_limit_of_one_arm_is_that_arm_s(self) -> None:
+        limits = (
+            make.limit(PROXY, "one core of upload"),
+            make.limit(MULTIPART, None),
+            make.limit(SINGLE, None),
+        )
+        assert "What set the rate of through the server in chunks: one core of upload (" in said(
+            make.result(limits=limits)
+        )
+
+    def test_the_client_s_own_work_stands_beside_the_ratio_where_the_machine_was_full(self) -> None:
+        text = said(make.result())
+        assert (
+            "each upload took the load generator 4.00 ms (3.88 to 4.12) through the server in chunks" in text
+        )
+        assert "part of every ratio above is the client's own work" in text
+        assert "the load generator" not in said(make.result(limits=()))
+
+    def test_an_early_acknowledgement_is_said_second(self) -> None:
+        compare = make.comparison((A, B), rates=[make.ratio("A", "B", 1.3)], early=("B",))
+        result = make.result((A, B), compare=compare, ledger=make.ledger((A, B), early=900))
+        assert result.sentences[1].text.startswith(
+            "B (FINALISE=detached) acknowledges before the file is durable"
+        )
+        assert result.sentences[1].evidence == "compare.B"
+
+    def test_early_acknowledgements_of_nobody_in_particular_are_counted(self) -> None:
+        result = make.result(ledger=make.ledger(early=3))
+        assert result.sentences[1].text == "3 uploads of 7,503 were acknowledged before they were durable."
+
+    def test_an_invalid_run_says_so_first(self) -> None:
+        compare = make.comparison(rates=[make.ratio(PROXY, SINGLE, 1.3, may_name=False)])
+        result = make.result(
+            validity=Validity.INVALID, exit_code=2, exit_reason="k6 ended with code 1", compare=compare,
+            next_command="make doctor",
+        )  # fmt: skip
+        assert result.sentences[0].kind == "invalid"
+        assert first(result) == "This run is invalid: k6 ended with code 1. Next: make doctor."
+        assert "fastest way for" not in said(result)
+
+    def test_nothing_measured(self) -> None:
+        result = make.result(
+            compare=None, saturation=(), knees=(), neighbours=None, sizes=None, exit_code=3,
+            exit_reason="the run was interrupted", interrupted=True,
+        )  # fmt: skip
+        assert first(result) == "Nothing was compared: the run was interrupted."
+
+    def test_every_sentence_names_evidence_and_is_one(self) -> None:
+        for sentence in make.result().sentences:
+            assert sentence.evidence and sentence.text.endswith(".") and sentence.text[0].isupper()
+
+
+class TestOthers:
+    def test_price_of_two_arms_has_its_ratio(self) -> None:
+        costs = make.ratio("A", "B", 1.2, metric="cpu_s_per_upload")
+        compare = make.comparison((A, B), rates=[make.ratio("A", "B", 1.0)])
+        compare = compare.model_copy(update={"ratios": (*compare.ratios[:1], costs)})
+        assert (
+            "12.0 ms (11.6 to 12.4) for B (FINALISE=detached); B (FINALISE=detached) takes at least 1.15 "
+            "times, "
+            "most likely 1.20 times (at most 1.25) that of A (FINALISE=inline)."
+        ) in said(make.result((A, B), compare=compare))
+
+    def test_a_knee_is_a_range_or_is_not_said(self) -> None:
+        knees = (make.knee(PROXY, 4, 12), make.knee(MULTIPART, 8, 16), make.knee(SINGLE, 12, None))
+        (found,) = of_question(make.result(knees=knees), PartKind.LEVELS)
+        assert found.text == (
+            "More clients bring more uploads until between 4 and 12 at once through the server in chunks "
+            "and until "
+            "between 8 and 16 at once direct in parts."
+        )
+        assert not of_question(make.result(knees=(make.knee(PROXY, None, None),)), PartKind.LEVELS)
+
+    def test_saturation_is_proven_or_not(self) -> None:
+        proofs = (make.saturation(PROXY), make.saturation(SINGLE, proven=False))
+        yes, no = of_question(make.result(saturation=proofs), PartKind.SATURATION)
+        assert yes.text == (
+            "More clients would not help: 24 instead of 16 bring 1.01 (0.98 to 1.04) times the rate "
+            "through the "
+            "server in chunks."
+        )
+        assert no.text.startswith("More clients may help: ")
+
+    def test_neighbours_with_nobody_last(self) -> None:
+        (found,) = of_question(make.result(), PartKind.NEIGHBOURS)
+        assert found.text.startswith(
+            "While 26 uploads arrive per second, 95 of 100 logins take at most 25.0 ms (23.0 to 27.0) "
+            "beside uploads "
+            "through the server in chunks, "
+        )
+        assert "and 12.0 ms (11.0 to 13.0) while nobody uploads; file lists" in found.text
+
+    def test_sizes(self) -> None:
+        turn, best = of_question(make.result(), PartKind.SIZES)
+        assert turn.text == (
+            "Direct in one PUT is faster than through the server in chunks for files up to 1 MiB, and "
+            "slower from "
+            "32 MiB on."
+        )
+        assert "64 KiB and 1 MiB direct in one PUT" in best.text and "8 MiB no winner shown" in best.text
+
+    def test_arms_that_share_a_strategy_go_by_their_names(self) -> None:
+        arms = tuple(make.arm(name, title="Through the server in chunks") for name in ("inline", "queued"))
+        names = names_of(make.result(arms, compare=make.comparison(arms)))
+        assert names == {NOBODY: "nobody", "inline": "inline", "queued": "queued"}
+
+    def test_saying_it_twice_says_the_same(self) -> None:
+        result = make.result()
+        assert told(result) == result

@@ -1,0 +1,90 @@
+"""Numbers as words, and the terms that a report explains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.harness import wording
+from loadtests.harness.records.result import Interval
+from loadtests.harness.report import glossary
+from loadtests.harness.report.page import linked
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+
+
+class TestTerms:
+    def test_first_use_links_and_the_text_is_escaped(self) -> None:
+        shown = linked("VU < block, block")
+        assert shown.count('href="#term-block"') == 1
+        assert shown.count('href="#term-vu"') == 1
+        assert "&lt;" in shown
+
+    def test_a_setting_is_no_term(self) -> None:
+        assert "term-vu" not in linked("make stress VUS=8")
+
+    def test_a_number_keeps_its_unit(self) -> None:
+        assert "12\u00a0ms" in linked("12 ms")
+
+    def test_glossary_page_is_the_glossary(self) -> None:
+        page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+        assert page == glossary.markdown()
+
+    def test_words_a_newcomer_asks_for(self) -> None:
+        asked = {"VU", "real users", "RPS", "percentiles", "iteration", "knee", "pool wait", "block", "A/A"}
+        assert asked <= set(glossary.spellings())
+
+    def test_spellings_are_unique(self) -> None:
+        spelt = [word.lower() for term in glossary.TERMS for word in (term.name, *term.also)]
+        assert len(spelt) == len(set(spelt))
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(None, "–"), (0, "0"), (0.0001, "0"), (3.0, "3"), (7.984, "7.98"), (43.6, "44"), (1234.5, "1,234")],
+    )
+    def test_number(self, value: float | None, text: str) -> None:
+        assert wording.number(value) == text
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(4.61, "4.6 ms"), (99.6, "100 ms"), (271.4, "271 ms"), (1040, "1.0 s"), (14410, "14 s")],
+    )
+    def test_milliseconds(self, value: float, text: str) -> None:
+        assert wording.milliseconds(value) == text
+
+    @pytest.mark.parametrize(
+        ("size", "text"), [(512, "512 B"), (51_200, "50 KiB"), (1 << 20, "1 MiB"), (3 << 19, "1.5 MiB")]
+    )
+    def test_size(self, size: int, text: str) -> None:
+        assert wording.size(size) == text
+
+    @pytest.mark.parametrize(
+        ("low", "value", "high", "text"),
+        [
+            (1.31, 1.40, 1.52, "1.40 (1.31 to 1.52)"),
+            (1.001, 1.03, 1.06, "1.030 (1.001 to 1.060)"),  # "1.00" would read as no difference
+            (1.001, 1.002, 1.004, "1.002 (1.001 to 1.004)"),
+        ],
+    )
+    def test_ratio_can_be_told_from_its_interval_and_from_1(
+        self, low: float, value: float, high: float, text: str
+    ) -> None:
+        assert wording.ratio(Interval(n=8, value=value, low=low, high=high)) == text
+
+    def test_a_wait_has_one_unit(self) -> None:
+        assert wording.waited(Interval(n=8, value=1100.0, low=950.0, high=1300.0)) == "1.1 s (0.9 to 1.3)"
+        assert wording.waited(Interval(n=8, value=25.0, low=23.0, high=27.0)) == "25.0 ms (23.0 to 27.0)"
+        assert wording.waited(Interval(n=0, value=None)) == "–"
+
+    def test_turned_twice_is_the_same(self) -> None:
+        found = Interval(n=8, value=0.8, low=0.64, high=1.0)
+        assert wording.turned(found) == Interval(n=8, value=1.25, low=1.0, high=1.5625)
+        assert wording.turned(wording.turned(found)) == found
+
+    def test_lists(self) -> None:
+        assert [wording.listed(list(one)) for one in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
