@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -110,8 +111,7 @@ def run(first: int, cases: int, limit_s: float | None, *, keep_going: bool) -> i
                     click.echo(told(results[-1]))
                     if not keep_going:
                         break
-            away = {name: f"{away_s:.1f} s" for name, away_s in sorted(bed.longest_away_s.items())}
-            click.echo(f"longest away after a kill: {away}")
+            click.echo(absences(results, bed.longest_away_s))
             click.echo(f"requests hit by the proxies: {dict(sorted(bed.proxy.hits.items()))}")
     finally:
         click.echo(summary(results, skipped))
@@ -141,6 +141,25 @@ def line(number: int, of: int, result: Result) -> str:
         f"{result.resent} sent again, {len(result.began_again)} begun again, "
         f"left {result.left or 'nothing'}, {result.took_s:.1f} s"
     )
+
+
+def absences(results: list[Result], away_s: Mapping[str, float]) -> str:
+    """How long what was killed or stood still was missed, as a table.
+
+    Args:
+        away_s: by part, the longest time from a kill until its new process was healthy.
+    """
+    unserved_s: dict[str, list[float]] = {}
+    for result in results:
+        for struck, seconds in result.unserved_s.items():
+            unserved_s.setdefault(struck, []).append(seconds)
+    lines = [f"{'struck, alone in its case':<28}{'times':>6}{'served again after, longest':>30}"]
+    lines += [
+        f"{struck:<28}{len(times):>6}{max(times):>28.2f} s" for struck, times in sorted(unserved_s.items())
+    ]
+    lines += [f"{'killed, in any case':<28}{'process healthy again after, longest':>36}"]
+    lines += [f"{part:<28}{seconds:>34.2f} s" for part, seconds in sorted(away_s.items())]
+    return "\n".join(lines)
 
 
 def summary(results: list[Result], skipped: Counter[str]) -> str:

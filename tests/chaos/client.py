@@ -26,7 +26,7 @@ from loadtests.harness.running.users import Identity
 from tests.chaos.plan import Strategy, Upload
 
 TRIAL = "chaos"
-PATIENCE_S = 60.0  # for one step: whatever a case breaks is whole again long before
+PATIENCE_S = 60.0  # for one step, besides what a stall lasts: else what a case breaks is whole long before
 PAUSE_S = 0.1
 BEGINNINGS = 4
 # Answers after which an upload is over and its client begins again.
@@ -71,6 +71,7 @@ class Sender:
     ref: str
     plan: Upload
     step: Step
+    patience_s: float = PATIENCE_S
     intents: list[Intent] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     resent: int = 0
@@ -273,7 +274,7 @@ class Sender:
         """
         await self._stepped(attempt)
         what = f"{method} {url.split('?', maxsplit=1)[0].removeprefix(self.gateway)}"
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + self.patience_s
         while True:
             status, content = await self._once(method, url, headers, body)
             code = str(content.get("error", ""))
@@ -287,7 +288,7 @@ class Sender:
                 raise Refused(f"{what}: {status} {code} {str(content)[:300]}")
             if time.monotonic() > end:
                 raise Refused(
-                    f"{what}: no success within {PATIENCE_S:.0f} s, the last answer {status} {code}"
+                    f"{what}: no success within {self.patience_s:.0f} s, the last answer {status} {code}"
                 )
             self.resent += 1
             await asyncio.sleep(PAUSE_S)
