@@ -83,6 +83,7 @@ class Upload:
     replaced: int | None  # sent with other bytes before the right ones
     checksums: bool
     twice: bool  # what completes the upload is sent twice at once
+    afterwards: bool  # ... and once more after it was answered
     at_once: int  # slices under way at the same time
     stops_after: int | None  # the client walks away after so many of its requests
     aborts: bool  # ... and says so
@@ -209,6 +210,7 @@ def _upload(rng: random.Random) -> Upload:
         replaced=replaced,
         checksums=rng.random() < 0.6,
         twice=rng.random() < 0.35,
+        afterwards=rng.random() < 0.2,
         at_once=rng.choice((1, 1, 2, 4)),
         stops_after=rng.randint(1, max(1, len(slices))) if stops else None,
         aborts=rng.random() < 0.5,

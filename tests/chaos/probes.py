@@ -91,6 +91,7 @@ def _plan(number: int) -> Upload:
         replaced=None,
         checksums=True,
         twice=False,
+        afterwards=False,
         at_once=1,
         stops_after=None,
         aborts=False,

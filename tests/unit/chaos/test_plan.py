@@ -71,6 +71,7 @@ def test_stalls_are_shorter_and_longer_than_the_store_client_waits() -> None:
         lambda upload: upload.broken,
         lambda upload: upload.replaced is not None,
         lambda upload: upload.twice,
+        lambda upload: upload.afterwards,
         lambda upload: not upload.checksums,
         lambda upload: upload.stops_after is not None and upload.aborts,
     ],
