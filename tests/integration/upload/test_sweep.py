@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ import pytest
 
 from services.kit.db import Statement
 from services.kit.errors import Fault
-from services.kit.s3 import S3Client
+from services.kit.s3 import OpenUpload, S3Client
 from services.kit.sweeping import AdvisoryLock, Scope, Turn
 from services.upload.model import Made
 from services.upload.service.opening import Wanted
@@ -179,6 +180,18 @@ async def test_a_store_upload_whose_row_was_never_written(bench: Bench) -> None:
     assert await swept(bench) == {}  # its row may be on the way
     assert await swept(bench, older_than_s=0) == {"multipart": 1}
     assert await bench.store.list_uploads(key) == []
+
+
+async def test_a_store_upload_that_is_only_remembered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MinIO goes on listing it: a sweep does not count it each time."""
+    gone = OpenUpload(f"users/{bench.user_id}/{uuid4()}", "gone", datetime.now(UTC) - timedelta(days=30))
+    listed = bench.store.list_uploads
+
+    async def list_uploads(key: str = "") -> list[OpenUpload]:
+        return [*await listed(key), *([] if key else [gone])]
+
+    monkeypatch.setattr(bench.store, "list_uploads", list_uploads)
+    assert await swept(bench) == {}
 
 
 async def test_recorded_uploads_of_live_sessions_stay(bench: Bench) -> None:
