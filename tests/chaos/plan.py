@@ -342,8 +342,9 @@ def _store_fault(rng: random.Random) -> Fault:
     action = rng.choice(tuple(Action))
     op = rng.choice(LYING_OPS if action in {Action.LIE, Action.LIE_DONE} else STORE_OPS)
     skip = rng.choice((0, 0, 1, rng.randint(0, 6)))
-    if action is Action.STALL and rng.random() < 0.2:  # not oftener: each costs what it lasts
-        waits_s = SLOW_READ_S if op in SLOW_OPS else READ_S
+    slow = op in SLOW_OPS
+    if action is Action.STALL and rng.random() < (0.1 if slow else 0.4):  # each costs what it lasts
+        waits_s = SLOW_READ_S if slow else READ_S
         return Fault(Kind.STORE, (op,), action, skip=skip, length_s=waits_s + rng.uniform(1, 4))
     return Fault(
         Kind.STORE,
