@@ -21,7 +21,7 @@ from tests.chaos.attack import Result, run_case
 from tests.chaos.bed import Bed, running_bed
 from tests.chaos.plan import Case, draw
 
-BLOCK = 24
+BLOCK = 100
 
 
 def library(say: object = click.echo) -> Path | None:
