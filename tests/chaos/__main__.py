@@ -9,8 +9,7 @@ import secrets
 import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import click
@@ -111,9 +110,9 @@ def run(first: int, cases: int, limit_s: float | None, *, keep_going: bool) -> i
                     click.echo(told(results[-1]))
                     if not keep_going:
                         break
-            click.echo(absences(results, bed.longest_away_s))
             click.echo(f"requests hit by the proxies: {dict(sorted(bed.proxy.hits.items()))}")
     finally:
+        click.echo(absences(results))
         click.echo(summary(results, skipped))
     return sum(bool(result.wrong) for result in results)
 
@@ -143,22 +142,20 @@ def line(number: int, of: int, result: Result) -> str:
     )
 
 
-def absences(results: list[Result], away_s: Mapping[str, float]) -> str:
-    """How long what was killed or stood still was missed, as a table.
-
-    Args:
-        away_s: by part, the longest time from a kill until its new process was healthy.
-    """
-    unserved_s: dict[str, list[float]] = {}
+def absences(results: list[Result]) -> str:
+    """How long what was killed or stood still was missed, as a table."""
+    unserved_s, away_s = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for result in results:
         for struck, seconds in result.unserved_s.items():
-            unserved_s.setdefault(struck, []).append(seconds)
+            unserved_s[struck].append(seconds)
+        for part, seconds in result.away_s.items():
+            away_s[part].append(seconds)
     lines = [f"{'struck, alone in its case':<28}{'times':>6}{'served again after, longest':>30}"]
     lines += [
         f"{struck:<28}{len(times):>6}{max(times):>28.2f} s" for struck, times in sorted(unserved_s.items())
     ]
-    lines += [f"{'killed, in any case':<28}{'process healthy again after, longest':>36}"]
-    lines += [f"{part:<28}{seconds:>34.2f} s" for part, seconds in sorted(away_s.items())]
+    lines += [f"{'killed, in any case':<28}{'times':>6}{'process well again after, longest':>36}"]
+    lines += [f"{part:<28}{len(times):>6}{max(times):>34.2f} s" for part, times in sorted(away_s.items())]
     return "\n".join(lines)
 
 

@@ -35,6 +35,7 @@ class Result:
     unserved_s: dict[str, float] = field(
         default_factory=dict
     )  # by what was struck, nothing else being broken
+    away_s: dict[str, float] = field(default_factory=dict)  # by killed part, until its new process was well
     took_s: float = 0.0
     back_s: float = 0.0
 
@@ -91,6 +92,7 @@ async def run_case(bed: Bed, case: Case) -> Result:
         bed.proxy.disarm()
         bed.free_disk()
         result.back_s = await asyncio.to_thread(bed.wait_back)
+        result.away_s = dict(bed.away_s)
         unserved_s = await probes.ended()
     everybody = [*senders, *probes.senders]
     async with open_judge(bed.system) as judge:
