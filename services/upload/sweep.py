@@ -134,6 +134,10 @@ class StrayUploads:
         return living is not None and living.copying
 
     async def _abort(self, upload: OpenUpload, turn: Turn) -> None:
+        """By key the store lists what it has; MinIO's memory also holds uploads whose completing request was
+        cut off after it was carried out."""
+        if upload.upload_id not in {one.upload_id for one in await self._store.list_uploads(upload.key)}:
+            return
         if not turn.scope.dry_run:
             await self._store.abort_multipart(upload.key, upload.upload_id)
         turn.add("multipart", len(turn.unseen([upload.upload_id])))

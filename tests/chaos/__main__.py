@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import click
@@ -20,7 +20,7 @@ from tests.chaos.attack import Result, run_case
 from tests.chaos.bed import Bed, running_bed
 from tests.chaos.plan import Case, draw
 
-BLOCK = 24
+BLOCK = 100
 
 
 def library(say: object = click.echo) -> Path | None:
@@ -110,10 +110,9 @@ def run(first: int, cases: int, limit_s: float | None, *, keep_going: bool) -> i
                     click.echo(told(results[-1]))
                     if not keep_going:
                         break
-            away = {name: f"{away_s:.1f} s" for name, away_s in sorted(bed.longest_away_s.items())}
-            click.echo(f"longest away after a kill: {away}")
             click.echo(f"requests hit by the proxies: {dict(sorted(bed.proxy.hits.items()))}")
     finally:
+        click.echo(absences(results))
         click.echo(summary(results, skipped))
     return sum(bool(result.wrong) for result in results)
 
@@ -141,6 +140,23 @@ def line(number: int, of: int, result: Result) -> str:
         f"{result.resent} sent again, {len(result.began_again)} begun again, "
         f"left {result.left or 'nothing'}, {result.took_s:.1f} s"
     )
+
+
+def absences(results: list[Result]) -> str:
+    """How long what was killed or stood still was missed, as a table."""
+    unserved_s, away_s = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    for result in results:
+        for struck, seconds in result.unserved_s.items():
+            unserved_s[struck].append(seconds)
+        for part, seconds in result.away_s.items():
+            away_s[part].append(seconds)
+    lines = [f"{'struck, alone in its case':<28}{'times':>6}{'served again after, longest':>30}"]
+    lines += [
+        f"{struck:<28}{len(times):>6}{max(times):>28.2f} s" for struck, times in sorted(unserved_s.items())
+    ]
+    lines += [f"{'killed, in any case':<28}{'times':>6}{'process well again after, longest':>36}"]
+    lines += [f"{part:<28}{len(times):>6}{max(times):>34.2f} s" for part, times in sorted(away_s.items())]
+    return "\n".join(lines)
 
 
 def summary(results: list[Result], skipped: Counter[str]) -> str:

@@ -12,10 +12,11 @@ import asyncpg
 
 from loadtests.harness.running.users import sign_up
 from tests.chaos.bed import Bed, Variant
-from tests.chaos.client import Sender
+from tests.chaos.client import PATIENCE_S, Sender
 from tests.chaos.fault_proxy import Rule
 from tests.chaos.judge import open_judge
 from tests.chaos.plan import Action, Case, Fault, Kind
+from tests.chaos.probes import Probes
 
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -31,6 +32,10 @@ class Result:
     resent: int = 0
     began_again: list[str] = field(default_factory=list)
     struck: int = 0  # faults whose moment came
+    unserved_s: dict[str, float] = field(
+        default_factory=dict
+    )  # by what was struck, nothing else being broken
+    away_s: dict[str, float] = field(default_factory=dict)  # by killed part, until its new process was well
     took_s: float = 0.0
     back_s: float = 0.0
 
@@ -65,15 +70,19 @@ async def run_case(bed: Bed, case: Case) -> Result:
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
         identity = await sign_up(http, bed.system.gateway, f"chaos-{case.seed}-{time.time_ns():x}")
         progress, hits = Progress(), bed.proxy.hits.total()
+        patience_s = PATIENCE_S + max((fault.length_s for fault in case.faults), default=0.0)
         senders = [
-            Sender(http, bed.system.gateway, identity, f"{case.seed}.{number}", plan, progress.step)
+            Sender(
+                http, bed.system.gateway, identity, f"{case.seed}.{number}", plan, progress.step, patience_s
+            )
             for number, plan in enumerate(case.uploads)
         ]
+        probes = Probes(http, bed.system.gateway, identity, str(case.seed))
         await asyncio.to_thread(bed.mark)
         bed.proxy.arm([_rule(fault) for fault in case.faults if fault.action is not None])
         steps = sum(plan.steps for plan in case.uploads)
         faults = [
-            asyncio.create_task(_strike(bed, fault, progress, steps))
+            asyncio.create_task(_strike(bed, fault, progress, steps, probes))
             for fault in case.faults
             if fault.action is None
         ]
@@ -83,12 +92,18 @@ async def run_case(bed: Bed, case: Case) -> Result:
         bed.proxy.disarm()
         bed.free_disk()
         result.back_s = await asyncio.to_thread(bed.wait_back)
+        result.away_s = dict(bed.away_s)
+        unserved_s = await probes.ended()
+    everybody = [*senders, *probes.senders]
     async with open_judge(bed.system) as judge:
-        result.wrong, result.left = await judge.judge(senders, identity)
+        result.wrong, result.left = await judge.judge(everybody, identity)
         await judge.clean()
+    result.wrong += probes.wrong
+    if len(case.faults) == 1:
+        result.unserved_s = unserved_s
     result.acknowledged = sum(sender.acknowledged is not None for sender in senders)
     result.resent = sum(sender.resent for sender in senders)
-    result.began_again = [why for sender in senders for why in sender.began_again]
+    result.began_again = [why for sender in everybody for why in sender.began_again]
     if result.began_again and not any(fault.may_cost_parts for fault in case.faults):
         result.wrong.append(f"begun again although the store lost nothing: {result.began_again}")
     result.took_s = time.monotonic() - began
@@ -113,16 +128,19 @@ def _rule(fault: Fault) -> Rule:
     return Rule(place, op, Action(fault.action), fault.skip, fault.count, fault.length_s)
 
 
-async def _strike(bed: Bed, fault: Fault, progress: Progress, steps: int) -> None:
+async def _strike(bed: Bed, fault: Fault, progress: Progress, steps: int, probes: Probes) -> None:
     await progress.reached(fault.after * steps)
     await asyncio.sleep(fault.pause_s)
     bed.struck += 1
+    struck_at = time.monotonic()
     match fault.kind:
         case Kind.KILL:
             await _each(bed.kill, fault)
+            probes.begin(fault, struck_at)
         case Kind.PAUSE:
             try:
                 await _each(bed.pause, fault)
+                probes.begin(fault, struck_at)
                 await asyncio.sleep(fault.length_s)
             finally:
                 await asyncio.shield(_each(bed.resume, fault))

@@ -65,9 +65,7 @@ class Bed:
     variant: Variant = Variant()
     struck: int = 0  # faults since ``mark``
     _ticks: dict[str, int] = field(default_factory=dict)
-    longest_away_s: dict[str, float] = field(
-        default_factory=dict
-    )  # by killed part, until it was healthy again
+    away_s: dict[str, float] = field(default_factory=dict)  # by part killed since ``mark``, until it was well
     _killed: dict[str, float] = field(default_factory=dict)  # when, by part
 
     @property
@@ -119,6 +117,7 @@ class Bed:
         """Remember which processes run, for ``wait_back``."""
         self.struck = 0
         self._killed.clear()
+        self.away_s.clear()
         self._ticks = {name: row["start_ticks"] for name, row in self.system.stack.rows().items()}
 
     def wait_back(self) -> float:
@@ -144,8 +143,7 @@ class Bed:
     def _note_absences(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         for name, killed_at in self._killed.items():
             started_at = datetime.fromisoformat(rows[name]["started_at"]).timestamp()
-            away_s = started_at + rows[name]["healthy_after_s"] - killed_at
-            self.longest_away_s[name] = max(away_s, self.longest_away_s.get(name, 0.0))
+            self.away_s[name] = started_at + rows[name]["healthy_after_s"] - killed_at
 
     def _well(self, name: str, row: Mapping[str, object]) -> bool:
         if row["state"] not in UP or row["state"] == "paused":

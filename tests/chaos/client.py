@@ -26,7 +26,7 @@ from loadtests.harness.running.users import Identity
 from tests.chaos.plan import Strategy, Upload
 
 STRETCH = "chaos"
-PATIENCE_S = 60.0  # for one step: whatever a case breaks is whole again long before
+PATIENCE_S = 60.0  # for one step, besides what a stall lasts: else what a case breaks is whole long before
 PAUSE_S = 0.1
 BEGINNINGS = 4
 # Answers after which an upload is over and its client begins again.
@@ -71,6 +71,7 @@ class Sender:
     ref: str
     plan: Upload
     step: Step
+    patience_s: float = PATIENCE_S
     intents: list[Intent] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     resent: int = 0
@@ -149,12 +150,10 @@ class Sender:
         await self._in_parallel([self._chunk_steps(attempt, index) for index in first])
         if last in self.plan.broken:
             await self._hang_up(attempt, last, self._slice(last))
-        completing = [self._chunk(attempt, last) for _ in range(2 if self.plan.twice else 1)]
-        answers = await _all(completing)
+        answers = await self._complete(attempt, lambda: self._chunk(attempt, last))
         wrong = [answer for answer in answers if answer.get("status") != "completed"]
         if wrong:
             raise Refused(f"the last chunk was answered 200, but not as completed: {wrong[0]}")
-        attempt.file_id = answers[0]["file_id"]
 
     async def _chunk_steps(self, attempt: Attempt, index: int) -> None:
         if index in self.plan.broken:
@@ -228,19 +227,29 @@ class Sender:
         if self.plan.broken:
             await self._stepped(attempt)
             await self._half("POST", url, headers, self.content)
-        sends = [self._call(attempt, "POST", url, headers, self.content) for _ in range(1 + self.plan.twice)]
-        answers = await _all(sends)
-        attempt.file_id = answers[0]["file_id"]
+        await self._complete(attempt, lambda: self._call(attempt, "POST", url, headers, self.content))
 
     async def _completed(self, attempt: Attempt, kind: str) -> bool:
         """Whether the upload is durable; False: send again what the store has not."""
         path = f"/api/upload/{kind}/complete"
         try:
-            answers = await _all([self._json(attempt, path, {}) for _ in range(2 if self.plan.twice else 1)])
+            await self._complete(attempt, lambda: self._json(attempt, path, {}))
         except SendAgain:
             return False
-        attempt.file_id = answers[0]["file_id"]
         return True
+
+    async def _complete(
+        self, attempt: Attempt, send: Callable[[], Awaitable[dict[str, Any]]]
+    ) -> list[dict[str, Any]]:
+        """Send what completes the upload as often as planned; every answer names the same file."""
+        answers = await _all([send() for _ in range(1 + self.plan.twice)])
+        if self.plan.afterwards:
+            answers.append(await send())
+        files = {answer.get("file_id") for answer in answers}
+        if len(files) > 1:
+            raise Refused(f"one upload was answered with several files: {files}")
+        attempt.file_id = answers[0].get("file_id")
+        return answers
 
     async def _durable_empty(self, attempt: Attempt, session: dict[str, Any]) -> None:
         """A session of no bytes is completed by its own answer."""
@@ -273,7 +282,7 @@ class Sender:
         """
         await self._stepped(attempt)
         what = f"{method} {url.split('?', maxsplit=1)[0].removeprefix(self.gateway)}"
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + self.patience_s
         while True:
             status, content = await self._once(method, url, headers, body)
             code = str(content.get("error", ""))
@@ -287,7 +296,7 @@ class Sender:
                 raise Refused(f"{what}: {status} {code} {str(content)[:300]}")
             if time.monotonic() > end:
                 raise Refused(
-                    f"{what}: no success within {PATIENCE_S:.0f} s, the last answer {status} {code}"
+                    f"{what}: no success within {self.patience_s:.0f} s, the last answer {status} {code}"
                 )
             self.resent += 1
             await asyncio.sleep(PAUSE_S)

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from services.kit.s3.transport import READ_S, SLOW_READ_S
+
 KIB, MIB = 1024, 1024 * 1024
 MAX_CHUNK_BYTES = 10 * MIB
 MIN_PART_BYTES = 5 * MIB
@@ -63,7 +65,7 @@ class Action(StrEnum):
     RESET_BODY = "reset-body"  # it breaks in the middle of the request's body
     RESET_ANSWER = "reset-answer"  # forwarded and carried out, then it breaks
     RESET_HALF = "reset-half"  # it breaks in the middle of the answer's body
-    STALL = "stall"  # it waits, then goes on
+    STALL = "stall"  # it waits, sometimes longer than whoever asks, then goes on
     LIE = "lie"  # 200 with an error in it, nothing carried out
     LIE_DONE = "lie-done"  # carried out, and yet 200 with an error in it
 
@@ -81,6 +83,7 @@ class Upload:
     replaced: int | None  # sent with other bytes before the right ones
     checksums: bool
     twice: bool  # what completes the upload is sent twice at once
+    afterwards: bool  # ... and once more after it was answered
     at_once: int  # slices under way at the same time
     stops_after: int | None  # the client walks away after so many of its requests
     aborts: bool  # ... and says so
@@ -157,6 +160,8 @@ STORE_OPS = (
     "any",
 )  # fmt: skip
 LYING_OPS = ("complete_multipart", "complete_multipart", "copy_object", "upload_part_copy")
+# Those that the services' store client waits longer for.
+SLOW_OPS = frozenset({"complete_multipart", "copy_object", "upload_part_copy"})
 # A hop, and the last word of the path.
 HOPS = (
     ("upload", "chunk"), ("upload", "chunk"), ("upload", "complete"), ("upload", "session"),
@@ -165,12 +170,14 @@ HOPS = (
 )  # fmt: skip
 KILLED = (
     ("upload",), ("upload",), ("upload-2",), ("upload", "upload-2"), ("files",), ("files", "files-2"),
-    ("gateway",), ("gateway", "gateway-2"), ("auth",), ("pg-auth",), ("pg-upload",), ("pg-files",),
-    ("store",), ("upload", "store"), ("upload", "files"), ("pg-upload", "upload-2"),
+    ("files-2",), ("gateway",), ("gateway-2",), ("gateway", "gateway-2"), ("auth",), ("auth", "auth-2"),
+    ("pg-auth",), ("pg-upload",), ("pg-files",), ("store",), ("store",), ("upload", "store"),
+    ("upload", "files"), ("pg-upload", "upload-2"),
 )  # fmt: skip
 PAUSED = (
     ("upload",), ("upload",), ("upload-2",), ("upload", "upload-2"), ("files",), ("files", "files-2"),
-    ("gateway",), ("pg-upload",), ("pg-files",), ("store",), ("store",),
+    ("files-2",), ("gateway",), ("gateway", "gateway-2"), ("auth", "auth-2"), ("pg-auth",), ("pg-upload",),
+    ("pg-files",), ("store",), ("store",),
 )  # fmt: skip
 
 
@@ -215,6 +222,7 @@ def _upload(rng: random.Random) -> Upload:
         replaced=replaced,
         checksums=rng.random() < 0.6,
         twice=rng.random() < 0.35,
+        afterwards=rng.random() < 0.2,
         at_once=rng.choice((1, 1, 2, 4)),
         stops_after=rng.randint(1, max(1, len(slices))) if stops else None,
         aborts=rng.random() < 0.5,
@@ -250,14 +258,17 @@ def _size(rng: random.Random) -> int:
     if shape == "block":
         return rng.choice((64 * KIB, 256 * KIB, MIB)) + rng.randint(-1, 1)
     if shape == "edge":
-        return rng.choice((MIN_PART_BYTES, MAX_CHUNK_BYTES)) + rng.randint(-1, 1)
+        return min(
+            MAX_FILE_BYTES,
+            rng.choice((MIN_PART_BYTES, MAX_CHUNK_BYTES, MAX_FILE_BYTES)) + rng.randint(-1, 1),
+        )
     return rng.randint(MIB, MAX_FILE_BYTES)
 
 
 def _parts(rng: random.Random) -> tuple[int, ...]:
     """All parts but the last are equal, and at least 5 MiB."""
     size = _size(rng)
-    part = MIN_PART_BYTES + rng.choice((0, 0, 1, rng.randint(0, MIB)))
+    part = rng.choice((MIN_PART_BYTES, MIN_PART_BYTES + 1, rng.randint(MIN_PART_BYTES, MAX_FILE_BYTES)))
     return tuple(min(part, size - at) for at in range(0, size, part))
 
 
@@ -304,8 +315,7 @@ def _no_longer(size: int) -> list[int]:
 
 def _fault(rng: random.Random, chunk_store: str) -> Fault:
     kinds = {Kind.KILL: 5, Kind.PAUSE: 3, Kind.STORE: 8, Kind.HOP: 5, Kind.BACKENDS: 2}
-    if chunk_store == "disk":
-        kinds[Kind.DISK] = 4
+    kinds[Kind.DISK] = 4 if chunk_store == "disk" else 1  # whole bodies are spooled with either
     kind = rng.choices(tuple(kinds), tuple(kinds.values()))[0]
     after = rng.choice((rng.random(), rng.uniform(0.6, 0.95)))  # often while files are finished
     pause_s = rng.choice((0.0, rng.uniform(0, 0.03), rng.uniform(0, 0.2)))
@@ -318,6 +328,7 @@ def _fault(rng: random.Random, chunk_store: str) -> Fault:
             Action.RESET,
             Action.RESET_BODY,
             Action.RESET_ANSWER,
+            Action.RESET_HALF,
             Action.STALL,
         )
         return Fault(
@@ -342,11 +353,16 @@ def _fault(rng: random.Random, chunk_store: str) -> Fault:
 def _store_fault(rng: random.Random) -> Fault:
     action = rng.choice(tuple(Action))
     op = rng.choice(LYING_OPS if action in {Action.LIE, Action.LIE_DONE} else STORE_OPS)
+    skip = rng.choice((0, 0, 1, rng.randint(0, 6)))
+    slow = op in SLOW_OPS
+    if action is Action.STALL and rng.random() < (0.1 if slow else 0.4):  # each costs what it lasts
+        waits_s = SLOW_READ_S if slow else READ_S
+        return Fault(Kind.STORE, (op,), action, skip=skip, length_s=waits_s + rng.uniform(1, 4))
     return Fault(
         Kind.STORE,
         (op,),
         action,
-        skip=rng.choice((0, 0, 1, rng.randint(0, 6))),
+        skip=skip,
         count=rng.choice((1, 1, 2, 3, 8)),
         length_s=rng.uniform(0.2, 2.5),
     )

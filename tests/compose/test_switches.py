@@ -24,6 +24,7 @@ BACKENDS = """PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U app -d "$0" -At
     "SELECT DISTINCT client_addr FROM pg_stat_activity WHERE usename = 'service'"
 """
 DECIDES = ("TOPOLOGY", "WORKERS", "POOLER", "CACHE", "RATE_LIMIT_BACKEND")
+PATIENT = {"REDIS_TIMEOUT_S": "2.0"}  # the machine of a test is slow, Redis is not
 POOLED = ("auth", "upload", "files")
 
 
@@ -37,11 +38,11 @@ class Switch:
 
 
 SWITCHES = {
-    "limiter": Switch({"RATE_LIMIT_BACKEND": "redis", "WORKERS": "2"}, redis=("gateway",)),
-    "cache": Switch({"CACHE": "redis", "WORKERS": "2"}, redis=("upload", "files")),
+    "limiter": Switch({"RATE_LIMIT_BACKEND": "redis", "WORKERS": "2", **PATIENT}, redis=("gateway",)),
+    "cache": Switch({"CACHE": "redis", "WORKERS": "2", **PATIENT}, redis=("upload", "files")),
     "pooler": Switch({"POOLER": "pgbouncer", "DB_POOL_MAX": "7"}, pooled=POOLED),
     "all": Switch(
-        {"TOPOLOGY": "scaled", "RATE_LIMIT_BACKEND": "redis", "CACHE": "redis"},
+        {"TOPOLOGY": "scaled", "RATE_LIMIT_BACKEND": "redis", "CACHE": "redis", **PATIENT},
         redis=("gateway", "gateway-2", "upload", "upload-2", "files", "files-2"),
         pooled=(*POOLED, "upload-2", "files-2"),
     ),
@@ -82,11 +83,15 @@ async def test_what_is_asked_for_runs_is_used_and_can_be_missed(
     unsaid(bed).good("up", timeout_s=UP_WITHIN_S)
     assert [bed.container(part) for part in affected] == before, "what runs stays as it is"
     if switch.redis:
+        user = await visitor(bed)
+        services = {address(bed, part): part.removesuffix("-2") for part in switch.redis}
+        for service in {*services.values()}:
+            prefix = "" if service == "gateway" else f"/api/{service}"
+            assert (await user.ok("GET", f"{prefix}/health/detailed"))["checks"]["redis"]["ok"] is True
         listed = bed.inside("redis", "sh", "-c", CLIENTS)
         clients = set(re.findall(r" addr=([0-9.]+):", listed.stdout)) - {"127.0.0.1"}
-        assert clients == {address(bed, part) for part in switch.redis}, listed.stderr
+        assert {services.get(one, one) for one in clients} == {*services.values()}, listed.stderr
         bed.docker("stop", bed.container("redis"))
-        user = await visitor(bed)
         data = flows.payload(2 * MIB)
         upload = await flows.run(Proxy(), user, data)
         assert await flows.content(user, upload.uuid) == data

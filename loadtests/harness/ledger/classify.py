@@ -100,10 +100,13 @@ def _lost_or(joined: Joined, kind: LedgerClass, reason: str) -> Ruling:
 
 
 def _doubled(joined: Joined) -> str | None:
+    """A beginning that gave its key back counts not, nor does what it left: that is an orphan."""
+    given_back = {session.storage_key for session in joined.sessions if session.gave_key_back}
+    live = {file.storage_key for file in joined.files}
     counts = {
         "sessions": sum(not session.gave_key_back for session in joined.sessions),
         "file rows": len(joined.files),
-        "objects": len(joined.objects),
+        "objects": sum(stored.key in live or stored.key not in given_back for stored in joined.objects),
     }
     more = [f"{count} {name}" for name, count in counts.items() if count > 1]
     return f"{' and '.join(more)} for one upload" if more else None

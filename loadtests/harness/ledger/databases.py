@@ -18,7 +18,7 @@ _USERS = "SELECT id FROM users WHERE email LIKE '%@' || $1"
 _SESSIONS = """
 SELECT s.upload_uuid, s.user_id, s.upload_method::text AS method, s.status::text AS status,
        s.file_size_bytes AS size_bytes, s.storage_key, s.storage_upload_id, s.checksum, s.etag,
-       s.idempotency_key, extract(epoch FROM s.ended_at)::float8 AS ended_at, s.error_code,
+       s.idempotency_key, s.returned_key, extract(epoch FROM s.ended_at)::float8 AS ended_at, s.error_code,
        c.bytes AS chunk_bytes, p.bytes AS part_bytes,
        CASE WHEN s.job_due_at IS NULL THEN NULL WHEN s.lease_owner IS NULL THEN 'queued' ELSE 'running' END
          AS job_state,

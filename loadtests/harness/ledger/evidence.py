@@ -32,6 +32,7 @@ class SessionRow:
     checksum: str | None = None
     etag: str | None = None
     idempotency_key: str | None = None
+    returned_key: str | None = None
     ended_at: float | None = None
     error_code: str | None = None
     chunk_bytes: int | None = None  # None: no chunk row
@@ -46,7 +47,7 @@ class SessionRow:
     @property
     def gave_key_back(self) -> bool:
         """A file in one request that broke off: it ended with nothing, and the same key may begin again."""
-        return self.status == "aborted" and self.idempotency_key is None
+        return self.status == "aborted" and self.returned_key is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,9 @@ def _orphan_objects(evidence: Evidence, join: Join) -> Iterator[Finding]:
     snapshot = evidence.snapshot
     named = {row.storage_key for row in snapshot.files if not row.deleted}
     moving = {row.storage_key for row in snapshot.sessions if row.upload_uuid in snapshot.progressing}
-    known = {*join.claimed_keys, *_given_back(evidence)}
     for stored in snapshot.objects:
         ref = join.claimed_keys.get(stored.key)
-        if stored.key in known and stored.key not in named and stored.key not in moving:
+        if ref is not None and stored.key not in named and stored.key not in moving:
             yield Finding(ORPHAN_OBJECT, f"object {stored.key} without file row", stored.size_bytes, ref)
 
 
@@ -62,7 +61,7 @@ def _leftovers(evidence: Evidence, join: Join) -> Iterator[Finding]:
 def _foreign_rows(evidence: Evidence, join: Join) -> Iterator[Finding]:
     snapshot = evidence.snapshot
     for session in snapshot.sessions:
-        if session.upload_uuid not in join.refs_by_session and not session.gave_key_back:
+        if session.upload_uuid not in join.refs_by_session:
             yield Finding(FOREIGN, f"session {session.upload_uuid} ({session.status}) of no known upload")
     for file in snapshot.files:
         if file.file_uuid not in join.claimed_files and not file.deleted:
@@ -73,7 +72,7 @@ def _foreign_rows(evidence: Evidence, join: Join) -> Iterator[Finding]:
 
 def _foreign_objects(evidence: Evidence, join: Join) -> Iterator[Finding]:
     snapshot = evidence.snapshot
-    claimed = join.claimed_keys.keys() | _given_back(evidence) | evidence.baseline.object_keys
+    claimed = join.claimed_keys.keys() | evidence.baseline.object_keys
     for stored in snapshot.objects:
         if stored.key not in claimed:
             yield Finding(FOREIGN, f"object {stored.key} of no known upload", stored.size_bytes)
@@ -82,11 +81,6 @@ def _foreign_objects(evidence: Evidence, join: Join) -> Iterator[Finding]:
         unknown = upload_of_temporary(stored.key) not in known
         if unknown and stored.key not in evidence.baseline.object_keys:
             yield Finding(FOREIGN, f"temporary object {stored.key} of no known upload", stored.size_bytes)
-
-
-def _given_back(evidence: Evidence) -> set[str]:
-    """Object keys of uploads that broke off and gave their idempotency key back."""
-    return {row.storage_key for row in evidence.snapshot.sessions if row.gave_key_back}
 
 
 def upload_of_temporary(key: str) -> str:

@@ -1,8 +1,9 @@
 """Which rows and objects belong to which intent.
 
-A session belongs to an intent by its idempotency key, by the id that the client was given, or by the
-checksum of its content. A file belongs by its session's id or by checksum. An object belongs by its
-key; one whose key no row knows belongs by the id in its name, or by an ETag that only one content has.
+A session belongs to an intent by its idempotency key, also one that it gave back, by the id that the client
+was given, or by the checksum of its content. A file belongs by its session's id or by checksum. An object
+belongs by its key; one whose key no row knows belongs by the id in its name, or by an ETag that only one
+content has.
 
 Contents are unique, so joining by checksum and ETag finds second copies that were made without a key.
 Where several intents share one content, it is not used.
@@ -82,7 +83,12 @@ class Join:
         told = outcome.upload_uuid if outcome else None
         sessions = sorted(
             self._sessions.get(ref, {}).values(),
-            key=lambda row: (str(row.upload_uuid) != told, row.status != "completed", row.upload_uuid),
+            key=lambda row: (
+                str(row.upload_uuid) != told,
+                row.gave_key_back,
+                row.status != "completed",
+                row.upload_uuid,
+            ),
         )
         first = sessions[0].upload_uuid if sessions else None
         files = sorted(
@@ -96,7 +102,8 @@ class Join:
         claimed: dict[str, dict[UUID, SessionRow]] = defaultdict(dict)
         by_id = self._refs_by_given_id()
         for row in self._evidence.snapshot.sessions:
-            refs = {by_id.get(str(row.upload_uuid)), self._known(row.idempotency_key)}
+            keys = (row.idempotency_key, row.returned_key)
+            refs = {by_id.get(str(row.upload_uuid)), *map(self._known, keys)}
             if refs == {None}:
                 refs.add(self._by_content.get(row.checksum or ""))
             for ref in refs - {None}:

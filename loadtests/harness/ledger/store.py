@@ -60,7 +60,8 @@ class AuditStore:
     async def multiparts(self, suspects: Iterable[str]) -> tuple[OpenMultipart, ...]:
         """Open multipart uploads: of the bucket's own list, and of each suspect key.
 
-        Some stores list them by exact key only, some leave out what was opened before a restart.
+        Some stores list them by exact key only, some leave out what was opened before a restart. MinIO goes
+        on listing one whose completing request was cut off after it was carried out: its parts tell.
         """
         found = await self._map(self._list_multiparts, ["", *sorted(set(suspects))])
         return tuple({(one.key, one.upload_id): one for some in found for one in some}.values())
@@ -125,17 +126,20 @@ class AuditStore:
             )
             for upload in page.uploads:
                 key, upload_id = upload.object_name, upload.upload_id or ""
-                found.append(OpenMultipart(key, upload_id, self._part_bytes(key, upload_id)))
+                size_bytes = self._part_bytes(key, upload_id)
+                if size_bytes is not None:
+                    found.append(OpenMultipart(key, upload_id, size_bytes))
             if not page.is_truncated:
                 return tuple(found)
             marker = (page.next_key_marker, page.next_upload_id_marker)
 
-    def _part_bytes(self, key: str, upload_id: str) -> int:
+    def _part_bytes(self, key: str, upload_id: str) -> int | None:
+        """None: there is no such upload."""
         try:
             listed = self._client._list_parts(self._bucket, key, upload_id)
         except S3Error as error:
             if error.code in _GONE:
-                return 0
+                return None
             raise
         return sum(part.size or 0 for part in listed.parts)
 

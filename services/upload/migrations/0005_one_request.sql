@@ -2,6 +2,10 @@
 -- short, and renewed by the process that receives it. Nothing of it can be sent later, so when the lease
 -- has run out the upload is over.
 
+-- The idempotency key of an upload whose file did not come: another upload may have it, and whoever audits
+-- still sees which one this was an attempt at.
+ALTER TABLE upload_sessions ADD COLUMN returned_key text;
+
 -- A new upload, or the one of the same idempotency key. A key whose upload was never received and has no
 -- sender any more is free again: what broke off left nothing behind. An upload that failed although its
 -- bytes are stored goes on, with its job leased to the caller.
@@ -33,7 +37,7 @@ BEGIN
         RETURN;
       ELSIF FOUND THEN
         UPDATE upload_sessions u SET status = 'aborted', ended_at = clock_timestamp(), updated_at = now(),
-            clean_after = now() + interval '120 s', idempotency_key = NULL
+            clean_after = now() + interval '120 s', idempotency_key = NULL, returned_key = p_key
           WHERE u.id = session.id;
       END IF;
     END IF;

@@ -21,7 +21,9 @@ _MINE = """s.id = $1 AND s.lease_owner IS NOT DISTINCT FROM $2 AND s.job_acquire
       AND s.status IN ('assembling', 'uploading', 'completing')"""
 RESTARTS = 3  # so many holders in a row may vanish before a job is suspected
 _OVER = "lease_owner = NULL, job_due_at = NULL"
-_CLEAN_AFTER = """CASE WHEN s.storage_upload_id IS NOT NULL OR s.urls_expire_at IS NOT NULL OR $6
+# The store may keep uploads of which nobody was told, beside one that was recorded.
+_CLEAN_AFTER = """CASE WHEN coalesce(s.storage_upload_id, s.repack_upload_id) IS NOT NULL
+    OR s.urls_expire_at IS NOT NULL OR $6
   THEN greatest(now() + interval '120 s', s.urls_expire_at + interval '60 s') END"""
 
 _FACTS = f"""{COLUMNS}, s.job_step, s.job_etag, s.job_attempts, s.job_acquired, s.joined_etag,

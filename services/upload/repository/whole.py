@@ -40,7 +40,8 @@ _GIVE_UP = Statement(
     "file_give_up",
     """
     UPDATE upload_sessions SET status = 'aborted', ended_at = clock_timestamp(), updated_at = now(),
-      clean_after = now() + interval '120 s', idempotency_key = NULL, error_code = $2, error_message = $3
+      clean_after = now() + interval '120 s', idempotency_key = NULL, returned_key = idempotency_key,
+      error_code = $2, error_message = $3
     WHERE id = $1 AND status = 'pending'""",
 )
 

@@ -28,6 +28,7 @@ from tests.integration.upload.conftest import (
     bench_of,
     incompressible,
 )
+from tests.integration.upload.ends import change, swept
 from tests.integration.upload.interruption import Died, Interruption, When
 
 pytestmark = pytest.mark.integration
@@ -158,6 +159,32 @@ async def test_every_moment(own_settings: Settings, name: str) -> None:
             assert caught.value.code == "dependency_unavailable"
             interruption.disarm()
             await finished(bench, upload.file)
+
+
+async def test_a_repack_that_was_never_recorded_is_looked_for_again(own_settings: Settings) -> None:
+    """The store lists it by its key alone: by the bucket it lists nothing older than its own start."""
+    settings = own_settings.model_copy(update={"chunk_store": "disk"})
+    interruption = Interruption()
+    shape = Shape([10, 9 * MIB], "", chunk_store="disk")
+    async with (
+        aiohttp.ClientSession() as http,
+        bench_of(settings, interruption=interruption) as bench,
+        bench_of(settings, registry=bench.registry, user_id=bench.user_id) as heir,
+    ):
+        upload = await Upload.prepared(bench, http, shape)
+        interruption.arm(2, When.BEFORE, interruption.dies)
+        with pytest.raises(Died):
+            await upload.last()
+        assert interruption.seen == ["create_multipart", "job_step"]
+        await heir.finaliser.take_back("one")
+        session = await finished(heir, upload.file)
+        unrecorded = len(await heir.store.list_uploads(session.storage_key))
+        assert unrecorded > 0
+        await change(
+            heir, session.upload_uuid, "clean_after = CASE WHEN clean_after IS NOT NULL THEN now() END"
+        )
+        assert await swept(heir) == {"multipart": unrecorded}
+        assert await heir.content(session.upload_uuid) == upload.file
 
 
 @asynccontextmanager

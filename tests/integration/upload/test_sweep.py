@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -16,7 +16,7 @@ import pytest
 
 from services.kit.db import Statement
 from services.kit.errors import Fault
-from services.kit.s3 import S3Client
+from services.kit.s3 import OpenUpload, S3Client
 from services.kit.sweeping import UNKNOWN_S, AdvisoryLock, Scope, Turn
 from services.upload.model import Made
 from services.upload.service.opening import Wanted
@@ -243,6 +243,18 @@ async def test_nothing_unknown_goes_while_files_is_away(bench: Bench) -> None:
     with pytest.raises(Fault):
         await swept(bench, older_than_s=0, unknown_older_than_s=0)
     assert len(await bench.store.list_uploads(key)) == 1
+
+
+async def test_a_store_upload_that_is_only_remembered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MinIO goes on listing it: a sweep does not count it each time."""
+    gone = OpenUpload(f"users/{bench.user_id}/{uuid4()}", "gone", datetime.now(UTC) - timedelta(days=30))
+    listed = bench.store.list_uploads
+
+    async def list_uploads(key: str = "") -> list[OpenUpload]:
+        return [*await listed(key), *([] if key else [gone])]
+
+    monkeypatch.setattr(bench.store, "list_uploads", list_uploads)
+    assert await swept(bench) == {}
 
 
 async def test_recorded_uploads_of_live_sessions_stay(bench: Bench) -> None:

@@ -141,7 +141,7 @@ class TestKey:
         second = await send(bench, b"abcd", key="k")
         old, new = await rows(bench)
         assert (old["upload_uuid"], new["upload_uuid"]) == (first.session.upload_uuid, second)
-        assert (old["status"], old["idempotency_key"]) == (State.ABORTED, None)
+        assert (old["status"], old["idempotency_key"], old["returned_key"]) == (State.ABORTED, None, "k")
         assert old["clean_after"] is not None
 
     async def test_whoever_receives_keeps_it(self, bench: Bench) -> None:

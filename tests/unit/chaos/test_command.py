@@ -60,6 +60,19 @@ def test_a_failure_tells_plan_reason_and_command() -> None:
     assert "other bytes come back" in text
 
 
+def test_how_long_a_part_was_missed_is_a_table() -> None:
+    case = draw(11)
+    results = [
+        Result(case, unserved_s={"kill upload": 0.25}, away_s={"upload": 1.0}),
+        Result(case, unserved_s={"kill upload": 1.5}, away_s={"upload": 2.0}),
+        Result(case, unserved_s={"pause store": 3.0}),
+    ]
+    rows = [line.split() for line in chaos.absences(results).splitlines()]
+    assert ["kill", "upload", "2", "1.50", "s"] in rows
+    assert ["pause", "store", "1", "3.00", "s"] in rows
+    assert ["upload", "2", "2.00", "s"] in rows
+
+
 def test_cases_of_one_kind_stand_together_within_a_block() -> None:
     drawn = [draw(seed) for seed in range(50)]
     ordered = chaos.in_blocks(drawn, 25)

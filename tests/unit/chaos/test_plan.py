@@ -6,11 +6,13 @@ from collections import Counter
 
 import pytest
 
+from services.kit.s3.transport import READ_S, SLOW_READ_S
 from tests.chaos.plan import (
     MAX_CASE_BYTES,
     MAX_CHUNK_BYTES,
     MAX_FILE_BYTES,
     MIN_PART_BYTES,
+    SLOW_OPS,
     Action,
     Case,
     Kind,
@@ -37,18 +39,22 @@ def test_everything_is_drawn() -> None:
     assert {case.chunk_store for case in CASES} == {"s3", "disk"}
     assert {case.clock_ahead for case in CASES} == {True, False}
     assert {upload.strategy for upload in UPLOADS} == set(Strategy)
-    killed = {target for fault in faults if fault.kind is Kind.KILL for target in fault.targets}
-    assert killed >= {
-        "gateway",
-        "auth",
-        "upload",
-        "upload-2",
-        "files",
-        "pg-auth",
-        "pg-upload",
-        "pg-files",
-        "store",
-    }
+    for kind in (Kind.KILL, Kind.PAUSE):
+        struck = {target for fault in faults if fault.kind is kind for target in fault.targets}
+        services = {"gateway", "auth", "upload", "files"}
+        assert struck == services | {f"{name}-2" for name in services} | {
+            *("pg-auth", "pg-upload", "pg-files", "store")
+        }
+
+
+def test_stalls_are_shorter_and_longer_than_the_store_client_waits() -> None:
+    cases = (draw(seed) for seed in range(3000))
+    stalls = [fault for case in cases for fault in case.faults if fault.action is Action.STALL]
+    ordinary = [fault.length_s for fault in stalls if fault.targets[0] not in SLOW_OPS]
+    slow = [fault.length_s for fault in stalls if fault.targets[0] in SLOW_OPS]
+    assert min(ordinary) < 1 < READ_S < max(ordinary) < READ_S + 5
+    assert min(slow) < 1 < SLOW_READ_S < max(slow) < SLOW_READ_S + 5
+    assert all(fault.count == 1 for fault in stalls if fault.length_s > READ_S)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +64,14 @@ def test_everything_is_drawn() -> None:
         lambda upload: 1 in upload.slices,
         lambda upload: MIN_PART_BYTES - 1 in upload.slices,
         lambda upload: MAX_CHUNK_BYTES in upload.slices,
+        lambda upload: upload.size_bytes == MAX_FILE_BYTES,
         lambda upload: len(upload.slices) >= 12,
         lambda upload: upload.order != tuple(sorted(upload.order)),
         lambda upload: upload.again,
         lambda upload: upload.broken,
         lambda upload: upload.replaced is not None,
         lambda upload: upload.twice,
+        lambda upload: upload.afterwards,
         lambda upload: not upload.checksums,
         lambda upload: upload.stops_after is not None and upload.aborts,
     ],

@@ -9,7 +9,13 @@ from uuid import UUID
 import pytest
 
 from loadtests.harness.ledger.classify import classify
-from loadtests.harness.ledger.evidence import Baseline, OpenMultipart, SpoolFile, StoredObject
+from loadtests.harness.ledger.evidence import (
+    Baseline,
+    OpenMultipart,
+    SessionRow,
+    SpoolFile,
+    StoredObject,
+)
 from loadtests.harness.ledger.table import make_samples
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
@@ -107,20 +113,49 @@ def test_what_was_there_before_is_nobody_s_fault() -> None:
     assert (table.failed, table.baseline_files) == (False, 1)
 
 
+def beginning(returned_key: str | None = "a", **facts: Any) -> SessionRow:
+    """A file in one request that broke off and gave its key back."""
+    given_back = {"idempotency_key": None, "returned_key": returned_key, "checksum": None}
+    return world.session("earlier", "aborted", **(given_back | facts))
+
+
 @pytest.mark.parametrize("checksum", [world.digest_of("a"), None])
 def test_a_broken_beginning_is_neither_a_double_nor_a_stranger(checksum: str | None) -> None:
-    """A file in one request broke off, gave its key back and was sent again under it."""
-    beginning = world.session("earlier", "aborted", idempotency_key=None, checksum=checksum)
-    some = World(sessions=[beginning]).verified("a")
+    some = World(sessions=[beginning(checksum=checksum)]).verified("a")
     result = classify(some.evidence())
     assert not any(result.flags.values())
     assert some.table().classes["verified"] == 1
 
 
-def test_what_a_broken_beginning_left_in_the_store_is_an_orphan() -> None:
-    beginning = world.session("earlier", "aborted", idempotency_key=None, checksum=None)
-    some = World(sessions=[beginning], objects=[world.stored("earlier", etag="of its own")]).verified("a")
-    assert {flag: count for flag, count in classify(some.evidence()).flags.items() if count} == {"G-04": 1}
+@pytest.mark.parametrize("returned_key", [None, "nobody's"])
+def test_a_broken_beginning_of_no_known_upload_is_a_stranger(returned_key: str | None) -> None:
+    some = World(sessions=[beginning(returned_key)]).verified("a")
+    table = some.table()
+    assert (table.flags["G-11"], table.failed) == (1, True)
+
+
+def test_a_broken_beginning_that_became_a_file_as_well_is_a_double() -> None:
+    some = World(sessions=[beginning()], files=[world.file("earlier")]).verified("a")
+    assert some.table().classes["G-07"] == 1
+
+
+def test_what_is_stuck_behind_a_broken_beginning_is_stuck() -> None:
+    """Whichever id sorts first: the client was told of neither."""
+    for ref in ("a", "b", "c", "d"):
+        some = World(
+            intents=[world.intent(ref)],
+            outcomes=[world.outcome(ref, acked=False, upload_uuid=None)],
+            sessions=[beginning(ref), world.session(ref, "pending", ended_at=None)],
+        )
+        assert some.table().classes["G-06"] == 1
+
+
+@pytest.mark.parametrize("etag", ["of its own", world.etag_of("a")])
+def test_what_a_broken_beginning_left_in_the_store_is_an_orphan(etag: str) -> None:
+    some = World(sessions=[beginning()], objects=[world.stored("earlier", etag=etag)]).verified("a")
+    result = classify(some.evidence())
+    assert {flag: count for flag, count in result.flags.items() if count} == {"G-04": 1}
+    assert some.table().classes["verified"] == 1
 
 
 def test_a_second_session_with_a_file_is_a_double_even_without_key() -> None:
