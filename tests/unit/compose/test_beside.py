@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from compose import credentials, scaling, settings
+from compose import credentials, postgres, scaling, settings
 from compose.beside import leftovers
 from compose.beside.base import Base
 from compose.beside.data import Names
@@ -31,6 +33,14 @@ FOUND = {
 }
 SECRETS = credentials.generate()
 BASE = Base(Path("/testbed/.run"), {**settings.read({}).env, **SECRETS}, ours=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_outside(tmp_path: Path) -> Iterator[None]:
+    """As root, what other accounts must reach is below /var/lib."""
+    yield
+    for number in range(2):
+        shutil.rmtree(postgres.home(tmp_path / f"stack-{number}"), ignore_errors=True)
 
 
 def placed(folder: Path, *wishes: Wish, own_store: bool = False) -> list[Place]:
