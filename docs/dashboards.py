@@ -6,11 +6,12 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
+from loadtests.harness.analysis.analyse import read_analysis
+
 from docs.tables import table
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Query
 from grafana.parts import GREY
-from loadtests.harness.analysis.analyse import read_analysis
 from loadtests.harness.panels.draw import Shade
 from loadtests.harness.panels.page import Section, sections
 from loadtests.harness.panels.poster import poster, single

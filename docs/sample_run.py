@@ -13,14 +13,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from docs import dashboards
 from loadtests.harness.analysis.analyse import ANALYSIS, read_analysis
 from loadtests.harness.analysis.model import Analysis
-from loadtests.harness.panels.recording import FILE as RECORDING
-from loadtests.harness.records.bundle import MANIFEST, Bundle
 from loadtests.harness.reporting.charts import Chart
 from loadtests.harness.reporting.charts_evidence import charts
 from loadtests.harness.reporting.report import markdown, moment, view_of
+
+from docs import dashboards
+from loadtests.harness.panels.recording import FILE as RECORDING
+from loadtests.harness.records.bundle import MANIFEST, Bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"

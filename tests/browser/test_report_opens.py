@@ -8,9 +8,9 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from loadtests.harness.reporting.report import render_bundle
 from PIL import Image
 
-from loadtests.harness.reporting.report import render_bundle
 from tests.browser import chromium
 from tests.unit.loadtests import fabricate
 
