@@ -3,7 +3,7 @@
 # RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ab alerts bench report runs compare share panels ledger sweep test chaos test-all test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ab alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:
 
 help:
@@ -46,8 +46,6 @@ smoke: ## ask every health route; upload one file by each strategy and read it b
 	$(RUN_IT) loadtests smoke
 alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=
 	$(RUN_IT) loadtests alerts
-bench: ## speed against bare PUTs to the store
-	$(RUN_IT) loadtests bench
 report: ## write the report of a run again; RUN=
 	$(RUN_IT) loadtests report
 runs: ## what was measured: when, on what, what was found

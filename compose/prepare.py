@@ -31,7 +31,6 @@ def prepare(run_dir: Path, env: Mapping[str, str], *, clusters: bool = True) -> 
     store.prepare(run_dir, env)
     ready = {
         **env,
-        **postgres.database_names(env),
         "ROOT": str(ROOT),
         "RUN_DIR": str(run_dir),
         "PYTHON": sys.executable,

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from compose import scaling, store, switches
+from compose import postgres, scaling, store, switches
 from compose.envfile import EnvError, expand
 from compose.part import Need, Part, Probe
 
@@ -23,6 +23,7 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
     """All parts with every `${NAME}` replaced from `env`; raises `EnvError` with all that is missing."""
     left_out = {*without, *store.others(env)}
     problems, parts = [], []
+    env = {**env, **postgres.database_names(env)}
     described = _described(env)
     ending = frozenset(kind for kind, raw in described.items() if raw.get("oneshot"))
     for kind, raw in described.items():

@@ -35,7 +35,7 @@ from docs.texts import (
     SETTINGS_HEAD,
     STARTUP,
 )
-from loadtests.harness.running.exporter import FAMILIES as HARNESS_METRICS
+from loadtests.harness.exporter import FAMILIES as HARNESS_METRICS
 from services.kit.errors import RETRY_AFTER_S, STATUS
 from services.kit.metrics import Values
 from services.kit.settings import expected

@@ -22,8 +22,8 @@ statement names). A value outside its set counts as `other`, so no client can ma
 
 Prometheus also reads MinIO's own page, and, where they can be had (as Debian packages, or as images with
 containers), exporters of the three databases (`pg_*`), the host (`node_*`) and the processes
-(`namedprocess_*`). k6 pushes its figures (`k6_*`) while a run is on, except in `make bench`. The alerts are
-in [Alerts](alerts.md).
+(`namedprocess_*`). k6 pushes its figures (`k6_*`) while a run is on. The alerts are in
+[Alerts](alerts.md).
 
 The process exporter reads all of `/proc` for each scrape; what that costs is its own
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no
@@ -147,7 +147,7 @@ HARNESS: dict[str, str] = {
     "Q": "of `make ask`: the name of a prepared question",
     "DRY_RUN": "of `make sweep`: `1` counts and removes nothing",
     "OLDER_THAN_S": "of `make sweep`: seconds, instead of the settings' ages; `0` also ends all open uploads",
-    "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs; `make bench` never does",
+    "K6_PUSH": "`off`: k6 does not push its own figures to Prometheus while it runs",
     "PYTHON": "the interpreter of `.venv`; not said: the newest optimised CPython from 3.11 on",
     "RUNTIME": "as for `make up`; what runs is measured where it runs",
 }

@@ -15,7 +15,6 @@ from rich.console import Console
 from loadtests.cli_errors import EXPECTED
 from loadtests.harness.commands.ab import ab as run_ab
 from loadtests.harness.commands.alerts import alerts as run_alerts
-from loadtests.harness.commands.bench import bench as run_bench
 from loadtests.harness.commands.compare import compare as compare_runs
 from loadtests.harness.commands.compare import two_runs
 from loadtests.harness.commands.demo import demo as run_demo
@@ -108,12 +107,6 @@ def smoke() -> None:
 def alerts() -> None:
     """Provoke the alerts and see that each fires in time and clears. PROFILE is smoke, ci or full."""
     edge(lambda console: run_alerts(os.environ, console))
-
-
-@main.command()
-def bench() -> None:
-    """Compare uploads with bare PUTs into the same store, and print the table of targets."""
-    edge(lambda console: run_bench(os.environ, command_line(), console))
 
 
 @main.command()

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from loadtests.harness.alerting.provocations import ProvocationsError
 from loadtests.harness.clean import CleanError
 from loadtests.harness.load import LoadFailed
+from loadtests.harness.manifest import DishonestSettings
 from loadtests.harness.network import NetworkError
-from loadtests.harness.planning.experiment import ExperimentError
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.bundle import BundleError
-from loadtests.harness.running.manifest import DishonestSettings
 from loadtests.harness.running.users import SignupFailed
 from loadtests.harness.session import AlreadyRunning
 from loadtests.harness.stacks import StacksError
 from loadtests.harness.strategies import StrategyError
+from loadtests.harness.target import TargetFailed
 from loadtests.harness.testbeds.connections import ConnectionsError
 from loadtests.harness.testbeds.store_route import UnknownStore
 from loadtests.harness.testbeds.testbed import SystemNotUp, TestbedRefused
 from loadtests.harness.words import WordsError
 
 EXPECTED = (
-    AlreadyRunning, BundleError, CleanError, ConnectionsError, DishonestSettings, ExperimentError, LoadFailed,
-    NetworkError, QuestionError, SignupFailed, StacksError, StrategyError, SystemNotUp, TestbedRefused,
-    UnknownStore, WordsError,
+    AlreadyRunning, BundleError, CleanError, ConnectionsError, DishonestSettings, LoadFailed, NetworkError,
+    ProvocationsError, QuestionError, SignupFailed, StacksError, StrategyError, SystemNotUp, TargetFailed,
+    TestbedRefused,     UnknownStore, WordsError,
 )  # fmt: skip

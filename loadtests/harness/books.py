@@ -75,15 +75,18 @@ class Books:
             change = counters.differences(self._scrapes[stack], await _scrape(hold))
             self._counted.append(change.counted(stack, (stretch.stretch,)))
 
-    async def audit(self) -> list[UploadSample]:
-        """Judge everything since the last audit, write it down and delete it. Returns the uploads."""
+    async def audit(self, *, clients_came_back: bool = True) -> list[UploadSample]:
+        """Judge everything since the last audit, write it down and delete it. Returns the uploads.
+
+        ``clients_came_back``: every VU asked for more; an upload without an outcome was dropped in silence.
+        """
         raw, self._offset = read_tail(self.console, self._offset)
         stretches, self.open = tuple(self.open), []
         rows = self.rows.given()
         judged: list[UploadSample] = []
         for stack, lines in by_stack(raw, self.played).items():
             hold = self.rig.holds[stack]
-            piece = Piece(self.audits, stack, stretches, seed=self.seed + self.audits)
+            piece = Piece(self.audits, stack, stretches, self.seed + self.audits, clients_came_back)
             audit = await hold.auditor.audit(piece, lines, baseline=self._baselines[stack], rows=rows)
             self.writer.append_uploads(audit.samples)
             self.writer.append_steps(_in_order(lines.steps))

@@ -39,6 +39,7 @@ class Player:
     tally: Tally
     login_each: bool = False
     _stretches: int = 0
+    _sent: strangers.Sent | None = None  # reads on where it stopped
 
     async def play(
         self,
@@ -117,9 +118,10 @@ class Player:
             self.progress.say(said)
             self.rig.stop.set()
 
-        sent = strangers.Sent(self.load.files.console, self.books.played)
+        if self._sent is None:
+            self._sent = strangers.Sent(self.load.files.console, self.books.played)
         look = partial(strangers.ask_gateways, self.rig.http, gateways)
-        async with strangers.watching_for_strangers(look, sent.read, found):
+        async with strangers.watching_for_strangers(look, self._sent.read, found):
             yield
 
     async def _release(self, stretch: Stretch, part: Part, *, uploads: int = 0) -> int:

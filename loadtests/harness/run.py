@@ -14,17 +14,19 @@ from statistics import fmean, median
 
 from loadtests.harness import warm_up
 from loadtests.harness.books import Books
+from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
+from loadtests.harness.manifest import make_manifest
 from loadtests.harness.order import blocks_of, swapped, turns_per_block
 from loadtests.harness.play import Player
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.notes import noted
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows
-from loadtests.harness.running.manifest import make_manifest
 from loadtests.harness.tally import Tally
 from loadtests.harness.testbeds.system import System
 from loadtests.harness.watch import Site, Watcher
@@ -77,6 +79,9 @@ async def run_plan(
     for hold in rig.holds.values():
         await hold.create_identities(plan.run, workers.upload)
     manifest = await make_manifest(rig, plan, started_at=started_at, command=command)
+    if plan.profile == "full":
+        progress.phase("what k6 does by itself")
+        manifest = await with_ceilings(rig, plan, manifest)
     writer.write_manifest(manifest)
     rows, files = Rows(plan.run), Files.within(writer.k6_folder)
     books = Books(rig, rows, writer, files.console, plan.seed)
@@ -96,11 +101,19 @@ async def run_plan(
             await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
             writer.write_load(await load.end())
     except LoadFailed:
-        await books.audit()  # k6 is gone: what it had begun is judged as it stands
+        await books.audit(clients_came_back=False)  # k6 is gone: what it had begun is judged as it stands
         raise
     finally:
         rows.close()
         _finish(rig, writer, manifest, books)
+
+
+async def with_ceilings(rig: Rig, plan: Plan, manifest: Manifest) -> Manifest:
+    """The manifest with what k6 does by itself with each arm's script."""
+    found = await measure_ceilings(
+        rig.k6_program, plan.arms, rig.strategies, rig.work_dir, cores=rig.cores.generator
+    )
+    return manifest.model_copy(update={"notes": {**manifest.notes, **noted(found)}})
 
 
 def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) -> None:

@@ -401,7 +401,7 @@ def _beside(waits: Iterable[tuple[Beside, Latency]], names: Mapping[str, str]) -
 
 
 def _uploads(arm: str, names: Mapping[str, str]) -> str:
-    """"beside uploads direct in parts", "beside uploads of A (FINALISE=inline)"."""
+    """ "beside uploads direct in parts", "beside uploads of A (FINALISE=inline)"."""
     name = names[arm]
     return f"beside uploads of {name}" if name.startswith(arm) else f"beside uploads {name}"
 

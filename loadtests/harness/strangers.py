@@ -107,6 +107,7 @@ class Sent:
                     stack = self.played[line["s"]].stacks[line["a"]]
                     self._counts[stack, kind] = self._counts.get((stack, kind), 0) + 1
         stacks = {stack for one in self.played.values() for stack in one.stacks}
+        stacks |= {stack for stack, _ in self._counts}
         return {stack: self._of(stack) for stack in stacks}
 
     def _of(self, stack: str) -> Requests:

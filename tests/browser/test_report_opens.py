@@ -51,8 +51,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# Of blink's preferred colour schemes.
-SCHEMES = {"dark": 0, "light": 1}
+SCHEMES = {"dark": 0, "light": 1}  # as blink numbers them
+PAPER = {"dark": "rgb(20, 24, 28)", "light": "rgb(255, 255, 255)"}
 
 
 def probed(program: str, report: Path, folder: Path, width: int, scheme: str) -> dict[str, object]:
@@ -72,14 +72,12 @@ def probed(program: str, report: Path, folder: Path, width: int, scheme: str) ->
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize(
-    ("scheme", "background"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 24, 28)")]
-)
+@pytest.mark.parametrize("scheme", PAPER)
 def test_opens_without_network_and_shows_its_charts(
-    program: str, report: Path, tmp_path: Path, width: int, scheme: str, background: str
+    program: str, report: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
     seen = probed(program, report, tmp_path, width, scheme)
-    assert (seen["width"], seen["background"]) == (width, background)
+    assert (seen["width"], seen["background"]) == (width, PAPER[scheme])
     boxes = seen["charts"]
     assert isinstance(boxes, dict) and set(boxes) == {f"chart-{name}" for name in CHARTS}
     assert all(box[0] > 250 and box[1] > 60 for box in boxes.values())

@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness.planning.provocations import (
+from loadtests.harness.alerting.own_prometheus import Watchtower, watching
+from loadtests.harness.alerting.provocations import (
     Profile,
     Provocation,
     Rules,
@@ -21,11 +22,10 @@ from loadtests.harness.planning.provocations import (
     load_provocations,
     load_rules,
 )
+from loadtests.harness.alerting.provoke import PROVOCATIONS, healthy_load
+from loadtests.harness.rig import Rig, open_rig
+from loadtests.harness.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.running.own_prometheus import Watchtower, watching
-from loadtests.harness.running.provoke import PROVOCATIONS, healthy_load
-from loadtests.harness.running.rig import Rig, open_rig
-from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.testbeds.system import ROOT, System, find_system
 
 RULES = ROOT / "grafana" / "rules"
@@ -75,7 +75,7 @@ def alerts(environ: Mapping[str, str], console: Console) -> int:
     profile_name = environ.get("PROFILE") or "smoke"
     profile = load_provocations(profile_name)
     system = find_system(environ)
-    run = run_id("exp30", profile_name)
+    run = run_id("alerts", profile_name)
     with only_one(system.run_dir):
         verdicts, scrape_s = asyncio.run(_run(run, system, profile, console))
     folder = results_folder(environ) / run
@@ -91,8 +91,8 @@ async def _run(run: str, system: System, profile: Profile, console: Console) -> 
     rules = load_rules(RULES / "alerts.yml", profile.divide_for_by)
     check(profile, rules)
     verdicts = [Verdict(name, how, rules.for_s[name]) for name, how in profile.provoked.items()]
-    async with open_rig(run, system, load_strategies()) as rig, interruptible(rig, console):
-        await rig.create_identities(1)
+    async with open_rig(run, {"": system}, load_strategies()) as rig, interruptible(rig, console):
+        await rig.hold.create_identities(run, 1)
         async with watching(rig, RULES / "recording.yml", rules.text) as tower, healthy_load(rig):
             trying = Trying(rig, tower, rules, console)
             await trying.control(verdicts, profile.control_s)
@@ -101,7 +101,7 @@ async def _run(run: str, system: System, profile: Profile, console: Console) -> 
                 if rig.stop.is_set():
                     break
                 done += await trying.provoke(how, list(group))
-        await rig.cleaner.clean()
+        await rig.hold.cleaner.clean()
     return done, tower.scrape_s
 
 

@@ -15,7 +15,7 @@ from loadtests.harness.panels.page import render_panels
 from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, write_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.running.rig import Rig
+from loadtests.harness.rig import Rig
 from loadtests.harness.testbeds.connections import read_environment
 from loadtests.harness.testbeds.system import ROOT
 
@@ -31,7 +31,7 @@ def panels(path: Path, console: Console) -> int:
 
 async def record_run(rig: Rig, path: Path, console: Console) -> None:
     """Record what Prometheus knows of a run that just ended, or say why not: it costs the panels only."""
-    if not await rig.has_prometheus():
+    if not await rig.hold.has_prometheus():
         console.print("[yellow]Prometheus does not run, so no panels were recorded.[/]")
         return
     found = Bundle(path).manifest()

@@ -91,7 +91,7 @@ def _over_time(query: Query, recording: Recording) -> Iterator[tuple[str, Points
 
 
 def _centre_s(query: Query, recording: Recording) -> float:
-    """A rate tells of the time it looks back over, so it belongs into the middle of that, beside the trial it
+    """A rate tells of the time it looks back over, so it belongs into the middle of that, beside the turn it
     comes from; a gauge tells of its own moment."""
     return recording.rate_window_s / 2 if not query.instant and WINDOW in query.expr else 0.0
 

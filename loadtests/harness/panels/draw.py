@@ -28,7 +28,7 @@ WIDE = 8  # grid columns of a plot
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A span of time behind the curves, in minutes: a trial in its arm's colour, or a fault."""
+    """A span of time behind the curves, in minutes: a turn in its arm's colour, or a fault."""
 
     begin: float
     end: float

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Panel
-from grafana.parts import GREY, RED
+from grafana.parts import RED
 from loadtests.harness.panels.draw import Shade, draw
 from loadtests.harness.panels.recording import Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
@@ -87,16 +87,21 @@ def _reason(panel: Panel, recording: Recording) -> str:
 
 
 def shades(bundle: Bundle, recording: Recording) -> list[Shade]:
-    """Trials under load in the colours of the report, and faults."""
-    colours = bundle.plan().strategy_colours
+    """Turns in the colours of their arms, and faults."""
+    arms = {(part.name, arm.name): arm for part in bundle.plan().parts for arm in part.arms}
     found = [
         Shade(
-            (trial.load_started_at - recording.start) / 60,
-            (trial.load_ended_at - recording.start) / 60,
-            colours.get(trial.plan.arm, GREY),
-            _arm(trial.plan.arm, colours),
+            (at + stretch.t0 - recording.start) / 60,
+            (at + stretch.t0 + stretch.period_s - recording.start) / 60,
+            arm.colour,
+            arm.of,
         )
-        for trial in bundle.trials()
+        for stretch in bundle.stretches()
+        for at, arm in (
+            (index * stretch.period_s, arms[stretch.part, name])
+            for index, name in enumerate(stretch.order)
+            if (stretch.part, name) in arms
+        )
     ]
     begun: dict[object, float] = {}
     for event in bundle.events():
@@ -108,7 +113,3 @@ def shades(bundle: Bundle, recording: Recording) -> list[Shade]:
             else:
                 begun[key] = at
     return found
-
-
-def _arm(arm: str, colours: Mapping[str, str]) -> str:
-    return arm if arm in colours else "other trials"

@@ -1,4 +1,4 @@
-"""What a bundle may hold beside trials and samples, typed on both sides."""
+"""What a manifest's notes may hold, typed on both sides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from loadtests.harness.records.base import Record
 
 GENERATOR = "generator"
-TARGETS = "bench.json"
 
 
 class Ceiling(Record):
@@ -19,18 +18,11 @@ class Ceiling(Record):
     floor_ms: float  # median time of an upload that nobody works on
 
 
-class Target(Record):
-    """One line of the benchmark's table: a measured value, what it must reach, and what would be better."""
-
-    quantity: str
-    value: float | None
-    must: float | None
-    stretch: float | None
-    more_is_better: bool
-    unit: str
-    reached: str  # "stretch", "must", "missed", or empty where nothing must be reached
+def noted(found: Mapping[str, Ceiling]) -> dict[str, Any]:
+    """Ceilings by strategy, as a manifest keeps them."""
+    return {GENERATOR: {name: ceiling.model_dump() for name, ceiling in found.items()}}
 
 
 def ceilings(notes: Mapping[str, Any]) -> dict[str, Ceiling]:
-    """By strategy; empty where nothing was calibrated."""
+    """By strategy; empty where nothing was measured."""
     return {name: Ceiling.model_validate(values) for name, values in notes.get(GENERATOR, {}).items()}

@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from loadtests.harness import warm_up
 from loadtests.harness.console import read_tail
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
@@ -24,6 +25,7 @@ from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.run import run_plan
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, find_system
+from loadtests.harness.testbeds.system import System as Stack
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -185,6 +187,45 @@ async def test_neighbours_and_sizes(system: System, tmp_path: Path) -> None:
     assert all(one.ok for one in bundle.steps())
     assert {one.size_bytes for one in bundle.uploads()} == {256 * 1024, 4096, 12 * MIB}
     assert {one.arm for one in bundle.uploads() if one.size_bytes == 12 * MIB} == {arm.name for arm in large}
+
+
+async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_up, "VU_LEVELS", (1, 2))
+    compare = part_of(
+        PartKind.COMPARE, arms_of(THREE[:2]), first_blocks=3, most_blocks=3, blocks_per_making=1
+    )
+    more = tuple(
+        arm.model_copy(update={"name": f"{arm.name} {vus} VU", "vus": vus})
+        for arm in arms_of(THREE[:1])
+        for vus in (3, 6)
+    )
+    plan = plan_of("found", compare, part_of(PartKind.SATURATION, more)).model_copy(update={"profile": "ci"})
+    made: list[tuple[int, bool]] = []
+    running = {"": find_system(environ_of(system))}
+
+    async def renew(instance: int, swapped: bool) -> Mapping[str, Stack]:
+        made.append((instance, swapped))
+        return running
+
+    async with rig_of(system, "found") as rig:
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test", renew=renew)
+        assert await objects(rig) == 0
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    (resolved,) = (event.detail for event in bundle.events() if event.kind == "resolved")
+    vus = resolved["vus"]
+    assert vus in (1, 2)
+    found = bundle.plan()
+    assert {arm.vus for arm in found.arms} == {vus}
+    assert [arm.vus for part in found.parts if part.kind is PartKind.SATURATION for arm in part.arms] == [
+        vus, 2 * vus,
+    ]  # fmt: skip
+    assert [number for number, _ in made] == [1, 2]
+    played = [stretch for stretch in bundle.stretches() if stretch.part == "compare"]
+    assert [stretch.instance for stretch in played] == [0, 1, 2]
+    assert [set(stretch.blocks) for stretch in played] == [{0}, {1}, {2}]
 
 
 async def test_an_interrupt_lets_uploads_end_and_is_audited(system: System, tmp_path: Path) -> None:

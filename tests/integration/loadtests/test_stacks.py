@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -227,6 +228,40 @@ async def test_parts_that_an_arm_names(
             assert {one.name for one in watched} == {*PARTS, *wanted}
             await sign_up(stacks.systems[arm].gateway_url, "parts")
     assert await state_of(system) == before
+
+
+async def test_an_arm_can_be_further_away(system: System) -> None:
+    """URLs of its stack are signed for the near end of its own way, also after the arms changed places."""
+    before, environ = await state_of(system), environ_of(system)
+    arms, links = {"A": ArmWords(), "B": ArmWords(rtt_ms=40)}, {"A": Link(), "B": Link(rtt_ms=40)}
+    async with open_helper(environ) as helper, AsyncExitStack() as stack:
+        await known(helper)
+        stacks = await stack.enter_async_context(open_stacks(helper, arms, links, environ))
+        signed = stacks.systems["B"].public_store
+        await stacks.renew(1, swapped=True)
+        near, far = stacks.systems["A"], stacks.systems["B"]
+        assert far.public_store == signed != near.public_store
+        assert await fastest_s(f"{far.gateway_url}/ready") >= 0.039
+        assert await fastest_s(f"http://{far.public_store}/minio/health/ready") >= 0.039
+        assert await status_of(f"{near.gateway_url}/ready") == 200
+    assert await state_of(system) == before
+
+
+async def fastest_s(url: str) -> float:
+    """Seconds of the faster one of two answers, on a connection that is open already for the second."""
+    times = []
+    async with aiohttp.ClientSession() as http:
+        for _ in range(2):
+            began = time.monotonic()
+            async with http.get(url) as answer:
+                assert answer.status == 200
+            times.append(time.monotonic() - began)
+    return min(times)
+
+
+async def status_of(url: str) -> int:
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        return answer.status
 
 
 async def test_a_revision_runs_from_its_own_files(system: System) -> None:

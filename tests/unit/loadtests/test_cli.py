@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from io import StringIO
-from pathlib import Path
 
 import aiohttp
 import pytest
-from rich.console import Console
 
 from loadtests import cli
-from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.words import NAMES
-from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
 
@@ -39,15 +34,6 @@ def test_a_command_without_make_is_recorded_as_it_was_typed(typed: pytest.Monkey
     typed.setattr(sys, "argv", ["loadtests", "report", "my run"])
     typed.setenv("PROFILE", "smoke")
     assert cli.command_line() == "PROFILE=smoke python -m loadtests report 'my run'"
-
-
-def test_the_ledger_fits_eighty_columns(tmp_path: Path) -> None:
-    path = make.fabricate(tmp_path, make.SMOKE)
-    out = StringIO()
-    assert show_ledger(path, Console(file=out, width=80)) == 0
-    shown = out.getvalue()
-    assert "…" not in shown and "flags" not in shown
-    assert "direct-multipart" in shown and "verified" in shown and "passed" in shown
 
 
 def test_a_system_that_does_not_answer_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

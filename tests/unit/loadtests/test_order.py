@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.harness.order import blocks_of, in_turns, turns_per_block
+from loadtests.harness.order import blocks_of, in_turns, swapped, turns_per_block
 from loadtests.harness.records.plan import Arm, Part, PartKind
 
 pytestmark = pytest.mark.unit
@@ -76,3 +76,14 @@ def test_a_seed_gives_a_part_the_same_turns_every_time() -> None:
 
 def test_blocks_are_numbered_from_where_the_part_had_come() -> None:
     assert in_turns([("a", "b"), ("b", "a")], 5) == (("a", "b", "b", "a"), (5, 5, 6, 6))
+
+
+@given(seed=st.integers(0, 1000))
+def test_places_are_swapped_in_one_of_two_makings(seed: int) -> None:
+    places = [swapped(instance, seed) for instance in range(12)]
+    assert places[0] is False
+    assert all(first != second for first, second in zip(places[::2], places[1::2], strict=True))
+
+
+def test_which_of_two_makings_is_swapped_is_drawn() -> None:
+    assert len({tuple(swapped(instance, seed) for instance in range(6)) for seed in range(50)}) == 4

@@ -23,7 +23,8 @@ from loadtests.harness.panels.poster import poster, single
 from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, Recording, Series, read_recording, write_recording
 from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter
-from loadtests.harness.records.model import Event
+from loadtests.harness.records.plan import Stretch
+from loadtests.harness.records.samples import Event
 from tests.unit.loadtests import fabricate
 
 pytestmark = pytest.mark.unit
@@ -63,8 +64,15 @@ def some() -> Recording:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory, some: Recording) -> Path:
-    path = fabricate.fabricate(tmp_path_factory.mktemp("panels"))
-    first = Bundle(path).trials()[0].load_started_at
+    path = fabricate.bundle(tmp_path_factory.mktemp("panels"))
+    first = fabricate.STARTED_AT
+    (part,) = Bundle(path).plan().parts
+    order = tuple(arm.name for arm in part.arms) * 2
+    stretch = Stretch(
+        stretch="s001", part=part.name, t0=first, period_s=3.0, washout_s=0.7, order=order,
+        blocks=(0,) * len(order),
+    )  # fmt: skip
+    BundleWriter(path).append_stretch(stretch)
     write_recording(path, replace(some, start=first - 5, end=first + 295))
     fault = {"fault": "slow-store", "target": "minio"}
     events = [Event(at=first + at, kind="fault", detail=fault) for at in (60.0, 90.0)]
@@ -240,12 +248,14 @@ class TestPage:
         assert page.picture(GOODPUT, old, [], "n").reason.startswith("not recorded")
         assert page.picture(STICK, old, [], "n").reason == "Prometheus refused the expression: bad"
 
-    def test_trials_and_faults_are_behind_the_curves(self, bundle: Path) -> None:
+    def test_turns_and_faults_are_behind_the_curves(self, bundle: Path) -> None:
         found = page.shades(Bundle(bundle), read_recording(bundle))
-        colours = {one.arm: one.colour for one in strategies()}
-        trials = [shade for shade in found if shade.name != page.FAULT]
-        assert len(trials) == len(Bundle(bundle).trials())
-        assert all(shade.colour == colours.get(shade.name, shade.colour) for shade in trials)
+        turns = [shade for shade in found if shade.name != page.FAULT]
+        stretches = Bundle(bundle).stretches()
+        assert len(turns) == sum(len(stretch.order) for stretch in stretches)
+        assert (turns[0].end - turns[0].begin) * 60 == pytest.approx(stretches[0].period_s)
+        arms = {arm.of: arm.colour for part in Bundle(bundle).plan().parts for arm in part.arms}
+        assert all(shade.colour == arms[shade.name] for shade in turns)
         (fault,) = [shade for shade in found if shade.name == page.FAULT]
         assert (round(fault.begin * 60), round(fault.end * 60)) == (65, 95)
 

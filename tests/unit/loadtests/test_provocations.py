@@ -1,4 +1,4 @@
-"""EXP-30: what is declared, how rules are shortened, and what a verdict asks for."""
+"""Alerts provoked: what is declared, how rules are shortened, and what a verdict asks for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ import pytest
 import yaml
 from rich.console import Console
 
+from loadtests.harness.alerting.provocations import (
+    FILE,
+    Provocation,
+    ProvocationsError,
+    check,
+    load_provocations,
+    load_rules,
+)
+from loadtests.harness.alerting.provoke import PROVOCATIONS
 from loadtests.harness.commands.alerts import RULES, Verdict, distance, show
-from loadtests.harness.planning.experiment import ExperimentError
-from loadtests.harness.planning.provocations import FILE, Provocation, check, load_provocations, load_rules
-from loadtests.harness.running.provoke import PROVOCATIONS
 
 pytestmark = pytest.mark.unit
 SCRAPE_S = 5.0
@@ -23,7 +29,7 @@ UNPROVOKED = {"SweepOverdue"}  # due after ten minutes without a sweep; promtool
 def changed(tmp_path: Path, **profile: Any) -> Path:
     content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     content["profiles"]["smoke"] |= profile
-    path = tmp_path / "exp30.yaml"
+    path = tmp_path / "provocations.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
 
@@ -55,13 +61,13 @@ def test_only_the_waiting_is_shortened() -> None:
 
 def test_every_problem_is_named(tmp_path: Path) -> None:
     path = changed(tmp_path, provoked={"ProcessGone": "nonsense"}, divide_for_by=0, surprise=1)
-    with pytest.raises(ExperimentError) as caught:
+    with pytest.raises(ProvocationsError) as caught:
         load_provocations("smoke", path)
     assert all(word in str(caught.value) for word in ("ProcessGone", "divide_for_by", "surprise"))
-    with pytest.raises(ExperimentError, match="has smoke, ci, full"):
+    with pytest.raises(ProvocationsError, match="has smoke, ci, full"):
         load_provocations("nightly")
     unknown = load_provocations("smoke", changed(tmp_path, provoked={"NoSuchAlert": "process-paused"}))
-    with pytest.raises(ExperimentError, match="no rule NoSuchAlert"):
+    with pytest.raises(ProvocationsError, match="no rule NoSuchAlert"):
         check(unknown, load_rules(RULES / "alerts.yml", 1))
 
 

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from io import StringIO
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -284,7 +285,7 @@ UNSEEN = make.timeline().model_copy(update={"at_s": (), "cores": {}})
     ],
     ids=["smoke", "nothing ran", "cut before the comparison", "stacks", "no knee", "early, nobody looked"],
 )
-def test_any_result_can_be_shown(given: dict[str, object]) -> None:
+def test_any_result_can_be_shown(given: dict[str, Any]) -> None:
     made = make.result(**given)
     page = Page(page_of(made))
     assert {target[1:] for target in page.targets} <= set(page.ids)

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from loadtests.harness.running.rig import Rig
+from loadtests.harness.rig import Rig
 from loadtests.harness.testbeds.testbed import SystemNotUp
 
 READY_LIMIT_S = 30.0
@@ -94,7 +94,7 @@ async def watching(rig: Rig, recording: Path, alerts: str) -> AsyncIterator[Watc
 
 async def _program(rig: Rig) -> str:
     """The very program that the testbed runs."""
-    found = [one for one in await rig.testbed.watched() if one.name == "prometheus"]
+    found = [one for one in await rig.hold.testbed.watched() if one.name == "prometheus"]
     if rig.system.project or not found:
         raise SystemNotUp(
             "This needs the testbed's own Prometheus, as a process. Start it with: make up RUNTIME=native"

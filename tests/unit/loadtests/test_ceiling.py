@@ -7,10 +7,10 @@ import io
 import aiohttp
 import pytest
 
-from loadtests.harness.records.model import Outcome
-from loadtests.harness.records.notes import GENERATOR, Ceiling, ceilings
-from loadtests.harness.running.calibrate import WINDOW_S, ceiling_of, sink
-from loadtests.harness.running.null_sink import content_length
+from loadtests.harness.ceiling import ceiling_of, sink
+from loadtests.harness.null_sink import content_length
+from loadtests.harness.records.notes import Ceiling, ceilings, noted
+from loadtests.harness.records.samples import Outcome
 
 pytestmark = pytest.mark.unit
 
@@ -37,19 +37,19 @@ def outcome(ended_at: float, *, acked: bool = True) -> Outcome:
 
 
 def test_the_ceiling_is_the_rate_of_the_window_and_the_floor_its_median() -> None:
-    inside = [outcome(10.0 + index * 0.01) for index in range(int(WINDOW_S * 100))]
-    found = ceiling_of([outcome(9.9), *inside, outcome(10.0 + WINDOW_S)], 10.0, 1000)
+    inside = [outcome(10.0 + index * 0.01) for index in range(200)]
+    found = ceiling_of([outcome(9.9), *inside, outcome(12.0)], (10.0, 12.0), 1000)
     assert found is not None
     assert (found.file_size_bytes, found.uploads_per_s) == (1000, 100.0)
     assert found.floor_ms == pytest.approx(4.0)
 
 
 def test_a_script_that_the_sink_cannot_please_has_no_ceiling() -> None:
-    assert ceiling_of([outcome(10.5), outcome(10.6, acked=False)], 10.0, 1) is None
-    assert ceiling_of([], 10.0, 1) is None
+    assert ceiling_of([outcome(10.5), outcome(10.6, acked=False)], (10.0, 12.0), 1) is None
+    assert ceiling_of([], (10.0, 12.0), 1) is None
 
 
 def test_ceilings_come_back_from_a_manifest() -> None:
     one = Ceiling(file_size_bytes=5, uploads_per_s=2.0, floor_ms=1.0)
-    assert ceilings({GENERATOR: {"a": one.model_dump()}, "other": 1}) == {"a": one}
+    assert ceilings({**noted({"a": one}), "other": 1}) == {"a": one}
     assert ceilings({}) == {}

@@ -1,4 +1,4 @@
-"""The file of EXP-30, checked key by key, and the alert rules it is about."""
+"""Which alert is provoked by what, checked key by key, and the alert rules it is about."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loadtests.harness.planning.experiment import EXPERIMENTS_FOLDER, ExperimentError
-
-FILE = EXPERIMENTS_FOLDER / "exp30.yaml"
+FILE = Path(__file__).with_name("provocations.yaml")
 Provocation = Literal[
     "process-paused",
     "refused-logins",
@@ -22,6 +20,10 @@ Provocation = Literal[
     "crowded-gateway",
 ]
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
+
+
+class ProvocationsError(Exception):
+    """The file cannot be used; one line for each problem."""
 
 
 class Profile(BaseModel):
@@ -35,13 +37,10 @@ class Profile(BaseModel):
 
 
 class Provocations(BaseModel):
-    """The experiment as declared."""
+    """The file as declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
-    title: str
-    question: str
     profiles: dict[str, Profile]
 
 
@@ -60,15 +59,15 @@ class Rules:
 
 
 def load_provocations(profile: str, path: Path = FILE) -> Profile:
-    """Raises ``ExperimentError`` with every problem."""
+    """Raises ``ProvocationsError`` with every problem."""
     try:
         found = Provocations.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         lines = (f"{path.name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ExperimentError("\n".join(lines)) from error
+        raise ProvocationsError("\n".join(lines)) from error
     if profile not in found.profiles:
         known = ", ".join(found.profiles)
-        raise ExperimentError(f"PROFILE={profile!r}: {path.stem} has {known}")
+        raise ProvocationsError(f"PROFILE={profile!r}: {path.stem} has {known}")
     return found.profiles[profile]
 
 
@@ -86,12 +85,12 @@ def load_rules(path: Path, divide_for_by: int) -> Rules:
 def _seconds(duration: str) -> float:
     match = re.fullmatch(r"(\d+)([smh])", duration)
     if match is None:
-        raise ExperimentError(f"for: {duration!r}: expected a number with s, m or h")
+        raise ProvocationsError(f"for: {duration!r}: expected a number with s, m or h")
     return int(match[1]) * _UNITS_S[match[2]]
 
 
 def check(profile: Profile, rules: Rules) -> None:
-    """Raises ``ExperimentError`` when an alert is not in the rules."""
+    """Raises ``ProvocationsError`` when an alert is not in the rules."""
     unknown = sorted(set(profile.provoked) - set(rules.for_s))
     if unknown:
-        raise ExperimentError(f"no rule {', '.join(unknown)}; there are {', '.join(rules.for_s)}")
+        raise ProvocationsError(f"no rule {', '.join(unknown)}; there are {', '.join(rules.for_s)}")

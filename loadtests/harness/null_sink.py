@@ -2,7 +2,7 @@
 
 Against it the load generator shows what it can do by itself: how many uploads a second at most, and how
 long one takes when nobody works on it. It stands in for the gateway and for the store, so its one answer
-holds what a strategy may ask of either. Started by ``calibrate`` as a process of its own.
+holds what a strategy may ask of either. Started by ``ceiling`` as a process of its own.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from itertools import count
 
 import aiohttp
 
-from loadtests.harness.planning.provocations import Provocation
+from loadtests.harness.alerting.provocations import Provocation
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
-from loadtests.harness.running.rig import Rig
+from loadtests.harness.rig import Rig
 
 Provoke = Callable[[Rig], AbstractAsyncContextManager[None]]
 
@@ -58,7 +58,7 @@ async def database_paused(rig: Rig) -> AsyncIterator[None]:
 @asynccontextmanager
 async def table_locked(rig: Rig) -> AsyncIterator[None]:
     """As a migration would: nobody can read the table, and more users want to than there are connections."""
-    connection = rig.cleaner.databases.files
+    connection = rig.hold.cleaner.databases.files
     async with _restarted(rig, "gateway", WITHOUT_BREAKER), connection.transaction():
         # Else the server ends a transaction that does nothing.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -71,7 +71,7 @@ async def table_locked(rig: Rig) -> AsyncIterator[None]:
 @asynccontextmanager
 async def refused_logins(rig: Rig) -> AsyncIterator[None]:
     """Wrong passwords for one user, until the limit refuses and longer."""
-    email = rig.identities[0].email
+    email = rig.hold.identities[0].email
     with rig.activity.fault("refused-logins", "auth"):
         async with _clients(GUESSERS, lambda _: _guess(rig, email)):
             yield
@@ -108,21 +108,21 @@ PROVOCATIONS: Mapping[Provocation, Provoke] = {
 @asynccontextmanager
 async def _restarted(rig: Rig, part: str, environment: Mapping[str, str]) -> AsyncIterator[None]:
     """The part has these settings meanwhile."""
-    await rig.testbed.restart(part, environment)
+    await rig.hold.testbed.restart(part, environment)
     try:
         yield
     finally:
-        await rig.testbed.restart(part, {})
+        await rig.hold.testbed.restart(part, {})
 
 
 @asynccontextmanager
 async def _paused(rig: Rig, part: str) -> AsyncIterator[None]:
-    await rig.testbed.act("pause", part)
+    await rig.hold.testbed.act("pause", part)
     try:
         with rig.activity.fault("paused", part):
             yield
     finally:
-        await rig.testbed.act("resume", part)
+        await rig.hold.testbed.act("resume", part)
 
 
 @asynccontextmanager
@@ -157,7 +157,7 @@ async def _clients(
 
 
 async def _list(rig: Rig) -> None:
-    headers = {"Authorization": f"Bearer {rig.identities[0].token}"}
+    headers = {"Authorization": f"Bearer {rig.hold.identities[0].token}"}
     url = f"{rig.system.gateway_url}/api/files/me/owned"
     async with rig.http.get(url, headers=headers, timeout=REQUEST_TIMEOUT) as answer:
         await answer.read()

@@ -1,0 +1,1 @@
+"""Alerts, provoked one after the other under the eyes of a Prometheus of our own."""
