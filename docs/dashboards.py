@@ -6,17 +6,16 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
-from loadtests.harness.analysis.analyse import read_analysis
-
 from docs.tables import table
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Query
-from grafana.parts import GREY
 from loadtests.harness.panels.draw import Shade
 from loadtests.harness.panels.page import Section, sections
 from loadtests.harness.panels.poster import poster, single
 from loadtests.harness.panels.recording import FILE, Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.report.charts import Arms
+from loadtests.harness.report.page import read_result
 
 SAMPLE = Path(__file__).parent / "sample"
 PICTURES = SAMPLE / "dashboards"
@@ -66,7 +65,7 @@ def pictures(bundle: Path) -> dict[Path, str]:
     if not (bundle / FILE).exists():
         return {}
     recording = thinned(read_recording(bundle))
-    drawn = sections(recording, _trials(bundle, recording))
+    drawn = sections(recording, _turns(bundle, recording))
     found = {PICTURES / f"{section.dashboard.uid}.svg": poster(section) for section in drawn}
     return found | _shown(drawn[0])
 
@@ -85,12 +84,13 @@ def thinned(recording: Recording) -> Recording:
     return replace(recording, step_s=recording.step_s * every, answers=answers)
 
 
-def _trials(bundle: Path, recording: Recording) -> list[Shade]:
-    analysis = read_analysis(bundle)
+def _turns(bundle: Path, recording: Recording) -> list[Shade]:
+    result = read_result(bundle)
+    arms = Arms.of(result)
     late_s = Bundle(bundle).manifest().started_at - recording.start
     return [
-        Shade((begin + late_s) / 60, (end + late_s) / 60, analysis.colours.get(arm, GREY), arm)
-        for _, arm, begin, end in analysis.timeline.trials
+        Shade((begin + late_s) / 60, (end + late_s) / 60, arms.colour(arm), arms.name(arm))
+        for _, arm, begin, end in result.timeline.turns
     ]
 
 

@@ -13,31 +13,29 @@ import shutil
 import sys
 from pathlib import Path
 
-from loadtests.harness.analysis.analyse import ANALYSIS, read_analysis
-from loadtests.harness.analysis.model import Analysis
-from loadtests.harness.reporting.charts import Chart
-from loadtests.harness.reporting.charts_evidence import charts
-from loadtests.harness.reporting.report import markdown, moment, view_of
-
 from docs import dashboards
 from loadtests.harness.panels.recording import FILE as RECORDING
-from loadtests.harness.records.bundle import MANIFEST, Bundle
+from loadtests.harness.records.bundle import MANIFEST, PLAN, Bundle
+from loadtests.harness.records.result import Result
+from loadtests.harness.report.charts import Chart
+from loadtests.harness.report.charts_evidence import charts
+from loadtests.harness.report.page import ANALYSIS, markdown, moment, read_result, view_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"
 BUNDLE = SAMPLE / "bundle"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- sample: begin -->", "<!-- sample: end -->"
-SHOWN = ("goodput", "price")
+SHOWN = ("speed", "price")
 MOST_BYTES = 1_500_000  # of docs/sample: every clone of the repository carries it
 
 
 def take(run: Path) -> None:
     """Make ``run`` the committed sample."""
-    read_analysis(run)  # made now, should it be absent
+    read_result(run)  # made now, should it be absent
     shutil.rmtree(BUNDLE, ignore_errors=True)
     BUNDLE.mkdir(parents=True)
-    for name in (MANIFEST, ANALYSIS):  # where the checkout was is nobody's business
+    for name in (MANIFEST, PLAN, ANALYSIS):  # where the checkout was is nobody's business
         text = (run / name).read_text(encoding="utf-8").replace(str(ROOT), "vaultbench")
         (BUNDLE / name).write_text(text, encoding="utf-8")
     if (run / RECORDING).exists():
@@ -46,9 +44,9 @@ def take(run: Path) -> None:
 
 def words() -> dict[Path, str]:
     """The pages that are derived from the sample, with their content."""
-    analysis = read_analysis(BUNDLE)
-    report = markdown(view_of(analysis, Bundle(BUNDLE).manifest()))
-    section = _section(analysis, _charts(analysis))
+    result, bundle = read_result(BUNDLE), Bundle(BUNDLE)
+    report = markdown(view_of(result, bundle.plan(), bundle.manifest()))
+    section = _section(result, _charts(result))
     return {
         SAMPLE / "report.md": report,
         README: _readme(README.read_text(encoding="utf-8"), section),
@@ -57,12 +55,13 @@ def words() -> dict[Path, str]:
 
 def pictures() -> dict[Path, str]:
     """Its pictures."""
-    shown = _charts(read_analysis(BUNDLE))
+    shown = _charts(read_result(BUNDLE))
     return {SAMPLE / f"{chart.name}.svg": _picture(chart) for chart in shown} | dashboards.pictures(BUNDLE)
 
 
-def _charts(analysis: Analysis) -> list[Chart]:
-    return [chart for chart in charts(analysis) if chart.name in SHOWN]
+def _charts(result: Result) -> list[Chart]:
+    drawn = charts(result)
+    return [drawn[name] for name in SHOWN if name in drawn]
 
 
 def size_bytes() -> int:
@@ -81,16 +80,16 @@ def _picture(chart: Chart) -> str:
     return f'{sized[:end]}<rect width="100%" height="100%" fill="#fff"/>{sized[end:]}\n'
 
 
-def _section(analysis: Analysis, shown: list[Chart]) -> str:
+def _section(result: Result, shown: list[Chart]) -> str:
     manifest = Bundle(BUNDLE).manifest()
     cores, memory_gib = manifest.host["cores"], manifest.host["memory_bytes"] / 2**30
     where = f"{cores:g} cores of {manifest.host['cpu_model']}, {memory_gib:.0f} GiB"
-    answers = [sentence.text for sentence in analysis.sentences if sentence.kind != "limit"]
+    answers = [sentence.text for sentence in result.sentences if sentence.kind == "answer"]
     lines = [f"> {text}\n>" for text in answers]
     lines[-1] = lines[-1].removesuffix("\n>")
     lines.append(
         f"\nOne run of `make stress` (profile {manifest.profile}) on {where}, {moment(manifest.started_at)}; "
-        f"{analysis.validity.value}. [The whole report](docs/sample/report.md)\n"
+        f"{result.validity.value}. [The whole report](docs/sample/report.md)\n"
     )
     lines += [f"![{chart.alt}](docs/sample/{chart.name}.svg)\n" for chart in shown]
     lines += _panels()

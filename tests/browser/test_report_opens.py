@@ -8,25 +8,26 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from loadtests.harness.reporting.report import render_bundle
 from PIL import Image
 
+from loadtests.harness.report.page import html, view_of
 from tests.browser import chromium
 from tests.unit.loadtests import fabricate
 
 pytestmark = pytest.mark.browser
 
-CHARTS = {"goodput", "noise", "ramp", "beside", "price", "distribution", "books", "timeline"}
+CHARTS = {"speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline"}
 # Added to a copy of the page: what the browser made of it, left in the title for --dump-dom.
 PROBE = """<script>addEventListener('load', () => {
   const box = (e) => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
-  document.title = JSON.stringify({
+  parent.document.title = JSON.stringify({
     charts: Object.fromEntries([...document.querySelectorAll('figure')].map(
       (f) => [f.id, box(f.querySelector('svg'))])),
     drawn: [...document.querySelectorAll('figure svg')].map((s) => s.querySelectorAll('path, use').length),
     loaded: performance.getEntriesByType('resource').length,
     overflow: document.documentElement.scrollWidth - innerWidth,
     width: innerWidth,
+    background: getComputedStyle(document.body).backgroundColor,
     dead: [...document.querySelectorAll('a[href^="#"]')].filter(
       (a) => !document.getElementById(a.getAttribute('href').slice(1))).length,
   });
@@ -43,27 +44,40 @@ def program() -> str:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = fabricate.fabricate(tmp_path_factory.mktemp("browser"))
-    render_bundle(path)
-    return path / "report.html"
+    result = fabricate.result(warnings=(fabricate.warn(),))
+    plan = fabricate.plan(result, claim="Direct uploads have 46 % more throughput.", source="A source")
+    path = tmp_path_factory.mktemp("browser") / "report.html"
+    path.write_text(html(view_of(result, plan, fabricate.manifest(result))), encoding="utf-8")
+    return path
 
 
-def probed(program: str, report: Path, folder: Path, width: int) -> dict[str, object]:
-    copy = folder / "probe.html"
-    text = report.read_text(encoding="utf-8")
-    copy.write_text(text.replace("</body>", PROBE + "</body>"), encoding="utf-8")
-    dom = chromium.run(program, folder / "profile", f"--window-size={width},900", "--dump-dom", copy.as_uri())
+SCHEMES = {"dark": 0, "light": 1}  # as blink numbers them
+PAPER = {"dark": "rgb(20, 24, 28)", "light": "rgb(255, 255, 255)"}
+
+
+def probed(program: str, report: Path, folder: Path, width: int, scheme: str) -> dict[str, object]:
+    """What the browser made of the page in a frame so wide: its own window cannot be as narrow as a phone."""
+    text = report.read_text(encoding="utf-8").replace("<details", "<details open")
+    (folder / "probe.html").write_text(text.replace("</body>", PROBE + "</body>"), encoding="utf-8")
+    frame = folder / "frame.html"
+    frame.write_text(f'<iframe src="probe.html" style="width:{width}px;height:900px;border:0"></iframe>')
+    dom = chromium.run(
+        program, folder / "profile", "--window-size=1400,1000", "--allow-file-access-from-files",
+        f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}", "--dump-dom", frame.as_uri(),
+    )  # fmt: skip
     title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
     assert title is not None
     value: dict[str, object] = json.loads(unescape(title[1]))
     return value
 
 
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", PAPER)
 def test_opens_without_network_and_shows_its_charts(
-    program: str, report: Path, tmp_path: Path, width: int
+    program: str, report: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    seen = probed(program, report, tmp_path, width)
+    seen = probed(program, report, tmp_path, width, scheme)
+    assert (seen["width"], seen["background"]) == (width, PAPER[scheme])
     boxes = seen["charts"]
     assert isinstance(boxes, dict) and set(boxes) == {f"chart-{name}" for name in CHARTS}
     assert all(box[0] > 250 and box[1] > 60 for box in boxes.values())
@@ -75,11 +89,17 @@ def test_opens_without_network_and_shows_its_charts(
 def test_what_is_painted_is_no_empty_page(program: str, report: Path, tmp_path: Path) -> None:
     shot = tmp_path / "shot.png"
     chromium.run(
-        program, tmp_path / "profile", "--window-size=1280,2400", f"--screenshot={shot}", report.as_uri()
-    )
+        program, tmp_path / "profile", "--window-size=1280,2400", "--blink-settings=preferredColorScheme=1",
+        f"--screenshot={shot}", report.as_uri(),
+    )  # fmt: skip
     with Image.open(shot) as image:
         colours = image.convert("RGB").getcolors(maxcolors=1 << 22)
     assert colours is not None
     painted = {colour for count, colour in colours if count > 400}
-    proxy, direct, white = (0xC2, 0x41, 0x0C), (0x1D, 0x4E, 0xD8), (255, 255, 255)
-    assert {proxy, direct, white} <= painted
+    multipart, single, gateway, white = (
+        (0x1D, 0x4E, 0xD8),
+        (0x0F, 0x76, 0x6E),
+        (0, 0x72, 0xB2),
+        (255, 255, 255),
+    )
+    assert {multipart, single, gateway, white} <= painted

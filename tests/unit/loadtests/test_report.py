@@ -1,0 +1,336 @@
+"""The report: one file, the same bytes every time, every number the result's, every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from io import StringIO
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from loadtests.harness.commands.report import finish
+from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.plan import NOBODY, PartKind
+from loadtests.harness.records.result import Comparison, Result
+from loadtests.harness.records.samples import LoadSummary, Warn
+from loadtests.harness.records.vocabulary import Severity, Validity
+from loadtests.harness.report.charts import plain_figure, to_svg
+from loadtests.harness.report.charts_evidence import charts
+from loadtests.harness.report.page import html, markdown, read_result, view_of, write_report
+from loadtests.harness.report.tables import summary, tables
+from loadtests.harness.report.terminal import answers, print_result
+from loadtests.harness.wording import with_interval
+from tests.unit.loadtests import fabricate as make
+from tests.unit.loadtests import switchback
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+CHARTS = ("speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline")
+
+
+def page_of(result: Result, **of_plan: object) -> str:
+    return html(view_of(result, make.plan(result, **of_plan), make.manifest(result)))
+
+
+def printed(result: Result, width: int = 80) -> str:
+    out = StringIO()
+    print_result(result, Path("results") / result.run, Console(file=out, width=width))
+    return out.getvalue()
+
+
+class Page(HTMLParser):
+    """Collects what a page links to, loads and names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.targets: set[str] = set()
+        self.loads: list[str] = []
+        self.svgs = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.svgs += tag == "svg"
+        if identifier := values.get("id"):
+            self.ids.append(identifier)
+        if (link := values.get("href")) and tag == "a":
+            self.targets.add(link)
+        if tag in ("script", "link", "iframe", "object", "img"):
+            self.loads.append(tag)
+        if source := values.get("src"):
+            self.loads.append(source)
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return make.result(warnings=(make.warn(),))
+
+
+@pytest.fixture(scope="module")
+def text(result: Result) -> str:
+    return page_of(result)
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+class TestPage:
+    def test_one_file_that_loads_nothing(self, page: Page, text: str) -> None:
+        assert page.loads == []
+        assert "@import" not in text and "url(http" not in text
+
+    def test_ids_are_unique_and_every_link_leads_somewhere(self, page: Page) -> None:
+        assert len(page.ids) == len(set(page.ids))
+        assert all(target.startswith("#") for target in page.targets)
+        assert {target[1:] for target in page.targets} <= set(page.ids)
+
+    def test_every_sentence_links_to_its_evidence(self, page: Page, result: Result) -> None:
+        assert {f"#{sentence.evidence}" for sentence in result.sentences} <= page.targets
+
+    def test_the_answer_then_speed_and_price_then_the_rest(self, text: str, page: Page) -> None:
+        order = (
+            '<ul class="answers">', 'id="chart-speed"', 'id="chart-price"', "<table", 'id="chart-blocks"',
+            'id="question-levels"', 'id="question-neighbours"', 'id="question-sizes"', 'id="chart-timeline"',
+            'id="glossary"',
+        )  # fmt: skip
+        places = [text.index(piece) for piece in order]
+        assert places == sorted(places)
+        assert {f"chart-{name}" for name in CHARTS} <= set(page.ids) and page.svgs == len(CHARTS)
+
+    def test_values_are_escaped(self, result: Result) -> None:
+        shown = page_of(result.model_copy(update={"asks": "<script>alert(1)</script>"}))
+        assert "<script" not in shown and "&lt;script&gt;" in shown
+
+    def test_every_warning_is_shown(self, text: str, result: Result) -> None:
+        assert all(warn.code in text for warn in result.warnings)
+
+    def test_dark_pages_colour_the_pictures_too(self, text: str) -> None:
+        svg = text[text.index("<svg") : text.index("</svg>")]
+        assert "prefers-color-scheme: dark" in text
+        assert "var(--ink)" in svg and not re.search("#1f2933|#5b6770|#c2410c", svg)
+
+    def test_claimed_measured_why(self, result: Result) -> None:
+        shown = page_of(result, source="GoVault", claim="46 % more", expected="less")
+        claim = shown[shown.index('id="claim"') :]
+        for piece in ("Claimed (GoVault)", "46 % more", "less", "What set the rate: all processors"):
+            assert piece in claim
+        assert result.headline in claim
+
+    def test_an_invalid_run_says_so_first(self) -> None:
+        made = make.result(
+            validity=Validity.INVALID, exit_code=2, exit_reason="k6 ended with code 1",
+            next_command="make doctor",
+        )  # fmt: skip
+        shown = page_of(made)
+        begin = shown[shown.index('<ul class="answers">') :]
+        assert re.match(r'<ul class="answers">\s*<li class="invalid">', begin)
+        assert "<code>make doctor</code>" in begin[: begin.index("</li>")]
+
+    def test_the_markdown_twin_says_the_same(self, result: Result) -> None:
+        twin = markdown(view_of(result, make.plan(result), make.manifest(result)))
+        assert all(sentence.text in twin for sentence in result.sentences)
+        assert all(
+            f"### {table.title}" in twin for name, table in tables(result).items() if name != "warnings"
+        )
+
+
+class TestOneFigureHasOneValue:
+    def test_the_same_cpu_per_upload_everywhere(self, result: Result, text: str) -> None:
+        assert result.compare is not None
+        shown = printed(result)
+        for one in result.compare.arms:
+            value = f"{(one.cpu_s_per_upload.value or 0) * 1000:#.3g}"
+            assert value in shown and value in text
+            assert any(value in sentence.text for sentence in result.sentences)
+
+    def test_the_same_rates_in_picture_and_table(self, result: Result) -> None:
+        assert result.compare is not None
+        picture = charts(result)["speed"].svg
+        table = summary(result)
+        assert table is not None
+        for one, row in zip(result.compare.arms, table.rows, strict=True):
+            assert with_interval(one.uploads_per_s) == row[1]
+            assert row[1] in picture
+
+    def test_rows_are_as_long_as_their_table_is_wide(self, result: Result) -> None:
+        for table in tables(result).values():
+            assert {len(row) for row in table.rows} == {len(table.columns)}, table.ident
+            assert table.anchors == () or len(table.anchors) == len(table.rows), table.ident
+
+
+class TestTerminal:
+    @pytest.mark.parametrize("width", [60, 80, 160])
+    def test_table_then_sentences_then_report_and_next(self, width: int) -> None:
+        made = make.result(next_command="make stress PROFILE=full")
+        shown = printed(made, width)
+        lines = shown.splitlines()
+        head = next(line for line in lines if "uploads/s" in line)
+        assert max(map(len, lines[: lines.index(head) + 8])) <= min(width, 80)
+        flat = " ".join(shown.split())
+        places = [flat.index(sentence.text) for sentence in made.sentences]
+        assert places == sorted(places) and flat.index("uploads/s") < places[0]
+        assert flat.index("report.html") < flat.index("make stress PROFILE=full")
+
+    def test_why_a_run_has_cautions(self, result: Result) -> None:
+        noisy = [Warn(code="slip", severity=Severity.CAUTION, message=f"late {n}") for n in (1, 2)]
+        shown = printed(result.model_copy(update={"warnings": tuple(noisy)}), 140)
+        assert "late 1, and 1 more of this kind" in shown and "late 2" not in shown
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+class TestOfABundle:
+    """What the analysis makes of records, reported."""
+
+    def test_the_files_are_written_and_read_back(self, path: Path) -> None:
+        out = StringIO()
+        code = finish(path, Console(file=out, width=100))
+        result = read_result(path)
+        assert code == result.exit_code and result.headline in " ".join(out.getvalue().split())
+        assert "is the faster for files of 976.6 KiB here" in result.headline
+        page = Page((path / "report.html").read_text(encoding="utf-8"))
+        assert {target[1:] for target in page.targets} <= set(page.ids)
+        assert len(page.ids) == len(set(page.ids))
+
+    def test_each_answer_is_said_when_its_part_has_ended(self, path: Path) -> None:
+        out = StringIO()
+        bundle = Bundle(path)
+        say = answers(Console(file=out, width=400))
+        for part in bundle.plan().parts:
+            out.seek(0)
+            out.truncate()
+            say(bundle, part)
+            said = out.getvalue()
+            assert ("is the faster for" in said) is (part.kind is PartKind.COMPARE)
+            assert ("until between 4 and" in said) is (part.kind is PartKind.LEVELS)
+
+    def test_two_processes_write_identical_bytes(self, path: Path) -> None:
+        code = (
+            "import sys, pathlib; from loadtests.harness.report.page import write_report; "
+            "write_report(pathlib.Path(sys.argv[1]))"
+        )
+        written = []
+        names = ("report.html", "report.md", "analysis.json")
+        for seed in ("1", "2"):
+            environ = {"PYTHONHASHSEED": seed, "HOME": str(path)}
+            subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=ROOT, env=environ)
+            written.append([(path / name).read_bytes() for name in names])
+        assert written[0] == written[1]
+
+
+def write_bundle(folder: Path) -> Path:
+    """A bundle of a switchback of A and B, of levels and of neighbours, with B a fifth faster."""
+    arm, part = switchback.arm, switchback.part
+    pair = part(arm("A"), arm("B", colour="#654321"))
+    levels = part(
+        *(arm(f"A {vus} VU", of="A", vus=vus) for vus in (2, 4, 8, 16)), name="levels", kind=PartKind.LEVELS
+    )
+    beside = part(arm(NOBODY), arm("A", rate_per_s=20.0), name="neighbours", kind=PartKind.NEIGHBOURS)
+    rates = {"A": 40.0, "B": 48.0, "A 2 VU": 20.0, "A 4 VU": 40.0, "A 8 VU": 40.0, "A 16 VU": 40.0}
+    world = switchback.World(rates=rates, noise=0.02)
+    for own, blocks in ((pair, 8), (levels, 6), (beside, 6)):
+        world.play(own, blocks)
+    made = switchback.bundle(world, pair, levels, beside)
+    writer = BundleWriter(folder / "r1")
+    writer.write_plan(made.plan())
+    writer.write_manifest(made.manifest())
+    for stretch in made.stretches():
+        writer.append_stretch(stretch)
+    writer.append_uploads(list(made.uploads()))
+    writer.append_steps(list(made.steps()))
+    writer.append_looks(list(made.looks()))
+    for table in made.ledgers():
+        writer.append_ledger(table)
+    writer.append_counted(list(made.counted()))
+    writer.append_events(list(made.events()))
+    writer.write_warnings(made.warnings())
+    writer.write_load(LoadSummary(exit_code=0, requests=1))
+    return writer.path
+
+
+def of_stacks() -> Comparison:
+    arms = (make.arm("A", title="main"), make.arm("B", title="the working tree"))
+    return make.comparison(arms, rates=[make.ratio("A", "B", 1.02, unit="instance")])
+
+
+NOTHING_ELSE: dict[str, object] = {
+    "saturation": (), "knees": (), "neighbours": None, "sizes": None, "limits": ()
+}  # fmt: skip
+CUT: dict[str, object] = {"interrupted": True, "exit_code": 3, "exit_reason": "the run was interrupted"}
+UNSEEN = make.timeline().model_copy(update={"at_s": (), "cores": {}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"profile": "smoke"},
+        {"compare": None, **NOTHING_ELSE, **CUT},
+        {"compare": None, **CUT},
+        {"compare": of_stacks(), **NOTHING_ELSE},
+        {"knees": (make.knee(make.PROXY, None, None),)},
+        {"ledger": make.ledger(early=5), "timeline": UNSEEN},
+    ],
+    ids=["smoke", "nothing ran", "cut before the comparison", "stacks", "no knee", "early, nobody looked"],
+)
+def test_any_result_can_be_shown(given: dict[str, Any]) -> None:
+    made = make.result(**given)
+    page = Page(page_of(made))
+    assert {target[1:] for target in page.targets} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert made.validity.value in printed(made)
+
+
+def test_every_chart_has_words_for_who_cannot_see_it(result: Result) -> None:
+    drawn = charts(result)
+    assert tuple(drawn) == CHARTS
+    for chart in drawn.values():
+        assert chart.alt and chart.caption and chart.svg.startswith("<svg")
+
+
+def test_ids_in_charts_do_not_collide(result: Result) -> None:
+    ids = [found for chart in charts(result).values() for found in re.findall(r'\bid="([^"]+)"', chart.svg)]
+    assert len(ids) == len(set(ids))
+
+
+def points(data: str) -> list[complex]:
+    """Where the corners of a path are, which is made of moves, lines and steps."""
+    found: list[complex] = []
+    for letter, x, y in re.findall(r"([MLl]) ?(-?[\d.]+) ?(-?[\d.]+)", data):
+        found.append(complex(float(x), float(y)) + (found[-1] if letter == "l" else 0))
+    return found
+
+
+def test_a_shortened_picture_has_the_same_corners(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn() -> list[str]:
+        with plain_figure(3, 2, (0, 0, 1, 1)) as (whole, axes):
+            axes.plot([0, 1, 2, nan, 4, 5], [3, 1, 2, nan, 5, 4])
+            axes.stackplot([0, 1, 2], [1, 2, 1], [2, 1, 2])
+            axes.fill([0, 1, 1, nan, 3, 4, 4], [0, 0, 1, nan, 0, 0, 1])
+            return re.findall(r'\bd="([^"]*)"', to_svg(whole, "n"))
+
+    short = drawn()
+    monkeypatch.setattr("loadtests.harness.report.charts._slim", lambda text: text)
+    long = drawn()
+    assert len("".join(short)) < 0.8 * len("".join(long))
+    for one, other in zip(short, long, strict=True):
+        assert [one.count("M"), one.count("z")] == [other.count("M"), other.count("z")]
+        assert points(one) == pytest.approx(points(other), abs=0.15)
+
+
+def test_write_report_needs_nothing_but_the_folder(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path)
+    moved = path.rename(tmp_path / "elsewhere")
+    assert write_report(moved).run == "r1"
