@@ -12,8 +12,8 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.ledger.evidence import OpenMultipart
+from loadtests.harness.ledger.store import AuditStore
 
 pytestmark = pytest.mark.unit
 
