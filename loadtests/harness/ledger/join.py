@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
@@ -70,7 +71,7 @@ class Join:
         self.claimed_files = {row for rows in self._files.values() for row in rows}
         self.claimed_keys = {row.key: ref for ref, rows in self._objects.items() for row in rows}
 
-    @property
+    @cached_property
     def all(self) -> tuple[Joined, ...]:
         """One entry for each intent, in the order the client decided."""
         refs = dict.fromkeys(intent.upload_ref for intent in self._evidence.intents)
