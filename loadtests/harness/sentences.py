@@ -79,7 +79,8 @@ def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
         if name == arm.strategy:
             names[name] = arm.title[:1].lower() + arm.title[1:]
         else:
-            names[name] = f"{name} ({arm.title})" if titles.count(arm.title) == 1 else name
+            tells = arm.title != name and titles.count(arm.title) == 1
+            names[name] = f"{name} ({arm.title})" if tells else name
     return names
 
 
@@ -248,15 +249,14 @@ def _early(result: Result, found: Comparison, names: Mapping[str, str]) -> Itera
     for arm in waiting:
         text = (
             f"{capital(names[arm.arm.name])} acknowledges before the file is durable, so that a crash can "
-            "lose it: "
-            f"half of the uploads are acknowledged within {waited(arm.acked_p50.ms)} and durable within "
-            f"{waited(arm.durable_p50.ms)}."
+            f"lose it: half of the uploads are acknowledged within {waited(arm.acked_p50.ms)} and durable "
+            f"within {waited(arm.durable_p50.ms)}."
         )
-        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=arm.id)
+        yield _answer(PartKind.COMPARE, text, arm.id)
     if not waiting:
         uploads = f"{count(early, 'upload')} of {result.ledger.intents:,}"
         text = f"{uploads} were acknowledged before they were durable."
-        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence="ledger")
+        yield _answer(PartKind.COMPARE, text, "ledger")
 
 
 def _later(durable: Latency, acked: Latency) -> bool:
@@ -277,12 +277,17 @@ def _cost(found: Comparison, names: Mapping[str, str], margin: float) -> Iterato
 
 def _by_arm(found: Comparison, names: Mapping[str, str], used: Sequence[Interval | None]) -> list[str]:
     """CPU of each arm in its words; a way needs no preposition: "9.5 ms (9.2 to 9.8) direct in one PUT"."""
-    word = "" if ways_only(found) else "for "
     return [
-        f"{_cpu(cpu)} {word}{names[one.arm.name]}"
+        f"{_cpu(cpu)} {_by(one.arm.name, names)}"
         for one, cpu in zip(found.arms, used, strict=True)
         if cpu is not None and cpu.low is not None
     ]
+
+
+def _by(arm: str, names: Mapping[str, str]) -> str:
+    """ "direct in one PUT", but "for A (FINALISE=inline)"."""
+    name = names[arm]
+    return f"for {name}" if name.startswith(arm) else name
 
 
 def ways_only(found: Comparison) -> bool:
@@ -349,7 +354,7 @@ def _saturation(proofs: Sequence[Saturation], names: Mapping[str, str]) -> Itera
         own = [proof for proof in known if proof.proven is proven]
         same = len({(proof.vus, proof.more_vus) for proof in own}) == 1
         gains = [
-            f"{ratio(proof.gain)} times the rate {names[proof.arm]}"
+            f"{ratio(proof.gain)} times the rate {_by(proof.arm, names)}"
             + ("" if same else f" ({proof.more_vus} instead of {proof.vus})")
             for proof in own
         ]
@@ -364,7 +369,7 @@ def _knees(knees: Iterable[Knee], names: Mapping[str, str]) -> Iterator[Sentence
     known = [knee for knee in knees if knee.reached]
     for knee in known:
         if knee.low_vus is not None and knee.high_vus is not None:
-            ends.setdefault((knee.low_vus, knee.high_vus), []).append(names[knee.arm])
+            ends.setdefault((knee.low_vus, knee.high_vus), []).append(_by(knee.arm, names))
     clauses = [f"between {low} and {high} at once {listed(arms)}" for (low, high), arms in ends.items()]
     if clauses:
         text = f"More clients bring more uploads until {listed(clauses, 'and until')}."

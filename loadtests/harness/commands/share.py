@@ -26,7 +26,7 @@ from loadtests.harness.records.bundle import (
     WARNINGS,
     BundleError,
 )
-from loadtests.harness.report.page import ANALYSIS, HTML, MARKDOWN, facts, write_report
+from loadtests.harness.report.page import ANALYSIS, HTML, MARKDOWN, facts, flat, write_report
 from loadtests.harness.report.tables import summary
 from loadtests.harness.testbeds.system import ROOT
 
@@ -37,9 +37,10 @@ SHARED = (HTML, MARKDOWN, ANALYSIS, MANIFEST, PLAN, WARNINGS, LOAD, STRETCHES, C
 _NEVER_CHANGED = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: equal runs give equal zips
 _SHORTEST_SECRET = 8
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "www.w3.org"})  # noqa: S104  # named, not bound
-_SECRET_NAME = re.compile(
-    r"password|passwd|secret|token|credential|private|api_?key|access_?key|signing", re.IGNORECASE
-)
+# How a setting is called that is secret; "PASSWORD_HASH" is none: it says which hash.
+_PRIVATE = r"(?:password|passwd|secret|token|credentials?|key)"
+_SECRET_NAME = re.compile(rf"{_PRIVATE}(?!.*hash)", re.IGNORECASE)
+_SECRET_NAME_END = re.compile(rf"{_PRIVATE}$", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _USERINFO = re.compile(r"(?<=://)[^/\s\"'@]+@")
 _URL_HOST = re.compile(r"(?<=://)(\[[0-9a-fA-F:]+\]|[\w.-]+)")
@@ -49,14 +50,13 @@ _PATH = re.compile(
 )
 _SIGNED = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
-_JSON_SECRET = re.compile(rf'("[^"\n]*(?:{_SECRET_NAME.pattern})[^"\n]*"\s*:\s*)"[^"\n]+"', re.IGNORECASE)
 
 
 def share(path: Path, environ: Mapping[str, str], console: Console) -> int:
     """Write ``<run>.zip`` beside the bundle and print the block to paste; 0. Raises ``BundleError``."""
     write_report(path)
     run = read_run(path)
-    scrubber = Scrubber.of_machine(environ)
+    scrubber = Scrubber.of_machine(environ, recorded_secrets(run))
     block = scrubber.clean(markdown_block(run))
     data, left_out = packed(path, block, scrubber)
     target = path.parent / f"{path.name}.zip"
@@ -84,18 +84,16 @@ class Scrubber:
         ]
 
     @staticmethod
-    def of_machine(environ: Mapping[str, str]) -> Scrubber:
+    def of_machine(environ: Mapping[str, str], recorded: Iterable[str] = ()) -> Scrubber:
         """What this machine would give away: names, the checkout, the home folder, secrets of ``.env``."""
         secrets = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
         hosts = {socket.gethostname(), socket.getfqdn(), environ.get("HOSTNAME", "")}
-        return Scrubber(
-            [*secrets, *_written_secrets(ROOT / ".env")], hosts, [str(ROOT), environ.get("HOME", "")]
-        )
+        known = [*secrets, *recorded, *_written_secrets(ROOT / ".env")]
+        return Scrubber(known, hosts, [str(ROOT), environ.get("HOME", "")])
 
     def clean(self, text: str) -> str:
         for exact, kind in self._exact:
             text = text.replace(exact, kind)
-        text = _JSON_SECRET.sub(r'\1"<secret>"', text)
         text = _SIGNED.sub(r"\1<secret>", text)
         text = _JWT.sub("<secret>", text)
         text = _USERINFO.sub("<secret>@", text)
@@ -105,6 +103,13 @@ class Scrubber:
         for host in self._hosts:
             text = host.sub("<host>", text)
         return text
+
+
+def recorded_secrets(run: Run) -> list[str]:
+    """Values in the manifest whose names say that they are secret. There should be none."""
+    return [
+        value for name, value in flat(run.manifest.model_dump(mode="json")) if _SECRET_NAME_END.search(name)
+    ]
 
 
 def _written_secrets(file: Path) -> list[str]:

@@ -200,7 +200,7 @@ class TestOfABundle:
         code = finish(path, Console(file=out, width=100))
         result = read_result(path)
         assert code == result.exit_code and result.headline in " ".join(out.getvalue().split())
-        assert "is the faster for files of 976.6 KiB here" in result.headline
+        assert "is the faster for files of 977 KiB here" in result.headline
         page = Page((path / "report.html").read_text(encoding="utf-8"))
         assert {target[1:] for target in page.targets} <= set(page.ids)
         assert len(page.ids) == len(set(page.ids))
@@ -215,7 +215,7 @@ class TestOfABundle:
             say(bundle, part)
             said = out.getvalue()
             assert ("is the faster for" in said) is (part.kind is PartKind.COMPARE)
-            assert ("until between 4 and" in said) is (part.kind is PartKind.LEVELS)
+            assert ("until between 2 and 4 at once for A." in said) is (part.kind is PartKind.LEVELS)
 
     def test_two_processes_write_identical_bytes(self, path: Path) -> None:
         code = (
@@ -234,7 +234,7 @@ class TestOfABundle:
 def write_bundle(folder: Path) -> Path:
     """A bundle of a switchback of A and B, of levels and of neighbours, with B a fifth faster."""
     arm, part = switchback.arm, switchback.part
-    pair = part(arm("A"), arm("B", colour="#654321"))
+    pair = part(arm("A"), arm("B", colour="#654321", asked={"FINALISE": "detached"}))
     levels = part(
         *(arm(f"A {vus} VU", of="A", vus=vus) for vus in (2, 4, 8, 16)), name="levels", kind=PartKind.LEVELS
     )
