@@ -37,7 +37,6 @@ class Result:
     )  # by what was struck, nothing else being broken
     away_s: dict[str, float] = field(default_factory=dict)  # by killed part, until its new process was well
     took_s: float = 0.0
-    back_s: float = 0.0
 
 
 class Progress:
@@ -91,7 +90,7 @@ async def run_case(bed: Bed, case: Case) -> Result:
         result.struck = bed.struck + (bed.proxy.hits.total() > hits)
         bed.proxy.disarm()
         bed.free_disk()
-        result.back_s = await asyncio.to_thread(bed.wait_back)
+        await asyncio.to_thread(bed.wait_back)
         result.away_s = dict(bed.away_s)
         unserved_s = await probes.ended()
     everybody = [*senders, *probes.senders]

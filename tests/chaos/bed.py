@@ -120,8 +120,8 @@ class Bed:
         self.away_s.clear()
         self._ticks = {name: row["start_ticks"] for name, row in self.system.stack.rows().items()}
 
-    def wait_back(self) -> float:
-        """Resume what stands still, and wait until all parts are well; seconds until then.
+    def wait_back(self) -> None:
+        """Resume what stands still, and wait until all parts are well.
 
         Raises:
             NotBack: one stays away.
@@ -135,7 +135,7 @@ class Bed:
             wrong = {name: row["state"] for name, row in rows.items() if not self._well(name, row)}
             if not wrong:
                 self._note_absences(rows)
-                return time.monotonic() - began
+                return
             if time.monotonic() - began > BACK_S:
                 raise NotBack(f"not back after {BACK_S:.0f} s: {wrong}")
             time.sleep(POLL_S)
