@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.harness.planning.payload import (
+from loadtests.harness.payload import (
     BLOCK_BYTES,
     CHUNK_BYTES,
     Payload,
