@@ -34,6 +34,8 @@ def take(run: Path) -> None:
     """Make ``run`` the committed sample."""
     read_result(run)  # made now, should it be absent
     shutil.rmtree(BUNDLE, ignore_errors=True)
+    for picture in SAMPLE.rglob("*.svg"):  # of the run before
+        picture.unlink()
     BUNDLE.mkdir(parents=True)
     for name in (MANIFEST, PLAN, ANALYSIS):  # where the checkout was is nobody's business
         text = (run / name).read_text(encoding="utf-8").replace(str(ROOT), "vaultbench")

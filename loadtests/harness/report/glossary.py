@@ -56,6 +56,10 @@ TERMS: tuple[Term, ...] = (
         "The whole interval of the ratio lies inside the margin: a difference that small would not matter.",
     ),
     Term(
+        "goodput",
+        "Verified uploads per second, as the panels call it. Failed and unverified uploads do not count.",
+    ),
+    Term(
         "interval",
         "The range in which the true value lies for 95 of 100 such runs. A narrow interval is a sure answer.",
         ("95 % interval", "intervals"),
