@@ -20,7 +20,7 @@ from loadtests.harness.testbeds.connections import read_environment
 from loadtests.harness.testbeds.system import ROOT
 
 OK = 200
-AROUND_S = 5.0  # one scrape before and after, so that the first and last trial are seen whole
+AROUND_S = 5.0  # one scrape before and after, so that the first and last turn are seen whole
 
 
 def panels(path: Path, console: Console) -> int:
