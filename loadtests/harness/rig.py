@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from minio import Minio
 
 from loadtests.harness import affinity, exporter, users
 from loadtests.harness.affinity import Cores, split
@@ -220,14 +219,3 @@ async def shown(activity: Activity, system: System) -> AsyncIterator[None]:
             reason = f"port {port} cannot be used ({error.strerror})"
             print(f"No turns in the dashboards: {reason}", file=sys.stderr)
         yield
-
-
-def presigner(system: System) -> Minio:
-    """Signs URLs for the address that clients use; asks the store nothing."""
-    return Minio(
-        system.public_store,
-        access_key=system.endpoints.s3_access_key,
-        secret_key=system.endpoints.s3_secret_key,
-        secure=False,
-        region=system.environ.get("S3_REGION", "us-east-1"),
-    )
