@@ -16,7 +16,7 @@ down: ## stop everything; data stays
 	$(RUN_IT) compose down
 status: ## what runs, how it is, how much memory it takes
 	$(RUN_IT) compose status
-top: ## a live view: uploads, latencies, errors, CPU, alerts, the trial that runs
+top: ## a live view: uploads, latencies, errors, CPU, alerts, whose turn it is
 	$(RUN_IT) compose top
 logs: ## the end of all logs, or of one: NAME=upload
 	$(RUN_IT) compose logs

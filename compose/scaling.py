@@ -137,7 +137,7 @@ def _urls(env: Mapping[str, str], part: str) -> Iterator[str]:
 def connections(env: Mapping[str, str], part: str, pool: int) -> int:
     """How many connections a service's Postgres allows: enough for all processes with such a pool.
 
-    Behind a pooler too: an experiment may turn it off for some of its trials.
+    Behind a pooler too: an arm of a comparison may turn it off.
     """
     wanted = replicas(env, part) * (pool + CONNECTIONS_BESIDE_POOL) + CONNECTIONS_OF_OTHERS
     wanted += POOLER_CONNECTIONS if switches.pooled(env) else 0

@@ -28,8 +28,8 @@ containers), exporters of the three databases (`pg_*`), the host (`node_*`) and 
 The process exporter reads all of `/proc` for each scrape; what that costs is its own
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no
 threads and no memory maps. It is read as often as the rest: read more rarely, the databases' CPU would
-spread over the trials before and after. Reports do not use it: the harness looks at each process at the
-window's bounds.
+spread over more turns before and after. Reports do not use it: the harness looks at each process at the
+bounds of every turn.
 """
 
 HARNESS_HEAD = """
@@ -144,7 +144,6 @@ HARNESS: dict[str, str] = {
     "CLEAN": "`1`: also delete other users' files before the run",
     "RUN": "of `make report` and `make ledger`: the run's id",
     "RUNS": "of `make compare`: the ids of two runs, with a comma between them",
-    "Q": "of `make ask`: the name of a prepared question",
     "DRY_RUN": "of `make sweep`: `1` counts and removes nothing",
     "OLDER_THAN_S": "of `make sweep`: seconds, instead of the settings' ages; `0` also ends all open uploads",
     "UNKNOWN_OLDER_THAN_S": "of `make sweep`: seconds instead of 30 that the store's things stay which no row"

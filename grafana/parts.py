@@ -9,8 +9,8 @@ from grafana.strategies import colours as strategy_colours
 from grafana.strategies import strategies
 
 YELLOW, RED, GREY = "#d9a21b", "#b3261e", "#7a8691"
-NOT_MEASURING = "no experiment ran in this span"
-NO_FAULT = "no experiment here provokes faults"
+NOT_MEASURING = "nothing was measured in this span"
+NO_FAULT = "no run here provokes faults"
 NO_EXPORTER = "no exporters: where they cannot be had the system runs, but this stays empty"
 NO_STORE_METRICS = "a store without metrics for Prometheus"
 NOBODY_LOGGED_IN = "nobody signed up or logged in"

@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "loadtests" / "strategies"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One strategy: what trials call it, what the services' metrics call it, the report's colour."""
+    """One strategy: what arms call it, what the services' metrics call it, the report's colour."""
 
     arm: str
     method: str

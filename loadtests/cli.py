@@ -157,7 +157,7 @@ def share(run: str | None) -> None:
 def panels(run: str | None) -> None:
     """Draw the dashboards of a run as one page, without Grafana and Prometheus; of the newest by default.
 
-    Example: make panels RUN=20260731-101500-exp07-ci
+    Example: make panels RUN=20260731-101500-stress-ci
     """
     edge(lambda console: show_panels(find_bundle(run, os.environ), console))
 
@@ -199,5 +199,5 @@ def sweep(dry_run: bool, older_than_s: int | None, unknown_older_than_s: int | N
 @main.command()
 @click.argument("run", required=False, envvar="RUN")
 def ledger(run: str | None) -> None:
-    """Print what became of every upload of a run, trial by trial; of the newest by default."""
+    """Print what became of every upload of a run, audit by audit; of the newest by default."""
     edge(lambda console: show_ledger(find_bundle(run, os.environ), console))

@@ -9,7 +9,6 @@ from loadtests.harness.manifest import DishonestSettings
 from loadtests.harness.network import NetworkError
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.bundle import BundleError
-from loadtests.harness.running.users import SignupFailed
 from loadtests.harness.session import AlreadyRunning
 from loadtests.harness.stacks import StacksError
 from loadtests.harness.strategies import StrategyError
@@ -17,6 +16,7 @@ from loadtests.harness.target import TargetFailed
 from loadtests.harness.testbeds.connections import ConnectionsError
 from loadtests.harness.testbeds.store_route import UnknownStore
 from loadtests.harness.testbeds.testbed import SystemNotUp, TestbedRefused
+from loadtests.harness.users import SignupFailed
 from loadtests.harness.words import WordsError
 
 EXPECTED = (

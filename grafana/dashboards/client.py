@@ -6,42 +6,32 @@ from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
 from grafana.parts import NO_PUSH, RED, RUN, lines, spans
 from grafana.promql import per_s
 
-UPLOADS = 'scenario="uploads"'
+LOAD_ONLY = '{role="load"}'  # not what clients ask the harness
 
 
 LOAD: tuple[Panel, ...] = (
     lines(
-        "Virtual users",
-        "Active ones, and those that k6 has made. An open load that reaches its maximum has become a "
-        "closed one.",
-        Unit.COUNT,
-        Query("max by (arm) (k6_vus)", "{{arm}}", empty=NO_PUSH),
-        Query("max by (arm) (k6_vus_max)", "{{arm}} maximum", empty=NO_PUSH),
+        "Uploads of the clients",
+        "Uploads that ended per second, by arm. Between the turns of an arm there are none, so its line is "
+        "as high as its share of the time; the report has the rates of the turns themselves.",
+        Unit.PER_S,
+        Query(per_s('k6_uploads_total{result="acknowledged"}', "arm"), "{{arm}}", empty=NO_PUSH),
     ),
     lines(
-        "Offered and achieved",
-        "Iterations that k6 was to start and those that ended, per second. A gap is load that was never "
-        "offered: the measured rate is then the generator's.",
+        "Uploads that failed",
+        "Uploads per second that ended in an error or without an answer, by arm. The ledger says of each "
+        "what became of it.",
         Unit.PER_S,
-        Query(
-            f"{per_s(f'k6_iterations_total{{{UPLOADS}}}', 'arm')} + on (arm) "
-            f"({per_s('k6_dropped_iterations_total', 'arm')} or on (arm) "
-            f"0 * {per_s(f'k6_iterations_total{{{UPLOADS}}}', 'arm')})",
-            "{{arm}} offered",
-            empty=NO_PUSH,
-        ),
-        Query(per_s(f"k6_iterations_total{{{UPLOADS}}}", "arm"), "{{arm}} achieved", empty=NO_PUSH),
-    ),
-    lines(
-        "Dropped iterations",
-        "Arrivals that were due while no virtual user was free. Any of them spoils the trial.",
-        Unit.PER_S,
-        Query(
-            per_s("k6_dropped_iterations_total", "arm", "scenario"),
-            "{{arm}} {{scenario}}",
-            empty="the generator kept up",
-        ),
+        Query(per_s('k6_uploads_total{result="failed"}', "arm"), "{{arm}}", empty="no upload failed"),
         limits=(Threshold(0.01, RED),),
+    ),
+    lines(
+        "Late arrivals, p95",
+        "How long after they were due uploads, logins and lists began, where clients arrive at a fixed rate. "
+        "Far above a few milliseconds: the generator did not keep up; users would have waited longer than "
+        "it saw.",
+        Unit.SECONDS,
+        Query("max by (arm) (k6_lateness_p95)", "{{arm}}", empty=NO_PUSH),
     ),
 )
 
@@ -53,7 +43,7 @@ SEEN: tuple[Panel, ...] = (
         "collection, a flush, a scrape.",
         Unit.SECONDS,
         *(
-            Query(f"max by (arm) (k6_iteration_duration_{p}{{{UPLOADS}}})", f"{{{{arm}}}} {p}", empty=NO_PUSH)
+            Query(f"max by (arm) (k6_upload_time_{p})", f"{{{{arm}}}} {p}", empty=NO_PUSH)
             for p in ("p50", "p95", "p99")
         ),
     ),
@@ -61,14 +51,15 @@ SEEN: tuple[Panel, ...] = (
         "Time by step, p95",
         "Each request of an upload by its step. The step that grows with the load is the one that queues.",
         Unit.SECONDS,
-        Query("max by (arm, name) (k6_http_req_duration_p95)", "{{arm}} {{name}}", empty=NO_PUSH),
+        Query(f"max by (arm, name) (k6_http_req_duration_p95{LOAD_ONLY})", "{{arm}} {{name}}", empty=NO_PUSH),
     ),
     lines(
         "Failed requests",
-        "Requests that did not answer 200, by step. k6 sees also those that never reached a service.",
+        "Requests that were not answered with 200 or 201, by step. k6 sees also those that never reached a "
+        "service.",
         Unit.REQUESTS_PER_S,
         Query(
-            per_s('k6_http_reqs_total{status!="200"}', "name", "status"),
+            per_s('k6_http_reqs_total{role="load", status!~"2.."}', "name", "status"),
             "{{name}} {{status}}",
             empty="no request failed",
         ),
@@ -79,24 +70,16 @@ SEEN: tuple[Panel, ...] = (
         "after the start means that connections are not kept.",
         Unit.SECONDS,
         *(
-            Query(f"max by (arm) (k6_http_req_{phase}_p95)", f"{{{{arm}}}} {phase}", empty=NO_PUSH)
+            Query(f"max by (arm) (k6_http_req_{phase}_p95{LOAD_ONLY})", f"{{{{arm}}}} {phase}", empty=NO_PUSH)
             for phase in ("blocked", "sending", "waiting", "receiving")
         ),
-    ),
-    lines(
-        "Bytes of the clients",
-        "Sent and received by k6, to services and store together. Far above files times uploads: something "
-        "was sent again.",
-        Unit.BYTES_PER_S,
-        Query(per_s("k6_data_sent_total", "arm"), "{{arm}} sent", empty=NO_PUSH),
-        Query(per_s("k6_data_received_total", "arm"), "{{arm}} received", empty=NO_PUSH),
     ),
     lines(
         "Requests by step",
         "Requests per second by step and status. The mix belongs to the strategy; another one means that "
         "uploads break off on the way.",
         Unit.REQUESTS_PER_S,
-        Query(per_s("k6_http_reqs_total", "arm", "name"), "{{arm}} {{name}}", empty=NO_PUSH),
+        Query(per_s(f"k6_http_reqs_total{LOAD_ONLY}", "arm", "name"), "{{arm}} {{name}}", empty=NO_PUSH),
         stacked=True,
     ),
 )

@@ -14,25 +14,14 @@ METHOD = '{method=~"$strategy"}'
 DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
 ALL_DONE = 'upload_sessions_total{event="completed"}'
 TTD = "upload_time_to_durable_seconds"
-ENOUGH_MOMENTS = 3  # one or two lie at the ends of a load, where nothing is steady
-UNTOLD = "no strategy was alone at work for long enough (four scrapes); the report has the exact figures"
-ONE_AT_A_TIME = "Trials run one strategy at a time, so whatever the machine does is that strategy's."
+ALL_ARMS = (
+    "Of all strategies that were at work in the shown span: scrapes cannot tell turns apart, the report does."
+)
 
 
-def ratio_while_busy(above: str, below: str) -> str:
-    """Two sums over the moments that belong to one strategy, divided. A mean of quotients would be ruled by
-    the first and last moment of each trial, in which hardly anything was finished.
-
-    A rate looks back, and processes are scraped at different moments: beside the change of strategies one
-    shows what the other did. So only moments count in which one strategy alone was at work, one scrape
-    before and one after as well, and a strategy that has few of them gets no number instead of a wrong one.
-    """
-    alone = f"(({below}) > bool 0) * on () group_left () (count(({below}) > 0) == bool 1)"
-    moments = f"min_over_time(({alone})[11s:5s] offset -5s)"
-    upper = f"sum_over_time(({above} * on () group_right () {moments})[$__range:5s])"
-    lower = f"sum_over_time((({below}) * {moments})[$__range:5s]) > 0"
-    enough = f"sum_over_time(({moments})[$__range:5s]) >= {ENOUGH_MOMENTS}"
-    return f"{upper} / ({lower} and {enough})"
+def in_all(rate: str) -> str:
+    """What a rate makes in the whole span that is shown."""
+    return f"sum_over_time(({rate})[$__range:5s])"
 
 
 def _stick(one: Shown) -> Query:
@@ -46,7 +35,7 @@ def _stick(one: Shown) -> Query:
     )
 
 
-# A price needs uploads: between trials a few of them, or none, would bear what the machine does anyway.
+# A price needs uploads: between stretches a few of them, or none, would bear what the machine does anyway.
 MANY_DONE = f"({per_s(ALL_DONE)} > 0.1 * max_over_time({per_s(ALL_DONE)}[$__range:5s] @ end()))"
 FEW = "Moments with less than a tenth of the highest rate are left out."
 UPLOADS, SYSTEM = per_s(DONE, "method"), f"sum({SYSTEM_CPU})"
@@ -54,8 +43,8 @@ THROUGH_GATEWAY = per_s('gateway_bytes_total{direction="in"}')
 NUMBERS: tuple[Panel, ...] = (
     stat(
         "Most uploads per second",
-        "The highest rate at which uploads became durable. The higher one carries more; equal numbers mean "
-        "that something else is the limit.",
+        "The highest rate at which uploads became durable. A rate looks back over several turns, so a "
+        "strategy that takes turns with others shows its share.",
         Unit.PER_S,
         Query(f"max_over_time(({UPLOADS})[$__range:5s])", "{{method}}", instant=True),
         decimals=1,
@@ -71,22 +60,17 @@ NUMBERS: tuple[Panel, ...] = (
     ),
     stat(
         "CPU of one upload",
-        f"Processor time of gateway, services, databases and store for one upload; logins, generator and "
-        f"watchers apart. {ONE_AT_A_TIME} The dearer one needs the bigger machine.",
+        "Processor time of gateway, services, databases and store for one upload; logins, generator and "
+        f"watchers apart. {ALL_ARMS}",
         Unit.SECONDS,
-        Query(ratio_while_busy(SYSTEM, UPLOADS), "{{method}}", instant=True, empty=UNTOLD),
+        Query(f"{in_all(SYSTEM)} / {in_all(per_s(ALL_DONE))}", "all", instant=True),
     ),
     stat(
         "Gateway bytes per file byte",
         "Bytes that clients sent through the gateway for each byte of a file: 1 when all of the file "
-        "passes, almost 0 when only the talk about it does. Above 1: chunks were sent again.",
+        f"passes, almost 0 when only the talk about it does. {ALL_ARMS}",
         Unit.RATIO,
-        Query(
-            ratio_while_busy(THROUGH_GATEWAY, per_s(f"upload_bytes_total{METHOD}", "method")),
-            "{{method}}",
-            instant=True,
-            empty=UNTOLD,
-        ),
+        Query(f"{in_all(THROUGH_GATEWAY)} / {in_all(per_s('upload_bytes_total'))}", "all", instant=True),
         decimals=2,
     ),
     stat(
@@ -140,7 +124,7 @@ CURVES: tuple[Panel, ...] = (
 COSTS: tuple[Panel, ...] = (
     lines(
         "CPU of one upload, by process",
-        f"Processor time for one durable upload, logins and generator apart. {ONE_AT_A_TIME} A band "
+        f"Processor time for one durable upload, logins and generator apart. {ALL_ARMS} A band "
         f"that grows with the load is a process that pays more for each upload than before. {FEW}",
         Unit.SECONDS,
         Query(f"{SYSTEM_CPU} / on () group_left () {MANY_DONE}", "{{process}}"),
@@ -178,7 +162,7 @@ BEHIND: tuple[Panel, ...] = (
         "How long the client waited for its last answer, as k6 measured it; exact, not from buckets. "
         "Far below the time to durable: uploads are acknowledged before they are safe.",
         Unit.SECONDS,
-        Query('max by (arm) (k6_iteration_duration_p95{scenario="uploads"})', "{{arm}}", empty=NO_PUSH),
+        Query("max by (arm) (k6_upload_time_p95)", "{{arm}}", empty=NO_PUSH),
     ),
     lines(
         "Uploads under way",

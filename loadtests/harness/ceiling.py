@@ -21,8 +21,8 @@ from loadtests.harness.records.notes import Ceiling
 from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
 from loadtests.harness.records.samples import Outcome
 from loadtests.harness.rows import Rows
-from loadtests.harness.running.users import Identity
 from loadtests.harness.strategies import Strategy
+from loadtests.harness.users import Identity
 
 PERIOD_S, WASHOUT_S = 2.5, 0.5
 VUS = 16  # where an arm's arrivals are open

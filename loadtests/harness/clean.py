@@ -21,9 +21,9 @@ from loadtests.harness.ledger.findings import upload_of_temporary
 from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
-from loadtests.harness.running.users import Identity
 from loadtests.harness.target import Target, for_all, only_ours
 from loadtests.harness.testbeds.connections import Databases
+from loadtests.harness.users import Identity
 
 CLEAN_LIMIT_S = 30.0
 PAUSE_S = 0.2

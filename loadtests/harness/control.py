@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from loadtests.harness.rows import Kind, Rows
-from loadtests.harness.running.users import Identity
+from loadtests.harness.users import Identity
 
 HOLD_S = 20.0  # k6 waits for an answer three times as long
 

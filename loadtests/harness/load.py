@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.harness import control as control_server
+from loadtests.harness.affinity import on_cores
 from loadtests.harness.control import Control
-from loadtests.harness.planning.payload import stamp_places
+from loadtests.harness.payload import stamp_places
 from loadtests.harness.records.plan import Arm, Part, Stretch
 from loadtests.harness.records.samples import LoadSummary
 from loadtests.harness.rows import Kind, Rows
-from loadtests.harness.running.affinity import on_cores
-from loadtests.harness.running.users import Identity
 from loadtests.harness.strategies import Strategy
+from loadtests.harness.users import Identity
 
 SCRIPTS = Path(__file__).parents[1] / "k6"
 MAIN_SCRIPT = SCRIPTS / "main.js"

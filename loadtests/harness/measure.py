@@ -7,11 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.harness.comparison import blocks_to_run, compare_so_far
-from loadtests.harness.periods import Samples
+from loadtests.harness.analyse import blocks_needed
 from loadtests.harness.progress import Progress
-from loadtests.harness.records.bundle import Bundle, BundleWriter
-from loadtests.harness.records.plan import Part, Plan
+from loadtests.harness.records.bundle import BundleWriter
+from loadtests.harness.records.plan import Plan
 from loadtests.harness.rig import open_rig
 from loadtests.harness.run import Answered, in_silence, run_plan
 from loadtests.harness.session import interruptible, results_folder
@@ -52,12 +51,6 @@ async def measure(
             async with interruptible(rig, console):
                 await run_plan(
                     rig, plan, writer, progress, command,
-                    blocks_wanted=blocks_wanted, answered=answered, renew=renew if stacks else None,
+                    blocks_wanted=blocks_needed, answered=answered, renew=renew if stacks else None,
                 )  # fmt: skip
         return writer.path, rig.stop.is_set()
-
-
-def blocks_wanted(bundle: Bundle, part: Part) -> int:
-    """Blocks in all that a part's precision takes, by what its first stage saw (Stein's two stages)."""
-    samples = Samples(bundle.uploads(), bundle.looks())
-    return blocks_to_run(compare_so_far(bundle.plan(), part, bundle.stretches(), samples), part)

@@ -17,21 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from minio import Minio
 
-from loadtests.harness import exporter
+from loadtests.harness import affinity, exporter, users
+from loadtests.harness.affinity import Cores, split
 from loadtests.harness.clean import Cleaner
 from loadtests.harness.exporter import Activity
 from loadtests.harness.ledger.audit import Auditor
 from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.records.samples import Event
-from loadtests.harness.running import affinity, users
-from loadtests.harness.running.affinity import Cores, split
-from loadtests.harness.running.users import Identity
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.testbeds import connections
 from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of
 from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed
+from loadtests.harness.users import Identity
 
 TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a stretch
 
@@ -221,14 +219,3 @@ async def shown(activity: Activity, system: System) -> AsyncIterator[None]:
             reason = f"port {port} cannot be used ({error.strerror})"
             print(f"No turns in the dashboards: {reason}", file=sys.stderr)
         yield
-
-
-def presigner(system: System) -> Minio:
-    """Signs URLs for the address that clients use; asks the store nothing."""
-    return Minio(
-        system.public_store,
-        access_key=system.endpoints.s3_access_key,
-        secret_key=system.endpoints.s3_secret_key,
-        secure=False,
-        region=system.environ.get("S3_REGION", "us-east-1"),
-    )

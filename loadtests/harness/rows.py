@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 
-from loadtests.harness.planning.payload import BLOCK_BYTES, Payload, UploadRow
+from loadtests.harness.payload import BLOCK_BYTES, Payload, UploadRow
 from loadtests.harness.records.plan import Arm
 
 PATTERN_SEED = 20_240_731

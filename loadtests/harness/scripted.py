@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loadtests.harness.client import Step, StepFailed
 from loadtests.harness.console import read_tail
 from loadtests.harness.load import Files, Workers, open_load
 from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
 from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Kind, Rows
-from loadtests.harness.running.client import Step, StepFailed
 from loadtests.harness.strategies import Strategy
 
 LIMIT_S = 60.0

@@ -26,10 +26,10 @@ class AlreadyRunning(Exception):
     """Another command of the harness uses the same system."""
 
 
-def run_id(experiment: str, profile: str, now: float | None = None) -> str:
-    """``YYYYmmdd-HHMMSS-<experiment>-<profile>``, in local time."""
+def run_id(question: str, profile: str, now: float | None = None) -> str:
+    """``YYYYmmdd-HHMMSS-<question>-<profile>``, in local time."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    return f"{stamp}-{experiment.lower().replace('-', '')}-{profile}"
+    return f"{stamp}-{question.lower().replace('-', '')}-{profile}"
 
 
 def results_folder(environ: Mapping[str, str]) -> Path:

@@ -12,7 +12,7 @@ from uuid import UUID
 import aiohttp
 
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
-from loadtests.harness.running.users import Identity
+from loadtests.harness.users import Identity
 
 AT_ONCE = 16  # requests of an audit: no load, but no queue of one either
 PAGE = 100  # the largest that the contract allows

@@ -102,9 +102,8 @@ def next_command(facts: Facts, warnings: Iterable[Warn]) -> str | None:
 
 def again(plan: Plan, changed: Mapping[str, str]) -> str:
     """The command that the run was started by, with some words changed."""
-    named = {"ab": "make ab", DEFAULT_QUESTION: "make stress"}
-    asks = named.get(plan.question, f"make ask Q={plan.question}")
-    words = {**{name: value for name, value in plan.words.items() if name != "Q"}, **changed}
+    asks = "make stress" if plan.question == DEFAULT_QUESTION else "make ab"
+    words = {**plan.words, **changed}
     return " ".join((asks, *(f"{name}={_quoted(value)}" for name, value in words.items())))
 
 

@@ -27,7 +27,17 @@ MAX_VUS, MAX_REPLICAS = 2000, 8
 MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
 # What else may stand behind a make target without being a word of the load.
 OTHER_MAKE_VARIABLES = frozenset(
-    {"CLEAN", "DRY_RUN", "K6_PUSH", "OLDER_THAN_S", "PYTHON", "Q", "RUN", "RUNS", "RUNTIME"}
+    {
+        "CLEAN",
+        "DRY_RUN",
+        "K6_PUSH",
+        "OLDER_THAN_S",
+        "PYTHON",
+        "RUN",
+        "RUNS",
+        "RUNTIME",
+        "UNKNOWN_OLDER_THAN_S",
+    }
 )
 OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET")
 OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process

@@ -7,6 +7,7 @@ import { check, sleep } from 'k6';
 import { config } from './lib/config.js';
 import * as control from './lib/control.js';
 import * as data from './lib/data.js';
+import * as figures from './lib/figures.js';
 import * as lines from './lib/lines.js';
 import { Flow, StepFailed } from './lib/flow.js';
 import { arrivals, periods, sleepUntil } from './lib/turns.js';
@@ -104,13 +105,16 @@ function transfer(stretch, arm, due) {
   const row = data.nextRow(arm);
   if (stretch.login_each) logIn(stretch, arm, null);
   lines.intent(row, stretch, arm, due);
+  figures.began(arm, due);
   const flow = new Flow(row, arm);
   try {
     strategies[arm.strategy].upload(flow);
     lines.outcome(row, stretch, arm, flow, null);
+    figures.ended(arm, flow, true);
   } catch (error) {
     const failure = error instanceof StepFailed ? error : new StepFailed('script', 0, String(error));
     lines.outcome(row, stretch, arm, flow, failure);
+    figures.ended(arm, flow, false);
     sleep(AFTER_FAILURE_S);
   }
 }
@@ -127,11 +131,12 @@ function playSteps(stretch, ratePerS, me, workers, spread, act) {
 }
 
 function logIn(stretch, arm, due) {
+  figures.began(arm, due);
   const startedAt = Date.now();
   const body = JSON.stringify({ email: arm.identity.email, password: arm.identity.password });
   const response = http.post(`${arm.gateway}/auth/login`, body, {
     headers: { 'Content-Type': 'application/json' },
-    tags: { name: 'login', role: 'load' },
+    tags: figures.tagsOf('login', arm),
     timeout: config.timeout,
     responseType: 'text',
   });
@@ -140,10 +145,11 @@ function logIn(stretch, arm, due) {
 }
 
 function listFiles(stretch, arm, due) {
+  figures.began(arm, due);
   const startedAt = Date.now();
   const response = http.get(`${arm.gateway}/api/files/me/owned`, {
     headers: { Authorization: `Bearer ${arm.identity.token}` },
-    tags: { name: 'list', role: 'load' },
+    tags: figures.tagsOf('list', arm),
     timeout: config.timeout,
     responseType: 'none',
   });

@@ -17,9 +17,9 @@ from loadtests.harness.console import Lines
 from loadtests.harness.ledger.audit import Audit, Auditor, Piece
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.ledger.store import FILES_PREFIX, AuditStore
-from loadtests.harness.planning.payload import Payload, UploadRow
-from loadtests.harness.running.users import sign_up
+from loadtests.harness.payload import Payload, UploadRow
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
+from loadtests.harness.users import sign_up
 from tests.adversity.client import PIECE_BYTES, STRETCH, Client
 from tests.stack import System
 

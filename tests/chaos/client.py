@@ -22,7 +22,7 @@ from urllib.parse import quote
 import aiohttp
 
 from loadtests.harness.records.samples import Intent, Outcome
-from loadtests.harness.running.users import Identity
+from loadtests.harness.users import Identity
 from tests.chaos.plan import Strategy, Upload
 
 STRETCH = "chaos"

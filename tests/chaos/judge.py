@@ -17,8 +17,8 @@ from loadtests.harness.console import Lines
 from loadtests.harness.ledger.audit import Audit, Auditor, Piece
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.ledger.store import AuditStore
-from loadtests.harness.running.users import Identity
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
+from loadtests.harness.users import Identity
 from tests.agreement import disagreements, swept
 from tests.chaos.client import STRETCH, Sender
 from tests.stack import System

@@ -17,6 +17,7 @@ from yarl import URL
 
 from compose.settings import ROOT
 from compose.top.containers import ONCE
+from loadtests.harness.records.bundle import Bundle
 from tests.compose.bed import PARTS, UP_WITHIN_S, Bed, new_bed
 from tests.compose.conftest import Visitor
 
@@ -89,16 +90,12 @@ def test_a_small_comparison_is_audited_and_says_where_it_ran(measured: Bed) -> N
     assert f"Report   {bundle}/report.html" in done.stdout, "a path of the host"
 
 
-def test_each_trial_knows_cpu_and_memory_of_every_container(measured: Bed) -> None:
-    trials = lines(newest(measured) / "trials.jsonl")
-    (busy, *_) = [one for one in trials if one["plan"]["arm"] == "proxy-chunked"]
-    used = {one["name"]: one for one in busy["processes"]}
-    for part in ("gateway", "upload", "files", "minio", "pg-upload", "pg-files"):
-        assert used[part]["cpu_s"] > 0, part
-        assert used[part]["peak_rss_bytes"] > 1_000_000, part
-        assert used[part]["container"] == measured.container(part)
-    assert used["k6"]["cpu_s"] > 0
-    assert busy["config"]["workload.runtime"] == "compose"
+def test_looks_know_cpu_and_memory_of_every_container(measured: Bed) -> None:
+    looks = Bundle(newest(measured)).looks()
+    first, last = looks[0], looks[-1]
+    for part in ("gateway", "upload", "files", "minio", "pg-upload", "pg-files", "k6"):
+        assert last.cpu_s[part] > first.cpu_s.get(part, 0.0), part
+        assert last.rss_bytes[part] > 1_000_000, part
 
 
 def test_reports_belong_to_whoever_asked_for_them(measured: Bed) -> None:
@@ -163,7 +160,7 @@ def test_an_interrupt_reaches_the_harness_and_leaves_an_honest_bundle(measured: 
     run.wait(STRESS_WITHIN_S)
     told = log.read_text(encoding="utf-8")
     assert "Stopping: uploads under way may finish" in told
-    assert "Interrupted: what was measured until then is in" in " ".join(told.split())
+    assert "the run was interrupted" in " ".join(told.split())
     assert json.loads((newest(measured) / "manifest.json").read_text())["interrupted"] is True
     assert {line["failed"] for line in lines(newest(measured) / "ledger.jsonl")} == {False}
     assert "All checks passed." in measured.good("smoke"), "the system still runs"

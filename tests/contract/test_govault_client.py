@@ -45,7 +45,7 @@ async def test_every_check_passes(system: System, tmp_path: Path, method: str, p
         "USERS": str(USERS),
         "SUMMARY": str(summary),
     }
-    script = SCRIPTS / "govault" / "journey.js"
+    script = SCRIPTS / "govault" / "client.js"
     process = await asyncio.create_subprocess_exec(
         find_k6(os.environ), "run", "--quiet", "--no-color", "--address", "", script, env=variables,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

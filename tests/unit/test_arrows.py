@@ -59,7 +59,8 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "planning strategies testbeds words question network order stacks running warm_up",
+        "before a run": "strategies testbeds words question network order stacks affinity users payload "
+        "client warm_up",
         "what is seen": "console counters rows tally watch exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.commands.panels import keep_panels
 from loadtests.harness.measure import INTERRUPTED, Finish, measure
 from loadtests.harness.network import Link, slowed
 from loadtests.harness.question import (
@@ -57,6 +58,8 @@ async def _ab(
             plan, systems, stacks, environ=environ, command=command, console=console, answered=answered
         )
         code = finish(path, console)
+        if stacks is None:  # Prometheus knows the running testbed only
+            await keep_panels(systems[""], path, environ, console)
         return INTERRUPTED if interrupted else code
 
     async with AsyncExitStack() as stack:

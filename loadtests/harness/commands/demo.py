@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness import counters, scripted, wording
+from loadtests.harness import counters, scripted, users, wording
+from loadtests.harness.client import Step, Uploader
 from loadtests.harness.counters import Change, Scrape
 from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.running import users
-from loadtests.harness.running.client import Step, Uploader
 from loadtests.harness.session import interruptible, only_one, run_id
 from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.testbeds.system import System, find_system

@@ -8,19 +8,19 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+import aiohttp
 from rich.console import Console
 
 from grafana.dashboards import DASHBOARDS
 from loadtests.harness.panels.page import render_panels
 from loadtests.harness.panels.recorder import PrometheusGone, record_panels
-from loadtests.harness.panels.recording import FILE, write_recording
+from loadtests.harness.panels.recording import write_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.rig import Rig
 from loadtests.harness.testbeds.connections import read_environment
-from loadtests.harness.testbeds.system import ROOT
+from loadtests.harness.testbeds.system import ROOT, System, open_testbed
 
 OK = 200
-AROUND_S = 5.0  # one scrape before and after, so that the first and last trial are seen whole
+AROUND_S = 5.0  # one scrape before and after, so that the first and last turn are seen whole
 
 
 def panels(path: Path, console: Console) -> int:
@@ -29,26 +29,27 @@ def panels(path: Path, console: Console) -> int:
     return 0
 
 
-async def record_run(rig: Rig, path: Path, console: Console) -> None:
-    """Record what Prometheus knows of a run that just ended, or say why not: it costs the panels only."""
-    if not await rig.hold.has_prometheus():
-        console.print("[yellow]Prometheus does not run, so no panels were recorded.[/]")
+async def keep_panels(system: System, path: Path, environ: Mapping[str, str], console: Console) -> None:
+    """Record and draw what Prometheus knows of a run that just ended; without it a run has no panels."""
+    async with open_testbed(system) as testbed:
+        prometheus = (await testbed.parts()).get("prometheus")
+    if prometheus is None or prometheus.state != "healthy":
+        console.print("Prometheus does not run, so no panels were recorded.", style="dim")
         return
     found = Bundle(path).manifest()
     begin, end = found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
-    url = rig.system.prometheus_url
     try:
-        recording = await record_panels(rig.http, url, start=begin, end=end, run=rig.run)
+        async with aiohttp.ClientSession() as http:
+            recording = await record_panels(http, system.prometheus_url, start=begin, end=end, run=found.run)
     except PrometheusGone as error:
         console.print(f"No panels were recorded: {error}", style="yellow", markup=False, highlight=False)
         return
     write_recording(path, recording)
+    print_panels(path, environ, console)
 
 
 def print_panels(path: Path, environ: Mapping[str, str], console: Console) -> None:
-    """Draw them if they were recorded, and say where they are, without Grafana and with it."""
-    if not (path / FILE).exists():
-        return
+    """Draw them, and say where they are, without Grafana and with it."""
     panels(path, console)
     settings = read_environment(ROOT, environ)
     url = settings.get("GRAFANA_URL")

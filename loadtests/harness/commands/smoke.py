@@ -9,14 +9,13 @@ from collections.abc import Mapping
 import aiohttp
 from rich.console import Console
 
-from loadtests.harness import scripted
+from loadtests.harness import scripted, users
+from loadtests.harness.client import StepFailed, Uploader
 from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.running import users
-from loadtests.harness.running.client import StepFailed, Uploader
-from loadtests.harness.running.users import SignupFailed
 from loadtests.harness.session import only_one, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
+from loadtests.harness.users import SignupFailed
 
 FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts
 HEALTH_ROUTES = tuple(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from loadtests.harness.commands.ab import announce, available_bytes, link_of
+from loadtests.harness.commands.panels import keep_panels
 from loadtests.harness.measure import INTERRUPTED, Finish, measure
 from loadtests.harness.network import slowed
 from loadtests.harness.question import load_question, make_plan, refuse_beyond_memory
@@ -45,6 +46,7 @@ def stress(
                 plan, {"": slow}, None, environ=environ, command=command, console=console, answered=answered
             )
         code = finish(path, console)
+        await keep_panels(system, path, environ, console)
         return INTERRUPTED if interrupted else code
 
     with only_one(system.run_dir):

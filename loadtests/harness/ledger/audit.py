@@ -30,7 +30,7 @@ from loadtests.harness.ledger.remarks import remarks
 from loadtests.harness.ledger.settle import ABANDONED_QUIET_S, Settled, open_uploads, settle
 from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
 from loadtests.harness.ledger.table import WHOLE_CLASSES, make_samples, make_table
-from loadtests.harness.planning.payload import UploadRow
+from loadtests.harness.payload import UploadRow
 from loadtests.harness.records.samples import LedgerTable, UploadSample, Warn
 from loadtests.harness.testbeds.connections import Databases
 

@@ -30,11 +30,11 @@ from loadtests.harness.ledger.findings import FOREIGN
 from loadtests.harness.ledger.remarks import remarks
 from loadtests.harness.ledger.settle import ABANDONED_QUIET_S, OpenUpload, settle
 from loadtests.harness.ledger.table import WHOLE_CLASSES, make_samples, make_table
-from loadtests.harness.planning.payload import UploadRow
+from loadtests.harness.payload import UploadRow
 from loadtests.harness.records.samples import Intent, Outcome, Warn
 from loadtests.harness.records.vocabulary import LedgerClass, Severity
-from loadtests.harness.running.users import Identity
 from loadtests.harness.target import Downloaded, ListedFile, Status, Target, for_all
+from loadtests.harness.users import Identity
 
 NOT_DECIDABLE = {
     "G-04": "objects without a file",

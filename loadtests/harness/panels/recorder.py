@@ -14,7 +14,7 @@ from loadtests.harness.panels.recording import Recording, Series
 
 SCRAPE_S = 5.0
 MOST_POINTS = 720  # of one series: more than a panel has pixels for
-# Two scrapes. Trials last seconds, and Grafana's four would show each lower than it was.
+# Two scrapes. Turns last seconds, and Grafana's four would show each lower than it was.
 SCRAPES_OF_A_RATE = 2
 DIGITS = 6
 TIMEOUT = aiohttp.ClientTimeout(total=30)

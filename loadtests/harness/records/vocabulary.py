@@ -1,4 +1,4 @@
-"""The words of the records: what a trial is for, how valid a run is, what became of an upload."""
+"""The words of the records: how valid a run is, what became of an upload."""
 
 from __future__ import annotations
 
@@ -43,17 +43,3 @@ class LedgerClass(StrEnum):
     STUCK = "G-06"
     DUPLICATE = "G-07"
     LATE_SUCCESS = "G-08"
-
-
-class Question(StrEnum):
-    """What a trial was made for."""
-
-    CAPACITY = "capacity"  # closed loop without think time, paired
-    SATURATION = "saturation"  # the same VUs and 1.5 times as many by turns: the proof
-    SINGLE = "single"  # direct-single beside the pairs, no verdict
-    LARGE = "large"  # several chunks and parts, unpaired
-    RAMP = "ramp"  # stepped ramp to the knee
-    NEIGHBOURS = "neighbours"  # login and list beside open-arrival uploads, and alone
-    RAW = "raw"  # bare presigned PUTs: the reference of the benchmark
-    JOURNEY = "journey"  # GoVault's own shape with its think times
-    BENCH = "bench"  # the benchmark table

@@ -44,7 +44,7 @@ Ready = Callable[[str], Awaitable[bool]]
 class ContainerTestbed:
     """Implements ``Testbed`` for one Compose project. ``ready`` asks a part whether it serves.
 
-    Docker's own health checks run every ten seconds: right for an operator, too seldom for a trial.
+    Docker's own health checks run every ten seconds: right for an operator, too seldom here.
     """
 
     docker: Docker

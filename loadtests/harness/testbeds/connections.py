@@ -1,6 +1,6 @@
 """Where the audit looks: the three databases and the object store, read from one environment.
 
-The load goes through the gateway only. These connections serve cleaning before a trial and the
+The load goes through the gateway only. These connections serve cleaning and the
 ledger after it, and are opened for that time.
 """
 
@@ -128,7 +128,7 @@ async def open_databases(endpoints: Endpoints) -> AsyncIterator[Databases]:
                     url,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=COMMAND_TIMEOUT_S,
-                    # Cleaning a large trial may take longer than the services allow themselves.
+                    # Cleaning up many uploads may take longer than the services allow themselves.
                     server_settings={"statement_timeout": f"{COMMAND_TIMEOUT_S:.0f}s"},
                 )
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:

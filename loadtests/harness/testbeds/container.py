@@ -18,7 +18,7 @@ PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 NUMBER = "com.docker.compose.container-number"
 ONE_OFF = "com.docker.compose.oneoff"
-# The environment a container had before an arm of an experiment changed it.
+# The environment a container had before an arm changed it.
 OWN_ENVIRONMENT = "vaultbench.own-environment"
 BENCH = "bench"  # the service that we are ourselves
 ID_LENGTH = 12

@@ -36,7 +36,7 @@ class StoreRoute:
         return RoutedResolver(self) if self.elsewhere else None
 
     async def k6_hosts(self) -> dict[str, str]:
-        """k6's ``hosts``: it wants an address, so the name is looked up now, before each trial."""
+        """k6's ``hosts``: it wants an address, so the name is looked up before k6 starts."""
         if not self.elsewhere:
             return {}
         host, port = split(self.inner)

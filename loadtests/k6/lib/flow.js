@@ -4,6 +4,7 @@ import http from 'k6/http';
 import { check } from 'k6';
 import { config } from './config.js';
 import * as data from './data.js';
+import { tagsOf } from './figures.js';
 import * as lines from './lines.js';
 
 export class StepFailed extends Error {
@@ -87,7 +88,7 @@ export class Flow {
   }
 
   params(step, headers) {
-    return { headers, tags: { name: step, role: 'load' }, timeout: config.timeout, responseType: 'text' };
+    return { headers, tags: tagsOf(step, this.arm), timeout: config.timeout, responseType: 'text' };
   }
 
   // A sink that agrees to all answers 200, whatever is asked of it.

@@ -129,12 +129,12 @@ def test_every_expression_is_answered(
 
 
 def test_what_k6_pushed_says_whose_it_is(loaded: Loaded) -> None:
-    """Trials last seconds: each arm that uploads has its own curve, on every server."""
+    """Turns last seconds: each arm that uploads has its own curve, on every server."""
     (start, end), bundle = loaded.span(), Bundle(loaded.bundle)
     for url in loaded.urls.values():
         found = servers.ask(url, "series", start=f"{start:.3f}", end=f"{end:.3f}",
-                            **{"match[]": 'k6_iterations_total{scenario="uploads"}'})  # fmt: skip
-        assert {one.get("arm") for one in found} == {one.strategy for one in bundle.uploads()}
+                            **{"match[]": 'k6_uploads_total{result="acknowledged"}'})  # fmt: skip
+        assert {one.get("arm") for one in found} == {one.arm for one in bundle.uploads() if one.acked_at}
         assert {one.get("testid") for one in found} == {bundle.manifest().run}
 
 

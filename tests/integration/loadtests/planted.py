@@ -17,7 +17,7 @@ from minio import Minio
 
 from loadtests.harness.console import Lines, Played, by_stack
 from loadtests.harness.ledger.store import AuditStore
-from loadtests.harness.planning.payload import Payload, UploadRow
+from loadtests.harness.payload import Payload, UploadRow
 from loadtests.harness.testbeds.connections import Databases, Endpoints, open_databases, open_store
 from services.kit.migrate import migrate
 from tests.stack import Backends

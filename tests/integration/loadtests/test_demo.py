@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import scripted
+from loadtests.harness.client import Uploader
 from loadtests.harness.rig import open_rig
-from loadtests.harness.running.client import Uploader
 from loadtests.harness.strategies import STRATEGIES_FOLDER, load_strategies
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System

@@ -21,9 +21,9 @@ from loadtests.harness.console import Lines, Played, by_stack, read_tail
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Stretch
 from loadtests.harness.rows import Rows
-from loadtests.harness.running.users import Identity
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import find_k6
+from loadtests.harness.users import Identity
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

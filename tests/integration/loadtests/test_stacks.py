@@ -20,7 +20,6 @@ from minio import Minio
 
 from compose import store_key
 from loadtests.harness.network import Link
-from loadtests.harness.running.users import create_users
 from loadtests.harness.stacks import (
     Helper,
     Stacks,
@@ -33,6 +32,7 @@ from loadtests.harness.testbeds import processes
 from loadtests.harness.testbeds.native_testbed import NativeTestbed
 from loadtests.harness.testbeds.processes import Watched
 from loadtests.harness.testbeds.system import ROOT
+from loadtests.harness.users import create_users
 from loadtests.harness.words import ArmWords
 from tests.stack import System
 

@@ -257,7 +257,7 @@ def test_prometheus_accepts_its_configuration_and_sees_all(desk: Desk) -> None:
     assert re.search(r"^alerts    (none|pending|firing)", told, re.MULTILINE)
     frame = desk.good("top", "--once")
     assert re.search(r"^proxy-chunked +0\.0 ", frame, re.MULTILINE)
-    assert "no trial runs" in frame
+    assert "nothing is measured" in frame
     row = desk.parts()["prometheus"]
     assert row["version"][0] in "23"
     promtool = Path(process.command_line(row["pid"]).split()[0]).with_name("promtool")

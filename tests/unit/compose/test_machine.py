@@ -302,7 +302,7 @@ class TestBootstrap:
 TARGETS = [
     *("up", "down", "status", "top", "logs", "trace", "roll", "doctor"),
     *("sweep", "clean", "tools", "tools-clean"),
-    *("demo", "stress", "smoke", "alerts", "bench", "report", "panels", "ledger"),
+    *("demo", "stress", "ab", "smoke", "alerts", "report", "runs", "compare", "share", "panels", "ledger"),
     *("test", "chaos", "test-all", "test-compose", "check"),
 ]
 LINE = re.compile(r"sh compose/make\.sh (compose|loadtests) [a-z-]+( --all)?")

@@ -91,7 +91,7 @@ def loaded(answers: Answers) -> None:
         EXPRESSIONS["requests"]: [({"service": "gateway"}, 300.0)],
         EXPRESSIONS["errors"]: [({"service": "gateway"}, 1.5)],
         EXPRESSIONS["turn"]: [
-            ({"run": "20260504-120000-exp07-ci", "part": "compare", "arm": "proxy-chunked"}, 1)
+            ({"run": "20260504-120000-stress-ci", "part": "compare", "arm": "proxy-chunked"}, 1)
         ],
     }
     answers.alerts = [
@@ -117,7 +117,7 @@ def test_one_frame_says_it_all_on_eighty_columns_and_twenty_four_lines(
     assert rows["upload"] == ["upload", "healthy", "(2x)", "0.50", "61"]
     assert rows["7"] == ["7", "more", "0.21", "70"]
     assert rows["files"] == ["files", "given-up", "(5x)", "0.00", "0"]
-    assert lines[0] == "vaultbench  12:00:00  compare: proxy-chunked, run 20260504-120000-exp07-ci"
+    assert lines[0] == "vaultbench  12:00:00  compare: proxy-chunked, run 20260504-120000-stress-ci"
     assert [line for line in lines if line.startswith(("firing", "pending"))] == [
         "firing ErrorsCritical: files: 3 % of requests fail with 5xx",
         "pending CpuWarning: gateway uses 85 % of a core",

@@ -164,7 +164,7 @@ def test_one_finds_the_others_and_the_report(dashboard: Dashboard) -> None:
     assert "run" in {variable["name"] for variable in value["templating"]["list"]}
     names = [one["name"] for one in value["annotations"]["list"]]
     assert "Faults" in names
-    assert sum(name.startswith("Trials") for name in names) >= 3
+    assert sum(name.startswith("Turns") for name in names) >= 3
 
 
 def test_the_first_screen_answers_the_question() -> None:

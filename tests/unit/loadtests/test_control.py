@@ -13,7 +13,7 @@ import pytest
 from loadtests.harness import control as control_module
 from loadtests.harness.control import Control, serving
 from loadtests.harness.rows import LARGE_BATCH, SMALL_BATCH, Kind, Rows
-from loadtests.harness.running.users import Identity
+from loadtests.harness.users import Identity
 
 pytestmark = pytest.mark.unit
 

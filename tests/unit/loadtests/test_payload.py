@@ -1,17 +1,15 @@
-"""Bodies and their expected hashes: what the table says must be what a client would send."""
+"""Bodies and their expected hashes: what a row says must be what a client would send."""
 
 import hashlib
-import json
 import zlib
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.harness.planning.payload import (
+from loadtests.harness.payload import (
     BLOCK_BYTES,
     CHUNK_BYTES,
     Payload,
@@ -19,9 +17,6 @@ from loadtests.harness.planning.payload import (
     multipart_etag,
     stamp_places,
     stamp_text,
-    upload_ref,
-    write_pattern,
-    write_table,
 )
 
 pytestmark = pytest.mark.unit
@@ -77,25 +72,10 @@ def test_pattern_is_seeded_incompressible_and_a_prefix_of_longer_ones() -> None:
     assert long[:100_000] != long[BLOCK_BYTES:]
 
 
-def test_table_is_what_the_load_script_reads(tmp_path: Path) -> None:
+def test_pattern_and_row_are_enough_to_make_the_body() -> None:
     payload = Payload("run", 7, BLOCK_BYTES + 10)
-    rows = [payload.row(upload_ref("run", "t001", index)) for index in range(3)]
-    count = write_table(
-        tmp_path / "table.json", payload, rows, urls={row.ref: f"u/{row.ref}" for row in rows}
-    )
-    table = json.loads((tmp_path / "table.json").read_text())
-    assert count == 3
-    assert [row["ref"] for row in table["rows"]] == [f"run.t001.{index:06d}" for index in range(3)]
-    assert table["rows"][1]["url"] == "u/run.t001.000001"
-    # Build the body from table and pattern only, as the script does.
-    body = bytearray(write_pattern(tmp_path / "pattern", payload).read_bytes())
-    for (start, end), stamp in zip(table["stamps"], table["rows"][2]["stamps"], strict=True):
-        body[start:end] = stamp[len(stamp) - (end - start) :].encode()
-    assert sha256(body).hexdigest() == table["rows"][2]["sha256"]
-
-
-def test_references_are_valid_idempotency_keys() -> None:
-    payload = Payload("20260101-120000-stress-smoke", 7, 10)
-    ref = payload.row(upload_ref(payload.run, "t001", 1)).ref
-    assert 1 <= len(ref) <= 200
-    assert all(33 <= ord(letter) <= 126 for letter in ref)
+    row = payload.row("ref")
+    body = bytearray(payload.pattern)
+    for place, stamp in zip(payload.places, row.stamps, strict=True):  # as the load script does
+        body[place.start : place.end] = stamp[len(stamp) - place.length :].encode()
+    assert sha256(body).hexdigest() == row.sha256

@@ -81,8 +81,8 @@ def test_two_runs_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_run_ids_sort_by_time() -> None:
-    assert run_id("EXP-07", "ci", 0.0).endswith("-exp07-ci")
-    assert run_id("EXP-07", "ci", 0.0) < run_id("EXP-07", "ci", 90.0)
+    assert run_id("proxy-or-direct", "ci", 0.0).endswith("-proxyordirect-ci")
+    assert run_id("ab", "ci", 0.0) < run_id("ab", "ci", 90.0)
 
 
 def test_every_replica_is_found_where_there_are_several(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from loadtests.harness.ledger.audit import Piece
 from loadtests.harness.ledger.by_contract import ContractAuditor
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
-from loadtests.harness.running.users import Identity
 from loadtests.harness.target import Downloaded, Status, Target, TargetFailed
+from loadtests.harness.users import Identity
 from tests.unit.loadtests import ledger_world as world
 
 pytestmark = pytest.mark.unit

@@ -261,7 +261,6 @@ def test_every_next_command_can_be_said() -> None:
     ("question", "words", "command"),
     [
         ("proxy-or-direct", {"SEED": "3"}, "make stress SEED=3 PROFILE=ci"),
-        ("hash", {"PROFILE": "smoke"}, "make ask Q=hash PROFILE=ci"),
         ("ab", {"A": "FINALISE=inline", "B": "FINALISE=queued"},
          'make ab A="FINALISE=inline" B="FINALISE=queued" PROFILE=ci'),
     ],

@@ -7,8 +7,7 @@ import base64
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 
@@ -84,9 +83,3 @@ def subject_of(token: str) -> str:
     body = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return str(claims["user_id"])
-
-
-def write_identities(path: Path, users: Sequence[Identity]) -> None:
-    """The table k6 reads. It holds tokens: private to this user, never part of a bundle."""
-    path.touch(mode=0o600)
-    path.write_text(json.dumps([asdict(user) for user in users]), encoding="utf-8")

@@ -1,6 +1,6 @@
 """What is uploaded: unique, incompressible bytes whose SHA-256 is known beforehand.
 
-All uploads of a trial share one seeded random pattern as long as the file. The last 64 bytes of every
+All files of one size share one seeded random pattern as long as they are. The last 64 bytes of every
 5 MiB block, and of the file, are overwritten by an ASCII stamp that names the run, the upload and the
 block: no two uploads are equal, and swapped, repeated or foreign blocks change the hash.
 
@@ -10,12 +10,10 @@ block, an upload costs the copy of a hash state and 64 bytes; longer files are h
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import md5, sha256
-from pathlib import Path
 
 BLOCK_BYTES = 5 * 1024 * 1024
 STAMP_BYTES = 64
@@ -25,12 +23,12 @@ CHUNK_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class UploadRow:
-    """One upload a trial may make: k6 takes the rows in order."""
+    """One upload that k6 may make."""
 
     ref: str
     sha256: str
     stamps: tuple[str, ...]  # by block, the last one ends the file
-    chunks: tuple[str, ...]  # SHA-256 of each slice of the table's chunk size
+    chunks: tuple[str, ...]  # SHA-256 of each slice of the payload's chunk size
     # What a store whose ETags are MD5 sums answers: stored whole, as one part, as one part per slice.
     etags: tuple[str, ...] = ()
 
@@ -68,11 +66,6 @@ def stamp_places(size_bytes: int) -> tuple[Stamp, ...]:
     """Stamps in the order they are written; a short last block may overwrite part of the one before."""
     ends = (min((block + 1) * BLOCK_BYTES, size_bytes) for block in range(block_count(size_bytes)))
     return tuple(Stamp(block, max(0, end - STAMP_BYTES), end) for block, end in enumerate(ends))
-
-
-def upload_ref(run: str, trial: str, index: int) -> str:
-    """The client's name for one upload; also its ``Idempotency-Key``."""
-    return f"{run}.{trial}.{index:06d}"
 
 
 class Payload:
@@ -143,46 +136,3 @@ def _etags(content: memoryview, slices: Sequence[memoryview]) -> tuple[str, ...]
         return (whole.hexdigest(), multipart_etag([whole.digest()]))
     parts = [md5(piece, usedforsecurity=False).digest() for piece in slices]
     return (whole.hexdigest(), multipart_etag([whole.digest()]), multipart_etag(parts))
-
-
-def write_pattern(path: Path, payload: Payload) -> Path:
-    path.write_bytes(payload.pattern)
-    return path
-
-
-def write_table(
-    path: Path, payload: Payload, rows: Iterable[UploadRow], *, urls: Mapping[str, str] | None = None
-) -> int:
-    """Write the JSON table that k6 reads; returns the number of rows.
-
-    ``{"size_bytes", "block_bytes", "stamp_bytes", "chunk_bytes", "stamps": [[start, end], ...],
-    "rows": [{"ref", "sha256", "stamps", "chunks"}, ...]}``. A stamp shorter than 64 places keeps its
-    last characters. ``urls`` adds a presigned ``url`` to the row of that ref (raw PUTs).
-    """
-    count = 0
-    head = {
-        "size_bytes": payload.size_bytes,
-        "block_bytes": BLOCK_BYTES,
-        "stamp_bytes": STAMP_BYTES,
-        "chunk_bytes": payload.chunk_bytes,
-        "stamps": [[place.start, place.end] for place in payload.places],
-    }
-    with path.open("w", encoding="ascii") as file:
-        file.write(json.dumps(head)[:-1] + ', "rows": [')
-        for row in rows:
-            file.write(("\n" if count == 0 else ",\n") + json.dumps(_table_row(row, urls)))
-            count += 1
-        file.write("\n]}\n")
-    return count
-
-
-def _table_row(row: UploadRow, urls: Mapping[str, str] | None) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "ref": row.ref,
-        "sha256": row.sha256,
-        "stamps": row.stamps,
-        "chunks": row.chunks,
-    }
-    if urls is not None:
-        entry["url"] = urls[row.ref]
-    return entry

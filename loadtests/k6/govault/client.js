@@ -29,7 +29,7 @@ const USERS = Math.round(Number(__ENV.USERS || Math.round(1000 * SCALE)));
 export const options = {
   setupTimeout: '8m',
   scenarios: {
-    journey: {
+    visits: {
       executor: 'ramping-vus',
       startVUs: 0,
       stages: SHAPES[PROFILE].map(([seconds, vus]) => ({

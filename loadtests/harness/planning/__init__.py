@@ -1,1 +1,0 @@
-"""From an experiment file and what was typed to a frozen list of trials."""
