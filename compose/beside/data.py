@@ -140,6 +140,14 @@ def give_key(env: Mapping[str, str], names: Names, access_key: str, secret_key: 
         store_key.give_key(_admin(env), names.bucket, access_key, secret_key, policy_name=names.bucket)
 
 
+def make_bucket(env: Mapping[str, str], names: Names, access_key: str) -> None:
+    """An empty bucket that the key may use; the services' own may not make one."""
+    root = root_client(env)
+    store_key.make_bucket(root, names.bucket)
+    if store.chosen(env) != store.MINIO:  # it knows its keys from its start: the bucket lets them in
+        store_key.open_bucket(root, names.bucket, access_key)
+
+
 def take_keys(env: Mapping[str, str], word: str) -> None:
     """The keys of a comparison's buckets and their policies."""
     if store.chosen(env) != store.MINIO:

@@ -139,6 +139,8 @@ class Session:
         started: dict[str, Stack] = {}
         for place, arm in zip(self._places, order, strict=True):
             env, parts = self._parts(place, arm)
+            if not self._own_store:  # one of its own is prepared by its stack
+                data.make_bucket(base.env, place.names, env["S3_ACCESS_KEY"])
             started[arm] = place.launch(env, parts)
         for one in started.values():
             stack.wait_healthy(one)

@@ -111,7 +111,7 @@ class Books:
 
 
 async def _scrape(hold: Hold) -> dict[str, Scrape]:
-    return await counters.scrape_all(hold.http, hold.system.admin_urls)
+    return await counters.scrape_all(hold.http, hold.admin_urls)
 
 
 def _in_order(steps: Sequence[StepSample]) -> list[StepSample]:

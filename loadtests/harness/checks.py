@@ -148,7 +148,18 @@ def processes_missing(facts: Facts, _: Answers) -> Iterator[Warn]:
         lacking = sum(
             cost.spent(period, arm).ours is None or cost.GENERATOR not in period.cpu_s for period in periods
         )
-        if lacking:
+        if lacking and facts.unseen(arm.name):
+            yield Warn(
+                code="no-price",
+                severity=Severity.INFO,
+                message=f"what an upload costs {arm.name} is not known",
+                metric="periods without processor time",
+                value=lacking,
+                limit=0,
+                advice="name its processes: PIDS=file, with `name pid` in each line",
+                part=part,
+            )
+        elif lacking:
             yield _caution(
                 "missing-samples",
                 f"{lacking} periods of {arm.name} lack processor time",
@@ -278,7 +289,12 @@ def few_uploads(facts: Facts, _: Answers) -> Iterator[Warn]:
 
 
 def noisy_host(facts: Facts, _: Answers) -> Iterator[Warn]:
-    periods = [period for own in facts.periods.values() for period in own if period.host_busy_s is not None]
+    periods = [
+        period
+        for own in facts.periods.values()
+        for period in own
+        if period.host_busy_s is not None and not facts.unseen(period.arm)
+    ]
     seconds = sum(period.counted_s for period in periods)
     if not seconds or not facts.cores:
         return

@@ -50,27 +50,28 @@ def process_order(name: str) -> tuple[int, str]:
 def spent(period: Period, arm: Arm) -> Spent:
     """Processes of the arm's own stack, shared ones, and what is nobody's part in it."""
     by_process: dict[str, float] = defaultdict(float)
-    ours = 0.0
+    ours, priced = 0.0, False
     for watched, used in period.cpu_s.items():
         name, mine = shown_name(watched, arm, period.cpu_s)
         by_process[name] += used
         ours += used if mine else 0.0
+        priced = priced or mine
     if period.host_busy_s is not None:
         by_process[REST] = period.host_busy_s - sum(period.cpu_s.values())
     expected = () if arm.target is not None else (*SERVICES, *DATABASES)
-    whole = bool(by_process) and all(name in by_process for name in expected)
+    whole = priced and all(name in by_process for name in expected)
     return Spent(dict(by_process), ours if whole else None)
 
 
 def shown_name(watched: str, arm: Arm, beside: Container[str] = ()) -> tuple[str, bool]:
     """Under which name a watched process counts when it is the arm's turn, and whether it is "ours".
 
-    Databases and stores that several stacks share go by the stack that started them, or by none: they are
-    the arm's unless its own stack has such a process ``beside``.
+    Databases and stores that several stacks share are of no stack: they are the arm's unless its own stack
+    has such a process ``beside``, or is another implementation.
     """
     stack, _, process = watched.rpartition("/")
     name = service_of(process)
-    if stack != arm.stack and (_is_foreign(stack, name) or f"{arm.stack}/{process}" in beside):
+    if stack != arm.stack and (_is_foreign(stack, name, arm) or f"{arm.stack}/{process}" in beside):
         return IDLE_STACK, False
     if name.startswith("exporter-"):
         return EXPORTERS, False
@@ -78,9 +79,10 @@ def shown_name(watched: str, arm: Arm, beside: Container[str] = ()) -> tuple[str
     return name, own or name in (*SERVICES, *DATABASES, *JOINTS)
 
 
-def _is_foreign(stack: str, name: str) -> bool:
+def _is_foreign(stack: str, name: str, arm: Arm) -> bool:
     """Whether a process of a stack that is not the arm's is no use to it."""
-    return name not in SHARED and (stack != "" or name in (*SERVICES, "auth"))
+    ours = (*SERVICES, "auth", *(() if arm.target is None else (*SHARED, *JOINTS)))
+    return stack != "" or name in ours
 
 
 def cpu_per_upload(units: Sequence[Sequence[Period]], arm: Arm, process: str | None = None) -> Interval:

@@ -59,6 +59,11 @@ class Facts:
         cores = self.manifest.host.get("cores")
         return None if cores is None else float(cores)
 
+    def unseen(self, arm: str) -> bool:
+        """Whether it is another implementation whose processes nobody named."""
+        found = next((one for one in self.plan.arms if one.name == arm and one.target), None)
+        return found is not None and "PIDS" not in {**self.plan.words, **found.asked}
+
     def parts(self, *kinds: PartKind) -> tuple[Part, ...]:
         """Parts of these kinds that were begun, in the plan's order."""
         return tuple(part for part in self.plan.parts if part.kind in kinds and self.periods.get(part.name))

@@ -130,7 +130,7 @@ def all_processors(scene: Scene) -> Found | None:
     if busy is None or busy < ALL_BUSY:
         return None
     cores = scene.facts.cores or 0
-    others = scene.rest_cores
+    others = 0.0 if scene.facts.unseen(scene.arm.name) else scene.rest_cores
     beside = f", {others:.1f} of them with other programs" if others > OTHERS * cores else ""
     return Found("all processors", f"{min(busy, 1) * cores:.1f} of {cores:g} cores were busy{beside}")
 

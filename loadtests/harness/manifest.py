@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 
 from loadtests.harness.ledger.audit import verified_how
+from loadtests.harness.ledger.by_contract import verified_by_contract
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.rig import Rig
@@ -61,7 +62,7 @@ async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str
         databases=databases,
         scripts=script_hashes(rig.system.root),
         seeds={"order": plan.seed, "payload": PATTERN_SEED},
-        verified_how=verified_how(rig.hold.auditor.read_all),
+        verified_how=verified(rig),
         notes={
             "identities": len(rig.hold.identities),
             "tokens": "a login before every upload" if plan.login_each else "prepared before the load",
@@ -73,10 +74,19 @@ async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str
     )  # fmt: skip
 
 
+def verified(rig: Rig) -> str:
+    """How uploads were verified, on our stacks and on others."""
+    ours = verified_how(rig.read_all)
+    others = [stack for stack, hold in rig.holds.items() if hold.system is None]
+    return f"{ours}. {', '.join(others)}: {verified_by_contract(rig.read_all)}" if others else ours
+
+
 async def databases_of(rig: Rig) -> dict[str, dict[str, str]]:
     """Settings of every database; those of a stack that has a name are ``<stack>/<database>``."""
     found = {
-        stack: await database_settings(hold.auditor.databases.named()) for stack, hold in rig.holds.items()
+        stack: await database_settings(hold.databases.named())
+        for stack, hold in rig.holds.items()
+        if hold.databases is not None
     }
     return {in_stack(stack, name): own for stack, some in found.items() for name, own in some.items()}
 

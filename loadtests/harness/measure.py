@@ -11,12 +11,11 @@ from loadtests.harness.analyse import blocks_needed
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.rig import open_rig
+from loadtests.harness.rig import Place, open_rig
 from loadtests.harness.run import Answered, in_silence, run_plan
 from loadtests.harness.session import interruptible, results_folder
 from loadtests.harness.stacks import Stacks
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.testbeds.system import System
 
 INTERRUPTED = 130
 # Analyses, renders and prints a bundle; the answer is the exit code.
@@ -25,7 +24,7 @@ Finish = Callable[[Path, Console], int]
 
 async def measure(
     plan: Plan,
-    systems: Mapping[str, System],
+    places: Mapping[str, Place],
     stacks: Stacks | None,
     *,
     environ: Mapping[str, str],
@@ -33,18 +32,19 @@ async def measure(
     console: Console,
     answered: Answered = in_silence,
 ) -> tuple[Path, bool]:
-    """Run a plan on stacks that are up. Returns the bundle's folder, and whether it was interrupted."""
+    """Run a plan on places by stack, which are up. Returns the bundle's folder, and whether it was
+    interrupted."""
     writer = BundleWriter(results_folder(environ) / plan.run)
     console.print(f"Records go to {writer.path}", highlight=False, soft_wrap=True)
 
-    async def renew(instance: int, swapped: bool) -> Mapping[str, System]:
+    async def renew(instance: int, swapped: bool) -> Mapping[str, Place]:
         if stacks is None:
-            return systems
+            return places
         await stacks.renew(instance, swapped=swapped)
-        return stacks.systems
+        return {**places, **stacks.systems}
 
     async with open_rig(
-        plan.run, systems, load_strategies(), shared=stacks.shared if stacks else None,
+        plan.run, places, load_strategies(), shared=stacks.shared if stacks else None,
         read_all=plan.profile == "full",
     ) as rig:  # fmt: skip
         with Progress(console) as progress:

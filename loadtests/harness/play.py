@@ -110,7 +110,8 @@ class Player:
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
         """While this lasts, traffic that is not ours ends the run in order."""
-        gateways = {name: hold.system.replicas("gateway") for name, hold in self.rig.holds.items()}
+        # Nobody counts for us what another implementation is asked.
+        gateways = {name: hold.gateways for name, hold in self.rig.holds.items() if hold.gateways}
 
         def found(said: str) -> None:
             self.books.warnings.append(strangers.warning(said))
@@ -132,7 +133,7 @@ class Player:
         await self.load.release(
             stretch,
             part,
-            gateways={name: hold.system.gateway_url for name, hold in holds.items()},
+            gateways={name: hold.gateway_url for name, hold in holds.items()},
             identities={name: hold.identities for name, hold in holds.items()},
             login_each=self.login_each,
             uploads=uploads,

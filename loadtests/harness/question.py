@@ -343,7 +343,7 @@ def _arm(
         file_size_bytes=size,
         piece_bytes=strategy.piece_bytes(size),
         vus=own.vus or vus,
-        stack="" if own.target else stack,
+        stack=name if own.target else stack,
         asked=dict(own.asked),
         target=own.target,
     )

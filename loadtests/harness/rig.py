@@ -20,49 +20,80 @@ import aiohttp
 
 from loadtests.harness import affinity, exporter, users
 from loadtests.harness.affinity import Cores, split
-from loadtests.harness.clean import Cleaner
+from loadtests.harness.clean import Cleaner, ContractCleaner
 from loadtests.harness.exporter import Activity
 from loadtests.harness.ledger.audit import Auditor
+from loadtests.harness.ledger.by_contract import ContractAuditor
 from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.records.samples import Event
 from loadtests.harness.strategies import Strategy
+from loadtests.harness.target import Target, TargetFailed
 from loadtests.harness.testbeds import connections
+from loadtests.harness.testbeds.connections import Databases
 from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of
+from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed
 from loadtests.harness.users import Identity
 
 TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a stretch
 
 
+# What can be held: a stack of ours, or another implementation.
+Place = System | TargetTestbed
+
+
 @dataclass(slots=True)
 class Hold:
-    """A run's hold on one stack. Made by ``open_hold``."""
+    """A run's hold on one stack. Made by ``open_hold``.
 
-    system: System
+    Of another implementation ``system``, ``databases`` and ``store`` are not known: it is held by what its
+    clients may ask.
+    """
+
+    gateway_url: str
     testbed: Testbed
     http: aiohttp.ClientSession
-    cleaner: Cleaner
-    auditor: Auditor
+    cleaner: Cleaner | ContractCleaner
+    auditor: Auditor | ContractAuditor
+    system: System | None = None
+    databases: Databases | None = None
+    store: AuditStore | None = None
     identities: list[Identity] = field(default_factory=list)
     _tokens_at: float = 0.0
 
+    @property
+    def admin_urls(self) -> Mapping[str, str]:
+        """Admin ports by process."""
+        return self.system.admin_urls if self.system else {}
+
+    @property
+    def gateways(self) -> Mapping[str, str]:
+        """Admin ports of the gateways by process."""
+        return self.system.replicas("gateway") if self.system else {}
+
     async def create_identities(self, run: str, count: int) -> None:
-        """Sign up the run's users of this stack; outside every load."""
-        self.identities = await users.create_users(self.http, self.system.gateway_url, run, count)
+        """Sign up the run's users of this stack; outside every load. Raises ``SignupFailed`` and
+        ``TargetFailed``."""
+        try:
+            self.identities = await users.create_users(self.http, self.gateway_url, run, count)
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            if self.system is not None:
+                raise
+            raise TargetFailed(f"{self.gateway_url} does not answer: {error}") from error
         self._tokens_at = time.time()
 
     async def fresh_tokens(self) -> None:
         """Log everybody in again if the tokens could end during the next stretch."""
         if self.identities and time.time() - self._tokens_at > TOKEN_AGE_LIMIT_S:
-            self.identities = await users.refresh(self.http, self.system.gateway_url, self.identities)
+            self.identities = await users.refresh(self.http, self.gateway_url, self.identities)
             self._tokens_at = time.time()
 
     async def settings(self) -> dict[str, dict[str, Any]]:
         """Settings in effect by process, as each says itself; one that does not answer is absent."""
         found = await asyncio.gather(
-            *(settings_of(self.http, url) for url in self.system.admin_urls.values()), return_exceptions=True
+            *(settings_of(self.http, url) for url in self.admin_urls.values()), return_exceptions=True
         )
-        pairs = zip(self.system.admin_urls, found, strict=True)
+        pairs = zip(self.admin_urls, found, strict=True)
         return {name: answer["settings"] for name, answer in pairs if isinstance(answer, dict)}
 
     async def has_prometheus(self) -> bool:
@@ -73,7 +104,8 @@ class Hold:
 
 @dataclass(slots=True)
 class Rig:
-    """A whole run's hold. ``holds`` are the stacks by name; "" is the running testbed."""
+    """A whole run's hold. ``holds`` are the stacks by name, at least one of them ours; "" is the running
+    testbed."""
 
     run: str
     holds: dict[str, Hold]
@@ -91,12 +123,17 @@ class Rig:
 
     @property
     def hold(self) -> Hold:
-        """The running testbed, or the first stack of several."""
-        return self.holds.get("") or next(iter(self.holds.values()))
+        """The running testbed, or the first stack of several that is ours."""
+        return self.holds.get("") or next(hold for hold in self.holds.values() if hold.system)
 
     @property
     def system(self) -> System:
-        return self.hold.system
+        return next(system for hold in (self.hold, *self.holds.values()) if (system := hold.system))
+
+    @property
+    def databases(self) -> Databases:
+        """Of ``hold``."""
+        return next(found for hold in (self.hold, *self.holds.values()) if (found := hold.databases))
 
     def event(self, kind: str, **detail: Any) -> None:
         self.events.append(Event(at=time.time(), kind=kind, detail=detail))
@@ -110,11 +147,11 @@ class Rig:
         taken, self.events = sorted(self.events, key=lambda event: event.at), []
         return taken
 
-    async def take(self, systems: Mapping[str, System]) -> None:
+    async def take(self, places: Mapping[str, Place]) -> None:
         """Hold stacks that were made anew."""
         self.holds = {
-            name: await self._held.enter_async_context(open_hold(system, read_all=self.read_all))
-            for name, system in systems.items()
+            name: await self._held.enter_async_context(open_hold(place, read_all=self.read_all))
+            for name, place in places.items()
         }
 
     async def let_go(self) -> None:
@@ -142,7 +179,8 @@ class Rig:
         """The variable that tells k6 where the name leads that the stacks' URLs are signed for."""
         found: dict[str, str] = {}
         for hold in self.holds.values():
-            found |= await hold.system.store.k6_hosts()
+            if hold.system is not None:
+                found |= await hold.system.store.k6_hosts()
         return {"HOSTS": json.dumps(found)} if found else {}
 
     async def pushes_to_prometheus(self) -> bool:
@@ -151,8 +189,31 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_hold(system: System, *, read_all: bool = False) -> AsyncIterator[Hold]:
+async def open_hold(place: Place, *, read_all: bool = False) -> AsyncIterator[Hold]:
     """Connections to one stack, closed at the end."""
+    opened = open_target(place, read_all) if isinstance(place, TargetTestbed) else open_own(place, read_all)
+    async with opened as hold:
+        yield hold
+
+
+@asynccontextmanager
+async def open_target(testbed: TargetTestbed, read_all: bool) -> AsyncIterator[Hold]:
+    """Another implementation, by its address alone."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as http:
+        target = Target(http, testbed.url)
+        hold = Hold(
+            gateway_url=testbed.url,
+            testbed=testbed,
+            http=http,
+            cleaner=ContractCleaner(target, lambda: hold.identities),
+            auditor=ContractAuditor(target, lambda: hold.identities, read_all=read_all),
+        )
+        yield hold
+
+
+@asynccontextmanager
+async def open_own(system: System, read_all: bool) -> AsyncIterator[Hold]:
+    """A stack of ours, with its databases and its store."""
     async with AsyncExitStack() as stack:
         testbed = await stack.enter_async_context(open_testbed(system))
         databases = await stack.enter_async_context(connections.open_databases(system.endpoints))
@@ -161,25 +222,28 @@ async def open_hold(system: System, *, read_all: bool = False) -> AsyncIterator[
         connector = aiohttp.TCPConnector(limit=64, resolver=system.resolver())
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         yield Hold(
-            system=system,
+            gateway_url=system.gateway_url,
             testbed=testbed,
             http=http,
             cleaner=Cleaner(databases, store, everything=system.environ.get("CLEAN") == "1"),
             auditor=Auditor(databases, store, read_all=read_all),
+            system=system,
+            databases=databases,
+            store=store,
         )
 
 
 @asynccontextmanager
 async def open_rig(
     run: str,
-    systems: Mapping[str, System],
+    places: Mapping[str, Place],
     strategies: Mapping[str, Strategy],
     *,
     shared: Testbed | None = None,
     read_all: bool = False,
 ) -> AsyncIterator[Rig]:
     """A hold on stacks by name and everything else, closed and deleted at the end."""
-    first = next(iter(systems.values()))
+    first = next(place for place in places.values() if isinstance(place, System))
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(limit=64, resolver=first.resolver())
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
@@ -199,7 +263,7 @@ async def open_rig(
             read_all=read_all,
         )
         stack.push_async_callback(rig.let_go)
-        await rig.take(systems)
+        await rig.take(places)
         try:
             yield rig
         finally:

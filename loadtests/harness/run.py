@@ -24,11 +24,9 @@ from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.notes import noted
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import Manifest
-from loadtests.harness.records.vocabulary import service_of
-from loadtests.harness.rig import Rig
+from loadtests.harness.rig import Place, Rig
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.tally import Tally
-from loadtests.harness.testbeds.system import System
 from loadtests.harness.watch import Site, Watcher
 
 CALIBRATION = "calibration"
@@ -41,7 +39,7 @@ STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
 # Takes the number of the making and whether the arms change their places; returns the new stacks.
-Renew = Callable[[int, bool], Awaitable[Mapping[str, System]]]
+Renew = Callable[[int, bool], Awaitable[Mapping[str, Place]]]
 Answered = Callable[[Bundle, Part], None]
 
 
@@ -132,8 +130,8 @@ def sites_of(rig: Rig) -> dict[str, Site]:
     sites = {
         stack: Site(
             hold.testbed,
-            list(hold.system.replicas("gateway").values()),
-            {part: url for part, url in hold.system.admin_urls.items() if service_of(part) != "gateway"},
+            list(hold.gateways.values()),
+            {part: url for part, url in hold.admin_urls.items() if part not in hold.gateways},
         )
         for stack, hold in rig.holds.items()
     }

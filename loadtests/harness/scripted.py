@@ -57,7 +57,7 @@ async def play(rig: Rig, strategy: Strategy, size_bytes: int, *, uploads: int = 
     ) as load:  # fmt: skip
         await load.ready()
         await load.release(
-            stretch, part, gateways={"": hold.system.gateway_url}, identities={"": hold.identities},
+            stretch, part, gateways={"": hold.gateway_url}, identities={"": hold.identities},
             uploads=uploads,
         )  # fmt: skip
         await load.idle(LIMIT_S)

@@ -11,11 +11,13 @@ import difflib
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from loadtests.harness.records.vocabulary import STORES
+from loadtests.harness.testbeds.target_testbed import read_pids
 
 ProfileName = Literal["smoke", "ci", "full"]
 PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
@@ -39,7 +41,7 @@ OTHER_MAKE_VARIABLES = frozenset(
         "UNKNOWN_OLDER_THAN_S",
     }
 )
-OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET")
+OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET", "PIDS")
 OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
 OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
 STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT")
@@ -74,7 +76,8 @@ class WordsError(Exception):
 class ArmWords:
     """One arm as asked for; ``None`` leaves what the run or the question says.
 
-    ``stack`` holds REPLICAS, POOLER and STORE as typed, ``processes`` settings by service. ``revision`` is
+    ``pids`` names the processes of ``target``; ``stack`` holds REPLICAS, POOLER and STORE as typed,
+    ``processes`` settings by service. ``revision`` is
     empty for the working tree as it is, ``None`` for whatever code runs anyway.
     """
 
@@ -84,6 +87,7 @@ class ArmWords:
     rtt_ms: float | None = None
     bandwidth_mbit: float | None = None
     target: str | None = None
+    pids: tuple[tuple[str, int], ...] = ()
     stack: Mapping[str, str] = field(default_factory=dict)
     processes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     revision: str | None = None
@@ -120,12 +124,12 @@ class _Reader:
     problems: list[str] = field(default_factory=list)
 
     def take(self, name: str, read: Callable[[str], Any], expected: str) -> Any:
-        """``read`` raises ``ValueError`` for what is not ``expected``."""
+        """``read`` raises ``ValueError`` or ``OSError`` for what is not ``expected``."""
         if not self.values.get(name):
             return None
         try:
             return read(self.values[name])
-        except ValueError:
+        except (OSError, ValueError):
             self.problems.append(f"{self.where}{name}={self.values[name]}: expected {expected}")
             return None
 
@@ -167,10 +171,13 @@ def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapp
     """
     reader = _Reader(_given(environ, AB))
     reader.problems += misspelt(environ, AB)
+    pids = _pids(reader)
     arms = {
         name: read_arm(name, text, strategies, known.get(name, {}), reader.problems)
         for name, text in arm_texts(environ).items()
     }
+    arms = {name: replace(arm, pids=arm.pids or pids) if arm.target else arm for name, arm in arms.items()}
+    reader.problems += _problems_of_targets(reader, arms)
     if not reader.problems and {"A", "B"} & set(reader.values) and arms["A"] == arms["B"]:
         reader.problems.append("A and B are the same. How small a difference shows here says `make ab` alone")
     return _finished(reader, strategies, arms=arms, base=reader.values.get("BASE"))
@@ -288,8 +295,34 @@ def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWor
             f"megabits a second of each connection, 0.01 to {MAX_BANDWIDTH_MBIT:g}",
         ),
         target=reader.take("TARGET", _url, "the http(s) address of another implementation"),
+        pids=_pids(reader),
         **more,
     )
+
+
+def _pids(reader: _Reader) -> tuple[tuple[str, int], ...]:
+    expected = "a file with `name pid` in each line, of processes that run"
+    return reader.take("PIDS", lambda text: read_pids(Path(text)), expected) or ()
+
+
+def _problems_of_targets(reader: _Reader, arms: Mapping[str, ArmWords]) -> list[str]:
+    """What cannot be done to, or known of, another implementation."""
+    found = []
+    targets = {name: arm for name, arm in arms.items() if arm.target}
+    for name, arm in targets.items():
+        if arm.needs_stack:
+            own = [word for word in arm.asked if word not in OF_CLIENT]
+            found.append(f"{name}: {', '.join(own)}: another implementation is not ours to set")
+        if arm.rtt_ms or arm.bandwidth_mbit or reader.values.keys() & {"RTT_MS", "BANDWIDTH_MBIT"}:
+            found.append(
+                f"{name}: RTT_MS and BANDWIDTH_MBIT do not go with TARGET: where another implementation has"
+                " its store is not known"
+            )
+    if len(targets) == len(arms):
+        found.append("one of the arms must be ours: TARGET stands in one of them")
+    if not targets and (reader.values.get("PIDS") or any(arm.pids for arm in arms.values())):
+        found.append("PIDS names processes of another implementation, and there is no TARGET")
+    return found
 
 
 def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -> Words:

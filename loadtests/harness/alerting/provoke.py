@@ -134,7 +134,7 @@ async def _restarted(rig: Rig, part: str, environment: Mapping[str, str]) -> Asy
 @asynccontextmanager
 async def _locked(rig: Rig, mode: str) -> AsyncIterator[None]:
     """The table of files is locked in this mode of Postgres."""
-    connection = rig.hold.cleaner.databases.files
+    connection = rig.databases.files
     async with connection.transaction():
         # Else the server ends a transaction that does nothing.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")

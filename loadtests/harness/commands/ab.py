@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -22,14 +23,17 @@ from loadtests.harness.question import (
     refuse_beyond_memory,
 )
 from loadtests.harness.records.plan import Plan
+from loadtests.harness.rig import Place
 from loadtests.harness.run import Answered, in_silence
 from loadtests.harness.session import only_one, run_id
 from loadtests.harness.stacks import Making, Stacks, StacksError, open_helper, open_stacks
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, System, find_system
+from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.words import ArmWords, Words, arm_texts, asks_for_settings, read_ab, revision_of
 
 MEMORY = Path("/proc/meminfo")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def ab(
@@ -53,13 +57,13 @@ async def _ab(
 ) -> int:
     strategies, question, texts = load_strategies(), load_question(AB), arm_texts(environ)
 
-    async def measured(plan: Plan, systems: Mapping[str, System], stacks: Stacks | None) -> int:
+    async def measured(plan: Plan, places: Mapping[str, Place], stacks: Stacks | None) -> int:
         path, interrupted = await measure(
-            plan, systems, stacks, environ=environ, command=command, console=console, answered=answered
+            plan, places, stacks, environ=environ, command=command, console=console, answered=answered
         )
         code = finish(path, console)
-        if stacks is None:  # Prometheus knows the running testbed only
-            await keep_panels(systems[""], path, environ, console)
+        if isinstance(running := places.get(""), System):  # Prometheus knows the running testbed only
+            await keep_panels(running, path, environ, console)
         return INTERRUPTED if interrupted else code
 
     async with AsyncExitStack() as stack:
@@ -68,7 +72,7 @@ async def _ab(
             helper = await stack.enter_async_context(open_helper(environ))
             known = await helper.know({arm: revision_of(text) for arm, text in texts.items()})
         words = read_ab(environ, strategies, known)
-        own_stacks = needs_stacks(words)
+        own_stacks, others = needs_stacks(words), targets_of(words)
         run = run_id(question.name, words.profile)
         plan = make_plan(run, question, words, strategies, own_stacks=own_stacks)
         link = common_link(words) or Link()
@@ -76,8 +80,10 @@ async def _ab(
         refuse_beyond_memory(plan, available_bytes())
         announce(plan, console)
         if not own_stacks:
-            system = await stack.enter_async_context(slowed(find_system(environ), link))
-            return await measured(plan, {"": system}, None)
+            system = find_system(environ)
+            refuse_ourselves(system, others)
+            slow = await stack.enter_async_context(slowed(system, link))
+            return await measured(plan, {"": slow, **others}, None)
         if helper is None:  # arms that differ in their network only
             helper = await stack.enter_async_context(open_helper(environ))
             await helper.know(dict.fromkeys(texts))
@@ -87,7 +93,7 @@ async def _ab(
         tell(stacks.making, console)
         if stacks.same_code:
             console.print("Both revisions hold the same code: this is an A/A.")
-        return await measured(plan, stacks.systems, stacks)
+        return await measured(plan, {**stacks.systems, **others}, stacks)
 
 
 def run_dir_of(environ: Mapping[str, str]) -> Path:
@@ -95,6 +101,20 @@ def run_dir_of(environ: Mapping[str, str]) -> Path:
     folder = Path(environ.get("VAULTBENCH_RUN_DIR") or ROOT / ".run")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def targets_of(words: Words) -> dict[str, TargetTestbed]:
+    """The arms that are another implementation."""
+    return {name: TargetTestbed(arm.target, arm.pids) for name, arm in words.arms.items() if arm.target}
+
+
+def refuse_ourselves(system: System, targets: Mapping[str, TargetTestbed]) -> None:
+    """Raises ``StacksError`` where another implementation is the running testbed itself."""
+    ours = urlsplit(system.gateway_url)
+    for name, target in targets.items():
+        theirs = urlsplit(target.url)
+        if (theirs.hostname in LOOPBACK or theirs.hostname == ours.hostname) and theirs.port == ours.port:
+            raise StacksError(f"{name}: {target.url} is the running testbed itself; A/A is `make ab` alone")
 
 
 def needs_stacks(words: Words) -> bool:

@@ -283,3 +283,12 @@ def not_decidable() -> Warn:
         message=f"verified through the contract alone; not decidable: {unseen}",
         advice="a verified upload counts as durable when it was acknowledged",
     )
+
+
+def verified_by_contract(read_all: bool) -> str:
+    """One sentence for the manifest, as ``verified_how`` is one of our own stacks."""
+    read = "every file" if read_all else f"in each audit {SAMPLE_OBJECTS} seeded files"
+    return (
+        f"{read} downloaded and hashed (SHA-256); for the rest the owner's list and the upload's status "
+        "against the client's intent"
+    )

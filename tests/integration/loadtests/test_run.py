@@ -69,7 +69,8 @@ async def rig_of(system: System, run: str) -> AsyncIterator[Rig]:
 
 
 async def objects(rig: Rig) -> int:
-    store = rig.hold.auditor.store
+    store = rig.hold.store
+    assert store is not None
     found = [await store.objects(prefix) for prefix in ("users/", "chunks/", "raw/")]
     return sum(map(len, found))
 

@@ -82,17 +82,34 @@ class TestCpu:
         assert cost.shown_name("b/server", other) == ("server", True)
         assert cost.shown_name("b/auth", other) == ("auth", False)
         assert cost.shown_name("gateway", other) == (cost.IDLE_STACK, False)
+        assert cost.shown_name("pg-upload", other) == (cost.IDLE_STACK, False)
+        assert cost.shown_name("minio", other) == (cost.IDLE_STACK, False)
+        assert cost.shown_name("b/pg-upload", other) == ("pg-upload", True)
+        assert cost.shown_name("k6", other) == ("k6", False)
         assert cost.shown_name("exporter-pg", other) == (cost.EXPORTERS, False)
+
+    def test_another_implementation_s_processes_are_never_ours(self) -> None:
+        assert cost.shown_name("b/pg-upload", arm("A")) == (cost.IDLE_STACK, False)
+        assert cost.shown_name("b/server", arm("A")) == (cost.IDLE_STACK, False)
+
+    def test_without_named_processes_another_implementation_has_no_price(self) -> None:
+        own = part(arm("A"), arm("B", stack="b", target="http://127.0.0.1:1"))
+        world = World(rates={"A": 40.0, "B": 40.0}, costs={"A": {**OURS, **BESIDE}, "B": {"k6": 0.001}})
+        world.play(own, 4)
+        a, b = own.arms
+        in_a, in_b = (units_of(blocks(world, own), one.name, replicated=False) for one in own.arms)
+        assert cost.cpu_per_upload(in_a, a).value == pytest.approx(0.010, rel=0.02)
+        assert cost.cpu_per_upload(in_b, b).value is None
 
 
 @pytest.mark.parametrize(
     ("watched", "shown"),
     [
         ("pg-upload", ("pg-upload", True)),
-        ("a/pg-upload", ("pg-upload", True)),
-        ("a/minio", ("minio", False)),
-        ("a/pg-auth", ("pg-auth", False)),
-        ("a/pg-files", (cost.IDLE_STACK, False)),  # B's own stack has one
+        ("minio", ("minio", False)),
+        ("pg-auth", ("pg-auth", False)),
+        ("pg-files", (cost.IDLE_STACK, False)),  # B's own stack has one
+        ("a/pg-upload", (cost.IDLE_STACK, False)),
         ("a/upload", (cost.IDLE_STACK, False)),
         ("upload", (cost.IDLE_STACK, False)),
         ("b/pgbouncer", ("pgbouncer", True)),
