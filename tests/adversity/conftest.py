@@ -12,6 +12,7 @@ from tests.order import sort_those_of
 from tests.stack import System
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What everything else left behind is looked at last."""
     sort_those_of(

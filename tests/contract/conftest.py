@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 PASSWORD = "Test@1234"
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What everything else left behind is looked at last, and the account of seen error codes closed."""
     last = ("test_agreement.py", "test_codes.py")
