@@ -6,16 +6,33 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from tests.stack import Backends, System, running_backends, running_system
 
+HERE = Path(__file__).parent
+# Quick ones first.
+LAYERS = ("unit", "docs", "contract", "integration", "adversity", "browser", "compose")
+
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The event loop of the processes: what a test starts in its own process runs on the same one."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Layer by layer: pytest would run those without an event loop after all others, and a layer whose
+    fixtures were closed in between would find its own users signed up already."""
+    items.sort(key=lambda item: LAYERS.index(layer_of(item)))
+
+
+def layer_of(item: pytest.Item) -> str:
+    """The folder right under ``tests``."""
+    return item.path.relative_to(HERE).parts[0]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from tests.adversity.bench import Bench, open_bench
+from tests.order import sort_those_of
 from tests.stack import System
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What everything else left behind is looked at last."""
-    items.sort(key=lambda item: item.path.name == "test_agreement_after_faults.py")
+    sort_those_of(
+        Path(__file__).parent, items, lambda item: item.path.name == "test_agreement_after_faults.py"
+    )
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from tests.compose import engine
 from tests.compose.bed import UP_WITHIN_S, Bed, new_bed
 from tests.contract.api import Api
+from tests.order import sort_those_of
 
 Visitor = Callable[[Bed], Awaitable[Api]]
 
@@ -21,10 +22,7 @@ Visitor = Callable[[Bed], Awaitable[Api]]
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """As written: the last tests of a file stop its testbed. pytest would run those with a loop first."""
-    here = [index for index, item in enumerate(items) if item.path.parent == Path(__file__).parent]
-    written = sorted((items[index] for index in here), key=lambda item: (item.path, item.location[1] or 0))
-    for index, item in zip(here, written, strict=True):
-        items[index] = item
+    sort_those_of(Path(__file__).parent, items, lambda item: (item.path, item.location[1] or 0))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import jwt
 import pytest
 
 from tests.contract.api import Api
+from tests.order import sort_those_of
 from tests.stack import System
 
 MakeUser = Callable[[], Awaitable[Api]]
@@ -20,10 +21,11 @@ HERE = Path(__file__).parent
 PASSWORD = "Test@1234"
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What everything else left behind is looked at last, and the account of seen error codes closed."""
     last = ("test_agreement.py", "test_codes.py")
-    items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)
+    sort_those_of(HERE, items, lambda item: last.index(item.path.name) if item.path.name in last else -1)
 
 
 @pytest.fixture(scope="session")
