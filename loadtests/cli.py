@@ -82,7 +82,7 @@ def ab() -> None:
 
     Ends with 0; 1 when the audit failed; 2 when the run is invalid or a word is wrong; 3 when it did not
     reach its end; 4 when B is shown to have lost more than FAIL_ON_LOSS (a share such as 10%) against A, in
-    uploads per second or in CPU per upload; 130 after Ctrl-C. (GNU make turns each failure into 2.)
+    uploads per second or in CPU per upload; 130 after Ctrl-C. From `make` it is always 2.
 
     Example: A="FINALISE=inline" B="FINALISE=detached" python -m loadtests ab
     """
