@@ -198,7 +198,7 @@ def examine(as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--all", "everything", is_flag=True, help="Also what only some experiments need.")
+@click.option("--all", "everything", is_flag=True, help="Also what only some commands need.")
 @click.argument("names", nargs=-1)
 @explained
 def tools(everything: bool, names: tuple[str, ...]) -> None:

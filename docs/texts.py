@@ -140,6 +140,8 @@ HARNESS: dict[str, str] = {
     "B": "of `make ab`: the words of the second arm",
     "BASE": "of `make ab`: a revision, compared with the working tree",
     "TARGET": "of `make ab`: the address of another implementation of the contract, as the second arm",
+    "PIDS": "of `make ab`: a file with `name pid` in each line, of the processes of `TARGET`",
+    "FAIL_ON_LOSS": "of `make ab`: a share such as `10%`; a larger loss of B that is shown ends it with 4",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
     "CLEAN": "`1`: also delete other users' files before the run",
     "RUN": "of `make report` and `make ledger`: the run's id",

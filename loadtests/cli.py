@@ -80,6 +80,10 @@ def stress() -> None:
 def ab() -> None:
     """Compare any A with any B: settings, strategies, sizes, networks, revisions. docs/ab.md has the words.
 
+    Ends with 0; 1 when the audit failed; 2 when the run is invalid or a word is wrong; 3 when it did not
+    reach its end; 4 when B is shown to have lost more than FAIL_ON_LOSS (a share such as 10%) against A, in
+    uploads per second or in CPU per upload; 130 after Ctrl-C. From `make` it is always 2.
+
     Example: A="FINALISE=inline" B="FINALISE=detached" python -m loadtests ab
     """
     edge(lambda console: _measured(run_ab, console))
@@ -115,7 +119,8 @@ def report(run: str | None) -> None:
     """Analyse a run again and write its report, by its id or folder; the newest by default.
 
     Ends with the code of the run: 0; 1 when the audit failed; 2 when the run is invalid, or cannot be read;
-    3 when it did not reach its end. Example: make report RUN=20260731-101500-ab-ci
+    3 when it did not reach its end; 4 when FAIL_ON_LOSS was asked for and is exceeded.
+    Example: make report RUN=20260731-101500-ab-ci
     """
     edge(lambda console: finish(find_bundle(run, os.environ), console))
 

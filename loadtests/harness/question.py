@@ -233,6 +233,7 @@ def make_plan(
         margin=profile.margin,
         precision=precision,
         budget_s=words.budget_s or profile.budget_s,
+        fail_on_loss=words.fail_on_loss,
         rtt_ms=words.every.rtt_ms or 0.0,
         bandwidth_mbit=words.every.bandwidth_mbit,
         disk_bytes=profile.disk,

@@ -30,11 +30,13 @@ from loadtests.harness.strategies import Strategy
 from loadtests.harness.target import Target, TargetFailed
 from loadtests.harness.testbeds import connections
 from loadtests.harness.testbeds.connections import Databases
+from loadtests.harness.testbeds.processes import start_ticks
 from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of
 from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed
 from loadtests.harness.users import Identity
 
+WORK = "vaultbench-work-"
 TOKEN_AGE_LIMIT_S = 1800.0  # tokens live for an hour; none may end inside a stretch
 
 
@@ -247,7 +249,8 @@ async def open_rig(
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(limit=64, resolver=first.resolver())
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        work_dir = Path(tempfile.mkdtemp(prefix="vaultbench-"))
+        remove_abandoned(Path(tempfile.gettempdir()))
+        work_dir = Path(tempfile.mkdtemp(prefix=f"{WORK}{os.getpid()}-"))
         stack.callback(shutil.rmtree, work_dir, ignore_errors=True)
         activity = Activity(run)
         await stack.enter_async_context(shown(activity, first))
@@ -269,6 +272,14 @@ async def open_rig(
         finally:
             with contextlib.suppress(SystemNotUp):
                 await rig.unpin()
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Private folders of harnesses that were killed; each is named after its process."""
+    for path in folder.glob(f"{WORK}*"):
+        pid = path.name.removeprefix(WORK).partition("-")[0]
+        if pid.isdecimal() and start_ticks(int(pid)) is None:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from loadtests.harness.records.result import (
     Verdict,
 )
 from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.validity import EXIT_LOSS
 from loadtests.harness.wording import (
     capital,
     count,
@@ -94,6 +95,11 @@ def _sentences(result: Result) -> Iterator[Sentence]:
     if not answers:
         text = f"Nothing was compared: {result.exit_reason}."
         yield Sentence(kind="limit", question=None, text=text, evidence="warnings")
+    elif result.exit_code == EXIT_LOSS:
+        text = f"{result.exit_reason}."
+        yield Sentence(
+            kind="limit", question=None, text=text, evidence=result.compare.id if result.compare else ""
+        )
     elif result.interrupted:
         text = "The run was interrupted; what was measured until then stands above."
         yield Sentence(kind="limit", question=None, text=text, evidence="warnings")

@@ -15,8 +15,9 @@ from loadtests.harness.records.plan import PartKind, Plan
 from loadtests.harness.records.result import Comparison
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity, Validity
+from loadtests.harness.wording import listed, percent, ratio
 
-EXIT_OK, EXIT_FAILED, EXIT_INVALID, EXIT_NOT_REACHED = 0, 1, 2, 3
+EXIT_OK, EXIT_FAILED, EXIT_INVALID, EXIT_NOT_REACHED, EXIT_LOSS = 0, 1, 2, 3, 4
 DEFAULT_QUESTION = "proxy-or-direct"  # of make stress
 # What would help, by warning, the most important first; "again" is the run's own command with other words.
 NEXT_COMMAND: tuple[tuple[str, str], ...] = (
@@ -83,9 +84,29 @@ def outcome(facts: Facts, warnings: Sequence[Warn], comparison: Comparison | Non
         code, reason = EXIT_INVALID, invalid.message
     elif missed:
         code, reason = EXIT_NOT_REACHED, missed
+    elif lost := loss(facts.plan, comparison):
+        code, reason = EXIT_LOSS, lost
     else:
         code, reason = EXIT_OK, "the audit passed"
     return Outcome(state, code, reason, next_command(facts, warnings))
+
+
+def loss(plan: Plan, comparison: Comparison | None) -> str | None:
+    """Where the last arm is shown to have lost more against the first than was allowed: the whole interval of
+    its rate lies below, or that of its processor time above. None where it is not, or nobody asked."""
+    if plan.fail_on_loss is None or comparison is None:
+        return None
+    allowed, base, arm = plan.fail_on_loss, plan.arms[0].name, plan.arms[-1].name
+    found = []
+    for one in comparison.ratios:
+        low, high = one.ratio.low, one.ratio.high
+        if (one.base, one.arm) != (base, arm) or low is None or high is None:
+            continue
+        if one.metric == "uploads_per_s" and high < 1 - allowed:
+            found.append(f"{ratio(one.ratio)} times the uploads per second")
+        if one.metric == "cpu_s_per_upload" and low > 1 + allowed:
+            found.append(f"{ratio(one.ratio)} times the processor time per upload")
+    return f"{arm} lost more than {percent(allowed)} against {base}: {listed(found)}" if found else None
 
 
 def next_command(facts: Facts, warnings: Iterable[Warn]) -> str | None:

@@ -41,7 +41,7 @@ class Rule:
     precision: float  # wanted half-width, as a share
     first_blocks: int  # of the first stage
     replicated: bool = False  # the making of the stacks is the unit
-    may_name: bool = True  # a run that is a trial or invalid names no winner
+    may_name: bool = True  # no run of profile smoke and no invalid one names a winner
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,9 @@ OTHER_MAKE_VARIABLES = frozenset(
 OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET", "PIDS")
 OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
 OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
+FAIL_ON_LOSS = "FAIL_ON_LOSS"
 STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT")
-AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE")
+AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE", FAIL_ON_LOSS)
 NAMES = tuple(dict.fromkeys((*STRESS, *AB)))
 _UNITS = {
     "": 1,
@@ -101,7 +102,8 @@ class ArmWords:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A command line. ``precision`` is a half-width as a share, ``arms`` are those of ``A=`` and ``B=``."""
+    """A command line. ``precision`` is a half-width as a share, ``arms`` are those of ``A=`` and ``B=``;
+    ``fail_on_loss`` is what B may lose against A, as a share."""
 
     profile: ProfileName = "ci"
     precision: float | None = None
@@ -112,6 +114,7 @@ class Words:
     every: ArmWords = field(default_factory=ArmWords)  # for all arms
     arms: Mapping[str, ArmWords] = field(default_factory=dict)
     base: str | None = None
+    fail_on_loss: float | None = None
     given: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -180,7 +183,9 @@ def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapp
     reader.problems += _problems_of_targets(reader, arms)
     if not reader.problems and {"A", "B"} & set(reader.values) and arms["A"] == arms["B"]:
         reader.problems.append("A and B are the same. How small a difference shows here says `make ab` alone")
-    return _finished(reader, strategies, arms=arms, base=reader.values.get("BASE"))
+    return _finished(
+        reader, strategies, arms=arms, base=reader.values.get("BASE"), fail_on_loss=_may_lose(reader)
+    )
 
 
 def arm_texts(environ: Mapping[str, str]) -> dict[str, str]:
@@ -257,7 +262,7 @@ def _readers(arm: str, service: str | None, name: str, known: Known, problems: l
         problems.append(f"{arm}: {service} does not read {name}; {', '.join(reading)} does")
     elif name in (*OF_CLIENT, *OF_STACK):
         problems.append(f"{arm}: {name} is no setting of {service}; it is said without a service")
-    elif name in (*OF_RUN, "STRATEGIES", "BASE"):
+    elif name in (*OF_RUN, "STRATEGIES", "BASE", FAIL_ON_LOSS):
         problems.append(f"{arm}: {name} is for the whole run; it stands before A and B")
     else:
         names = {*OF_CLIENT, *OF_STACK, *(one for settings in known.values() for one in settings)}
@@ -298,6 +303,13 @@ def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWor
         pids=_pids(reader),
         **more,
     )
+
+
+def _may_lose(reader: _Reader) -> float | None:
+    if reader.values.get(FAIL_ON_LOSS) and reader.values.get("PROFILE") == "smoke":
+        reader.problems.append(f"{FAIL_ON_LOSS}: a smoke run shows no difference; use PROFILE=ci")
+    found: float | None = reader.take(FAIL_ON_LOSS, _share, "a share such as 0.1 or 10%, from 0.5% to 50%")
+    return found
 
 
 def _pids(reader: _Reader) -> tuple[tuple[str, int], ...]:

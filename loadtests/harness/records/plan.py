@@ -101,6 +101,7 @@ class Plan(Record):
     margin: float  # differences below it do not matter: 0.10 is ±10 %
     precision: float  # wanted half-width of the main ratios
     budget_s: float
+    fail_on_loss: float | None = None  # what the last arm may lose against the first, as a share
     rtt_ms: float = 0.0
     bandwidth_mbit: float | None = None
     disk_bytes: int  # the load pauses when half of it is full

@@ -12,8 +12,11 @@ from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Counted, LoadSummary, StepSample, Warn
 from loadtests.harness.records.vocabulary import LedgerClass, Severity, Validity
+from loadtests.harness.sentences import told
 from loadtests.harness.validity import NEXT_COMMAND, again, once
 from tests.unit.loadtests.switchback import (
+    BESIDE,
+    OURS,
     FakeBundle,
     World,
     arm,
@@ -48,6 +51,47 @@ def test_a_sound_run_is_valid() -> None:
     assert codes(result) == []
     assert (result.validity, result.exit_code, result.next_command) == (Validity.VALID, 0, None)
     assert result.compare is not None and result.compare.best == "B"
+
+
+def lossy(allowed: float | None, rates: dict[str, float], b_gateway_s: float) -> Result:
+    """Arms of these rates, the processor time of whose gateway differs."""
+    costs = {name: {**OURS, **BESIDE} for name in "AB"}
+    costs["B"]["gateway"] = b_gateway_s
+    world = World(rates=rates, noise=0.03, costs=costs)
+    world.play(PAIR, 10)
+    made = bundle(world, PAIR)
+    made.of_plan = made.of_plan.model_copy(update={"fail_on_loss": allowed})
+    made.of_manifest = manifest(host={"cores": 8, "memory_bytes": 8e9})
+    return told(analyse(made))
+
+
+class TestLoss:
+    same = OURS["gateway"]
+
+    def test_in_the_rate(self) -> None:
+        found = lossy(0.10, {"A": 50.0, "B": 40.0}, self.same)
+        assert found.exit_code == 4
+        assert "B lost more than 10 % against A: 0.79 (" in found.exit_reason
+        assert found.exit_reason.endswith("times the uploads per second")
+        assert found.sentences[-1].text == f"{found.exit_reason}."
+
+    def test_in_processor_time(self) -> None:
+        found = lossy(0.10, {"A": 50.0, "B": 50.0}, self.same + 0.0025)
+        assert found.exit_code == 4
+        assert found.exit_reason.endswith("times the processor time per upload")
+
+    @pytest.mark.parametrize(
+        ("allowed", "rates", "more_s"),
+        [
+            (None, {"A": 50.0, "B": 40.0}, 0.0),
+            (0.30, {"A": 50.0, "B": 40.0}, 0.0025),
+            (0.10, {"A": 50.0, "B": 50.0}, 0.0),
+            (0.10, {"A": 40.0, "B": 50.0}, -0.002),  # a gain
+            (0.10, {"A": 50.0, "B": 45.0}, 0.0),  # its interval holds the allowed loss
+        ],
+    )
+    def test_none(self, allowed: float | None, rates: dict[str, float], more_s: float) -> None:
+        assert lossy(allowed, rates, self.same + more_s).exit_code == 0
 
 
 def table(made: FakeBundle, **given: object) -> None:
