@@ -36,7 +36,7 @@ def test_several_of_one_name_are_numbered_as_replicas_are(tmp_path: Path) -> Non
     ],
 )  # fmt: skip
 def test_what_names_no_running_process_once_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match="^"):
+    with pytest.raises(ValueError, match=r".*"):
         read_pids(pids_in(tmp_path, text))
 
 
