@@ -103,10 +103,10 @@ _RESERVE_COPY = Statement(
 )
 _PUBLISH_COPY = Statement(
     "file_copy_publish",
-    f"""UPDATE files f SET deleted_at = NULL, etag = $2, created_at = clock_timestamp(),
-        updated_at = clock_timestamp(), visible_at = clock_timestamp()
-    FROM (SELECT NULL::uuid AS file_uuid) p
-    WHERE f.file_uuid = $1 AND f.deleted_at > clock_timestamp() AND f.object_deleted_at IS NULL
+    f"""UPDATE files f SET deleted_at = NULL, etag = $2, created_at = p.at, updated_at = p.at,
+        visible_at = p.at
+    FROM (SELECT NULL::uuid AS file_uuid, clock_timestamp() AS at OFFSET 0) p
+    WHERE f.file_uuid = $1 AND f.deleted_at > p.at AND f.object_deleted_at IS NULL
     RETURNING {_OWN}""",  # noqa: S608 - fixed pieces
 )
 
