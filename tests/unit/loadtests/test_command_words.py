@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from loadtests.harness import words
@@ -130,6 +133,39 @@ class TestArms:
     def test_target_is_the_second_arm(self) -> None:
         found = read_ab({"TARGET": "http://127.0.0.1:8080/"}, STRATEGIES, {}).arms
         assert (found["A"].target, found["B"].target) == (None, "http://127.0.0.1:8080")
+
+    def test_processes_are_those_of_the_target(self, tmp_path: Path) -> None:
+        (tmp_path / "pids").write_text(f"server {os.getpid()}\n")
+        found = read_ab({"TARGET": "http://127.0.0.1:8080", "PIDS": f"{tmp_path}/pids"}, STRATEGIES, {}).arms
+        assert (found["A"].pids, found["B"].pids) == ((), (("server", os.getpid()),))
+
+    def test_what_cannot_be_done_to_a_target_or_without_one(self, tmp_path: Path) -> None:
+        (tmp_path / "pids").write_text(f"server {os.getpid()}\n")
+        at, pids = "http://127.0.0.1:8080", f"{tmp_path}/pids"
+        assert problems(TARGET=at, B="FINALISE=inline REPLICAS=2") == (
+            "B: FINALISE, REPLICAS: another implementation is not ours to set",
+        )
+        assert problems(TARGET=at, BASE="main") == ("B: REVISION: another implementation is not ours to set",)
+        assert problems(TARGET=at, RTT_MS="20")[0].startswith("B: RTT_MS and BANDWIDTH_MBIT do not go with")
+        assert problems(TARGET=at, A=f"TARGET={at}/other") == (
+            "one of the arms must be ours: TARGET stands in one of them",
+        )
+        assert problems(PIDS=pids) == (
+            "PIDS names processes of another implementation, and there is no TARGET",
+        )
+        assert problems(TARGET=at, PIDS=f"{tmp_path}/no") == (
+            f"PIDS={tmp_path}/no: expected a file with `name pid` in each line, of processes that run",
+        )
+
+    def test_what_may_be_lost(self) -> None:
+        assert read_ab({}, STRATEGIES, KNOWN).fail_on_loss is None
+        assert read_ab({"FAIL_ON_LOSS": "10%"}, STRATEGIES, KNOWN).fail_on_loss == pytest.approx(0.1)
+        assert problems(FAIL_ON_LOSS="10") == (
+            "FAIL_ON_LOSS=10: expected a share such as 0.1 or 10%, from 0.5% to 50%",
+        )
+        assert problems(FAIL_ON_LOSS="10%", PROFILE="smoke") == (
+            "FAIL_ON_LOSS: a smoke run shows no difference; use PROFILE=ci",
+        )
 
     def test_only_settings_and_parts_have_to_be_looked_up(self) -> None:
         assert not words.asks_for_settings("STRATEGY=x FILE_SIZE=1 VUS=2 RTT_MS=3 BANDWIDTH_MBIT=4")
