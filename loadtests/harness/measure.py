@@ -33,8 +33,8 @@ async def measure(
     console: Console,
     answered: Answered = in_silence,
 ) -> tuple[Path, bool]:
-    """Run a plan on places by stack, which are up. Returns the bundle's folder, and whether it was
-    interrupted."""
+    """Run a plan on places by stack, which are up. Returns the bundle's folder, and whether a person
+    interrupted it."""
     writer = BundleWriter(results_folder(environ) / plan.run)
     console.print(f"Records go to {writer.path}", highlight=False, soft_wrap=True)
 
@@ -54,7 +54,7 @@ async def measure(
                     rig, plan, writer, progress, command,
                     blocks_wanted=blocks_wanted, answered=answered, renew=renew if stacks else None,
                 )  # fmt: skip
-        return writer.path, rig.stop.is_set()
+        return writer.path, rig.interrupted
 
 
 def blocks_wanted(bundle: Bundle, part: Part) -> int:
