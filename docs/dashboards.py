@@ -30,9 +30,9 @@ in its folder, and `make panels RUN=` draws it again, from what Prometheus had r
 **In Grafana**: the same panels from `grafana/json`, provisioned read-only with one data source; `make stress`
 prints the link with the run and its span of time. `python -m grafana` writes the JSON.
 
-Coloured spans are trials, in the colour of their arm; red ones are faults. A percentile that comes from
+Coloured spans are turns, in the colour of their arm; red ones are faults. A percentile that comes from
 histogram buckets says so in its title, and names the buckets in its description. Rates look back four scrapes
-in Grafana (20 s) and two in `panels.html` (10 s), where they stand in the middle of it: a trial shorter than
+in Grafana (20 s) and two in `panels.html` (10 s), where they stand in the middle of it: a turn shorter than
 that is shown lower than it was, and the report has the exact number.
 
 The JSON is checked against Grafana's published types of version 13.2.3, and every expression against running

@@ -32,8 +32,8 @@ async def measure(
     console: Console,
     answered: Answered = in_silence,
 ) -> tuple[Path, bool]:
-    """Run a plan on places by stack, which are up. Returns the bundle's folder, and whether it was
-    interrupted."""
+    """Run a plan on places by stack, which are up. Returns the bundle's folder, and whether a person
+    interrupted it."""
     writer = BundleWriter(results_folder(environ) / plan.run)
     console.print(f"Records go to {writer.path}", highlight=False, soft_wrap=True)
 
@@ -53,4 +53,14 @@ async def measure(
                     rig, plan, writer, progress, command,
                     blocks_wanted=blocks_needed, answered=answered, renew=renew if stacks else None,
                 )  # fmt: skip
+<<<<<<< HEAD
         return writer.path, rig.stop.is_set()
+=======
+        return writer.path, rig.interrupted
+
+
+def blocks_wanted(bundle: Bundle, part: Part) -> int:
+    """Blocks in all that a part's precision takes, by what its first stage saw (Stein's two stages)."""
+    samples = Samples(bundle.uploads(), bundle.looks())
+    return blocks_to_run(compare_so_far(bundle.plan(), part, bundle.stretches(), samples), part)
+>>>>>>> s6-e-target

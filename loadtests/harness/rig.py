@@ -118,7 +118,8 @@ class Rig:
     http: aiohttp.ClientSession
     shared: Testbed | None = None  # databases and store of several stacks, watched once
     read_all: bool = False  # hash every object, not a sample
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)  # end in order, whoever asks for it
+    interrupted: bool = False  # a person asked
     cores: Cores = field(default_factory=lambda: split(os.sched_getaffinity(0)))
     events: list[Event] = field(default_factory=list)
     _held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)

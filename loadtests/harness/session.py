@@ -81,6 +81,7 @@ async def interruptible(rig: Rig, console: Console) -> AsyncIterator[None]:
             return
         first_at = loop.time()
         rig.event("interrupt")
+        rig.interrupted = True
         rig.stop.set()
         console.print(
             "\nStopping: uploads under way may finish, then the audit runs. Ctrl-C again to give up."

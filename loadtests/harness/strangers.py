@@ -3,9 +3,10 @@
 A gateway counts what it was asked; the load generator writes down what it asks. What the first has and the
 second has not was somebody else's, and a comparison beside somebody else's load means nothing.
 
-k6 writes an upload down before it sends it, a login or a list after the answer. So while a stretch runs, a
-gateway's count is compared with the lines of one look later, when all that it counted has its line; at the
-end, when every VU is idle, the two must agree at once.
+k6 writes an upload down before it sends it, so a gateway's count of uploads is compared with the lines that
+are there now: one look later, our own uploads of that time would hide somebody else's. A login or a list is
+written down after the answer; while a stretch runs, their counts are compared with the lines of one look
+later, when all that was counted has its line. At the end, when every VU is idle, all must agree at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import aiohttp
@@ -186,6 +187,14 @@ async def watching_for_strangers(
     watch.compare(await look())
 
 
+def _written_down(now: ByStack, earlier: ByStack) -> dict[str, Requests]:
+    """Of two looks, what has its line by now if it was ours."""
+    return {
+        stack: replace(now[stack], logins=earlier[stack].logins, lists=earlier[stack].lists)
+        for stack in now.keys() & earlier.keys()
+    }
+
+
 @dataclass(slots=True)
 class _Watch:
     look: Look
@@ -200,7 +209,7 @@ class _Watch:
         while not self.said:
             await sleep(look_s)
             now = await self.look()
-            self.compare(earlier)
+            self.compare(_written_down(now, earlier))
             earlier = now
 
     def compare(self, seen: ByStack) -> None:
