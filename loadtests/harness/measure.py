@@ -53,14 +53,4 @@ async def measure(
                     rig, plan, writer, progress, command,
                     blocks_wanted=blocks_needed, answered=answered, renew=renew if stacks else None,
                 )  # fmt: skip
-<<<<<<< HEAD
-        return writer.path, rig.stop.is_set()
-=======
         return writer.path, rig.interrupted
-
-
-def blocks_wanted(bundle: Bundle, part: Part) -> int:
-    """Blocks in all that a part's precision takes, by what its first stage saw (Stein's two stages)."""
-    samples = Samples(bundle.uploads(), bundle.looks())
-    return blocks_to_run(compare_so_far(bundle.plan(), part, bundle.stretches(), samples), part)
->>>>>>> s6-e-target
