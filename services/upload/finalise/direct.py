@@ -17,7 +17,7 @@ from services.kit.s3 import (
 )
 from services.upload import errors
 from services.upload.finalise.etag import multipart_etag
-from services.upload.finalise.joining import made_before
+from services.upload.finalise.joining import found, made_before
 from services.upload.finalise.journal import Journal
 from services.upload.finalise.outcome import ReopenError
 from services.upload.finalise.proxied import Phases
@@ -51,6 +51,9 @@ class MultipartMaker:
                     stored = await self._store.complete_multipart(key, upload_id, parts)
             except InvalidPartError as error:
                 with self._phases(session.method, "verify"):
+                    made = await found(self._store, key, multipart_etag([part.etag for part in parts]))
+                    if made is not None:  # completed before, and a part that came late brought it back
+                        return Made(made.etag)
                     wrong = differing(work.parts, await self._store.list_parts(key, upload_id))
                 numbers = wrong or [part.number for part in parts]  # sent again since it was refused
                 raise ReopenError(State.UPLOADING, errors.invalid_part(numbers[:100])) from error
@@ -68,13 +71,13 @@ class SingleMaker:
     async def make(self, work: Work, journal: Journal) -> Made:
         with self._phases(work.session.method, "verify"):
             try:
-                found = await self._store.head(work.session.storage_key)
+                there = await self._store.head(work.session.storage_key)
             except NotFoundError as error:
                 raise ReopenError(State.PENDING, errors.object_missing()) from error
-        fault = self._difference(work, found.size_bytes, found.etag)
+        fault = self._difference(work, there.size_bytes, there.etag)
         if fault is not None:
             raise ReopenError(State.PENDING, fault)
-        return Made(found.etag)
+        return Made(there.etag)
 
     @staticmethod
     def _difference(work: Work, size_bytes: int, etag: str) -> Fault | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from services.kit.s3 import (
     InvalidPartError,
+    NoSuchUploadError,
     NotFoundError,
     ObjectInfo,
     Part,
@@ -35,15 +36,15 @@ async def join(
         if_match: ETag of the object that is there before; another one is not replaced.
 
     Raises:
-        GaveUpError: the store has forgotten parts.
-        NoSuchUploadError: also when the parts were joined before.
+        NoSuchUploadError: also when the store no longer has these parts: they were joined before, or lost.
     """
     try:
         return await store.complete_multipart(key, upload_id, parts, if_match=if_match)
     except InvalidPartError as error:
-        # MinIO forgets parts when whoever completes the upload is cut off in the middle of it.
+        # MinIO forgets parts when whoever completes the upload is cut off in the middle of it; in versitygw a
+        # part that comes late brings an upload back that was completed.
         if lost(parts, await store.list_parts(key, upload_id)):
-            raise gone() from error
+            raise NoSuchUploadError(error.op, error.status, error.code) from error
         raise
 
 

@@ -23,7 +23,7 @@ from services.upload.finalise.outcome import Ending, Outcome
 from services.upload.finalise.runner import Runner
 from services.upload.metrics import Metrics
 from services.upload.model import Looks, State, Work
-from services.upload.repository.jobs import Jobs
+from services.upload.repository.jobs import Jobs, Watched
 
 TICK_S = 0.5
 FULL_SHARE = 0.9
@@ -172,7 +172,7 @@ class Finaliser:
 
     async def _look(self, session_ids: list[int]) -> None:
         for seen in await self._jobs.watch(session_ids):
-            self._publish(seen.session_id, _outcome(seen.status, seen.error_message))
+            self._publish(seen.session_id, _outcome(seen))
 
     async def take_back(self, instance: str) -> None:
         """Go on with what an earlier process of this name was doing."""
@@ -215,14 +215,17 @@ class Finaliser:
         return f"{self._waiting} waiting"
 
 
-def _outcome(status: State, message: str | None) -> Outcome:
-    if status is State.COMPLETED:
+def _outcome(seen: Watched) -> Outcome:
+    """How a finalisation ended that another process ran."""
+    message = seen.error_message
+    if seen.status is State.COMPLETED:
         return Outcome(Ending.DURABLE)
-    if status is State.FAILED:
+    if seen.status is State.FAILED:
         return Outcome(Ending.FAILED, errors.failed(message))
-    if status is State.ABORTED:
+    if seen.status is State.ABORTED:
         return Outcome(Ending.FAILED, errors.aborted())
-    return Outcome(Ending.REOPENED, errors.not_open())
+    why = Fault(seen.error_code, message or "") if seen.error_code else errors.still_finalising()
+    return Outcome(Ending.REOPENED, why)
 
 
 def _released() -> Outcome:

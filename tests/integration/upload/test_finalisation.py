@@ -22,6 +22,11 @@ from tests.integration.upload.interruption import Interruption, When
 pytestmark = pytest.mark.integration
 
 COUNT_JOBS = Statement("test", "SELECT count(*) AS n FROM upload_sessions WHERE job_due_at IS NOT NULL")
+GIVEN_BACK = Statement(
+    "test",
+    "UPDATE upload_sessions SET status = 'uploading', upload_method = 'multipart', "
+    "error_code = 'invalid_part', error_message = 'Send it again.'",
+)
 DATA, OTHER = b"some bytes", b"else bytes"
 
 
@@ -193,6 +198,23 @@ class TestWaiting:
             await waits.tick()
             await asyncio.gather(*patient)
             await waits.join(session.id)  # and who comes later need not wait
+
+    async def test_who_waits_elsewhere_hears_why_it_was_given_back(self, own_settings: Settings) -> None:
+        """As the client that another process answers."""
+        gate = asyncio.Event()
+        async with (
+            bench_of(own_settings, registry=Registry(gate=gate)) as runs,
+            bench_of(own_settings, "two", user_id=runs.user_id) as waits,
+        ):
+            upload = await runs.open(len(DATA), mode="queued")
+            await runs.send(upload, 0, DATA)
+            session = (await runs.services.management.status(upload, runs.user_id)).session
+            waiter = asyncio.create_task(waits.finaliser.join(session.id))
+            await asyncio.sleep(0)  # it waits
+            await runs.database.execute(GIVEN_BACK)
+            await waits.finaliser.tick()
+            assert (await refused(waiter, "invalid_part")).message == "Send it again."
+            gate.set()
 
     async def test_a_job_that_another_process_took_is_waited_for_there(self, own_settings: Settings) -> None:
         gate, still = asyncio.Event(), Interruption()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -11,11 +12,13 @@ import pytest
 
 from services.kit.db import Statement
 from services.kit.errors import Fault
+from services.kit.s3 import InvalidPartError, Part, S3Client, Stored
 from services.upload.errors import BYTES_GONE
 from services.upload.model import Send, Session, State
 from services.upload.settings import Settings
-from tests.integration.upload.conftest import MIB, Bench, bench_of, body, incompressible
+from tests.integration.upload.conftest import MIB, Bench, Registry, bench_of, body, incompressible
 from tests.integration.upload.test_crashes import direct
+from tests.integration.upload.test_finalisation import reached
 
 pytestmark = pytest.mark.integration
 
@@ -103,3 +106,49 @@ async def test_parts_forgotten_while_they_were_joined(own_settings: Settings, or
         await bench.database.execute(Statement("test", "UPDATE upload_chunks SET etag = repeat('0', 32)"))
         await refused(bench.send(upload, last, slices[last]), "upload_failed")
         await failed(bench, upload)  # and nobody tries for 15 minutes
+
+
+class Returned:
+    """A store in which an upload that was completed comes back without its parts."""
+
+    def __init__(self, store: S3Client) -> None:
+        self._complete, self.completed = store.complete_multipart, 0
+
+    async def complete_multipart(self, *given: Any, **named: Any) -> Stored:
+        self.completed += 1
+        if self.completed > 1:
+            raise InvalidPartError("complete_multipart", 400, "InvalidPart")
+        return await self._complete(*given, **named)
+
+    async def list_parts(self, key: str, upload_id: str) -> list[Part]:
+        return []
+
+    def put_into(self, bench: Bench, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(bench.store, "complete_multipart", self.complete_multipart, raising=False)
+        patch.setattr(bench.store, "list_parts", self.list_parts, raising=False)
+
+
+async def test_an_upload_that_comes_back_was_joined_before(
+    own_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registration is tried again, and the object is there."""
+    async with bench_of(own_settings, registry=Registry(refusals=1)) as bench:
+        upload, slices = await bench.open(6 * MIB), [incompressible(5 * MIB), incompressible(MIB)]
+        Returned(bench.store).put_into(bench, monkeypatch)
+        await bench.send(upload, 0, slices[0])
+        await refused(bench.send(upload, 1, slices[1]), "dependency_unavailable")
+        await reached(bench, upload, "completed")
+        assert await bench.content(upload) == b"".join(slices)
+
+
+async def test_a_direct_upload_that_comes_back_was_completed_before(
+    own_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = incompressible(6 * MIB)
+    async with bench_of(own_settings, registry=Registry(refusals=1)) as bench:
+        async with aiohttp.ClientSession() as http:
+            upload = await direct(bench, http, data)
+        Returned(bench.store).put_into(bench, monkeypatch)
+        await refused(bench.services.multipart.complete(upload, bench.user_id), "dependency_unavailable")
+        await reached(bench, upload, "completed")
+        assert await bench.content(upload) == data
