@@ -30,7 +30,8 @@ async def test_each_strategy_has_a_ceiling(tmp_path: Path) -> None:
     assert set(found) == set(strategies)
     for ceiling in found.values():
         assert ceiling.file_size_bytes == SIZE
-        assert ceiling.uploads_per_s > 0 and ceiling.floor_ms > 0
+        assert ceiling.uploads_per_s > 0
+        assert ceiling.floor_ms >= 0  # k6 counts whole milliseconds, and the sink may be quicker
 
 
 async def test_nobody_has_no_ceiling(tmp_path: Path) -> None:
