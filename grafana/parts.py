@@ -14,7 +14,7 @@ NO_FAULT = "no run here provokes faults"
 NO_EXPORTER = "no exporters: where they cannot be had the system runs, but this stays empty"
 NO_STORE_METRICS = "a store without metrics for Prometheus"
 NOBODY_LOGGED_IN = "nobody signed up or logged in"
-BRIEF = "a strategy outside the verdict is measured briefly, or not at all"
+BRIEF = "a turn between two scrapes is not seen, and not every arm is measured"
 NO_PUSH = "k6 pushed nothing: K6_PUSH=off, or no load ran"
 COLOURS = strategy_colours() | PROCESS_COLOURS
 
@@ -28,10 +28,7 @@ RUN = Variable("run", "Run", "label_values(testbed_turn_active, run)", empty=NOT
 def spans() -> tuple[Annotation, ...]:
     """Turns in the colour of their arm, other arms in grey, faults in red."""
     known = "|".join(one.arm for one in strategies())
-    arms = [
-        (one.arm, f'arm="{one.arm}"', one.colour, NOT_MEASURING if one.decides else BRIEF)
-        for one in strategies()
-    ]
+    arms = [(one.arm, f'arm="{one.arm}"', one.colour) for one in strategies()]
     turns = [
         Annotation(
             name=f"Turns: {name}",
@@ -39,12 +36,9 @@ def spans() -> tuple[Annotation, ...]:
             colour=colour,
             title="{{arm}}",
             text="{{part}}",
-            empty=empty,
+            empty=BRIEF,
         )
-        for name, selector, colour, empty in (
-            *arms,
-            ("other arms", f'arm!~"{known}"', GREY, NOT_MEASURING),
-        )
+        for name, selector, colour in (*arms, ("other arms", f'arm!~"{known}"', GREY))
     ]
     fault = Annotation(
         name="Faults",
