@@ -33,7 +33,6 @@ class Unit(StrEnum):
     PER_S = "ops"
     REQUESTS_PER_S = "reqps"
     RATIO = "none"
-    BOOL = "bool"
 
 
 @dataclass(frozen=True, slots=True)

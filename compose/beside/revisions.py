@@ -16,7 +16,6 @@ from pathlib import Path
 
 from compose.settings import ROOT
 
-WORKING_TREE = ""  # the name of what is not committed
 LOCK = "requirements-bench.lock"
 RUNS = ("services", "gateway", LOCK)  # what decides how a revision runs
 MARKER = "complete"

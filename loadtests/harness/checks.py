@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -542,12 +543,20 @@ def _of(facts: Facts, part: Part, arm: Arm) -> list[Period]:
     return [period for period in facts.periods[part.name] if period.arm == arm.name]
 
 
-def _invalid(
-    code: str, message: str, *, metric: str, value: float, limit: float, advice: str, part: str | None = None
+def _warn(
+    severity: Severity,
+    code: str,
+    message: str,
+    *,
+    metric: str,
+    value: float,
+    limit: float,
+    advice: str,
+    part: str | None = None,
 ) -> Warn:
     return Warn(
         code=code,
-        severity=Severity.INVALID,
+        severity=severity,
         message=message,
         metric=metric,
         value=value,
@@ -557,20 +566,7 @@ def _invalid(
     )
 
 
-def _caution(
-    code: str, message: str, *, metric: str, value: float, limit: float, advice: str, part: str | None = None
-) -> Warn:
-    return Warn(
-        code=code,
-        severity=Severity.CAUTION,
-        message=message,
-        metric=metric,
-        value=value,
-        limit=limit,
-        advice=advice,
-        part=part,
-    )
-
+_invalid, _caution = partial(_warn, Severity.INVALID), partial(_warn, Severity.CAUTION)
 
 CHECKS: tuple[Check, ...] = (
     ledger,

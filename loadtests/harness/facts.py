@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from loadtests.harness.periods import Block, Period, Samples, whole_blocks
-from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import (
     Counted,
@@ -88,15 +87,7 @@ def read_facts(bundle: Recorded) -> Facts:
         counted=tuple(bundle.counted()),
         events=tuple(bundle.events()),
         recorded=tuple(bundle.warnings()),
-        load=_load(bundle),
+        load=bundle.load(),
         periods=periods,
         blocks={name: whole_blocks(own, stretches) for name, own in periods.items()},
     )
-
-
-def _load(bundle: Recorded) -> LoadSummary | None:
-    """None while k6 still runs, or where it was killed with the harness."""
-    try:
-        return bundle.load()
-    except BundleError:
-        return None

@@ -34,7 +34,7 @@ DEFAULT_STRATEGY = "proxy-chunked"
 PREPARING_S, CALIBRATION_S, REPORT_S, RELEASE_S = 6.0, 11.0, 6.0, 0.5
 AUDIT_S, AUDIT_SHARE = 1.5, 0.06  # of one audit, and for each second of load that it judges and deletes
 MAKING_S = 8.0  # stacks made anew
-LIKELY_UPLOADS_PER_S, LIKELY_BYTES_PER_S = 150.0, 150e6  # of two cores, for the estimate of the disk
+LIKELY_BYTES_PER_S = 150e6  # of two cores, for the estimate of the disk
 # k6 holds a file's bytes once for each VU, and twice more the piece that is being sent.
 COPIES_OF_FILE, COPIES_OF_PIECE, MEMORY_SHARE = 1, 2, 0.7
 

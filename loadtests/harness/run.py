@@ -18,11 +18,12 @@ from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.manifest import make_manifest
 from loadtests.harness.order import blocks_of, swapped, turns_per_block
+from loadtests.harness.pace import HEADROOM, Pace
 from loadtests.harness.play import Player
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.notes import noted
-from loadtests.harness.records.plan import Arm, Part, PartKind, Plan
+from loadtests.harness.records.plan import Part, PartKind, Plan
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.rig import Place, Rig
 from loadtests.harness.rows import Kind, Rows
@@ -31,10 +32,7 @@ from loadtests.harness.watch import Site, Watcher
 
 CALIBRATION = "calibration"
 CALIBRATION_TURN_S, CALIBRATION_WASHOUT_S = 1.0, 0.3
-STRETCH_LIMIT_S = 120.0  # a kill loses at most what was not audited
-HEADROOM = 1.3  # above rates seen before: rows and disk must not run out
-UNKNOWN_BYTES_PER_S = 300e6  # before anything was seen
-AUDIT_S = 4.0  # for the estimate of the time left
+AUDIT_S = 4.0  # for the estimate of the time left, before one was seen
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
@@ -180,9 +178,9 @@ class Runner:
     renew: Renew | None = None
     _instance: int = 0  # which making of the stacks this is
     _unaudited_bytes: float = 0.0
-    _rates: dict[str, float] = field(default_factory=dict)  # uploads per second, by arm of the question
+    _pace: Pace = field(default_factory=Pace)
+    _audits_s: list[float] = field(default_factory=list)
     _times_s: dict[str, list[float]] = field(default_factory=dict)  # to durable, by arm of the question
-    _probed_s: dict[tuple[str | None, int], float] = field(default_factory=dict)  # by strategy and size
 
     async def run(self) -> None:
         await self._warm_up()
@@ -210,7 +208,7 @@ class Runner:
             _, rates = await self.player.play(
                 part, [(arm.name,)], first_block=number, period_s=part.period_s, washout_s=part.washout_s
             )
-            self._rates[arm.of] = fmean(rates)
+            self._pace.rates[arm.of] = fmean(rates)
         found = await self._saturating() if calibrates(self.plan) and not self.rig.stop.is_set() else None
         await self._audit()
         self._resolve(found)
@@ -246,12 +244,12 @@ class Runner:
             parts = [warm_up.with_vus(part, planned, vus) for part in parts]
             arms = tuple(arm.model_copy(update={"vus": vus}) for arm in self.plan.arms)
             self.plan = self.plan.model_copy(update={"arms": arms})
-        rates = [rate for rate in self._rates.values() if rate > 0]
+        rates = [rate for rate in self._pace.rates.values() if rate > 0]
         if rates:
             parts = [warm_up.with_rate(part, min(rates)) for part in parts]
         more = max(1.0, (vus or planned) / max(1, planned))
         self._set_parts([self._with_turns(part, more) for part in parts])
-        self.rig.event("resolved", vus=vus, rates_per_s=self._rates)
+        self.rig.event("resolved", vus=vus, rates_per_s=self._pace.rates)
 
     def _with_turns(self, part: Part, more: float) -> Part:
         """The part with periods that fit the time its arms' uploads took, which grows with the VUs: ``more``
@@ -316,7 +314,7 @@ class Runner:
     async def _blocks(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
         """Play blocks until so many are done, with an audit whenever the disk or the stage asks for one."""
         while done < wanted and not self.rig.stop.is_set():
-            number = min(wanted - done, self._blocks_at_once(part))
+            number = min(wanted - done, self._pace.blocks_at_once(part, self.plan.disk_bytes / 2))
             drawn = [next(blocks) for _ in range(number)]
             for order, turns in self._groups(part, drawn):
                 await self._room(part, order, turns)
@@ -365,50 +363,24 @@ class Runner:
                 return
             acks = await self.player.probe(probe, arm.name, 1)
             if acks:
-                self._probed_s[arm.strategy, arm.file_size_bytes] = median(a.ended - a.began for a in acks)
+                self._pace.probed_s[arm.strategy, arm.file_size_bytes] = median(
+                    a.ended - a.began for a in acks
+                )
             self._unaudited_bytes += len(acks) * arm.file_size_bytes
         await self._audit()
 
     def _turn_of_size(self, part: Part, size: int) -> tuple[float, float]:
-        times = [self._probed_s.get((arm.strategy, size), 0.0) for arm in part.arms]
+        times = [self._pace.probed_s.get((arm.strategy, size), 0.0) for arm in part.arms]
         return warm_up.turn_s(part.period_s, part.washout_s, [[time_s] for time_s in times])
 
     # -- disk
 
-    def _blocks_at_once(self, part: Part) -> int:
-        """Blocks of one stretch: half of the disk that was set aside holds what they write."""
-        if part.kind is PartKind.SIZES:
-            return 1
-        seconds = turns_per_block(part) * part.period_s
-        by_disk = (
-            self.plan.disk_bytes
-            / 2
-            / max(1.0, self._bytes_of(part, [arm.name for arm in part.arms]) * seconds)
-        )
-        return max(1, int(min(by_disk, STRETCH_LIMIT_S / seconds)))
-
     async def _room(self, part: Part, order: Sequence[tuple[str, ...]], turn: tuple[float, float]) -> None:
         """Audit and delete first where the next stretch would fill more than its half of the disk."""
         names = [name for block in order for name in block]
-        coming = self._bytes_of(part, names) * len(names) * turn[0]
+        coming = self._pace.bytes_per_s(part, names) * len(names) * turn[0]
         if self._unaudited_bytes and self._unaudited_bytes + coming > self.plan.disk_bytes / 2:
             await self._audit()
-
-    def _bytes_of(self, part: Part, names: Sequence[str]) -> float:
-        """Bytes per second that these turns write at most."""
-        found = [self._rate_of(part.arm(name)) * part.arm(name).file_size_bytes for name in set(names)]
-        return HEADROOM * max(found, default=0.0)
-
-    def _rate_of(self, arm: Arm) -> float:
-        """Uploads per second that an arm makes, as far as is known."""
-        if arm.strategy is None:
-            return 0.0
-        if arm.rate_per_s is not None:
-            return arm.rate_per_s
-        probed = self._probed_s.get((arm.strategy, arm.file_size_bytes))
-        if probed is not None:
-            return arm.vus / max(probed, 1e-3)
-        return self._rates.get(arm.of) or UNKNOWN_BYTES_PER_S / max(1, arm.file_size_bytes)
 
     async def _rows(self, part: Part, order: Sequence[tuple[str, ...]], period_s: float) -> None:
         """Hash long files before the load, not beside it."""
@@ -417,7 +389,7 @@ class Runner:
             arm = part.arm(name)
             if arm.strategy is not None:
                 kind = Kind.of(arm)
-                needed = self._rate_of(arm) * HEADROOM * period_s + arm.vus / len(order)
+                needed = self._pace.uploads_per_s(arm) * HEADROOM * period_s + arm.vus / len(order)
                 wanted[kind] = wanted.get(kind, 0.0) + needed
         for kind, count in wanted.items():
             await self.player.load.rows.fill(kind, math.ceil(count))
@@ -430,7 +402,9 @@ class Runner:
             return
         self.progress.phase("auditing")
         self.rig.event("audit", stretches=list(self.player.books.open), bytes=round(self._unaudited_bytes))
+        began = time.monotonic()
         samples = await self.player.books.audit()
+        self._audits_s.append(time.monotonic() - began)
         self._unaudited_bytes = 0.0
         for arm, times in warm_up.durable_s(samples).items():
             self._times_s[arm] = times
@@ -443,5 +417,5 @@ class Runner:
         if part.kind is PartKind.WARM_UP:
             return 0.0
         played_s = part.first_blocks * turns_per_block(part) * part.period_s
-        written = self._bytes_of(part, [arm.name for arm in part.arms]) * played_s
-        return played_s + AUDIT_S * (1 + written // (self.plan.disk_bytes / 2))
+        stretches = math.ceil(part.first_blocks / self._pace.blocks_at_once(part, self.plan.disk_bytes / 2))
+        return played_s + stretches * (fmean(self._audits_s) if self._audits_s else AUDIT_S)

@@ -148,12 +148,6 @@ class ContainerTestbed:
         started = self._started[name] = container.started_ns(await self._inspect(name))
         return read_at, Usage(use.cpu_s, use.rss_bytes, started) if started else None
 
-    async def begin_peaks(self, watched: Sequence[Watched]) -> None:
-        processes.reset_peaks(one for one in watched if not one.container)
-
-    async def peaks(self, watched: Sequence[Watched]) -> dict[str, int]:
-        return processes.peaks(one for one in watched if not one.container)
-
     async def act(self, what: Act, part: str) -> None:
         async with docker_errors(TestbedRefused, f"the Docker engine refused to {what} {part}"):
             one = self.docker.containers.container((await self._one(part)).id)

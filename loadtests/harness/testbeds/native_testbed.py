@@ -50,12 +50,6 @@ class NativeTestbed:
         del exact  # every look tells lives apart
         return processes.snapshot(clock(), watched)
 
-    async def begin_peaks(self, watched: Sequence[Watched]) -> None:
-        processes.reset_peaks(watched)
-
-    async def peaks(self, watched: Sequence[Watched]) -> dict[str, int]:
-        return processes.peaks(watched)
-
     async def act(self, what: Act, part: str) -> None:
         await control(self.run_dir, {"op": what, "part": part})
 

@@ -96,27 +96,6 @@ def memory_bytes(pid: int, key: str, proc: Path = PROC) -> int:
     return 0
 
 
-def reset_peak(pid: int, proc: Path = PROC) -> bool:
-    """Start the kernel's count of peak memory (``VmHWM``) anew. False where that is not permitted."""
-    try:
-        (proc / str(pid) / "clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return True
-
-
-def reset_peaks(watched: Iterable[Watched]) -> None:
-    """Start the kernel's count of peak memory anew for all of them."""
-    for one in watched:
-        reset_peak(one.pid)
-
-
-def peaks(watched: Iterable[Watched], proc: Path = PROC) -> dict[str, int]:
-    """The kernel's own peaks; of a family there is none, as its members had theirs at different times."""
-    found = {one.name: memory_bytes(one.pid, "VmHWM", proc) for one in watched if not one.family}
-    return {name: peak for name, peak in found.items() if peak}
-
-
 def snapshot(at: float, watched: Iterable[Watched], proc: Path = PROC) -> Snapshot:
     """Look at everything once. ``at`` is the caller's clock."""
     processes = list(watched)

@@ -47,12 +47,6 @@ class TargetTestbed:
         del exact  # every look tells lives apart
         return processes.snapshot(clock(), watched)
 
-    async def begin_peaks(self, watched: Sequence[Watched]) -> None:
-        processes.reset_peaks(watched)
-
-    async def peaks(self, watched: Sequence[Watched]) -> Mapping[str, int]:
-        return processes.peaks(watched)
-
     async def act(self, what: Act, part: str) -> None:
         raise TestbedRefused(f"{what} {part}: {self.url} is not ours")
 

@@ -67,12 +67,6 @@ class Testbed(Protocol):
     ) -> Snapshot:
         """Look at everything once; ``exact`` also makes sure that each is still the same life of it."""
 
-    async def begin_peaks(self, watched: Sequence[Watched]) -> None:
-        """Count peaks of memory from here, where something keeps them."""
-
-    async def peaks(self, watched: Sequence[Watched]) -> Mapping[str, int]:
-        """The peaks kept since then; a part without one is absent."""
-
     async def act(self, what: Act, part: str) -> None:
         """Kill, pause or resume a part. Raises ``TestbedRefused``."""
 
