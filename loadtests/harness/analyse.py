@@ -147,11 +147,9 @@ def seconds(facts: Facts) -> dict[str, float]:
     """Of the run: under load by part, "preparing" before the first load, "audit", "making stacks"."""
     found = dict.fromkeys((part.name for part in facts.plan.parts if facts.periods.get(part.name)), 0.0)
     for stretch in facts.stretches:
-        end = stretch.t0 + stretch.period_s * len(stretch.order)
-        length = (end if stretch.cut_at is None else min(end, stretch.cut_at)) - stretch.t0
-        found[stretch.part] = found.get(stretch.part, 0.0) + length
+        found[stretch.part] = found.get(stretch.part, 0.0) + stretch.ended_at - stretch.began_at
     if facts.stretches:
-        found["preparing"] = facts.stretches[0].t0 - facts.manifest.started_at
+        found["preparing"] = facts.stretches[0].began_at - facts.manifest.started_at
     found["audit"] = _audit_s(facts)
     found["making stacks"] = sum(float(e.detail["took_s"]) for e in facts.events if e.kind == "renewed")
     return found

@@ -175,8 +175,7 @@ def processes_missing(facts: Facts, _: Answers) -> Iterator[Warn]:
 def restarted(facts: Facts, _: Answers) -> Iterator[Warn]:
     """Another start time inside a stretch is another process."""
     for stretch in facts.stretches:
-        end = stretch.t0 + stretch.period_s * len(stretch.order)
-        inside = [look for look in facts.looks if stretch.t0 <= look.at <= end]
+        inside = [look for look in facts.looks if stretch.began_at <= look.at <= stretch.ended_at]
         names = sorted(
             {
                 name

@@ -110,6 +110,7 @@ class Load:
         spread_s = min(stretch.washout_s / 2, SPREAD_PER_VU_S * self.workers.upload)
         index = {arm.name: at for at, arm in enumerate(part.arms)}
         message = {
+            "begin_ms": stretch.began_at * 1000,
             "t0_ms": stretch.t0 * 1000,
             "period_ms": stretch.period_s * 1000,
             "spread_ms": spread_s * 1000,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from loadtests.harness.order import turns_per_block
 from loadtests.harness.records.plan import Arm, Part, PartKind
 
-HEADROOM = 1.3  # above rates seen before: rows and disk must not run out
+HEADROOM = 1.3  # above rates seen before: rows must not run out
 MOST_BYTES_PER_S = 300e6  # that any arm is believed to store before it was seen with files of a size
 STRETCH_LIMIT_S = 120.0  # a kill loses at most what was not audited
 
@@ -33,19 +34,20 @@ class Pace:
         most = MOST_BYTES_PER_S / max(1, arm.file_size_bytes)
         return min(self.rates.get(arm.of) or most, most)  # the warm-up may have had smaller files
 
-    def bytes_per_s(self, part: Part, names: Iterable[str]) -> float:
-        """That turns of these arms write at most."""
-        arms = map(part.arm, set(names))
-        return HEADROOM * max((self.uploads_per_s(arm) * arm.file_size_bytes for arm in arms), default=0.0)
+    def seen(self, rates: Mapping[str, float]) -> None:
+        """Faster than believed is believed from now on; slower may have been a bad moment."""
+        for arm, rate in rates.items():
+            self.rates[arm] = max(rate, self.rates.get(arm, 0.0))
 
-    def bytes_per_s_of(self, part: Part) -> float:
-        """That turns of any of its arms write at most."""
-        return self.bytes_per_s(part, [arm.name for arm in part.arms])
+    def bytes_per_s(self, part: Part, names: Collection[str]) -> float:
+        """What turns of these arms, one after the other, are expected to write."""
+        arms = map(part.arm, names)
+        return fmean([self.uploads_per_s(arm) * arm.file_size_bytes for arm in arms]) if names else 0.0
 
     def blocks_at_once(self, part: Part, room_bytes: float) -> int:
         """Blocks of one stretch, which has ``room_bytes`` of disk for what they write."""
         if part.kind is PartKind.SIZES:
             return 1
         seconds = turns_per_block(part) * part.period_s
-        by_disk = room_bytes / max(1.0, self.bytes_per_s_of(part) * seconds)
+        by_disk = room_bytes / max(1.0, self.bytes_per_s(part, [arm.name for arm in part.arms]) * seconds)
         return max(1, int(min(by_disk, STRETCH_LIMIT_S / seconds)))

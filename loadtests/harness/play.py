@@ -49,6 +49,7 @@ class Player:
         first_block: int,
         period_s: float,
         washout_s: float,
+        lead_in_s: float = 0.0,
         instance: int = 0,
     ) -> tuple[Stretch, list[float]]:
         """Play whole blocks without a pause. Returns the stretch and the acknowledged uploads per second in
@@ -59,7 +60,8 @@ class Player:
             stretch = Stretch(
                 stretch=self._name(),
                 part=part.name,
-                t0=time.time() + self.load.lead_s(part.arms),
+                t0=time.time() + self.load.lead_s(part.arms) + lead_in_s,
+                lead_in_s=lead_in_s,
                 period_s=period_s,
                 washout_s=washout_s,
                 order=order,

@@ -198,7 +198,7 @@ class Progress:
         left = sum(self._left_s.values())
         stretch = self._now.stretch if self._now else None
         if stretch is not None:
-            left -= min(max(0.0, self._clock() - stretch.t0), stretch.period_s * len(stretch.order))
+            left -= min(max(0.0, self._clock() - stretch.began_at), stretch.ended_at - stretch.began_at)
         return max(0.0, left)
 
     def _line(self) -> Text:

@@ -27,12 +27,12 @@ AB = "ab"
 NOBODY_COLOUR = "#6b7280"
 # Of arms that share a strategy: told apart also by those who do not see red and green.
 COLOURS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#be185d", "#b45309")
-WASHOUT_S, WASHOUT_SHARE = 0.7, 0.5  # at most half of a period
+WASHOUT_S, WASHOUT_SHARE = 0.7, 0.25  # at most a quarter of a period
 NEIGHBOUR_VUS = 40  # VUs that wait for arrivals; more than an open load of two cores ever has under way
 DEFAULT_STRATEGY = "proxy-chunked"
 # What a run takes beside its turns, measured on two cores; seconds.
-PREPARING_S, CALIBRATION_S, REPORT_S, RELEASE_S = 6.0, 11.0, 6.0, 0.5
-AUDIT_S, AUDIT_SHARE = 1.5, 0.06  # of one audit, and for each second of load that it judges and deletes
+PREPARING_S, CALIBRATION_S, REPORT_S, RELEASE_S = 6.0, 20.0, 6.0, 0.5
+AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: to judge, delete, lead in
 MAKING_S = 8.0  # stacks made anew
 LIKELY_BYTES_PER_S = 150e6  # of two cores, for the estimate of the disk
 # k6 holds a file's bytes once for each VU, and twice more the piece that is being sent.

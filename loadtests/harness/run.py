@@ -31,8 +31,9 @@ from loadtests.harness.tally import Tally
 from loadtests.harness.watch import Site, Watcher
 
 CALIBRATION = "calibration"
-CALIBRATION_TURN_S, CALIBRATION_WASHOUT_S = 1.0, 0.3
+CALIBRATION_TURN_S, CALIBRATION_WASHOUT_S = 1.0, 0.25
 AUDIT_S = 4.0  # for the estimate of the time left, before one was seen
+LEAD_IN_S = 2.0  # of load that does not count after an audit: the store is still deleting
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
@@ -178,6 +179,7 @@ class Runner:
     renew: Renew | None = None
     _instance: int = 0  # which making of the stacks this is
     _unaudited_bytes: float = 0.0
+    _rested: bool = True  # since the load last paused for an audit or new stacks, nothing was played
     _pace: Pace = field(default_factory=Pace)
     _audits_s: list[float] = field(default_factory=list)
     _times_s: dict[str, list[float]] = field(default_factory=dict)  # to durable, by arm of the question
@@ -347,12 +349,14 @@ class Runner:
             first_block=first_block,
             period_s=turn[0],
             washout_s=turn[1],
+            lead_in_s=LEAD_IN_S if self._rested else 0.0,
             instance=self._instance,
         )
-        sizes = {arm.name: arm.file_size_bytes for arm in part.arms}
-        self._unaudited_bytes += sum(
-            rate * stretch.period_s * sizes[name] for name, rate in zip(stretch.order, rates, strict=True)
-        )
+        self._rested = False
+        played = list(zip(map(part.arm, stretch.order), rates, strict=True))
+        self._unaudited_bytes += sum(rate * stretch.period_s * arm.file_size_bytes for arm, rate in played)
+        if part.kind is PartKind.COMPARE:
+            self._pace.seen({arm.of: fmean(rate for one, rate in played if one is arm) for arm, _ in played})
 
     async def _probe(self, part: Part) -> None:
         """One file of each VU by every arm: how long its uploads take."""
@@ -405,7 +409,7 @@ class Runner:
         began = time.monotonic()
         samples = await self.player.books.audit()
         self._audits_s.append(time.monotonic() - began)
-        self._unaudited_bytes = 0.0
+        self._unaudited_bytes, self._rested = 0.0, True
         for arm, times in warm_up.durable_s(samples).items():
             self._times_s[arm] = times
         for hold in self.rig.holds.values():

@@ -9,16 +9,16 @@ from statistics import median
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.samples import UploadSample
 
-VU_LEVELS = (8, 16, 24, 32, 48)
+VU_LEVELS = (16, 32, 64)
 DEFAULT_VUS = 16
-GAIN = 0.03  # a level that gains less is not worth its VUs
+GAIN = 0.10  # a level that gains less is not worth its VUs, nor told from noise by turns of a second
 UPLOADS_PER_TURN = 6  # of one VU: fewer would make the switch a large part of the turn
 WASHOUT_S = 0.7
 NEIGHBOURS_SHARE = 0.6  # of the slower arm's rate: beside it, others are watched
 
 
 def saturating_vus(rates: Mapping[int, Mapping[str, float]]) -> int:
-    """The fewest VUs beyond which no level gains 3 % or more, over all arms (geometric mean).
+    """The fewest VUs beyond which no level gains 10 % or more, over all arms (geometric mean).
 
     ``rates`` are uploads per second by VUs and arm. An arm that stood still at some level is no evidence.
     """

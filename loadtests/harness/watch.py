@@ -39,7 +39,11 @@ def instants(stretch: Stretch, sample_s: float = SAMPLE_S) -> list[float]:
     """When to look: at the beginning, at the bounds of every counted part, and between them so often that no
     two looks are further apart than ``sample_s``."""
     bounds = sorted(
-        {stretch.t0, *(at for index in range(len(stretch.order)) for at in stretch.counted(index))}
+        {
+            stretch.began_at,
+            stretch.t0,
+            *(at for index in range(len(stretch.order)) for at in stretch.counted(index)),
+        }
     )
     found = [bounds[0]]
     for bound in bounds[1:]:

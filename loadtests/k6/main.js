@@ -67,7 +67,7 @@ const works = (arm, me) => arm.strategy !== null && (arm.rate_per_s !== null || 
 function playUploads(stretch, me) {
   data.prepare(stretch.arms.filter((arm) => works(arm, me)));
   if (stretch.uploads > 0) return playCount(stretch, me);
-  if (!sleepUntil(stretch.t0_ms + (me * stretch.spread_ms) / config.uploadVus)) return undefined;
+  if (!sleepUntil(stretch.begin_ms + (me * stretch.spread_ms) / config.uploadVus)) return undefined;
   for (const period of periods(stretch)) {
     const play = period.arm.rate_per_s === null ? closed : open;
     const goesOn = works(period.arm, me) ? play(stretch, period, me) : true;

@@ -68,7 +68,8 @@ class Stretch(Record):
 
     Period ``i`` lasts from ``t0 + i * period_s`` to ``t0 + (i + 1) * period_s`` and belongs to the arm
     ``order[i]`` and the block ``blocks[i]``, which is unique in its part. Its first
-    ``washout_s`` do not count.
+    ``washout_s`` do not count. The arm of the first period begins ``lead_in_s`` before ``t0``: what a pause
+    left behind (deletions, idle processes) is over when the first period counts.
     """
 
     stretch: str  # "s001"
@@ -78,8 +79,20 @@ class Stretch(Record):
     washout_s: float
     order: tuple[str, ...]
     blocks: tuple[int, ...]
+    lead_in_s: float = 0.0
     instance: int = 0  # which making of the stacks; a block never spans two
     cut_at: float | None = None  # an interrupt ended it here
+
+    @property
+    def began_at(self) -> float:
+        """When its load began."""
+        return self.t0 - self.lead_in_s
+
+    @property
+    def ended_at(self) -> float:
+        """When its last period ended, or it was cut."""
+        end = self.t0 + self.period_s * len(self.order)
+        return end if self.cut_at is None else min(end, self.cut_at)
 
     def counted(self, index: int) -> tuple[float, float]:
         """Begin and end of the counted part of a period."""

@@ -17,11 +17,12 @@ export function sleepUntil(atMs) {
   }
 }
 
-/** Every period in its turn: {arm, beginMs, endMs}. */
+/** Every period in its turn: {arm, beginMs, endMs}. The first one has what comes before the periods too. */
 export function* periods(stretch) {
   for (let at = 0; at < stretch.order.length; at += 1) {
-    const beginMs = stretch.t0_ms + at * stretch.period_ms;
-    yield { arm: stretch.arms[stretch.order[at]], beginMs, endMs: beginMs + stretch.period_ms };
+    const endMs = stretch.t0_ms + (at + 1) * stretch.period_ms;
+    const beginMs = at === 0 ? stretch.begin_ms : endMs - stretch.period_ms;
+    yield { arm: stretch.arms[stretch.order[at]], beginMs, endMs };
   }
 }
 
@@ -32,13 +33,13 @@ function seeded(counter) {
 
 /**
  * When the open arrivals of one period are due that belong to worker `me` of `workers`, in ms. Arrival i of a
- * stretch is due at t0 + (i + part) / rate; `spread` says which seeded part of an interval is added, 0 none:
+ * stretch is due at its begin + (i + part) / rate; `spread` says which seeded part of an interval is added, 0 none:
  * even arrivals of two kinds would meet at the same instant for the whole stretch.
  */
 export function* arrivals(stretch, period, ratePerS, me, workers, spread = 0) {
   const intervalMs = 1000 / ratePerS;
-  let index = Math.ceil((period.beginMs - stretch.t0_ms) / intervalMs);
-  for (; stretch.t0_ms + index * intervalMs < period.endMs; index += 1) {
-    if (index % workers === me) yield stretch.t0_ms + (index + (spread > 0 ? seeded(index * 2 + spread) : 0)) * intervalMs;
+  let index = Math.ceil((period.beginMs - stretch.begin_ms) / intervalMs);
+  for (; stretch.begin_ms + index * intervalMs < period.endMs; index += 1) {
+    if (index % workers === me) yield stretch.begin_ms + (index + (spread > 0 ? seeded(index * 2 + spread) : 0)) * intervalMs;
   }
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.pace import HEADROOM, MOST_BYTES_PER_S, STRETCH_LIMIT_S, Pace
+from loadtests.harness.pace import MOST_BYTES_PER_S, STRETCH_LIMIT_S, Pace
 from loadtests.harness.records.plan import Arm, Part, PartKind
 
 pytestmark = pytest.mark.unit
@@ -26,7 +26,13 @@ def test_what_was_seen_counts() -> None:
     pace = Pace(rates={"a": 100.0})
     assert pace.uploads_per_s(arm()) == 100.0
     assert pace.uploads_per_s(arm(rate_per_s=7.0)) == 7.0
-    assert pace.bytes_per_s_of(part(arm(), arm("b", rate_per_s=50.0))) == HEADROOM * 100.0 * MIB
+    two = part(arm(), arm("b", rate_per_s=50.0))
+    assert pace.bytes_per_s(two, ["a", "b"]) == 75.0 * MIB
+    assert pace.bytes_per_s(two, ["a", "a", "b", "a"]) == 87.5 * MIB, "turn by turn"
+    assert pace.bytes_per_s(two, []) == 0.0
+    pace.seen({"a": 120.0})
+    pace.seen({"a": 90.0, "b": 10.0})
+    assert pace.rates == {"a": 120.0, "b": 10.0}, "what was slower may have been a bad moment"
 
 
 def test_a_rate_of_small_files_is_none_of_large_ones() -> None:
@@ -43,7 +49,7 @@ def test_nobody_uploads_nothing() -> None:
 
 def test_a_stretch_fits_its_disk_and_its_time() -> None:
     two, pace = part(arm(), arm("b")), Pace(rates={"a": 100.0, "b": 100.0})
-    block_bytes = HEADROOM * 100 * MIB * 4 * 3.0
+    block_bytes = 100 * MIB * 4 * 3.0
     assert pace.blocks_at_once(two, 2.5 * block_bytes) == 2
     assert pace.blocks_at_once(two, 0.5 * block_bytes) == 1
     assert pace.blocks_at_once(two, 1e15) == STRETCH_LIMIT_S / 12.0
