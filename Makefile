@@ -3,7 +3,7 @@
 # RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
 RUN_IT = @sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ab alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ask ab alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:
 
 help:
@@ -40,6 +40,8 @@ demo: ## upload one file by each strategy and show each step (under a minute)
 	$(RUN_IT) loadtests demo
 stress: ## the comparison: five questions, about 8 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= LOGIN=
 	$(RUN_IT) loadtests stress
+ask: ## the prepared questions and whether this machine can; Q=hash asks one, in 5 minutes at most; PROFILE=
+	$(RUN_IT) loadtests ask
 ab: ## any A against any B, in 6 minutes: A="FINALISE=inline" B="FINALISE=detached", or BASE=main; docs/ab.md
 	$(RUN_IT) loadtests ab
 smoke: ## ask every health route; upload one file by each strategy and read it back

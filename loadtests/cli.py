@@ -15,6 +15,9 @@ from rich.console import Console
 from loadtests.cli_errors import EXPECTED
 from loadtests.harness.commands.ab import ab as run_ab
 from loadtests.harness.commands.alerts import alerts as run_alerts
+from loadtests.harness.commands.ask import ask as run_ask
+from loadtests.harness.commands.ask import stress as run_stress
+from loadtests.harness.commands.asking import Asking
 from loadtests.harness.commands.compare import compare as compare_runs
 from loadtests.harness.commands.compare import two_runs
 from loadtests.harness.commands.demo import demo as run_demo
@@ -24,7 +27,6 @@ from loadtests.harness.commands.report import finish
 from loadtests.harness.commands.runs import runs as list_runs
 from loadtests.harness.commands.share import share as share_run
 from loadtests.harness.commands.smoke import smoke as run_smoke
-from loadtests.harness.commands.stress import stress as run_stress
 from loadtests.harness.commands.sweep import sweep as run_sweep
 from loadtests.harness.report.terminal import answers
 from loadtests.harness.session import find_bundle
@@ -68,12 +70,25 @@ def main() -> None:
 
 @main.command()
 def stress() -> None:
-    """Proxy or direct? From how much faster to from which size on.
+    """Proxy or direct? From how much faster to from which size on. Short for ask Q=proxy-or-direct.
 
-    Reads PROFILE, PRECISION, BUDGET_S, SEED, LOGIN, STRATEGIES, FILE_SIZE, VUS, RTT_MS and BANDWIDTH_MBIT
-    from the environment. Example: PROFILE=smoke python -m loadtests stress
+    Reads PROFILE, PRECISION, BUDGET_S, SEED, LOGIN, STRATEGIES, FILE_SIZE, VUS, RTT_MS, BANDWIDTH_MBIT,
+    KEEP_ALIVE and READS from the environment. Example: PROFILE=smoke python -m loadtests stress
     """
     edge(lambda console: _measured(run_stress, console))
+
+
+@main.command()
+def ask() -> None:
+    """List the prepared questions, or ask the one that Q names. docs/answers.md has answers.
+
+    The list says what each asks, about how long it takes and whether this machine can. A question reads the
+    words of `stress`, and in its place what it says itself. It ends with what is claimed, what was measured,
+    and why. Exit codes are those of `ab`.
+
+    Example: Q=hash PROFILE=smoke python -m loadtests ask
+    """
+    edge(lambda console: _measured(run_ask, console))
 
 
 @main.command()
@@ -89,10 +104,10 @@ def ab() -> None:
     edge(lambda console: _measured(run_ab, console))
 
 
-def _measured(run: Callable[..., int], console: Console) -> int:
+def _measured(run: Callable[[Asking], int], console: Console) -> int:
     """A command that loads a system; what a killed one left goes first."""
     remove_leftovers(os.environ)
-    return run(os.environ, command_line(), console, finish, answers(console))
+    return run(Asking(os.environ, command_line(), console, finish, answers(console)))
 
 
 @main.command()

@@ -32,6 +32,7 @@ def rule_of(plan: Plan, part: Part) -> Rule:
         precision=plan.precision,
         first_blocks=part.first_blocks,
         replicated=plan.replicated and part.kind in (PartKind.COMPARE, PartKind.SIZES),
+        pairs=plan.pairs if part.kind is PartKind.COMPARE else (),
         may_name=plan.profile != "smoke",
     )
 
@@ -75,9 +76,8 @@ def _ratios(
     name: str, metric: Metric, arms: Sequence[Arm], blocks: Sequence[Block], rule: Rule
 ) -> tuple[Ratio, ...]:
     named, measure = {arm.name: arm for arm in arms}, MEASURES[metric]
-    seen = {
-        (base, arm): observed(blocks, named[base], named[arm], measure) for base, arm in pairs_of(list(named))
-    }
+    pairs = rule.pairs or pairs_of(list(named))
+    seen = {(base, arm): observed(blocks, named[base], named[arm], measure) for base, arm in pairs}
     # Only rates name a winner: the other metrics say what it costs.
     return ratios_of(name, metric, seen, rule if metric == "uploads_per_s" else replace(rule, may_name=False))
 
@@ -122,7 +122,7 @@ def _wanted(arms: Sequence[Arm], blocks: Sequence[Block], rule: Rule) -> int:
     named = {arm.name: arm for arm in arms}
     wanted = [
         blocks_wanted(observed(blocks, named[base], named[arm], rate_per_s), rule)
-        for base, arm in pairs_of(list(named))
+        for base, arm in rule.pairs or pairs_of(list(named))
     ]
     return max(wanted, default=rule.first_blocks)
 

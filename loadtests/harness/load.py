@@ -138,6 +138,8 @@ class Load:
             "stamps": [[place.start, place.end] for place in stamp_places(arm.file_size_bytes)],
             "vus": arm.vus,
             "rate_per_s": arm.rate_per_s,
+            "keep_alive": arm.keep_alive,
+            "reads": arm.reads,
         }
 
     async def idle(self, limit_s: float) -> None:

@@ -37,10 +37,10 @@ async def measure(
     writer = BundleWriter(results_folder(environ) / plan.run)
     console.print(f"Records go to {writer.path}", highlight=False, soft_wrap=True)
 
-    async def renew(instance: int, swapped: bool) -> Mapping[str, Place]:
+    async def renew(instance: int, moved: int) -> Mapping[str, Place]:
         if stacks is None:
             return places
-        await stacks.renew(instance, swapped=swapped)
+        await stacks.renew(instance, moved)
         return {**places, **stacks.systems}
 
     async with open_rig(

@@ -30,12 +30,15 @@ def blocks_of(part: Part, seed: int) -> Iterator[tuple[str, ...]]:
         yield forth if part.kind in ROUNDS else forth + forth[::-1]
 
 
-def swapped(instance: int, seed: int) -> bool:
-    """Whether the stacks of a making change their places. Of every two makings one has them swapped, so that
-    a place of its own (ports, files on the disk) favours no arm; the first making is as it was started."""
-    couple, second = divmod(instance, 2)
-    first_swapped = couple > 0 and random.Random(f"{seed}/places/{couple}").random() < 0.5
-    return first_swapped != bool(second)
+def places_moved(instance: int, seed: int, stacks: int) -> int:
+    """By how many places the stacks of a making are moved on. Of every so many makings as there are stacks,
+    each stack has each place once, in drawn order, so that a place of its own (ports, files on the disk)
+    favours no arm; the first making is as it was started."""
+    group, at = divmod(instance, stacks)
+    draw = random.Random(f"{seed}/places/{group}")
+    if group == 0:
+        return [0, *draw.sample(range(1, stacks), stacks - 1)][at]
+    return draw.sample(range(stacks), stacks)[at]
 
 
 def in_turns(blocks: Sequence[tuple[str, ...]], first: int) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -19,6 +19,7 @@ from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
 from loadtests.harness.rig import Rig
+from loadtests.harness.scraping import scrape
 from loadtests.harness.tally import Ack, Tally, rates_per_s
 from loadtests.harness.watch import Watcher
 
@@ -71,20 +72,23 @@ class Player:
             number = await self._release(stretch, part)
             self.progress.playing(stretch, number)
             with self.rig.activity.stretch(stretch):
-                stretch = await self._watched(stretch)
+                stretch = await self._watched(stretch, part)
         await self._ended(stretch)
         rates = rates_per_s(stretch, [arm.name for arm in part.arms], self.tally.read(number))
         self.progress.played(stretch, rates)
         return stretch, rates
 
-    async def _watched(self, stretch: Stretch) -> Stretch:
+    async def _watched(self, stretch: Stretch, part: Part) -> Stretch:
         """Look at a stretch until every VU is idle; the stretch as it was in the end."""
         watching = asyncio.create_task(self.watcher.watch(stretch))
+        pages = {name: list(hold.admin_urls.values()) for name, hold in self.rig.holds.items()}
+        scraping = asyncio.create_task(scrape(self.rig.http, stretch, part, pages))
         try:
             if await self._interrupted(self.load.alive_until(watching)):
                 stretch = await self._cut(stretch)
             await self.load.idle(IDLE_LIMIT_S)
         finally:
+            scraping.cancel()
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching

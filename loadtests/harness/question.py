@@ -1,53 +1,48 @@
-"""What is asked, and the plan that follows: a file of ``loadtests/questions``, or the words of ``make ab``.
+"""A question as its file of ``loadtests/questions`` holds it: no code, and every mistake is named.
 
-A question says arms, what each part of the run is like in each profile, and what somebody claims. The plan
-says the same with every number in it; only what the warm-up finds out (VUs, longer turns, the neighbours'
-rate) comes after it.
+It says arms, the load they get, what each part of the run is like in each profile, what somebody claims and
+what must be measured for the claim to hold. ``planning`` makes a plan of it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from loadtests.harness.order import turns_per_block
-from loadtests.harness.records.base import Record
-from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
-from loadtests.harness.strategies import Strategy
-from loadtests.harness.words import ArmWords, ProfileName, Words, WordsError, parse_size, read_arm
+from loadtests.harness.records.base import Record, Size
+from loadtests.harness.records.plan import Claim
+from loadtests.harness.strategies import load_strategies
+from loadtests.harness.words import OF_LOAD, ProfileName, nearest, problems_of_load
 
 QUESTIONS_FOLDER = Path(__file__).parents[1] / "questions"
 AB = "ab"
-NOBODY_COLOUR = "#6b7280"
-# Of arms that share a strategy: told apart also by those who do not see red and green.
-COLOURS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#be185d", "#b45309")
-WASHOUT_S, WASHOUT_SHARE = 0.7, 0.25  # at most a quarter of a period
-NEIGHBOUR_VUS = 40  # VUs that wait for arrivals; more than an open load of two cores ever has under way
-DEFAULT_STRATEGY = "proxy-chunked"
-# What a run takes beside its turns, measured on two cores; seconds.
-PREPARING_S, CALIBRATION_S, REPORT_S, RELEASE_S = 6.0, 20.0, 6.0, 0.5
-AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: to judge, delete, lead in
-MAKING_S = 8.0  # stacks made anew
-LIKELY_BYTES_PER_S = 150e6  # of two cores, for the estimate of the disk
-# k6 holds a file's bytes once for each VU, and twice more the piece that is being sent.
-COPIES_OF_FILE, COPIES_OF_PIECE, MEMORY_SHARE = 1, 2, 0.7
-
-
-GIB = 1024**3
+# A question without profiles of its own has those of `make ab`, and five minutes in ci.
+MOST_S: Mapping[str, float] = {"ci": 300.0}
 
 
 class QuestionError(Exception):
     """The file cannot be used, or no plan follows; one line for each problem."""
 
 
-Size = Annotated[int, BeforeValidator(lambda value: parse_size(str(value)))]
-Disk = Annotated[int, BeforeValidator(lambda value: parse_size(str(value)))]
+def _typed(value: Any) -> Any:
+    """A word's value as it would be typed: YAML makes numbers of some."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _text(value: Any, check: ValidatorFunctionWrapHandler) -> str:
+    """YAML reads on, off, yes and no as truth values, which is never what was meant."""
+    if isinstance(value, bool):
+        raise ValueError("expected text; YAML takes on, off, yes and no for true and false unless quoted")
+    found: str = check(value)
+    return found
+
+
+Text = Annotated[str, WrapValidator(_text), Field(min_length=1)]
+Typed = Annotated[str, WrapValidator(_text), BeforeValidator(_typed)]
 
 
 class Turns(Record):
@@ -107,7 +102,7 @@ class Profile(Record):
     margin: float = Field(gt=0, lt=1)
     precision: float = Field(gt=0, lt=1)
     budget_s: float = Field(gt=0)
-    disk: Disk
+    disk: Size
     vus: int = Field(ge=1)
     warm_up: Turns
     compare: Compare
@@ -119,42 +114,37 @@ class Profile(Record):
 
 
 class Question(Record):
-    """One question as its file holds it. ``arms`` are words by name, as behind ``A=`` and ``B=``."""
+    """One question as its file holds it.
+
+    ``arms`` are words by name, as behind ``A=`` and ``B=``; ``load`` are words of the whole run, which the
+    command line may change. ``shared_profiles``: the profiles are those of ``make ab``, made for two arms.
+    """
 
     name: str = ""
-    question: str
-    source: str | None = None
-    claim: str | None = None
-    expected: str | None = None
-    arms: dict[str, str] = Field(min_length=2)
-    seed: int
-    file_size: Size
+    question: Text
+    expected: Text | None = None
+    claims: tuple[Claim, ...] = ()
+    arms: dict[Text, Typed] = Field(min_length=2)
+    pairs: tuple[tuple[str, str], ...] = ()  # which arms are compared; none: each with each
+    cores: int = Field(default=1, ge=1)  # with fewer there is nothing to see
+    load: dict[str, Typed] = Field(default_factory=dict)
     profiles: dict[ProfileName, Profile]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run will take. ``seconds`` are those of its first stage, ``most_seconds`` with every block that
-    the budget allows; ``bytes`` is the peak on the disk."""
-
-    seconds: float
-    most_seconds: float
-    first_answer_s: float
-    bytes: int
+    shared_profiles: bool = False
 
 
 def load_question(name: str) -> Question:
     """Raises ``QuestionError`` listing every problem at once."""
-    path = QUESTIONS_FOLDER / f"{name}.yaml"
+    content = _read(name)
+    if "profiles" not in content and name != AB:
+        content |= {"profiles": _shared_profiles(), "shared_profiles": True}
+    path = f"{name}.yaml"
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Question.model_validate({**content, "name": name})
-    except FileNotFoundError:
-        raise QuestionError(f"no question {name}; there are {', '.join(questions())}") from None
-    except yaml.YAMLError as error:
-        raise QuestionError(f"{path.name} is not YAML: {error}") from error
+        found = Question.model_validate({**content, "name": name})
     except ValidationError as error:
-        raise QuestionError("\n".join(_problem(path, found) for found in error.errors())) from error
+        raise QuestionError("\n".join(_problem(path, one) for one in error.errors())) from error
+    if problems := list(_problems(found)):
+        raise QuestionError("\n".join(f"{path}: {one}" for one in problems))
+    return found
 
 
 def questions() -> list[str]:
@@ -162,305 +152,58 @@ def questions() -> list[str]:
     return sorted(path.stem for path in QUESTIONS_FOLDER.glob("*.yaml") if path.stem != AB)
 
 
-def _problem(path: Path, found: Any) -> str:
-    key = ".".join(str(part) for part in found["loc"]) or "(whole file)"
+def _read(name: str) -> dict[str, Any]:
+    path = QUESTIONS_FOLDER / f"{name}.yaml"
+    if name not in {*questions(), AB}:
+        near = nearest(name, questions())
+        raise QuestionError(f"no question {name}{near}; there are {', '.join(questions())}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise QuestionError(f"{path.name} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise QuestionError(f"{path.name}: expected keys such as question and arms, not {content!r}")
+    return content
+
+
+def _shared_profiles() -> dict[str, Any]:
+    profiles: dict[str, dict[str, Any]] = _read(AB)["profiles"]
+    return {
+        name: profile | {"budget_s": min(profile["budget_s"], MOST_S.get(name, profile["budget_s"]))}
+        for name, profile in profiles.items()
+    }
+
+
+def _problem(path: str, found: Any) -> str:
+    key = ".".join(str(part) for part in found["loc"] if part != "[key]") or "(whole file)"
     if found["type"] == "extra_forbidden":
-        return f"{path.name}: {key}: this key is not known"
+        return f"{path}: {key}: this key is not known"
     if found["type"] == "missing":
-        return f"{path.name}: {key}: missing"
-    return f"{path.name}: {key}: {found['input']!r}: {found['msg']}"
+        return f"{path}: {key}: missing"
+    return f"{path}: {key}: {found['input']!r}: {found['msg'].removeprefix('Value error, ')}"
 
 
-def arms_of(question: Question, words: Words, strategies: Mapping[str, Strategy]) -> dict[str, ArmWords]:
-    """The arms by name: those of the command line, else the question's. Raises ``WordsError``."""
-    if words.arms:
-        return dict(words.arms)
-    if words.strategies:
-        return {name: ArmWords(strategy=name, asked={"STRATEGY": name}) for name in words.strategies}
-    problems: list[str] = []
-    found = {name: read_arm(name, text, strategies, {}, problems) for name, text in question.arms.items()}
-    if problems:
-        raise WordsError(f"{question.name}.yaml: {problem}" for problem in problems)
-    return found
+def _problems(question: Question) -> Iterator[str]:
+    """What only the whole file shows."""
+    for name in question.load:
+        if name not in OF_LOAD:
+            near = nearest(name, OF_LOAD)
+            yield f"load.{name}: no word for all arms{near}; expected one of {', '.join(OF_LOAD)}"
+    yield from problems_of_load(question.load, load_strategies())
+    named = [(f"claims.{at}.decides", arm) for at, arm in _arms_of_claims(question)]
+    named += [("pairs", arm) for pair in question.pairs for arm in pair]
+    for key, arm in dict.fromkeys(named):
+        if arm not in question.arms:
+            near = nearest(arm, question.arms)
+            yield f"{key}: {arm!r}: no such arm{near}; expected one of {', '.join(question.arms)}"
+    for pair in question.pairs:
+        if pair[0] == pair[1]:
+            yield f"pairs: {pair[0]!r} with itself; expected two arms"
 
 
-def make_plan(
-    run: str,
-    question: Question,
-    words: Words,
-    strategies: Mapping[str, Strategy],
-    *,
-    own_stacks: bool = False,
-) -> Plan:
-    """The plan of a run. With ``own_stacks`` every arm has a stack of its own, of its own name.
-
-    Raises ``WordsError`` and ``QuestionError``.
-    """
-    profile = question.profiles[words.profile]
-    asked = arms_of(question, words, strategies)
-    if len(asked) < 2:
-        raise QuestionError("one arm has nothing to be compared with; name two strategies or more")
-    vus = words.every.vus or profile.vus
-    arms = tuple(
-        _arm(
-            name,
-            own,
-            words.every,
-            question=question,
-            vus=vus,
-            strategies=strategies,
-            stack=name if own_stacks else "",
-        )
-        for name, own in asked.items()
-    )
-    arms = _told_apart(arms)
-    stacks = profile.stacks if own_stacks else None
-    if own_stacks and stacks is None:
-        raise QuestionError(f"{question.name}.yaml: {words.profile}: stacks: missing")
-    precision = words.precision or (stacks.precision if stacks else profile.precision)
-    parts = _parts(profile, arms, strategies, stacks)
-    chosen = {arm.name: strategies[arm.strategy] for arm in arms if arm.strategy}
-    pieces = {arm.name: chosen[arm.name].pieces(arm.file_size_bytes) for arm in arms}
-    plan = Plan(
-        run=run,
-        question=question.name,
-        asks=question.question,
-        profile=words.profile,
-        seed=question.seed if words.seed is None else words.seed,
-        words=dict(words.given),
-        arms=arms,
-        parts=parts,
-        margin=profile.margin,
-        precision=precision,
-        budget_s=words.budget_s or profile.budget_s,
-        fail_on_loss=words.fail_on_loss,
-        rtt_ms=words.every.rtt_ms or 0.0,
-        bandwidth_mbit=words.every.bandwidth_mbit,
-        disk_bytes=profile.disk,
-        replicated=own_stacks,
-        login_each=words.login_each,
-        requests_per_upload={
-            name: strategy.requests_per_flow(_size_of(arms, name)) for name, strategy in chosen.items()
-        },
-        statements_per_upload={
-            name: float(sum(strategy.expected_statements(pieces[name]).values()))
-            for name, strategy in chosen.items()
-        },
-        store_requests_per_upload={
-            name: float(strategy.expected_store_requests(pieces[name])) for name, strategy in chosen.items()
-        },
-        source=question.source,
-        claim=question.claim,
-        expected=question.expected,
-    )
-    return within_budget(plan)
-
-
-def within_budget(plan: Plan) -> Plan:
-    """The plan with as many blocks of its comparison as the budget leaves room for.
-
-    Raises ``QuestionError`` when not even the first stage fits.
-    """
-    least = estimate(plan)
-    if plan.profile != "smoke" and least.seconds > plan.budget_s * 1.05:
-        raise QuestionError(
-            f"BUDGET_S={plan.budget_s:g} is too little: this takes about {math.ceil(least.seconds)} s"
-        )
-    main = next(part for part in plan.parts if part.kind is PartKind.COMPARE)
-    step = main.blocks_per_making or 1
-    each_s = _seconds_of(main, main.first_blocks + step) - _seconds_of(main, main.first_blocks)
-    more = max(0, int((plan.budget_s - least.seconds) / each_s)) * step
-    most = min(main.most_blocks, main.first_blocks + more)
-    parts = tuple(
-        part.model_copy(update={"most_blocks": most}) if part is main else part for part in plan.parts
-    )
-    return plan.model_copy(update={"parts": parts})
-
-
-def estimate(plan: Plan) -> Estimate:
-    """What the plan will take, before anything has been seen of it."""
-    before_s = PREPARING_S + (CALIBRATION_S if plan.profile != "smoke" and "VUS" not in plan.words else 0.0)
-    seconds = most = before_s
-    first_answer_s = 0.0
-    for part in plan.parts:
-        seconds += _seconds_of(part, part.first_blocks)
-        most += _seconds_of(part, part.most_blocks)
-        if part.kind is PartKind.COMPARE:
-            first_answer_s = seconds
-    load_s = most - before_s
-    likely = LIKELY_BYTES_PER_S * load_s
-    disk = min(plan.disk_bytes, round(likely))
-    return Estimate(seconds + REPORT_S, most + REPORT_S, first_answer_s, disk)
-
-
-def _seconds_of(part: Part, blocks: int) -> float:
-    """Seconds of so many blocks of a part, audits and makings included."""
-    turns = len(part.arms) if part.kind is PartKind.WARM_UP else blocks * turns_per_block(part)
-    played = turns * part.period_s
-    if part.kind is PartKind.SIZES:  # large files have longer turns
-        played *= 1.5
-    makings = math.ceil(blocks / part.blocks_per_making) if part.blocks_per_making else 0
-    each = RELEASE_S + AUDIT_S
-    return played * (1 + AUDIT_SHARE) + each * max(1, makings) + MAKING_S * makings
-
-
-def memory_bytes(plan: Plan) -> int:
-    """What the load generator holds at most at once: arms take turns, so the largest one counts."""
-    arms = [arm for part in plan.parts for arm in part.arms]
-    return max(
-        arm.vus * (COPIES_OF_FILE * arm.file_size_bytes + COPIES_OF_PIECE * arm.piece_bytes) for arm in arms
-    )
-
-
-def refuse_beyond_memory(plan: Plan, available_bytes: int) -> None:
-    """Raises ``QuestionError`` where VUs times file size do not fit into memory."""
-    needed = memory_bytes(plan)
-    if needed > MEMORY_SHARE * available_bytes:
-        raise QuestionError(
-            f"VUS x FILE_SIZE need about {needed / GIB:.1f} GiB of memory for k6 alone, and"
-            f" {available_bytes / GIB:.1f} GiB are free here. Choose fewer VUs or smaller files"
-        )
-
-
-def _arm(
-    name: str,
-    own: ArmWords,
-    every: ArmWords,
-    *,
-    question: Question,
-    vus: int,
-    strategies: Mapping[str, Strategy],
-    stack: str,
-) -> Arm:
-    chosen = own.strategy or every.strategy or DEFAULT_STRATEGY
-    size = own.file_size_bytes or every.file_size_bytes or question.file_size
-    strategy = strategies[chosen]
-    return Arm(
-        name=name,
-        of=name,
-        title=_title(name, strategy, own),
-        colour=strategy.manifest.colour,
-        strategy=chosen,
-        file_size_bytes=size,
-        piece_bytes=strategy.piece_bytes(size),
-        vus=own.vus or vus,
-        stack=name if own.target else stack,
-        asked=dict(own.asked),
-        target=own.target,
-    )
-
-
-def _title(name: str, strategy: Strategy, own: ArmWords) -> str:
-    """An arm in words: of a question its strategy's title, of the command line what was typed."""
-    if name not in ("A", "B"):
-        return strategy.manifest.title
-    if own.revision is not None:
-        typed = {key: value for key, value in own.asked.items() if key != "REVISION"}
-        return ", ".join([own.revision or "the working tree", *_typed(typed)])
-    if own.target:
-        return f"the system at {own.target}"
-    return ", ".join(_typed(own.asked)) or "as it is"
-
-
-def _typed(words: Mapping[str, str]) -> list[str]:
-    return [f"{key}={value}" for key, value in words.items()]
-
-
-def _told_apart(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-    """Arms of one strategy get colours of their own."""
-    if len({arm.colour for arm in arms}) == len(arms):
-        return arms
-    return tuple(arm.model_copy(update={"colour": COLOURS[at % len(COLOURS)]}) for at, arm in enumerate(arms))
-
-
-def _size_of(arms: Sequence[Arm], name: str) -> int:
-    return next(arm.file_size_bytes for arm in arms if arm.name == name)
-
-
-def _parts(
-    profile: Profile, arms: tuple[Arm, ...], strategies: Mapping[str, Strategy], stacks: StackMakings | None
-) -> tuple[Part, ...]:
-    compare = profile.compare
-    first, most, per_making = compare.first_blocks, compare.most_blocks, None
-    if stacks:
-        first, per_making = stacks.makings * stacks.blocks, stacks.blocks
-        most = max(first, most - most % per_making)
-    found = [
-        _part(PartKind.WARM_UP, arms, profile.warm_up.period_s, 1),
-        _part(PartKind.COMPARE, arms, compare.period_s, first, most, blocks_per_making=per_making),
-    ]
-    if more := profile.saturation:
-        levels = [
-            _level(arm, vus)
-            for arm in arms
-            for vus in (arm.vus, max(arm.vus + 1, round(arm.vus * more.factor)))
-        ]
-        found.append(_part(PartKind.SATURATION, levels, more.period_s, more.blocks))
-    if ramp := profile.levels:
-        levels = [_level(arm, vus) for vus in ramp.vus for arm in arms]
-        found.append(_part(PartKind.LEVELS, levels, ramp.period_s, ramp.rounds))
-    if beside := profile.neighbours:
-        loads = [_nobody(arms[0]), *(arm.model_copy(update={"vus": NEIGHBOUR_VUS}) for arm in arms)]
-        rates = {"login_rate_per_s": beside.login_rate_per_s, "list_rate_per_s": beside.list_rate_per_s}
-        part = _part(PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks)
-        found.append(part.model_copy(update=rates))
-    if sizes := profile.sizes:
-        loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
-        found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
-    return tuple(found)
-
-
-def _part(
-    kind: PartKind, arms: Sequence[Arm], period_s: float, first: int, most: int | None = None, **more: Any
-) -> Part:
-    washout_s = min(WASHOUT_S, WASHOUT_SHARE * period_s)
-    return Part(
-        name=kind.value,
-        kind=kind,
-        arms=tuple(arms),
-        period_s=period_s,
-        washout_s=washout_s,
-        first_blocks=first,
-        most_blocks=first if most is None else most,
-        **more,
-    )
-
-
-def _level(arm: Arm, vus: int) -> Arm:
-    return arm.model_copy(update={"name": f"{arm.name} {vus} VU", "of": arm.name, "vus": vus})
-
-
-def _sized(arm: Arm, size: int, vus: int, strategies: Mapping[str, Strategy]) -> Arm:
-    piece = strategies[arm.strategy].piece_bytes(size) if arm.strategy else size
-    return arm.model_copy(
-        update={
-            "name": f"{arm.name} {in_words(size)}",
-            "of": arm.name,
-            "vus": vus,
-            "file_size_bytes": size,
-            "piece_bytes": piece,
-        }
-    )
-
-
-def in_words(size_bytes: int) -> str:
-    """A file size as people write it: ``64 KiB``, ``1.5 MiB``."""
-    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if size_bytes >= unit:
-            return f"{size_bytes / unit:g} {name}"
-    return f"{size_bytes} B"
-
-
-def _nobody(like: Arm) -> Arm:
-    return like.model_copy(
-        update={
-            "name": NOBODY,
-            "of": NOBODY,
-            "title": "nobody",
-            "colour": NOBODY_COLOUR,
-            "strategy": None,
-            "vus": 0,
-            "asked": {},
-            "target": None,
-        }
-    )
+def _arms_of_claims(question: Question) -> Iterator[tuple[int, str]]:
+    for at, claim in enumerate(question.claims):
+        for one in claim.decides:
+            yield at, one.arm
+            if one.over is not None:
+                yield at, one.over

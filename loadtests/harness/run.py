@@ -17,7 +17,7 @@ from loadtests.harness.books import Books
 from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.manifest import make_manifest
-from loadtests.harness.order import blocks_of, swapped, turns_per_block
+from loadtests.harness.order import blocks_of, places_moved, turns_per_block
 from loadtests.harness.pace import HEADROOM, Pace
 from loadtests.harness.play import Player
 from loadtests.harness.progress import Progress
@@ -37,8 +37,8 @@ LEAD_IN_S = 2.0  # of load that does not count after an audit: the store is stil
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
-# Takes the number of the making and whether the arms change their places; returns the new stacks.
-Renew = Callable[[int, bool], Awaitable[Mapping[str, Place]]]
+# Takes the number of the making and by how many places the stacks move on; returns the new stacks.
+Renew = Callable[[int, int], Awaitable[Mapping[str, Place]]]
 Answered = Callable[[Bundle, Part], None]
 
 
@@ -145,15 +145,10 @@ async def _surroundings(rig: Rig) -> dict[str, str]:
     return await rig.hosts() | (to_prometheus(rig.system.prometheus_url) if listens else {})
 
 
-def calibrates(plan: Plan) -> bool:
-    """Whether the warm-up decides how many VUs there are."""
-    return plan.profile != "smoke" and "VUS" not in plan.words
-
-
 def workers_of(plan: Plan) -> Workers:
     """VUs for the largest part, whatever the warm-up will decide."""
     most = max((arm.vus for part in plan.parts for arm in part.arms), default=1)
-    if calibrates(plan):
+    if plan.calibrates:
         planned = max(arm.vus for arm in plan.arms)
         scaled = max(
             (arm.vus for part in plan.parts if part.kind is PartKind.SATURATION for arm in part.arms),
@@ -211,7 +206,7 @@ class Runner:
                 part, [(arm.name,)], first_block=number, period_s=part.period_s, washout_s=part.washout_s
             )
             self._pace.rates[arm.of] = fmean(rates)
-        found = await self._saturating() if calibrates(self.plan) and not self.rig.stop.is_set() else None
+        found = await self._saturating() if self.plan.calibrates and not self.rig.stop.is_set() else None
         await self._audit()
         self._resolve(found)
 
@@ -301,17 +296,18 @@ class Runner:
             return
         self._instance += 1
         self.progress.phase("making the stacks anew")
-        places = swapped(self._instance, self.plan.seed)
+        stacks = len({arm.stack for arm in self.plan.arms if arm.target is None})
+        moved = places_moved(self._instance, self.plan.seed, stacks)
         began = time.monotonic()
         await self.rig.let_go()
-        await self.rig.take(await self.renew(self._instance, places))
+        await self.rig.take(await self.renew(self._instance, moved))
         self.player.books.forget()
         for hold in self.rig.holds.values():
             await hold.create_identities(self.plan.run, self.player.load.workers.upload)
         await self.player.books.clean()
         self.player.watcher.sites = sites_of(self.rig)
         took_s = round(time.monotonic() - began, 1)
-        self.rig.event("renewed", instance=self._instance, swapped=places, took_s=took_s)
+        self.rig.event("renewed", instance=self._instance, moved=moved, took_s=took_s)
 
     async def _blocks(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
         """Play blocks until so many are done, with an audit whenever the disk or the stage asks for one."""

@@ -145,12 +145,12 @@ class Stacks:
     _network: Network | None = field(repr=False, default=None)
     _ways: Mapping[str, Mapping[str, str]] = field(repr=False, default_factory=dict)
 
-    async def renew(self, instance: int, *, swapped: bool) -> Making:
-        """Make all stacks anew, the arms in their own places or the other way round, and read them back.
+    async def renew(self, instance: int, moved: int) -> Making:
+        """Make all stacks anew, each moved on by so many places, and read them back.
 
         Raises ``StacksError``.
         """
-        order = self.arms[::-1] if swapped else self.arms
+        order = self.arms[moved:] + self.arms[:moved]
         await self._take(instance, order, await self._helper.ask("renew", order=list(order)))
         return self.making
 
@@ -256,8 +256,10 @@ def _wish(
 ) -> dict[str, Any]:
     """What an arm asks of its stack. An external part that one arm names is there in all of them."""
     environment: dict[str, str] = {"POOLER": words.stack.get("POOLER", "none")}
-    if any("REPLICAS" in arm.stack for arm in arms.values()):
-        environment |= {"TOPOLOGY": "scaled", "REPLICAS": words.stack.get("REPLICAS", "1")}
+    several = any("REPLICAS" in arm.stack for arm in arms.values())
+    topology = words.stack.get("TOPOLOGY") or ("scaled" if several else "single")
+    if topology == "scaled":
+        environment |= {"TOPOLOGY": topology, "REPLICAS": words.stack.get("REPLICAS", "1")}
     if own_store:
         environment["STORE"] = words.stack.get("STORE", STORES[0])
     return {

@@ -18,7 +18,7 @@ from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.wording import listed, percent, ratio
 
 EXIT_OK, EXIT_FAILED, EXIT_INVALID, EXIT_NOT_REACHED, EXIT_LOSS = 0, 1, 2, 3, 4
-DEFAULT_QUESTION = "proxy-or-direct"  # of make stress
+STRESS, AB = "proxy-or-direct", "ab"  # questions with a command of their own
 # What would help, by warning, the most important first; "again" is the run's own command with other words.
 NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("ledger-mismatch", "make ledger RUN={run}"),
@@ -123,7 +123,7 @@ def next_command(facts: Facts, warnings: Iterable[Warn]) -> str | None:
 
 def again(plan: Plan, changed: Mapping[str, str]) -> str:
     """The command that the run was started by, with some words changed."""
-    asks = "make stress" if plan.question == DEFAULT_QUESTION else "make ab"
+    asks = {STRESS: "make stress", AB: "make ab"}.get(plan.question, f"make ask Q={plan.question}")
     words = {**plan.words, **changed}
     return " ".join((asks, *(f"{name}={_quoted(value)}" for name, value in words.items())))
 

@@ -41,6 +41,7 @@ class Rule:
     precision: float  # wanted half-width, as a share
     first_blocks: int  # of the first stage
     replicated: bool = False  # the making of the stacks is the unit
+    pairs: tuple[tuple[str, str], ...] = ()  # (base, arm) that are compared; none: each with each
     may_name: bool = True  # no run of profile smoke and no invalid one names a winner
 
 

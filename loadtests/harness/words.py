@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from loadtests.harness.records.base import parse_size
 from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.testbeds.target_testbed import read_pids
 
@@ -23,9 +24,11 @@ ProfileName = Literal["smoke", "ci", "full"]
 PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
 LOGINS = ("prepared", "each")
 POOLERS = ("none", "pgbouncer")
+TOPOLOGIES = ("single", "scaled")
+SWITCH = {"on": True, "off": False}
 MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
-MAX_VUS, MAX_REPLICAS = 2000, 8
+MAX_VUS, MAX_REPLICAS, MAX_READS = 2000, 8, 100
 MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
 # What else may stand behind a make target without being a word of the load.
 OTHER_MAKE_VARIABLES = frozenset(
@@ -41,24 +44,27 @@ OTHER_MAKE_VARIABLES = frozenset(
         "UNKNOWN_OLDER_THAN_S",
     }
 )
-OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET", "PIDS")
-OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
+OF_CLIENT = (
+    "STRATEGY",
+    "FILE_SIZE",
+    "VUS",
+    "RTT_MS",
+    "BANDWIDTH_MBIT",
+    "KEEP_ALIVE",
+    "READS",
+    "SCRAPE",
+    "TARGET",
+    "PIDS",
+)
+OF_STACK = ("REPLICAS", "TOPOLOGY", "POOLER", "STORE", "REVISION")  # and every setting of every process
 OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
 FAIL_ON_LOSS = "FAIL_ON_LOSS"
-STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT")
+OF_ALL_ARMS = tuple(name for name in OF_CLIENT if name not in ("TARGET", "PIDS"))
+OF_LOAD = (*OF_ALL_ARMS, "LOGIN", "SEED")  # what a question may say for all its arms
+STRESS = (*OF_RUN, "STRATEGIES", *OF_ALL_ARMS)  # of a prepared question
+ASK = ("Q", *STRESS)
 AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE", FAIL_ON_LOSS)
-NAMES = tuple(dict.fromkeys((*STRESS, *AB)))
-_UNITS = {
-    "": 1,
-    "B": 1,
-    "KIB": 1024,
-    "MIB": 1024**2,
-    "GIB": 1024**3,
-    "KB": 1000,
-    "MB": 1000**2,
-    "GB": 1000**3,
-}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+NAMES = tuple(dict.fromkeys((*ASK, *AB)))
 _ARM_WORD = re.compile(r"(?:([a-z]+)\.)?([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 _NOT_ESCAPED_SPACE = re.compile(r"(?<!\\) ")
 
@@ -77,9 +83,10 @@ class WordsError(Exception):
 class ArmWords:
     """One arm as asked for; ``None`` leaves what the run or the question says.
 
-    ``pids`` names the processes of ``target``; ``stack`` holds REPLICAS, POOLER and STORE as typed,
-    ``processes`` settings by service. ``revision`` is
-    empty for the working tree as it is, ``None`` for whatever code runs anyway.
+    ``pids`` names the processes of ``target``; ``reads`` is how often a client looks at its file afterwards,
+    ``scraped`` whether somebody reads the metrics in the arm's turns;
+    ``stack`` holds REPLICAS, TOPOLOGY, POOLER and STORE as typed, ``processes`` settings by service.
+    ``revision`` is empty for the working tree as it is, ``None`` for whatever code runs anyway.
     """
 
     strategy: str | None = None
@@ -87,6 +94,9 @@ class ArmWords:
     vus: int | None = None
     rtt_ms: float | None = None
     bandwidth_mbit: float | None = None
+    keep_alive: bool | None = None
+    reads: int | None = None
+    scraped: bool | None = None
     target: str | None = None
     pids: tuple[tuple[str, int], ...] = ()
     stack: Mapping[str, str] = field(default_factory=dict)
@@ -102,15 +112,15 @@ class ArmWords:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A command line. ``precision`` is a half-width as a share, ``arms`` are those of ``A=`` and ``B=``;
-    ``fail_on_loss`` is what B may lose against A, as a share."""
+    """A command line. ``precision`` is a half-width as a share, ``arms`` are those of the question or of
+    ``A=`` and ``B=``; ``fail_on_loss`` is what B may lose against A, as a share. ``given`` is what was
+    typed."""
 
     profile: ProfileName = "ci"
     precision: float | None = None
     budget_s: float | None = None
     seed: int | None = None
     login_each: bool = False
-    strategies: tuple[str, ...] | None = None
     every: ArmWords = field(default_factory=ArmWords)  # for all arms
     arms: Mapping[str, ArmWords] = field(default_factory=dict)
     base: str | None = None
@@ -149,22 +159,63 @@ class _Reader:
         return found
 
 
-def parse_size(text: str) -> int:
-    """Bytes from ``1048576``, ``1MiB``, ``1.5 MB``. Raises ``ValueError``."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or match[2].upper() not in _UNITS:
-        raise ValueError(text)
-    return round(float(match[1]) * _UNITS[match[2].upper()])
+def read_question(
+    environ: Mapping[str, str],
+    names: Collection[str],
+    strategies: Collection[str],
+    known: Mapping[str, Known],
+    *,
+    texts: Mapping[str, str],
+    load: Mapping[str, str],
+) -> Words:
+    """The words of a command that asks a prepared question; ``names`` are those that it has.
 
-
-def read_stress(environ: Mapping[str, str], strategies: Collection[str]) -> Words:
-    """The words of ``make stress``. Raises ``WordsError``."""
-    reader = _Reader(_given(environ, STRESS))
-    reader.problems += misspelt(environ, STRESS)
+    ``texts`` are the question's arms and ``load`` its words for all of them, which typed ones take the place
+    of. Raises ``WordsError``.
+    """
+    typed = _given(environ, names)
+    reader = _Reader({**load, **typed})
+    reader.problems += misspelt(environ, names)
     chosen = reader.take(
         "STRATEGIES", lambda text: _names(text, strategies), f"names of {', '.join(strategies)}, each once"
     )
-    return _finished(reader, strategies, strategies=chosen)
+    if chosen and any(text != f"STRATEGY={name}" for name, text in texts.items()):
+        reader.problems.append("STRATEGIES: the arms of this question are not strategies")
+    texts = {name: f"STRATEGY={name}" for name in chosen} if chosen else texts
+    arms = {
+        name: read_arm(name, text, strategies, known.get(name, {}), reader.problems)
+        for name, text in texts.items()
+    }
+    reader.problems += [
+        f"{name}: every arm of this question says its own, so it would change nothing"
+        for name in OF_ALL_ARMS
+        if name in typed and all(name in arm.asked for arm in arms.values())
+    ]
+    found = _finished(reader, strategies, arms=arms)
+    return replace(found, given={name: value for name, value in typed.items() if name != "Q"})
+
+
+def problems_of_load(load: Mapping[str, str], strategies: Collection[str]) -> list[str]:
+    """What is wrong with the words that a question has for all its arms."""
+    reader = _Reader({name: load[name] for name in OF_LOAD if name in load}, "load.")
+    _client(reader, strategies)
+    _login(reader)
+    _seed(reader)
+    return reader.problems
+
+
+def as_typed(texts: Mapping[str, str]) -> dict[str, Known]:
+    """By arm, settings as if whoever is named reads them: enough to see what an arm needs, before the
+    services were asked what they read."""
+    found: dict[str, Known] = {}
+    for name, text in texts.items():
+        known: dict[str, dict[str, str]] = {}
+        for word in _split(text, []):
+            match = _ARM_WORD.fullmatch(word)
+            if match and match[2] not in (*OF_CLIENT, *OF_STACK):
+                known.setdefault(match[1] or "any", {})[match[2]] = ""
+        found[name] = known
+    return found
 
 
 def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapping[str, Known]) -> Words:
@@ -276,9 +327,12 @@ def _stack(reader: _Reader) -> dict[str, str]:
     )
     found = {
         "REPLICAS": None if replicas is None else str(replicas),
+        "TOPOLOGY": reader.one_of("TOPOLOGY", TOPOLOGIES),
         "POOLER": reader.one_of("POOLER", POOLERS),
         "STORE": reader.one_of("STORE", STORES),
     }
+    if found["TOPOLOGY"] == "single" and (replicas or 1) > 1:
+        reader.problems.append(f"{reader.where}REPLICAS={replicas}: several need TOPOLOGY=scaled")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -299,6 +353,11 @@ def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWor
             lambda text: _number(text, 0.01, MAX_BANDWIDTH_MBIT),
             f"megabits a second of each connection, 0.01 to {MAX_BANDWIDTH_MBIT:g}",
         ),
+        keep_alive=SWITCH.get(reader.one_of("KEEP_ALIVE", tuple(SWITCH)) or ""),
+        reads=reader.take(
+            "READS", lambda text: _whole(text, 0, MAX_READS), f"a whole number from 0 to {MAX_READS}"
+        ),
+        scraped=SWITCH.get(reader.one_of("SCRAPE", tuple(SWITCH)) or ""),
         target=reader.take("TARGET", _url, "the http(s) address of another implementation"),
         pids=_pids(reader),
         **more,
@@ -343,8 +402,8 @@ def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -
         profile=next((name for name in PROFILES if name == profile), "ci"),
         precision=reader.take("PRECISION", _share, "a half-width such as 0.05 or 5%, from 0.5% to 50%"),
         budget_s=reader.take("BUDGET_S", lambda text: _number(text, 10, 604_800), "seconds, 10 to 604800"),
-        seed=reader.take("SEED", lambda text: _whole(text, 0, 2**31 - 1), "a whole number"),
-        login_each=reader.one_of("LOGIN", LOGINS) == "each",
+        seed=_seed(reader),
+        login_each=_login(reader),
         every=_client(reader, known_strategies),
         given=dict(reader.values),
         **more,
@@ -352,6 +411,15 @@ def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -
     if reader.problems:
         raise WordsError(reader.problems)
     return found
+
+
+def _seed(reader: _Reader) -> int | None:
+    found: int | None = reader.take("SEED", lambda text: _whole(text, 0, 2**31 - 1), "a whole number")
+    return found
+
+
+def _login(reader: _Reader) -> bool:
+    return reader.one_of("LOGIN", LOGINS) == "each"
 
 
 def _given(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

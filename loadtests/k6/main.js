@@ -111,12 +111,28 @@ function transfer(stretch, arm, due) {
     strategies[arm.strategy].upload(flow);
     lines.outcome(row, stretch, arm, flow, null);
     figures.ended(arm, flow, true);
+    readBack(arm, flow);
   } catch (error) {
     const failure = error instanceof StepFailed ? error : new StepFailed('script', 0, String(error));
     lines.outcome(row, stretch, arm, flow, failure);
     figures.ended(arm, flow, false);
     sleep(AFTER_FAILURE_S);
   }
+}
+
+// What a client does that looks at its file again and again; the upload has ended.
+function readBack(arm, flow) {
+  const params = paramsOf(arm, 'read', { Authorization: `Bearer ${flow.token}` }, 'none');
+  for (let done = 0; done < arm.reads; done += 1) {
+    const response = http.get(`${arm.gateway}/api/files/f/${flow.uploadUuid}`, params);
+    check(response, { 'read 200': (r) => r.status === 200 });
+  }
+}
+
+// Without keep-alive every request takes a connection of its own: the client says so, and closes it.
+function paramsOf(arm, step, headers, responseType) {
+  if (!arm.keep_alive) headers.Connection = 'close';
+  return { headers, tags: figures.tagsOf(step, arm), timeout: config.timeout, responseType };
 }
 
 // Timed requests beside the uploads, at a rate of their own through all turns.
@@ -134,12 +150,8 @@ function logIn(stretch, arm, due) {
   figures.began(arm, due);
   const startedAt = Date.now();
   const body = JSON.stringify({ email: arm.identity.email, password: arm.identity.password });
-  const response = http.post(`${arm.gateway}/auth/login`, body, {
-    headers: { 'Content-Type': 'application/json' },
-    tags: figures.tagsOf('login', arm),
-    timeout: config.timeout,
-    responseType: 'text',
-  });
+  const params = paramsOf(arm, 'login', { 'Content-Type': 'application/json' }, 'text');
+  const response = http.post(`${arm.gateway}/auth/login`, body, params);
   const ok = check(response, { 'login 200': (r) => r.status === 200 });
   lines.step('login', stretch, arm, startedAt, response, ok, due);
 }
@@ -147,12 +159,8 @@ function logIn(stretch, arm, due) {
 function listFiles(stretch, arm, due) {
   figures.began(arm, due);
   const startedAt = Date.now();
-  const response = http.get(`${arm.gateway}/api/files/me/owned`, {
-    headers: { Authorization: `Bearer ${arm.identity.token}` },
-    tags: figures.tagsOf('list', arm),
-    timeout: config.timeout,
-    responseType: 'none',
-  });
+  const params = paramsOf(arm, 'list', { Authorization: `Bearer ${arm.identity.token}` }, 'none');
+  const response = http.get(`${arm.gateway}/api/files/me/owned`, params);
   const ok = check(response, { 'list 200': (r) => r.status === 200 });
   lines.step('list', stretch, arm, startedAt, response, ok, due);
 }

@@ -45,7 +45,7 @@ def program() -> str:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = fabricate.result(warnings=(fabricate.warn(),))
-    plan = fabricate.plan(result, claim="Direct uploads have 46 % more throughput.", source="A source")
+    plan = fabricate.plan(result, claims=(fabricate.CLAIM,))
     path = tmp_path_factory.mktemp("browser") / "report.html"
     path.write_text(html(view_of(result, plan, fabricate.manifest(result))), encoding="utf-8")
     return path

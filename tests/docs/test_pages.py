@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from docs import generate
-from loadtests.harness.question import estimate, load_question, make_plan
+from loadtests.harness.planning import estimate, make_plan
+from loadtests.harness.question import load_question
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.words import read_stress
+from loadtests.harness.words import STRESS, read_question
 from tests.docs.markdown import ROOT, anchors, code, links, pages
 
 pytestmark = pytest.mark.docs
@@ -108,6 +109,7 @@ def test_ci_runs_what_the_readme_says() -> None:
 @pytest.mark.parametrize("page", ["README.md", "Makefile"])
 def test_how_long_stress_takes_is_what_its_plan_says(page: str) -> None:
     strategies = load_strategies()
-    words = read_stress({}, strategies)
-    planned = estimate(make_plan("run", load_question("proxy-or-direct"), words, strategies))
+    question = load_question("proxy-or-direct")
+    words = read_question({}, STRESS, strategies, {}, texts=question.arms, load=question.load)
+    planned = estimate(make_plan("run", question, words, strategies))
     assert f"about {round(planned.most_seconds / 60)} minutes" in (ROOT / page).read_text()

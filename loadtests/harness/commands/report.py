@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.report.page import write_report
 from loadtests.harness.report.terminal import print_result
 
@@ -16,5 +17,5 @@ def finish(path: Path, console: Console) -> int:
     Raises ``BundleError``.
     """
     result = write_report(path)
-    print_result(result, path, console)
+    print_result(result, Bundle(path).plan(), path, console)
     return result.exit_code

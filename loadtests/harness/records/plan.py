@@ -9,9 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from loadtests.harness.records.base import Record
+from loadtests.harness.records.base import Record, Size
 
 NOBODY = "nobody"  # name of the arm that uploads nothing
 
@@ -39,6 +39,9 @@ class Arm(Record):
     piece_bytes: int  # size of one request's body
     vus: int  # closed loop; 0 where arrivals are open
     rate_per_s: float | None = None  # open arrivals
+    keep_alive: bool = True  # connections serve one request after another; else each gets a new one
+    reads: int = 0  # how often a client looks at the file's entry after its upload
+    scraped: bool = False  # the metrics of all its processes are read once in each of its turns
     stack: str = ""  # which stack serves it; "" is the running testbed
     asked: dict[str, str] = Field(default_factory=dict)  # words that make it differ, as typed
     target: str | None = None  # base URL of another implementation of the contract
@@ -100,11 +103,60 @@ class Stretch(Record):
         return begin + self.washout_s, begin + self.period_s
 
 
+Metric = Literal[
+    "uploads_per_s",  # verified uploads
+    "cpu_s_per_upload",  # of our services and their databases
+    "durable_ms",  # median time until an upload is durable
+    "login_p95_ms",  # beside uploads
+    "list_p95_ms",
+    "statements",  # SQL, for one upload and the reads that follow it
+    "cpu_share",  # of one service's in all services' processor time
+    "failed_share",  # uploads that the client saw fail, of all it began
+    "ghost_share",  # acknowledged uploads that are not there, of all it began
+]
+
+
+class Decides(Record):
+    """What must be measured for a claim to hold: ``arm`` over ``over``, or ``arm`` alone, in a metric.
+
+    Either numbers (``least``, ``most``, or both) or a direction (``shows``).
+    """
+
+    metric: Metric
+    arm: str
+    over: str | None = None  # what it is compared with; None: the arm's own value
+    process: str | None = None  # of cpu_share: whose
+    file_size: Size | None = None  # bytes, of the part that compares sizes; None: the main comparison
+    least: float | None = None
+    most: float | None = None
+    shows: Literal["more", "less", "equal"] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Decides:
+        numbers = self.least is not None or self.most is not None
+        if numbers == (self.shows is not None):
+            raise ValueError("expected least and/or most, or else `shows` with more, less or equal")
+        if self.shows is not None and self.over is None:
+            raise ValueError("`shows` needs `over`: more, less or equal than what?")
+        if (self.process is not None) != (self.metric == "cpu_share"):
+            raise ValueError("cpu_share, and nothing else, says whose: process")
+        return self
+
+
+class Claim(Record):
+    """What a source says about a question, restated; it holds when all of ``decides`` does."""
+
+    source: str
+    claim: str
+    from_vus: int | None = None  # it speaks of so many clients and more
+    decides: tuple[Decides, ...] = Field(min_length=1)
+
+
 class Plan(Record):
     """A run before anything starts."""
 
     run: str
-    question: str  # its file's name, or "ab"
+    question: str  # its file's name; "ab" for arms of the command line
     asks: str  # the question in plain words
     profile: Literal["smoke", "ci", "full"]
     seed: int
@@ -120,9 +172,10 @@ class Plan(Record):
     disk_bytes: int  # the load pauses when half of it is full
     replicated: bool = False  # stacks are made anew; the making, not the block, is the unit
     login_each: bool = False
+    calibrates: bool = True  # the warm-up decides how many VUs there are
+    pairs: tuple[tuple[str, str], ...] = ()  # which arms are compared (base, arm); none: each with each
     requests_per_upload: dict[str, int] = Field(default_factory=dict)  # by arm
     statements_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
     store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
-    source: str | None = None  # who claims something about it
-    claim: str | None = None
+    claims: tuple[Claim, ...] = ()
     expected: str | None = None  # what we expected before measuring

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, sel
 from markupsafe import Markup, escape
 
 from loadtests.harness.analyse import analyse
+from loadtests.harness.claims import ending
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import PartKind, Plan
 from loadtests.harness.records.result import Result, Sentence
@@ -81,7 +82,7 @@ def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
         "first": [drawn[name] for name in FIRST_CHARTS if name in drawn],
         "summary": summary(result),
         "facts": facts(result),
-        "claim": _claim(result, plan),
+        "claim": ending(plan, result),
         "sections": list(_sections(result, drawn, by_ident)),
         "evidence": [by_ident[name] for name in ("ledger", "seconds") if name in by_ident],
         "timeline": drawn.get("timeline"),
@@ -150,17 +151,6 @@ def _cores(value: float | None) -> str:
 def _took(found: dict[str, Any]) -> str:
     begin, end = found.get("started_at"), found.get("ended_at")
     return "not ended" if begin is None or end is None else duration(end - begin)
-
-
-def _claim(result: Result, plan: Plan) -> list[tuple[str, str]]:
-    """What a source claims, what was expected, what was measured, and why if that is known."""
-    if plan.claim is None:
-        return []
-    limits = [one.text for one in result.sentences if one.evidence.startswith("limit.")]
-    source = f" ({plan.source})" if plan.source else ""
-    lines = [(f"claimed{source}", plan.claim), ("expected before measuring", plan.expected or "")]
-    lines += [("measured", result.headline), ("why", " ".join(limits) or "Not identified.")]
-    return [(name, text) for name, text in lines if text]
 
 
 def _sections(result: Result, drawn: dict[str, Chart], by_ident: dict[str, Table]) -> Iterator[Section]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,14 +10,16 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loadtests.harness.analyse import analyse
+from loadtests.harness.claims import ending
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.records.plan import Part
+from loadtests.harness.records.plan import Part, Plan
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.report.page import HTML
 from loadtests.harness.report.tables import Table, summary
 from loadtests.harness.sentences import of_question
+from loadtests.harness.wording import capital
 
 WIDTH = 80  # columns at most of the table, and of text that is folded by us
 _STYLES = {"invalid": "bold red", "limit": "yellow", "answer": "", "detail": "dim"}
@@ -34,7 +36,7 @@ def answers(console: Console) -> Callable[[Bundle, Part], None]:
     return say
 
 
-def print_result(result: Result, path: Path, console: Console) -> None:
+def print_result(result: Result, plan: Plan, path: Path, console: Console) -> None:
     """The outcome of the bundle at ``path``: a table, the sentences, where to read on, what to do next."""
     console.print()
     table = summary(result)
@@ -43,6 +45,7 @@ def print_result(result: Result, path: Path, console: Console) -> None:
     for sentence in result.sentences:
         _say(sentence, console)
         console.print()
+    _print_ending(ending(plan, result), console)
     line = Text("Validity ").append(result.validity.value, style=_VALIDITY_STYLES[result.validity.value])
     console.print(line.append(f" · {result.exit_reason}"), soft_wrap=True)
     for caution in cautions(result):
@@ -66,6 +69,20 @@ def cautions(result: Result) -> list[str]:
 
 def _say(sentence: Sentence, console: Console) -> None:
     console.print(Text(sentence.text, style=_STYLES[sentence.kind]))
+
+
+def _print_ending(lines: Sequence[tuple[str, str]], console: Console) -> None:
+    """Claimed, measured, why: as in the report."""
+    if not lines:
+        return
+    shown = RichTable(box=None, pad_edge=False, show_header=False, width=min(WIDTH, console.width))
+    shown.add_column(style="dim", overflow="fold", max_width=18)
+    shown.add_column(overflow="fold")
+    for name, text in lines:
+        shown.add_row(capital(name), Text(text))
+    console.print(Text("Claimed, measured, why", style="bold"))
+    console.print(shown)
+    console.print()
 
 
 def _print_table(table: Table, console: Console) -> None:

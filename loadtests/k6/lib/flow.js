@@ -88,6 +88,7 @@ export class Flow {
   }
 
   params(step, headers) {
+    if (!this.arm.keep_alive) headers.Connection = 'close';
     return { headers, tags: tagsOf(step, this.arm), timeout: config.timeout, responseType: 'text' };
   }
 

@@ -202,11 +202,11 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
         for vus in (3, 6)
     )
     plan = plan_of("found", compare, part_of(PartKind.SATURATION, more)).model_copy(update={"profile": "ci"})
-    made: list[tuple[int, bool]] = []
+    made: list[tuple[int, int]] = []
     running = {"": find_system(environ_of(system))}
 
-    async def renew(instance: int, swapped: bool) -> Mapping[str, Stack]:
-        made.append((instance, swapped))
+    async def renew(instance: int, moved: int) -> Mapping[str, Stack]:
+        made.append((instance, moved))
         return running
 
     async with rig_of(system, "found") as rig:

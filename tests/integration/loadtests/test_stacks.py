@@ -123,11 +123,11 @@ async def test_two_stacks_come_up_are_made_anew_and_leave_nothing(system: System
             await sign_up(stacks.systems[arm].gateway_url, f"stack-{arm.lower()}")
             assert await users_in(stacks, arm) == 1
 
-        for instance, swapped in enumerate((True, False), start=1):
-            making = await stacks.renew(instance, swapped=swapped)
+        for instance, moved in enumerate((1, 0), start=1):
+            making = await stacks.renew(instance, moved)
             print("made anew:", making.order, round(making.seconds, 1), dict(making.took_s))
             places = {arm: one.run_dir for arm, one in stacks.systems.items()}
-            assert (places["A"] == started["B"]) is swapped
+            assert (places["A"] == started["B"]) is bool(moved)
             assert [await users_in(stacks, arm) for arm in arms] == [0, 0]
             assert not first & await pids_of(stacks)
         last = await pids_of(stacks)
@@ -222,7 +222,7 @@ async def test_parts_that_an_arm_names(
     async with open_helper(environ) as helper, AsyncExitStack() as stack:
         await known(helper)
         stacks = await stack.enter_async_context(open_stacks(helper, arms, NEAR, environ))
-        await stacks.renew(1, swapped=True)
+        await stacks.renew(1, 1)
         for arm, wanted in (("A", in_first), ("B", in_second)):
             watched = await NativeTestbed(stacks.systems[arm].run_dir).watched()
             assert {one.name for one in watched} == {*PARTS, *wanted}
@@ -238,7 +238,7 @@ async def test_an_arm_can_be_further_away(system: System) -> None:
         await known(helper)
         stacks = await stack.enter_async_context(open_stacks(helper, arms, links, environ))
         signed = stacks.systems["B"].public_store
-        await stacks.renew(1, swapped=True)
+        await stacks.renew(1, 1)
         near, far = stacks.systems["A"], stacks.systems["B"]
         assert far.public_store == signed != near.public_store
         assert await fastest_s(f"{far.gateway_url}/ready") >= 0.039

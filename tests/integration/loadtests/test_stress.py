@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 PROGRAM = """
 import os, sys
 from rich.console import Console
-from loadtests.harness.commands.stress import stress
+from loadtests.harness.commands.ask import stress
+from loadtests.harness.commands.asking import Asking
 from loadtests.harness.analyse import analyse
 from loadtests.harness.records.bundle import Bundle
 
@@ -35,7 +36,7 @@ def finish(path, console):
 def answered(bundle, part):
     print(f"answered {part.name}", flush=True)
 
-sys.exit(stress(os.environ, "make stress", Console(width=120), finish, answered))
+sys.exit(stress(Asking(os.environ, "make stress", Console(width=120), finish, answered)))
 """
 
 

@@ -1,4 +1,4 @@
-"""``make ab`` before anything starts: which arms need stacks, what is told, how much memory there is."""
+"""Before anything starts: which arms need stacks, what is told, how much memory there is."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtests.harness.commands.ab import announce, available_bytes, common_link, link_of, needs_stacks
+from loadtests.harness.commands.asking import announce, available_bytes
 from loadtests.harness.network import Link
-from loadtests.harness.question import load_question, make_plan
+from loadtests.harness.planning import common_link, link_of, make_plan, needs_stacks, stack_bytes, stacks_of
+from loadtests.harness.question import load_question
 from loadtests.harness.stacks import StacksError
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import ArmWords, Words, read_ab
@@ -42,6 +43,26 @@ def typed(**words: str) -> Words:
 )
 def test_what_only_the_client_does_runs_on_the_running_testbed(words: dict[str, str], needed: bool) -> None:
     assert needs_stacks(typed(**words)) is needed
+
+
+@pytest.mark.parametrize(
+    ("words", "stacks"),
+    [
+        ({"B": "VUS=2"}, {"A": "", "B": ""}),
+        ({"B": "FINALISE=detached"}, {"A": "A", "B": "B"}),
+        ({"A": "FINALISE=detached", "B": "FINALISE=detached VUS=2"}, {"A": "A", "B": "A"}),
+        ({"A": "RTT_MS=40", "B": "VUS=2"}, {"A": "A", "B": "B"}),
+        ({"A": "RTT_MS=40", "B": "VUS=2", "RTT_MS": "40"}, {"A": "", "B": ""}),
+        ({"TARGET": "http://127.0.0.1:8080"}, {"A": "", "B": "B"}),
+    ],
+)
+def test_arms_that_differ_in_the_client_share_a_stack(words: dict[str, str], stacks: dict[str, str]) -> None:
+    assert stacks_of(typed(**words)) == stacks
+
+
+def test_memory_of_stacks_grows_with_their_processes() -> None:
+    one, two = typed(A="REPLICAS=1", B="REPLICAS=1 VUS=2"), typed(A="REPLICAS=1", B="REPLICAS=2")
+    assert stack_bytes(typed()) == 0 < stack_bytes(one) < stack_bytes(two) / 2
 
 
 def test_a_network_that_both_arms_have_is_that_of_the_run() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import words
-from loadtests.harness.words import ArmWords, WordsError, parse_size, read_ab, read_arm, read_stress
+from loadtests.harness.records.base import parse_size
+from loadtests.harness.words import ArmWords, Words, WordsError, read_ab, read_arm
 
 pytestmark = pytest.mark.unit
 
@@ -19,6 +20,18 @@ SETTINGS = {
     "files": {"DB_POOL_MAX": "an integer", "LOG_LEVEL": "one of"},
 }
 KNOWN = {"A": SETTINGS, "B": SETTINGS}
+
+
+ARMS = {name: f"STRATEGY={name}" for name in STRATEGIES}
+
+
+def read_stress(
+    typed: dict[str, str], texts: dict[str, str] | None = None, load: dict[str, str] | None = None
+) -> Words:
+    """As `make stress` reads them, or a question with these arms and words."""
+    return words.read_question(
+        typed, words.STRESS, STRATEGIES, KNOWN, texts=ARMS if texts is None else texts, load=load or {}
+    )
 
 
 def problems(**typed: str) -> tuple[str, ...]:
@@ -43,20 +56,24 @@ def test_what_is_no_size(text: str) -> None:
 
 class TestTheRun:
     def test_nothing_said_is_the_ci_profile(self) -> None:
-        found = read_stress({}, STRATEGIES)
-        assert (found.profile, found.strategies, found.every, found.given) == ("ci", None, ArmWords(), {})
+        found = read_stress({})
+        assert (found.profile, list(found.arms), found.every, found.given) == (
+            "ci", list(STRATEGIES), ArmWords(), {},
+        )  # fmt: skip
 
     def test_every_word(self) -> None:
         found = read_stress(
             {"PROFILE": "full", "PRECISION": "3%", "BUDGET_S": "600", "SEED": "5", "LOGIN": "each",
              "VUS": "8", "STRATEGIES": "direct-single, proxy-chunked", "FILE_SIZE": "2MiB",
-             "RTT_MS": "40", "BANDWIDTH_MBIT": "2.5"},
-            STRATEGIES,
+             "RTT_MS": "40", "BANDWIDTH_MBIT": "2.5", "KEEP_ALIVE": "off", "READS": "3", "SCRAPE": "on"},
         )  # fmt: skip
         assert found.precision == pytest.approx(0.03)
         assert (found.profile, found.budget_s, found.seed, found.login_each) == ("full", 600, 5, True)
-        assert found.strategies == ("direct-single", "proxy-chunked")
-        assert found.every == ArmWords(file_size_bytes=2 * 1024**2, vus=8, rtt_ms=40, bandwidth_mbit=2.5)
+        assert list(found.arms) == ["direct-single", "proxy-chunked"]
+        assert found.every == ArmWords(
+            file_size_bytes=2 * 1024**2, vus=8, rtt_ms=40, bandwidth_mbit=2.5, keep_alive=False, reads=3,
+            scraped=True,
+        )  # fmt: skip
 
     @pytest.mark.parametrize(
         ("name", "value", "said"),
@@ -72,25 +89,56 @@ class TestTheRun:
             ("STRATEGIES", "direct-single,direct-single", "each once"),
             ("STRATEGIES", "proxy", "names of"),
             ("LOGIN", "never", "prepared, each"),
+            ("KEEP_ALIVE", "yes", "on, off"),
+            ("READS", "1000", "0 to 100"),
         ],
     )
     def test_impossible_values_are_named_with_what_is_possible(
         self, name: str, value: str, said: str
     ) -> None:
         with pytest.raises(WordsError) as caught:
-            read_stress({name: value}, STRATEGIES)
+            read_stress({name: value})
         (problem,) = caught.value.problems
         assert problem.startswith(f"{name}={value}: expected ")
         assert said in problem
 
     def test_a_misspelt_word_behind_make_gets_the_nearest_one(self) -> None:
         with pytest.raises(WordsError, match=r"FILESIZE is not known here; did you mean FILE_SIZE\?"):
-            read_stress({"MAKEFLAGS": "w -- FILESIZE=2 VUS=3"}, STRATEGIES)
+            read_stress({"MAKEFLAGS": "w -- FILESIZE=2 VUS=3"})
 
     def test_a_word_inside_an_arm_is_not_one_of_make(self) -> None:
         environ = {"MAKEFLAGS": r" -- A=FINALISE=inline\ DB_POOL_MAX=5 B=VUS=3"}
         assert words.misspelt(environ, words.AB) == []
         assert [one.partition(" ")[0] for one in words.misspelt(environ, words.STRESS)] == ["A", "B"]
+
+
+class TestAQuestion:
+    def test_its_load_holds_until_somebody_types_otherwise(self) -> None:
+        load = {"VUS": "50", "FILE_SIZE": "64KiB", "LOGIN": "each"}
+        found = read_stress({"VUS": "8", "Q": "x"}, load=load)
+        assert (found.every.vus, found.every.file_size_bytes, found.login_each) == (8, 65536, True)
+        assert found.given == {"VUS": "8"}, "what the question says itself was not typed"
+
+    def test_strategies_take_the_place_of_strategies_only(self) -> None:
+        with pytest.raises(WordsError, match="STRATEGIES: the arms of this question are not strategies"):
+            read_stress({"STRATEGIES": "direct-single"}, {"a": "DB_POOL_MAX=5", "b": "DB_POOL_MAX=6"})
+
+    def test_a_word_that_every_arm_says_itself_would_change_nothing(self) -> None:
+        with pytest.raises(WordsError, match="STRATEGY: every arm of this question says its own"):
+            read_stress({"STRATEGY": "direct-single"})
+        arms = {"a": "VUS=2", "b": "FILE_SIZE=1KiB"}
+        assert read_stress({"VUS": "4"}, arms).every.vus == 4
+
+    def test_before_the_services_are_asked_any_setting_is_taken(self) -> None:
+        texts = {"a": "DB_POOL_MAX=5 upload.FINALISE=inline VUS=2", "b": "REPLICAS=2"}
+        wrong: list[str] = []
+        known = words.as_typed(texts)
+        arms = {name: read_arm(name, text, STRATEGIES, known[name], wrong) for name, text in texts.items()}
+        assert wrong == [] and all(arm.needs_stack for arm in arms.values())
+        assert known["b"] == {}
+
+    def test_several_processes_need_the_topology_that_has_them(self) -> None:
+        assert problems(A="REPLICAS=2 TOPOLOGY=single") == ("A: REPLICAS=2: several need TOPOLOGY=scaled",)
 
 
 class TestArms:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.harness.order import blocks_of, in_turns, swapped, turns_per_block
+from loadtests.harness.order import blocks_of, in_turns, places_moved, turns_per_block
 from loadtests.harness.records.plan import Arm, Part, PartKind
 
 pytestmark = pytest.mark.unit
@@ -78,12 +78,15 @@ def test_blocks_are_numbered_from_where_the_part_had_come() -> None:
     assert in_turns([("a", "b"), ("b", "a")], 5) == (("a", "b", "b", "a"), (5, 5, 6, 6))
 
 
-@given(seed=st.integers(0, 1000))
-def test_places_are_swapped_in_one_of_two_makings(seed: int) -> None:
-    places = [swapped(instance, seed) for instance in range(12)]
-    assert places[0] is False
-    assert all(first != second for first, second in zip(places[::2], places[1::2], strict=True))
+@given(seed=st.integers(0, 1000), stacks=st.integers(1, 5))
+def test_each_stack_has_each_place_once_in_so_many_makings_as_there_are_stacks(
+    seed: int, stacks: int
+) -> None:
+    moved = [places_moved(instance, seed, stacks) for instance in range(3 * stacks)]
+    assert moved[0] == 0, "the first making is as it was started"
+    for group in range(3):
+        assert sorted(moved[group * stacks : (group + 1) * stacks]) == list(range(stacks))
 
 
-def test_which_of_two_makings_is_swapped_is_drawn() -> None:
-    assert len({tuple(swapped(instance, seed) for instance in range(6)) for seed in range(50)}) == 4
+def test_which_of_two_makings_is_moved_is_drawn() -> None:
+    assert len({tuple(places_moved(instance, seed, 2) for instance in range(6)) for seed in range(50)}) == 4

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from loadtests.harness import question
 from loadtests.harness.order import turns_per_block
-from loadtests.harness.question import (
+from loadtests.harness.planning import (
     GIB,
-    QuestionError,
     estimate,
-    load_question,
     make_plan,
     memory_bytes,
     refuse_beyond_memory,
     within_budget,
 )
+from loadtests.harness.question import QuestionError, load_question, questions
 from loadtests.harness.records.plan import NOBODY, PartKind, Plan
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.words import PROFILES, ProfileName, WordsError, read_ab, read_stress
+from loadtests.harness.words import ASK, PROFILES, ProfileName, as_typed, read_ab, read_question
 
 pytestmark = pytest.mark.unit
 
@@ -29,14 +29,21 @@ STRATEGIES = load_strategies()
 MIB = 1024**2
 
 
+def ask(name: str, **words: str) -> Plan:
+    asked = load_question(name)
+    known = as_typed(asked.arms)
+    typed = read_question(words, ASK, STRATEGIES, known, texts=asked.arms, load=asked.load)
+    return make_plan("run", asked, typed, STRATEGIES)
+
+
 def stress(**words: str) -> Plan:
-    return make_plan("run", load_question("proxy-or-direct"), read_stress(words, STRATEGIES), STRATEGIES)
+    return ask("proxy-or-direct", **words)
 
 
-def ab(*, own_stacks: bool = False, **words: str) -> Plan:
+def ab(**words: str) -> Plan:
     settings = {"upload": {"FINALISE": "one of"}}
     typed = read_ab(words, STRATEGIES, {"A": settings, "B": settings})
-    return make_plan("run", load_question("ab"), typed, STRATEGIES, own_stacks=own_stacks)
+    return make_plan("run", load_question("ab"), typed, STRATEGIES)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -53,7 +60,11 @@ class TestEveryProfile:
             assert part.washout_s <= part.period_s / 2
 
     def test_it_fits_into_its_own_budget(self, profile: ProfileName) -> None:
-        for plan in (stress(PROFILE=profile), ab(PROFILE=profile), ab(PROFILE=profile, own_stacks=True)):
+        for plan in (
+            stress(PROFILE=profile),
+            ab(PROFILE=profile),
+            ab(PROFILE=profile, B="FINALISE=detached"),
+        ):
             assert estimate(plan).most_seconds <= plan.budget_s
 
 
@@ -119,10 +130,10 @@ class TestAb:
         assert (plan.replicated, plan.precision) == (False, 0.05)
 
     def test_arms_with_stacks_of_their_own_are_made_anew_at_least_six_times(self) -> None:
-        plan = ab(own_stacks=True, B="FINALISE=detached")
+        plan = ab(B="FINALISE=detached")
         (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
         assert [arm.stack for arm in main.arms] == ["A", "B"]
-        assert main.blocks_per_making == 2
+        assert main.blocks_per_making == 4
         assert main.first_blocks >= 6 * main.blocks_per_making
         assert main.most_blocks % main.blocks_per_making == 0
         assert (plan.replicated, plan.precision) == (True, 0.10)
@@ -176,26 +187,124 @@ class TestMemory:
             refuse_beyond_memory(plan, 8 * GIB)
 
 
+@pytest.mark.parametrize("name", questions())
+class TestPreparedQuestions:
+    @pytest.mark.parametrize("profile", PROFILES)
+    def test_every_profile_makes_a_plan(self, name: str, profile: ProfileName) -> None:
+        plan = ask(name, PROFILE=profile)
+        (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
+        assert [arm.name for arm in plan.arms] == list(load_question(name).arms)
+        assert profile == "smoke" or main.first_blocks >= 6, "fewer blocks show nothing"
+        if main.blocks_per_making and profile != "smoke":
+            assert main.first_blocks >= 6 * main.blocks_per_making, "fewer makings show nothing"
+
+    def test_ci_takes_five_minutes_at_most(self, name: str) -> None:
+        most_s = 480 if name == "proxy-or-direct" else 300
+        assert estimate(ask(name)).most_seconds <= most_s
+
+    def test_it_says_what_was_expected(self, name: str) -> None:
+        assert load_question(name).expected
+
+
+class TestQuestions:
+    def test_words_of_its_load_reach_the_plan(self) -> None:
+        plan = ask("db-pool")
+        assert {(arm.vus, arm.file_size_bytes) for arm in plan.arms} == {(50, 65536)}
+        assert not plan.calibrates, "the question says how many clients there are"
+        assert {arm.vus for arm in ask("db-pool", VUS="8").arms} == {8}
+        assert ask("hash").login_each and ask("hash").calibrates
+
+    def test_arms_with_the_same_settings_share_a_stack(self) -> None:
+        stacks = {arm.name: arm.stack for arm in ask("hops").arms}
+        assert stacks["nginx and new connections"] == stacks["nginx"] != stacks["no nginx"]
+        assert {arm.name for arm in ask("hops").arms if arm.keep_alive} == {"nginx", "no nginx"}
+        assert len({arm.stack for arm in ask("distance").arms}) == 3
+
+    def test_more_arms_have_fewer_blocks_so_that_the_budget_holds(self) -> None:
+        def blocks(plan: Plan) -> int | None:
+            return next(part.blocks_per_making for part in plan.parts if part.kind is PartKind.COMPARE)
+
+        two, four = blocks(ask("replicas")), blocks(ask("db-pool"))
+        assert two and four and two > four >= 1
+
+    def test_with_reads_nobody_expects_a_number_of_statements(self) -> None:
+        plan = ask("cache")
+        assert plan.statements_per_upload == {}
+        assert set(plan.requests_per_upload.values()) == {12}
+
+
+GOOD = """
+question: why
+arms: {one: VUS=2, two: VUS=4}
+"""
+CLAIM = (
+    "claims: [{source: s, claim: c, decides: [{metric: uploads_per_s, arm: one, over: two, shows: more}]}]"
+)
+
+
 class TestFiles:
-    def test_prepared_questions_are_listed_without_the_frame_of_ab(self) -> None:
-        assert "proxy-or-direct" in question.questions()
-        assert "ab" not in question.questions()
-
-    def test_an_unknown_question_names_those_there_are(self) -> None:
-        with pytest.raises(QuestionError, match=r"no question x; there are .*proxy-or-direct"):
-            load_question("x")
-
-    def test_every_wrong_key_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.fixture
+    def load(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], question.Question]:
+        """Loads a text as if it were a file of the folder."""
+        (tmp_path / "ab.yaml").write_bytes((question.QUESTIONS_FOLDER / "ab.yaml").read_bytes())
         monkeypatch.setattr(question, "QUESTIONS_FOLDER", tmp_path)
-        (tmp_path / "q.yaml").write_text("question: why\narms: {A: ''}\nseed: x\nfile_size: 1MiB\nextra: 1\n")
-        with pytest.raises(QuestionError) as caught:
-            load_question("q")
-        text = str(caught.value)
-        assert [key for key in ("arms", "seed", "extra", "profiles") if f"q.yaml: {key}: " not in text] == []
 
-    def test_wrong_words_of_an_arm_name_the_file(self) -> None:
-        asked = load_question("proxy-or-direct").model_copy(
-            update={"arms": {"one": "STRATEGY=proxy-chonked", "two": ""}}
-        )
-        with pytest.raises(WordsError, match=r"proxy-or-direct\.yaml: one: STRATEGY=proxy-chonked"):
-            make_plan("run", asked, read_stress({}, STRATEGIES), STRATEGIES)
+        def loaded(text: str) -> question.Question:
+            (tmp_path / "q.yaml").write_text(text)
+            return load_question("q")
+
+        return loaded
+
+    def test_prepared_questions_are_listed_without_the_frame_of_ab(self) -> None:
+        assert "proxy-or-direct" in questions()
+        assert "ab" not in questions()
+
+    @pytest.mark.parametrize("name", ["prox-or-direct", "../questions/hash"])
+    def test_an_unknown_question_names_those_there_are(self, name: str) -> None:
+        with pytest.raises(QuestionError, match=rf"no question {name}.*there are .*proxy-or-direct"):
+            load_question(name)
+
+    def test_profiles_that_are_not_there_are_those_of_ab_in_five_minutes(
+        self, load: Callable[[str], question.Question]
+    ) -> None:
+        found = load(GOOD + CLAIM)
+        assert found.shared_profiles
+        assert (found.profiles["ci"].budget_s, found.profiles["ci"].margin) == (300, 0.10)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("question: why\narms: {A: ''}", ["arms: {'A': ''}: "]),
+            ("question: why", ["arms: missing"]),
+            ("- a list", ["expected keys such as question and arms"]),
+            (GOOD + "seed: 7\nextra: 1", ["seed: this key is not known", "extra: this key is not known"]),
+            ("question: why\narms: {on: VUS=2, two: VUS=3}", ["arms.1: True: expected text; YAML takes on, off"]),
+            ("question: why\narms: {one: 3, two: [x]}", ["arms.two: ['x']: "]),
+            (GOOD + "load: {VUS: 0, FILE_SZE: 1}", [
+                "load.FILE_SZE: no word for all arms; did you mean FILE_SIZE?",
+                "load.VUS=0: expected a whole number from 1 to 2000",
+            ]),
+            (GOOD + "pairs: [[one, tow], [two, two]]", [
+                "pairs: 'tow': no such arm; did you mean two?; expected one of one, two",
+                "pairs: 'two' with itself",
+            ]),
+            (GOOD + CLAIM.replace("over: two", "over: three"), ["claims.0.decides: 'three': no such arm"]),
+            (GOOD + CLAIM.replace("uploads_per_s", "uploads"), [
+                "claims.0.decides.0.metric: 'uploads': Input should be 'uploads_per_s'",
+            ]),
+            (GOOD + CLAIM.replace("shows: more", "shows: more, least: 2"), ["expected least and/or most"]),
+            (GOOD + CLAIM.replace("shows: more", "x: 2"), ["claims.0.decides.0.x: this key is not known"]),
+            (GOOD + CLAIM.replace("over: two, ", ""), ["`shows` needs `over`"]),
+            (GOOD + CLAIM.replace("shows: more", "file_size: big, least: 2"), [
+                "claims.0.decides.0.file_size: 'big': expected bytes or a size such as 1MiB",
+            ]),
+        ],
+    )  # fmt: skip
+    def test_every_mistake_is_named_with_key_value_and_what_was_expected(
+        self, load: Callable[[str], question.Question], text: str, said: list[str]
+    ) -> None:
+        with pytest.raises(QuestionError) as caught:
+            load(text)
+        lines = str(caught.value).splitlines()
+        assert all(line.startswith("q.yaml: ") for line in lines)
+        assert [piece for piece in said if piece not in str(caught.value)] == [], lines

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from rich.console import Console
 
+from loadtests.harness.claims import ending
 from loadtests.harness.commands.report import finish
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, PartKind
@@ -25,7 +27,7 @@ from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.page import html, markdown, read_result, view_of, write_report
 from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.report.terminal import answers, print_result
-from loadtests.harness.wording import with_interval
+from loadtests.harness.wording import capital, with_interval
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests import switchback
 
@@ -39,9 +41,10 @@ def page_of(result: Result, **of_plan: object) -> str:
     return html(view_of(result, make.plan(result, **of_plan), make.manifest(result)))
 
 
-def printed(result: Result, width: int = 80) -> str:
+def printed(result: Result, width: int = 80, **of_plan: object) -> str:
     out = StringIO()
-    print_result(result, Path("results") / result.run, Console(file=out, width=width))
+    path, console = Path("results") / result.run, Console(file=out, width=width)
+    print_result(result, make.plan(result, **of_plan), path, console)
     return out.getvalue()
 
 
@@ -120,11 +123,16 @@ class TestPage:
         assert "var(--ink)" in svg and not re.search("#1f2933|#5b6770|#c2410c", svg)
 
     def test_claimed_measured_why(self, result: Result) -> None:
-        shown = page_of(result, source="GoVault", claim="46 % more", expected="less")
+        shown = page_of(result, claims=(make.CLAIM,), expected="Less than that.")
         claim = shown[shown.index('id="claim"') :]
-        for piece in ("Claimed (GoVault)", "46 % more", "less", "What set the rate: all processors"):
-            assert piece in claim
-        assert result.headline in claim
+        lines = ending(make.plan(result, claims=(make.CLAIM,), expected="Less than that."), result)
+        assert [name for name, _ in lines][:3] == ["claimed (A source)", "measured", "verdict"]
+        twin = markdown(view_of(result, make.plan(result, claims=(make.CLAIM,)), make.manifest(result)))
+        said = printed(result, width=400, claims=(make.CLAIM,), expected="Less than that.")
+        for name, text in lines:
+            assert f"{capital(name)}</dt><dd>{escape(text)}" in claim
+            assert " ".join(text.split()) in " ".join(said.split()) or name == "expected before measuring"
+            assert f"- {capital(name)}: {text}" in twin or name == "expected before measuring"
 
     def test_an_invalid_run_says_so_first(self) -> None:
         made = make.result(

@@ -1,0 +1,372 @@
+"""Claimed, measured, why: what a run says about the sentences of its question's sources.
+
+A claim names a number or a direction. It holds when the whole interval of what was measured agrees, the
+margin given away to the number; it is refuted when the whole interval disagrees; else the run cannot decide.
+A reason is given only where the run itself has evidence of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scipy import stats
+
+from loadtests.harness.intervals import CONFIDENCE
+from loadtests.harness.records.plan import Claim, Decides, Plan
+from loadtests.harness.records.result import ArmResult, Beside, Comparison, Interval, Latency, Result, Verdict
+from loadtests.harness.records.vocabulary import LedgerClass, Validity
+from loadtests.harness.sentences import is_aa, names_of
+from loadtests.harness.verdict import far_enough, judge
+from loadtests.harness.wording import capital, listed, percent, ratio, size, turned, with_interval
+
+SERVICES = ("gateway", "auth", "upload", "files")
+SHARES = ("cpu_share", "failed_share", "ghost_share")
+RARE = ("failed_share", "ghost_share")  # nothing to compare where the base has none
+COMPARED = ("uploads_per_s", "cpu_s_per_upload", "durable_ms")
+WORDS: Mapping[str, str] = {
+    "uploads_per_s": "uploads per second",
+    "cpu_s_per_upload": "processor time of an upload",
+    "durable_ms": "median time until an upload is durable",
+    "login_p95_ms": "time within which 95 of 100 logins are answered beside uploads",
+    "list_p95_ms": "time within which 95 of 100 file lists are answered beside uploads",
+    "statements": "SQL statements for an upload",
+    "cpu_share": "share of the services' processor time",
+    "failed_share": "share of uploads that failed",
+    "ghost_share": "share of uploads that were acknowledged and are gone",
+}
+EXACT = 6  # units that a figure without an interval of its own counts as
+
+
+class Decision(StrEnum):
+    HOLDS = "holds"
+    REFUTED = "refuted"
+    MIXED = "mixed"
+    UNDECIDED = "undecided"
+    NOT_REACHED = "not reached"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that a claim needs, and what was measured of it; ``text`` says both."""
+
+    measured: Interval
+    decision: Decision
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One claim with its verdict; ``why`` is empty where the run has no evidence of a reason."""
+
+    claim: Claim
+    decision: Decision
+    conditions: tuple[Condition, ...]
+    why: str
+
+
+def ending(plan: Plan, result: Result) -> list[tuple[str, str]]:
+    """The lines that an answer ends with, each with its name: claimed, measured, verdict, why."""
+    judged = judged_claims(plan, result)
+    lines: list[tuple[str, str]] = []
+    for one in judged:
+        lines.append((f"claimed ({one.claim.source})", one.claim.claim))
+        lines.append(("measured", listed_sentences(condition.text for condition in one.conditions)))
+        lines.append(("verdict", one.decision.value))
+        if one.why:
+            lines.append(("because", one.why))
+    if not judged and plan.expected:
+        lines.append(("measured", result.headline))
+    if lines and plan.expected:
+        lines.append(("expected before measuring", plan.expected))
+    if lines and (nothing := nothing_changed(plan, result)):
+        lines.append(("to note", nothing))
+    if lines:
+        lines.append(("why", reason(result) or "Not identified."))
+    return lines
+
+
+def listed_sentences(texts: Iterator[str]) -> str:
+    return " ".join(f"{capital(text)}." for text in texts)
+
+
+def judged_claims(plan: Plan, result: Result) -> tuple[Judged, ...]:
+    """Every claim of the plan, in its order."""
+    return tuple(_judged(claim, plan, result) for claim in plan.claims)
+
+
+def _judged(claim: Claim, plan: Plan, result: Result) -> Judged:
+    cannot, why = _cannot(claim, plan, result)
+    conditions = tuple(_condition(one, plan, result, decides=cannot is None) for one in claim.decides)
+    decision = cannot or together([one.decision for one in conditions])
+    if decision in (Decision.REFUTED, Decision.MIXED):
+        why = " ".join(dict.fromkeys(_whys(claim, plan, result)))
+    return Judged(claim, decision, conditions, why)
+
+
+def _cannot(claim: Claim, plan: Plan, result: Result) -> tuple[Decision | None, str]:
+    """Why this run may not decide the claim, whatever it measured."""
+    most_vus = max((arm.vus for arm in plan.arms), default=0)
+    if result.validity is Validity.INVALID or result.exit_code in (1, 2):
+        return Decision.UNDECIDED, f"The run is invalid: {result.exit_reason}."
+    if result.profile == "smoke":
+        return Decision.UNDECIDED, "A smoke run is too short to decide anything."
+    if claim.from_vus is not None and most_vus < claim.from_vus:
+        said = f"It speaks of {claim.from_vus} clients and more; here were {most_vus}."
+        return Decision.NOT_REACHED, said
+    return None, ""
+
+
+def together(decisions: Sequence[Decision]) -> Decision:
+    """Of a claim that needs several things: all must hold, and one that is refuted is enough against it."""
+    found = set(decisions)
+    if len(found) == 1:
+        return decisions[0]
+    if Decision.REFUTED in found:
+        return Decision.MIXED if Decision.HOLDS in found else Decision.REFUTED
+    return Decision.UNDECIDED
+
+
+def _condition(one: Decides, plan: Plan, result: Result, *, decides: bool) -> Condition:
+    names = names_of(result)
+    if not {one.arm, one.over} - {None} <= names.keys():
+        return Condition(_NOTHING, Decision.NOT_RUN, f"{_what(one, names)}: not measured")
+    measured, p_holm = _measured(one, result)
+    decision, seen = decide(one, measured, plan.margin, p_holm), _figure(one, measured)
+    if measured.value is None and one.metric in RARE and _value(one, one.over or one.arm, result).value == 0:
+        decision, seen = Decision.NOT_REACHED, "there was none to compare"
+    text = f"{_what(one, names)}: claimed {_claimed(one)}, measured {seen}"
+    return Condition(measured, decision, f"{text}: {decision.value}" if decides else text)
+
+
+_NOTHING = Interval(n=0, value=None)
+
+
+def decide(one: Decides, measured: Interval, margin: float, p_holm: float | None = None) -> Decision:
+    """Whether an interval agrees with what is claimed. A number may be missed by the margin."""
+    if measured.value is None or measured.low is None or measured.high is None:
+        return Decision.UNDECIDED
+    if one.shows is not None:
+        return _direction(one.shows, measured, margin, p_holm)
+    least = 0.0 if one.least is None else one.least / (1 + margin)
+    most = float("inf") if one.most is None else one.most * (1 + margin)
+    if least <= measured.low and measured.high <= most:
+        return Decision.HOLDS
+    return Decision.REFUTED if measured.high < least or measured.low > most else Decision.UNDECIDED
+
+
+def _direction(shows: str, measured: Interval, margin: float, p_holm: float | None) -> Decision:
+    verdict = judge(measured, margin, p_holm)
+    clear = far_enough(measured, verdict, margin)
+    wanted = {"more": Verdict.MORE, "less": Verdict.LESS, "equal": Verdict.EQUAL}[shows]
+    within = (measured.low or 0.0) >= 1 - margin and (measured.high or 0.0) <= 1 + margin
+    if wanted is Verdict.EQUAL:
+        return Decision.HOLDS if within else Decision.REFUTED if clear else Decision.UNDECIDED
+    if verdict is wanted and clear:
+        return Decision.HOLDS
+    return Decision.REFUTED if within or (clear and verdict is not wanted) else Decision.UNDECIDED
+
+
+# -- figures
+
+
+def _measured(one: Decides, result: Result) -> tuple[Interval, float | None]:
+    """The figure that a condition is about, and the p-value of no difference where it has one."""
+    if one.over is None:
+        return _value(one, one.arm, result), None
+    if one.metric in COMPARED:
+        return _ratio(one, result)
+    return quotient(_value(one, one.arm, result), _value(one, one.over, result)), None
+
+
+def quotient(above: Interval, below: Interval) -> Interval:
+    """A ratio of two figures with intervals, from ends to ends: wider than need be, never too narrow."""
+    if not above.value or not below.value or not below.low or not below.high or not above.high:
+        return _NOTHING
+    low = (above.low or 0.0) / below.high
+    n = min(above.n, below.n)
+    return Interval(n=n, value=above.value / below.value, low=low, high=above.high / below.low)
+
+
+def _ratio(one: Decides, result: Result) -> tuple[Interval, float | None]:
+    """The comparison's own ratio, which took the blocks into account."""
+    found = _comparison(one, result)
+    arms = {arm.arm.name: arm.arm.of for arm in found.arms} if found else {}
+    for known in found.ratios if found else ():
+        pair = arms[known.base], arms[known.arm]
+        if known.metric == one.metric and set(pair) == {one.arm, one.over}:
+            return known.ratio if pair[1] == one.arm else turned(known.ratio), known.p_holm
+    return _NOTHING, None
+
+
+def _comparison(one: Decides, result: Result) -> Comparison | None:
+    """The main one, or that of a file size."""
+    if one.file_size is None:
+        return result.compare
+    sized = result.sizes.sizes if result.sizes else ()
+    found = (size.comparison for size in sized if size.file_size_bytes == one.file_size)
+    return next(found, None)
+
+
+def _value(one: Decides, arm: str, result: Result) -> Interval:
+    return _VALUES[one.metric](one, arm, result)
+
+
+def _arm(one: Decides, name: str, result: Result) -> ArmResult | None:
+    found = _comparison(one, result)
+    return next((arm for arm in found.arms if arm.arm.of == name), None) if found else None
+
+
+def _cpu_share(one: Decides, name: str, result: Result) -> Interval:
+    arm = _arm(one, name, result)
+    used = {part: arm.cpu_s_by_process.get(part, _NOTHING) for part in SERVICES} if arm else {}
+    own = used.get(one.process or "", _NOTHING)
+    others = [found for part, found in used.items() if part != one.process]
+    if own.value is None or any(other.value is None for other in others):
+        return _NOTHING
+
+    def share(mine: float | None, rest: Sequence[float | None]) -> float | None:
+        known = [part for part in rest if part is not None]
+        return None if mine is None or len(known) < len(rest) else mine / (mine + sum(known))
+
+    return Interval(
+        n=own.n,
+        value=share(own.value, [other.value for other in others]),
+        low=share(own.low, [other.high for other in others]),
+        high=share(own.high, [other.low for other in others]),
+    )
+
+
+def _failed_share(one: Decides, name: str, result: Result) -> Interval:
+    arm = _arm(one, name, result)
+    return _NOTHING if arm is None else of_all(arm.failed, arm.failed + arm.uploads)
+
+
+def _ghost_share(_: Decides, name: str, result: Result) -> Interval:
+    counts = result.ledger.by_arm.get(name, {})
+    return of_all(counts.get(LedgerClass.LOST, 0), sum(counts.values()))
+
+
+def of_all(some: int, every: int) -> Interval:
+    """A share with its exact binomial interval."""
+    if every == 0:
+        return _NOTHING
+    found = stats.binomtest(some, every).proportion_ci(CONFIDENCE)
+    return Interval(n=every, value=some / every, low=float(found.low), high=float(found.high))
+
+
+def _statements(_: Decides, name: str, result: Result) -> Interval:
+    """Counted, not sampled: the services' own counters over the whole load."""
+    found = next((price.statements for price in result.prices if price.arm == name), None)
+    return _NOTHING if found is None else Interval(n=EXACT, value=found, low=found, high=found)
+
+
+def _beside(pick: Callable[[Beside], Latency]) -> Callable[[Decides, str, Result], Interval]:
+    def value(_: Decides, name: str, result: Result) -> Interval:
+        arms = result.neighbours.arms if result.neighbours else ()
+        return next((pick(arm).ms for arm in arms if arm.arm == name), _NOTHING)
+
+    return value
+
+
+_VALUES: Mapping[str, Callable[[Decides, str, Result], Interval]] = {
+    "uploads_per_s": lambda one, name, result: _of(_arm(one, name, result), lambda arm: arm.uploads_per_s),
+    "cpu_s_per_upload": lambda one, name, result: _of(
+        _arm(one, name, result), lambda arm: arm.cpu_s_per_upload
+    ),
+    "durable_ms": lambda one, name, result: _of(_arm(one, name, result), lambda arm: arm.durable_p50.ms),
+    "login_p95_ms": _beside(lambda beside: beside.login_p95),
+    "list_p95_ms": _beside(lambda beside: beside.list_p95),
+    "statements": _statements,
+    "cpu_share": _cpu_share,
+    "failed_share": _failed_share,
+    "ghost_share": _ghost_share,
+}
+
+
+def _of(arm: ArmResult | None, pick: Callable[[ArmResult], Interval]) -> Interval:
+    return _NOTHING if arm is None else pick(arm)
+
+
+# -- words
+
+
+def _what(one: Decides, names: Mapping[str, str]) -> str:
+    whose = f" that {one.process} takes" if one.process else ""
+    files = f" with files of {size(one.file_size)}" if one.file_size else ""
+    over = f" over {names.get(one.over, one.over)}" if one.over else ""
+    return f"{WORDS[one.metric]}{whose}{files}, {names.get(one.arm, one.arm)}{over}"
+
+
+def _claimed(one: Decides) -> str:
+    if one.shows is not None:
+        return one.shows
+    say = percent if _is_share(one) else _times
+    if one.least is not None and one.most is not None:
+        return f"{say(one.least)} to {say(one.most)}"
+    return f"at least {say(one.least)}" if one.least is not None else f"at most {say(one.most)}"
+
+
+def _is_share(one: Decides) -> bool:
+    return one.metric in SHARES and one.over is None
+
+
+def _times(value: float | None) -> str:
+    return "" if value is None else f"{value:g} times"
+
+
+def _figure(one: Decides, measured: Interval) -> str:
+    if measured.value is None:
+        return "too little to say"
+    if _is_share(one):
+        return with_interval(measured, percent)
+    exact = measured.low == measured.high == measured.value
+    text = f"{measured.value:.2f}" if exact else ratio(measured)
+    return text if one.over is None else f"{text} times"
+
+
+# -- reasons
+
+
+def _whys(claim: Claim, plan: Plan, result: Result) -> Iterator[str]:
+    """What explains a verdict against a claim, where the run shows it."""
+    names = names_of(result)
+    for one in claim.decides:
+        asked = {name: plan.requests_per_upload.get(name) for name in (one.arm, one.over or "")}
+        if (
+            one.metric == "uploads_per_s"
+            and one.least
+            and len(set(asked.values())) > 1
+            and all(asked.values())
+        ):
+            counts = [f"{count} requests {names.get(name, name)}" for name, count in asked.items()]
+            yield f"An upload takes {listed(counts)}: requests per second do not say uploads per second."
+
+
+def reason(result: Result) -> str:
+    """What set the rates, where that was found."""
+    return " ".join(one.text for one in result.sentences if one.evidence.startswith("limit."))
+
+
+def nothing_changed(plan: Plan, result: Result) -> str:
+    """Where the arms of a question make no difference that shows; empty where they do, or nobody can say."""
+    found = result.compare
+    if found is None or result.profile == "smoke" or is_aa(result, found):
+        return ""
+    ratios = [one for one in found.ratios if one.metric in COMPARED]
+    if not ratios or any(one.verdict in (Verdict.MORE, Verdict.LESS) for one in ratios):
+        return ""
+    what = listed([WORDS[metric] for metric in COMPARED])
+    if all(one.verdict is Verdict.EQUAL for one in ratios):
+        return (
+            f"The arms change nothing that can be measured here: {what} are equal within "
+            f"±{percent(plan.margin)}."
+        )
+    if found.half_width is None:
+        return ""
+    return (
+        f"No difference between the arms was shown, in {what}; one of {percent(2 * found.half_width)} in "
+        "uploads per second would most likely have been."
+    )

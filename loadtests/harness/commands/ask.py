@@ -1,0 +1,115 @@
+"""``make ask``: the prepared questions, listed or asked. ``make stress`` is short for one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtests.harness.commands.asking import Asking, available_bytes, few_cores
+from loadtests.harness.planning import (
+    estimate,
+    make_plan,
+    needs_stacks,
+    refuse_beyond_memory,
+    stack_bytes,
+)
+from loadtests.harness.question import Question, QuestionError, load_question, questions
+from loadtests.harness.report.terminal import WIDTH
+from loadtests.harness.strategies import load_strategies
+from loadtests.harness.words import (
+    ASK,
+    STRESS,
+    ProfileName,
+    Words,
+    WordsError,
+    as_typed,
+    read_question,
+)
+
+LIST = ("Q", "PROFILE")
+STRESS_QUESTION = "proxy-or-direct"
+
+
+def stress(asking: Asking) -> int:
+    """``make stress``: proxy or direct?"""
+    return _ask(asking, load_question(STRESS_QUESTION), STRESS)
+
+
+def ask(asking: Asking) -> int:
+    """The question that ``Q`` names, or the list of all; returns the exit code.
+
+    Raises what ``Asking.ask`` does, and ``WordsError`` where the list is asked with words.
+    """
+    if name := asking.environ.get("Q"):
+        return _ask(asking, load_question(name), ASK)
+    words = read_question(asking.environ, LIST, load_strategies(), {}, texts={}, load={})
+    _print([entry(name, words.profile, asking.environ) for name in questions()], asking.console)
+    return 0
+
+
+def _ask(asking: Asking, question: Question, names: Collection[str]) -> int:
+    environ, strategies = asking.environ, load_strategies()
+    return asking.ask(
+        question,
+        question.arms,
+        lambda known: read_question(
+            environ, names, strategies, known, texts=question.arms, load=question.load
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the list: about how long a question takes, and what keeps this machine from asking it."""
+
+    name: str
+    question: str
+    seconds: float | None
+    why_not: str
+
+
+def entry(name: str, profile: ProfileName, environ: Mapping[str, str]) -> Entry:
+    """A question as the list shows it; one whose file is wrong says what is wrong."""
+    strategies = load_strategies()
+    try:
+        question = load_question(name)
+        words = read_question(
+            {"PROFILE": profile},
+            LIST,
+            strategies,
+            as_typed(question.arms),
+            texts=question.arms,
+            load=question.load,
+        )
+        plan = make_plan("", question, words, strategies)
+    except (QuestionError, WordsError) as error:
+        return Entry(name, "", None, str(error))
+    problems = [*_in_containers(environ, words), *few_cores(question)]
+    try:
+        refuse_beyond_memory(plan, available_bytes(), stack_bytes(words))
+    except QuestionError as error:
+        problems.append(str(error))
+    return Entry(name, question.question, estimate(plan).most_seconds, "; ".join(problems))
+
+
+def _in_containers(environ: Mapping[str, str], words: Words) -> list[str]:
+    if environ.get("BENCH_PROJECT") and needs_stacks(words):
+        return ["its arms need processes of their own, which are not started beside containers"]
+    return []
+
+
+def _print(entries: Sequence[Entry], console: Console) -> None:
+    shown = Table(box=None, pad_edge=False, header_style="dim", width=min(WIDTH, console.width))
+    shown.add_column("Q=", no_wrap=True)
+    shown.add_column("asks", overflow="fold")
+    shown.add_column("minutes", justify="right", no_wrap=True)
+    shown.add_column("here", overflow="fold")
+    for one in entries:
+        minutes = "" if one.seconds is None else f"{max(1, math.ceil(one.seconds / 60))}"
+        shown.add_row(one.name, one.question, minutes, f"no: {one.why_not}" if one.why_not else "yes")
+    console.print(shown)
+    console.print("\nAsk one: make ask Q=hash. What others found: docs/answers.md", highlight=False)

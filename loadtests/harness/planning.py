@@ -1,0 +1,414 @@
+"""From a question and the words of a command to the plan of a run, with what it will take.
+
+A plan has every number in it; only what the warm-up finds out (VUs, longer turns, the neighbours' rate) comes
+after it. Arms that differ in what a client does share a stack; settings, parts, revisions and networks of
+their own give them stacks of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loadtests.harness.network import Link
+from loadtests.harness.order import turns_per_block
+from loadtests.harness.question import Profile, Question, QuestionError, StackMakings
+from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
+from loadtests.harness.strategies import Strategy
+from loadtests.harness.words import ArmWords, Words
+
+NOBODY_COLOUR = "#6b7280"
+# Of arms that share a strategy: told apart also by those who do not see red and green.
+COLOURS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#be185d", "#b45309")
+WASHOUT_S, WASHOUT_SHARE = 0.7, 0.25  # at most a quarter of a period
+NEIGHBOUR_VUS = 40  # VUs that wait for arrivals; more than an open load of two cores ever has under way
+DEFAULT_STRATEGY, DEFAULT_FILE_BYTES, DEFAULT_SEED = "proxy-chunked", 1024**2, 7
+# What a run takes beside its turns, measured on two cores; seconds.
+PREPARING_S, REPORT_S, RELEASE_S = 6.0, 6.0, 0.5
+CALIBRATION_S = 6.7  # of each arm
+AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: to judge, delete, lead in
+MAKING_S = 4.0  # of each stack that is made anew
+FEWEST_BLOCKS = 6  # below which nothing is shown
+LIKELY_BYTES_PER_S = 150e6  # of two cores, for the estimate of the disk
+# k6 holds a file's bytes once for each VU, and twice more the piece that is being sent.
+COPIES_OF_FILE, COPIES_OF_PIECE, MEMORY_SHARE = 1, 2, 0.7
+# Of a stack of its own: each of our processes, and what may stand beside them (nginx, pgbouncer, Redis).
+PROCESS_BYTES, JOINTS_BYTES, STORE_BYTES = 80 * 1024**2, 60 * 1024**2, 400 * 1024**2
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take. ``seconds`` are those of its first stage, ``most_seconds`` with every block that
+    the budget allows; ``bytes`` is the peak on the disk."""
+
+    seconds: float
+    most_seconds: float
+    first_answer_s: float
+    bytes: int
+
+
+def make_plan(run: str, question: Question, words: Words, strategies: Mapping[str, Strategy]) -> Plan:
+    """The plan of a run. Raises ``QuestionError``."""
+    profile, own_stacks = question.profiles[words.profile], needs_stacks(words)
+    if len(words.arms) < 2:
+        raise QuestionError("one arm has nothing to be compared with; name two strategies or more")
+    places = stacks_of(words)
+    vus = words.every.vus or profile.vus
+    arms = _told_apart(
+        tuple(
+            _arm(name, own, words.every, vus=vus, strategies=strategies, stack=places[name])
+            for name, own in words.arms.items()
+        )
+    )
+    stacks = profile.stacks if own_stacks else None
+    if own_stacks and stacks is None:
+        raise QuestionError(f"{question.name}.yaml: profiles.{words.profile}.stacks: missing")
+    parts = _parts(profile, arms, strategies, stacks)
+    link = common_link(words) or Link()
+    plan = Plan(
+        run=run,
+        question=question.name,
+        asks=question.question,
+        profile=words.profile,
+        seed=DEFAULT_SEED if words.seed is None else words.seed,
+        words=dict(words.given),
+        arms=arms,
+        parts=parts,
+        margin=profile.margin,
+        precision=words.precision or (stacks.precision if stacks else profile.precision),
+        budget_s=words.budget_s or profile.budget_s,
+        fail_on_loss=words.fail_on_loss,
+        rtt_ms=link.rtt_ms,
+        bandwidth_mbit=link.bandwidth_mbit,
+        disk_bytes=profile.disk,
+        replicated=own_stacks,
+        login_each=words.login_each,
+        calibrates=words.profile != "smoke" and not _says_vus(words),
+        pairs=tuple(pair for pair in question.pairs if set(pair) <= words.arms.keys()),
+        **_expected(arms, strategies),
+        claims=question.claims,
+        expected=question.expected,
+    )
+    return within_budget(_fitted(plan) if question.shared_profiles else plan)
+
+
+def _says_vus(words: Words) -> bool:
+    return words.every.vus is not None or any(arm.vus is not None for arm in words.arms.values())
+
+
+def _expected(arms: Sequence[Arm], strategies: Mapping[str, Strategy]) -> dict[str, dict[str, Any]]:
+    """What an upload of each arm is expected to ask for. With reads after it nobody can say: some are
+    answered from a cache."""
+    chosen = {arm.name: (arm, strategies[arm.strategy]) for arm in arms if arm.strategy}
+    alone = {name: one for name, one in chosen.items() if not one[0].reads}
+    return {
+        "requests_per_upload": {
+            name: strategy.requests_per_flow(arm.file_size_bytes) + arm.reads
+            for name, (arm, strategy) in chosen.items()
+        },
+        "statements_per_upload": {
+            name: float(sum(strategy.expected_statements(strategy.pieces(arm.file_size_bytes)).values()))
+            for name, (arm, strategy) in alone.items()
+        },
+        "store_requests_per_upload": {
+            name: float(strategy.expected_store_requests(strategy.pieces(arm.file_size_bytes)))
+            for name, (arm, strategy) in chosen.items()
+        },
+    }
+
+
+def needs_stacks(words: Words) -> bool:
+    """Whether the arms differ in more than what the client does. Another implementation has its own stack."""
+    return any(arm.needs_stack for arm in words.arms.values()) or common_link(words) is None
+
+
+def stacks_of(words: Words) -> dict[str, str]:
+    """The stack of each arm, named by the first arm that it serves; "" is the running testbed."""
+    if not needs_stacks(words):
+        return {name: name if arm.target else "" for name, arm in words.arms.items()}
+    found: dict[str, str] = {}
+    for name, arm in words.arms.items():
+        alike = (one for one in found if _same_stack(words.arms[one], arm, words.every))
+        # Arms that are equal in everything are an A/A: two stacks of equal code.
+        own = name if arm.target or arm in (words.arms[one] for one in found) else next(alike, name)
+        found[name] = found.get(own, own)
+    return found
+
+
+def _same_stack(one: ArmWords, other: ArmWords, every: ArmWords) -> bool:
+    def key(arm: ArmWords) -> tuple[object, ...]:
+        return arm.stack, arm.processes, arm.revision, arm.target, link_of(arm, every)
+
+    return key(one) == key(other)
+
+
+def common_link(words: Words) -> Link | None:
+    """The network of all arms; nothing where they differ in it."""
+    links = {link_of(arm, words.every) for arm in words.arms.values()}
+    return links.pop() if len(links) == 1 else None
+
+
+def link_of(words: ArmWords, every: ArmWords | None = None) -> Link:
+    """The network of an arm, where it says one, else that of the run."""
+    run = every or ArmWords()
+    rtt_ms = run.rtt_ms if words.rtt_ms is None else words.rtt_ms
+    bandwidth = run.bandwidth_mbit if words.bandwidth_mbit is None else words.bandwidth_mbit
+    return Link(rtt_ms or 0.0, bandwidth)
+
+
+def _fitted(plan: Plan) -> Plan:
+    """Profiles made for two arms, for more of them: fewer blocks, as far as something can be shown."""
+    main = next(part for part in plan.parts if part.kind is PartKind.COMPARE)
+    made = [plan]
+    if main.blocks_per_making:
+        makings = main.first_blocks // main.blocks_per_making
+        made += [
+            _with_blocks(plan, makings * each, each) for each in range(main.blocks_per_making - 1, 0, -1)
+        ]
+    else:
+        made += [
+            _with_blocks(plan, first, None) for first in range(main.first_blocks - 1, FEWEST_BLOCKS - 1, -1)
+        ]
+    return next((one for one in made if estimate(one).seconds <= plan.budget_s), made[-1])
+
+
+def _with_blocks(plan: Plan, first: int, each: int | None) -> Plan:
+    parts = tuple(
+        part.model_copy(
+            update={
+                "first_blocks": first,
+                "most_blocks": max(first, part.most_blocks - part.most_blocks % (each or 1)),
+                "blocks_per_making": each,
+            }
+        )
+        if part.kind is PartKind.COMPARE
+        else part
+        for part in plan.parts
+    )
+    return plan.model_copy(update={"parts": parts})
+
+
+def within_budget(plan: Plan) -> Plan:
+    """The plan with as many blocks of its comparison as the budget leaves room for.
+
+    Raises ``QuestionError`` when not even the first stage fits.
+    """
+    least = estimate(plan)
+    if plan.profile != "smoke" and least.seconds > plan.budget_s * 1.05:
+        raise QuestionError(
+            f"BUDGET_S={plan.budget_s:g} is too little: this takes about {math.ceil(least.seconds)} s"
+        )
+    main = next(part for part in plan.parts if part.kind is PartKind.COMPARE)
+    step = main.blocks_per_making or 1
+    stacks = len({arm.stack for arm in plan.arms})
+    each_s = _seconds_of(main, main.first_blocks + step, stacks) - _seconds_of(
+        main, main.first_blocks, stacks
+    )
+    more = max(0, int((plan.budget_s - least.seconds) / each_s)) * step
+    most = min(main.most_blocks, main.first_blocks + more)
+    parts = tuple(
+        part.model_copy(update={"most_blocks": most}) if part is main else part for part in plan.parts
+    )
+    return plan.model_copy(update={"parts": parts})
+
+
+def estimate(plan: Plan) -> Estimate:
+    """What the plan will take, before anything has been seen of it."""
+    before_s = PREPARING_S + (CALIBRATION_S * len(plan.arms) if plan.calibrates else 0.0)
+    stacks = len({arm.stack for arm in plan.arms})
+    seconds = most = before_s
+    first_answer_s = 0.0
+    for part in plan.parts:
+        seconds += _seconds_of(part, part.first_blocks, stacks)
+        most += _seconds_of(part, part.most_blocks, stacks)
+        if part.kind is PartKind.COMPARE:
+            first_answer_s = seconds
+    load_s = most - before_s
+    likely = LIKELY_BYTES_PER_S * load_s
+    disk = min(plan.disk_bytes, round(likely))
+    return Estimate(seconds + REPORT_S, most + REPORT_S, first_answer_s, disk)
+
+
+def _seconds_of(part: Part, blocks: int, stacks: int) -> float:
+    """Seconds of so many blocks of a part, audits and makings of all stacks included."""
+    turns = len(part.arms) if part.kind is PartKind.WARM_UP else blocks * turns_per_block(part)
+    played = turns * part.period_s
+    if part.kind is PartKind.SIZES:  # large files have longer turns
+        played *= 1.5
+    makings = math.ceil(blocks / part.blocks_per_making) if part.blocks_per_making else 0
+    each = RELEASE_S + AUDIT_S
+    return played * (1 + AUDIT_SHARE) + each * max(1, makings) + MAKING_S * stacks * makings
+
+
+def memory_bytes(plan: Plan) -> int:
+    """What the load generator holds at most at once: arms take turns, so the largest one counts."""
+    arms = [arm for part in plan.parts for arm in part.arms]
+    return max(
+        arm.vus * (COPIES_OF_FILE * arm.file_size_bytes + COPIES_OF_PIECE * arm.piece_bytes) for arm in arms
+    )
+
+
+def refuse_beyond_memory(plan: Plan, available_bytes: int, stacks_bytes: int = 0) -> None:
+    """Raises ``QuestionError`` where VUs times file size, and stacks of the arms' own, do not fit."""
+    needed = memory_bytes(plan) + stacks_bytes
+    if needed > MEMORY_SHARE * available_bytes:
+        whose = "the arms' processes and k6" if stacks_bytes else "k6 alone"
+        raise QuestionError(
+            f"VUS x FILE_SIZE need about {needed / GIB:.1f} GiB of memory for {whose}, and"
+            f" {available_bytes / GIB:.1f} GiB are free here. Choose fewer VUs or smaller files"
+        )
+
+
+def stack_bytes(words: Words) -> int:
+    """Memory of the stacks that the arms need beside what runs; 0 where the running testbed serves them."""
+    if not needs_stacks(words):
+        return 0
+    own_stores = any("STORE" in arm.stack for arm in words.arms.values())
+    total = 0
+    for name, stack in stacks_of(words).items():
+        if name == stack and not words.arms[name].target:
+            processes = 1 + 3 * int(words.arms[name].stack.get("REPLICAS", "1"))
+            total += processes * PROCESS_BYTES + JOINTS_BYTES + (STORE_BYTES if own_stores else 0)
+    return total
+
+
+def _arm(
+    name: str, own: ArmWords, every: ArmWords, *, vus: int, strategies: Mapping[str, Strategy], stack: str
+) -> Arm:
+    chosen = own.strategy or every.strategy or DEFAULT_STRATEGY
+    size = own.file_size_bytes or every.file_size_bytes or DEFAULT_FILE_BYTES
+    strategy = strategies[chosen]
+    keep_alive = every.keep_alive if own.keep_alive is None else own.keep_alive
+    reads = every.reads if own.reads is None else own.reads
+    scraped = every.scraped if own.scraped is None else own.scraped
+    return Arm(
+        name=name,
+        of=name,
+        title=_title(name, strategy, own),
+        colour=strategy.manifest.colour,
+        strategy=chosen,
+        file_size_bytes=size,
+        piece_bytes=strategy.piece_bytes(size),
+        vus=own.vus or vus,
+        keep_alive=keep_alive is not False,
+        reads=reads or 0,
+        scraped=scraped is True,
+        stack=stack,
+        asked=dict(own.asked),
+        target=own.target,
+    )
+
+
+def _title(name: str, strategy: Strategy, own: ArmWords) -> str:
+    """An arm in words: one that is its strategy has the strategy's title, others what was typed."""
+    if name == own.strategy and set(own.asked) == {"STRATEGY"}:
+        return strategy.manifest.title
+    if own.revision is not None:
+        typed = {key: value for key, value in own.asked.items() if key != "REVISION"}
+        return ", ".join([own.revision or "the working tree", *_typed(typed)])
+    if own.target:
+        return f"the system at {own.target}"
+    return ", ".join(_typed(own.asked)) or "as it is"
+
+
+def _typed(words: Mapping[str, str]) -> list[str]:
+    return [f"{key}={value}" for key, value in words.items()]
+
+
+def _told_apart(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    """Arms of one strategy get colours of their own."""
+    if len({arm.colour for arm in arms}) == len(arms):
+        return arms
+    return tuple(arm.model_copy(update={"colour": COLOURS[at % len(COLOURS)]}) for at, arm in enumerate(arms))
+
+
+def _parts(
+    profile: Profile, arms: tuple[Arm, ...], strategies: Mapping[str, Strategy], stacks: StackMakings | None
+) -> tuple[Part, ...]:
+    compare = profile.compare
+    first, most, per_making = compare.first_blocks, compare.most_blocks, None
+    if stacks:
+        first, per_making = stacks.makings * stacks.blocks, stacks.blocks
+        most = max(first, most - most % per_making)
+    found = [
+        _part(PartKind.WARM_UP, arms, profile.warm_up.period_s, 1),
+        _part(PartKind.COMPARE, arms, compare.period_s, first, most, blocks_per_making=per_making),
+    ]
+    if more := profile.saturation:
+        levels = [
+            _level(arm, vus)
+            for arm in arms
+            for vus in (arm.vus, max(arm.vus + 1, round(arm.vus * more.factor)))
+        ]
+        found.append(_part(PartKind.SATURATION, levels, more.period_s, more.blocks))
+    if ramp := profile.levels:
+        levels = [_level(arm, vus) for vus in ramp.vus for arm in arms]
+        found.append(_part(PartKind.LEVELS, levels, ramp.period_s, ramp.rounds))
+    if beside := profile.neighbours:
+        loads = [_nobody(arms[0]), *(arm.model_copy(update={"vus": NEIGHBOUR_VUS}) for arm in arms)]
+        rates = {"login_rate_per_s": beside.login_rate_per_s, "list_rate_per_s": beside.list_rate_per_s}
+        part = _part(PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks)
+        found.append(part.model_copy(update=rates))
+    if sizes := profile.sizes:
+        loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
+        found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
+    return tuple(found)
+
+
+def _part(
+    kind: PartKind, arms: Sequence[Arm], period_s: float, first: int, most: int | None = None, **more: Any
+) -> Part:
+    washout_s = min(WASHOUT_S, WASHOUT_SHARE * period_s)
+    return Part(
+        name=kind.value,
+        kind=kind,
+        arms=tuple(arms),
+        period_s=period_s,
+        washout_s=washout_s,
+        first_blocks=first,
+        most_blocks=first if most is None else most,
+        **more,
+    )
+
+
+def _level(arm: Arm, vus: int) -> Arm:
+    return arm.model_copy(update={"name": f"{arm.name} {vus} VU", "of": arm.name, "vus": vus})
+
+
+def _sized(arm: Arm, size: int, vus: int, strategies: Mapping[str, Strategy]) -> Arm:
+    piece = strategies[arm.strategy].piece_bytes(size) if arm.strategy else size
+    return arm.model_copy(
+        update={
+            "name": f"{arm.name} {in_words(size)}",
+            "of": arm.name,
+            "vus": vus,
+            "file_size_bytes": size,
+            "piece_bytes": piece,
+        }
+    )
+
+
+def in_words(size_bytes: int) -> str:
+    """A file size as people write it: ``64 KiB``, ``1.5 MiB``."""
+    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:g} {name}"
+    return f"{size_bytes} B"
+
+
+def _nobody(like: Arm) -> Arm:
+    return like.model_copy(
+        update={
+            "name": NOBODY,
+            "of": NOBODY,
+            "title": "nobody",
+            "colour": NOBODY_COLOUR,
+            "strategy": None,
+            "vus": 0,
+            "asked": {},
+            "target": None,
+        }
+    )
