@@ -58,7 +58,9 @@ def words() -> dict[Path, str]:
 def pictures() -> dict[Path, str]:
     """Its pictures."""
     shown = _charts(read_result(BUNDLE))
-    return {SAMPLE / f"{chart.name}.svg": _picture(chart) for chart in shown} | dashboards.pictures(BUNDLE)
+    return {SAMPLE / f"{chart.name}.svg": standing_alone(chart) for chart in shown} | dashboards.pictures(
+        BUNDLE
+    )
 
 
 def _charts(result: Result) -> list[Chart]:
@@ -71,7 +73,7 @@ def size_bytes() -> int:
     return sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file())
 
 
-def _picture(chart: Chart) -> str:
+def standing_alone(chart: Chart) -> str:
     """The chart as a file of its own, on white so that it can be read on any page."""
     view = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', chart.svg)
     if view is None:
