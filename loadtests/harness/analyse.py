@@ -15,9 +15,18 @@ from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
 from loadtests.harness.limits import limits
+from loadtests.harness.offers import offers
 from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
-from loadtests.harness.records.result import Comparison, LedgerTotal, Neighbours, Result, Size, Sizes
+from loadtests.harness.records.result import (
+    Comparison,
+    LedgerTotal,
+    Neighbours,
+    Offers,
+    Result,
+    Size,
+    Sizes,
+)
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.sizes import sizes
 from loadtests.harness.timeline import timeline
@@ -73,6 +82,7 @@ def analyse_facts(facts: Facts) -> Result:
         ),
         neighbours=_neighbours(facts),
         sizes=by_size,
+        offers=_offers(facts),
         prices=answers.prices,
         limits=limits(facts),
         ledger=ledger_total(facts),
@@ -111,6 +121,11 @@ def _neighbours(facts: Facts) -> Neighbours | None:
     if part is None:
         return None
     return neighbours(part, facts.stretches, facts.periods[part.name], facts.steps, facts.plan.seed)
+
+
+def _offers(facts: Facts) -> Offers | None:
+    part = next(iter(facts.parts(PartKind.RATES)), None)
+    return None if part is None else offers(part, facts.periods[part.name], facts.plan.seed)
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:

@@ -15,20 +15,31 @@ from scipy import stats
 
 from loadtests.harness.intervals import CONFIDENCE
 from loadtests.harness.records.plan import Claim, Decides, Plan
-from loadtests.harness.records.result import ArmResult, Beside, Comparison, Interval, Latency, Result, Verdict
+from loadtests.harness.records.result import (
+    ArmResult,
+    Beside,
+    Comparison,
+    Interval,
+    Latency,
+    Offered,
+    Result,
+    Verdict,
+)
 from loadtests.harness.records.vocabulary import LedgerClass, Validity
 from loadtests.harness.sentences import is_aa, names_of
 from loadtests.harness.verdict import far_enough, judge
 from loadtests.harness.wording import capital, listed, percent, ratio, size, turned, with_interval
 
 SERVICES = ("gateway", "auth", "upload", "files")
-SHARES = ("cpu_share", "failed_share", "ghost_share")
+SHARES = ("cpu_share", "failed_share", "ghost_share", "refusal_share")
 RARE = ("failed_share", "ghost_share")  # nothing to compare where the base has none
 COMPARED = ("uploads_per_s", "cpu_s_per_upload", "durable_ms")
 WORDS: Mapping[str, str] = {
     "uploads_per_s": "uploads per second",
     "cpu_s_per_upload": "processor time of an upload",
     "durable_ms": "median time until an upload is durable",
+    "acked_p95_ms": "time within which 95 of 100 uploads are acknowledged",
+    "refusal_share": "processor time of a refusal as a share of a served upload's",
     "login_p95_ms": "time within which 95 of 100 logins are answered beside uploads",
     "list_p95_ms": "time within which 95 of 100 file lists are answered beside uploads",
     "statements": "SQL statements for an upload",
@@ -110,7 +121,7 @@ def _cannot(claim: Claim, plan: Plan, result: Result) -> tuple[Decision | None, 
     """Why this run may not decide the claim, whatever it measured."""
     most_vus = max((arm.vus for arm in plan.arms), default=0)
     if result.validity is Validity.INVALID or result.exit_code in (1, 2):
-        return Decision.UNDECIDED, f"The run is invalid: {result.exit_reason}."
+        return Decision.UNDECIDED, f"The run is invalid: {result.exit_reason.rstrip('.')}."
     if result.profile == "smoke":
         return Decision.UNDECIDED, "A smoke run is too short to decide anything."
     if claim.from_vus is not None and most_vus < claim.from_vus:
@@ -176,9 +187,10 @@ def _measured(one: Decides, result: Result) -> tuple[Interval, float | None]:
     """The figure that a condition is about, and the p-value of no difference where it has one."""
     if one.over is None:
         return _value(one, one.arm, result), None
-    if one.metric in COMPARED:
+    if one.metric in COMPARED and one.rate is None:
         return _ratio(one, result)
-    return quotient(_value(one, one.arm, result), _value(one, one.over, result)), None
+    other = one.model_copy(update={"rate": one.over_rate})
+    return quotient(_value(one, one.arm, result), _value(other, one.over, result)), None
 
 
 def quotient(above: Interval, below: Interval) -> Interval:
@@ -212,6 +224,32 @@ def _comparison(one: Decides, result: Result) -> Comparison | None:
 
 def _value(one: Decides, arm: str, result: Result) -> Interval:
     return _VALUES[one.metric](one, arm, result)
+
+
+def _offered(one: Decides, name: str, result: Result) -> Offered | None:
+    """An arm at an offered rate."""
+    cells = result.offers.cells if result.offers else ()
+    return next((cell for cell in cells if (cell.arm, cell.share) == (name, one.rate)), None)
+
+
+def _acked_p95(one: Decides, name: str, result: Result) -> Interval:
+    cell = _offered(one, name, result)
+    return _NOTHING if cell is None else cell.acked_p95.ms
+
+
+def _refusal_share(one: Decides, name: str, result: Result) -> Interval:
+    cell, calm = (
+        _offered(one, name, result),
+        _offered(one.model_copy(update={"rate": one.over_rate}), name, result),
+    )
+    return _NOTHING if cell is None or calm is None else quotient(cell.refusal_cpu_s, calm.cpu_s_per_upload)
+
+
+def _cpu(one: Decides, name: str, result: Result) -> Interval:
+    if one.rate is not None:
+        cell = _offered(one, name, result)
+        return _NOTHING if cell is None else cell.cpu_s_per_upload
+    return _of(_arm(one, name, result), lambda arm: arm.cpu_s_per_upload)
 
 
 def _arm(one: Decides, name: str, result: Result) -> ArmResult | None:
@@ -273,9 +311,9 @@ def _beside(pick: Callable[[Beside], Latency]) -> Callable[[Decides, str, Result
 
 _VALUES: Mapping[str, Callable[[Decides, str, Result], Interval]] = {
     "uploads_per_s": lambda one, name, result: _of(_arm(one, name, result), lambda arm: arm.uploads_per_s),
-    "cpu_s_per_upload": lambda one, name, result: _of(
-        _arm(one, name, result), lambda arm: arm.cpu_s_per_upload
-    ),
+    "cpu_s_per_upload": _cpu,
+    "acked_p95_ms": _acked_p95,
+    "refusal_share": _refusal_share,
     "durable_ms": lambda one, name, result: _of(_arm(one, name, result), lambda arm: arm.durable_p50.ms),
     "login_p95_ms": _beside(lambda beside: beside.login_p95),
     "list_p95_ms": _beside(lambda beside: beside.list_p95),
@@ -296,8 +334,10 @@ def _of(arm: ArmResult | None, pick: Callable[[ArmResult], Interval]) -> Interva
 def _what(one: Decides, names: Mapping[str, str]) -> str:
     whose = f" that {one.process} takes" if one.process else ""
     files = f" with files of {size(one.file_size)}" if one.file_size else ""
-    over = f" over {names.get(one.over, one.over)}" if one.over else ""
-    return f"{WORDS[one.metric]}{whose}{files}, {names.get(one.arm, one.arm)}{over}"
+    at = f" at {percent(one.rate)} of capacity" if one.rate is not None else ""
+    base = f" at {percent(one.over_rate)}" if one.over_rate is not None else ""
+    over = f" over {names.get(one.over, one.over)}{base}" if one.over else ""
+    return f"{WORDS[one.metric]}{whose}{files}, {names.get(one.arm, one.arm)}{at}{over}"
 
 
 def _claimed(one: Decides) -> str:

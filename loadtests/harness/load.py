@@ -138,6 +138,7 @@ class Load:
             "stamps": [[place.start, place.end] for place in stamp_places(arm.file_size_bytes)],
             "vus": arm.vus,
             "rate_per_s": arm.rate_per_s,
+            "drops": arm.of_capacity is not None,
             "keep_alive": arm.keep_alive,
             "reads": arm.reads,
         }

@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 
 SHORTEST_UPLOAD_S = 1e-4  # two clocks: a file may be durable a little before its client's first request
 TOO_MANY = 429  # the HTTP status of a rate limiter
+OVERLOADED = 503  # and of a system that admits no more
 _OUTSIDE_S = 0.25  # a bound this far outside the looks still takes the nearest one
 
 
@@ -47,6 +48,7 @@ class Period:
     became_durable: int
     failed: int  # begun in it
     limited: int  # begun in it and refused by a rate limiter
+    refused: int  # begun in it and not admitted
     acked_s: Floats  # from when they were due, of uploads begun in it
     durable_s: Floats
     cpu_s: Mapping[str, float]  # by process as in ``Look``; absent where not looked at
@@ -115,6 +117,7 @@ class Samples:
                 became_durable=int(seen.became_durable[index]),
                 failed=int(seen.failed[index]),
                 limited=int(seen.limited[index]),
+                refused=int(seen.refused[index]),
                 acked_s=seen.acked_s(index),
                 durable_s=seen.durable_s(index),
                 cpu_s={name: float(used[row]) for name, used in cpu.items() if np.isfinite(used[row])},
@@ -252,6 +255,10 @@ class _Uploads:
     @cached_property
     def limited(self) -> Ints:
         return self._per_period(self.begun_in[self.failure & (self.status == TOO_MANY)])
+
+    @cached_property
+    def refused(self) -> Ints:
+        return self._per_period(self.begun_in[self.failure & (self.status == OVERLOADED)])
 
     def acked_s(self, index: int) -> Floats:
         return self._waited(index, self.acked)

@@ -352,6 +352,11 @@ def _parts(
         rates = {"login_rate_per_s": beside.login_rate_per_s, "list_rate_per_s": beside.list_rate_per_s}
         part = _part(PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks)
         found.append(part.model_copy(update=rates))
+    if rates := profile.rates:
+        loads = [_offered(arm, share, rates.in_flight) for share in rates.of_capacity for arm in arms]
+        part = _part(PartKind.RATES, loads, rates.period_s, rates.rounds)
+        # What a rate above capacity leaves behind must be over before the next one counts.
+        found.append(part.model_copy(update={"washout_s": rates.period_s / 2}))
     if sizes := profile.sizes:
         loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
         found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
@@ -376,6 +381,11 @@ def _part(
 
 def _level(arm: Arm, vus: int) -> Arm:
     return arm.model_copy(update={"name": f"{arm.name} {vus} VU", "of": arm.name, "vus": vus})
+
+
+def _offered(arm: Arm, share: float, in_flight: int) -> Arm:
+    name = f"{arm.name} at {share * 100:g} %"
+    return arm.model_copy(update={"name": name, "of": arm.name, "vus": in_flight, "of_capacity": share})
 
 
 def _sized(arm: Arm, size: int, vus: int, strategies: Mapping[str, Strategy]) -> Arm:

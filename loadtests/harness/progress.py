@@ -26,6 +26,7 @@ QUESTIONS = {
     PartKind.SATURATION: "Would more VUs help?",
     PartKind.LEVELS: "Until when?",
     PartKind.NEIGHBOURS: "And the others?",
+    PartKind.RATES: "What if more arrive?",
     PartKind.SIZES: "From which size on?",
 }
 WITH_RATIO = frozenset({PartKind.COMPARE, PartKind.SATURATION})

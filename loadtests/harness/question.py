@@ -41,6 +41,7 @@ def _text(value: Any, check: ValidatorFunctionWrapHandler) -> str:
     return found
 
 
+Share = Annotated[float, Field(gt=0, le=10)]
 Text = Annotated[str, WrapValidator(_text), Field(min_length=1)]
 Typed = Annotated[str, WrapValidator(_text), BeforeValidator(_typed)]
 
@@ -88,6 +89,15 @@ class Sizes(Turns):
     file_sizes: dict[Size, int] = Field(min_length=1)  # VUs by file size
 
 
+class Rates(Turns):
+    """Each arm at each offered rate, once in a round: arrivals that wait for nobody. Rates are shares of what
+    the slowest arm did in the comparison; an arrival that finds ``in_flight`` others under way is dropped."""
+
+    rounds: int = Field(ge=1)
+    in_flight: int = Field(ge=1)
+    of_capacity: list[Share] = Field(min_length=2)
+
+
 class StackMakings(Record):
     """Arms with stacks of their own: how often these are made at least, and the blocks of each making."""
 
@@ -110,6 +120,7 @@ class Profile(Record):
     levels: Levels | None = None
     neighbours: Neighbours | None = None
     sizes: Sizes | None = None
+    rates: Rates | None = None
     stacks: StackMakings | None = None
 
 
@@ -196,6 +207,13 @@ def _problems(question: Question) -> Iterator[str]:
         if arm not in question.arms:
             near = nearest(arm, question.arms)
             yield f"{key}: {arm!r}: no such arm{near}; expected one of {', '.join(question.arms)}"
+    rates = {rate for one in question.profiles.values() if one.rates for rate in one.rates.of_capacity}
+    for at, claim in enumerate(question.claims):
+        for one in claim.decides:
+            for key, rate in (("rate", one.rate), ("over_rate", one.over_rate)):
+                if rate is not None and rate not in rates:
+                    known = ", ".join(f"{known:g}" for known in sorted(rates)) or "a profile with rates"
+                    yield f"claims.{at}.decides.{key}: {rate:g}: no part offers it; expected {known}"
     for pair in question.pairs:
         if pair[0] == pair[1]:
             yield f"pairs: {pair[0]!r} with itself; expected two arms"

@@ -254,7 +254,7 @@ class Runner:
         times = [self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s]
         if part.kind is not PartKind.LEVELS:
             times = [[time_s * more for time_s in own] for own in times]
-        if part.kind in (PartKind.WARM_UP, PartKind.SIZES) or not times:
+        if part.kind in (PartKind.WARM_UP, PartKind.RATES, PartKind.SIZES) or not times:
             return part
         period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
         return part.model_copy(update={"period_s": period_s, "washout_s": washout_s})
@@ -269,6 +269,8 @@ class Runner:
         """First stage, the question how many more, second stage."""
         if part.kind is PartKind.SIZES:
             await self._probe(part)
+        if part.kind is PartKind.RATES:
+            part = self._offering(part)
         blocks = blocks_of(part, self.plan.seed)
         self.progress.part(part, part.first_blocks, first_stage=part.first_blocks < part.most_blocks)
         await self._makings(part, blocks, 0, part.first_blocks)
@@ -279,6 +281,13 @@ class Runner:
         self.rig.event("blocks", part=part.name, asked=asked, wanted=wanted)
         self.progress.part(part, wanted, first_stage=False)
         await self._makings(part, blocks, part.first_blocks, wanted)
+
+    def _offering(self, part: Part) -> Part:
+        """The part with the rates that follow from what was seen so far: shares of the slowest arm's."""
+        rates = [rate for rate in self._pace.rates.values() if rate > 0]
+        found = warm_up.with_capacity(part, min(rates, default=1.0))
+        self._set_parts([found if one is part else one for one in self.plan.parts])
+        return found
 
     async def _makings(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
         """Play blocks, with the stacks made anew after so many of them as the part says."""

@@ -20,6 +20,8 @@ from loadtests.harness.records.result import (
     Latency,
     Limit,
     Neighbours,
+    Offered,
+    Offers,
     Ratio,
     Result,
     Saturation,
@@ -107,6 +109,8 @@ def _sentences(result: Result) -> Iterator[Sentence]:
 
 def _answers(result: Result) -> Iterator[Sentence]:
     names = names_of(result)
+    if result.offers is not None and result.profile != "smoke":
+        yield from _offers(result.offers, names)  # the closed loop before them only finds out what fits
     if result.compare is not None and result.compare.blocks:
         yield from _comparison(result, result.compare, names)
     if result.profile == "smoke":
@@ -148,7 +152,9 @@ def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sente
     if found.best is not None:
         return _answer(PartKind.COMPARE, _winner(found.best, found, rates, names, files), rates[0].id)
     clauses = [_pair(one, names, result.margin) for one in rates]
-    text = f"No fastest way was shown for {files} here: {'; '.join(clauses)}."
+    some = len(rates) < len(found.arms) * (len(found.arms) - 1) // 2  # the question compares some pairs only
+    begin = f"With {files} here" if some else f"No fastest way was shown for {files} here"
+    text = f"{begin}: {'; '.join(clauses)}."
     return _answer(PartKind.COMPARE, text, rates[0].id)
 
 
@@ -415,6 +421,32 @@ def _uploads(arm: str, names: Mapping[str, str]) -> str:
     """ "beside uploads direct in parts", "beside uploads of A (FINALISE=inline)"."""
     name = names[arm]
     return f"beside uploads of {name}" if name.startswith(arm) else f"beside uploads {name}"
+
+
+# -- what if more arrive than fit
+
+
+def _offers(found: Offers, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """One sentence for each arm: waits and refusals by rate, then what a refusal costs."""
+    for arm in dict.fromkeys(cell.arm for cell in found.cells):
+        own = sorted((cell for cell in found.cells if cell.arm == arm), key=lambda cell: cell.share)
+        clauses = [_at_rate(cell) for cell in own if cell.acked_p95.ms.low is not None]
+        if not clauses:
+            continue
+        text = f"{capital(names[arm])}: 95 of 100 are acknowledged within {'; '.join(clauses)}"
+        yield _answer(PartKind.RATES, f"{text}.", own[-1].id)
+        dear = own[-1].refusal_cpu_s
+        if dear.low is not None:
+            text = f"A refusal costs {_cpu(dear)} of processor time {_by(arm, names)}."
+            yield Sentence(kind="detail", question=PartKind.RATES, text=text, evidence=own[-1].id)
+
+
+def _at_rate(cell: Offered) -> str:
+    """ "30.2 ms (28.0 to 33.1) at 80 % of capacity", with what was not served."""
+    lost = {"refused": cell.refused, "failed": cell.failed, "not begun": cell.dropped}
+    some = [f"{percent(share)} {what}" for what, share in lost.items() if share and share >= 0.005]
+    apart = f" ({listed(some)})" if some else ""
+    return f"{waited(cell.acked_p95.ms)} at {percent(cell.share)} of capacity{apart}"
 
 
 # -- from which size on

@@ -4,9 +4,10 @@ A gateway counts what it was asked; the load generator writes down what it asks.
 second has not was somebody else's, and a comparison beside somebody else's load means nothing.
 
 k6 writes an upload down before it sends it, so a gateway's count of uploads is compared with the lines that
-are there now: one look later, our own uploads of that time would hide somebody else's. A login or a list is
-written down after the answer; while a stretch runs, their counts are compared with the lines of one look
-later, when all that was counted has its line. At the end, when every VU is idle, all must agree at once.
+are there now: one look later, our own uploads of that time would hide somebody else's. A login, a list or a
+look at a file is written down after the answer; while a stretch runs, their counts are compared with the
+lines of one look later, when all that was counted has its line. At the end, when every VU is idle, all must
+agree at once.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ UPLOADS = frozenset(
 )
 LOGINS = frozenset({"/auth/login", "/auth/signup"})
 LISTS = frozenset({"/api/files/me/owned"})
+READS = frozenset({"/api/files/f/{file_id}"})
 # Steps of an upload that was counted when it began; several for each.
 STEPS = frozenset(
     f"/api/upload/{path}"
@@ -59,12 +61,13 @@ class Requests:
     logins: int = 0
     lists: int = 0
     others: int = 0
+    reads: int = 0
 
     def __sub__(self, other: Requests) -> Requests:
         return Requests(*(mine - theirs for mine, theirs in zip(self.counts(), other.counts(), strict=True)))
 
     def counts(self) -> tuple[int, ...]:
-        return self.uploads, self.logins, self.lists, self.others
+        return self.uploads, self.logins, self.lists, self.others, self.reads
 
 
 ByStack = Mapping[str, Requests]
@@ -84,7 +87,7 @@ def kind_of(path: str) -> str | None:
     """The kind of a route's template; None for what says nothing about who else is there."""
     if path in STEPS or path.endswith(HEALTH):
         return None
-    kinds = {"uploads": UPLOADS, "logins": LOGINS, "lists": LISTS}
+    kinds = {"uploads": UPLOADS, "logins": LOGINS, "lists": LISTS, "reads": READS}
     return next((kind for kind, paths in kinds.items() if path in paths), "others")
 
 
@@ -124,8 +127,9 @@ def unexplained(seen: Requests, sent: Requests) -> Requests:
 
 def sentence(stack: str, strange: Requests) -> str | None:
     """What was seen, for people; None where there is nothing to say."""
-    words = {"uploads": "upload", "logins": "login", "lists": "list of files", "others": "other request"}
-    plural = {"lists": "lists of files"}
+    words = {"uploads": "upload", "logins": "login", "lists": "list of files", "others": "other request",
+             "reads": "look at a file"}  # fmt: skip
+    plural = {"lists": "lists of files", "reads": "looks at files"}
     found = [
         f"{count} {words[one.name] if count == 1 else plural.get(one.name, words[one.name] + 's')}"
         for one, count in zip(fields(strange), strange.counts(), strict=True)
@@ -190,7 +194,12 @@ async def watching_for_strangers(
 def _written_down(now: ByStack, earlier: ByStack) -> dict[str, Requests]:
     """Of two looks, what has its line by now if it was ours."""
     return {
-        stack: replace(now[stack], logins=earlier[stack].logins, lists=earlier[stack].lists)
+        stack: replace(
+            now[stack],
+            logins=earlier[stack].logins,
+            lists=earlier[stack].lists,
+            reads=earlier[stack].reads,
+        )
         for stack in now.keys() & earlier.keys()
     }
 

@@ -14,6 +14,8 @@ DEFAULT_VUS = 16
 GAIN = 0.10  # a level that gains less is not worth its VUs, nor told from noise by turns of a second
 UPLOADS_PER_TURN = 6  # of one VU: fewer would make the switch a large part of the turn
 WASHOUT_S = 0.7
+# Say themselves how many VUs they have.
+KEPT = frozenset({PartKind.LEVELS, PartKind.NEIGHBOURS, PartKind.RATES, PartKind.SIZES})
 NEIGHBOURS_SHARE = 0.6  # of the slower arm's rate: beside it, others are watched
 
 
@@ -63,7 +65,7 @@ def with_vus(part: Part, planned: int, found: int) -> Part:
 
     Levels say themselves how many VUs they have, and files of other sizes are limited by memory.
     """
-    if part.kind in (PartKind.LEVELS, PartKind.SIZES, PartKind.NEIGHBOURS) or planned == found:
+    if part.kind in KEPT or planned == found:
         return part
     return part.model_copy(update={"arms": tuple(_scaled(arm, planned, found) for arm in part.arms)})
 
@@ -71,6 +73,17 @@ def with_vus(part: Part, planned: int, found: int) -> Part:
 def _scaled(arm: Arm, planned: int, found: int) -> Arm:
     vus = round(arm.vus * found / planned)
     return arm.model_copy(update={"vus": vus, "name": arm.name.replace(f" {arm.vus} VU", f" {vus} VU")})
+
+
+def with_capacity(part: Part, capacity_per_s: float) -> Part:
+    """Rates that are shares of what the arms can do, as numbers."""
+    arms = tuple(
+        arm
+        if arm.of_capacity is None
+        else arm.model_copy(update={"rate_per_s": round(arm.of_capacity * capacity_per_s, 1), "vus": 0})
+        for arm in part.arms
+    )
+    return part.model_copy(update={"arms": arms})
 
 
 def with_rate(part: Part, slowest_per_s: float) -> Part:

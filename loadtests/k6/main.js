@@ -19,6 +19,9 @@ for (const [name, path] of Object.entries(config.strategies)) strategies[name] =
 // A client that just failed waits before its next upload. Without it a fault that answers at once, such as
 // a full disk, would be counted thousands of times.
 const AFTER_FAILURE_S = 0.5;
+// Where more may arrive than fits, an arrival whose client is still busy is dropped: else clients would form a
+// queue of their own, without an end.
+const TOO_LATE_MS = 50;
 
 export const options = {
   scenarios: {
@@ -95,6 +98,7 @@ function closed(stretch, period) {
 
 function open(stretch, period, me) {
   for (const due of arrivals(stretch, period, period.arm.rate_per_s, me, config.uploadVus)) {
+    if (period.arm.drops && Date.now() > due + TOO_LATE_MS) continue;
     if (!data.stocked(period.arm) || !sleepUntil(due)) return false;
     transfer(stretch, period.arm, due);
   }
@@ -111,21 +115,23 @@ function transfer(stretch, arm, due) {
     strategies[arm.strategy].upload(flow);
     lines.outcome(row, stretch, arm, flow, null);
     figures.ended(arm, flow, true);
-    readBack(arm, flow);
+    readBack(stretch, arm, flow);
   } catch (error) {
     const failure = error instanceof StepFailed ? error : new StepFailed('script', 0, String(error));
     lines.outcome(row, stretch, arm, flow, failure);
     figures.ended(arm, flow, false);
-    sleep(AFTER_FAILURE_S);
+    if (due === null) sleep(AFTER_FAILURE_S); // open arrivals are no more for it
   }
 }
 
 // What a client does that looks at its file again and again; the upload has ended.
-function readBack(arm, flow) {
+function readBack(stretch, arm, flow) {
   const params = paramsOf(arm, 'read', { Authorization: `Bearer ${flow.token}` }, 'none');
   for (let done = 0; done < arm.reads; done += 1) {
+    const startedAt = Date.now();
     const response = http.get(`${arm.gateway}/api/files/f/${flow.uploadUuid}`, params);
-    check(response, { 'read 200': (r) => r.status === 200 });
+    const ok = check(response, { 'read 200': (r) => r.status === 200 });
+    lines.step('read', stretch, arm, startedAt, response, ok, null);
   }
 }
 

@@ -63,8 +63,8 @@ ORDER: dict[str, dict[str, str]] = {
         "payload client warm_up pace",
         "what is seen": "console counters rows tally watch scraping exporter strangers target",
         "audit": "ledger clean",
-        "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
-        "validity timeline analyse wording sentences claims",
+        "judgement": "intervals periods verdict latency cost comparison offers sizes knee facts limits "
+        "checks validity timeline analyse wording sentences claims",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play run measure",
         "pages": "report panels",

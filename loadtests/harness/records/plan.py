@@ -24,6 +24,7 @@ class PartKind(StrEnum):
     SATURATION = "saturation"  # each arm against itself with more VUs
     LEVELS = "levels"  # VUs until which an arm gains
     NEIGHBOURS = "neighbours"  # logins and lists beside nobody and beside each arm
+    RATES = "rates"  # each arm at each offered rate, below what it can do and above
     SIZES = "sizes"  # from which file size on which strategy is faster
 
 
@@ -39,6 +40,7 @@ class Arm(Record):
     piece_bytes: int  # size of one request's body
     vus: int  # closed loop; 0 where arrivals are open
     rate_per_s: float | None = None  # open arrivals
+    of_capacity: float | None = None  # their rate as a share of what the arms can do, which the run finds out
     keep_alive: bool = True  # connections serve one request after another; else each gets a new one
     reads: int = 0  # how often a client looks at the file's entry after its upload
     scraped: bool = False  # the metrics of all its processes are read once in each of its turns
@@ -107,6 +109,8 @@ Metric = Literal[
     "uploads_per_s",  # verified uploads
     "cpu_s_per_upload",  # of our services and their databases
     "durable_ms",  # median time until an upload is durable
+    "acked_p95_ms",  # at an offered rate, of what is admitted
+    "refusal_share",  # processor time of a refusal, as a share of that of a served upload
     "login_p95_ms",  # beside uploads
     "list_p95_ms",
     "statements",  # SQL, for one upload and the reads that follow it
@@ -126,6 +130,8 @@ class Decides(Record):
     arm: str
     over: str | None = None  # what it is compared with; None: the arm's own value
     process: str | None = None  # of cpu_share: whose
+    rate: float | None = None  # share of capacity that is offered; None: the closed loop
+    over_rate: float | None = None  # of what it is compared with
     file_size: Size | None = None  # bytes, of the part that compares sizes; None: the main comparison
     least: float | None = None
     most: float | None = None
@@ -138,6 +144,10 @@ class Decides(Record):
             raise ValueError("expected least and/or most, or else `shows` with more, less or equal")
         if self.shows is not None and self.over is None:
             raise ValueError("`shows` needs `over`: more, less or equal than what?")
+        if self.metric in ("acked_p95_ms", "refusal_share") and self.rate is None:
+            raise ValueError(f"{self.metric} is of an offered rate: rate")
+        if self.metric == "refusal_share" and self.over_rate is None:
+            raise ValueError("refusal_share says at which rate uploads cost what they cost: over_rate")
         if (self.process is not None) != (self.metric == "cpu_share"):
             raise ValueError("cpu_share, and nothing else, says whose: process")
         return self

@@ -167,6 +167,31 @@ class Neighbours(Record):
     arms: tuple[Beside, ...]
 
 
+class Offered(Record):
+    """One arm at one offered rate. ``share`` is that of what the slowest arm can do."""
+
+    id: str
+    arm: str
+    share: float
+    offered_per_s: float
+    uploads_per_s: Interval  # verified
+    refused: float | None  # share of the offered: answered 503
+    failed: float | None  # otherwise
+    dropped: float | None  # not begun: so many were under way
+    acked_p95: Latency  # of the acknowledged, from when each was due
+    cpu_s_per_upload: Interval  # ours, of a verified one; what refusals cost is in it
+    busy_cores: Interval
+    refusal_cpu_s: Interval  # ours, of one refusal; nothing where there were few
+
+
+class Offers(Record):
+    """Open arrivals below and above what the arms can do."""
+
+    id: str
+    capacity_per_s: float
+    cells: tuple[Offered, ...]
+
+
 class Size(Record):
     file_size_bytes: int
     comparison: Comparison
@@ -256,6 +281,7 @@ class Result(Record):
     knees: tuple[Knee, ...]
     neighbours: Neighbours | None
     sizes: Sizes | None
+    offers: Offers | None = None
     prices: tuple[Price, ...]
     limits: tuple[Limit, ...]
     ledger: LedgerTotal

@@ -81,7 +81,7 @@ class UploadSample(Record):
 
 
 class StepSample(Record):
-    """One timed request that is not an upload: a login or a list."""
+    """One timed request that is not an upload: a login, a list or a look at a file."""
 
     stretch: str
     arm: str  # whose period it was due in

@@ -17,6 +17,7 @@ from loadtests.harness.records.result import (
     Knee,
     Latency,
     Neighbours,
+    Offers,
     Ratio,
     Sizes,
 )
@@ -36,7 +37,7 @@ from loadtests.harness.report.charts import (
     row_name,
     to_svg,
 )
-from loadtests.harness.wording import cpu_ms, precise, ratio, size, waited, with_interval
+from loadtests.harness.wording import cpu_ms, percent, precise, ratio, size, waited, with_interval
 
 MOST_PAIRS = 6  # of ratios drawn
 # What an upload makes work, in the order of the bars.
@@ -258,6 +259,51 @@ def _waits(axes: Axes, arms: Arms, waits: Sequence[tuple[str, Latency]]) -> None
 def _short(name: str) -> str:
     """Two panels stand side by side: the names must fit half a page."""
     return name.replace("Through the server", "Server")
+
+
+def offers(arms: Arms, found: Offers) -> Chart | None:
+    """Waits and served uploads over the offered rate."""
+    shown = [cell for cell in found.cells if cell.acked_p95.ms.value is not None]
+    if not shown:
+        return None
+    with figure(3.1, 2) as (drawn, (left, right)):
+        for arm in dict.fromkeys(cell.arm for cell in shown):
+            own = sorted((cell for cell in shown if cell.arm == arm), key=lambda cell: cell.share)
+            shares, colour = [cell.share * 100 for cell in own], arms.colour(arm)
+            waits, rates = [cell.acked_p95.ms for cell in own], [cell.uploads_per_s for cell in own]
+            for axes, values in ((left, waits), (right, rates)):
+                axes.plot(
+                    shares,
+                    [one.value for one in values],
+                    color=colour,
+                    marker="o",
+                    ms=4,
+                    label=arms.name(arm),
+                )
+                for share, one in zip(shares, values, strict=True):
+                    if one.low is not None and one.high is not None:
+                        axes.vlines(share, one.low, one.high, color=colour, linewidth=1.2)
+        ends = [0.0, max(cell.offered_per_s for cell in shown)]
+        right.plot([0, ends[1] / found.capacity_per_s * 100], ends, color=MUTED, linewidth=1, linestyle=":")
+        right.set_ylim(0, 1.3 * max(cell.uploads_per_s.value or 0.0 for cell in shown))
+        left.set_yscale("log")
+        heading(left, "p95 to acknowledgement, ms")
+        heading(right, "verified uploads per second")
+        for axes in (left, right):
+            axes.set_xlabel("offered, % of capacity")
+        drawn.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2, handlelength=1.4)
+        svg = to_svg(drawn, "offers")
+    values = "; ".join(
+        f"{arms.name(cell.arm)} at {percent(cell.share)}: {waited(cell.acked_p95.ms)}" for cell in shown
+    )
+    return Chart(
+        "offers",
+        "What if more arrive than fit",
+        "Arrivals wait for nobody. Dotted: what is offered. Thin lines are 95 % intervals; the waits are "
+        "those of uploads that were acknowledged.",
+        f"p95 to acknowledgement by offered rate: {values}",
+        svg,
+    )
 
 
 def sizes(arms: Arms, found: Sizes) -> Chart | None:

@@ -22,6 +22,7 @@ def charts(result: Result) -> dict[str, Chart]:
         charts_answers.blocks(arms, found, result.margin) if found else None,
         charts_answers.levels(arms, result.knees),
         charts_answers.neighbours(arms, result.neighbours) if result.neighbours else None,
+        charts_answers.offers(arms, result.offers) if result.offers else None,
         charts_answers.sizes(arms, result.sizes) if result.sizes else None,
         timeline(arms, result.timeline),
     )

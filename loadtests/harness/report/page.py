@@ -53,6 +53,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
     (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("levels",)),
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
+    (PartKind.RATES, "What if more arrive than fit?", ("offers",), ("offers",)),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from loadtests.harness.records.result import (
     Beside,
     Comparison,
     Latency,
+    Offers,
     Price,
     Ratio,
     Result,
@@ -68,6 +69,7 @@ def tables(result: Result) -> dict[str, Table]:
         saturation(arms, result),
         levels(arms, result),
         neighbours(arms, result),
+        offers(arms, result.offers),
         *sizes(arms, result),
         ledger(arms, result),
         seconds(result),
@@ -312,6 +314,28 @@ def _beside_row(arms: Arms, one: Beside) -> tuple[str, ...]:
     return (
         name, number(one.rate_per_s), _wait(one.login_p50), _wait(one.login_p95), _wait(one.list_p50),
         _wait(one.list_p95), durable, failed,
+    )  # fmt: skip
+
+
+def offers(arms: Arms, found: Offers | None) -> Table:
+    cells = found.cells if found else ()
+    return Table(
+        "offers",
+        "Arrivals that wait for nobody",
+        "Of what is offered; waits of the acknowledged count from when each was due. Capacity is what the "
+        "slowest arm did in the comparison.",
+        ("arm", "of capacity", "offered/s", "uploads/s", "p95", "refused", "failed", "not begun", "CPU ms",
+         "cores"),
+        tuple(
+            (
+                arms.name(one.arm), percent(one.share), number(one.offered_per_s),
+                with_interval(one.uploads_per_s), _wait(one.acked_p95), percent(one.refused),
+                percent(one.failed), percent(one.dropped), with_interval(one.cpu_s_per_upload, cpu_ms),
+                with_interval(one.busy_cores),
+            )
+            for one in cells
+        ),
+        tuple(one.id for one in cells),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from loadtests.harness import rig as rig_module
 from loadtests.harness.console import read_tail
+from loadtests.harness.question import questions
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.testbeds import processes
@@ -30,10 +31,12 @@ TWO_STACKS = {"PROFILE": "smoke", "A": "FINALISE=inline", "B": "FINALISE=detache
 NO_WINNER = "A smoke run names no winner"
 
 
-async def start(system: System, results: Path, **words: str) -> asyncio.subprocess.Process:
+async def start(
+    system: System, results: Path, command: str = "ab", **words: str
+) -> asyncio.subprocess.Process:
     environ = {name: value for name, value in environ_of(system).items() if name not in ("PROFILE", "TARGET")}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtests", "ab", cwd=ROOT,
+        sys.executable, "-m", "loadtests", command, cwd=ROOT,
         env={**environ, "VAULTBENCH_RESULTS": str(results), "COLUMNS": "500", **words},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -101,6 +104,35 @@ async def test_two_settings_are_compared_on_stacks_that_are_gone_afterwards(
     assert [settings[f"{arm}/upload"]["FINALISE"] for arm in "AB"] == ["inline", "detached"]
     assert await state_of(system) == before
     assert work_folders() <= folders
+
+
+async def test_a_prepared_question_ends_with_claimed_measured_why(system: System, tmp_path: Path) -> None:
+    before = await state_of(system)
+    code, said = await ended(await start(system, tmp_path, "ask", Q="observing", PROFILE="smoke"))
+    assert code == 0, said
+    for piece in (
+        "Claimed, measured, why",
+        "Claimed (vaultbench)",
+        "Verdict",
+        "undecided",
+        "Not identified.",
+    ):
+        assert piece in said
+    bundle = bundle_in(tmp_path)
+    assert bundle.plan().question == "observing"
+    assert {arm.name: arm.scraped for arm in bundle.plan().arms} == {"not observed": False, "observed": True}
+    settings = bundle.manifest().settings
+    assert settings["not observed/gateway"]["LOGGING"] == "off"
+    assert await state_of(system) == before
+
+
+async def test_the_prepared_questions_are_listed_and_nothing_begins(system: System, tmp_path: Path) -> None:
+    code, said = await ended(await start(system, tmp_path, "ask"))
+    assert code == 0, said
+    assert all(f"{name} " in said for name in questions())
+    code, said = await ended(await start(system, tmp_path, "ask", Q="hahs"))
+    assert (code, "did you mean hash?" in said) == (2, True)
+    assert everything_in(tmp_path) == []
 
 
 async def test_everything_that_is_wrong_is_said_at_once(system: System, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,25 @@ USERS = [Identity(f"user-{at}", f"user-{at}@x", "p", f"t{at}") for at in range(8
 ANSWER_S = 0.03  # a client that waits costs nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as the server saw it."""
+
+    path: str
+    peer: tuple[str, int]
+    closes: bool
+
+
 @asynccontextmanager
-async def agreeable() -> AsyncIterator[str]:
-    """The URL of a gateway and store that keep nothing."""
+async def agreeable(asked: list[Asked] | None = None) -> AsyncIterator[str]:
+    """The URL of a gateway and store that keep nothing; what they are asked goes to ``asked``."""
     url = ""
 
     async def agree(request: web.Request) -> web.Response:
         await request.read()
+        if asked is not None and request.transport is not None:
+            peer = request.transport.get_extra_info("peername")
+            asked.append(Asked(request.path, peer, request.headers.get("Connection") == "close"))
         await asyncio.sleep(ANSWER_S)
         facts = {"upload_uuid": "x", "url": f"{url}/put", "parts": [{"url": f"{url}/put"}] * 3}
         return web.Response(text=json.dumps(facts), content_type="application/json", headers={"ETag": '"0"'})
@@ -108,6 +121,31 @@ def lines_of(load: Load, part: Part, stretch: Stretch, number: int) -> Lines:
     }
     raw = [line for line in read_tail(load.files.console)[0] if json.loads(line)["s"] == number]
     return by_stack(raw, played)[""]
+
+
+async def test_an_arm_without_keep_alive_takes_a_connection_for_every_request(tmp_path: Path) -> None:
+    asked: list[Asked] = []
+    part = part_of(arm("new", "direct-single", keep_alive=False), arm("kept", "direct-single"))
+    async with agreeable(asked) as gateway, loading(tmp_path, Workers(2)) as load:
+        await play(load, gateway, part, stretch_of(part, "new"), login_each=True)
+        new = asked.copy()
+        asked.clear()
+        await play(load, gateway, part, stretch_of(part, "kept"), login_each=True)
+    assert {one.path for one in new} == {"/auth/login", "/api/upload/single/session", "/put",
+                                         "/api/upload/single/complete"}  # fmt: skip
+    assert all(one.closes for one in new)
+    assert len({one.peer for one in new}) == len(new)
+    assert not any(one.closes for one in asked)
+    assert len({one.peer for one in asked}) <= 2 * 2, "one for each VU, the store's apart"
+
+
+async def test_an_arm_with_reads_looks_at_its_file_after_each_upload(tmp_path: Path) -> None:
+    asked: list[Asked] = []
+    part = part_of(arm("reads", "proxy-single", reads=3))
+    async with agreeable(asked) as gateway, loading(tmp_path, Workers(2)) as load:
+        lines = await play(load, gateway, part, stretch_of(part, "reads"))
+    paths = Counter(one.path for one in asked)
+    assert paths["/api/files/f/x"] == 3 * paths["/api/upload/file"] == 3 * len(lines.outcomes)
 
 
 async def test_every_upload_begins_in_a_turn_of_its_arm(tmp_path: Path, gateway: str) -> None:

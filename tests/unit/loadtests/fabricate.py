@@ -25,6 +25,8 @@ from loadtests.harness.records.result import (
     Level,
     Limit,
     Neighbours,
+    Offered,
+    Offers,
     Price,
     Ratio,
     Result,
@@ -201,6 +203,29 @@ def beside(own: str, login_ms: float) -> Beside:
         list_p50=latency(0.5, login_ms / 6), list_p95=latency(0.95, login_ms / 3),
         durable_p95=None if quiet else latency(0.95, 240.0), failed={"login": 0, "list": 0},
     )  # fmt: skip
+
+
+def offered(own: str, share: float, p95_ms: float, **given: Any) -> Offered:
+    values: dict[str, Any] = {
+        "id": evidence_id("offers", own, f"{share:g}"), "arm": own, "share": share,
+        "offered_per_s": 100 * share, "uploads_per_s": around(100 * min(share, 1.0)), "refused": 0.0,
+        "failed": 0.0, "dropped": 0.0, "acked_p95": latency(0.95, p95_ms), "cpu_s_per_upload": around(0.012),
+        "busy_cores": around(1.5), "refusal_cpu_s": Interval(n=0, value=None),
+    }  # fmt: skip
+    return Offered.model_validate(values | given)
+
+
+def offers(arms: Sequence[Arm] = STRATEGIES) -> Offers:
+    """Up to what fits, and three times that: half is refused, at a fifth of an upload's price."""
+    cells = [
+        cell
+        for one in arms
+        for cell in (
+            offered(one.name, 0.8, 40.0),
+            offered(one.name, 3.0, 90.0, refused=0.5, refusal_cpu_s=around(0.0024)),
+        )
+    ]
+    return Offers(id="offers", capacity_per_s=100.0, cells=tuple(cells))
 
 
 def sizes(arms: Sequence[Arm] = STRATEGIES) -> Sizes:

@@ -1,4 +1,4 @@
-"""What is claimed against what was measured: numbers, directions, several things, and which run may decide."""
+"""What is claimed against what was measured: numbers, directions, several things, and who may decide."""
 
 from __future__ import annotations
 
@@ -118,6 +118,18 @@ class TestARun:
         assert judged(result, wanted(metric="login_p95_ms", least=1.1)) is not REFUTED
         assert judged(result, wanted(metric="statements", most=0.5)) is REFUTED
 
+    def test_offered_rates_and_what_a_refusal_costs(self) -> None:
+        result = make.result().model_copy(update={"offers": make.offers()})
+        waits = wanted(metric="acked_p95_ms", arm=PROXY, over=PROXY, rate=3.0, over_rate=0.8, most=1.2)
+        assert judged(result, waits) is REFUTED, "90 ms over 40 ms"
+        price = wanted(metric="refusal_share", arm=PROXY, over=None, rate=3.0, over_rate=0.8, most=0.1)
+        assert judged(result, price) is REFUTED, "2.4 of 12 ms"
+        cost = wanted(
+            metric="cpu_s_per_upload", arm=PROXY, over=PROXY, rate=3.0, over_rate=0.8, shows="equal"
+        )
+        assert judged(result, cost) is HOLDS
+        assert judged(make.result(), waits) is UNDECIDED, "no rates were offered"
+
     def test_a_file_size_has_a_comparison_of_its_own(self) -> None:
         result = make.result()
         assert result.sizes is not None
@@ -181,6 +193,13 @@ class TestARun:
         (found,) = judged_claims(plan, result)
         assert found.decision is REFUTED
         assert found.why.startswith("An upload takes 5 requests direct in parts and 2 requests through")
+
+
+def test_a_question_that_compares_some_pairs_says_nothing_of_a_fastest_one() -> None:
+    arms = tuple(make.arm(name, asked={"VUS": name[-1]}) for name in ("at 1", "at 2", "at 3"))
+    rates = [make.ratio("at 1", "at 2", 1.2), make.ratio("at 1", "at 3", 1.0)]
+    result = make.result(arms, compare=make.comparison(arms, rates=rates, best=None))
+    assert result.headline.startswith("With files of 1 MiB here: at 2 is at least 1.15 times")
 
 
 class TestTheEnding:

@@ -27,6 +27,7 @@ from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.page import html, markdown, read_result, view_of, write_report
 from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.report.terminal import answers, print_result
+from loadtests.harness.sentences import told
 from loadtests.harness.wording import capital, with_interval
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests import switchback
@@ -133,6 +134,16 @@ class TestPage:
             assert f"{capital(name)}</dt><dd>{escape(text)}" in claim
             assert " ".join(text.split()) in " ".join(said.split()) or name == "expected before measuring"
             assert f"- {capital(name)}: {text}" in twin or name == "expected before measuring"
+
+    def test_offered_rates_have_a_picture_and_a_table(self, result: Result) -> None:
+        offered = told(result.model_copy(update={"offers": make.offers()}))
+        shown = page_of(offered)
+        assert 'id="question-rates"' in shown and 'id="chart-offers"' in shown
+        table = tables(offered)["offers"]
+        assert len(table.rows) == len(offered.offers.cells) if offered.offers else False
+        assert table.rows[1][1:3] == ("300 %", "300")
+        assert "50 %" in table.rows[1]
+        assert "chart-offers" not in page_of(result)
 
     def test_an_invalid_run_says_so_first(self) -> None:
         made = make.result(

@@ -16,6 +16,7 @@ from loadtests.harness.counters import parse
 from loadtests.harness.strangers import (
     LISTS,
     LOGINS,
+    READS,
     STEPS,
     UPLOADS,
     Requests,
@@ -43,14 +44,15 @@ def test_gateways_count_by_kind() -> None:
             ("/health", 200, 9),
             ("/api/files/me/owned", 200, 6),
             ("/api/files/f/{file_id}/download", 200, 7),
+            ("/api/files/f/{file_id}", 200, 8),
         )
     )
-    assert answered(parse(page + "\n")) == Requests(uploads=10, logins=4, lists=6, others=7)
+    assert answered(parse(page + "\n")) == Requests(uploads=10, logins=4, lists=6, others=7, reads=8)
 
 
 def test_the_routes_are_the_gateway_s() -> None:
     known = {entry.template for entry in entries()}
-    assert known >= UPLOADS | LOGINS | LISTS | STEPS
+    assert known >= UPLOADS | LOGINS | LISTS | READS | STEPS
     assert kind_of("/api/files/batch-download") == "others"
 
 
