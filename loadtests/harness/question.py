@@ -124,14 +124,13 @@ class Profile(Record):
     stacks: StackMakings | None = None
 
 
-class Question(Record):
+class QuestionFile(Record):
     """One question as its file holds it.
 
     ``arms`` are words by name, as behind ``A=`` and ``B=``; ``load`` are words of the whole run, which the
-    command line may change. ``shared_profiles``: the profiles are those of ``make ab``, made for two arms.
+    command line may change.
     """
 
-    name: str = ""
     question: Text
     expected: Text | None = None
     claims: tuple[Claim, ...] = ()
@@ -140,17 +139,26 @@ class Question(Record):
     cores: int = Field(default=1, ge=1)  # with fewer there is nothing to see
     load: dict[str, Typed] = Field(default_factory=dict)
     profiles: dict[ProfileName, Profile]
-    shared_profiles: bool = False
+
+    def members(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in QuestionFile.model_fields}
+
+
+class Question(QuestionFile):
+    """A question under its name. ``shared_profiles``: they are those of ``make ab``, made for two arms."""
+
+    name: str
+    shared_profiles: bool
 
 
 def load_question(name: str) -> Question:
     """Raises ``QuestionError`` listing every problem at once."""
-    content = _read(name)
-    if "profiles" not in content and name != AB:
-        content |= {"profiles": _shared_profiles(), "shared_profiles": True}
-    path = f"{name}.yaml"
+    content, path = _read(name), f"{name}.yaml"
+    shared = "profiles" not in content and name != AB
+    if shared:
+        content["profiles"] = _shared_profiles()
     try:
-        found = Question.model_validate({**content, "name": name})
+        found = Question(name=name, shared_profiles=shared, **QuestionFile.model_validate(content).members())
     except ValidationError as error:
         raise QuestionError("\n".join(_problem(path, one) for one in error.errors())) from error
     if problems := list(_problems(found)):
@@ -169,12 +177,22 @@ def _read(name: str) -> dict[str, Any]:
         near = nearest(name, questions())
         raise QuestionError(f"no question {name}{near}; there are {', '.join(questions())}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506  # a safe loader
     except yaml.YAMLError as error:
         raise QuestionError(f"{path.name} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise QuestionError(f"{path.name}: expected keys such as question and arms, not {content!r}")
     return content
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML in which no key hides another of the same name."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _shared_profiles() -> dict[str, Any]:

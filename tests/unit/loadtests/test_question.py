@@ -288,6 +288,11 @@ class TestFiles:
         [
             ("question: why\narms: {A: ''}", ["arms: {'A': ''}: "]),
             ("question: why", ["arms: missing"]),
+            (GOOD + "name: x\nshared_profiles: true", [
+                "name: this key is not known", "shared_profiles: this key is not known",
+            ]),
+            (GOOD + "question: again", ["q.yaml is not YAML", "question is there twice"]),
+            ("question: [", ["q.yaml is not YAML"]),
             ("- a list", ["expected keys such as question and arms"]),
             (GOOD + "seed: 7\nextra: 1", ["seed: this key is not known", "extra: this key is not known"]),
             ("question: why\narms: {on: VUS=2, two: VUS=3}", ["arms.1: True: expected text; YAML"]),
@@ -322,5 +327,5 @@ class TestFiles:
         with pytest.raises(QuestionError) as caught:
             load(text)
         lines = str(caught.value).splitlines()
-        assert all(line.startswith("q.yaml: ") for line in lines)
+        assert lines[0].startswith("q.yaml")
         assert [piece for piece in said if piece not in str(caught.value)] == [], lines
