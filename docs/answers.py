@@ -22,12 +22,13 @@ from loadtests.harness.commands.runs import read_run
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
 from loadtests.harness.question import Question, load_question, questions
 from loadtests.harness.records.bundle import PLAN
-from loadtests.harness.records.plan import Claim, Plan
-from loadtests.harness.records.result import Result, Timeline
+from loadtests.harness.records.plan import Arm, Claim, Plan
+from loadtests.harness.records.result import Comparison, Result, Timeline
 from loadtests.harness.report.charts import Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.page import ANALYSIS, facts, moment, read_result
-from loadtests.harness.wording import capital
+from loadtests.harness.verdict import best_of
+from loadtests.harness.wording import capital, size
 
 FOLDER = Path(__file__).parent
 RECORDS = FOLDER / "answers"
@@ -49,6 +50,9 @@ says of it. **holds**: the whole interval agrees (a number may be missed by the 
 whole interval disagrees; **mixed**: it does in one thing and not in another; **undecided**: the run cannot
 tell; **not reached**: the run had no such load, or nothing to compare; **not run**: no run is on record. The
 whole story of each is in [Answers](answers.md).
+"""
+MAPPED = ("size", "distance")
+MAP_HEAD = """From the answers to *size* and *distance*; `~`: no way was shown to be faster than every other one.
 """
 
 
@@ -131,7 +135,7 @@ def answers_page(found: Sequence[Answer]) -> str:
     text = MARK + ANSWERS_HEAD
     for one in found:
         text += f"\n## {one.question.name}\n\n**{one.question.question}**\n\n" + "".join(_answer_lines(one))
-    return text
+    return text + _map(found)
 
 
 def _answer_lines(one: Answer) -> Iterator[str]:
@@ -151,6 +155,47 @@ def _answer_lines(one: Answer) -> Iterator[str]:
             yield f"- {capital(name)}: {shown[name]}\n"
     yield f"- Validity: {one.result.validity.value}; {one.result.exit_reason}\n"
     yield f"- Command: `{one.command}`\n"
+
+
+def best_way(found: Sequence[Answer]) -> dict[tuple[int, int], str]:
+    """The fastest way by file size (bytes) and round trip (ms), "~" where none was shown."""
+    cells: dict[tuple[int, int], str] = {}
+    for one in found:
+        if one.result is None or one.question.name not in MAPPED:
+            continue
+        sized = one.result.sizes.sizes if one.result.sizes else ()
+        compared = [size.comparison for size in sized] or [one.result.compare]
+        for comparison in compared:
+            if comparison is not None:
+                cells |= _cells(comparison, int(one.result.conditions.get("rtt_ms") or 0))
+    return cells
+
+
+def _cells(comparison: Comparison, rtt_ms: int) -> dict[tuple[int, int], str]:
+    """Of arms in several networks, those of one network by themselves."""
+    groups: dict[tuple[int, int], list[Arm]] = {}
+    for result in comparison.arms:
+        own = int(result.arm.asked.get("RTT_MS", rtt_ms))
+        groups.setdefault((result.arm.file_size_bytes, own), []).append(result.arm)
+    found = {}
+    for cell, arms in groups.items():
+        names = [arm.name for arm in arms]
+        best = best_of(names, [one for one in comparison.ratios if {one.base, one.arm} <= set(names)])
+        found[cell] = next((arm.strategy or "" for arm in arms if arm.name == best), "~")
+    return found
+
+
+def _map(found: Sequence[Answer]) -> str:
+    cells = best_way(found)
+    if not cells:
+        return ""
+    distances = sorted({rtt for _, rtt in cells})
+    rows = [
+        (size(file), *(cells.get((file, rtt), "") for rtt in distances))
+        for file in sorted({file for file, _ in cells})
+    ]
+    head = ("file", *(f"{rtt} ms" for rtt in distances))
+    return f"\n## The fastest way by file size and round trip\n\n{MAP_HEAD}\n{table(head, rows)}"
 
 
 def claims_page(found: Sequence[Answer]) -> str:

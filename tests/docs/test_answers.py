@@ -52,6 +52,26 @@ def test_a_run_on_record_decides_the_claims_of_its_question(run: Path, tmp_path:
     assert picture == tmp_path / f"{ASKED}.svg"
 
 
+def test_size_and_distance_make_one_map(tmp_path: Path) -> None:
+    sized = fabricate.result().model_copy(update={"question": "size"})
+    answers.take(fabricate.bundle(tmp_path / "a", sized), tmp_path)
+    ways = [(way, rtt) for rtt in (0, 80) for way in (fabricate.PROXY, fabricate.SINGLE)]
+    arms = tuple(
+        fabricate.arm(f"{way} at {rtt}", strategy=way, asked={"STRATEGY": way, "RTT_MS": str(rtt)})
+        for way, rtt in ways
+    )
+    near, far = (fabricate.ratio(arms[at].name, arms[at + 1].name, over) for at, over in ((0, 1.0), (2, 0.8)))
+    apart = fabricate.result(arms, compare=fabricate.comparison(arms, rates=[near, far], best=None))
+    apart = apart.model_copy(update={"question": "distance"})
+    answers.take(fabricate.bundle(tmp_path / "b", apart), tmp_path)
+    found = answers.answers(tmp_path)
+    cells = answers.best_way(found)
+    assert cells[fabricate.MIB, 80] == fabricate.PROXY, "the pair of that distance alone"
+    assert cells[fabricate.MIB, 0] in ("~", fabricate.SINGLE)
+    assert {size for size, rtt in cells if rtt == 0} == {one.file_size_bytes for one in sized.sizes.sizes}
+    assert "| 1 MiB | " in answers.answers_page(found)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
