@@ -52,7 +52,7 @@ tell; **not reached**: the run had no such load, or nothing to compare; **not ru
 whole story of each is in [Answers](answers.md).
 """
 MAPPED = ("size", "distance")
-MAP_HEAD = """From the answers to *size* and *distance*; `~`: no way was shown to be faster than every other one.
+MAP_HEAD = """From the answers to *size* and *distance*; `~`: no way was shown to be faster than all others.
 """
 
 
