@@ -14,9 +14,10 @@ from typing import Any
 
 from loadtests.harness.network import Link
 from loadtests.harness.order import turns_per_block
-from loadtests.harness.question import Profile, Question, QuestionError, StackMakings
+from loadtests.harness.question import AB, Profile, Question, QuestionError, StackMakings
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
 from loadtests.harness.strategies import Strategy
+from loadtests.harness.warm_up import UPLOADS_PER_TURN
 from loadtests.harness.words import ArmWords, Words
 
 NOBODY_COLOUR = "#6b7280"
@@ -31,7 +32,8 @@ CALIBRATION_S = 6.7  # of each arm
 AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: to judge, delete, lead in
 MAKING_S = 4.0  # of each stack that is made anew
 FEWEST_BLOCKS = 6  # below which nothing is shown
-LIKELY_BYTES_PER_S = 150e6  # of two cores, for the estimate of the disk
+# Of two cores: how much they store, for the estimate of the disk, and how fast, for that of long turns.
+LIKELY_BYTES_PER_S, LIKELY_UPLOADS_PER_S = 150e6, 120.0
 # k6 holds a file's bytes once for each VU, and twice more the piece that is being sent.
 COPIES_OF_FILE, COPIES_OF_PIECE, MEMORY_SHARE = 1, 2, 0.7
 # Of a stack of its own: each of our processes, and what may stand beside them (nginx, pgbouncer, Redis).
@@ -92,7 +94,7 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         claims=question.claims,
         expected=question.expected,
     )
-    return within_budget(_fitted(plan) if question.shared_profiles else plan)
+    return within_budget(_fitted(plan) if question.shared_profiles or question.name == AB else plan)
 
 
 def _says_vus(words: Words) -> bool:
@@ -160,7 +162,8 @@ def link_of(words: ArmWords, every: ArmWords | None = None) -> Link:
 
 
 def _fitted(plan: Plan) -> Plan:
-    """Profiles made for two arms, for more of them: fewer blocks, as far as something can be shown."""
+    """Profiles made for two arms and short turns, for more and longer ones: fewer blocks, as far as something
+    can be shown."""
     main = next(part for part in plan.parts if part.kind is PartKind.COMPARE)
     made = [plan]
     if main.blocks_per_making:
@@ -204,8 +207,9 @@ def within_budget(plan: Plan) -> Plan:
     main = next(part for part in plan.parts if part.kind is PartKind.COMPARE)
     step = main.blocks_per_making or 1
     stacks = len({arm.stack for arm in plan.arms})
-    each_s = _seconds_of(main, main.first_blocks + step, stacks) - _seconds_of(
-        main, main.first_blocks, stacks
+    turned = main if plan.calibrates else _with_long_turns(main)
+    each_s = _seconds_of(turned, main.first_blocks + step, stacks) - _seconds_of(
+        turned, main.first_blocks, stacks
     )
     more = max(0, int((plan.budget_s - least.seconds) / each_s)) * step
     most = min(main.most_blocks, main.first_blocks + more)
@@ -222,14 +226,24 @@ def estimate(plan: Plan) -> Estimate:
     seconds = most = before_s
     first_answer_s = 0.0
     for part in plan.parts:
-        seconds += _seconds_of(part, part.first_blocks, stacks)
-        most += _seconds_of(part, part.most_blocks, stacks)
+        turned = part if plan.calibrates else _with_long_turns(part)
+        seconds += _seconds_of(turned, part.first_blocks, stacks)
+        most += _seconds_of(turned, part.most_blocks, stacks)
         if part.kind is PartKind.COMPARE:
             first_answer_s = seconds
     load_s = most - before_s
     likely = LIKELY_BYTES_PER_S * load_s
     disk = min(plan.disk_bytes, round(likely))
     return Estimate(seconds + REPORT_S, most + REPORT_S, first_answer_s, disk)
+
+
+def _with_long_turns(part: Part) -> Part:
+    """The part as the warm-up will leave it where many clients make uploads slow: a turn holds several."""
+    if part.kind is not PartKind.COMPARE:
+        return part
+    rates = (min(LIKELY_UPLOADS_PER_S, LIKELY_BYTES_PER_S / max(1, a.file_size_bytes)) for a in part.arms)
+    slowest_s = max(arm.vus / rate for arm, rate in zip(part.arms, rates, strict=True))
+    return part.model_copy(update={"period_s": max(part.period_s, UPLOADS_PER_TURN * slowest_s)})
 
 
 def _seconds_of(part: Part, blocks: int, stacks: int) -> float:

@@ -178,11 +178,11 @@ class TestBudget:
 
 class TestMemory:
     def test_the_largest_arm_counts_once(self) -> None:
-        plan = ab(VUS="100", A="FILE_SIZE=100MiB", B="STRATEGY=direct-single FILE_SIZE=1MiB")
+        plan = ab(PROFILE="smoke", VUS="100", A="FILE_SIZE=100MiB", B="STRATEGY=direct-single FILE_SIZE=1MiB")
         assert memory_bytes(plan) == 100 * (100 * MIB + 2 * 5 * MIB)
 
     def test_vus_times_size_beyond_memory_is_refused(self) -> None:
-        plan = ab(VUS="100", B="FILE_SIZE=100MiB")
+        plan = ab(PROFILE="smoke", VUS="100", B="FILE_SIZE=100MiB")
         refuse_beyond_memory(plan, 16 * GIB)
         with pytest.raises(QuestionError, match=r"need about 10\.7 GiB .* 8\.0 GiB are free"):
             refuse_beyond_memory(plan, 8 * GIB)
@@ -230,6 +230,14 @@ class TestQuestions:
 
         two, four = blocks(ask("replicas")), blocks(ask("db-pool"))
         assert two and four and two > four >= 1
+
+    def test_many_clients_make_long_turns_which_the_estimate_knows(self) -> None:
+        assert estimate(ask("pooler", VUS="64")).seconds <= 300
+        few, many = (estimate(ask("db-pool", VUS=vus, PROFILE="smoke")).seconds for vus in ("8", "200"))
+        assert many > 2 * few
+        assert estimate(ab(VUS="64", B="FINALISE=detached")).seconds <= 360
+        with pytest.raises(QuestionError, match=r"BUDGET_S=300 is too little: this takes about \d{4} s"):
+            ask("logging", VUS="850")
 
     def test_offered_rates_are_shares_until_the_comparison_says_of_what(self) -> None:
         (part,) = [one for one in ask("overload").parts if one.kind is PartKind.RATES]
