@@ -20,6 +20,8 @@ from loadtests.harness.planning import (
 from loadtests.harness.question import Question, QuestionError, load_question, questions
 from loadtests.harness.report.terminal import WIDTH
 from loadtests.harness.strategies import load_strategies
+from loadtests.harness.testbeds.system import find_system
+from loadtests.harness.testbeds.testbed import SystemNotUp
 from loadtests.harness.words import (
     ASK,
     STRESS,
@@ -64,12 +66,12 @@ def _ask(asking: Asking, question: Question, names: Collection[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the list: about how long a question takes, and what keeps this machine from asking it."""
+    """One line of the list: about how long a question takes, and whether this machine can ask it."""
 
     name: str
     question: str
     seconds: float | None
-    why_not: str
+    here: str
 
 
 def entry(name: str, profile: ProfileName, environ: Mapping[str, str]) -> Entry:
@@ -87,13 +89,24 @@ def entry(name: str, profile: ProfileName, environ: Mapping[str, str]) -> Entry:
         )
         plan = make_plan("", question, words, strategies)
     except (QuestionError, WordsError) as error:
-        return Entry(name, "", None, str(error))
+        return Entry(name, "", None, f"no: {error}")
     problems = [*_in_containers(environ, words), *few_cores(question)]
     try:
         refuse_beyond_memory(plan, available_bytes(), stack_bytes(words))
     except QuestionError as error:
         problems.append(str(error))
-    return Entry(name, question.question, estimate(plan).most_seconds, "; ".join(problems))
+    here = f"no: {'; '.join(problems)}" if problems else _ready(environ, words)
+    return Entry(name, question.question, estimate(plan).most_seconds, here)
+
+
+def _ready(environ: Mapping[str, str], words: Words) -> str:
+    """Arms that differ in the client only need a testbed that runs; others bring their own."""
+    if not needs_stacks(words):
+        try:
+            find_system(environ)
+        except SystemNotUp:
+            return "yes, after make up"
+    return "yes"
 
 
 def _in_containers(environ: Mapping[str, str], words: Words) -> list[str]:
@@ -110,6 +123,6 @@ def _print(entries: Sequence[Entry], console: Console) -> None:
     shown.add_column("here", overflow="fold")
     for one in entries:
         minutes = "" if one.seconds is None else f"{max(1, math.ceil(one.seconds / 60))}"
-        shown.add_row(one.name, one.question, minutes, f"no: {one.why_not}" if one.why_not else "yes")
+        shown.add_row(one.name, one.question, minutes, one.here)
     console.print(shown)
     console.print("\nAsk one: make ask Q=hash. What others found: docs/answers.md", highlight=False)
