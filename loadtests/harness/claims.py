@@ -391,9 +391,12 @@ def reason(result: Result) -> str:
 
 
 def nothing_changed(plan: Plan, result: Result) -> str:
-    """Where the arms of a question make no difference that shows; empty where they do, or nobody can say."""
-    found = result.compare
-    if found is None or result.profile == "smoke" or is_aa(result, found):
+    """Where the arms of a question make no difference that shows; empty where they do, or nobody can say.
+
+    A run that looked elsewhere too, at sizes, rates or what others wait, may have found it there.
+    """
+    found, elsewhere = result.compare, result.sizes or result.offers or result.neighbours
+    if found is None or elsewhere or result.profile == "smoke" or is_aa(result, found):
         return ""
     ratios = [one for one in found.ratios if one.metric in COMPARED]
     if not ratios or any(one.verdict in (Verdict.MORE, Verdict.LESS) for one in ratios):

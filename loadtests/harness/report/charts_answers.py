@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    ScalarFormatter,
+)
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness import cost
@@ -287,6 +294,10 @@ def offers(arms: Arms, found: Offers) -> Chart | None:
         right.plot([0, ends[1] / found.capacity_per_s * 100], ends, color=MUTED, linewidth=1, linestyle=":")
         right.set_ylim(0, 1.3 * max(cell.uploads_per_s.value or 0.0 for cell in shown))
         left.set_yscale("log")
+        left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        left.yaxis.set_minor_locator(NullLocator())
+        left.set_xlim(0)
         heading(left, "p95 to acknowledgement, ms")
         heading(right, "verified uploads per second")
         for axes in (left, right):

@@ -228,14 +228,15 @@ class TestTheEnding:
     def test_arms_that_change_nothing_say_so(self) -> None:
         arms = (make.arm("one", asked={"VUS": "2"}), make.arm("two", asked={"VUS": "3"}))
         same = make.comparison(arms, rates=[make.ratio("one", "two", 1.01)])
-        equal = make.result(arms, compare=same)
+        equal = make.result(arms, compare=same, neighbours=None)
         assert nothing_changed(make.plan(equal), equal).startswith(
             "The arms change nothing that can be measured"
         )
         wide = make.comparison(arms, rates=[make.ratio("one", "two", 1.01, half=0.2)], half_width=0.2)
-        unsure = make.result(arms, compare=wide)
+        unsure = make.result(arms, compare=wide, neighbours=None)
         assert "one of 40 % in uploads per second would most likely" in nothing_changed(
             make.plan(unsure), unsure
         )
-        apart = make.result(arms, compare=make.comparison(arms, rates=[make.ratio("one", "two", 1.3)]))
+        differ = make.comparison(arms, rates=[make.ratio("one", "two", 1.3)])
+        apart = make.result(arms, compare=differ, neighbours=None)
         assert nothing_changed(make.plan(apart), apart) == ""
