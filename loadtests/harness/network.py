@@ -4,7 +4,7 @@ Half of the round trip is added each way, and each connection gets the bandwidth
 a real network has a line of its own. Nothing of the system is changed: URLs stay signed for the address that
 they name, and only the connection leads through toxiproxy, in k6 by its option ``hosts`` (see
 ``store_route``). Stacks of a comparison have their own address of the store, so arms can differ in their
-network.
+network. toxiproxy is a process of ours, in a container too: there it runs beside k6 and ends with it all.
 """
 
 from __future__ import annotations
