@@ -134,8 +134,9 @@ HARNESS: dict[str, str] = {
     "FILE_SIZE": "bytes of each file, such as `1MiB`",
     "STRATEGIES": "of `make stress`: comma list of folders in `loadtests/strategies`",
     "STRATEGY": "of `make ab`: the strategy of both arms",
-    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md)",
-    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store (docs/ab.md)",
+    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md); of "
+    "`make stress`, `ab`, `demo` and `smoke`",
+    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store; of the same",
     "A": "of `make ab`: the words of the first arm (docs/ab.md)",
     "B": "of `make ab`: the words of the second arm",
     "BASE": "of `make ab`: a revision, compared with the working tree",
