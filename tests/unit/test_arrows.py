@@ -39,7 +39,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # its own layer and of lower ones.
 ORDER: dict[str, dict[str, str]] = {
     "services.kit": {
-        "words": "errors clock trail snapshot log memory settings codec names origins health tokens patience "
+        "words": "errors refusal clock trail snapshot log memory settings codec names origins health tokens patience "
         "deadline fair",
         "metrics": "metrics",
         "databases": "db migrate redis cache",
@@ -48,12 +48,12 @@ ORDER: dict[str, dict[str, str]] = {
         "process": "run workers",
     },
     "compose": {
-        "facts": "cores envfile part process prom postgres switches scaling store grafana settings "
+        "facts": "cores envfile run_folder part process prom postgres switches scaling store grafana settings "
         "credentials ports topology control probes",
         "files": "installer joints scraping prepare",
         "rights": "roles store_key",
         "supervision": "unit supervisor life",
-        "testbed": "stack view logs ready roll trace",
+        "testbed": "changes stack view logs ready roll trace",
         "commands": "doctor top clean up beside",
         "edge": "cli __main__ bootstrap",
     },
