@@ -61,7 +61,7 @@ ORDER: dict[str, dict[str, str]] = {
         "records": "records",
         "before a run": "strategies testbeds words question network order stacks affinity users payload "
         "client warm_up pace",
-        "what is seen": "console counters rows tally watch exporter strangers target",
+        "what is seen": "console counters rows tally wall_clock watch exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
         "validity timeline analyse wording sentences",

@@ -297,7 +297,7 @@ TARGETS = [
     *("demo", "stress", "ab", "smoke", "alerts", "report", "runs", "compare", "share", "panels", "ledger"),
     *("test", "chaos", "test-all", "test-compose", "check"),
 ]
-LINE = re.compile(r"sh compose/make\.sh (compose|loadtests) [a-z-]+( --all)?")
+LINE = re.compile(r"VAULTBENCH_TYPED='' sh compose/make\.sh (compose|loadtests) [a-z-]+( --all)?")
 
 
 def make(*arguments: str) -> str:
