@@ -77,7 +77,9 @@ def environment() -> "dict[str, str]":
     locale says, and a configuration file of pip cannot send packages elsewhere.
     """
     kept = os.environ.get("VAULTBENCH_KEPT")
-    own = {name: os.environ[name] for name in kept.split() if name in os.environ} if kept else dict(os.environ)
+    own = (
+        {name: os.environ[name] for name in kept.split() if name in os.environ} if kept else dict(os.environ)
+    )
     return {**own, "PYTHONUTF8": "1", "PIP_USER": "0"}
 
 

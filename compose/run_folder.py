@@ -33,7 +33,9 @@ def own(folder: Path) -> None:
         state = FOUND if folder.is_dir() else MADE
         folder.mkdir(parents=True, exist_ok=True)
     if not (folder / MARK).exists():
-        (folder / MARK).write_text(f"{state} by vaultbench; `make clean` deletes what is listed in {LIST.name}\n")
+        (folder / MARK).write_text(
+            f"{state} by vaultbench; `make clean` deletes what is listed in {LIST.name}\n"
+        )
 
 
 def is_ours(folder: Path) -> bool:

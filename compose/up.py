@@ -11,7 +11,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compose import changes, credentials, doctor, life, postgres, ready, run_folder, scaling, stack, store, view
+from compose import (
+    changes,
+    credentials,
+    doctor,
+    life,
+    postgres,
+    ready,
+    run_folder,
+    scaling,
+    stack,
+    store,
+    view,
+)
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import prepare, publish

@@ -79,7 +79,9 @@ async def _apply(
     connection: asyncpg.Connection[Any], wanted: list[Migration], applied: dict[int, str]
 ) -> list[int]:
     if applied and max(applied) > len(wanted):
-        raise MigrationError(f"the database is at version {max(applied)}, this program knows {len(wanted)}: {_REMEDY}")
+        raise MigrationError(
+            f"the database is at version {max(applied)}, this program knows {len(wanted)}: {_REMEDY}"
+        )
     done = []
     for migration in wanted:
         known = applied.get(migration.version)

@@ -42,7 +42,7 @@ def test_both_start_ups_read_odd_values_alike(tmp_path: Path) -> None:
     (tmp_path / "desk").mkdir()
     desk: Desk = new_desk(tmp_path / "desk")
     desk.record("native")
-    odd = "it's \"a\" $HOME [b] \\ ä"
+    odd = 'it\'s "a" $HOME [b] \\ ä'
     changes.record(desk.run_dir, env(CORS_ORIGINS=odd))
     desk.put("python3", "#!/bin/sh\nexit 0\n")
     assert desk.make("stress", CORS_ORIGINS=odd).returncode == 0

@@ -47,7 +47,9 @@ ADDRESSES = {
     "HOST",
 }
 # Empty in every container that may ask something over HTTP: Docker would hand on a proxy of the person's.
-NO_PROXY = {one for name in ("HTTP", "HTTPS", "ALL", "NO") for one in (f"{name}_PROXY", f"{name.lower()}_proxy")}
+NO_PROXY = {
+    one for name in ("HTTP", "HTTPS", "ALL", "NO") for one in (f"{name}_PROXY", f"{name.lower()}_proxy")
+}
 ONLY_INSIDE = {"HOST", "ADMIN_HOST", "HOME", *NO_PROXY}
 ONLY_OUTSIDE = {"REUSE_PORT"}  # inside, whoever starts the processes says so
 
@@ -130,7 +132,9 @@ def test_no_container_that_asks_anything_gets_a_proxy() -> None:
     deaf = {"pgbouncer", "redis", "nginx", "toxiproxy"}  # nothing in them asks over HTTP by a proxy's rules
     assert len(new) > len(CONTAINERS)
     for name in new.keys() - deaf:
-        assert {key: new[name]["environment"].get(key) for key in NO_PROXY} == dict.fromkeys(NO_PROXY, ""), name
+        assert {key: new[name]["environment"].get(key) for key in NO_PROXY} == dict.fromkeys(NO_PROXY, ""), (
+            name
+        )
     scripts = "".join(file.read_text() for file in (*files, *(FOLDER / "docker").glob("*.sh")))
     asking = re.findall(r"\bwget\b[ ,].*", scripts)
     assert asking
@@ -138,7 +142,11 @@ def test_no_container_that_asks_anything_gets_a_proxy() -> None:
 
 
 def test_a_container_is_known_by_the_run_folder_of_its_testbed() -> None:
-    marked = {name for name, part in CONTAINERS.items() if part.get("labels") == {"vaultbench.run_dir": "${RUN_DIR}"}}
+    marked = {
+        name
+        for name, part in CONTAINERS.items()
+        if part.get("labels") == {"vaultbench.run_dir": "${RUN_DIR}"}
+    }
     assert marked == set(CONTAINERS)
 
 

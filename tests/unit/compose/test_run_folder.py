@@ -74,7 +74,9 @@ class TestRunFolder:
         now = read(tmp_path)
         now.run_dir.mkdir()
         (now.run_dir / "logs").mkdir()  # ours has one of this name, too
-        with pytest.raises(ForeignFolder, match=r"it holds logs\. VAULTBENCH_RUN_DIR names a new or an empty"):
+        with pytest.raises(
+            ForeignFolder, match=r"it holds logs\. VAULTBENCH_RUN_DIR names a new or an empty"
+        ):
             run_folder.own(now.run_dir)
         with pytest.raises(clean.NotOurs, match="carries no mark"):
             cleaned(now)
@@ -113,7 +115,10 @@ class TestRunFolder:
         (desk.run_dir / "logs").mkdir()
         refused = desk.script("own_run_folder")
         assert refused.returncode == 1
-        assert f"{desk.run_dir} is no run folder: it holds logs. VAULTBENCH_RUN_DIR names a new" in refused.stderr
+        assert (
+            f"{desk.run_dir} is no run folder: it holds logs. VAULTBENCH_RUN_DIR names a new"
+            in refused.stderr
+        )
         desk.record("compose")
         assert desk.script("own_run_folder").returncode == 0
         (desk.run_dir / "thesis.odt").touch()
@@ -149,7 +154,9 @@ class TestContainers:
     def test_those_of_another_program_are_never_touched(self, desk: Desk, command: str) -> None:
         desk.record("compose")
         theirs = "myapp-web-1||/home/me/myapp\n"
-        done = desk.make(command, COMPOSE_PROJECT_NAME="myapp", FAKE_PS=theirs, FAKE_VOLUMES="myapp_pg-auth", **WORKS)
+        done = desk.make(
+            command, COMPOSE_PROJECT_NAME="myapp", FAKE_PS=theirs, FAKE_VOLUMES="myapp_pg-auth", **WORKS
+        )
         assert done.returncode != 0
         assert "The Compose project 'myapp' has containers that are not of the testbed in" in done.stderr
         asked = (desk.folder / "calls").read_text().splitlines()
@@ -170,7 +177,10 @@ class TestContainers:
     def test_another_name_than_that_of_the_run_folder_is_refused(self, desk: Desk) -> None:
         desk.record("compose")
         (desk.run_dir / "project").write_text("second\n")
-        assert "is the Compose project 'second', not 'third'" in desk.make("down", COMPOSE_PROJECT_NAME="third", **WORKS).stderr
+        assert (
+            "is the Compose project 'second', not 'third'"
+            in desk.make("down", COMPOSE_PROJECT_NAME="third", **WORKS).stderr
+        )
         assert desk.script("echo $PROJECT").stdout == "second\n", "nobody has to say it again"
 
     def test_volumes_are_ours_by_name_and_by_record(self, desk: Desk) -> None:
@@ -181,7 +191,10 @@ class TestContainers:
         refused = desk.script(found, COMPOSE_PROJECT_NAME="second", FAKE_VOLUMES=mixed, **WORKS)
         assert "did not make (second_pg-auth, second_grafana)" in refused.stderr
         (desk.run_dir / "project").write_text("second\n")
-        assert desk.script(found, FAKE_VOLUMES=mixed, **WORKS).stdout.split() == ["second_pg-auth", "second_grafana"]
+        assert desk.script(found, FAKE_VOLUMES=mixed, **WORKS).stdout.split() == [
+            "second_pg-auth",
+            "second_grafana",
+        ]
 
     def test_images_that_somebody_named_stay(self, desk: Desk) -> None:
         desk.record("compose")
@@ -202,5 +215,9 @@ class TestTools:
             (tmp_path / "tools" / name).mkdir()
         (tmp_path / "tools" / ".lock-k6").touch()
         clean.clean_tools(now, say=lambda _: None)
-        left = {str(path.relative_to(tmp_path / "tools")) for path in (tmp_path / "tools").rglob("*") if path.is_dir()}
+        left = {
+            str(path.relative_to(tmp_path / "tools"))
+            for path in (tmp_path / "tools").rglob("*")
+            if path.is_dir()
+        }
         assert left == {"extension", "extension/src", "k6", "k6/mine", ".buildkit", ".logseq"}

@@ -63,9 +63,7 @@ class TestRefusals:
         assert [line.partition(":")[0] for line in said.splitlines()[1:-1]] == ["A", "PRECISON", "FOO"]
 
     @pytest.mark.parametrize("command", ["up", "status", "stress", "ab", "smoke", "sweep", "down", "clean"])
-    def test_the_words_of_a_second_testbed_are_taken_by_every_target(
-        self, desk: Desk, command: str
-    ) -> None:
+    def test_the_words_of_a_second_testbed_are_taken_by_every_target(self, desk: Desk, command: str) -> None:
         done = desk.make(command, **SECOND)
         assert done.returncode == 0, done.stderr
 
@@ -138,11 +136,15 @@ class TestEnvironment:
             lines = (ROOT / "compose" / name).read_text(encoding="utf-8").splitlines()
             names = [line.split()[0] for line in lines if line and not line.startswith("#")]
             assert len(names) == len(set(names)), name
-        assert not {name for name in inherited() & takers().keys() if not name.startswith(("VAULTBENCH_", "DOCKER_"))}
+        assert not {
+            name for name in inherited() & takers().keys() if not name.startswith(("VAULTBENCH_", "DOCKER_"))
+        }
 
     def test_git_gives_shell_scripts_unix_line_ends(self, tmp_path: Path) -> None:
         named = subprocess.check_output(
-            ["git", "check-attr", "eol", "--", "compose/make.sh", "Makefile", "compose/ports.env"], cwd=ROOT, text=True
+            ["git", "check-attr", "eol", "--", "compose/make.sh", "Makefile", "compose/ports.env"],
+            cwd=ROOT,
+            text=True,
         )
         assert re.findall(r"eol: (\w+)", named) == ["lf"] * 3
 
