@@ -1,4 +1,4 @@
-"""What a testbed was started with, kept in its run folder, so that a later wish for something else can be named."""
+"""What a testbed was started with, kept in its run folder: a later wish for something else can be named."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def record(run_dir: Path, env: Mapping[str, str]) -> None:
 
 
 def told(run_dir: Path, env: Mapping[str, str], given: Mapping[str, str]) -> str:
-    """What a running testbed would have to change for `env`, and how; `given` is what somebody set by hand."""
+    """What the running testbed would have to change for `env`, and how; `given` was set by hand."""
     known = envfile.read(run_dir / FILE) if (run_dir / FILE).exists() else {}
     differing = [
         f"  {name}: runs with {known.get(name) or 'its default'}, asked for {env.get(name) or 'its default'}"
@@ -38,7 +38,8 @@ def told(run_dir: Path, env: Mapping[str, str], given: Mapping[str, str]) -> str
     ]
     words = " ".join(f"{name}={shlex.quote(given[name])}" for name in names(env) if given.get(name))
     why = "\n".join(differing) or "  its programs or its description have changed since"
-    return f"A testbed with other settings is running:\n{why}\nRun `make down`, then `{f'make up {words}'.strip()}`."
+    command = f"make up {words}".strip()
+    return f"A testbed with other settings is running:\n{why}\nRun `make down`, then `{command}`."
 
 
 def _quoted(value: str) -> str:

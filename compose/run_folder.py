@@ -1,8 +1,8 @@
 """The folder of data, logs and state: whose it is, and what in it is ours.
 
-A run folder carries a mark, `.vaultbench`, from its first moment on. One that was there before and holds anything
-is never taken for one, so nothing in it can be deleted later. The start-up of containers does the same in sh
-(docker/run_folder.sh).
+A run folder carries a mark, `.vaultbench`, from its first moment on. A folder that was there before with
+anything in it is never taken for one, so nothing of it can be deleted later. The start-up of containers does
+the same in sh (docker/run_folder.sh).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def own(folder: Path) -> None:
         state = MADE
     elif folder.is_dir() and (there := sorted(path.name for path in folder.iterdir())):
         raise ForeignFolder(
-            f"{folder} is no run folder: it holds {_first(there)}. VAULTBENCH_RUN_DIR names a new or an empty folder"
+            f"{folder} is no run folder: it holds {_first(there)}. "
+            "VAULTBENCH_RUN_DIR names a new or an empty folder"
         )
     else:
         state = FOUND if folder.is_dir() else MADE

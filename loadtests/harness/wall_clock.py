@@ -1,7 +1,7 @@
 """A clock that is set while a stretch is played.
 
-Turns, logs and samples of several processes are put together by the time of day. When that jumps, by hand, by a
-first synchronisation, or because the machine slept, nothing of before and after fits.
+Turns, logs and samples of several processes are put together by the time of day. When that jumps, by hand, by
+a first synchronisation, or because the machine slept, nothing of before and after fits.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def watching_the_clock(
     steady: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[None]:
-    """Tells ``found`` of the first step, in seconds, as long as the block runs; it should end the run in order."""
+    """Tells ``found`` of the first step, in seconds, while the block runs; it should end the run in order."""
 
     async def look() -> None:
         before = of_day() - steady()

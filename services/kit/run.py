@@ -103,7 +103,7 @@ def main(
     metrics_class: type[M],
     served: Callable[[Process[S, M]], Served],
 ) -> None:
-    """Entry of every process: settings, loop, exit code (78 where trying again cannot help, 1 for a failed start).
+    """Entry of every process: settings, loop, exit code (78: trying again cannot help; 1: a failed start).
 
     Args:
         served: puts together what answers.

@@ -39,8 +39,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # its own layer and of lower ones.
 ORDER: dict[str, dict[str, str]] = {
     "services.kit": {
-        "words": "errors refusal clock trail snapshot log memory settings codec names origins health tokens patience "
-        "deadline fair",
+        "words": "errors refusal clock trail snapshot log memory settings codec names origins health tokens "
+        "patience deadline fair",
         "metrics": "metrics",
         "databases": "db migrate redis cache",
         "client": "client",
@@ -48,8 +48,8 @@ ORDER: dict[str, dict[str, str]] = {
         "process": "run workers",
     },
     "compose": {
-        "facts": "cores envfile run_folder part process prom postgres switches scaling store grafana settings "
-        "credentials ports topology control probes",
+        "facts": "cores envfile run_folder part process prom postgres switches scaling store grafana "
+        "settings credentials ports topology control probes",
         "files": "installer joints scraping prepare",
         "rights": "roles store_key",
         "supervision": "unit supervisor life",

@@ -17,8 +17,12 @@ from tests.unit.compose.choice import DOCKER, WORKS, Desk, new_desk
 pytestmark = pytest.mark.unit
 
 MADE = ("logs", "s3", "pg")
-PS = 'ps) case "$*" in *--format*) printf %s "${FAKE_PS-}" ;; *) [ -z "${FAKE_PS-}" ] || echo 0123456789ab ;; esac ;;'
-DOCKER_THAT_HAS = DOCKER.replace('case "$1 ${2-}" in', f'case "$1" in {PS} esac\ncase "$1 ${{2-}}" in', 1)
+PS = """case "$1 $*" in
+"ps "*--format*) printf %s "${FAKE_PS-}" ;;
+"ps "*) [ -z "${FAKE_PS-}" ] || echo 0123456789ab ;;
+esac
+"""
+DOCKER_THAT_HAS = DOCKER.replace('case "$1', PS + 'case "$1', 1)
 
 
 def read(tmp_path: Path, **more: str) -> Settings:
