@@ -93,7 +93,7 @@ def test_nothing_starts_in_a_folder_of_somebody_else(shell: dict[str, str]) -> N
 
 
 def test_short_secrets_of_the_environment_start_nothing(shell: dict[str, str]) -> None:
-    done = typed("compose", "up", env=shell, JWT_SECRET="changeme")
+    done = typed("compose", "up", env=shell, JWT_SECRET="tooshort")
     assert done.returncode == 1
     assert "JWT_SECRET in the environment has 8 characters; at least 32 are needed" in done.stderr
     assert not Path(shell["VAULTBENCH_ENV_FILE"]).exists()

@@ -169,7 +169,7 @@ class TestVirtualEnvironment:
     ) -> None:
         monkeypatch.setattr(bootstrap, "ROOT", tmp_path / "gone")
         monkeypatch.setenv("VAULTBENCH_TOOLS", str(tmp_path / "tools"))
-        assert bootstrap.place().parent == tmp_path / "tools" / "environments"
+        assert bootstrap.place().parent == tmp_path / "tools" / "vaultbench-environments"
         monkeypatch.delenv("VAULTBENCH_TOOLS")
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         monkeypatch.delenv("HOME")
