@@ -71,7 +71,15 @@ def variables() -> set[str]:
     for package in generate.PROCESSES.values():
         fields = importlib.import_module(f"{package}.settings").Settings.model_fields.values()
         found |= {field.alias for field in fields}
-    for folder in ("compose", "loadtests", "services", "tests/browser", "tests/chaos", "tests/unit/rules"):
+    for folder in (
+        "compose",
+        "loadtests",
+        "services",
+        "tests/browser",
+        "tests/chaos",
+        "tests/unit/rules",
+        "tests/integration/grafana",
+    ):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".env", ".yaml", ".js", ".toml", ".sh"} and path.is_file():
                 found |= set(re.findall(r"[A-Z][A-Z0-9_]+", path.read_text(encoding="utf-8")))
