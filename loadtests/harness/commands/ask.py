@@ -48,6 +48,8 @@ def ask(asking: Asking) -> int:
     """
     if name := asking.environ.get("Q"):
         return _ask(asking, load_question(name), ASK)
+    if idle := [word for word in ASK if word not in LIST and asking.environ.get(word)]:
+        raise WordsError(f"{word}: of which question? Q= names one" for word in idle)
     words = read_question(asking.environ, LIST, load_strategies(), {}, texts={}, load={})
     _print([entry(name, words.profile, asking.environ) for name in questions()], asking.console)
     return 0

@@ -63,5 +63,6 @@ def test_too_little_memory_too_few_cores_and_a_wrong_file_are_said(
 
 
 def test_the_list_takes_no_words_of_a_run(nowhere: dict[str, str]) -> None:
-    with pytest.raises(WordsError, match="VUS is not known here"):
-        listed(nowhere | {"MAKEFLAGS": " -- VUS=3"})
+    with pytest.raises(WordsError, match="VUS: of which question"):
+        listed(nowhere | {"VUS": "3"})
+    assert listed(nowhere | {"PROFILE": "full"}) != listed(nowhere)
