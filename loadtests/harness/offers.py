@@ -2,7 +2,7 @@
 
 Every round is a unit. Waits count from when an upload was due, so a generator that is late hides nothing;
 what was offered and not begun is counted as dropped. What a refusal costs is the processor time that served
-uploads do not explain: those cost what they did at the lowest rate, where nothing was refused.
+uploads do not explain: those cost what they did at the lowest rate, where hardly any was refused.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from loadtests.harness.records.plan import Arm, Part
 from loadtests.harness.records.result import Interval, Offered, Offers, evidence_id
 
 FEWEST_REFUSED = 100  # in all, for their price
+CALM = 0.02  # of uploads at the lowest rate may be refused, for these to say what a served one costs
 
 
 def offers(part: Part, periods: Sequence[Period], seed: int) -> Offers | None:
@@ -64,7 +65,8 @@ def _share(count: float, offered: float) -> float | None:
 
 def _refusal(arm: Arm, own: Sequence[Period], calm: Sequence[Period], refused: int) -> Interval:
     served = cost.cpu_of(calm, arm)
-    if refused < FEWEST_REFUSED or served is None or any(period.refused for period in calm):
+    many = sum(period.refused for period in calm) > CALM * sum(period.uploads for period in calm)
+    if refused < FEWEST_REFUSED or served is None or many:
         return NOTHING
     known = [(used, period) for period in own if (used := cost.spent(period, arm).ours) is not None]
     return ratio_of_sums(

@@ -130,8 +130,8 @@ def capital(text: str) -> str:
 
 
 def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
-    """An arm that is its strategy goes by the strategy's title; others by their name, with what makes them
-    differ where that tells them apart."""
+    """An arm that is its strategy goes by the strategy's title. Others go by their name; where that is a mere
+    letter, with what makes them differ, if that tells them apart."""
     by_name = {arm.of: arm for arm in arms if arm.strategy is not None or arm.target}
     titles = [arm.title for arm in by_name.values()]
     names = {NOBODY: "nobody"}
@@ -139,6 +139,6 @@ def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
         if name == arm.strategy:
             names[name] = arm.title[:1].lower() + arm.title[1:]
         else:
-            tells = arm.title != name and titles.count(arm.title) == 1
+            tells = len(name) == 1 and titles.count(arm.title) == 1
             names[name] = f"{name} ({arm.title})" if tells else name
     return names

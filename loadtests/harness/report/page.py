@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from loadtests.harness.analyse import analyse
 from loadtests.harness.claims import ending
 from loadtests.harness.records.bundle import Bundle, BundleWriter
-from loadtests.harness.records.plan import PartKind, Plan
+from loadtests.harness.records.plan import Arm, PartKind, Plan
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.records.vocabulary import Validity
@@ -110,12 +110,11 @@ def facts(result: Result) -> list[tuple[str, str]]:
     machine = [str(host.get("cpu_model") or "unknown processor"), _cores(host.get("cores"))]
     if isinstance(host.get("memory_bytes"), int | float):
         machine.append(size(host["memory_bytes"]))
-    sizes = (
-        dict.fromkeys(size(one.arm.file_size_bytes) for one in comparisons(result)[0].arms)
-        if comparisons(result)
-        else {}
-    )
+    compared = comparisons(result)[0].arms if comparisons(result) else ()
+    sizes = dict.fromkeys(size(one.arm.file_size_bytes) for one in compared)
+    named = [f"{one.arm.name} is {one.arm.title}" for one in compared if _named(one.arm)]
     lines = [
+        ("arms", "; ".join(named)),
         ("machine", ", ".join(machine)),
         ("measured", f"{moment(found.get('started_at'))}, {_took(found)}, profile {result.profile}"),
         ("files", listed(list(sizes)) if sizes else ""),
@@ -127,6 +126,11 @@ def facts(result: Result) -> list[tuple[str, str]]:
     if found.get("runtime", "native") != "native":
         lines.insert(1, ("runs in", "containers; do not compare with a run of plain processes"))
     return [(name, text) for name, text in lines if text]
+
+
+def _named(arm: Arm) -> bool:
+    """Whether it goes by a name that does not say what it is."""
+    return len(arm.name) > 1 and arm.title != arm.name != arm.strategy
 
 
 def revision(result: Result) -> str:

@@ -46,8 +46,8 @@ def test_deciding_strategies_come_first_and_the_proxy_leads() -> None:
         ("direct-multipart", MIB, 4, 5, 2),
         ("direct-multipart", 12 * MIB, 8, 7, 2),
         ("direct-single", 12 * MIB, 3, 4, 1),
-        ("proxy-single", 12 * MIB, 1, 5, 1),
-        ("proxy-single-buffered", 12 * MIB, 1, 5, 1),
+        ("proxy-single", 12 * MIB, 1, 4, 1),
+        ("proxy-single-buffered", 12 * MIB, 1, 4, 1),
     ],
 )
 def test_costs_of_one_upload(name: str, size: int, requests: int, statements: int, store: int) -> None:
