@@ -24,7 +24,7 @@ from loadtests.harness.records.samples import LoadSummary, Warn
 from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.report.charts import plain_figure, to_svg
 from loadtests.harness.report.charts_evidence import charts
-from loadtests.harness.report.page import html, markdown, read_result, view_of, write_report
+from loadtests.harness.report.page import facts, html, markdown, read_result, view_of, write_report
 from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.report.terminal import answers, print_result
 from loadtests.harness.sentences import told
@@ -134,6 +134,13 @@ class TestPage:
             assert f"{capital(name)}</dt><dd>{escape(text)}" in claim
             assert " ".join(text.split()) in " ".join(said.split()) or name == "expected before measuring"
             assert f"- {capital(name)}: {text}" in twin or name == "expected before measuring"
+
+    def test_arms_that_go_by_a_name_say_once_what_they_are(self) -> None:
+        arms = tuple(make.arm(name, title=f"PASSWORD_HASH={name}") for name in ("bcrypt", "sha256"))
+        made = make.result(arms)
+        assert facts(made)[0] == ("arms", "bcrypt is PASSWORD_HASH=bcrypt; sha256 is PASSWORD_HASH=sha256")
+        assert "bcrypt" in made.headline and "PASSWORD_HASH" not in made.headline
+        assert "arms" not in dict(facts(make.result()))
 
     def test_offered_rates_have_a_picture_and_a_table(self, result: Result) -> None:
         offered = told(result.model_copy(update={"offers": make.offers()}))
