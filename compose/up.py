@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +23,7 @@ from compose.stack import Rows, Stack, StackError
 from compose.unit import ENDED, UP
 
 FIRST = ("postgres", "prometheus")
-LAST = ("k6",)  # nobody waits for it while the services start
+BEHIND = "k6"  # nobody needs it before the first load
 
 
 def up(settings: Settings, console: Console) -> None:
@@ -38,9 +40,30 @@ def up(settings: Settings, console: Console) -> None:
             if env.get("PROMETHEUS_BIN"):
                 env |= tools.locate_optional(EXPORTER_PROGRAMS)
             env = prepare(settings.run_dir, env)
+            waiting = _install_behind(tools, settings)
             testbed = _joined(settings, env, console) if running else _started(settings, env, console)
-            tools.locate(LAST)
         _show(testbed, console, began)
+        if waiting:
+            console.print(waiting, markup=False, highlight=False)
+
+
+def _install_behind(tools: Installer, settings: Settings) -> str:
+    """Installs what only a load needs, in a process of its own that outlives us; what to tell about it.
+
+    Whoever needs it first waits for it, or does it when that process has failed.
+    """
+    found = tools.find(BEHIND)
+    if found is None or found.path:
+        return ""
+    if settings.offline:
+        return f"{BEHIND} {found.version} is missing: without a network make stress cannot run"
+    log = settings.run_dir / "logs" / f"{BEHIND}.log"
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "compose", "tools", BEHIND],
+            cwd=settings.root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    return f"{BEHIND} {found.version} is built behind this ({log}); make stress waits for it"
 
 
 def _record_runtime(settings: Settings) -> None:
