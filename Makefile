@@ -1,7 +1,9 @@
 # Thin on purpose: every target is one line; `make` alone lists them. Needs make, sh and either Docker or
 # Python 3.11 or later (compose/bootstrap.py chooses one; PYTHON=python3.12 decides by hand, and so does
-# RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
-RUN_IT = @sh compose/make.sh
+# RUNTIME=compose or native). Settings are given behind the target: make stress VUS=8
+# A word counts because it was typed: the same name in the environment may be somebody else's.
+TYPED = $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+RUN_IT = @VAULTBENCH_TYPED='$(TYPED)' sh compose/make.sh
 
 .PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ab alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:

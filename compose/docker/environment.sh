@@ -53,7 +53,7 @@ write_files() {
         umask 077
         rm -f "$RUN_DIR/compose.env"
         for name in $(names_in "$HERE/ports.env" && names_in "$HERE/images.env" && names_in "$HERE/memory.env" &&
-            sed -n 's/^\([A-Z].*\) .*/\1/p' "$HERE/secrets.list") \
+            sed -n 's/^\([A-Z][A-Z0-9_]*\) .*/\1/p' "$HERE/secrets.list") \
             CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR $WORKER_NAMES $WORKER_VALUES ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
             eval "printf '%s=%s\n' $name \"\$$name\""
         done >"$RUN_DIR/compose.env"

@@ -1,12 +1,21 @@
 # Shared by the scripts of this folder: POSIX sh, awk and docker are all they need. Sourced, never run.
 
+# A person's shell may print where `cd` goes, have a decimal comma, or sort letters otherwise; what we keep in
+# variables may not come from there either.
+unset CDPATH POSIXLY_CORRECT IN_EFFECT STARTS OVERLAY_NAMES OVERLAY_VALUES OVERLAY_MEMORY OVERLAY_IMAGES OVERLAY_PUBLISHED
+export LC_ALL=C
 ROOT=$(cd "$(dirname "$0")" && while [ ! -f Makefile ] && [ "$PWD" != / ]; do cd ..; done && pwd -P)
 HERE=$ROOT/compose
+. "$HERE/docker/words.sh"
+forget_others
+level_case
 RUN_DIR=${VAULTBENCH_RUN_DIR:-$ROOT/.run}
 SECRETS_FILE=${VAULTBENCH_ENV_FILE:-$ROOT/.env}
+case $RUN_DIR in /*) ;; *) RUN_DIR=$PWD/$RUN_DIR ;; esac
 PROJECT=${COMPOSE_PROJECT_NAME:-vaultbench}
 DOCKER_ANSWER_S=3
 BYTES_PER_MIB=1048576
+CARRIAGE_RETURN=$(printf '\r')
 
 say() { printf '%s\n' "$*"; }
 
@@ -54,6 +63,7 @@ quoted() {
     esac
 }
 unquoted() {
+    set -- "${1%"$CARRIAGE_RETURN"}"
     case $1 in
     \'*\' | \"*\") printf '%s' "$1" | sed "s/^.//; s/.\$//; s/\\\\\(['\"\\\\]\)/\1/g" ;;
     *) printf '%s' "$1" | sed 's/[[:space:]]\{1,\}#.*//; s/[[:space:]]*$//' ;;

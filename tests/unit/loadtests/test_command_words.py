@@ -83,14 +83,9 @@ class TestTheRun:
         assert problem.startswith(f"{name}={value}: expected ")
         assert said in problem
 
-    def test_a_misspelt_word_behind_make_gets_the_nearest_one(self) -> None:
-        with pytest.raises(WordsError, match=r"FILESIZE is not known here; did you mean FILE_SIZE\?"):
-            read_stress({"MAKEFLAGS": "w -- FILESIZE=2 VUS=3"}, STRATEGIES)
-
-    def test_a_word_inside_an_arm_is_not_one_of_make(self) -> None:
-        environ = {"MAKEFLAGS": r" -- A=FINALISE=inline\ DB_POOL_MAX=5 B=VUS=3"}
-        assert words.misspelt(environ, words.AB) == []
-        assert [one.partition(" ")[0] for one in words.misspelt(environ, words.STRESS)] == ["A", "B"]
+    def test_one_of_a_few_may_be_written_in_capitals(self) -> None:
+        found = read_stress({"PROFILE": "Full", "LOGIN": "EACH", "STRATEGIES": "Proxy-Chunked"}, STRATEGIES)
+        assert (found.profile, found.login_each, found.strategies) == ("full", True, ("proxy-chunked",))
 
 
 class TestArms:
