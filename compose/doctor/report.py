@@ -14,8 +14,7 @@ from pathlib import Path
 from compose import control, credentials, envfile, life
 from compose.doctor.model import Check
 from compose.installer import cache
-from compose.installer.command import HANDED_ON
-from compose.installer.golang import WAYS
+from compose.installer.command import environment
 from compose.prepare import version
 from compose.settings import CHOICES, PORTS, PROGRAMS, Settings
 
@@ -29,7 +28,7 @@ MACHINE = (
     *("/proc/loadavg", "/proc/pressure/memory", "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/memory.max"),
 )
 LIMITS = ("RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_AS", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_MEMLOCK")
-AROUND = ("LANG", "LC_ALL", "TZ", "TERM", "SHELL", "CI", "WSL_DISTRO_NAME", "CDPATH", "MAKEFLAGS", "PYTHON")
+AROUND = ("SHELL", "WSL_DISTRO_NAME", "MAKEFLAGS", "VAULTBENCH_TYPED", "PYTHON")
 _SECRET_NAME = re.compile(r"pass(?:word|wd)|secret|token|credential|key", re.IGNORECASE)
 _SHAPES = (
     re.compile(r"(?<=://)[^/\s\"'@]+(?=@)"),
@@ -84,9 +83,8 @@ def _lines(now: Settings, found: Sequence[Check]) -> Iterator[str]:
         if said := _text(Path(name)):
             yield f"{name}: {said.splitlines()[0]}"
     yield from _section("settings in the environment")
-    names = {*envfile.read(PORTS), *CHOICES, *PROGRAMS, *HANDED_ON, *WAYS, *AROUND}
-    given = {name for name in os.environ if name in names or name.startswith("VAULTBENCH_")}
-    yield from (f"{name}={os.environ[name]}" for name in sorted(given))
+    names = {*envfile.read(PORTS), *CHOICES, *PROGRAMS, *environment(), *AROUND}
+    yield from (f"{name}={os.environ[name]}" for name in sorted(names) if os.environ.get(name))
     yield from _section("parts")
     for name, row in life.read_state(now.run_dir).get("parts", {}).items():
         yield f"{name}: {row['state']} {row['detail']} pid={row['pid']} port={row['port']} {row['version']}"

@@ -18,17 +18,7 @@ from compose.installer.trouble import remedy
 
 LINE_EVERY_S, POLL_S = 5.0, 0.1
 LAST_LINES = 15
-# All that pip, apt and Go hear of the caller's environment: where things are, which way to go, whom to trust.
-# What else is exported for other work (GOOS, PIP_USER, PYTHONPATH …) would change what is installed or where.
-HANDED_ON = (
-    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "NETRC"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-    *("PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_TRUSTED_HOST"),
-    *("PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_KEYRING_PROVIDER", "PIP_DEFAULT_TIMEOUT"),
-    *("PIP_RETRIES", "APT_CONFIG"),
-)  # fmt: skip
+INHERITED = Path(__file__).resolve().parent.parent / "inherited.list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +93,10 @@ def _guard() -> list[str]:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """What is handed on of our environment, in the words of no country, with changes."""
-    kept = {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)}
+    """What pip, apt and Go get of ours (inherited.list), in the language that we can read, with changes.
+
+    What else is exported for other work (GOOS, PIP_TARGET, PYTHONPATH …) would change what is installed.
+    """
+    names = [line.split()[0] for line in INHERITED.read_text().splitlines() if line[:1].isalpha()]
+    kept = {name: os.environ[name] for name in names if os.environ.get(name)}
     return {**kept, "LC_ALL": "C", **changes}

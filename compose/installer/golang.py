@@ -9,7 +9,6 @@ from there.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -124,8 +123,7 @@ class Workshop:
 def ways(go: str) -> dict[str, str]:
     """The settings that say which way modules come."""
     asked = [go, "env", "-json", *WAYS]
-    given = {name: os.environ[name] for name in WAYS if os.environ.get(name)}
-    env = command.environment(**given, GOTOOLCHAIN="local")
+    env = command.environment(GOTOOLCHAIN="local")
     try:
         done = subprocess.run(
             asked, capture_output=True, text=True, timeout=GO_TIMEOUT_S, check=True, env=env, cwd="/"

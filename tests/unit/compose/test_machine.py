@@ -17,7 +17,8 @@ from rich.console import Console
 
 from compose import bootstrap, clean, doctor, ports, postgres, settings, view
 from compose.cli import main
-from compose.doctor import machine, testbed
+from compose.doctor import machine, report, testbed
+from compose.doctor.model import Check
 from compose.settings import ROOT, Settings
 
 pytestmark = pytest.mark.unit
@@ -89,6 +90,39 @@ class TestDoctor:
     def test_changes_nothing(self, tmp_path: Path) -> None:
         doctor.examine(read(tmp_path, VAULTBENCH_OFFLINE="1", VAULTBENCH_TOOLS=str(tmp_path / "tools")))
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_report_holds_what_is_wrong_and_no_secret(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden-in-a-url@proxy:3128")
+        monkeypatch.setenv("S3_SECRET_KEY", "hidden-in-the-environment")
+        now = read(tmp_path, VAULTBENCH_TOOLS=str(tmp_path / "tools"))
+        now.secrets_file.write_text("JWT_SECRET='hidden in the file'\n")
+        for log, line in (
+            (now.run_dir / "logs" / "upload.log", "hidden in the file, hidden-in-the-environment"),
+            (now.run_dir / "logs" / "minio.log", "PUT /a?X-Amz-Credential=0abc1&X-Amz-Signature=0abc2&x=1"),
+            (tmp_path / "tools" / ".logs" / "k6.log", "Authorization: Bearer abc.def\nthe reason"),
+        ):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("too old\n" + "line\n" * report.LINES_OF_EACH + f"{line}\n")
+        path = report.write(now, [Check("ports", "fail", "port 9000 is taken", "another one")])
+        text = path.read_text()
+        shown = (
+            "port 9000 is taken -> another one",
+            "nofile: ",
+            "umask: ",
+            "@proxy:3128",
+            "&x=1",
+            "the reason",
+        )
+        assert [one for one in shown if one not in text] == []
+        assert [one for one in ("hidden", "0abc", "abc.def", "too old") if one in text] == []
+
+    def test_a_failed_start_names_the_report(self, tmp_path: Path) -> None:
+        places = {"VAULTBENCH_RUN_DIR": str(tmp_path / "run"), "VAULTBENCH_ENV_FILE": str(tmp_path / "env")}
+        done = CliRunner().invoke(main, ["up"], env={**places, "RUNTIME": "compose"})
+        assert done.exit_code == 1
+        assert "make doctor REPORT=1" in done.output
 
     def test_json_is_for_programs_and_a_failure_is_exit_1(self, tmp_path: Path) -> None:
         places = {
