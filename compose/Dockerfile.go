@@ -14,9 +14,8 @@ COPY compose/tools/${TOOL} /src
 WORKDIR /src
 ARG PACKAGE
 ARG LDFLAGS="-s -w"
-# Debug information is left out of the program; left out of its packages, they compile faster.
 # The sources are as large as everything else together; they leave with the layer that they came in.
-RUN go build -trimpath -gcflags=all=-dwarf=false -ldflags="${LDFLAGS}" -o "/out/${TOOL}" "${PACKAGE}" \
+RUN go build -trimpath -ldflags="${LDFLAGS}" -o "/out/${TOOL}" "${PACKAGE}" \
  && rm -rf /go/pkg /root/.cache
 
 # Debian and not an empty image: its bash asks for the health without curl.

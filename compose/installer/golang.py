@@ -62,8 +62,7 @@ class Workshop:
         program.parent.mkdir(parents=True)
         env, place = self._environment(go), recipe.module
         common = ["-mod=readonly", f"-tags={recipe.tags}"]
-        # Debug information is left out of the program; left out of its packages, they compile faster.
-        flags = [*common, "-trimpath", f"-ldflags={recipe.ldflags}", "-gcflags=all=-dwarf=false"]
+        flags = [*common, "-trimpath", f"-ldflags={recipe.ldflags}"]
         listing = [go, "list", "-deps", *common, recipe.package]
         building = [go, "build", "-v", *flags, "-o", str(program), recipe.package]
         try:
@@ -79,8 +78,8 @@ class Workshop:
         """The go program, with everything in place for it."""
         with self._opening:
             if not self._go:
-                self._use = self._use or Use(self._cache, NAME)
                 self._require_room()
+                self._use = self._use or Use(self._cache, NAME)
                 for name in ("mod", "cache", "tmp"):
                     (self._folder / name).mkdir(parents=True, exist_ok=True)
                 self._go = host_go(self._toolchain) or self._fetched(job)

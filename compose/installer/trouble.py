@@ -36,17 +36,17 @@ KINDS: tuple[tuple[str, str], ...] = (
         "({sources}). Nothing of it was used. Try another network or mirror, and tell us if it stays.",
     ),
     (
-        r"\b(?:403 forbidden|404 not found|410 gone|451 )|no matching distribution|unable to locate package|"
-        r"disabled by GOPROXY=off|could not find a version",
-        "Whoever was asked does not have it, or does not give it ({sources}). A mirror may lack it: "
-        "ask another one.",
-    ),
-    (
         r"no such host|name resolution|could not resolve|temporary failure resolving|network is unreachable|"
         r"i/o timeout|timed? ?out|connection refused|failed to establish|connection reset|unable to connect|"
         r"unexpected EOF",
         "There is no way to the network from here ({proxies}). With a proxy, set HTTPS_PROXY; without a "
         "network, run `make tools` where there is one and bring its tool cache (VAULTBENCH_TOOLS=folder).",
+    ),
+    (
+        r"\b(?:403 forbidden|404 not found|410 gone|451 )|no matching distribution|unable to locate package|"
+        r"disabled by GOPROXY=off|could not find a version",
+        "Whoever was asked does not have it, or does not give it ({sources}). A mirror may lack it: "
+        "ask another one.",
     ),
     (
         r"permission denied|operation not permitted",

@@ -517,9 +517,10 @@ class TestPip:
         for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY", "https_proxy"):
             monkeypatch.delenv(name, raising=False)
         values = {"closed": str(free(1)[0]), "folder": str(tmp_path)}
-        for key, value in {"PIP_RETRIES": "0", **way}.items():
+        for key, value in {"PIP_RETRIES": "1", **way}.items():
             monkeypatch.setenv(key, value.format(**values))
-        job = Job("tiny", "", tmp_path, tmp_path / "log", print)
+        (tmp_path / "work").mkdir()
+        job = Job("tiny", "", tmp_path / "work", tmp_path / "log", print)
         with pytest.raises(ToolError, match="tiny: fetching tiny==1 failed") as caught:
             wheel.fetch("tiny==1", {recipe.host(): "0" * 64}, job)
         assert told in str(caught.value)
