@@ -38,9 +38,9 @@ def place() -> Path:
     if os.access(str(ROOT), os.W_OK) or (ROOT / ".venv").exists():
         return ROOT
     home = os.environ.get("HOME")
-    cache = os.environ.get("XDG_CACHE_HOME") or (os.path.join(home, ".cache") if home else "/var/tmp")
-    tools = os.environ.get("VAULTBENCH_TOOLS") or os.path.join(cache, "vaultbench")
-    return Path(tools) / "environments" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    cache = Path(home, ".cache") if home else Path("/var/tmp")  # noqa: S108  (ours, by the checkout's name)
+    tools = os.environ.get("VAULTBENCH_TOOLS") or os.environ.get("XDG_CACHE_HOME") or str(cache)
+    return Path(tools) / "vaultbench-environments" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
 
 
 PLACE = place()
@@ -71,13 +71,15 @@ def main() -> None:
 
 
 def environment() -> "dict[str, str]":
-    """What the command and pip get of ours: names that make.sh hands over, from words.list and inherited.list.
+    """What the command and pip get of ours: the names that make.sh hands over, from its lists.
 
     Everything that Python, pip, Go or git would read besides stays outside. Texts are UTF-8 whatever the
-    locale says, and a configuration file of pip cannot send packages elsewhere.
+    locale says, and no configuration file of pip makes it refuse a virtual environment.
     """
     kept = os.environ.get("VAULTBENCH_KEPT")
-    own = {name: os.environ[name] for name in kept.split() if name in os.environ} if kept else dict(os.environ)
+    own = (
+        {name: os.environ[name] for name in kept.split() if name in os.environ} if kept else dict(os.environ)
+    )
     return {**own, "PYTHONUTF8": "1", "PIP_USER": "0"}
 
 
@@ -118,7 +120,7 @@ def probe(path: str) -> "Found | None":
 def candidates() -> "list[str]":
     """This interpreter, and those of the tested versions on PATH and of pyenv."""
     home = os.environ.get("HOME") or "/nonexistent"
-    pyenv = Path(os.environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv")) / "versions"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or str(Path(home, ".pyenv"))) / "versions"
     folders = [Path(name) for name in os.get_exec_path()] + sorted(pyenv.glob("*/bin"))
     names = [f"python3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
     found = [str(folder / name) for folder in folders for name in names if (folder / name).exists()]
@@ -176,7 +178,7 @@ def with_lock(kind: str, named: "Found | None") -> None:
         LOG.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         sys.exit(
-            f"The virtual environment needs a folder to write to, and {LOG.parent} cannot be made: {exc.strerror}.\n"
+            f"The virtual environment needs a folder, and {LOG.parent} cannot be made: {exc.strerror}.\n"
             "Name another one for tools and environment: make up VAULTBENCH_TOOLS=folder"
         )
     with (PLACE / ".run" / "venv.lock").open("w") as lock:
@@ -196,8 +198,8 @@ def install(kind: str, python: Found) -> None:
     began = time.monotonic()
     if VENV.exists() and not MARKER.exists() and any(VENV.iterdir()):
         sys.exit(
-            f"{VENV} was made by somebody else, so it is left alone. Move it away, for example to .venv-mine; "
-            "then run make again."
+            f"{VENV} was made by somebody else, so it is left alone. Move it away, for example to\n"
+            ".venv-mine, then run make again."
         )
     if not MARKER.exists() or not sound(python.build):
         shutil.rmtree(str(VENV), ignore_errors=True)

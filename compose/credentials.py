@@ -20,8 +20,8 @@ def _column(index: int) -> dict[str, int]:
     return {columns[0]: int(columns[index]) for columns in lines}
 
 
-# Random bytes of each secret, and characters that its reader wants at least. The start-up of containers, which has
-# no Python, reads the same list.
+# Random bytes of each secret, and characters that its reader wants at least. The start-up of containers,
+# which has no Python, reads the same list.
 SIZES: Mapping[str, int] = _column(1)
 LEAST: Mapping[str, int] = _column(2)
 IN_DATA = ("PG_AUTH_PASSWORD", "PG_UPLOAD_PASSWORD", "PG_FILES_PASSWORD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import shutil
@@ -34,7 +35,7 @@ def prepare(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, st
 def write_redis(folder: Path, env: Mapping[str, str]) -> None:
     """A password in the command would be seen by everybody; the file is for its owner only."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    values = {**env, "REDIS_LISTEN": "127.0.0.1", "REDIS_DIR": str(folder)}
+    values = {**env, "REDIS_LISTEN": "127.0.0.1", "REDIS_DIR": json.dumps(str(folder), ensure_ascii=False)}
     _write_private(folder / "redis.conf", expand((REDIS / "redis.conf").read_text(), values))
 
 

@@ -32,6 +32,7 @@ as_recorded() {
     runtime=$(recorded_runtime)
     [ -n "$runtime" ] || choose_runtime
     refuse_words "$2" "$runtime"
+    [ "$1" != loadtests ] || [ ! -f "$RUN_DIR/settings.env" ] || refuse_differing
     if [ "$1 ${2-}" = "compose down" ] && [ "$runtime" = native ]; then
         (as_processes "$@")
         rm -f "$RUN_DIR/runtime"

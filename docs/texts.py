@@ -11,21 +11,22 @@ without secrets (with `BENCH_ENDPOINTS=1`).
 """
 
 WORDS_HEAD = """
-Words stand behind the make target: `make up WORKERS=2`. All targets about one testbed take the same words, so a
-second testbed is started, measured and stopped with one line of them. A word that a target does not know, or that
-has no effect in this kind of testbed, is refused; so is a setting that differs from what runs, with both values.
-Fixed values may be written in capitals. A word in the environment does not count: somebody else may have put it
-there ([Inherited](#inherited) lists what does). `python -m compose` and `python -m loadtests`, which people call
-without make, do read them from the environment.
+Words stand behind the make target: `make up WORKERS=2`. All targets about one testbed take the same words,
+so a second testbed is started, measured and stopped with one line of them. A word that a target does not
+know, or that has no effect in this kind of testbed, is refused; so is a setting that differs from what runs,
+with both values. Fixed values may be written in capitals. A word in the environment does not count: somebody
+else may have put it there ([Inherited](#inherited) lists what does). `python -m compose` and
+`python -m loadtests`, which people call without make, do read them from the environment.
 
 """
 
 INHERITED_HEAD = """
 ## Inherited
 
-What make and everything that it starts take over from the environment of the caller (`compose/inherited.list`),
-besides the secrets of `compose/secrets.list`. All else stays outside. The processes of the testbed get none of
-it: their environment is what `compose/native.yaml` and `compose/compose.yaml` say.
+What make and all that it starts take over from the caller's environment (`compose/inherited.list`), besides
+the secrets of `compose/secrets.list`. All else stays outside; only the docker program sees the rest. The
+processes of the testbed get none of it: their environment is what `compose/native.yaml` and
+`compose/compose.yaml` say.
 
 """
 
@@ -146,7 +147,7 @@ STARTUP: dict[str, str] = {
     "VAULTBENCH_RESULTS": "folder of the runs; `results` in the checkout when not said",
     "TOXIPROXY_PORT": "with the overlay `faults`: port through which faults are set; 8474",
     "FAULTS_GATEWAY_PORT": "with the overlay `faults`: where clients go; 8600",
-    "MEMORY_TOXIPROXY_MB": "with containers: memory limit of toxiproxy in MiB, as those of `compose/memory.env`",
+    "MEMORY_TOXIPROXY_MB": "with containers: memory limit of toxiproxy in MiB",
     "MEMORY_NGINX_MB": "with containers: memory limit of nginx in MiB",
     "MEMORY_PGBOUNCER_MB": "with containers: memory limit of PgBouncer in MiB",
     "MEMORY_REDIS_MB": "with containers: memory limit of Redis in MiB",

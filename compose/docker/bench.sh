@@ -44,7 +44,7 @@ bench_container() {
 build_bench() {
     stage_certificates
     bench_image
-    rm -f "$HERE"/extra-ca/*.crt
+    rm -f "$HERE"/extra-ca/extra-*.crt
 }
 
 bench_image() {

@@ -4,10 +4,14 @@ HEALTHY_WITHIN_S=180 WELL_WITHIN_S=30
 
 up() {
     began=$(date +%s) STARTS=1
-    mkdir -p "$RUN_DIR"
+    choose_overlays >/dev/null
+    own_volumes
+    own_run_folder
     alone
+    say "$PROJECT" >"$RUN_DIR/project"
     say "compose   $(compose_program) $(in_compose version --short)"
     (doctor_quietly) || exit 1
+    open_mounted
     ensure_secrets
     load_environment
     write_files
@@ -133,6 +137,45 @@ clean() {
             NF == 3 && ($1 in ours) { print "deleting volume " $1 " (" $3 ")" }'
         printf '%s\n' "$found" | xargs docker volume rm >/dev/null
     fi
+    if [ -d "$RUN_DIR" ]; then
+        our_run_folder || fail "$RUN_DIR carries no mark of a testbed (.vaultbench), so nothing in it was deleted"
+        say "deleting $RUN_DIR ($(du -sk "$RUN_DIR/" | awk '{ printf "%.0f", $1 / 1000 }') MB)"
+        remove_run_folder
+    elif [ -z "$found" ]; then say "no data to delete"
+    fi
+    [ "${ALL:-}" != 1 ] || remove_secrets
+}
+
+status() {
+    in_compose exec -T gateway bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0 && printf "GET /health/detailed HTTP/1.0\r\nHost: x\r\n\r\n" >&3 && read -r _ code _ <&3 && echo "$code"' "$GATEWAY_PORT"
+}
+
+down() {
+    load_environment lenient
+    if [ -z "$(containers all)" ]; then say "nothing was running"
+    else
+        in_compose down --remove-orphans || sweep
+        say "stopped; data is kept"
+    fi
+    rm -f "$RUN_DIR/runtime" "$RUN_DIR/overlays" "$RUN_DIR/workers"
+}
+
+# Without Compose, when half the system is missing: whatever carries our project's label.
+sweep() {
+    containers all | xargs docker rm -f >/dev/null
+    docker network ls -q --filter "label=com.docker.compose.project=$PROJECT" | xargs docker network rm >/dev/null
+}
+
+clean() {
+    down
+    found=$(volumes)
+    if [ -n "$found" ]; then
+        # The table: names, number of users, size; other tables of the same answer have other shapes.
+        docker system df -v 2>/dev/null | awk -v found="$(printf '%s' "$found" | tr '\n' ' ')" '
+            BEGIN { count = split(found, names, " "); for (i = 1; i <= count; i++) ours[names[i]] = 1 }
+            NF == 3 && ($1 in ours) { print "deleting volume " $1 " (" $3 ")" }'
+        printf '%s\n' "$found" | xargs docker volume rm >/dev/null
+    fi
     if [ -d "$RUN_DIR" ] && [ ! -L "$RUN_DIR" ]; then
         say "deleting $RUN_DIR ($(du -sk "$RUN_DIR" | awk '{ printf "%.0f", $1 / 1000 }') MB)"
         rm -rf "$RUN_DIR"
@@ -170,7 +213,7 @@ logs() {
 
 tools_clean() {
     load_environment lenient
-    for name in "$SERVICE_IMAGE" "$BENCH_IMAGE" "$built_minio" "$TOXIPROXY_IMAGE"; do
+    for name in $(sed -n 's/^[A-Z0-9]*_IMAGE=\(vaultbench\/.*\)/\1/p' "$HERE/images.env"); do
         ! docker image inspect "$name" >/dev/null 2>&1 || { say "deleting the image $name"; docker image rm "$name" >/dev/null; }
     done
 }

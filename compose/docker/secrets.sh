@@ -19,7 +19,7 @@ ensure_secrets() {
     done <"$HERE/secrets.list"
     [ -z "$short" ] || fail "${short%?}"
     [ -n "$missing" ] || return 0
-    if [ -n "$lost" ] && volumes | grep -q "^${PROJECT}_pg-"; then
+    if [ -n "$lost" ] && project_volumes | grep -q "^${PROJECT}_pg-"; then
         fail "${SECRETS_FILE##*/} lacks$lost, but databases made with them exist. Restore ${SECRETS_FILE##*/}, or run \`make clean\` to delete the data and start anew."
     fi
     write_secrets "$missing"
@@ -45,3 +45,16 @@ write_secrets() (
     done
     mv "$beside" "$SECRETS_FILE"
 )
+
+# Deletes the file, unless somebody keeps more in it than our secrets.
+remove_secrets() {
+    [ -f "$SECRETS_FILE" ] || return 0
+    others=$(names_in "$SECRETS_FILE" | grep -vxF "$(names_of_secrets)" || true)
+    if [ -n "$others" ]; then say "kept $SECRETS_FILE: $(printf '%s\n' "$others" | shown) not ours"
+    else
+        say "deleting $SECRETS_FILE"
+        rm -f "$SECRETS_FILE"
+    fi
+}
+
+names_of_secrets() { sed -n 's/^\([A-Z][A-Z0-9_]*\) .*/\1/p' "$HERE/secrets.list"; }

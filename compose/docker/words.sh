@@ -83,3 +83,25 @@ refuse_words() {
         }')
     [ -z "$problems" ] || fail "$problems"
 }
+
+# The words that say how a testbed is, besides the programs and images it is made of.
+settings_of_testbed() {
+    names_in "$HERE/ports.env"
+    sed -n 's/^ *\([A-Z][A-Z0-9_]*\):$/\1/p' "$HERE/compose.yaml" | sort -u
+    printf '%s\n' WORKERS TOPOLOGY REPLICAS STORE POOLER OVERLAYS LIMITS WITHOUT
+}
+
+# A command that measures would not apply a setting: one that differs from what runs is refused, with both values.
+refuse_differing() {
+    differing=''
+    for name in $(settings_of_testbed); do
+        case " ${VAULTBENCH_TYPED-} " in *" $name "*) ;; *) continue ;; esac
+        eval "asked=\$$name"
+        in_effect=$(unquoted "$(sed -n "s/^$name=//p" "$RUN_DIR/settings.env" 2>/dev/null)")
+        [ "$asked" = "$in_effect" ] || differing="$differing
+  $name: runs with ${in_effect:-its default}, asked for $asked"
+        repeated="${repeated-} $name=$asked"
+    done
+    [ -z "$differing" ] || fail "The running testbed has other settings:$differing
+Run \`make down\`, then \`make up$repeated\`."
+}

@@ -143,12 +143,13 @@ class ProcessSettings(BaseSettings):
         """The environment and nothing else."""
         return (env_settings,)
 
-
     @model_validator(mode="before")
     @classmethod
     def _words_in_lower_case(cls, values: dict[str, Any]) -> dict[str, Any]:
         """One of a few words may be written with capitals."""
-        words = {field.alias for field in cls.model_fields.values() if get_origin(field.annotation) is Literal}
+        words = {
+            field.alias for field in cls.model_fields.values() if get_origin(field.annotation) is Literal
+        }
         return {name: value.lower() if name in words else value for name, value in values.items()}
 
 
