@@ -3,7 +3,7 @@
 REPORT_LINES=40 REPORT_COLUMNS=500
 
 write_report() {
-    mkdir -p "$RUN_DIR"
+    own_run_folder
     report_lines | without_secrets >"$RUN_DIR/report.txt"
     say "$RUN_DIR/report.txt can be attached to a report: it holds no secrets"
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from compose import control, credentials, envfile, life
+from compose import control, credentials, envfile, life, run_folder
 from compose.doctor.model import Check
 from compose.installer import cache
 from compose.installer.command import environment
@@ -40,8 +40,8 @@ _SHAPES = (
 
 
 def write(now: Settings, found: Sequence[Check]) -> Path:
-    """The report of these findings; where it is."""
-    now.run_dir.mkdir(parents=True, exist_ok=True)
+    """The report of these findings; where it is. Raises `ForeignFolder`."""
+    run_folder.own(now.run_dir)
     text = "\n".join(_lines(now, found)) + "\n"
     path = now.run_dir / NAME
     path.write_text(without_secrets(text, secrets_of(now)), encoding="utf-8")

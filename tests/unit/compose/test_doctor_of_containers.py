@@ -109,6 +109,7 @@ class TestDoctor:
         desk.secrets.write_text("PG_AUTH_PASSWORD=hidden-in-the-file\nJWT_SECRET='hidden in quotes'\n")
         log = desk.run_dir / "logs" / "build-minio.log"
         log.parent.mkdir(parents=True)
+        (desk.run_dir / ".vaultbench").touch()
         said = (
             "start", "login hidden-in-the-file and hidden in quotes", "PUT /a?X-Amz-Signature=0abc1&x=1",
             "Authorization: Bearer abc.def", "at http://me:hidden-in-a-url@proxy:3128/", "the reason",

@@ -97,6 +97,7 @@ class TestDoctor:
         monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden-in-a-url@proxy:3128")
         monkeypatch.setenv("S3_SECRET_KEY", "hidden-in-the-environment")
         now = read(tmp_path, VAULTBENCH_TOOLS=str(tmp_path / "tools"))
+        run_folder.own(now.run_dir)
         now.secrets_file.write_text("JWT_SECRET='hidden in the file'\n")
         for log, line in (
             (now.run_dir / "logs" / "upload.log", "hidden in the file, hidden-in-the-environment"),
