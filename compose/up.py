@@ -48,7 +48,9 @@ def up(settings: Settings, console: Console) -> None:
             doctor.silently(settings, console)
         env = {**settings.env, **_secrets(settings)}
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
-            env = {**env, **tools.locate((*FIRST, store.chosen(env), *scaling.programs(env)))}
+            needed = (*FIRST, store.chosen(env), *scaling.programs(env))
+            tools.missing((*needed, BEHIND))  # a wrong one of somebody's own is told before anything is built
+            env |= tools.locate(needed)
             if env.get("PROMETHEUS_BIN"):
                 env |= tools.locate_optional(EXPORTER_PROGRAMS)
             env = prepare(settings.run_dir, env)
@@ -64,18 +66,17 @@ def _install_behind(tools: Installer, settings: Settings) -> str:
 
     Whoever needs it first waits for it, or does it when that process has failed.
     """
-    found = tools.find(BEHIND)
-    if found is None or found.path:
+    if not tools.missing([BEHIND]):
         return ""
     if settings.offline:
-        return f"{BEHIND} {found.version} is missing: without a network make stress cannot run"
+        return f"{BEHIND} is missing: without a network make stress cannot run"
     log = settings.run_dir / "logs" / f"{BEHIND}.log"
     with log.open("ab") as output:
         subprocess.Popen(
             [sys.executable, "-m", "compose", "tools", BEHIND],
             cwd=settings.root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-    return f"{BEHIND} {found.version} is built behind this ({log}); make stress waits for it"
+    return f"{BEHIND} is being built behind this ({log}); make stress waits for it"
 
 
 def _record_runtime(settings: Settings) -> None:

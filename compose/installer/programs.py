@@ -126,10 +126,24 @@ class Installer:
         where = debian.codename() if one.kind == "debian" else ""
         return self.cache / one.name / recipe.folder_name(one, self._toolchain, where)
 
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Which of these are not here. `ToolError` with all that is wrong about somebody's own ones."""
+        found, problems = [], []
+        for name in names:
+            try:
+                one = self.find(name)
+            except ToolError as exc:
+                problems.append(str(exc))
+            else:
+                found += [name] if one and one.path is None else []
+        if problems:
+            raise ToolError("\n".join(problems))
+        return found
+
     def locate(self, names: Iterable[str]) -> dict[str, str]:
         """Settings that name the programs and their versions; installs what is missing."""
         wanted = list(dict.fromkeys(names))
-        self._install_all([name for name in wanted if (found := self.find(name)) and found.path is None])
+        self._install_all(self.missing(wanted))
         located: dict[str, str] = {}
         for name in wanted:
             found = self.find(name)

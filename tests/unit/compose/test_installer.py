@@ -119,10 +119,12 @@ class TestInstall:
     def test_another_program_is_not_taken_for_it(self, tmp_path: Path) -> None:
         other = script(tmp_path / "mc", "mc version RELEASE.2025-08-13T08-35-41Z")
         with (
-            Installer(environment(tmp_path, MINIO=str(other)), echo=print) as installer,
-            pytest.raises(ToolError, match=r"MINIO='.*mc': must be minio RELEASE\S+ .*'mc version"),
+            Installer(environment(tmp_path, MINIO=str(other), K6=str(other)), echo=print) as installer,
+            pytest.raises(
+                ToolError, match=r"MINIO='.*mc': must be minio RELEASE\S+ .*'mc version.*\nK6='.*mc'"
+            ),
         ):
-            installer.find("minio")
+            installer.locate(["minio", "k6"])
 
     def test_one_on_path_is_used_when_it_is_of_the_tested_version(self, tmp_path: Path) -> None:
         tested = RECIPES["k6"].version
