@@ -8,6 +8,7 @@ from there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -87,8 +88,9 @@ class Workshop:
 
     def _require_room(self) -> None:
         free, needed = shutil.disk_usage(self._cache).free, self._toolchain.build_bytes
-        if self._folder.exists():  # of a build that did not come to its end
-            needed -= sum(path.lstat().st_size for path in self._folder.rglob("*"))
+        for path in self._folder.rglob("*"):  # of a build that did not come to its end, or of one beside us
+            with contextlib.suppress(FileNotFoundError):
+                needed -= path.lstat().st_size
         if free < needed:
             raise ToolError(
                 f"a build needs {needed / 1e9:.0f} GB free in {self._cache}, there are {free / 1e9:.1f}. "
