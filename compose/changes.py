@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from compose import envfile, scaling, settings, topology
@@ -11,6 +12,8 @@ from compose import envfile, scaling, settings, topology
 FILE = "settings.env"
 NOT_OF_THE_TESTBED = ("RUNTIME", "ALL", "VAULTBENCH_OFFLINE", "PROMETHEUS_SOURCE")
 PROGRAMS = ("PYTHON", "VERSION", "POSTGRES_BIN_DIR", "GRAFANA_HOME", *settings.PROGRAMS)
+
+_FOLLOWS = re.compile(r"[A-Z]+_\d+_(ADMIN_)?PORT|[A-Z]+_(PROCESSES|URLS?)")
 
 
 def names(env: Mapping[str, str]) -> list[str]:
@@ -31,13 +34,16 @@ def record(run_dir: Path, env: Mapping[str, str]) -> None:
 def told(run_dir: Path, env: Mapping[str, str], given: Mapping[str, str]) -> str:
     """What the running testbed would have to change for `env`, and how; `given` was set by hand."""
     known = envfile.read(run_dir / FILE) if (run_dir / FILE).exists() else {}
-    differing = [
-        f"  {name}: runs with {known.get(name) or 'its default'}, asked for {env.get(name) or 'its default'}"
-        for name in _of_both(known, env)
-        if known and known.get(name, "") != env.get(name, "")
-    ]
+    every = dict.fromkeys([*names(env), *known]) if known else {}
+    differing = [name for name in every if known.get(name, "") != env.get(name, "")]
+    # Not what follows from another one: WORKERS brings a port for each process.
+    typed = [name for name in differing if not _FOLLOWS.fullmatch(name) or given.get(name)] or differing
     words = " ".join(f"{name}={shlex.quote(given[name])}" for name in names(env) if given.get(name))
-    why = "\n".join(differing) or "  its programs or its description have changed since"
+    why = "\n".join(
+        f"  {name}: runs with {known.get(name) or 'its default'}, asked for {env.get(name) or 'its default'}"
+        for name in typed
+    )
+    why = why or "  its programs or its description have changed since"
     command = f"make up {words}".strip()
     return f"A testbed with other settings is running:\n{why}\nRun `make down`, then `{command}`."
 
@@ -45,7 +51,3 @@ def told(run_dir: Path, env: Mapping[str, str], given: Mapping[str, str]) -> str
 def _quoted(value: str) -> str:
     """As both start-ups read it."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _of_both(known: Mapping[str, str], env: Mapping[str, str]) -> Iterable[str]:
-    return dict.fromkeys([*names(env), *known])

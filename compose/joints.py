@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import grp
 import json
 import os
@@ -27,9 +28,12 @@ def prepare(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, st
         nginx = run_dir / "nginx"
         nginx.mkdir(mode=0o755, exist_ok=True)
         (nginx / "nginx.conf").write_text(nginx_conf(env))
+    found: dict[str, str] = {}
     if switches.redis_users(env):
         write_redis(run_dir / "redis", env)
-    return _prepare_pgbouncer(run_dir, env, place) if switches.pooled(env) else {}
+        # Redis takes the name for a pattern, and starts with its own defaults when nothing fits it.
+        found["REDIS_CONF"] = glob.escape(str(run_dir / "redis" / "redis.conf"))
+    return found | (_prepare_pgbouncer(run_dir, env, place) if switches.pooled(env) else {})
 
 
 def write_redis(folder: Path, env: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ set -eu
 
 main() {
     case ${1-} in '' | -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$HERE/make.sh"; exit ;; esac
-    refuse_words "${2-}"
+    refuse_words "${2-}" "$(recorded_runtime)"
     case "$1 ${2-}" in
     "compose up") start "$@" ;;
     "compose tools" | "compose test" | "compose test-"* | "compose check" | "compose chaos") as_processes "$@" ;;

@@ -7,8 +7,8 @@ Compose fills in the same names with its own hosts.
 
 from __future__ import annotations
 
+import glob
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def configuration(targets: Mapping[str, Sequence[str]], rules_dir: str = str(RUL
     template = (TEMPLATES / "prometheus.yml").read_text(encoding="utf-8")
     _, found, body = template.partition("global:")  # the comment before it is about the template
     # In quotes of YAML, and a pattern: in a folder called `[x]` Prometheus would look for one called `x`.
-    folder = json.dumps(re.sub(r"([\\*?\[])", r"\\\1", rules_dir), ensure_ascii=False)[1:-1]
+    folder = json.dumps(glob.escape(rules_dir), ensure_ascii=False)[1:-1]
     return found + envfile.expand(body, {**lists, "RULES_DIR": folder, "PROCESSES_HIDDEN": "[]"})
 
 

@@ -144,6 +144,8 @@ STARTUP: dict[str, str] = {
     "GRAFANA_HOME": "folder of an unpacked Grafana, to start it beside the testbed with all dashboards",
     "PROMTOOL_BIN": "promtool of the rules' tests; several are separated as in `PATH`",
     "CHROMIUM_BIN": "browser of the browser tests",
+    "PROMETHEUS3_BIN": "a Prometheus 3 for the tests of the dashboards",
+    "GRAFANA_SHOTS": "folder in which the browser tests leave pictures of a Grafana",
     "VAULTBENCH_RESULTS": "folder of the runs; `results` in the checkout when not said",
     "TOXIPROXY_PORT": "with the overlay `faults`: port through which faults are set; 8474",
     "FAULTS_GATEWAY_PORT": "with the overlay `faults`: where clients go; 8600",

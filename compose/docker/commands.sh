@@ -128,8 +128,10 @@ sweep() {
 }
 
 clean() {
-    down
+    ours=''
+    ! our_run_folder || ours=1
     found=$(volumes)
+    down
     if [ -n "$found" ]; then
         # The table: names, number of users, size; other tables of the same answer have other shapes.
         docker system df -v 2>/dev/null | awk -v found="$(printf '%s' "$found" | tr '\n' ' ')" '
@@ -138,53 +140,12 @@ clean() {
         printf '%s\n' "$found" | xargs docker volume rm >/dev/null
     fi
     if [ -d "$RUN_DIR" ]; then
-        our_run_folder || fail "$RUN_DIR carries no mark of a testbed (.vaultbench), so nothing in it was deleted"
+        [ -n "$ours" ] || fail "$RUN_DIR carries no mark of a testbed (.vaultbench), so nothing in it was deleted"
         say "deleting $RUN_DIR ($(du -sk "$RUN_DIR/" | awk '{ printf "%.0f", $1 / 1000 }') MB)"
         remove_run_folder
     elif [ -z "$found" ]; then say "no data to delete"
     fi
     [ "${ALL:-}" != 1 ] || remove_secrets
-}
-
-status() {
-    in_compose exec -T gateway bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0 && printf "GET /health/detailed HTTP/1.0\r\nHost: x\r\n\r\n" >&3 && read -r _ code _ <&3 && echo "$code"' "$GATEWAY_PORT"
-}
-
-down() {
-    load_environment lenient
-    if [ -z "$(containers all)" ]; then say "nothing was running"
-    else
-        in_compose down --remove-orphans || sweep
-        say "stopped; data is kept"
-    fi
-    rm -f "$RUN_DIR/runtime" "$RUN_DIR/overlays" "$RUN_DIR/workers"
-}
-
-# Without Compose, when half the system is missing: whatever carries our project's label.
-sweep() {
-    containers all | xargs docker rm -f >/dev/null
-    docker network ls -q --filter "label=com.docker.compose.project=$PROJECT" | xargs docker network rm >/dev/null
-}
-
-clean() {
-    down
-    found=$(volumes)
-    if [ -n "$found" ]; then
-        # The table: names, number of users, size; other tables of the same answer have other shapes.
-        docker system df -v 2>/dev/null | awk -v found="$(printf '%s' "$found" | tr '\n' ' ')" '
-            BEGIN { count = split(found, names, " "); for (i = 1; i <= count; i++) ours[names[i]] = 1 }
-            NF == 3 && ($1 in ours) { print "deleting volume " $1 " (" $3 ")" }'
-        printf '%s\n' "$found" | xargs docker volume rm >/dev/null
-    fi
-    if [ -d "$RUN_DIR" ] && [ ! -L "$RUN_DIR" ]; then
-        say "deleting $RUN_DIR ($(du -sk "$RUN_DIR" | awk '{ printf "%.0f", $1 / 1000 }') MB)"
-        rm -rf "$RUN_DIR"
-    elif [ -z "$found" ]; then say "no data to delete"
-    fi
-    if [ "${ALL:-}" = 1 ] && [ -f "$SECRETS_FILE" ]; then
-        say "deleting $SECRETS_FILE"
-        rm -f "$SECRETS_FILE"
-    fi
 }
 
 status() {

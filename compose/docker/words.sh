@@ -41,8 +41,8 @@ level_case() {
     done
 }
 
-# refuse_words COMMAND [RUNTIME]: ends with one line for each typed word that is not known, or is not for this
-# command; with a runtime, only for those that have no effect there.
+# refuse_words COMMAND [RUNTIME]: ends with one line for each typed word that is not known, is not for this command
+# or, where the runtime is known, has no effect there.
 refuse_words() {
     problems=$(words | awk -v typed="${VAULTBENCH_TYPED-}" -v target="$1" -v runtime="${2-}" '
         function least(a, b) { return a < b ? a : b }
@@ -65,12 +65,7 @@ refuse_words() {
             many = split(typed, names, " ")
             for (n = many; n; n--) {
                 name = names[n]
-                if (runtime != "") {
-                    if (runtime == "compose" && who[name] == "native")
-                        print name ": only plain processes have it (RUNTIME=native), and this testbed is made of containers"
-                    if (runtime == "native" && who[name] == "containers")
-                        print name ": only containers have it (RUNTIME=compose), and this testbed is made of plain processes"
-                } else if (!(name in who)) {
+                if (!(name in who)) {
                     near = "" ; best = 3
                     for (i = 1; i <= count; i++)
                         if (takes(who[order[i]]) && (d = distance(toupper(name), order[i])) < best && d < length(name)) { best = d; near = order[i] }
@@ -78,7 +73,10 @@ refuse_words() {
                 } else if (!takes(who[name])) {
                     targets = "make " who[name]; gsub(/,/, ", make ", targets)
                     print name ": make " target " does not take it, but " targets
-                }
+                } else if (runtime == "compose" && who[name] == "native")
+                    print name ": only plain processes have it (RUNTIME=native), and this testbed is made of containers"
+                else if (runtime == "native" && who[name] == "containers")
+                    print name ": only containers have it (RUNTIME=compose), and this testbed is made of plain processes"
             }
         }')
     [ -z "$problems" ] || fail "$problems"

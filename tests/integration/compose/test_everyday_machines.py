@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from compose import ports, run_folder, settings
+from compose import ports, run_folder, scraping, settings
 from compose.envfile import read as read_env
 from compose.installer import cache
+from compose.installer.programs import Installer
 from compose.settings import ROOT
 from tests.leftovers import owned_folder
 
@@ -79,6 +81,20 @@ def test_an_odd_folder_a_hard_umask_and_a_bare_shell(shell: dict[str, str]) -> N
     theirs.unlink()
 
 
+def test_rules_are_found_in_an_odd_checkout(tmp_path: Path) -> None:
+    with Installer(os.environ, echo=print) as installer:
+        prometheus = installer.find("prometheus")
+    promtool = prometheus.path.with_name("promtool") if prometheus and prometheus.path else None
+    if promtool is None or not promtool.exists():
+        pytest.skip("no promtool: Debian's Prometheus brings one")
+    rules, file = tmp_path / ODD / "rules", tmp_path / "prometheus.yml"
+    shutil.copytree(scraping.RULES, rules)
+    file.write_text(scraping.configuration({name: () for name in scraping.TARGETS}, str(rules)))
+    asked = [str(promtool), "check", "config", str(file)]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert said.stdout.count("rules found") == 2, said.stdout + said.stderr
+
+
 def test_nothing_starts_in_a_folder_of_somebody_else(shell: dict[str, str]) -> None:
     run_dir = Path(shell["VAULTBENCH_RUN_DIR"])
     (run_dir / "logs").mkdir(parents=True)
@@ -93,7 +109,7 @@ def test_nothing_starts_in_a_folder_of_somebody_else(shell: dict[str, str]) -> N
 
 
 def test_short_secrets_of_the_environment_start_nothing(shell: dict[str, str]) -> None:
-    done = typed("compose", "up", env=shell, JWT_SECRET="changeme")
+    done = typed("compose", "up", env=shell, JWT_SECRET="tooshort")
     assert done.returncode == 1
     assert "JWT_SECRET in the environment has 8 characters; at least 32 are needed" in done.stderr
     assert not Path(shell["VAULTBENCH_ENV_FILE"]).exists()

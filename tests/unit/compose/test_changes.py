@@ -27,6 +27,12 @@ def test_each_difference_has_both_values_and_the_command(tmp_path: Path) -> None
     assert told[-1] == "Run `make down`, then `make up GATEWAY_PORT=9500 MAX_CCU=7`."
 
 
+def test_what_follows_from_a_wish_is_not_listed_beside_it(tmp_path: Path) -> None:
+    changes.record(tmp_path, env(WORKERS="1"))
+    told = changes.told(tmp_path, env(WORKERS="2"), {"WORKERS": "2"}).splitlines()
+    assert told[1:-1] == ["  WORKERS: runs with 1, asked for 2"]
+
+
 def test_without_a_difference_in_settings_it_is_the_programs(tmp_path: Path) -> None:
     changes.record(tmp_path, env())
     assert "its programs or its description have changed since" in changes.told(tmp_path, env(), {})

@@ -150,12 +150,12 @@ class TestSecrets:
         assert not desk.secrets.exists()
 
     def test_short_ones_are_refused_all_at_once_and_nothing_is_written(self, desk: Desk) -> None:
-        done = desk.script("ensure_secrets", **WORKS, JWT_SECRET="changeme", S3_SECRET_KEY="short")
+        done = desk.script("ensure_secrets", **WORKS, JWT_SECRET="tooshort", S3_SECRET_KEY="short")
         assert done.returncode == 1
         assert "JWT_SECRET in the environment has 8 characters; at least 32 are needed" in done.stderr
         assert "S3_SECRET_KEY in the environment has 5 characters; at least 8 are needed" in done.stderr
         assert not desk.secrets.exists()
-        desk.secrets.write_text("JWT_SECRET='changeme'\n")
+        desk.secrets.write_text("JWT_SECRET='tooshort'\n")
         assert "JWT_SECRET in secrets.env has 8 characters" in desk.script("ensure_secrets", **WORKS).stderr
 
     def test_a_file_with_line_ends_of_windows_is_read_alike(self, desk: Desk) -> None:

@@ -80,7 +80,7 @@ class TestCredentials:
         assert path.stat().st_mode & 0o777 == 0o600
 
     def test_short_ones_are_refused_all_at_once_and_nothing_is_written(self, tmp_path: Path) -> None:
-        path, short = tmp_path / ".env", {"JWT_SECRET": "changeme", "S3_SECRET_KEY": "short"}
+        path, short = tmp_path / ".env", {"JWT_SECRET": "tooshort", "S3_SECRET_KEY": "short"}
         with pytest.raises(EnvError) as caught:
             credentials.ensure(path, short, data_exists=False)
         assert [one.partition(":")[0] for one in caught.value.problems] == [
@@ -89,7 +89,7 @@ class TestCredentials:
         ]
         assert not path.exists()
         assert credentials.ensure(path, {"JWT_SECRET": "m" * 32}, data_exists=False)["JWT_SECRET"] == "m" * 32
-        path.write_text("JWT_SECRET=changeme\n")
+        path.write_text("JWT_SECRET=tooshort\n")
         with pytest.raises(EnvError, match=r"JWT_SECRET in \.env has 8 characters"):
             credentials.ensure(path, {}, data_exists=True)
 

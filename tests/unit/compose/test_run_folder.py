@@ -157,7 +157,7 @@ class TestContainers:
     @pytest.mark.parametrize("command", ["up", "down", "clean", "status", "roll"])
     def test_those_of_another_program_are_never_touched(self, desk: Desk, command: str) -> None:
         desk.record("compose")
-        theirs = "myapp-web-1||/home/me/myapp\n"
+        theirs = "myapp-web-1||/srv/myapp\n"
         done = desk.make(
             command, COMPOSE_PROJECT_NAME="myapp", FAKE_PS=theirs, FAKE_VOLUMES="myapp_pg-auth", **WORKS
         )

@@ -59,8 +59,9 @@ class TestRefusals:
         assert "K6_BIN: only plain processes have it" in desk.make("status", "K6_BIN=/x", **WORKS).stderr
 
     def test_all_at_once(self, desk: Desk) -> None:
-        said = desk.make("stress", "FOO=1", "PRECISON=2", "A=FINALISE=inline B=VUS=3").stderr
-        assert [line.partition(":")[0] for line in said.splitlines()[1:-1]] == ["A", "PRECISON", "FOO"]
+        said = desk.make("stress", "FOO=1", "PRECISON=2", "A=FINALISE=inline B=VUS=3", "OVERLAYS=x").stderr
+        named = {line.partition(":")[0] for line in said.splitlines()[1:-1]}
+        assert named == {"A", "PRECISON", "FOO", "OVERLAYS"}
 
     @pytest.mark.parametrize("command", ["up", "status", "stress", "ab", "smoke", "sweep", "down", "clean"])
     def test_the_words_of_a_second_testbed_are_taken_by_every_target(self, desk: Desk, command: str) -> None:
@@ -169,7 +170,7 @@ class TestVirtualEnvironment:
     ) -> None:
         monkeypatch.setattr(bootstrap, "ROOT", tmp_path / "gone")
         monkeypatch.setenv("VAULTBENCH_TOOLS", str(tmp_path / "tools"))
-        assert bootstrap.place().parent == tmp_path / "tools" / "environments"
+        assert bootstrap.place().parent == tmp_path / "tools" / "vaultbench-environments"
         monkeypatch.delenv("VAULTBENCH_TOOLS")
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         monkeypatch.delenv("HOME")
