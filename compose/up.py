@@ -24,6 +24,7 @@ from compose import (
     scaling,
     stack,
     store,
+    topology,
     view,
 )
 from compose.installer.programs import Installer
@@ -47,6 +48,8 @@ def up(settings: Settings, console: Console) -> None:
         if not running:
             doctor.silently(settings, console)
         env = {**settings.env, **_secrets(settings)}
+        if not running:  # before minutes are spent on building
+            _refuse_taken_ports(stack.resolve({**dict.fromkeys(topology.names(), ""), **env}))
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
             needed = (*FIRST, store.chosen(env), *scaling.programs(env))
             tools.missing((*needed, BEHIND))  # a wrong one of somebody's own is told before anything is built
@@ -106,17 +109,21 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
 def _started(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:
     parts = stack.resolve(env)
-    try:
-        stack.check_ports(parts)
-    except StackError as exc:
-        names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
-        raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
+    _refuse_taken_ports(parts)
     publish(settings.run_dir, env)
     changes.record(settings.run_dir, env)
     life.launch(settings.run_dir, parts)
     testbed = Stack(settings.run_dir, env)
     _wait(testbed, parts, console)
     return testbed
+
+
+def _refuse_taken_ports(parts: list[Part]) -> None:
+    try:
+        stack.check_ports(parts)
+    except StackError as exc:
+        names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
+        raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
 
 
 def _joined(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:

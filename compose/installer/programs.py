@@ -174,6 +174,13 @@ class Installer:
 
     def _install_all(self, names: Sequence[str]) -> None:
         """Builds beside downloads; the first failure ends the others."""
+        if names and self._environ.get("VAULTBENCH_OFFLINE") == "1":
+            lacking = [self.candidates(name)[0] for name in names]
+            told = "; ".join(f"{one.name} {one.version} ({one.variables[0]})" for one in lacking)
+            raise ToolError(
+                f"Not in {self.cache}, and VAULTBENCH_OFFLINE=1 forbids fetching it: {told}. "
+                "Run `make tools` with a network, or name programs of your own by the words in brackets."
+            )
         builds = [name for name in names if self.candidates(name)[0].kind == "go"]
         with ThreadPoolExecutor(golang.builds_at_once()) as builders, ThreadPoolExecutor(1) as fetchers:
             tasks = [(builders if name in builds else fetchers).submit(self._install, name) for name in names]
@@ -188,12 +195,6 @@ class Installer:
 
     def _install(self, name: str) -> None:
         """Tries the candidates in order; the last one's failure is the answer."""
-        if self._environ.get("VAULTBENCH_OFFLINE") == "1":
-            first = self.candidates(name)[0]
-            raise ToolError(
-                f"{name} {first.version} is not in {self.cache}, and VAULTBENCH_OFFLINE=1 forbids fetching "
-                f"it. Run `make tools` with a network, or set {first.variables[0]}."
-            )
         *others, last = self.candidates(name)
         for choice in others:
             try:

@@ -101,8 +101,8 @@ class TestInstall:
 
     def test_offline_a_miss_is_an_error_with_its_name(self, tmp_path: Path) -> None:
         with Installer(environment(tmp_path, VAULTBENCH_OFFLINE="1"), echo=print) as installer:
-            with pytest.raises(ToolError, match=r"minio RELEASE\S+ is not in .*make tools"):
-                installer.locate(["minio"])
+            with pytest.raises(ToolError, match=r"minio RELEASE\S+ \(MINIO\); k6 \S+ \(K6\).*make tools"):
+                installer.locate(["minio", "k6"])
             assert installer.find("minio").path is None  # type: ignore[union-attr]
 
     @pytest.mark.parametrize("variable", ["K6", "K6_BIN"])

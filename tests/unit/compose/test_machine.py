@@ -119,11 +119,22 @@ class TestDoctor:
         assert [one for one in shown if one not in text] == []
         assert [one for one in ("hidden", "0abc", "abc.def", "too old") if one in text] == []
 
-    def test_a_failed_start_names_the_report(self, tmp_path: Path) -> None:
-        places = {"VAULTBENCH_RUN_DIR": str(tmp_path / "run"), "VAULTBENCH_ENV_FILE": str(tmp_path / "env")}
-        done = CliRunner().invoke(main, ["up"], env={**places, "RUNTIME": "compose"})
+    def test_a_start_that_cannot_succeed_builds_nothing_and_names_the_report(self, tmp_path: Path) -> None:
+        chosen = {
+            "VAULTBENCH_RUN_DIR": str(tmp_path / "run"),
+            "VAULTBENCH_ENV_FILE": str(tmp_path / "env"),
+            "VAULTBENCH_TOOLS": str(tmp_path / "tools"),
+            "VAULTBENCH_OFFLINE": "1",
+        }
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = str(listener.getsockname()[1])
+            done = CliRunner().invoke(main, ["up"], env={**chosen, "GATEWAY_PORT": port})
         assert done.exit_code == 1
+        assert f"port {port} is taken" in done.output
         assert "make doctor REPORT=1" in done.output
+        assert not (tmp_path / "tools").exists()
 
     def test_json_is_for_programs_and_a_failure_is_exit_1(self, tmp_path: Path) -> None:
         places = {
