@@ -88,7 +88,7 @@ class Installer:
             return None
         for variable in choices[0].variables:
             if self._environ.get(variable):
-                return self._own(choices[0], variable)
+                return self._own(choices, variable)
         for choice in choices:
             folder = self.folder(choice)
             if cache.complete(folder):
@@ -96,14 +96,15 @@ class Installer:
                 return Found(choice, folder / choice.program, record["version"], record["source"])
         return self._on_path(choices) or Found(choices[0], None, choices[0].version, choices[0].kind)
 
-    def _own(self, one: Recipe, variable: str) -> Found:
-        value = self._environ[variable]
+    def _own(self, choices: Sequence[Recipe], variable: str) -> Found:
+        one, value = choices[0], self._environ[variable]
         path = Path(value, "postgres") if one.name == "postgres" else Path(shutil.which(value) or value)
         try:
             version = _asked(path.absolute(), one)
         except ToolError as exc:
             raise ToolError(f"{variable}={value!r}: must be {one.name} {one.version}. {exc}") from exc
-        return Found(one, path.absolute(), version, OWN)
+        nearest = next((each for each in choices if each.fits(version)), one)
+        return Found(nearest, path.absolute(), version, OWN)
 
     def _on_path(self, choices: Sequence[Recipe]) -> Found | None:
         """The first program of that name, if it is of the version that we would install.
@@ -167,9 +168,8 @@ class Installer:
         """What was chosen by hand is told; and when nobody has tried that version, that too."""
         if found.source not in (OWN, ON_PATH):
             return
-        tested = {one.version for one in self.candidates(found.recipe.name)}
-        fits = any(one.fits(found.version) for one in self.candidates(found.recipe.name))
-        doubt = "" if fits else f"; tested is {' and '.join(sorted(tested))}, results name yours"
+        fits = found.recipe.fits(found.version)
+        doubt = "" if fits else f"; tested is {found.recipe.version}, results name yours"
         self._echo(f"{found.recipe.name} {found.version}: {found.source}, {found.path}{doubt}")
 
     def _install_all(self, names: Sequence[str]) -> None:
