@@ -22,6 +22,7 @@ from typing import Any
 
 Echo = Callable[[str], object]
 WAIT_POLL_S, WAIT_LINE_S = 0.2, 5.0
+STEP = "==> "  # begins the line of a log that names the next step
 
 
 class ToolError(Exception):
@@ -66,8 +67,8 @@ def lock(cache: Path, name: str, echo: Echo, stop: Event) -> Iterator[None]:
         while not _taken(file.fileno()):
             if time.monotonic() - said > WAIT_LINE_S or said == began:
                 said = time.monotonic() + 1e-9
-                holder = f"process {_holder(cache, name)}, which installs it"
-                echo(f"{name}: waiting for {holder}, {said - began:.0f} s so far")
+                holder = f"process {_holder(cache, name)}, which installs it{_doing(cache, name)}"
+                echo(f"{name}: waiting for {holder}; {said - began:.0f} s so far")
             if stop.wait(WAIT_POLL_S):
                 raise ToolError(f"{name}: no longer waiting for process {_holder(cache, name)}")
         file.truncate(0)
@@ -102,6 +103,19 @@ def _taken(descriptor: int) -> bool:
 
 def _holder(cache: Path, name: str) -> str:
     return (cache / f".lock-{name}").read_text().strip() or "?"
+
+
+def _doing(cache: Path, name: str) -> str:
+    """How far the holder is, as its log tells."""
+    try:
+        lines = (cache / ".logs" / f"{name}.log").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    starts = [number for number, line in enumerate(lines) if line.startswith(STEP)]
+    if not starts:
+        return ""
+    step = lines[starts[-1]].removeprefix(STEP).partition(":")[0]
+    return f" ({step}, {len(lines) - 1 - starts[-1]} lines of output)"
 
 
 def workplace(cache: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from compose.installer.cache import Echo, ToolError
+from compose.installer.cache import STEP, Echo, ToolError
 from compose.installer.trouble import remedy
 
 LINE_EVERY_S, POLL_S = 5.0, 0.1
@@ -49,7 +49,7 @@ class Job:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         env = environment() if env is None else env
         with self.log.open("ab") as output:
-            output.write(f"==> {step}: {shlex.join(command)}\n".encode())
+            output.write(f"{STEP}{step}: {shlex.join(command)}\n".encode())
             start = output.tell()
             child = subprocess.Popen([*_guard(), *command], stdout=output, stderr=output, env=env, cwd=cwd)
         try:

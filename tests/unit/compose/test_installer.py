@@ -198,8 +198,9 @@ class TestInstall:
         made: list[int] = []
         inside = threading.Event()
 
-        def slow(one: Recipe, tree: Path, _: Job) -> str:
+        def slow(one: Recipe, tree: Path, job: Job) -> str:
             made.append(1)
+            job.run("fetching it", ["printf", "one\\ntwo\\n"])
             inside.set()
             assert waiting.wait(10)
             (tree / one.program).parent.mkdir(parents=True)
@@ -224,7 +225,8 @@ class TestInstall:
         install()
         first.join(10)
         assert made == [1]
-        assert any(f"waiting for process {os.getpid()}" in line for line in said)
+        far = "which installs it (fetching it, 2 lines of output); 0 s so far"
+        assert f"postgres: waiting for process {os.getpid()}, {far}" in said
 
     def test_downloads_do_not_wait_for_a_build(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fetched = threading.Event()
