@@ -41,6 +41,8 @@ Parameters = ParamSpec("Parameters")
 # What must hold on whatever store: the rest of the suite knows none, or measures this one.
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 OF_TESTS = ("toxiproxy",)  # programs that some tests need, and no testbed by itself
+# Many tests wait more than they compute. More processes would start still more testbeds on the same cores.
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 LONG_CHAOS = "500"
 TROUBLE = (
     stack.StackError,
@@ -255,7 +257,7 @@ def test(arguments: tuple[str, ...]) -> None:
             installer.locate(
                 (*_needed(now), *OF_TESTS)
             )  # a build inside a test would meet the test's time limit
-        code = _shown("pytest", *arguments)
+        code = _shown("pytest", *TWO_AT_A_TIME, *arguments)
     sys.exit(code)
 
 
@@ -285,7 +287,7 @@ def test_all() -> None:
     code = _checked()
     for name, layers in ((store.MINIO, ()), (store.VERSITYGW, ON_EVERY_STORE)):
         os.environ["STORE"] = name
-        code |= _shown("pytest", *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
+        code |= _shown("pytest", *TWO_AT_A_TIME, *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
     sys.exit(int(code != 0))
 
 
