@@ -187,12 +187,13 @@ class Runner:
     _times_s: dict[str, list[float]] = field(default_factory=dict)  # to durable, by arm of the question
 
     async def run(self) -> None:
+        self._expect(self.plan.parts)
         await self._warm_up()
         for at, part in enumerate(self.plan.parts):
             if self.rig.stop.is_set():
                 return
             if part.kind is not PartKind.WARM_UP:
-                self.progress.left({one.name: self._expected_s(one) for one in self.plan.parts[at:]})
+                self._expect(self.plan.parts[at:])
                 await self._part(part)
                 if not self.rig.stop.is_set():
                     self.answered(Bundle(self.writer.path), part)
@@ -420,6 +421,9 @@ class Runner:
             await hold.fresh_tokens()
         self.writer.append_events(self.rig.take_events())
 
+    def _expect(self, parts: Sequence[Part]) -> None:
+        self.progress.left({part.name: self._expected_s(part) for part in parts})
+
     def _tell(self, judged: Collection[str], samples: Sequence[UploadSample]) -> None:
         """Let panels show what the report would say now; ``judged`` are the stretches of the last audit."""
         bundle = Bundle(self.writer.path)
@@ -429,8 +433,9 @@ class Runner:
 
     def _expected_s(self, part: Part) -> float:
         """How long a part takes if its first stage is enough."""
-        if part.kind is PartKind.WARM_UP:
-            return 0.0
         played_s = part.first_blocks * turns_per_block(part) * part.period_s
+        if part.kind is PartKind.WARM_UP:
+            return played_s
         stretches = math.ceil(part.first_blocks / self._pace.blocks_at_once(part, self.plan.disk_bytes / 2))
-        return played_s + stretches * (fmean(self._audits_s) if self._audits_s else AUDIT_S)
+        pause_s = LEAD_IN_S + (fmean(self._audits_s) if self._audits_s else AUDIT_S)
+        return played_s + stretches * pause_s
