@@ -52,7 +52,7 @@ async def test_a_limit_below_the_load_is_named(tmp_path: Path) -> None:
         said, _ = await process.communicate()
     output = " ".join(said.decode().split())
     assert process.returncode == 0, output
-    assert "the rate limiter set the numbers of" in output
+    assert "the rate limiter set the numbers" in output
     assert "were answered 429" in output
 
 
