@@ -166,7 +166,7 @@ logs() {
 
 tools_clean() {
     load_environment lenient
-    for name in $(sed -n 's/^[A-Z0-9]*_IMAGE=\(vaultbench\/.*\)/\1/p' "$HERE/images.env"); do
+    for name in $(sed -n 's/^[A-Z0-9]*_IMAGE=\(vaultbench\/.*\)/\1/p' "$HERE/images.env") "$BENCH_IMAGE$SLOWER_NETWORK"; do
         ! docker image inspect "$name" >/dev/null 2>&1 || { say "deleting the image $name"; docker image rm "$name" >/dev/null; }
     done
 }

@@ -27,11 +27,12 @@ MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
 MAX_VUS, MAX_REPLICAS = 2000, 8
 MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
-OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET", "PIDS")
+OF_NETWORK = ("RTT_MS", "BANDWIDTH_MBIT")
+OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", *OF_NETWORK, "TARGET", "PIDS")
 OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
 OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
 FAIL_ON_LOSS = "FAIL_ON_LOSS"
-STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT")
+STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", *OF_NETWORK)
 AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE", FAIL_ON_LOSS)
 NAMES = tuple(dict.fromkeys((*STRESS, *AB)))
 _UNITS = {
@@ -149,6 +150,15 @@ def read_stress(environ: Mapping[str, str], strategies: Collection[str]) -> Word
         "STRATEGIES", lambda text: _names(text, strategies), f"names of {', '.join(strategies)}, each once"
     )
     return _finished(reader, strategies, strategies=chosen)
+
+
+def read_network(environ: Mapping[str, str]) -> ArmWords:
+    """The words of ``make demo`` and ``make smoke``. Raises ``WordsError``."""
+    reader = _Reader(_given(environ, OF_NETWORK))
+    found = _client(reader, ())
+    if reader.problems:
+        raise WordsError(reader.problems)
+    return found
 
 
 def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapping[str, Known]) -> Words:
@@ -308,7 +318,7 @@ def _problems_of_targets(reader: _Reader, arms: Mapping[str, ArmWords]) -> list[
         if arm.needs_stack:
             own = [word for word in arm.asked if word not in OF_CLIENT]
             found.append(f"{name}: {', '.join(own)}: another implementation is not ours to set")
-        if arm.rtt_ms or arm.bandwidth_mbit or reader.values.keys() & {"RTT_MS", "BANDWIDTH_MBIT"}:
+        if arm.rtt_ms or arm.bandwidth_mbit or reader.values.keys() & {*OF_NETWORK}:
             found.append(
                 f"{name}: RTT_MS and BANDWIDTH_MBIT do not go with TARGET: where another implementation has"
                 " its store is not known"

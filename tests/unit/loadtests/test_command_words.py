@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import words
-from loadtests.harness.words import ArmWords, WordsError, parse_size, read_ab, read_arm, read_stress
+from loadtests.harness.words import (
+    ArmWords,
+    WordsError,
+    parse_size,
+    read_ab,
+    read_arm,
+    read_network,
+    read_stress,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -82,6 +90,14 @@ class TestTheRun:
         (problem,) = caught.value.problems
         assert problem.startswith(f"{name}={value}: expected ")
         assert said in problem
+
+    def test_demo_and_smoke_take_a_network_and_nothing_else(self) -> None:
+        exported_for_another = {"RTT_MS": "40", "VUS": "3"}
+        assert read_network(exported_for_another) == ArmWords(rtt_ms=40)
+        with pytest.raises(WordsError) as caught:
+            read_network({"RTT_MS": "x", "BANDWIDTH_MBIT": "0"})
+        refused = [problem.partition(" ")[0] for problem in caught.value.problems]
+        assert sorted(refused) == ["BANDWIDTH_MBIT=0:", "RTT_MS=x:"]
 
     def test_one_of_a_few_may_be_written_in_capitals(self) -> None:
         found = read_stress({"PROFILE": "Full", "LOGIN": "EACH", "STRATEGIES": "Proxy-Chunked"}, STRATEGIES)
