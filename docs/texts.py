@@ -156,6 +156,7 @@ STARTUP: dict[str, str] = {
     "VAULTBENCH_RESULTS": "folder of the runs; `results` in the checkout when not said",
     "TOXIPROXY_PORT": "with the overlay `faults`: port through which faults are set; 8474",
     "FAULTS_GATEWAY_PORT": "with the overlay `faults`: where clients go; 8600",
+    "FAULTS_PUBLIC_STORE_PORT": "with the overlay `faults`: where clients find the store; 8611",
     "MEMORY_TOXIPROXY_MB": "with containers: memory limit of toxiproxy in MiB",
     "MEMORY_NGINX_MB": "with containers: memory limit of nginx in MiB",
     "MEMORY_PGBOUNCER_MB": "with containers: memory limit of PgBouncer in MiB",
