@@ -139,6 +139,6 @@ def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
         if name == arm.strategy:
             names[name] = arm.title[:1].lower() + arm.title[1:]
         else:
-            tells = len(name) == 1 and titles.count(arm.title) == 1
+            tells = len(name) == 1 and arm.title != name and titles.count(arm.title) == 1
             names[name] = f"{name} ({arm.title})" if tells else name
     return names

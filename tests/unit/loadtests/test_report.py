@@ -136,7 +136,10 @@ class TestPage:
             assert f"- {capital(name)}: {text}" in twin or name == "expected before measuring"
 
     def test_arms_that_go_by_a_name_say_once_what_they_are(self) -> None:
-        arms = tuple(make.arm(name, title=f"PASSWORD_HASH={name}") for name in ("bcrypt", "sha256"))
+        arms = tuple(
+            make.arm(name, title=f"PASSWORD_HASH={name}", asked={"PASSWORD_HASH": name})
+            for name in ("bcrypt", "sha256")
+        )
         made = make.result(arms)
         assert facts(made)[0] == ("arms", "bcrypt is PASSWORD_HASH=bcrypt; sha256 is PASSWORD_HASH=sha256")
         assert "bcrypt" in made.headline and "PASSWORD_HASH" not in made.headline
