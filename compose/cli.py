@@ -42,7 +42,7 @@ Parameters = ParamSpec("Parameters")
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 OF_TESTS = ("toxiproxy",)  # programs that some tests need, and no testbed by itself
 # Many tests wait more than they compute. More processes would start still more testbeds on the same cores.
-TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+TWO_AT_A_TIME = ("-n", "2", "--no-loadscope-reorder")
 LONG_CHAOS = "500"
 TROUBLE = (
     stack.StackError,
