@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from compose import life, ports, process, settings, store
+from compose import life, ports, process, run_folder, settings, store
 from compose.envfile import read as read_env
 from compose.settings import ROOT
 from tests.leftovers import RUN, owned_folder
@@ -109,7 +109,9 @@ def test_a_life_from_nothing_to_nothing(desk: Desk) -> None:
     assert "upload.log" in desk.good("logs", NAME="upload")
     assert "no log of 'nobody'" in desk.bad("logs", NAME="nobody")
 
-    assert "Run `make down` first" in desk.bad("up", LOG_LEVEL="debug")
+    refused = desk.bad("up", LOG_LEVEL="debug")
+    assert "LOG_LEVEL: runs with its default, asked for debug" in refused
+    assert "Run `make down`, then `make up" in refused
 
     desk.good("down")
     assert not [row["pid"] for row in first.values() if process.alive(row["pid"], row["start_ticks"])]
@@ -176,6 +178,7 @@ def test_a_busy_port_is_named_with_its_owner_and_nothing_starts(desk: Desk) -> N
 
 
 def test_lost_secrets_beside_data_stop_the_start(desk: Desk) -> None:
+    run_folder.own(desk.run_dir)
     cluster = desk.run_dir / "pg" / "auth"
     cluster.mkdir(parents=True)
     (cluster / "PG_VERSION").write_text("16\n")
