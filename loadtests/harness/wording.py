@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from loadtests.harness.records.plan import NOBODY, Arm
 from loadtests.harness.records.result import Interval
 
 MISSING = "–"
+UNITS = {"block": "block of turns", "instance": "making of the stacks"}  # of a ratio, in words
 _KIB = 1024
 
 
@@ -111,8 +113,25 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 
 def count(amount: int, noun: str) -> str:
-    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+    """ "1 block of turns", "2 blocks of turns"."""
+    first, *rest = noun.split(" ", 1)
+    return " ".join((f"{amount:,}", first if amount == 1 else f"{first}s", *rest))
 
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
+    """An arm that is its strategy goes by the strategy's title; others by their name, with what makes them
+    differ where that tells them apart."""
+    by_name = {arm.of: arm for arm in arms if arm.strategy is not None or arm.target}
+    titles = [arm.title for arm in by_name.values()]
+    names = {NOBODY: "nobody"}
+    for name, arm in by_name.items():
+        if name == arm.strategy:
+            names[name] = arm.title[:1].lower() + arm.title[1:]
+        else:
+            tells = arm.title != name and titles.count(arm.title) == 1
+            names[name] = f"{name} ({arm.title})" if tells else name
+    return names
