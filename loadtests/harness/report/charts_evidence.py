@@ -9,55 +9,72 @@ import numpy as np
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.cost import process_order
 from loadtests.harness.records.result import Result, Timeline
-from loadtests.harness.report import charts_answers
-from loadtests.harness.report.charts import MUTED, WIDE_IN, Arms, Chart, figure, only, to_svg
+from loadtests.harness.report import charts_answers, charts_sizes
+from loadtests.harness.report.charts import MUTED, RULE, Arms, Chart, figure, heading, only, to_svg
+
+STILL_S = 1.0  # between two turns of one load there is no such pause
 
 
 def charts(result: Result) -> dict[str, Chart]:
     """By name, in the order of the report."""
     arms, found = Arms.of(result), result.compare
     drawn = (
+        *charts_sizes.by_size(arms, result.sizes),
         charts_answers.speed(arms, found) if found else None,
         charts_answers.price(arms, found) if found else None,
         charts_answers.blocks(arms, found, result.margin) if found else None,
         charts_answers.levels(arms, result.knees),
         charts_answers.neighbours(arms, result.neighbours) if result.neighbours else None,
-        charts_answers.sizes(arms, result.sizes) if result.sizes else None,
-        timeline(arms, result.timeline),
+        charts_sizes.rates(arms, result.sizes) if result.sizes else None,
+        timeline(result.timeline),
     )
     return {chart.name: chart for chart in drawn if chart}
 
 
-def timeline(arms: Arms, course: Timeline) -> Chart | None:
+def timeline(course: Timeline) -> Chart | None:
     """Busy cores by process, with whose turn it was."""
     cores = _by_process(course)
     if not cores:
         return None
-    with figure(3.2, width_in=WIDE_IN) as (drawn, (axes,)):
+    with figure(3.6) as (drawn, (axes,)):
         names = sorted(cores, key=process_order)
         axes.stackplot(
             course.at_s, [cores[name] for name in names], labels=names, linewidth=0, step="post",
             colors=[PROCESS_COLOURS.get(name, MUTED) for name in names],
         )  # fmt: skip
         top = float(np.sum([cores[name] for name in names], axis=0).max())
-        for _, arm, begin, end in course.turns:
-            axes.fill_between([begin, end], top * 1.04, top * 1.1, color=arms.colour(arm), linewidth=0)
-        axes.set_ylim(0, top * 1.13)
+        spans = parts_in_time(course)
+        for place, (part, begin, end) in enumerate(spans):
+            axes.fill_between([begin, end], top * 1.04, top * 1.1, color=(MUTED, RULE)[place % 2], linewidth=0)
+            if all(part != before for before, _, _ in spans[:place]):
+                height = top * (1.14 if place % 2 else 1.26)
+                axes.text(begin, height, part, color=MUTED, fontsize=9.5)
+        axes.set_ylim(0, top * 1.4)
         axes.set_xlim(0, course.at_s[-1])
-        axes.set_ylabel("cores busy")
+        heading(axes, "busy cores")
         axes.set_xlabel("seconds since the start of the run")
         only(axes, "y")
-        drawn.legend(loc="outside upper left", ncols=12, handlelength=1.0, columnspacing=1.1)
+        drawn.legend(loc="outside upper left", ncols=4, handlelength=1.0, columnspacing=1.1)
         svg = to_svg(drawn, "timeline")
     return Chart(
         "timeline",
         "The run in time: who used the processors",
-        "The strip on top shows whose turn it was, in the arms' colours; where it is broken the load "
-        "stood still "
-        "for an audit.",
+        "The strip on top names the questions in the order they were asked; where it is broken the load "
+        "stood still for an audit. Turns are too short to be seen here.",
         "Busy cores by process over the run",
         svg,
     )
+
+
+def parts_in_time(course: Timeline) -> list[tuple[str, float, float]]:
+    """When each part was played, as (part, begin, end) in seconds; apart where the load stood still."""
+    found: list[tuple[str, float, float]] = []
+    for part, _, begin, end in course.turns:
+        if found and found[-1][0] == part and begin - found[-1][2] < STILL_S:
+            found[-1] = (part, found[-1][1], end)
+        else:
+            found.append((part, begin, end))
+    return found
 
 
 def _by_process(course: Timeline) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:

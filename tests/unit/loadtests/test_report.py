@@ -32,7 +32,7 @@ from tests.unit.loadtests import switchback
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
-CHARTS = ("speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline")
+CHARTS = ("size-speed", "size-cpu", "speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline")
 
 
 def page_of(result: Result, **of_plan: object) -> str:
@@ -97,9 +97,10 @@ class TestPage:
     def test_every_sentence_links_to_its_evidence(self, page: Page, result: Result) -> None:
         assert {f"#{sentence.evidence}" for sentence in result.sentences} <= page.targets
 
-    def test_the_answer_then_speed_and_price_then_the_rest(self, text: str, page: Page) -> None:
+    def test_the_answer_then_speed_and_price_by_size_then_the_rest(self, text: str, page: Page) -> None:
         order = (
-            '<ul class="answers">', 'id="chart-speed"', 'id="chart-price"', "<table", 'id="chart-blocks"',
+            '<ul class="answers">', 'id="chart-size-speed"', 'id="chart-size-cpu"', "<table",
+            'id="chart-speed"', 'id="chart-price"', 'id="chart-blocks"',
             'id="question-levels"', 'id="question-neighbours"', 'id="question-sizes"', 'id="chart-timeline"',
             'id="glossary"',
         )  # fmt: skip
