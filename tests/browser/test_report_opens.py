@@ -72,7 +72,7 @@ PAPER = {"dark": "rgb(20, 24, 28)", "light": "rgb(255, 255, 255)"}
 
 
 def probed(
-    program: str, report: Path, folder: Path, width: int, scheme: str = "light", fragment: str = ""
+    program: str, report: Path, folder: Path, width: int, *, scheme: str = "light", fragment: str = ""
 ) -> dict[str, Any]:
     """What the browser made of the page in a frame so wide: its own window cannot be as narrow as a phone."""
     text = report.read_text(encoding="utf-8").replace("<details", "<details open")
@@ -96,7 +96,7 @@ def probed(
 def test_opens_without_network_and_shows_its_charts(
     program: str, report: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    seen = probed(program, report, tmp_path, width, scheme)
+    seen = probed(program, report, tmp_path, width, scheme=scheme)
     assert (seen["width"], seen["background"]) == (width, PAPER[scheme])
     boxes = seen["charts"]
     assert set(boxes) == {f"chart-{name}" for name in CHARTS}

@@ -9,7 +9,6 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarForm
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness import cost
-from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import (
     ArmResult,
     Comparison,
@@ -125,9 +124,9 @@ def _ms(one: ArmResult, process: str) -> float:
 
 def blocks(arms: Arms, found: Comparison, margin: float) -> Chart | None:
     """The ratio of every block, or making of the stacks, in the order run."""
-    rates = [
-        faster_first(one) for one in found.ratios if one.metric == "uploads_per_s" and one.blocks
-    ][:MOST_PAIRS]
+    rates = [faster_first(one) for one in found.ratios if one.metric == "uploads_per_s" and one.blocks][
+        :MOST_PAIRS
+    ]
     if not rates:
         return None
     with figure(0.5 + 1.5 * len(rates), rows=len(rates)) as (drawn, panels):
@@ -239,7 +238,9 @@ def neighbours(arms: Arms, found: Neighbours) -> Chart | None:
     if not any(wait.ms.value for one in found.arms for wait in (one.login_p95, one.list_p95)):
         return None
     with figure(1.1 + 0.96 * len(found.arms), rows=2) as (drawn, panels):
-        for axes, title, step in zip(panels, ("logins", "file lists"), ("login_p95", "list_p95"), strict=True):
+        for axes, title, step in zip(
+            panels, ("logins", "file lists"), ("login_p95", "list_p95"), strict=True
+        ):
             _waits(axes, arms, [(one.arm, getattr(one, step)) for one in found.arms])
             heading(axes, f"95 of 100 {title} take at most, ms")
         waits = [wait.ms for one in found.arms for wait in (one.login_p95, one.list_p95)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.cost import process_order
@@ -12,6 +14,7 @@ from loadtests.harness.records.result import Result, Timeline
 from loadtests.harness.report import charts_answers, charts_sizes
 from loadtests.harness.report.charts import MUTED, RULE, Arms, Chart, figure, heading, only, to_svg
 
+NAMED_SHARE = 0.05  # of the time that was played
 STILL_S = 1.0  # between two turns of one load there is no such pause
 
 
@@ -43,12 +46,7 @@ def timeline(course: Timeline) -> Chart | None:
             colors=[PROCESS_COLOURS.get(name, MUTED) for name in names],
         )  # fmt: skip
         top = float(np.sum([cores[name] for name in names], axis=0).max())
-        spans = parts_in_time(course)
-        for place, (part, begin, end) in enumerate(spans):
-            axes.fill_between([begin, end], top * 1.04, top * 1.1, color=(MUTED, RULE)[place % 2], linewidth=0)
-            if all(part != before for before, _, _ in spans[:place]):
-                height = top * (1.14 if place % 2 else 1.26)
-                axes.text(begin, height, part, color=MUTED, fontsize=9.5)
+        _strip(axes, parts_in_time(course), top)
         axes.set_ylim(0, top * 1.4)
         axes.set_xlim(0, course.at_s[-1])
         heading(axes, "busy cores")
@@ -64,6 +62,20 @@ def timeline(course: Timeline) -> Chart | None:
         "Busy cores by process over the run",
         svg,
     )
+
+
+def _strip(axes: Axes, spans: Sequence[tuple[str, float, float]], top: float) -> None:
+    """The parts above the curves; short ones (warm-up, probes) have no room for their names."""
+    lasted = spans[-1][2] - spans[0][1] if spans else 0.0
+    named = 0
+    for place, part in enumerate(dict.fromkeys(part for part, _, _ in spans)):
+        own = [(begin, end) for one, begin, end in spans if one == part]
+        for begin, end in own:
+            colour = (MUTED, RULE)[place % 2]
+            axes.fill_between([begin, end], top * 1.04, top * 1.1, color=colour, linewidth=0)
+        if sum(end - begin for begin, end in own) >= NAMED_SHARE * lasted:
+            axes.text(own[0][0], top * (1.26 if named % 2 else 1.14), part, color=MUTED, fontsize=9.5)
+            named += 1
 
 
 def parts_in_time(course: Timeline) -> list[tuple[str, float, float]]:

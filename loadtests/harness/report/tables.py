@@ -89,12 +89,13 @@ def without_equal(table: Table) -> Table:
     columns = list(zip(*table.rows, strict=True))
     equal = [place for place, cells in enumerate(columns) if place and len(set(cells)) == 1]
     kept = [place for place in range(len(columns)) if place not in equal]
-    said = [
-        f"{table.columns[place]} {columns[place][0]}" for place in equal if columns[place][0] not in ("", MISSING)
-    ]
+    told = [(table.columns[place], columns[place][0]) for place in equal]
+    said = "; ".join(f"{name} {cell}" for name, cell in told if cell not in ("", MISSING))
     return replace(
         table,
-        caption=f"{table.caption} The same in every row: {'; '.join(said)}.".strip() if said else table.caption,
+        caption=f"{table.caption} The same in every row: {said}.".strip() if said else table.caption,
+        if said
+        else table.caption,
         columns=tuple(table.columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
         first=sum(place < table.first for place in kept),

@@ -23,7 +23,13 @@ _SAID = frozenset({"A", "B", "BASE", "PROFILE", "RTT_MS", "BANDWIDTH_MBIT"})  # 
 
 def unusual(plan: Plan, manifest: Manifest) -> list[str]:
     """One entry for each; those that name a process or an arm begin with it."""
-    return [*_words(plan), *_settings(manifest), *_topology(manifest), *_limits(manifest), *_durability(manifest)]
+    return [
+        *_words(plan),
+        *_settings(manifest),
+        *_topology(manifest),
+        *_limits(manifest),
+        *_durability(manifest),
+    ]
 
 
 def _words(plan: Plan) -> Iterator[str]:
