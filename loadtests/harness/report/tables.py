@@ -94,8 +94,6 @@ def without_equal(table: Table) -> Table:
     return replace(
         table,
         caption=f"{table.caption} The same in every row: {said}.".strip() if said else table.caption,
-        if said
-        else table.caption,
         columns=tuple(table.columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
         first=sum(place < table.first for place in kept),
