@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -20,8 +21,8 @@ from loadtests.harness.report.page import read_result
 SAMPLE = Path(__file__).parent / "sample"
 PICTURES = SAMPLE / "dashboards"
 MOST_MOMENTS = 120
-# The two panels of the README: which is better, and until when.
-SHOWN = {"Uploads by arm": "panel-goodput", "Time of an upload over uploads at once": "panel-latency"}
+# Panels of the README, where the sample has recorded them: what was done, and until when more is done.
+SHOWN = {"Goodput": "panel-goodput", "Time of an upload over uploads at once": "panel-latency"}
 
 HEAD = """# Dashboards
 
@@ -69,7 +70,7 @@ def pictures(bundle: Path) -> dict[Path, str]:
     recording = thinned(read_recording(bundle))
     drawn = sections(recording, _questions(bundle, recording))
     found = {PICTURES / f"{section.dashboard.uid}.svg": poster(section) for section in drawn}
-    return found | _shown(drawn[0])
+    return found | _shown(drawn, recorded(bundle))
 
 
 def thinned(recording: Recording) -> Recording:
@@ -92,9 +93,17 @@ def _questions(bundle: Path, recording: Recording) -> list[Shade]:
     return of_parts((part, begin + late_s, end + late_s) for part, begin, end in spans)
 
 
-def _shown(first: Section) -> dict[Path, str]:
+def recorded(bundle: Path) -> list[str]:
+    """Titles of the README's panels that the sample's recording has an answer for."""
+    answers = read_recording(bundle).answers
+    panels = {panel.title: panel for dashboard in DASHBOARDS for panel in dashboard.panels()}
+    return [title for title in SHOWN if any(answers.get(query.expr) for query in panels[title].queries)]
+
+
+def _shown(drawn: Sequence[Section], titles: Sequence[str]) -> dict[Path, str]:
     return {
         SAMPLE / f"{SHOWN[picture.panel.title]}.svg": single(picture)
-        for picture in first.pictures()
-        if picture.panel.title in SHOWN
+        for section in drawn
+        for picture in section.pictures()
+        if picture.panel.title in titles
     }
