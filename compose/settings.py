@@ -53,6 +53,10 @@ class Settings:
 
 def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     """Settings from an environment; raises `EnvError` naming every bad value."""
+    environ = {
+        **environ,
+        **{name: environ[name].lower() for name in (*CHOICES, "WORKERS") if name in environ},
+    }
     problems = [
         f"{name}={environ[name]!r}: must be one of {', '.join(filter(None, allowed))}"
         for name, allowed in CHOICES.items()

@@ -11,7 +11,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compose import credentials, doctor, life, postgres, ready, scaling, stack, store, view
+from compose import (
+    changes,
+    credentials,
+    doctor,
+    life,
+    postgres,
+    ready,
+    run_folder,
+    scaling,
+    stack,
+    store,
+    view,
+)
 from compose.installer.programs import Installer
 from compose.part import Part
 from compose.prepare import prepare, publish
@@ -47,7 +59,7 @@ def _record_runtime(settings: Settings) -> None:
     """make chooses between processes and containers; what comes here are processes."""
     if settings.runtime == "compose":
         raise StackError("python -m compose starts processes only; make up RUNTIME=compose starts containers")
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    run_folder.own(settings.run_dir)
     (settings.run_dir / "runtime").write_text("native\n")
 
 
@@ -76,6 +88,7 @@ def _started(settings: Settings, env: Mapping[str, str], console: Console) -> St
         names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
         raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
     publish(settings.run_dir, env)
+    changes.record(settings.run_dir, env)
     life.launch(settings.run_dir, parts)
     testbed = Stack(settings.run_dir, env)
     _wait(testbed, parts, console)
@@ -86,7 +99,7 @@ def _joined(settings: Settings, env: Mapping[str, str], console: Console) -> Sta
     """A testbed that runs already: started again where parts have ended, refused when it is another."""
     testbed, parts = Stack(settings.run_dir, env), stack.resolve(env)
     if testbed.control("status")["digest"] != stack.digest(parts):
-        raise StackError("a testbed with other settings or programs is running. Run `make down` first.")
+        raise StackError(changes.told(settings.run_dir, env, os.environ))
     publish(settings.run_dir, env)
     for name, row in testbed.rows().items():
         if row["state"] in ENDED and row["state"] != "done":

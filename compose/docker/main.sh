@@ -10,6 +10,10 @@ for part in runtime secrets workers environment exporters build bench view docto
 done
 
 case "${1-} ${2-}" in
+"compose doctor"* | "compose build" | "compose digests" | "compose tools-clean" | " ") ;;
+*) own_project ;;
+esac
+case "${1-} ${2-}" in
 "compose up") up ;;
 "compose down") down ;;
 "compose clean") clean ;;

@@ -68,6 +68,8 @@ class Workshop:
             CGO_ENABLED="0",
             GOTOOLCHAIN="auto",
             GOFLAGS="-modcacherw",  # or the module files could not be deleted
+            GOENV="off",  # `go env -w` keeps the same as the following for cross compiling
+            **dict.fromkeys(("GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT", "GO111MODULE"), ""),
             GOMODCACHE=str(folder / "mod"),
             GOCACHE=str(folder / "cache"),
             GOWORK="off",

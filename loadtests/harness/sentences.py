@@ -36,6 +36,7 @@ from loadtests.harness.wording import (
     count,
     cpu_ms,
     listed,
+    network,
     number,
     percent,
     ratio,
@@ -225,16 +226,13 @@ def _files(result: Result, found: Comparison) -> str:
     """The files and the network, for the first sentence."""
     sizes = dict.fromkeys(size(arm.arm.file_size_bytes) for arm in found.arms)
     text = f"files of {listed(list(sizes), 'or')}"
-    network = network_of(result)
-    return f"{text} over a network of {network}" if network else text
+    slower = network_of(result)
+    return f"{text} over a network of {slower}" if slower else text
 
 
 def network_of(result: Result) -> str:
     """The network that was put before the system for all arms; empty where it is the machine's own."""
-    rtt, bandwidth = result.conditions.get("rtt_ms"), result.conditions.get("bandwidth_mbit")
-    parts = [f"{number(rtt)} ms round trip"] if rtt else []
-    parts += [f"{number(bandwidth)} Mbit/s"] if bandwidth else []
-    return " and ".join(parts)
+    return network(result.conditions.get("rtt_ms"), result.conditions.get("bandwidth_mbit"))
 
 
 def _early(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:

@@ -79,6 +79,13 @@ def size(size_bytes: float | None) -> str:
     return f"{value:.0f} {unit}" if value >= 100 or value.is_integer() else f"{value:.1f} {unit}"
 
 
+def network(rtt_ms: float | None, bandwidth_mbit: float | None) -> str:
+    """What was put between client and system; empty where nothing was."""
+    parts = [f"{number(rtt_ms)} ms round trip"] if rtt_ms else []
+    parts += [f"{number(bandwidth_mbit)} Mbit/s"] if bandwidth_mbit else []
+    return " and ".join(parts)
+
+
 def with_interval(found: Interval, say: Callable[[float | None], str] = precise) -> str:
     """The value and its interval, as in "97.2 (94.1 to 100)"; the unit, if any, is ``say``'s."""
     if found.low is None or found.high is None:

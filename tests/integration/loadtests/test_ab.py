@@ -113,12 +113,10 @@ async def test_everything_that_is_wrong_is_said_at_once(system: System, tmp_path
         "PROFILE": "smok", "VUS": "0", "SEED": "x", "FAIL_ON_LOSS": "much",
         "A": "FINALIZE=inline gateway.FINALISE=inline REPLICAS=99",
         "B": "STRATEGY=directsingle PROFILE=ci nonsense PIDS=/no/such/file",
-        "MAKEFLAGS": " -- PRECISON=2",
     }  # fmt: skip
     code, said = await ended(await start(system, tmp_path, **words))
     assert code == 2
     for problem in (
-        "PRECISON is not known here; did you mean PRECISION?",
         "A: FINALIZE is read by nobody; did you mean FINALISE?",
         "A: gateway does not read FINALISE; upload does",
         "A: REPLICAS=99: expected a whole number from 1 to 8",

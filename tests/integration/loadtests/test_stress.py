@@ -44,7 +44,7 @@ async def start(
     system: System, results: Path, program: Sequence[str] = ("-c", PROGRAM), **words: str
 ) -> asyncio.subprocess.Process:
     environ = {
-        **{name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "PROFILE")},
+        **{name: value for name, value in os.environ.items() if name != "PROFILE"},
         **system.stack.env,
         "VAULTBENCH_RUN_DIR": str(system.stack.run_dir),
         "VAULTBENCH_RESULTS": str(results),
