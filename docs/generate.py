@@ -168,7 +168,7 @@ def dashboards_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "../grafana/buckets.json": buckets.text,
-    "../loadtests/harness/report/usual.json": lambda: usual.text(PROCESSES),
+    "../loadtests/harness/usual.json": lambda: usual.text(PROCESSES),
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "alerts.md": alerts_page,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -24,7 +24,6 @@ from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.tables import Table, summary, tables
-from loadtests.harness.report.unusual import unusual
 from loadtests.harness.sentences import comparisons, network_of, told
 from loadtests.harness.wording import capital, duration, listed, size
 
@@ -83,7 +82,6 @@ def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
     first = next((names for names in FIRST_CHARTS if all(name in drawn for name in names)), ())
     below = {name: chart for name, chart in drawn.items() if name not in first}
     cautions = _cautions(result, plan)
-    not_default = unusual(plan, manifest)
     touching: dict[str, list[Warn]] = {kind.value: found for kind, found in cautions.items()}
     return {
         "result": result,
@@ -93,8 +91,8 @@ def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
         "touching": {PartKind.COMPARE.value: [], **touching},
         "cautions": len(result.warnings) - sum(one.severity is Severity.INFO for one in result.warnings),
         "summary": summary(result),
-        "not_default": not_default,
-        "facts": facts(result, not_default),
+        "not_default": not_default(result),
+        "facts": facts(result),
         "claim": _claim(result, plan),
         "sections": list(_sections(result, below, by_ident, cautions)),
         "evidence": [by_ident[name] for name in ("ledger", "seconds") if name in by_ident],
@@ -134,8 +132,8 @@ def about(result: Result) -> str:
     return capital(", ".join(part for part in parts if part)) + "."
 
 
-def facts(result: Result, not_default: Sequence[str] | None = None) -> list[tuple[str, str]]:
-    """Where and how it was measured, in a few lines; ``not_default`` where that is known."""
+def facts(result: Result) -> list[tuple[str, str]]:
+    """Where and how it was measured, in a few lines."""
     found, host = result.conditions, result.conditions.get("host") or {}
     machine = [str(host.get("cpu_model") or "unknown processor"), _cores(host.get("cores"))]
     if isinstance(host.get("memory_bytes"), int | float):
@@ -144,7 +142,7 @@ def facts(result: Result, not_default: Sequence[str] | None = None) -> list[tupl
         ("machine", ", ".join(machine)),
         ("measured", f"{moment(found.get('started_at'))}, {_took(found)}, profile {result.profile}"),
         ("network", network_of(result) or "the machine's own"),
-        ("not the default", "; ".join(not_default) or "nothing" if not_default is not None else ""),
+        ("not the default", not_default(result) or "nothing"),
         ("revision", revision(result)),
         ("command", str(found.get("command") or "")),
         ("checked", str(found.get("verified_how") or "")),
@@ -152,6 +150,11 @@ def facts(result: Result, not_default: Sequence[str] | None = None) -> list[tupl
     if found.get("runtime", "native") != "native":
         lines.insert(1, ("runs in", "containers; do not compare with a run of plain processes"))
     return [(name, text) for name, text in lines if text]
+
+
+def not_default(result: Result) -> str:
+    """Words, settings, topology and limits that are not the default, in one line."""
+    return "; ".join(result.conditions.get("not_default") or [])
 
 
 def revision(result: Result) -> str:

@@ -168,7 +168,9 @@ class TestHead:
 
     def test_what_is_not_the_default_is_named(self, result: Result) -> None:
         assert "Not the default" not in self.head(page_of(result))
-        assert "Not the default: VUS=64." in self.head(page_of(result, words={"VUS": "64"}))
+        found = make.result(conditions=make.conditions(not_default=["VUS=64", "2 of upload"]))
+        assert "Not the default: VUS=64; 2 of upload." in self.head(page_of(found))
+        assert "Not the default: VUS=64; 2 of upload" in printed(found)
 
     def test_the_badge_leads_to_the_cautions(self, text: str) -> None:
         assert re.search(r'class="badge \w+" href="#warnings">[^<]*\(1\)<', self.head(text))
