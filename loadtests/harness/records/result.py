@@ -271,4 +271,4 @@ class Result(Record):
     seconds: dict[str, float]  # of the run, by part and by "audit", "preparing"
     conditions: dict[str, Any] = Field(
         default_factory=dict
-    )  # machine, date, versions, network, what is not default
+    )  # machine, date, network, what is not default
