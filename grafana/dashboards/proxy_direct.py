@@ -87,9 +87,8 @@ NUMBERS: tuple[Panel, ...] = (
         "other numbers here.",
         Unit.COUNT,
         Query(
-            'sum by (method) (increase(upload_sessions_total{event=~"failed|aborted", '
-            'method=~"$strategy"}[$__range]))',
-            "{{method}}",
+            'sum(increase(upload_sessions_total{event=~"failed|aborted", method=~"$strategy"}[$__range]))',
+            "all arms",
             instant=True,
         ),
         width=4,
