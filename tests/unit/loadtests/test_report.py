@@ -184,7 +184,7 @@ class TestHead:
         ],
     )
     def test_a_caution_stands_beside_what_it_touches(
-        self, warned: dict[str, str], before: str, after: str
+        self, warned: dict[str, Any], before: str, after: str
     ) -> None:
         shown = page_of(make.result(warnings=(make.warn(**warned),)))
         place = shown.index('<li class="caution">')
