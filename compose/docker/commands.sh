@@ -74,8 +74,16 @@ alone() {
         sleep 1
     done
     echo $$ >"$lock/pid"
-    trap 'rm -rf "$RUN_DIR/up.lock.d"' EXIT
+    trap 'end_up $?' EXIT
     trap 'echo "interrupted; what was started goes on (make status), the same command continues" >&2; exit 130' INT TERM
+}
+
+end_up() {
+    rm -rf "$RUN_DIR/up.lock.d"
+    case $1 in
+    0 | 130) ;;
+    *) say "No idea? \`make doctor REPORT=1\` writes one file that can be attached to a report." >&2 ;;
+    esac
 }
 
 wait_healthy() {

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from compose import bootstrap, clean, doctor, ports, postgres, run_folder, settings, view
 from compose.cli import main
-from compose.doctor import machine, testbed
+from compose.doctor import machine, report, testbed
+from compose.doctor.model import Check
 from compose.settings import ROOT, Settings
 
 pytestmark = pytest.mark.unit
@@ -46,7 +47,9 @@ class TestPorts:
             (taken,) = ports.busy([port])
         assert (taken.port, taken.pid) == (port, os.getpid())
         assert str(taken).startswith(f"port {port} is taken by process {os.getpid()}: ")
-        assert "pytest" in taken.command
+        program = Path("/proc/self/cmdline").read_text().partition("\0")[0]
+        assert program
+        assert taken.command.startswith(program)
 
     def test_a_long_command_is_cut(self) -> None:
         told = str(ports.Busy(9000, 7, "/a/program " + "--option " * 50))
@@ -89,6 +92,51 @@ class TestDoctor:
     def test_changes_nothing(self, tmp_path: Path) -> None:
         doctor.examine(read(tmp_path, VAULTBENCH_OFFLINE="1", VAULTBENCH_TOOLS=str(tmp_path / "tools")))
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_report_holds_what_is_wrong_and_no_secret(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden-in-a-url@proxy:3128")
+        monkeypatch.setenv("S3_SECRET_KEY", "hidden-in-the-environment")
+        now = read(tmp_path, VAULTBENCH_TOOLS=str(tmp_path / "tools"))
+        run_folder.own(now.run_dir)
+        now.secrets_file.write_text("JWT_SECRET='hidden in the file'\n")
+        for log, line in (
+            (now.run_dir / "logs" / "upload.log", "hidden in the file, hidden-in-the-environment"),
+            (now.run_dir / "logs" / "minio.log", "PUT /a?X-Amz-Credential=0abc1&X-Amz-Signature=0abc2&x=1"),
+            (tmp_path / "tools" / ".logs" / "k6.log", "Authorization: Bearer abc.def\nthe reason"),
+        ):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("too old\n" + "line\n" * report.LINES_OF_EACH + f"{line}\n")
+        path = report.write(now, [Check("ports", "fail", "port 9000 is taken", "another one")])
+        text = path.read_text()
+        shown = (
+            "port 9000 is taken -> another one",
+            "nofile: ",
+            "umask: ",
+            "@proxy:3128",
+            "&x=1",
+            "the reason",
+        )
+        assert [one for one in shown if one not in text] == []
+        assert [one for one in ("hidden", "0abc", "abc.def", "too old") if one in text] == []
+
+    def test_a_start_that_cannot_succeed_builds_nothing_and_names_the_report(self, tmp_path: Path) -> None:
+        chosen = {
+            "VAULTBENCH_RUN_DIR": str(tmp_path / "run"),
+            "VAULTBENCH_ENV_FILE": str(tmp_path / "env"),
+            "VAULTBENCH_TOOLS": str(tmp_path / "tools"),
+            "VAULTBENCH_OFFLINE": "1",
+        }
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = str(listener.getsockname()[1])
+            done = CliRunner().invoke(main, ["up"], env={**chosen, "GATEWAY_PORT": port})
+        assert done.exit_code == 1
+        assert f"port {port} is taken" in done.output
+        assert "make doctor REPORT=1" in done.output
+        assert not (tmp_path / "tools").exists()
 
     def test_json_is_for_programs_and_a_failure_is_exit_1(self, tmp_path: Path) -> None:
         places = {
