@@ -171,14 +171,14 @@ def ratios(arms: Arms, result: Result, found: Comparison) -> Table:
         f"metric (Holm). Only rates name a winner.{spread}",
         ("arm", "over", "of", "ratio", "p", "verdict", "winner", f"{unit}s",
          *(("spread within", "between") if unit == "instance" else ())),
-        tuple(_ratio_row(arms, one) for one in shown),
+        tuple(_ratio_row(arms, one, unit) for one in shown),
         tuple(one.id for one in shown),
         first=3,
     )  # fmt: skip
 
 
-def _ratio_row(arms: Arms, one: Ratio) -> tuple[str, ...]:
-    spread = (percent(one.within), percent(one.between)) if one.unit == "instance" else ()
+def _ratio_row(arms: Arms, one: Ratio, unit: str) -> tuple[str, ...]:
+    spread = (percent(one.within), percent(one.between)) if unit == "instance" else ()
     return (
         arms.name(one.arm), arms.name(one.base), METRICS[one.metric], ratio(one.ratio), _p(one.p_holm),
         one.verdict.value, _winner(arms, one), str(one.ratio.n), *spread,
