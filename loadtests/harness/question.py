@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
+from grafana.colours import ARM_COLOURS
 from loadtests.harness.order import turns_per_block
 from loadtests.harness.records.base import Record
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
@@ -26,7 +27,6 @@ QUESTIONS_FOLDER = Path(__file__).parents[1] / "questions"
 AB = "ab"
 NOBODY_COLOUR = "#6b7280"
 # Of arms that share a strategy: told apart also by those who do not see red and green.
-COLOURS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#be185d", "#b45309")
 WASHOUT_S, WASHOUT_SHARE = 0.7, 0.25  # at most a quarter of a period
 NEIGHBOUR_VUS = 40  # VUs that wait for arrivals; more than an open load of two cores ever has under way
 DEFAULT_STRATEGY = "proxy-chunked"
@@ -366,10 +366,12 @@ def _typed(words: Mapping[str, str]) -> list[str]:
 
 
 def _told_apart(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-    """Arms of one strategy get colours of their own."""
+    """Arms of one strategy get colours of their own: a strategy's colour means that strategy."""
     if len({arm.colour for arm in arms}) == len(arms):
         return arms
-    return tuple(arm.model_copy(update={"colour": COLOURS[at % len(COLOURS)]}) for at, arm in enumerate(arms))
+    return tuple(
+        arm.model_copy(update={"colour": ARM_COLOURS[at % len(ARM_COLOURS)]}) for at, arm in enumerate(arms)
+    )
 
 
 def _size_of(arms: Sequence[Arm], name: str) -> int:
