@@ -70,11 +70,7 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
 def _started(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:
     parts = stack.resolve(env)
-    try:
-        stack.check_ports(parts)
-    except StackError as exc:
-        names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
-        raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
+    stack.check_ports(parts, env)
     publish(settings.run_dir, env)
     life.launch(settings.run_dir, parts)
     testbed = Stack(settings.run_dir, env)

@@ -24,9 +24,10 @@ from loadtests.harness.users import Identity
 
 SCRIPTS = Path(__file__).parents[1] / "k6"
 MAIN_SCRIPT = SCRIPTS / "main.js"
-# k6 must not look for extensions or report its use; nothing else of our environment is its business.
+# k6 must not look for extensions or report its use; nothing else of our environment is its business. Its home
+# is the folder of the run: a person's own config.json would change what every run does.
 QUIET = {"K6_NO_USAGE_REPORT": "true", "K6_AUTO_EXTENSION_RESOLUTION": "false"}
-KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG")
+KEPT_VARIABLES = ("PATH", "TMPDIR", "LANG")
 START_LIMIT_S = 120.0
 END_LIMIT_S = 30.0
 REQUEST_LIMIT_S = 60.0  # of one request, see k6/lib/config.js
@@ -226,6 +227,7 @@ async def open_load(
             f"--console-output={files.console}", str(MAIN_SCRIPT),
         ]  # fmt: skip
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        kept["HOME"] = str(files.log.parent)
         with files.log.open("wb") as log, on_cores(cores) if cores else nullcontext():
             process = await asyncio.create_subprocess_exec(
                 program, *command, env=kept | QUIET | {name: str(value) for name, value in told.items()},

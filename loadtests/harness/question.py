@@ -36,7 +36,8 @@ AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: t
 MAKING_S = 8.0  # stacks made anew
 LIKELY_BYTES_PER_S = 150e6  # of two cores, for the estimate of the disk
 # k6 holds a file's bytes once for each VU, and twice more the piece that is being sent.
-COPIES_OF_FILE, COPIES_OF_PIECE, MEMORY_SHARE = 1, 2, 0.7
+COPIES_OF_FILE, COPIES_OF_PIECE = 1, 2
+COPIES_ON_DISK, STRETCH_BYTES = 2, 500_000_000
 
 
 GIB = 1024**3
@@ -289,7 +290,7 @@ def estimate(plan: Plan) -> Estimate:
             first_answer_s = seconds
     load_s = most - before_s
     likely = LIKELY_BYTES_PER_S * load_s
-    disk = min(plan.disk_bytes, round(likely))
+    disk = max(min(plan.disk_bytes, round(likely)), least_disk_bytes(plan))
     return Estimate(seconds + REPORT_S, most + REPORT_S, first_answer_s, disk)
 
 
@@ -312,14 +313,12 @@ def memory_bytes(plan: Plan) -> int:
     )
 
 
-def refuse_beyond_memory(plan: Plan, available_bytes: int) -> None:
-    """Raises ``QuestionError`` where VUs times file size do not fit into memory."""
-    needed = memory_bytes(plan)
-    if needed > MEMORY_SHARE * available_bytes:
-        raise QuestionError(
-            f"VUS x FILE_SIZE need about {needed / GIB:.1f} GiB of memory for k6 alone, and"
-            f" {available_bytes / GIB:.1f} GiB are free here. Choose fewer VUs or smaller files"
-        )
+def least_disk_bytes(plan: Plan) -> int:
+    """What must fit on the disk even when the load pauses after every turn: the uploads under way at once,
+    each in the spool and in the store, and what the shortest stretch writes."""
+    arms = [arm for part in plan.parts for arm in part.arms]
+    under_way = max(arm.vus * arm.file_size_bytes for arm in arms)
+    return COPIES_ON_DISK * under_way + STRETCH_BYTES
 
 
 def _arm(

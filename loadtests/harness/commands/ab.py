@@ -20,19 +20,18 @@ from loadtests.harness.question import (
     estimate,
     load_question,
     make_plan,
-    refuse_beyond_memory,
 )
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.rig import Place
+from loadtests.harness.room import available_bytes, fitted, refuse_beyond_memory
 from loadtests.harness.run import Answered, in_silence
-from loadtests.harness.session import only_one, run_id
+from loadtests.harness.session import only_one, results_folder, run_id
 from loadtests.harness.stacks import Making, Stacks, StacksError, open_helper, open_stacks
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, System, find_system
 from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.words import ArmWords, Words, arm_texts, asks_for_settings, read_ab, revision_of
 
-MEMORY = Path("/proc/meminfo")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -78,6 +77,7 @@ async def _ab(
         link = common_link(words) or Link()
         plan = plan.model_copy(update={"rtt_ms": link.rtt_ms, "bandwidth_mbit": link.bandwidth_mbit})
         refuse_beyond_memory(plan, available_bytes())
+        plan = fitted(plan, run_dir_of(environ), results_folder(environ))
         announce(plan, console)
         if not own_stacks:
             system = find_system(environ)
@@ -158,14 +158,3 @@ def tell(making: Making, console: Console) -> None:
     """How long the stacks took."""
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in making.took_s.items())
     console.print(f"Stacks ready after {making.seconds:.1f} s ({steps})", highlight=False)
-
-
-def available_bytes(meminfo: Path = MEMORY) -> int:
-    """Memory that is free or can be freed, by the kernel's own estimate.
-
-    Raises ``StacksError`` where it does not say.
-    """
-    for line in meminfo.read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise StacksError(f"{meminfo} does not say how much memory is free")

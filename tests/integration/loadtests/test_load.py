@@ -72,6 +72,20 @@ async def loading(folder: Path, workers: Workers) -> AsyncIterator[Load]:
     rows.close()
 
 
+async def test_a_persons_own_settings_of_k6_have_no_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    for folder in (home / ".config/k6", home / ".config/loadimpact/k6"):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("k6 that reads this ends")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("K6_RPS", "1")
+    async with loading(tmp_path / "run", Workers(1)) as load:
+        assert (await load.end()).exit_code == 0
+
+
 def arm(name: str, strategy: str | None = "proxy-chunked", size: int = 1000, **facts: Any) -> Arm:
     piece = min(size, facts.pop("piece_bytes", size))
     return Arm(

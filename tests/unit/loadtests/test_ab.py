@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from loadtests.harness.commands.ab import announce, available_bytes, common_link, link_of, needs_stacks
+from loadtests.harness.commands.ab import announce, common_link, link_of, needs_stacks
 from loadtests.harness.network import Link
 from loadtests.harness.question import load_question, make_plan
-from loadtests.harness.stacks import StacksError
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import ArmWords, Words, read_ab
 
@@ -65,12 +63,3 @@ def test_arms_time_and_disk_are_told() -> None:
         "  B: STRATEGY=direct-single, FILE_SIZE=2MiB, VUS=3 (direct-single, 2,097,152 bytes, 3 VU)",
     ]
     assert re.search(r"Profile smoke: about \d+ s; up to 1\.9 GiB of disk at once", out.getvalue())
-
-
-def test_memory_is_what_the_kernel_says_is_available(tmp_path: Path) -> None:
-    said = tmp_path / "meminfo"
-    said.write_text("MemTotal:  100 kB\nMemFree:  10 kB\nMemAvailable:  50 kB\n")
-    assert available_bytes(said) == 50 * 1024
-    said.write_text("MemTotal:  100 kB\n")
-    with pytest.raises(StacksError, match="does not say how much memory is free"):
-        available_bytes(said)
