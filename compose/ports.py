@@ -65,19 +65,19 @@ def explained(taken: Sequence[Busy], env: Mapping[str, str]) -> str:
     """What is taken, by the names of `env`, and what may be done about it."""
     names = {value: name for name, value in env.items() if name.endswith("_PORT")}
     said = [f"{names.get(str(one.port), 'port')}: {one}" for one in taken]
-    words = [
-        f"{names[str(one.port)]}={other}"
-        for one, other in zip(taken, free(len(taken)), strict=True)
-        if str(one.port) in names
-    ]
-    return "\n".join(
-        [
-            *said,
+    if any(one.error for one in taken):
+        said.append(
+            "GATEWAY_HOST must be an address of this machine, and each port one that this account may open"
+        )
+    held = [names[str(one.port)] for one in taken if not one.error and str(one.port) in names]
+    if held:
+        words = [f"{name}={port}" for name, port in zip(held, free(len(held)), strict=True)]
+        said += [
             "End what holds it, or move ours:",
             f"  make up {' '.join(words)}",
             "  make up PORT_SHIFT=1000        moves all ports, for a testbed beside another",
         ]
-    )
+    return "\n".join(said)
 
 
 def _refused(port: int, own: str) -> Busy | None:

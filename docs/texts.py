@@ -109,7 +109,7 @@ STARTUP: dict[str, str] = {
     "VAULTBENCH_ENV_FILE": "the file of secrets that goes with it",
     "PORT_SHIFT": "added to every port below that is not set itself, 0 to 50000: moves a second testbed",
     "GATEWAY_HOST": "the address of this machine on which the gateway listens, IPv4 or IPv6; `0.0.0.0` is "
-    "every network by IPv4, `::` by IPv6",
+    "every network by IPv4, `::` by IPv6. The store stays on loopback: from elsewhere, upload by proxy",
     "MINIO_BIN": "use this program instead of installing one",
     "K6_BIN": "use this program instead of installing one",
     "PROMETHEUS_BIN": "use this program instead of installing one",

@@ -215,6 +215,7 @@ def test_two_testbeds_side_by_side_with_the_same_words_in_every_command(busy_des
 def test_an_address_that_this_machine_has_not_is_refused_at_once(desk: Desk) -> None:
     told = desk.bad("up", GATEWAY_HOST="192.0.2.1")
     assert f"GATEWAY_PORT: port {desk.env['GATEWAY_PORT']} of 192.0.2.1 cannot be had" in told
+    assert "GATEWAY_HOST must be an address of this machine" in told and "make up" not in told
     assert life.read_state(desk.run_dir) == {}
 
 
