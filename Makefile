@@ -36,13 +36,13 @@ tools-clean: ## delete the cache of external programs
 	$(RUN_IT) compose tools-clean
 
 ## Proxy or direct?
-demo: ## upload one file by each strategy and show each step (under a minute)
+demo: ## upload one file by each strategy and show each step (under a minute); RTT_MS= BANDWIDTH_MBIT=
 	$(RUN_IT) loadtests demo
-stress: ## the comparison: five questions, about 8 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= LOGIN=
+stress: ## the comparison: five questions, about 8 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= BANDWIDTH_MBIT= LOGIN=
 	$(RUN_IT) loadtests stress
 ab: ## any A against any B, in 6 minutes: A="FINALISE=inline" B="FINALISE=detached", or BASE=main; docs/ab.md
 	$(RUN_IT) loadtests ab
-smoke: ## ask every health route; upload one file by each strategy and read it back
+smoke: ## ask every health route; upload one file by each strategy and read it back; RTT_MS= BANDWIDTH_MBIT=
 	$(RUN_IT) loadtests smoke
 alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=
 	$(RUN_IT) loadtests alerts

@@ -29,13 +29,16 @@ The process exporter reads all of `/proc` for each scrape; what that costs is it
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no
 threads and no memory maps. It is read as often as the rest: read more rarely, the databases' CPU would
 spread over more turns before and after. Reports do not use it: the harness looks at each process at the
-bounds of every turn.
+bounds of every turn. A sum of resident sizes would count a database's shared pages once for each of its
+processes, so panels take the memory of databases from the harness too, which counts what they share once.
 """
 
 HARNESS_HEAD = """
 ## harness
 
-On port 9014, while a run is on.
+On port 9014, while a run is on. `testbed_arm_*` are the report's figures, made by its own functions of what
+was audited so far: turns are shorter than the time between two scrapes, so that no rate over the services'
+counters tells whose uploads they count.
 
 """
 
@@ -56,6 +59,11 @@ minutes: a process can only use nine tenths of a core where others on the machin
 HARNESS_LABELS = {
     "testbed_turn_active": "`run`, `part`, `arm`: whose turn it is",
     "testbed_fault_active": "`fault`, `target`: of the fault that is in force",
+    "testbed_memory_bytes": "`run`, `process`: while a stretch of a run is played",
+    "testbed_arm_uploads_per_second": "`run`, `arm`: of the comparison, from its first audit on",
+    "testbed_arm_cpu_seconds_per_upload": "`run`, `arm`: the same",
+    "testbed_arm_time_to_durable_seconds": "`run`, `arm`: the same",
+    "testbed_arm_gateway_bytes_per_file_byte": "`run`, `arm`: the same, without logins or lists beside",
 }
 
 RECORDED_HEAD = """
@@ -137,8 +145,9 @@ HARNESS: dict[str, str] = {
     "FILE_SIZE": "bytes of each file, such as `1MiB`",
     "STRATEGIES": "of `make stress`: comma list of folders in `loadtests/strategies`",
     "STRATEGY": "of `make ab`: the strategy of both arms",
-    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md)",
-    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store (docs/ab.md)",
+    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md); of "
+    "`make stress`, `ab`, `demo` and `smoke`",
+    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store; of the same",
     "A": "of `make ab`: the words of the first arm (docs/ab.md)",
     "B": "of `make ab`: the words of the second arm",
     "BASE": "of `make ab`: a revision, compared with the working tree",

@@ -2,14 +2,14 @@
 
 BUILD_ARGUMENTS="PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST GOPROXY GOSUMDB HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy"
 PROGRESS_EVERY_S=5
-MINIO_USUAL_S=150 SERVICE_USUAL_S=40
+MINIO_USUAL_S=150 SERVICE_USUAL_S=40 TOXIPROXY_USUAL_S=60
 
 build_images() {
     stage_certificates
     image "$SERVICE_IMAGE" "$SERVICE_USUAL_S" -f compose/Dockerfile --target service --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE"
     # Somebody who names an image of their own wants that one.
     [ "$MINIO_IMAGE" != "$built_minio" ] || go_image "$MINIO_IMAGE" minio "$MINIO_USUAL_S"
-    bench_image
+    bench_image bench
     for extra in $(overlays); do
         if command -v "build_$extra" >/dev/null 2>&1; then "build_$extra"; fi
     done

@@ -167,7 +167,7 @@ logs() {
 
 tools_clean() {
     load_environment lenient
-    for name in "$SERVICE_IMAGE" "$BENCH_IMAGE" "$built_minio" "$TOXIPROXY_IMAGE"; do
+    for name in "$SERVICE_IMAGE" "$BENCH_IMAGE" "$BENCH_IMAGE$SLOWER_NETWORK" "$built_minio" "$TOXIPROXY_IMAGE"; do
         ! docker image inspect "$name" >/dev/null 2>&1 || { say "deleting the image $name"; docker image rm "$name" >/dev/null; }
     done
 }

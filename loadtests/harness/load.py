@@ -24,10 +24,9 @@ from loadtests.harness.users import Identity
 
 SCRIPTS = Path(__file__).parents[1] / "k6"
 MAIN_SCRIPT = SCRIPTS / "main.js"
-# k6 must not look for extensions or report its use; nothing else of our environment is its business. Its home
-# is the folder of the run: a person's own config.json would change what every run does.
+# k6 must not look for extensions or report its use; nothing else of our environment is its business.
 QUIET = {"K6_NO_USAGE_REPORT": "true", "K6_AUTO_EXTENSION_RESOLUTION": "false"}
-KEPT_VARIABLES = ("PATH", "TMPDIR", "LANG")
+KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG")
 START_LIMIT_S = 120.0
 END_LIMIT_S = 30.0
 REQUEST_LIMIT_S = 60.0  # of one request, see k6/lib/config.js
@@ -55,16 +54,17 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What k6 writes."""
+    """What k6 writes, and its configuration, which would else be that of whoever started the run."""
 
     console: Path
     summary: Path
     log: Path
+    config: Path
 
     @classmethod
     def within(cls, folder: Path) -> Files:
         folder = folder.absolute()
-        return cls(folder / "console.jsonl", folder / "summary.json", folder / "log")
+        return cls(folder / "console.jsonl", folder / "summary.json", folder / "log", folder / "config.json")
 
 
 @dataclass(slots=True)
@@ -208,6 +208,7 @@ async def open_load(
     It leads its own session, so that Ctrl-C reaches only the harness. At the end of the block it is ended.
     """
     files.log.parent.mkdir(parents=True, exist_ok=True)
+    files.config.write_text("{}\n", encoding="ascii")
     async with control_server.serving(Control(workers.all, rows)) as control:
         told = {
             "CONTROL_URL": control.url,
@@ -224,10 +225,9 @@ async def open_load(
         command = [
             "run", "--quiet", "--no-color", "--address", "", "--log-format=raw",
             *(f"--tag={name}={value}" for name, value in (tags or {}).items()),
-            f"--console-output={files.console}", str(MAIN_SCRIPT),
+            f"--config={files.config}", f"--console-output={files.console}", str(MAIN_SCRIPT),
         ]  # fmt: skip
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        kept["HOME"] = str(files.log.parent)
         with files.log.open("wb") as log, on_cores(cores) if cores else nullcontext():
             process = await asyncio.create_subprocess_exec(
                 program, *command, env=kept | QUIET | {name: str(value) for name, value in told.items()},

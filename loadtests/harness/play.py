@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from loadtests.harness.order import in_turns
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
+from loadtests.harness.records.samples import Look
 from loadtests.harness.rig import Rig
 from loadtests.harness.tally import Ack, Tally, rates_per_s
 from loadtests.harness.watch import Watcher
@@ -38,6 +39,7 @@ class Player:
     progress: Progress
     tally: Tally
     login_each: bool = False
+    looks: list[Look] = field(default_factory=list)  # since whoever wants them took them
     _stretches: int = 0
     _sent: strangers.Sent | None = None  # reads on where it stopped
 
@@ -88,7 +90,9 @@ class Player:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
-            self.writer.append_looks(self.watcher.take())
+            looks = self.watcher.take()
+            self.writer.append_looks(looks)
+            self.looks += looks
         return stretch
 
     async def probe(self, part: Part, arm_name: str, uploads: int) -> list[Ack]:

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 from scipy import stats
 
+from loadtests.harness.order import turns_per_block
 from loadtests.harness.records.plan import Part, PartKind, Stretch
 from loadtests.harness.tally import Tally
 
@@ -47,6 +48,10 @@ class SoFar:
     @property
     def blocks(self) -> int:
         return len(self._sums)
+
+    @property
+    def turns(self) -> int:
+        return sum(len(rates) for block in self._sums.values() for rates in block.values())
 
     def rate_per_s(self, arm: str) -> float | None:
         found = [rate for block in self._sums.values() for rate in block.get(arm, ())]
@@ -115,7 +120,7 @@ class Progress:
         self._tally = tally
 
     def left(self, seconds: Mapping[str, float]) -> None:
-        """Seconds that the parts still to come, this one included, are expected to take."""
+        """Seconds that the parts still to come, this one included, take with their first stage."""
         self._left_s = dict(seconds)
 
     def phase(self, name: str) -> None:
@@ -195,10 +200,16 @@ class Progress:
         return now.stretch.order[index], done / max(at - begin, 0.5)
 
     def _left(self) -> float:
-        left = sum(self._left_s.values())
-        stretch = self._now.stretch if self._now else None
-        if stretch is not None:
-            left -= min(max(0.0, self._clock() - stretch.began_at), stretch.ended_at - stretch.began_at)
+        left, now = dict(self._left_s), self._now
+        if now is not None and now.part.name in left:
+            left[now.part.name] *= self._turns_left(now) / (now.part.first_blocks * turns_per_block(now.part))
+        return sum(left.values())
+
+    def _turns_left(self, now: Now) -> float:
+        """Turns of the part under way that are still to come."""
+        left = float(now.wanted * turns_per_block(now.part) - now.so_far.turns)
+        if (stretch := now.stretch) is not None:
+            left -= min(max(0.0, (self._clock() - stretch.t0) / stretch.period_s), len(stretch.order))
         return max(0.0, left)
 
     def _line(self) -> Text:

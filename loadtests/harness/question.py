@@ -296,8 +296,7 @@ def estimate(plan: Plan) -> Estimate:
 
 def _seconds_of(part: Part, blocks: int) -> float:
     """Seconds of so many blocks of a part, audits and makings included."""
-    turns = len(part.arms) if part.kind is PartKind.WARM_UP else blocks * turns_per_block(part)
-    played = turns * part.period_s
+    played = blocks * turns_per_block(part) * part.period_s
     if part.kind is PartKind.SIZES:  # large files have longer turns
         played *= 1.5
     makings = math.ceil(blocks / part.blocks_per_making) if part.blocks_per_making else 0

@@ -92,8 +92,9 @@ async def open_helper(environ: Mapping[str, str]) -> AsyncIterator[Helper]:
     if environ.get("BENCH_PROJECT"):
         raise StacksError(
             "Arms with settings, replicas, a pooler, a store, a revision or a network of their own need "
-            "processes of their own, which are not started beside containers. As plain processes they are: "
-            "make down, then make ab RUNTIME=native …"
+            "processes of their own, which are not started beside containers. As plain processes they are "
+            "(with Python 3.11 or later): make down, then the same command with RUNTIME=native. A network "
+            "that is the same for both arms works here, too."
         )
     handed_on = {name: value for name, value in environ.items() if name not in NOT_HANDED_ON}
     process = await asyncio.create_subprocess_exec(

@@ -41,11 +41,15 @@ OTHER_MAKE_VARIABLES = frozenset(
         "UNKNOWN_OLDER_THAN_S",
     }
 )
-OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET", "PIDS")
+# Say which testbed is meant, and how much memory its container of the load gets.
+OF_TESTBED = frozenset({"COMPOSE_PROJECT_NAME", "DOCKER_HOST", "MEMORY_BENCH_MB"})
+OF_TESTBED_PREFIX = "VAULTBENCH_"
+OF_NETWORK = ("RTT_MS", "BANDWIDTH_MBIT")
+OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", *OF_NETWORK, "TARGET", "PIDS")
 OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
 OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
 FAIL_ON_LOSS = "FAIL_ON_LOSS"
-STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT")
+STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", *OF_NETWORK)
 AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE", FAIL_ON_LOSS)
 NAMES = tuple(dict.fromkeys((*STRESS, *AB)))
 _UNITS = {
@@ -165,6 +169,16 @@ def read_stress(environ: Mapping[str, str], strategies: Collection[str]) -> Word
         "STRATEGIES", lambda text: _names(text, strategies), f"names of {', '.join(strategies)}, each once"
     )
     return _finished(reader, strategies, strategies=chosen)
+
+
+def read_network(environ: Mapping[str, str]) -> ArmWords:
+    """The words of ``make demo`` and ``make smoke``. Raises ``WordsError``."""
+    reader = _Reader(_given(environ, OF_NETWORK))
+    reader.problems += misspelt(environ, OF_NETWORK)
+    found = _client(reader, ())
+    if reader.problems:
+        raise WordsError(reader.problems)
+    return found
 
 
 def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapping[str, Known]) -> Words:
@@ -325,7 +339,7 @@ def _problems_of_targets(reader: _Reader, arms: Mapping[str, ArmWords]) -> list[
         if arm.needs_stack:
             own = [word for word in arm.asked if word not in OF_CLIENT]
             found.append(f"{name}: {', '.join(own)}: another implementation is not ours to set")
-        if arm.rtt_ms or arm.bandwidth_mbit or reader.values.keys() & {"RTT_MS", "BANDWIDTH_MBIT"}:
+        if arm.rtt_ms or arm.bandwidth_mbit or reader.values.keys() & {*OF_NETWORK}:
             found.append(
                 f"{name}: RTT_MS and BANDWIDTH_MBIT do not go with TARGET: where another implementation has"
                 " its store is not known"
@@ -362,7 +376,12 @@ def misspelt(environ: Mapping[str, str], names: Collection[str]) -> list[str]:
     """What stands behind a make target and is no word of it: make has it in MAKEFLAGS, behind ``--``."""
     _, _, said = environ.get("MAKEFLAGS", "").partition("-- ")
     typed = [word.partition("=")[0] for word in _NOT_ESCAPED_SPACE.split(said) if "=" in word]
-    wrong = [name for name in typed if name.isupper() and name not in {*names, *OTHER_MAKE_VARIABLES}]
+    known = {*names, *OTHER_MAKE_VARIABLES, *OF_TESTBED}
+    wrong = [
+        name
+        for name in typed
+        if name.isupper() and name not in known and not name.startswith(OF_TESTBED_PREFIX)
+    ]
     return [f"{name} is not known here{nearest(name, names)}; there are {', '.join(names)}" for name in wrong]
 
 

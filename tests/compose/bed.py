@@ -25,7 +25,7 @@ UNASKED = "exporter-processes"
 EXPORTERS = ("exporter-pg-auth", "exporter-pg-upload", "exporter-pg-files", "exporter-host", UNASKED)
 PARTS = ("pg-auth", "pg-upload", "pg-files", "minio", *OURS, "prometheus", *EXPORTERS)
 HEALTH = dict.fromkeys((*PARTS, "grafana"), "healthy") | {UNASKED: "running"}
-OVERLAY_PORTS = ("TOXIPROXY_PORT", "FAULTS_GATEWAY_PORT")
+OVERLAY_PORTS = ("TOXIPROXY_PORT", "FAULTS_GATEWAY_PORT", "FAULTS_PUBLIC_STORE_PORT")
 # What the person at the machine has set for their network and their Docker.
 HANDED_ON = (
     *("HOME", "DOCKER_CONFIG", "DOCKER_BUILDKIT", "EXTRA_CA", "MINIO_IMAGE", "GOPROXY", "GOSUMDB"),

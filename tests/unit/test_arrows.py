@@ -64,7 +64,7 @@ ORDER: dict[str, dict[str, str]] = {
         "what is seen": "console counters rows tally watch exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
-        "validity timeline analyse wording sentences",
+        "validity timeline analyse figures wording sentences",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play run measure",
         "pages": "report panels",

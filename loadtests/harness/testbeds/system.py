@@ -96,7 +96,7 @@ def system_of(settings: Mapping[str, str], root: Path, run_dir: Path, project: s
         admin_urls={part: _url(settings, part, _admin_port(settings, part)) for part in _processes(settings)},
         endpoints=endpoints,
         store=StoreRoute(
-            public := store_route.netloc(settings), endpoints.s3_endpoint if project else public
+            public := store_route.netloc(settings), _store_entry(settings, endpoints) if project else public
         ),
         environ=settings,
         project=project,
@@ -143,6 +143,13 @@ def _entry(settings: Mapping[str, str]) -> str:
     if "FAULTS_GATEWAY_PORT" in settings:  # written by the overlay only
         return _url(settings, "toxiproxy", int(settings["FAULTS_GATEWAY_PORT"]))
     return _url(settings, "gateway", _port(settings, "gateway"))
+
+
+def _store_entry(settings: Mapping[str, str], endpoints: Endpoints) -> str:
+    """Where clients inside the network reach the store, as ``host:port``."""
+    if "FAULTS_PUBLIC_STORE_PORT" in settings:  # written by the overlay only
+        return f"toxiproxy:{settings['FAULTS_PUBLIC_STORE_PORT']}"
+    return endpoints.s3_endpoint
 
 
 def _variable(name: str) -> str:

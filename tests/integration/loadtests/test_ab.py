@@ -44,6 +44,10 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
+def bundles_in(results: Path) -> list[Path]:
+    return list(results.iterdir())
+
+
 def bundle_in(results: Path) -> Bundle:
     (path,) = results.iterdir()
     return Bundle(path)
@@ -246,6 +250,7 @@ async def test_what_cannot_be_another_implementation_is_refused(system: System, 
         code, said = await ended(await start(system, tmp_path, PROFILE="smoke", **words))
         assert code == 2, said
         assert problem in said
+        assert not bundles_in(tmp_path), "a run that was refused leaves no folder"
 
 
 # -- somebody else

@@ -72,20 +72,6 @@ async def loading(folder: Path, workers: Workers) -> AsyncIterator[Load]:
     rows.close()
 
 
-async def test_a_persons_own_settings_of_k6_have_no_effect(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = tmp_path / "home"
-    for folder in (home / ".config/k6", home / ".config/loadimpact/k6"):
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("k6 that reads this ends")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
-    monkeypatch.setenv("K6_RPS", "1")
-    async with loading(tmp_path / "run", Workers(1)) as load:
-        assert (await load.end()).exit_code == 0
-
-
 def arm(name: str, strategy: str | None = "proxy-chunked", size: int = 1000, **facts: Any) -> Arm:
     piece = min(size, facts.pop("piece_bytes", size))
     return Arm(
@@ -122,6 +108,23 @@ def lines_of(load: Load, part: Part, stretch: Stretch, number: int) -> Lines:
     }
     raw = [line for line in read_tail(load.files.console)[0] if json.loads(line)["s"] == number]
     return by_stack(raw, played)[""]
+
+
+async def test_the_client_s_own_configuration_has_no_effect(
+    tmp_path: Path, gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With this file in force k6 could not even ask what to do."""
+    for folder in (".config/k6", ".config/loadimpact/k6"):
+        config = tmp_path / folder / "config.json"
+        config.parent.mkdir(parents=True)
+        config.write_text('{"blacklistIPs": ["127.0.0.0/8"], "rps": 1}')
+    monkeypatch.setenv("K6_BIN", str(find_k6(os.environ)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    part = part_of(arm("a"))
+    async with loading(tmp_path / "run", Workers(2)) as load:
+        lines = await play(load, gateway, part, stretch_of(part, "a", "a"))
+    assert lines.outcomes
+    assert all(one.acked for one in lines.outcomes)
 
 
 async def test_every_upload_begins_in_a_turn_of_its_arm(tmp_path: Path, gateway: str) -> None:

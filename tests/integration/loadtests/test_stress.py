@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.testbeds.system import ROOT
-from tests.stack import System
+from tests.stack import System, running_system
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -39,7 +40,9 @@ sys.exit(stress(os.environ, "make stress", Console(width=120), finish, answered)
 """
 
 
-async def start(system: System, results: Path, **words: str) -> asyncio.subprocess.Process:
+async def start(
+    system: System, results: Path, program: Sequence[str] = ("-c", PROGRAM), **words: str
+) -> asyncio.subprocess.Process:
     environ = {
         **{name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "PROFILE")},
         **system.stack.env,
@@ -49,7 +52,7 @@ async def start(system: System, results: Path, **words: str) -> asyncio.subproce
         **words,
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, cwd=ROOT, env=environ,
+        sys.executable, *program, cwd=ROOT, env=environ,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
 
@@ -95,6 +98,17 @@ async def test_smoke_asks_every_part_and_verifies_every_upload(system: System, t
     assert secrets_of(system)
     assert not [value for value in secrets_of(system) if value in content]
     assert "eyJ" not in content, "a token"
+
+
+async def test_a_limit_below_the_load_is_named(tmp_path: Path) -> None:
+    """A small limit stands for a fast machine, whose load would reach the usual one."""
+    with running_system({"gateway": {"RATE_LIMIT_IP": "2000"}}) as system:
+        process = await start(system, tmp_path, program=("-m", "loadtests", "stress"), PROFILE="smoke")
+        said, _ = await process.communicate()
+    output = " ".join(said.decode().split())
+    assert process.returncode == 0, output
+    assert "the rate limiter set the numbers of" in output
+    assert "were answered 429" in output
 
 
 async def test_ctrl_c_ends_in_order(system: System, tmp_path: Path) -> None:

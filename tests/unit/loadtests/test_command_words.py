@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import words
-from loadtests.harness.words import ArmWords, WordsError, parse_size, read_ab, read_arm, read_stress
+from loadtests.harness.words import (
+    ArmWords,
+    WordsError,
+    parse_size,
+    read_ab,
+    read_arm,
+    read_network,
+    read_stress,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -86,6 +94,19 @@ class TestTheRun:
     def test_a_misspelt_word_behind_make_gets_the_nearest_one(self) -> None:
         with pytest.raises(WordsError, match=r"FILESIZE is not known here; did you mean FILE_SIZE\?"):
             read_stress({"MAKEFLAGS": "w -- FILESIZE=2 VUS=3"}, STRATEGIES)
+
+    def test_demo_and_smoke_take_a_network_and_nothing_else(self) -> None:
+        assert read_network({"RTT_MS": "40", "VUS": "3"}) == ArmWords(
+            rtt_ms=40
+        )  # exported for another command
+        with pytest.raises(WordsError) as caught:
+            read_network({"RTT_MS": "x", "BANDWIDTH_MBIT": "0", "MAKEFLAGS": " -- RTT_MS=x VUS=3"})
+        refused = [problem.partition(" ")[0] for problem in caught.value.problems]
+        assert sorted(refused) == ["BANDWIDTH_MBIT=0:", "RTT_MS=x:", "VUS"]
+
+    def test_which_testbed_is_meant_may_stand_behind_every_target(self) -> None:
+        environ = {"MAKEFLAGS": "w -- COMPOSE_PROJECT_NAME=second VAULTBENCH_RUN_DIR=/x MEMORY_BENCH_MB=4096"}
+        assert words.misspelt(environ, words.STRESS) == []
 
     def test_a_word_inside_an_arm_is_not_one_of_make(self) -> None:
         environ = {"MAKEFLAGS": r" -- A=FINALISE=inline\ DB_POOL_MAX=5 B=VUS=3"}

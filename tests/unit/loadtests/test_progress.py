@@ -108,10 +108,11 @@ def test_one_line_says_where_the_run_is() -> None:
     progress.played(played, [10.0, 11.0, 12.0, 12.0, 11.0, 10.0])
     said = out.getvalue()
     for words in ("direct-multipart/proxy-chunked 1.10", "direct-single/proxy-chunked 1.20",
-                  "proxy-chunked 10/s, direct-multipart 11/s", "about 3 min left"):  # fmt: skip
+                  "proxy-chunked 10/s, direct-multipart 11/s", "about 110 s left"):  # fmt: skip
         assert words in said
     progress.part(part(), 5, first_stage=False)
     assert "block 1 of 5  " in progress.text(wide=True)
+    assert "about 4 min left" in progress.text(wide=True), "four blocks of 50 s, and the levels"
 
 
 def test_a_narrow_terminal_gets_a_line_that_fits(tmp_path: Path) -> None:

@@ -68,6 +68,13 @@ class TestRuns:
         with pytest.raises(BundleError, match="another version"):
             read_run(old)
 
+    def test_runs_that_were_killed_before_they_began_are_counted(self, first: Path) -> None:
+        started = first.parent / "20250101-000000-ab-ci"
+        started.mkdir()
+        (started / "plan.json").write_text("{}")
+        shown = printed(lambda console: runs({"VAULTBENCH_RESULTS": str(first.parent)}, console))
+        assert "1 folder of runs that were killed before they began; they can be deleted." in shown
+
     def test_none_yet(self, tmp_path: Path) -> None:
         shown = printed(lambda console: runs({"VAULTBENCH_RESULTS": str(tmp_path)}, console))
         assert "make stress" in shown

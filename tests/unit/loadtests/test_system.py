@@ -15,7 +15,8 @@ from compose.credentials import generate
 from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.testbeds.native_testbed import control
-from loadtests.harness.testbeds.system import _entry, _url, find_k6, find_system
+from loadtests.harness.testbeds.store_route import StoreRoute
+from loadtests.harness.testbeds.system import _entry, _url, find_k6, find_system, system_of
 from loadtests.harness.testbeds.testbed import PARTS, SystemNotUp, TestbedRefused
 
 pytestmark = pytest.mark.unit
@@ -159,3 +160,15 @@ def test_in_containers_the_processes_of_a_service_share_a_host_and_a_restart(tmp
 )
 def test_in_containers_clients_go_through_what_stands_in_front(chosen: dict[str, str], entry: str) -> None:
     assert _entry({**settings.read({}).env, "BENCH_PROJECT": "vaultbench", **chosen}) == entry
+
+
+@pytest.mark.parametrize(
+    ("chosen", "entry"),
+    [({}, "minio:9100"), ({"FAULTS_PUBLIC_STORE_PORT": "8611"}, "toxiproxy:8611")],
+)
+def test_in_containers_direct_uploads_go_through_what_stands_in_front(
+    tmp_path: Path, chosen: dict[str, str], entry: str
+) -> None:
+    inside = {"BENCH_PROJECT": "vaultbench", "S3_HOST": "minio", **chosen}
+    found = system_of({**settings.read({}).env, **generate(), **inside}, tmp_path, tmp_path, "vaultbench")
+    assert found.store == StoreRoute("localhost:9100", entry)
