@@ -10,7 +10,7 @@ from pathlib import Path
 from loadtests.harness.question import GIB, QuestionError, least_disk_bytes, memory_bytes
 from loadtests.harness.records.plan import Plan
 
-MEMORY_SHARE = 0.7  # of what is free; the system that is measured needs some too
+MEMORY_SHARE = 0.8  # of what is free; the system that is measured needs some too
 KEPT_SHARE = 0.10  # of any disk: uploads are refused where less would stay free
 RECORDS_BYTES = 200_000_000
 OPEN_FILES = 65_536
@@ -31,7 +31,7 @@ def refuse_beyond_memory(plan: Plan, available: int) -> None:
     needed = memory_bytes(plan)
     if needed > MEMORY_SHARE * available:
         raise QuestionError(
-            f"VUS x FILE_SIZE need about {needed / GIB:.1f} GiB of memory for k6 alone, and"
+            f"VUS x FILE_SIZE need about {needed / GIB:.1f} GiB of memory for the load alone, and"
             f" {available / GIB:.1f} GiB are free here. Choose fewer VUs or smaller files"
         )
 

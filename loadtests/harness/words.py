@@ -42,8 +42,10 @@ OTHER_MAKE_VARIABLES = frozenset(
     }
 )
 # Say which testbed is meant, and how much memory its container of the load gets.
-OF_TESTBED = frozenset({"COMPOSE_PROJECT_NAME", "DOCKER_HOST", "MEMORY_BENCH_MB"})
-OF_TESTBED_PREFIX = "VAULTBENCH_"
+OF_TESTBED = frozenset(
+    {"COMPOSE_PROJECT_NAME", "DOCKER_HOST", "GATEWAY_HOST", "MEMORY_BENCH_MB", "PORT_SHIFT"}
+)
+OF_TESTBED_PREFIX, PORT = "VAULTBENCH_", "_PORT"
 OF_NETWORK = ("RTT_MS", "BANDWIDTH_MBIT")
 OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", *OF_NETWORK, "TARGET", "PIDS")
 OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
@@ -380,7 +382,10 @@ def misspelt(environ: Mapping[str, str], names: Collection[str]) -> list[str]:
     wrong = [
         name
         for name in typed
-        if name.isupper() and name not in known and not name.startswith(OF_TESTBED_PREFIX)
+        if name.isupper()
+        and name not in known
+        and not name.startswith(OF_TESTBED_PREFIX)
+        and not name.endswith(PORT)
     ]
     return [f"{name} is not known here{nearest(name, names)}; there are {', '.join(names)}" for name in wrong]
 

@@ -107,6 +107,9 @@ class TestTheRun:
     def test_which_testbed_is_meant_may_stand_behind_every_target(self) -> None:
         environ = {"MAKEFLAGS": "w -- COMPOSE_PROJECT_NAME=second VAULTBENCH_RUN_DIR=/x MEMORY_BENCH_MB=4096"}
         assert words.misspelt(environ, words.STRESS) == []
+        environ = {"MAKEFLAGS": "w -- PORT_SHIFT=1000 GATEWAY_HOST=::1 GATEWAY_PORT=9500"}
+        assert words.misspelt(environ, words.STRESS) == []
+        assert len(words.misspelt({"MAKEFLAGS": "w -- PORTSHIFT=1000"}, words.STRESS)) == 1
 
     def test_a_word_inside_an_arm_is_not_one_of_make(self) -> None:
         environ = {"MAKEFLAGS": r" -- A=FINALISE=inline\ DB_POOL_MAX=5 B=VUS=3"}

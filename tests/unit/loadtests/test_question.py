@@ -24,7 +24,7 @@ from loadtests.harness.words import PROFILES, ProfileName, WordsError, read_ab, 
 pytestmark = pytest.mark.unit
 
 STRATEGIES = load_strategies()
-MIB = 1024**2
+MIB, GB = 1024**2, 10**9
 
 
 def stress(**words: str) -> Plan:
@@ -169,7 +169,10 @@ class TestBudget:
 class TestMemory:
     def test_the_largest_arm_counts_once(self) -> None:
         plan = ab(VUS="100", A="FILE_SIZE=100MiB", B="STRATEGY=direct-single FILE_SIZE=1MiB")
-        assert memory_bytes(plan) == 100 * (100 * MIB + 2 * 5 * MIB)
+        assert memory_bytes(plan) == 100 * (6 * 100 * MIB + question.VU_BYTES)
+
+    def test_vus_count_without_any_file(self) -> None:
+        assert memory_bytes(ab(VUS="2000", FILE_SIZE="64B")) > 2 * GB
 
 
 class TestFiles:

@@ -30,10 +30,10 @@ def ab(**words: str) -> Plan:
 
 class TestMemory:
     def test_vus_times_size_beyond_memory_is_refused(self) -> None:
-        plan = ab(VUS="100", B="FILE_SIZE=100MiB")
-        refuse_beyond_memory(plan, 16 * GIB)
-        with pytest.raises(QuestionError, match=r"need about 10\.7 GiB of memory .* 8\.0 GiB are free"):
-            refuse_beyond_memory(plan, 8 * GIB)
+        plan = ab(VUS="10", B="FILE_SIZE=100MiB")
+        refuse_beyond_memory(plan, 8 * GIB)
+        with pytest.raises(QuestionError, match=r"need about 5\.9 GiB of memory .* 7\.0 GiB are free"):
+            refuse_beyond_memory(plan, 7 * GIB)
 
     @pytest.mark.parametrize(
         ("files", "available"),
