@@ -23,6 +23,7 @@ from compose import (
     prom,
     ready,
     room,
+    run_folder,
     stack,
     store,
     view,
@@ -41,6 +42,8 @@ Parameters = ParamSpec("Parameters")
 # What must hold on whatever store: the rest of the suite knows none, or measures this one.
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 OF_TESTS = ("toxiproxy",)  # programs that some tests need, and no testbed by itself
+# Many tests wait more than they compute. More processes would start still more testbeds on the same cores.
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 LONG_CHAOS = "500"
 TROUBLE = (
     stack.StackError,
@@ -48,6 +51,8 @@ TROUBLE = (
     ToolError,
     envfile.EnvError,
     credentials.CredentialsLost,
+    cleaning.NotOurs,
+    run_folder.ForeignFolder,
     postgres.PostgresError,
     control.ControlError,
     room.RoomError,
@@ -64,7 +69,8 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
         try:
             command(*args, **kwargs)
         except TROUBLE as exc:
-            view.console(stderr=True).print(f"\n{exc}", style="red", markup=False, highlight=False)
+            told = "\n".join([str(exc), *getattr(exc, "__notes__", [])])
+            view.console(stderr=True).print(f"\n{told}", style="red", markup=False, highlight=False)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo(
@@ -86,7 +92,7 @@ def _running() -> settings_module.Settings:
 
 def _needed(now: settings_module.Settings) -> tuple[str, ...]:
     """Programs without which the testbed does not start."""
-    return (*starting.FIRST, store.chosen(now.env), *starting.LAST)
+    return (*starting.FIRST, store.chosen(now.env), starting.BEHIND)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,7 +107,12 @@ def up() -> None:
 
     Example: GATEWAY_PORT=9500 python -m compose up
     """
-    starting.up(_settings(), view.console())
+    now = _settings()
+    try:
+        starting.up(now, view.console())
+    except TROUBLE as exc:
+        exc.add_note("\nNo idea? `make doctor REPORT=1` writes one file that can be attached to a report.")
+        raise
 
 
 @main.command()
@@ -200,10 +211,13 @@ def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
 
 @main.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--report", "as_file", envvar="REPORT", is_flag=True, help="Into one file, with logs, for others to read."
+)
 @explained
-def examine(as_json: bool) -> None:
+def examine(as_json: bool, as_file: bool) -> None:
     """Says what is missing or will not fit; changes nothing. Example: python -m compose doctor --json"""
-    if not doctor.report(_settings(), view.console(), as_json=as_json):
+    if not doctor.tell(_settings(), view.console(), as_json=as_json, as_file=as_file):
         sys.exit(1)
 
 
@@ -212,9 +226,12 @@ def examine(as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 @explained
 def tools(everything: bool, names: tuple[str, ...]) -> None:
-    """Installs external programs into the cache. Example: python -m compose tools minio k6"""
+    """Installs external programs into the cache; the last lines say where they are.
+
+    Example: python -m compose tools minio k6
+    """
     now = _settings()
-    with Installer(now.env, echo=click.echo) as installer:
+    with Installer(now.env, echo=functools.partial(click.echo, err=True)) as installer:
         known = installer.names()
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -251,7 +268,7 @@ def test(arguments: tuple[str, ...]) -> None:
             installer.locate(
                 (*_needed(now), *OF_TESTS)
             )  # a build inside a test would meet the test's time limit
-        code = _shown("pytest", *arguments)
+        code = _shown("pytest", *TWO_AT_A_TIME, *arguments)
     sys.exit(code)
 
 
@@ -281,7 +298,7 @@ def test_all() -> None:
     code = _checked()
     for name, layers in ((store.MINIO, ()), (store.VERSITYGW, ON_EVERY_STORE)):
         os.environ["STORE"] = name
-        code |= _shown("pytest", *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
+        code |= _shown("pytest", *TWO_AT_A_TIME, *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
     sys.exit(int(code != 0))
 
 

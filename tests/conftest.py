@@ -14,8 +14,11 @@ import uvloop
 from tests.stack import Backends, System, running_backends, running_system
 
 HERE = Path(__file__).parent
-# Quick ones first.
-LAYERS = ("unit", "docs", "contract", "integration", "adversity", "browser", "compose")
+# Quick ones first, and before the integration tests what cannot be split: of two test processes, neither
+# then waits long for the other's last file.
+LAYERS = ("unit", "docs", "contract", "adversity", "integration", "browser", "compose")
+# Their tests look in the end at what all of them left in one system.
+UNDIVIDED = ("contract", "adversity")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -28,6 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Layer by layer: pytest would run those without an event loop after all others, and a layer whose
     fixtures were closed in between would find its own users signed up already."""
     items.sort(key=lambda item: LAYERS.index(layer_of(item)))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What one test process runs alone when there are two: a file, or what shares a system to the end."""
+    layer = layer_of(item)
+    together = layer in UNDIVIDED and not {"system", "seen"}.isdisjoint(getattr(item, "fixturenames", ()))
+    name = layer if together else str(item.path.relative_to(HERE).with_suffix(""))
+    item.add_marker(pytest.mark.xdist_group(name))
 
 
 def layer_of(item: pytest.Item) -> str:

@@ -64,7 +64,7 @@ build_bench() {
         BENCH_IMAGE=$BENCH_IMAGE$SLOWER_NETWORK
         bench_image slower-network
     fi
-    rm -f "$HERE"/extra-ca/*.crt
+    rm -f "$HERE"/extra-ca/extra-*.crt
 }
 
 # Whether the words of this command ask for it, before A and B or inside.

@@ -69,7 +69,7 @@ address_of() { sed -n 's/^GATEWAY_URL=//p' "$1/ports.env" 2>/dev/null | grep . |
 
 # Health of what Prometheus scrapes: job/service or job/database, and up, down or unknown.
 scraped() {
-    in_compose exec -T prometheus wget -q -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/targets?state=active" 2>/dev/null |
+    in_compose exec -T prometheus wget -q -Y off -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/targets?state=active" 2>/dev/null |
         awk '{ gsub(/"discoveredLabels"/, "\n&"); print }' | awk '
             function value(key) {
                 return match($0, "\"" key "\":\"[^\"]*\"") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5) : ""

@@ -31,9 +31,7 @@ from loadtests.harness.words import ArmWords, Known
 MODULE = "compose.beside"
 END_LIMIT_S = 120.0
 # Belong to the comparison, not to the arms: a stack never hears of them.
-NOT_HANDED_ON = ("A", "B", "BASE", "TARGET", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES")
-
-
+NOT_HANDED_ON = ("A", "B", "BASE", "TARGET")
 OF_PROGRAMS = ("PATH", "XDG_CACHE_HOME", "VAULTBENCH_TOOLS", "K6_BIN", "TOXIPROXY_BIN")
 
 

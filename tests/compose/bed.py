@@ -16,7 +16,8 @@ from typing import Any
 from compose import envfile, ports, settings
 from compose.settings import ROOT
 from tests.compose import engine
-from tests.unit.compose.choice import new_desk
+from tests.unit.compose.choice import new_desk, typed
+from tests.unit.compose.words import inherited
 
 UP_WITHIN_S, HEALTHY_WITHIN_S = 1500, 90
 OURS = ("auth", "upload", "files", "gateway")
@@ -35,13 +36,19 @@ HANDED_ON = (
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """`env` is all that the commands get: its PATH has the small programs of every host, and docker."""
+    """`env` is all that the commands get: its PATH has the small programs of every host, and docker. What is
+    no variable of the network or of Docker stands behind the target."""
 
     folder: Path
     env: dict[str, str]
 
     def make(self, *words: str, timeout_s: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
-        return self.run("make", "--no-print-directory", *words, timeout_s=timeout_s, **more)
+        return self.run(*self.command(*words, **more), timeout_s=timeout_s)
+
+    def command(self, *words: str, **more: str) -> list[str]:
+        """make with a target and everything that stands behind it."""
+        behind = typed({**self.env, **more}, {*inherited(), "FAKE_CALLS"})
+        return ["make", "--no-print-directory", *words, *behind]
 
     def run(self, *words: str, timeout_s: float, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -17,6 +17,7 @@ from loadtests.harness.commands.compare import NO_WINNER, compare, two_runs
 from loadtests.harness.commands.runs import read_run, runs
 from loadtests.harness.commands.share import BLOCK, Scrubber, markdown_block, packed
 from loadtests.harness.records.bundle import BundleError
+from loadtests.harness.session import find_bundle
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
@@ -44,6 +45,25 @@ def second(tmp_path: Path) -> Path:
     plan = json.loads((path / "plan.json").read_text())
     (path / "plan.json").write_text(json.dumps(plan | {"rtt_ms": 40.0}))
     return path
+
+
+class TestNewest:
+    def test_is_the_one_that_began_last_whatever_its_name(self, first: Path, second: Path) -> None:
+        """An hour of autumn comes twice, and the clock may have been set."""
+        for path, began in ((first, 200.0), (second, 100.0)):
+            manifest = json.loads((path / "manifest.json").read_text())
+            (path / "manifest.json").write_text(json.dumps(manifest | {"started_at": began}))
+        assert first.name < second.name
+        environ = {"VAULTBENCH_RESULTS": str(first.parent)}
+        assert find_bundle(None, environ) == first
+        shown = printed(lambda console: runs(environ, console), 400)
+        assert shown.index(first.name) < shown.index(second.name)
+
+    def test_one_that_cannot_be_read_is_the_oldest(self, first: Path) -> None:
+        for number, text in enumerate(("{", "[]", '{"started_at": "x"}')):
+            (first.parent / f"z{number}").mkdir()
+            (first.parent / f"z{number}" / "manifest.json").write_text(text)
+        assert find_bundle(None, {"VAULTBENCH_RESULTS": str(first.parent)}) == first
 
 
 class TestRuns:

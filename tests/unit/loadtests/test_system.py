@@ -88,12 +88,18 @@ async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
     assert json.loads(heard[0]) == {"op": "restart", "part": "upload"}
 
 
-def test_own_k6_wins(tmp_path: Path) -> None:
-    assert find_k6({"K6_BIN": "/somewhere/k6"}, tmp_path) == Path("/somewhere/k6")
-    newest = tmp_path / "cache" / "k6" / "1-linux-abc" / "bin" / "k6"
-    newest.parent.mkdir(parents=True)
-    newest.touch()
-    assert find_k6({"VAULTBENCH_TOOLS": str(tmp_path / "cache")}, tmp_path) == newest
+def test_k6_is_the_one_that_the_start_up_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "k6"
+    own.write_text("#!/bin/sh\necho 'k6 v1.2.3'\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("K6", str(own))
+    assert find_k6({}) == own
+    assert find_k6({"BENCH_PROJECT": "x", "PATH": str(tmp_path)}) == own
+    own.write_text("#!/bin/sh\necho something else\n")
+    with pytest.raises(SystemNotUp, match="the reason is above"):
+        find_k6({})
+    with pytest.raises(SystemNotUp, match="not in the image"):
+        find_k6({"BENCH_PROJECT": "x", "PATH": "/nowhere"})
 
 
 def test_two_runs_exclude_each_other(tmp_path: Path) -> None:
