@@ -150,7 +150,7 @@ def _answer_lines(one: Answer) -> Iterator[str]:
     for name, text in one.lines():
         yield f"- {capital(name)}: {text}\n"
     shown: Mapping[str, str] = dict(facts(one.result))
-    for name in ("machine", "runs in", "measured", "network", "revision"):
+    for name in ("arms", "machine", "runs in", "measured", "network", "not the default", "revision"):
         if name in shown:
             yield f"- {capital(name)}: {shown[name]}\n"
     yield f"- Validity: {one.result.validity.value}; {one.result.exit_reason}\n"

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.stack import Backends, System, running_backends, running_system
 
 HERE = Path(__file__).parent
-# Quick ones first, and before the integration tests what cannot be split: of two test processes, neither
+# Quick ones first, and before the integration tests what is not divided: of two test processes, neither
 # then waits long for the other's last file.
 LAYERS = ("unit", "docs", "contract", "adversity", "integration", "browser", "compose")
 # Their tests look in the end at what all of them left in one system.
@@ -33,12 +35,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LAYERS.index(layer_of(item)))
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """What one test process runs alone when there are two: a file, or what shares a system to the end."""
-    layer = layer_of(item)
-    together = layer in UNDIVIDED and not {"system", "seen"}.isdisjoint(getattr(item, "fixturenames", ()))
-    name = layer if together else str(item.path.relative_to(HERE).with_suffix(""))
-    item.add_marker(pytest.mark.xdist_group(name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return Shares(config, log)
+
+
+class Shares(LoadScopeScheduling):
+    """What one of several test processes runs alone: a file, or a whole layer that shares a system."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        layer = path.split("/")[1]
+        return layer if layer in UNDIVIDED else path
 
 
 def layer_of(item: pytest.Item) -> str:

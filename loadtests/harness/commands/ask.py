@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness.commands.asking import Asking, available_bytes, few_cores
+from loadtests.harness.commands.asking import Asking, few_cores
 from loadtests.harness.planning import (
     estimate,
     make_plan,
     needs_stacks,
-    refuse_beyond_memory,
     stack_bytes,
 )
 from loadtests.harness.question import Question, QuestionError, load_question, questions
 from loadtests.harness.report.terminal import WIDTH
+from loadtests.harness.room import available_bytes, refuse_beyond_memory
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import find_system
 from loadtests.harness.testbeds.testbed import SystemNotUp

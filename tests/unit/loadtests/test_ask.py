@@ -59,7 +59,7 @@ def test_too_little_memory_too_few_cores_and_a_wrong_file_are_said(
     assert entry("wrong", "ci", nowhere).here == "no: wrong.yaml: arms: missing"
     said = entry("big", "ci", nowhere).here
     assert said.startswith("no: big needs 4000 cores, here are ")
-    assert "GiB of memory for the arms' processes and k6" in said
+    assert "GiB of memory for the load and the arms' processes" in said
 
 
 def test_the_list_takes_no_words_of_a_run(nowhere: dict[str, str]) -> None:

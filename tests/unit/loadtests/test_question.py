@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness import question
+from loadtests.harness import planning, question
 from loadtests.harness.order import turns_per_block
 from loadtests.harness.planning import (
-    GIB,
+    VU_BYTES,
     estimate,
     make_plan,
     memory_bytes,
-    refuse_beyond_memory,
     within_budget,
 )
 from loadtests.harness.question import QuestionError, load_question, questions
@@ -27,7 +26,7 @@ from loadtests.harness.words import ASK, PROFILES, ProfileName, as_typed, read_a
 pytestmark = pytest.mark.unit
 
 STRATEGIES = load_strategies()
-MIB = 1024**2
+MIB, GB = 1024**2, 10**9
 
 
 def ask(name: str, **words: str) -> Plan:
@@ -173,19 +172,20 @@ class TestBudget:
     def test_the_disk_is_never_more_than_was_set_aside(self) -> None:
         assert estimate(stress()).bytes == stress().disk_bytes == 8_000_000_000
         tiny = stress(PROFILE="smoke").model_copy(update={"disk_bytes": 5})
-        assert estimate(within_budget(tiny)).bytes == 5
+        assert estimate(within_budget(tiny)).bytes == planning.least_disk_bytes(tiny)
+
+    def test_uploads_under_way_at_once_must_fit_twice(self) -> None:
+        plan = ab(VUS="64", B="FILE_SIZE=256MiB")
+        assert estimate(plan).bytes == 2 * 64 * 256 * MIB + planning.STRETCH_BYTES
 
 
 class TestMemory:
     def test_the_largest_arm_counts_once(self) -> None:
         plan = ab(PROFILE="smoke", VUS="100", A="FILE_SIZE=100MiB", B="STRATEGY=direct-single FILE_SIZE=1MiB")
-        assert memory_bytes(plan) == 100 * (100 * MIB + 2 * 5 * MIB)
+        assert memory_bytes(plan) == 100 * (6 * 100 * MIB + VU_BYTES)
 
-    def test_vus_times_size_beyond_memory_is_refused(self) -> None:
-        plan = ab(PROFILE="smoke", VUS="100", B="FILE_SIZE=100MiB")
-        refuse_beyond_memory(plan, 16 * GIB)
-        with pytest.raises(QuestionError, match=r"need about 10\.7 GiB .* 8\.0 GiB are free"):
-            refuse_beyond_memory(plan, 8 * GIB)
+    def test_vus_count_without_any_file(self) -> None:
+        assert memory_bytes(ab(PROFILE="smoke", VUS="2000", FILE_SIZE="64B")) > 2 * GB
 
 
 @pytest.mark.parametrize("name", questions())
@@ -236,8 +236,7 @@ class TestQuestions:
         few, many = (estimate(ask("db-pool", VUS=vus, PROFILE="smoke")).seconds for vus in ("8", "200"))
         assert many > 2 * few
         assert estimate(ab(VUS="64", B="FINALISE=detached")).seconds <= 360
-        with pytest.raises(QuestionError, match=r"BUDGET_S=300 is too little: this takes about \d{4} s"):
-            ask("logging", VUS="850")
+        assert estimate(ask("logging", VUS="850")).seconds > 1000, "told, and not refused"
 
     def test_offered_rates_are_shares_until_the_comparison_says_of_what(self) -> None:
         (part,) = [one for one in ask("overload").parts if one.kind is PartKind.RATES]
