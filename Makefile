@@ -1,7 +1,9 @@
 # Thin on purpose: every target is one line; `make` alone lists them. Needs make, sh and either Docker or
 # Python 3.11 or later (compose/bootstrap.py chooses one; PYTHON=python3.12 decides by hand, and so does
-# RUNTIME=compose or native). Settings are given behind the target: make stress SCALE=0.5
-RUN_IT = @sh compose/make.sh
+# RUNTIME=compose or native). Settings are given behind the target: make stress VUS=8
+# A word counts because it was typed: the same name in the environment may be somebody else's.
+TYPED = $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+RUN_IT = @VAULTBENCH_TYPED='$(TYPED)' sh compose/make.sh
 
 .PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ab alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:
@@ -24,7 +26,7 @@ trace: ## the way of one upload through all processes: ID=<upload_uuid or reques
 	$(RUN_IT) compose trace
 roll: ## restart what runs more than once, one after another, while the system goes on serving
 	$(RUN_IT) compose roll
-doctor: ## what is missing or will not fit on this machine; changes nothing
+doctor: ## what is missing or will not fit on this machine; REPORT=1 writes a file for others
 	$(RUN_IT) compose doctor
 sweep: ## remove what expired uploads and deleted files left, now; DRY_RUN=1 only counts; OLDER_THAN_S= UNKNOWN_OLDER_THAN_S=
 	$(RUN_IT) loadtests sweep
@@ -36,13 +38,13 @@ tools-clean: ## delete the cache of external programs
 	$(RUN_IT) compose tools-clean
 
 ## Proxy or direct?
-demo: ## upload one file by each strategy and show each step (under a minute)
+demo: ## upload one file by each strategy and show each step (under a minute); RTT_MS= BANDWIDTH_MBIT=
 	$(RUN_IT) loadtests demo
-stress: ## the comparison: five questions, about 8 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= LOGIN=
+stress: ## the comparison: five questions, about 8 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= BANDWIDTH_MBIT= LOGIN=
 	$(RUN_IT) loadtests stress
 ab: ## any A against any B, in 6 minutes: A="FINALISE=inline" B="FINALISE=detached", or BASE=main; docs/ab.md
 	$(RUN_IT) loadtests ab
-smoke: ## ask every health route; upload one file by each strategy and read it back
+smoke: ## ask every health route; upload one file by each strategy and read it back; RTT_MS= BANDWIDTH_MBIT=
 	$(RUN_IT) loadtests smoke
 alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=
 	$(RUN_IT) loadtests alerts

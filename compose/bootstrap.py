@@ -8,6 +8,9 @@ requirements-dev.lock), every file checked against its hash. A marker inside `.v
 names the locks that were installed; when it is missing or names other ones, the installation is repeated,
 which repairs whatever an interruption left.
 
+A checkout that cannot be written to has its environment in the tool cache. An environment that somebody else
+made is never touched: ours has the marker from its first moment on.
+
 The interpreter is the one that PYTHON names. Without it a new environment gets the newest CPython that was
 built with profile-guided optimisation: one without it costs more than a newer version saves (3.13 without was
 a seventh slower than 3.11 without, and that an eighth slower than 3.11 with). Without any such one it is the
@@ -28,10 +31,23 @@ from typing import NamedTuple
 
 OLDEST, NEWEST = (3, 11), (3, 14)  # every package of the locks has a wheel for each of these
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+
+
+def place() -> Path:
+    """Where the environment, its lock and its log are."""
+    if os.access(str(ROOT), os.W_OK) or (ROOT / ".venv").exists():
+        return ROOT
+    home = os.environ.get("HOME")
+    cache = Path(home, ".cache") if home else Path("/var/tmp")  # noqa: S108  (ours, by the checkout's name)
+    tools = os.environ.get("VAULTBENCH_TOOLS") or os.environ.get("XDG_CACHE_HOME") or str(cache)
+    return Path(tools) / "vaultbench-environments" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+
+
+PLACE = place()
+VENV = PLACE / ".venv"
 PYTHON = VENV / "bin" / "python"
 MARKER = VENV / "vaultbench.json"
-LOG = ROOT / ".run" / "logs" / "venv.log"
+LOG = PLACE / ".run" / "logs" / "venv.log"
 LOCKS = {"bench": ROOT / "requirements-bench.lock", "dev": ROOT / "requirements-dev.lock"}
 USUAL_S = 30
 LINE_EVERY_S = 5.0
@@ -50,7 +66,21 @@ def main() -> None:
     if not installed(kind, named):
         with_lock(kind, named)
     os.chdir(str(ROOT))
-    os.execv(str(PYTHON), [str(PYTHON), "-m", *arguments])  # noqa: S606  (becomes it, so signals arrive)
+    # Becomes it, so signals arrive.
+    os.execve(str(PYTHON), [str(PYTHON), "-m", *arguments], environment())  # noqa: S606
+
+
+def environment() -> "dict[str, str]":
+    """What the command and pip get of ours: the names that make.sh hands over, from its lists.
+
+    Everything that Python, pip, Go or git would read besides stays outside. Texts are UTF-8 whatever the
+    locale says, and no configuration file of pip makes it refuse a virtual environment.
+    """
+    kept = os.environ.get("VAULTBENCH_KEPT")
+    own = (
+        {name: os.environ[name] for name in kept.split() if name in os.environ} if kept else dict(os.environ)
+    )
+    return {**own, "PYTHONUTF8": "1", "PIP_USER": "0"}
 
 
 class Found(NamedTuple):
@@ -89,7 +119,8 @@ def probe(path: str) -> "Found | None":
 
 def candidates() -> "list[str]":
     """This interpreter, and those of the tested versions on PATH and of pyenv."""
-    pyenv = Path(os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")) / "versions"
+    home = os.environ.get("HOME") or "/nonexistent"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or str(Path(home, ".pyenv"))) / "versions"
     folders = [Path(name) for name in os.get_exec_path()] + sorted(pyenv.glob("*/bin"))
     names = [f"python3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
     found = [str(folder / name) for folder in folders for name in names if (folder / name).exists()]
@@ -143,8 +174,14 @@ def digest(kind: str) -> str:
 
 def with_lock(kind: str, named: "Found | None") -> None:
     """Installs, one process at a time."""
-    LOG.parent.mkdir(parents=True, exist_ok=True)
-    with (ROOT / ".run" / "venv.lock").open("w") as lock:
+    try:
+        LOG.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        sys.exit(
+            f"The virtual environment needs a folder, and {LOG.parent} cannot be made: {exc.strerror}.\n"
+            "Name another one for tools and environment: make up VAULTBENCH_TOOLS=folder"
+        )
+    with (PLACE / ".run" / "venv.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -156,21 +193,37 @@ def with_lock(kind: str, named: "Found | None") -> None:
 
 def install(kind: str, python: Found) -> None:
     """Makes or repairs the environment; the marker last."""
-    say(f"preparing the virtual environment (.venv), usually {USUAL_S} s; log: {LOG}")
+    expected = usual()
+    say(f"preparing the virtual environment (.venv), {expected}; log: {LOG}")
     say("with Python {}.{}.{} ({}); PYTHON=... takes another one".format(*python.version, python.path))
     began = time.monotonic()
-    if MARKER.exists():
-        MARKER.unlink()
-    if not sound(python.build):
+    if VENV.exists() and not MARKER.exists() and any(VENV.iterdir()):
+        sys.exit(
+            f"{VENV} was made by somebody else, so it is left alone. Move it away, for example to\n"
+            ".venv-mine, then run make again."
+        )
+    if not MARKER.exists() or not sound(python.build):
         shutil.rmtree(str(VENV), ignore_errors=True)
-        run([python.path, "-m", "venv", str(VENV)], began)
+        VENV.mkdir()
+        MARKER.write_text("{}\n")
+        run([python.path, "-I", "-m", "venv", str(VENV)], began, expected)
+    MARKER.write_text("{}\n")
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
     pip += ["--progress-bar", "off"]  # the log and our own lines show its words, not its bars
-    run([*pip, "-r", str(LOCKS[kind])], began)
+    run([*pip, "-r", str(LOCKS[kind])], began, expected)
     beside = MARKER.with_suffix(".tmp")
-    beside.write_text(json.dumps({kind: digest(kind), "python": python.build}) + "\n")
+    took_s = round(time.monotonic() - began)
+    beside.write_text(json.dumps({kind: digest(kind), "python": python.build, "took_s": took_s}) + "\n")
     beside.replace(MARKER)
-    say(f"virtual environment ready after {time.monotonic() - began:.0f} s")
+    say(f"virtual environment ready after {took_s} s")
+
+
+def usual() -> str:
+    """How long it took last, else how long it usually takes."""
+    try:
+        return "{:.0f} s last time".format(json.loads(MARKER.read_text())["took_s"])
+    except (OSError, ValueError, KeyError):
+        return f"usually {USUAL_S} s"
 
 
 def sound(build: str) -> bool:
@@ -178,32 +231,36 @@ def sound(build: str) -> bool:
     program = "import pip, sys; print('{}.{}'.format(*sys.version_info), sys.base_prefix)"
     asked = [str(PYTHON), "-c", program]
     try:
-        said = subprocess.run(asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+        said = subprocess.check_output(asked, stderr=subprocess.DEVNULL, env=environment())
     except (OSError, subprocess.CalledProcessError):
         return False
     return said.decode().strip() == build
 
 
-def run(command: "list[str]", began: float) -> None:
+def run(command: "list[str]", began: float, expected: str) -> None:
     """Runs one step with a line of progress now and then; ends with the last lines when it fails."""
     with LOG.open("ab") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log)
+        child = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
         said = time.monotonic()
         try:
             while child.poll() is None:
                 time.sleep(0.05)
                 if time.monotonic() - said >= LINE_EVERY_S:
                     said = time.monotonic()
-                    say(f"virtual environment: {said - began:.0f} s (usually {USUAL_S} s); {last_line()}")
+                    say(f"virtual environment: {said - began:.0f} s ({expected}); {last_line()}")
         finally:
             if child.poll() is None:
                 child.terminate()
                 child.wait()
     if child.returncode != 0:
-        lines = "\n".join(LOG.read_text(errors="replace").splitlines()[-15:])
+        sys.path.insert(0, str(ROOT))
+        from compose.installer import trouble  # noqa: PLC0415  (of no use to an old Python)
+
+        lines = LOG.read_text(errors="replace").splitlines()[-15:]
+        why = trouble.remedy(lines, environment())
         sys.exit(
-            f"{lines}\n\nThe virtual environment could not be made (log: {LOG}). Is the Python package index "
-            "reachable, with your proxy settings? The next make continues; nothing needs to be removed."
+            "{}\n\nThe virtual environment could not be made (log: {}). {}\n"
+            "The next make continues; nothing needs to be removed.".format("\n".join(lines), LOG, why)
         )
 
 

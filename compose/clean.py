@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from compose import life
+from compose import credentials, envfile, life, postgres, run_folder
 from compose.installer import cache
-from compose.prepare import owned_folders
 from compose.settings import Settings
 
 Say = Callable[[str], None]
 MB = 1_000_000
+# By these a folder of the cache is known as a tool that the installer made.
+OF_A_TOOL = {"name", "version", "source", "program", "sha256"}
+BESIDE_TOOLS = (".build", ".logs")
+
+
+class NotOurs(Exception):
+    """What should be deleted carries no mark of ours."""
 
 
 def clean(settings: Settings, *, everything: bool, say: Say) -> None:
-    """Stops all and deletes the data; `everything` also deletes the secrets."""
+    """Stops all and deletes the data; `everything` also deletes the secrets. Raises `NotOurs`."""
     life.stop(settings.run_dir)
-    folders = owned_folders(settings.run_dir)
-    for folder in folders:
-        say(f"deleting {folder} ({size_bytes(folder) / MB:.0f} MB)")
-        shutil.rmtree(folder)
-    secrets = settings.secrets_file
-    if everything and secrets.exists():
-        say(f"deleting {secrets}")
-        secrets.unlink()
-    if not folders:
+    folder, elsewhere = settings.run_dir, postgres.home(settings.run_dir)
+    if folder.is_dir() and any(folder.iterdir()):
+        if not run_folder.is_ours(folder):
+            mark = run_folder.MARK
+            raise NotOurs(f"{folder} carries no mark of a testbed ({mark}), so nothing in it was deleted")
+        say(f"deleting {folder} ({_mb(run_folder.ours_in(folder)):.0f} MB)")
+        if left := run_folder.remove(folder):
+            say(f"kept {folder}: {run_folder.shown(left)} not ours")
+    elif not elsewhere.is_dir():
         say("no data to delete")
+    if elsewhere.is_dir() and not elsewhere.is_symlink():
+        say(f"deleting {elsewhere} ({_mb([elsewhere]):.0f} MB)")
+        shutil.rmtree(elsewhere)
+    if everything and settings.secrets_file.exists():
+        _clean_secrets(settings.secrets_file, say)
+
+
+def _clean_secrets(file: Path, say: Say) -> None:
+    """Somebody may keep more in the file than our secrets: then it stays."""
+    if others := [name for name in envfile.read(file) if name not in credentials.SIZES]:
+        say(f"kept {file}: {run_folder.shown(others)} not ours")
+        return
+    say(f"deleting {file}")
+    file.unlink()
 
 
 def clean_tools(settings: Settings, *, say: Say) -> None:
-    """Deletes the tool cache."""
+    """Deletes the tools in the cache, and what their installation left."""
     folder = cache.root_folder(settings.env, settings.root)
-    entries = [entry for entry in folder.glob("*") if entry.name.startswith((".lock-", ".build", ".logs"))]
-    entries += [entry for entry in folder.glob("*") if any(entry.glob("*/manifest.json"))]
-    say(f"deleting the tools in {folder} ({sum(map(size_bytes, entries)) / MB:.0f} MB)")
+    if busy := [lock.name.removeprefix(".lock-") for lock in folder.glob(".lock-*") if life.held(lock)]:
+        raise cache.ToolError(f"{', '.join(busy)}: being installed in {folder} now; nothing was deleted")
+    entries = [*_tools(folder), *folder.glob(".lock-*"), *(folder / name for name in BESIDE_TOOLS)]
+    entries = [entry for entry in entries if entry.exists()]
+    say(f"deleting the tools in {folder} ({_mb(entries):.0f} MB)")
     for entry in entries:
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    for parent in {entry.parent for entry in entries} - {folder}:
+        if not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def _tools(folder: Path) -> Iterator[Path]:
+    for file in folder.glob("*/*/manifest.json"):
+        try:
+            record = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(record, dict) and record.keys() >= OF_A_TOOL and record["name"] == file.parts[-3]:
+            yield file.parent
+
+
+def _mb(paths: list[Path]) -> float:
+    return sum(map(size_bytes, paths)) / MB
 
 
 def size_bytes(path: Path) -> int:
-    """Bytes on disk of everything below a path; links count as themselves."""
+    """Bytes on disk of a path and everything below it; links count as themselves."""
     total = 0
-    for folder, _, files in os.walk(path):
-        for name in files:
-            try:
-                total += (Path(folder) / name).lstat().st_blocks * 512
-            except FileNotFoundError:
-                continue
+    for one in (path, *(Path(folder) / name for folder, _, files in os.walk(path) for name in files)):
+        try:
+            total += one.lstat().st_blocks * 512
+        except FileNotFoundError:
+            continue
     return total

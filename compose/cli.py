@@ -22,6 +22,7 @@ from compose import (
     postgres,
     prom,
     ready,
+    run_folder,
     stack,
     store,
     view,
@@ -49,6 +50,8 @@ TROUBLE = (
     ToolError,
     envfile.EnvError,
     credentials.CredentialsLost,
+    cleaning.NotOurs,
+    run_folder.ForeignFolder,
     postgres.PostgresError,
     control.ControlError,
     TraceError,
@@ -64,7 +67,8 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
         try:
             command(*args, **kwargs)
         except TROUBLE as exc:
-            view.console(stderr=True).print(f"\n{exc}", style="red", markup=False, highlight=False)
+            told = "\n".join([str(exc), *getattr(exc, "__notes__", [])])
+            view.console(stderr=True).print(f"\n{told}", style="red", markup=False, highlight=False)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo(
@@ -81,7 +85,7 @@ def _settings() -> settings_module.Settings:
 
 def _needed(now: settings_module.Settings) -> tuple[str, ...]:
     """Programs without which the testbed does not start."""
-    return (*starting.FIRST, store.chosen(now.env), *starting.LAST)
+    return (*starting.FIRST, store.chosen(now.env), starting.BEHIND)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,7 +100,12 @@ def up() -> None:
 
     Example: GATEWAY_PORT=9500 python -m compose up
     """
-    starting.up(_settings(), view.console())
+    now = _settings()
+    try:
+        starting.up(now, view.console())
+    except TROUBLE as exc:
+        exc.add_note("\nNo idea? `make doctor REPORT=1` writes one file that can be attached to a report.")
+        raise
 
 
 @main.command()
@@ -192,10 +201,13 @@ def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
 
 @main.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--report", "as_file", envvar="REPORT", is_flag=True, help="Into one file, with logs, for others to read."
+)
 @explained
-def examine(as_json: bool) -> None:
+def examine(as_json: bool, as_file: bool) -> None:
     """Says what is missing or will not fit; changes nothing. Example: python -m compose doctor --json"""
-    if not doctor.report(_settings(), view.console(), as_json=as_json):
+    if not doctor.tell(_settings(), view.console(), as_json=as_json, as_file=as_file):
         sys.exit(1)
 
 
@@ -204,9 +216,12 @@ def examine(as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 @explained
 def tools(everything: bool, names: tuple[str, ...]) -> None:
-    """Installs external programs into the cache. Example: python -m compose tools minio k6"""
+    """Installs external programs into the cache; the last lines say where they are.
+
+    Example: python -m compose tools minio k6
+    """
     now = _settings()
-    with Installer(now.env, echo=click.echo) as installer:
+    with Installer(now.env, echo=functools.partial(click.echo, err=True)) as installer:
         known = installer.names()
         unknown = [name for name in names if name not in known]
         if unknown:

@@ -15,13 +15,15 @@ from compose import envfile
 LIST = Path(__file__).with_name("secrets.list")
 
 
-def _sizes() -> dict[str, int]:
+def _column(index: int) -> dict[str, int]:
     lines = (line.split() for line in LIST.read_text().splitlines() if line and not line.startswith("#"))
-    return {name: int(size) for name, size in lines}
+    return {columns[0]: int(columns[index]) for columns in lines}
 
 
-# Random bytes of each secret. The start-up of containers, which has no Python, reads the same list.
-SIZES: Mapping[str, int] = _sizes()
+# Random bytes of each secret, and characters that its reader wants at least. The start-up of containers,
+# which has no Python, reads the same list.
+SIZES: Mapping[str, int] = _column(1)
+LEAST: Mapping[str, int] = _column(2)
 IN_DATA = ("PG_AUTH_PASSWORD", "PG_UPLOAD_PASSWORD", "PG_FILES_PASSWORD")
 
 
@@ -35,8 +37,13 @@ def generate() -> dict[str, str]:
 
 
 def ensure(path: Path, given: Mapping[str, str], *, data_exists: bool) -> dict[str, str]:
-    """The secrets in `path`, with missing ones made and written; values of `given` (the environment) win."""
+    """The secrets in `path`, with missing ones made and written; values of `given` (the environment) win.
+
+    Raises `EnvError` for those that are too short, and `CredentialsLost`; nothing is written then.
+    """
     kept = envfile.read(path) if path.exists() else {}
+    if problems := [*_short(given, "the environment"), *_short(kept, path.name)]:
+        raise envfile.EnvError(problems)
     missing = [name for name in SIZES if not kept.get(name)]
     lost = [name for name in missing if name in IN_DATA and not given.get(name)]
     if lost and data_exists:
@@ -50,3 +57,13 @@ def ensure(path: Path, given: Mapping[str, str], *, data_exists: bool) -> dict[s
         envfile.add_secrets(path, added)
         kept |= added
     return {**kept, **{name: given[name] for name in SIZES if given.get(name)}}
+
+
+def _short(values: Mapping[str, str], where: str) -> list[str]:
+    """What no service would start with. An empty value counts as none."""
+    return [
+        f"{name} in {where} has {len(values[name])} characters; at least {least} are needed: "
+        "leave it out, and one is made"
+        for name, least in LEAST.items()
+        if 0 < len(values.get(name, "")) < least
+    ]

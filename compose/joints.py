@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import grp
+import json
 import os
 import pwd
 import shutil
@@ -26,15 +28,18 @@ def prepare(run_dir: Path, env: Mapping[str, str], place: Place) -> dict[str, st
         nginx = run_dir / "nginx"
         nginx.mkdir(mode=0o755, exist_ok=True)
         (nginx / "nginx.conf").write_text(nginx_conf(env))
+    found: dict[str, str] = {}
     if switches.redis_users(env):
         write_redis(run_dir / "redis", env)
-    return _prepare_pgbouncer(run_dir, env, place) if switches.pooled(env) else {}
+        # Redis takes the name for a pattern, and starts with its own defaults when nothing fits it.
+        found["REDIS_CONF"] = glob.escape(str(run_dir / "redis" / "redis.conf"))
+    return found | (_prepare_pgbouncer(run_dir, env, place) if switches.pooled(env) else {})
 
 
 def write_redis(folder: Path, env: Mapping[str, str]) -> None:
     """A password in the command would be seen by everybody; the file is for its owner only."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    values = {**env, "REDIS_LISTEN": "127.0.0.1", "REDIS_DIR": str(folder)}
+    values = {**env, "REDIS_LISTEN": "127.0.0.1", "REDIS_DIR": json.dumps(str(folder), ensure_ascii=False)}
     _write_private(folder / "redis.conf", expand((REDIS / "redis.conf").read_text(), values))
 
 

@@ -11,6 +11,7 @@ set -eu
 
 main() {
     case ${1-} in '' | -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$HERE/make.sh"; exit ;; esac
+    refuse_words "${2-}" "$(recorded_runtime)"
     case "$1 ${2-}" in
     "compose up") start "$@" ;;
     "compose tools" | "compose test" | "compose test-"* | "compose check" | "compose chaos") as_processes "$@" ;;
@@ -20,6 +21,7 @@ main() {
 
 start() {
     settle_runtime
+    refuse_words up "$runtime"
     say "runtime   $runtime ($why)"
     record_runtime "$runtime"
     hand_over "$@"
@@ -29,6 +31,8 @@ start() {
 as_recorded() {
     runtime=$(recorded_runtime)
     [ -n "$runtime" ] || choose_runtime
+    refuse_words "$2" "$runtime"
+    [ "$1" != loadtests ] || [ ! -f "$RUN_DIR/settings.env" ] || refuse_differing
     if [ "$1 ${2-}" = "compose down" ] && [ "$runtime" = native ]; then
         (as_processes "$@")
         rm -f "$RUN_DIR/runtime"
@@ -52,7 +56,9 @@ Install one of the two; \`make doctor\` says more once either is there.${why:+
 Docker: $why}"
     dev=''
     case "$1 ${2-}" in "compose test"* | "compose check" | "compose chaos") dev=--dev ;; esac
-    RUNTIME=native exec "$interpreter" "$HERE/bootstrap.py" $dev "$@"
+    VAULTBENCH_KEPT=$({ words && inherited; } | sed 's/ .*//' | tr '\n' ' ')
+    export VAULTBENCH_KEPT
+    RUNTIME=native exec "$interpreter" -I "$HERE/bootstrap.py" $dev "$@"
 }
 
 main "$@"

@@ -95,6 +95,8 @@ def data_folder(run_dir: Path) -> Path:
     data = kept[0] if kept else run_dir / "pg"
     if not kept and not reachable(run_dir, account()):
         data = home(run_dir) / "pg"
+    if data.parent == home(run_dir):
+        _make_passable(data.parent)
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o711)  # ours; the account passes through to its own clusters
     return data
@@ -104,13 +106,29 @@ def copied(inside: Path, target: Path) -> Path:
     """A tool folder (programs find their libraries by relative paths) where everybody can read it."""
     copy = target / inside.name
     if not copy.exists():
-        target.mkdir(parents=True, exist_ok=True)
+        _make_passable(target)
         beside = Path(tempfile.mkdtemp(prefix=".copy-", dir=target))
         beside.chmod(0o755)
         shutil.copytree(inside, beside / "tree", symlinks=True)
+        _let_all_read(beside / "tree")
         (beside / "tree").rename(copy)
         beside.rmdir()
     return copy
+
+
+def _make_passable(folder: Path) -> None:
+    """Makes a folder below `STATE_HOME` that the account walks through, whatever our umask says."""
+    for each in (STATE_HOME, folder):
+        each.mkdir(parents=True, exist_ok=True)
+        each.chmod(0o755)
+
+
+def _let_all_read(tree: Path) -> None:
+    """Lets every account read and run what its owner can: under umask 077 a tool is for its owner only."""
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o044 | (0o011 if mode & 0o100 else 0))
 
 
 def make_clusters(where: Place, passwords: Mapping[str, str]) -> list[str]:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import envfile, grafana, joints, postgres, scaling, scraping, settings, store
+from compose import envfile, grafana, joints, postgres, run_folder, scaling, scraping, settings, store
 from compose.cores import cores
 from compose.postgres import Place
 from compose.settings import ROOT
@@ -21,7 +21,7 @@ def prepare(run_dir: Path, env: Mapping[str, str], *, clusters: bool = True) -> 
     `env` holds ports, secrets and programs. Costs about a second the first time, else milliseconds. Without
     `clusters` the databases are somebody else's.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
+    run_folder.own(run_dir)
     run_dir.chmod(0o755)  # the account of the databases passes through
     for name in FOLDERS:
         (run_dir / name).mkdir(mode=0o700, exist_ok=True)

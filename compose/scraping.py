@@ -7,6 +7,7 @@ Compose fills in the same names with its own hosts.
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -67,7 +68,9 @@ def configuration(targets: Mapping[str, Sequence[str]], rules_dir: str = str(RUL
     lists = {f"{name}_TARGETS": json.dumps(list(hosts)) for name, hosts in targets.items()}
     template = (TEMPLATES / "prometheus.yml").read_text(encoding="utf-8")
     _, found, body = template.partition("global:")  # the comment before it is about the template
-    return found + envfile.expand(body, {**lists, "RULES_DIR": rules_dir, "PROCESSES_HIDDEN": "[]"})
+    # In quotes of YAML, and a pattern: in a folder called `[x]` Prometheus would look for one called `x`.
+    folder = json.dumps(glob.escape(rules_dir), ensure_ascii=False)[1:-1]
+    return found + envfile.expand(body, {**lists, "RULES_DIR": folder, "PROCESSES_HIDDEN": "[]"})
 
 
 def processes(env: Mapping[str, str]) -> str:

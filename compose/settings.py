@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     **switches.CHOICES,
 }
 PROGRAMS = (
-    "MINIO_BIN",
-    "K6_BIN",
-    "PROMETHEUS_BIN",
+    "MINIO",
+    "K6",
+    "PROMETHEUS",
     "TOXIPROXY_BIN",
     "VERSITYGW_BIN",
     "POSTGRES_EXPORTER_BIN",
@@ -53,6 +53,10 @@ class Settings:
 
 def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     """Settings from an environment; raises `EnvError` naming every bad value."""
+    environ = {
+        **environ,
+        **{name: environ[name].lower() for name in (*CHOICES, "WORKERS") if name in environ},
+    }
     problems = [
         f"{name}={environ[name]!r}: must be one of {', '.join(filter(None, allowed))}"
         for name, allowed in CHOICES.items()
@@ -96,9 +100,9 @@ def _bad_ports(values: Mapping[str, str]) -> list[str]:
 
 def _bad_programs(environ: Mapping[str, str]) -> list[str]:
     problems = [
-        f"{name}={environ[name]!r}: no such program"
+        f"{name}={environ[name]!r}: must be a program that you may run"
         for name in PROGRAMS
-        if environ.get(name) and not os.access(environ[name], os.X_OK)
+        if environ.get(name) and not shutil.which(environ[name])
     ]
     folder = environ.get("POSTGRES_BIN_DIR")
     if folder:

@@ -23,6 +23,7 @@ PROBE_EVERY_S, LIVE_EVERY_S = 0.05, 5.0
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 0.2, 5.0
 DEATHS_MAX, DEATHS_WINDOW_S = 5, 60.0  # more in a minute and we give up
 UP = ("healthy", "unhealthy", "paused", "done")
+NOT_AGAIN = 78  # EX_CONFIG: the process says that another start would end the same way
 LOST = ("given-up", "failed", "not-started")
 ENDED = (*LOST, "stopped", "done")
 
@@ -205,6 +206,9 @@ class Unit:
 
     async def _again(self, code: int) -> bool:
         """Whether a part that ended by itself is to be started again; sits out the back-off."""
+        if code == NOT_AGAIN:
+            self._turn("failed", " ".join(last_lines(self.site.run_dir, self.spec.name, 1)))
+            return False
         if self.spec.restart == "never":
             self._turn("failed", f"exit {code}")
             return False

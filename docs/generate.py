@@ -30,10 +30,12 @@ from docs.texts import (
     HARNESS,
     HARNESS_HEAD,
     HARNESS_LABELS,
+    INHERITED_HEAD,
     METRICS_HEAD,
     RECORDED_HEAD,
     SETTINGS_HEAD,
     STARTUP,
+    WORDS_HEAD,
 )
 from loadtests.harness.exporter import FAMILIES as HARNESS_METRICS
 from services.kit.errors import RETRY_AFTER_S, STATUS
@@ -41,6 +43,7 @@ from services.kit.metrics import Values
 from services.kit.settings import expected
 
 FOLDER = Path(__file__).parent
+INHERITED = PORTS.with_name("inherited.list")
 PROCESSES = {
     "gateway": "gateway",
     "auth": "services.auth",
@@ -62,11 +65,14 @@ def settings_page() -> str:
 def _outside() -> str:
     """What is set outside the processes: behind make, and the ports."""
     words = [(f"`{name}`", text) for name, text in sorted(STARTUP.items())]
-    text = "\n## Start-up\n\n" + table(("variable", "what it does"), words)
+    text = "\n## Start-up\n" + WORDS_HEAD + table(("variable", "what it does"), words)
     words = [(f"`{name}`", text) for name, text in HARNESS.items()]
     text += "\n## Measuring\n\n" + table(("variable", "what it does"), words)
     ports = [(f"`{name}`", f"`{value}`") for name, value in envfile.read(PORTS).items()]
-    return text + "\n## Ports and URLs (`compose/ports.env`)\n\n" + table(("variable", "default"), ports)
+    text += "\n## Ports and URLs (`compose/ports.env`)\n\n" + table(("variable", "default"), ports)
+    lines = INHERITED.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    return text + INHERITED_HEAD + table(("variable", "why"), [(f"`{name}`", why) for name, why in pairs])
 
 
 def _setting(key: str, schema: Mapping[str, Any]) -> tuple[str, str, str, str]:

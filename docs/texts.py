@@ -10,6 +10,26 @@ which the first `make up` writes. `GET /settings` on a process's admin port show
 without secrets (with `BENCH_ENDPOINTS=1`).
 """
 
+WORDS_HEAD = """
+Words stand behind the make target: `make up WORKERS=2`. All targets about one testbed take the same words,
+so a second testbed is started, measured and stopped with one line of them. A word that a target does not
+know, or that has no effect in this kind of testbed, is refused; so is a setting that differs from what runs,
+with both values. Fixed values may be written in capitals. A word in the environment does not count: somebody
+else may have put it there ([Inherited](#inherited) lists what does). `python -m compose` and
+`python -m loadtests`, which people call without make, do read them from the environment.
+
+"""
+
+INHERITED_HEAD = """
+## Inherited
+
+What make and all that it starts take over from the caller's environment (`compose/inherited.list`), besides
+the secrets of `compose/secrets.list`. All else stays outside; only the docker program sees the rest. The
+processes of the testbed get none of it: their environment is what `compose/native.yaml` and
+`compose/compose.yaml` say.
+
+"""
+
 METRICS_HEAD = """# Metrics
 
 `GET /metrics` on the admin port (public port + 10) of every process, Prometheus text, read every 5 s.
@@ -29,13 +49,16 @@ The process exporter reads all of `/proc` for each scrape; what that costs is it
 `process_cpu_seconds_total{job="processes"}` and grows with the number of processes. It is asked for no
 threads and no memory maps. It is read as often as the rest: read more rarely, the databases' CPU would
 spread over more turns before and after. Reports do not use it: the harness looks at each process at the
-bounds of every turn.
+bounds of every turn. A sum of resident sizes would count a database's shared pages once for each of its
+processes, so panels take the memory of databases from the harness too, which counts what they share once.
 """
 
 HARNESS_HEAD = """
 ## harness
 
-On port 9014, while a run is on.
+On port 9014, while a run is on. `testbed_arm_*` are the report's figures, made by its own functions of what
+was audited so far: turns are shorter than the time between two scrapes, so that no rate over the services'
+counters tells whose uploads they count.
 
 """
 
@@ -56,6 +79,11 @@ minutes: a process can only use nine tenths of a core where others on the machin
 HARNESS_LABELS = {
     "testbed_turn_active": "`run`, `part`, `arm`: whose turn it is",
     "testbed_fault_active": "`fault`, `target`: of the fault that is in force",
+    "testbed_memory_bytes": "`run`, `process`: while a stretch of a run is played",
+    "testbed_arm_uploads_per_second": "`run`, `arm`: of the comparison, from its first audit on",
+    "testbed_arm_cpu_seconds_per_upload": "`run`, `arm`: the same",
+    "testbed_arm_time_to_durable_seconds": "`run`, `arm`: the same",
+    "testbed_arm_gateway_bytes_per_file_byte": "`run`, `arm`: the same, without logins or lists beside",
 }
 
 RECORDED_HEAD = """
@@ -103,13 +131,14 @@ STARTUP: dict[str, str] = {
     "DB_POOL_MAX": "connections of each process to its database, which allows as many; 20 when not said",
     "REPLICAS": "how many of each with `TOPOLOGY=scaled`, instead of `WORKERS`: 1 to 32; 2 when not said",
     "VAULTBENCH_OFFLINE": "`1`: never use the network; a part that is missing is an error",
-    "ALL": "`make clean ALL=1` also deletes `.env`",
+    "ALL": "`make clean ALL=1` also deletes the secrets; `make trace ALL=1` omits nothing",
     "VAULTBENCH_TOOLS": "folder of the installed programs, shared by all checkouts",
     "VAULTBENCH_RUN_DIR": "folder of data, logs and state: a second testbed beside the first",
     "VAULTBENCH_ENV_FILE": "the file of secrets that goes with it",
-    "MINIO_BIN": "use this program instead of installing one",
-    "K6_BIN": "use this program instead of installing one",
-    "PROMETHEUS_BIN": "use this program instead of installing one",
+    "MINIO": "a program of your own instead of the one that would be installed; its version is recorded",
+    "K6": "a program of your own instead of the one that would be installed; its version is recorded",
+    "PROMETHEUS": "a program of your own instead of the one that would be installed",
+    "REPORT": "`make doctor REPORT=1` writes findings and ends of logs into one file, without secrets",
     "TOXIPROXY_BIN": "use this program instead of installing one",
     "VERSITYGW_BIN": "use this program instead of installing one",
     "FAKETIME_BIN": "use this program instead of installing one",
@@ -123,19 +152,35 @@ STARTUP: dict[str, str] = {
     "GRAFANA_HOME": "folder of an unpacked Grafana, to start it beside the testbed with all dashboards",
     "PROMTOOL_BIN": "promtool of the rules' tests; several are separated as in `PATH`",
     "CHROMIUM_BIN": "browser of the browser tests",
+    "PROMETHEUS3_BIN": "a Prometheus 3 for the tests of the dashboards",
+    "GRAFANA_SHOTS": "folder in which the browser tests leave pictures of a Grafana",
+    "VAULTBENCH_RESULTS": "folder of the runs; `results` in the checkout when not said",
+    "TOXIPROXY_PORT": "with the overlay `faults`: port through which faults are set; 8474",
+    "FAULTS_GATEWAY_PORT": "with the overlay `faults`: where clients reach the gateway; 8600",
+    "FAULTS_PUBLIC_STORE_PORT": "with the overlay `faults`: where clients reach the store; 8611",
+    "MEMORY_TOXIPROXY_MB": "with containers: memory limit of toxiproxy in MiB",
+    "MEMORY_NGINX_MB": "with containers: memory limit of nginx in MiB",
+    "MEMORY_PGBOUNCER_MB": "with containers: memory limit of PgBouncer in MiB",
+    "MEMORY_REDIS_MB": "with containers: memory limit of Redis in MiB",
+    "NAME": "of `make logs`: the part",
+    "ID": "of `make trace`: an upload_uuid or a request id",
+    "CASES": "of `make chaos`: how many cases",
+    "LIMIT_S": "of `make chaos`: begin no case after so many seconds",
+    "KEEP_GOING": "of `make chaos`: `1` goes on after a case that failed",
 }
 
 HARNESS: dict[str, str] = {
     "PROFILE": "size of a run: `smoke` (a minute, no winner), `ci` (the default), `full`",
     "PRECISION": "wanted half-width of the main ratios, such as `0.05` or `5%`",
     "BUDGET_S": "seconds that a run may take",
-    "SEED": "draws the order of the turns",
+    "SEED": "draws the order of the turns; of `make chaos`: the first case",
     "VUS": "the number of clients, instead of the one that the warm-up finds",
     "FILE_SIZE": "bytes of each file, such as `1MiB`",
     "STRATEGIES": "of `make stress`: comma list of folders in `loadtests/strategies`",
     "STRATEGY": "of `make ab`: the strategy of both arms",
-    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md)",
-    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store (docs/ab.md)",
+    "RTT_MS": "whole milliseconds of round trip that are added before gateway and store (docs/ab.md); of "
+    "`make stress`, `ab`, `demo` and `smoke`",
+    "BANDWIDTH_MBIT": "megabits a second of each connection to gateway and store; of the same",
     "A": "of `make ab`: the words of the first arm (docs/ab.md)",
     "B": "of `make ab`: the words of the second arm",
     "BASE": "of `make ab`: a revision, compared with the working tree",

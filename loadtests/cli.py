@@ -97,13 +97,16 @@ def _measured(run: Callable[..., int], console: Console) -> int:
 
 @main.command()
 def demo() -> None:
-    """Upload one file by each strategy and show every step."""
+    """Upload one file by each strategy and show every step. Reads RTT_MS and BANDWIDTH_MBIT."""
     edge(lambda console: run_demo(os.environ, console))
 
 
 @main.command()
 def smoke() -> None:
-    """Ask every health route; upload and read back one file by each strategy."""
+    """Ask every health route; upload and read back one file by each strategy.
+
+    Reads RTT_MS and BANDWIDTH_MBIT from the environment. Example: RTT_MS=40 python -m loadtests smoke
+    """
     edge(lambda console: run_smoke(os.environ, console))
 
 

@@ -36,12 +36,12 @@ Floats = NDArray[np.float64]
 SEED = 12
 RUNS = 2000
 EQUAL_RUNS = 8000  # of equal arms: a share of 5 % is then known to half a percent
-PERIOD_S, WASHOUT_S = 3.0, 0.7
+PERIOD_S, WASHOUT_S = 1.5, 0.375  # as in profile ci
 IN_BLOCK = 4
 SWITCHES = np.array([[0, 1, 1, 0], [1, 0, 0, 1]])  # which arm's turn: ABBA, BAAB
-CI = Rule(margin=0.10, precision=0.05, first_blocks=8)
-STACKS = replace(CI, precision=0.10, first_blocks=12, replicated=True)
-MOST_BLOCKS = 24  # about five minutes
+CI = Rule(margin=0.10, precision=0.05, first_blocks=12)
+STACKS = replace(CI, precision=0.10, first_blocks=24, replicated=True)
+MOST_BLOCKS = 48  # about five minutes
 NOISE = 0.05  # standard deviation of a block's log ratio where nothing else is said
 
 
@@ -211,7 +211,7 @@ def left_behind() -> Rates:
     return judged(played(one_sided, 0.0, MOST_BLOCKS), 0.0, CI)
 
 
-SPREADS, DIFFERENCES, BUDGETS = (0.03, 0.05, 0.07, 0.10), (0.05, 0.10), (10, 24)
+SPREADS, DIFFERENCES, BUDGETS = (0.03, 0.05, 0.07, 0.10), (0.05, 0.10), (14, 48)
 
 
 def power() -> dict[tuple[float, float, int], Rates]:
@@ -225,7 +225,7 @@ def power() -> dict[tuple[float, float, int], Rates]:
 
 
 PLANTED = 0.07  # by which two stacks of equal code differ here
-PER_MAKING = 2  # blocks
+PER_MAKING = 4  # blocks
 MAKINGS = MOST_BLOCKS // PER_MAKING
 
 
@@ -273,7 +273,7 @@ class Counting:
     by_end: float
 
 
-def counting(upload_s: float, vus: int = 16, blocks: int = 60) -> Counting:
+def counting(upload_s: float, vus: int = 16, blocks: int = 120) -> Counting:
     """A closed loop of one arm against a second that takes half as long; the first is counted."""
     random = np.random.default_rng(SEED)
     turns = SWITCHES[random.integers(2, size=blocks)].reshape(-1)
@@ -327,7 +327,7 @@ def _part() -> Part:
         for name in "AB"
     )  # fmt: skip
     return Part(name="p", kind=PartKind.COMPARE, arms=arms, period_s=PERIOD_S, washout_s=WASHOUT_S,
-                first_blocks=8, most_blocks=MOST_BLOCKS)  # fmt: skip
+                first_blocks=CI.first_blocks, most_blocks=MOST_BLOCKS)  # fmt: skip
 
 
 UPLOADS_S = (0.1, 0.3, 0.5)

@@ -1,11 +1,12 @@
 # Measuring: the harness and k6 in a container beside the others, for the length of one command.
 
 BENCH_USUAL_S=60
+SLOWER_NETWORK=-slower-network # behind the name of the image that can make one
 
 # bench COMMAND…: makes the container with Compose and runs it with docker. `compose run` would not do: without
 # a terminal it leaves at Ctrl-C and takes the container along, before its audit.
 bench() {
-    [ -z "$(bench_container)" ] || fail "Another run is using this system. Wait for it, or stop it with Ctrl-C."
+    refuse_second
     # `make up` has built it; a changed experiment or strategy is taken in here, from the cache but for itself.
     build_bench
     bench_values "$@"
@@ -35,21 +36,47 @@ follow() {
     code=$(docker wait "$container")
 }
 
+name_of() { docker inspect --format '{{.Name}}' "$1" | cut -c 2-; }
+
 # The container of a run: one that runs, or with `all` also one that only exists.
 bench_container() {
     docker ps -q ${1:+-a} --filter "label=com.docker.compose.project=$PROJECT" \
         --filter "label=com.docker.compose.service=bench"
 }
 
-build_bench() {
-    stage_certificates
-    bench_image
-    rm -f "$HERE"/extra-ca/*.crt
+# One load at a time. What still runs after its terminal is gone ends with an audit, like after Ctrl-C; what
+# ended after its command was killed was removed by nobody.
+refuse_second() {
+    running=$(bench_container)
+    [ -z "$running" ] || fail "Another run is using this system. Wait for it, or stop it with Ctrl-C; where its terminal is gone:
+docker stop $(name_of "$running")"
+    for left in $(bench_container all); do
+        say "removing $(name_of "$left"), which a command left that was killed"
+        docker rm "$left" >/dev/null
+    done
 }
 
+build_bench() {
+    stage_certificates
+    bench_image bench
+    if slows_network; then
+        go_image "$TOXIPROXY_IMAGE" toxiproxy "$TOXIPROXY_USUAL_S"
+        BENCH_IMAGE=$BENCH_IMAGE$SLOWER_NETWORK
+        bench_image slower-network
+    fi
+    rm -f "$HERE"/extra-ca/extra-*.crt
+}
+
+# Whether the words of this command ask for it, before A and B or inside.
+slows_network() {
+    [ -z "${RTT_MS:-}${BANDWIDTH_MBIT:-}" ] || return 0
+    case "${A:-} ${B:-}" in *RTT_MS=* | *BANDWIDTH_MBIT=*) ;; *) return 1 ;; esac
+}
+
+# bench_image STAGE
 bench_image() {
-    image "$BENCH_IMAGE" "$BENCH_USUAL_S" -f compose/Dockerfile.bench \
-        --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "K6_IMAGE=$K6_IMAGE"
+    image "$BENCH_IMAGE" "$BENCH_USUAL_S" -f compose/Dockerfile.bench --target "$1" \
+        --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "K6_IMAGE=$K6_IMAGE" --build-arg "TOXIPROXY_IMAGE=$TOXIPROXY_IMAGE"
 }
 
 bench_values() {

@@ -2,18 +2,18 @@
 
 BUILD_ARGUMENTS="PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST GOPROXY GOSUMDB HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy"
 PROGRESS_EVERY_S=5
-MINIO_USUAL_S=150 SERVICE_USUAL_S=40
+MINIO_USUAL_S=150 SERVICE_USUAL_S=40 TOXIPROXY_USUAL_S=60
 
 build_images() {
     stage_certificates
     image "$SERVICE_IMAGE" "$SERVICE_USUAL_S" -f compose/Dockerfile --target service --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE"
     # Somebody who names an image of their own wants that one.
     [ "$MINIO_IMAGE" != "$built_minio" ] || go_image "$MINIO_IMAGE" minio "$MINIO_USUAL_S"
-    bench_image
+    bench_image bench
     for extra in $(overlays); do
         if command -v "build_$extra" >/dev/null 2>&1; then "build_$extra"; fi
     done
-    rm -f "$HERE"/extra-ca/*.crt
+    rm -f "$HERE"/extra-ca/extra-*.crt
 }
 
 # go_image IMAGE TOOL USUAL_S: one program of tools.toml, from its pinned module.
@@ -35,7 +35,7 @@ image() {
     began=$(date +%s)
     (cd "$ROOT" && exec docker build -t "$name" "$@" .) >"$log" 2>&1 &
     building=$!
-    trap 'kill "$building" 2>/dev/null; rm -f "$HERE"/extra-ca/*.crt; exit 130' INT TERM
+    trap 'kill "$building" 2>/dev/null; rm -f "$HERE"/extra-ca/extra-*.crt; exit 130' INT TERM
     told=$began
     while kill -0 "$building" 2>/dev/null; do
         sleep 0.2 2>/dev/null || sleep 1
@@ -45,7 +45,7 @@ image() {
             say "building  $name: $((now - began)) s of usually $usual_s, $(wc -l <"$log" | tr -d ' ') lines in $log"
         fi
     done
-    wait "$building" || { tail -n 30 "$log" >&2; rm -f "$HERE"/extra-ca/*.crt; fail "$name could not be built; the whole log is $log"; }
+    wait "$building" || { tail -n 30 "$log" >&2; rm -f "$HERE"/extra-ca/extra-*.crt; fail "$name could not be built; the whole log is $log. For a proxy, certificates or mirrors: docs/compose.md, Networks that are not open"; }
     trap - INT TERM
     took=$(($(date +%s) - began))
     [ "$took" -lt "$PROGRESS_EVERY_S" ] || say "built     $name in $took s"
@@ -53,7 +53,7 @@ image() {
 
 # EXTRA_CA=folder: certificates for the build stages, for networks that open TLS.
 stage_certificates() {
-    rm -f "$HERE"/extra-ca/*.crt
+    rm -f "$HERE"/extra-ca/extra-*.crt
     [ -n "${EXTRA_CA:-}" ] || return 0
     found=0
     for certificate in "$EXTRA_CA"/*.crt "$EXTRA_CA"/*.pem; do

@@ -4,10 +4,14 @@ HEALTHY_WITHIN_S=180 WELL_WITHIN_S=30
 
 up() {
     began=$(date +%s) STARTS=1
-    mkdir -p "$RUN_DIR"
+    choose_overlays >/dev/null
+    own_volumes
+    own_run_folder
     alone
+    say "$PROJECT" >"$RUN_DIR/project"
     say "compose   $(compose_program) $(in_compose version --short)"
     (doctor_quietly) || exit 1
+    open_mounted
     ensure_secrets
     load_environment
     write_files
@@ -70,8 +74,16 @@ alone() {
         sleep 1
     done
     echo $$ >"$lock/pid"
-    trap 'rm -rf "$RUN_DIR/up.lock.d"' EXIT
+    trap 'end_up $?' EXIT
     trap 'echo "interrupted; what was started goes on (make status), the same command continues" >&2; exit 130' INT TERM
+}
+
+end_up() {
+    rm -rf "$RUN_DIR/up.lock.d"
+    case $1 in
+    0 | 130) ;;
+    *) say "No idea? \`make doctor REPORT=1\` writes one file that can be attached to a report." >&2 ;;
+    esac
 }
 
 wait_healthy() {
@@ -116,8 +128,10 @@ sweep() {
 }
 
 clean() {
-    down
+    ours=''
+    ! our_run_folder || ours=1
     found=$(volumes)
+    down
     if [ -n "$found" ]; then
         # The table: names, number of users, size; other tables of the same answer have other shapes.
         docker system df -v 2>/dev/null | awk -v found="$(printf '%s' "$found" | tr '\n' ' ')" '
@@ -125,15 +139,13 @@ clean() {
             NF == 3 && ($1 in ours) { print "deleting volume " $1 " (" $3 ")" }'
         printf '%s\n' "$found" | xargs docker volume rm >/dev/null
     fi
-    if [ -d "$RUN_DIR" ] && [ ! -L "$RUN_DIR" ]; then
-        say "deleting $RUN_DIR ($(du -sk "$RUN_DIR" | awk '{ printf "%.0f", $1 / 1000 }') MB)"
-        rm -rf "$RUN_DIR"
+    if [ -d "$RUN_DIR" ]; then
+        [ -n "$ours" ] || fail "$RUN_DIR carries no mark of a testbed (.vaultbench), so nothing in it was deleted"
+        say "deleting $RUN_DIR ($(du -sk "$RUN_DIR/" | awk '{ printf "%.0f", $1 / 1000 }') MB)"
+        remove_run_folder
     elif [ -z "$found" ]; then say "no data to delete"
     fi
-    if [ "${ALL:-}" = 1 ] && [ -f "$SECRETS_FILE" ]; then
-        say "deleting $SECRETS_FILE"
-        rm -f "$SECRETS_FILE"
-    fi
+    [ "${ALL:-}" != 1 ] || remove_secrets
 }
 
 status() {
@@ -162,7 +174,7 @@ logs() {
 
 tools_clean() {
     load_environment lenient
-    for name in "$SERVICE_IMAGE" "$BENCH_IMAGE" "$built_minio" "$TOXIPROXY_IMAGE"; do
+    for name in $(sed -n 's/^[A-Z0-9]*_IMAGE=\(vaultbench\/.*\)/\1/p' "$HERE/images.env") "$BENCH_IMAGE$SLOWER_NETWORK"; do
         ! docker image inspect "$name" >/dev/null 2>&1 || { say "deleting the image $name"; docker image rm "$name" >/dev/null; }
     done
 }

@@ -12,6 +12,7 @@ bad() { printf 'fail\t%s\t%s\t%s\n' "$1" "$2" "$3"; }
 doctor() {
     load_environment lenient
     findings=$(host_findings; docker_findings; place_findings; port_findings; secret_findings; image_findings; running_findings)
+    if [ "${REPORT:-}" = 1 ]; then write_report; return; fi
     if [ "${1:-}" = --json ]; then as_json; else as_lines; fi
     ! printf '%s\n' "$findings" | grep -q '^fail'
 }

@@ -16,10 +16,20 @@ load_environment() {
     STORE_CORS_ORIGINS=$WEB_ORIGINS${CORS_ORIGINS:+,$CORS_ORIGINS}
     export CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR ROOT PROJECT
     IN_EFFECT=$(choose_overlays)
+    [ "${1:-}" = lenient ] || check_overlay_words
     count_workers
     targets
     for extra in $(overlays); do
         [ ! -f "$HERE/docker/overlay-$extra.sh" ] || . "$HERE/docker/overlay-$extra.sh"
+    done
+}
+
+# Words that only an overlay reads, and parts that are to be left out.
+check_overlay_words() {
+    case " $(overlays) ${LIMITS:+asked}" in *" limits "* | *" ") ;; *) fail "LIMITS=$LIMITS: has an effect only with OVERLAYS=limits" ;; esac
+    parts=$(sed -n 's/^  \([a-z][a-z0-9-]*\):$/\1/p' "$HERE"/compose*.yaml)
+    for part in $(printf '%s' "${WITHOUT:-}" | tr ',' ' '); do
+        case " exporters $(printf '%s' "$parts" | tr '\n' ' ') " in *" $part "*) ;; *) fail "WITHOUT=$part: there is no such part; \`exporters\` means all of them" ;; esac
     done
 }
 
@@ -46,6 +56,9 @@ write_files() {
     for extra in $(overlays); do
         if command -v "write_$extra" >/dev/null 2>&1; then "write_$extra"; fi
     done
+    for name in $(settings_of_testbed); do
+        eval "[ -z \"\${$name:-}\" ] || printf '%s=%s\n' $name \"\$(quoted \"\$$name\")\""
+    done >"$RUN_DIR/settings.env"
     say "$WORKERS" >"$RUN_DIR/workers"
     overlays >"$RUN_DIR/overlays.new"
     mv "$RUN_DIR/overlays.new" "$RUN_DIR/overlays"
@@ -53,11 +66,19 @@ write_files() {
         umask 077
         rm -f "$RUN_DIR/compose.env"
         for name in $(names_in "$HERE/ports.env" && names_in "$HERE/images.env" && names_in "$HERE/memory.env" &&
-            sed -n 's/^\([A-Z].*\) .*/\1/p' "$HERE/secrets.list") \
+            names_of_secrets) \
             CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR $WORKER_NAMES $WORKER_VALUES ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
             eval "printf '%s=%s\n' $name \"\$$name\""
         done >"$RUN_DIR/compose.env"
     )
+}
+
+# Containers run as other accounts, and read some folders of the checkout where they are. After a clone under
+# umask 077 nobody but its owner could.
+open_mounted() {
+    [ -n "$(find "$ROOT/grafana" "$HERE/pgbouncer" "$HERE/redis" ! -perm -a+r -o -type d ! -perm -a+x)" ] || return 0
+    chmod -R a+rX "$ROOT/grafana" "$HERE/pgbouncer" "$HERE/redis" 2>/dev/null ||
+        fail "Containers read $ROOT/grafana as other accounts, which its modes forbid, and they cannot be changed here. Its owner can: chmod -R a+rX grafana compose/pgbouncer compose/redis"
 }
 
 # The sum of all limits in MiB, of the parts that are started. A run adds MEMORY_BENCH_MB.

@@ -38,7 +38,7 @@ top() {
 
 # One line per alert, red when it fires.
 alerts() {
-    answer=$(in_compose exec -T prometheus wget -q -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/alerts" 2>/dev/null) || {
+    answer=$(in_compose exec -T prometheus wget -q -Y off -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/alerts" 2>/dev/null) || {
         say "alerts    unknown: no answer from Prometheus"
         return 0
     }

@@ -1,12 +1,22 @@
 # Shared by the scripts of this folder: POSIX sh, awk and docker are all they need. Sourced, never run.
 
+# A person's shell may print where `cd` goes, have a decimal comma, or sort letters otherwise; what we keep in
+# variables may not come from there either.
+unset CDPATH POSIXLY_CORRECT IN_EFFECT STARTS OVERLAY_NAMES OVERLAY_VALUES OVERLAY_MEMORY OVERLAY_IMAGES OVERLAY_PUBLISHED
+export LC_ALL=C
 ROOT=$(cd "$(dirname "$0")" && while [ ! -f Makefile ] && [ "$PWD" != / ]; do cd ..; done && pwd -P)
 HERE=$ROOT/compose
+. "$HERE/docker/words.sh"
+forget_others
+level_case
 RUN_DIR=${VAULTBENCH_RUN_DIR:-$ROOT/.run}
 SECRETS_FILE=${VAULTBENCH_ENV_FILE:-$ROOT/.env}
-PROJECT=${COMPOSE_PROJECT_NAME:-vaultbench}
+case $RUN_DIR in /*) ;; *) RUN_DIR=$PWD/$RUN_DIR ;; esac
 DOCKER_ANSWER_S=3
+. "$HERE/docker/run_folder.sh"
+. "$HERE/docker/project.sh"
 BYTES_PER_MIB=1048576
+CARRIAGE_RETURN=$(printf '\r')
 
 say() { printf '%s\n' "$*"; }
 
@@ -54,6 +64,7 @@ quoted() {
     esac
 }
 unquoted() {
+    set -- "${1%"$CARRIAGE_RETURN"}"
     case $1 in
     \'*\' | \"*\") printf '%s' "$1" | sed "s/^.//; s/.\$//; s/\\\\\(['\"\\\\]\)/\1/g" ;;
     *) printf '%s' "$1" | sed 's/[[:space:]]\{1,\}#.*//; s/[[:space:]]*$//' ;;
@@ -135,15 +146,15 @@ choose_overlays() {
         done
         ;;
     esac
+    for asked_overlay in $asked_overlays; do
+        [ -f "$HERE/compose.$asked_overlay.yaml" ] && [ "$asked_overlay" != bench ] ||
+            fail "OVERLAYS=$asked_overlay: there are $(cd "$HERE" && ls compose.*.yaml | sed 's/^compose\.//; s/\.yaml$//' | grep -v -e '^bench$' -e '\.' | tr '\n' ' ')"
+    done
     printf '%s' "$asked_overlays" | tr ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
 
 # of_running NAME: a value that the running testbed was started with; nothing when none runs.
 of_running() { [ ! -f "$RUN_DIR/overlays" ] || sed -n "s/^$1=//p" "$RUN_DIR/ports.env"; }
 
-# containers [all]: the ids of our running containers, or of all that exist.
-containers() {
-    docker ps -q ${1:+-a} --filter "label=com.docker.compose.project=$PROJECT"
-}
-
-volumes() { docker volume ls -q --filter "label=com.docker.compose.project=$PROJECT"; }
+PROJECT=${COMPOSE_PROJECT_NAME:-$(recorded_project)}
+PROJECT=${PROJECT:-vaultbench}

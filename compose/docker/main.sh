@@ -4,11 +4,15 @@
 # Example: compose/docker/main.sh compose status
 set -eu
 . "$(dirname "$0")/lib.sh"
-for part in runtime secrets workers environment exporters build bench view doctor eyes commands; do
+for part in runtime secrets workers environment exporters build bench view doctor report eyes commands; do
     # shellcheck disable=SC1090
     . "$HERE/docker/$part.sh"
 done
 
+case "${1-} ${2-}" in
+"compose doctor"* | "compose build" | "compose digests" | "compose tools-clean" | " ") ;;
+*) own_project ;;
+esac
 case "${1-} ${2-}" in
 "compose up") up ;;
 "compose down") down ;;

@@ -50,6 +50,6 @@ settle_runtime() {
 }
 
 record_runtime() {
-    mkdir -p "$RUN_DIR"
+    own_run_folder
     say "$1" >"$RUN_DIR/runtime"
 }

@@ -55,7 +55,7 @@ print_addresses() {
 
 # Health of what Prometheus scrapes: job/service or job/database, and up, down or unknown.
 scraped() {
-    in_compose exec -T prometheus wget -q -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/targets?state=active" 2>/dev/null |
+    in_compose exec -T prometheus wget -q -Y off -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/targets?state=active" 2>/dev/null |
         awk '{ gsub(/"discoveredLabels"/, "\n&"); print }' | awk '
             function value(key) {
                 return match($0, "\"" key "\":\"[^\"]*\"") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5) : ""

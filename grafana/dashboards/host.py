@@ -30,8 +30,9 @@ PROCESSES: tuple[Panel, ...] = (
     ),
     lines(
         "Memory by process",
-        "Resident memory. It should level off; a straight rise under constant load is a leak, or bodies "
-        "that are held.",
+        "What a process holds in RAM. What the processes of a database share counts once, as in the report; "
+        "the harness looks at those, while it runs. It should level off; a straight rise under constant "
+        "load is a leak, or bodies that are held.",
         Unit.BYTES,
         Query(MEMORY, "{{process}}"),
     ),

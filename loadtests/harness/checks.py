@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,24 @@ from loadtests.harness import cost
 from loadtests.harness.facts import Facts
 from loadtests.harness.intervals import ratio_of_sums
 from loadtests.harness.latency import merged
-from loadtests.harness.limits import K6_CEILING, K6_SHARE, MEMORY, OTHERS, load_generator, memory, scenes
+from loadtests.harness.limits import (
+    K6_CEILING,
+    K6_SHARE,
+    MEMORY,
+    OTHERS,
+    REFUSED,
+    load_generator,
+    memory,
+    rate_limiter,
+    scenes,
+)
 from loadtests.harness.periods import Period, due_at
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.result import Comparison, Price, Ratio, Saturation
 from loadtests.harness.records.samples import LedgerTable, Warn
 from loadtests.harness.records.vocabulary import LedgerClass, Severity
 from loadtests.harness.verdict import FEWEST_TO_JUDGE
+from loadtests.harness.wording import UNITS, arm_names, count, listed, size
 
 IDLE_CORE = 0.06  # of one core, that stacks whose turn it is not may use
 CARRY_OVER = 0.02
@@ -226,6 +238,22 @@ def generator_limited(facts: Facts, _: Answers) -> Iterator[Warn]:
             )
 
 
+def limiter_in_force(facts: Facts, _: Answers) -> Iterator[Warn]:
+    """What is refused is not measured, and arms that send more requests are refused sooner."""
+    for part, scene in scenes(facts):
+        found = rate_limiter(scene)
+        if found:
+            yield Warn(
+                code="rate-limited",
+                severity=Severity.CAUTION,
+                message=f"{found.what} set the numbers {_way(facts, scene.arm)}: {found.evidence}",
+                metric="share of uploads answered 429",
+                limit=REFUSED,
+                advice=found.advice,
+                part=part.name,
+            )
+
+
 def memory_short(facts: Facts, _: Answers) -> Iterator[Warn]:
     for part, scene in scenes(facts):
         found = memory(scene)
@@ -279,7 +307,8 @@ def few_uploads(facts: Facts, _: Answers) -> Iterator[Warn]:
         if uploads < FEWEST_UPLOADS:
             yield _caution(
                 "low-samples",
-                f"only {uploads} uploads of {arm.name} count",
+                f"only {uploads} uploads were counted {_way(facts, arm)}; below {FEWEST_UPLOADS} a rate is a "
+                "guess",
                 metric="uploads",
                 value=uploads,
                 limit=FEWEST_UPLOADS,
@@ -347,14 +376,14 @@ def slipped(facts: Facts, _: Answers) -> Iterator[Warn]:
     waits = merged(period.acked_s for part in open_parts for period in facts.periods[part.name])
     if len(late) < FEWEST_ARRIVALS or not len(waits):
         return
-    share = float(np.quantile(late, 0.99)) / float(np.median(waits))
-    if share > SLIP:
+    late_s, usual_s = float(np.quantile(late, 0.99)), float(np.median(waits))
+    if late_s / usual_s > SLIP:
         yield _caution(
             "slip",
-            f"k6 began arrivals late: 99 of 100 within {share * 100:.0f} % of the median "
-            "time to acknowledgement; times count from when each was due",
+            f"the load generator was late itself: 1 of 100 arrivals began more than {late_s * 1000:.0f} ms "
+            f"after it was due, where an upload takes {usual_s * 1000:.0f} ms; that wait is counted",
             metric="p99 of delays over p50 to acknowledgement",
-            value=round(share, 4),
+            value=round(late_s / usual_s, 4),
             limit=SLIP,
             advice=_LESS_LOAD,
         )
@@ -400,19 +429,27 @@ def carried_over(_: Facts, answers: Answers) -> Iterator[Warn]:
             )
 
 
-def not_saturated(_: Facts, answers: Answers) -> Iterator[Warn]:
-    for proof in answers.saturation:
-        if proof.proven or proof.gain.value is None:
+def not_saturated(facts: Facts, answers: Answers) -> Iterator[Warn]:
+    missing = [proof for proof in answers.saturation if not proof.proven and proof.gain.value is not None]
+    gaining = [proof for proof in missing if (proof.gain.low or 0.0) > 1]
+    for own, code, advice in (
+        (gaining, "not-saturated", "raise the VUs, for example VUS={double}"),
+        ([proof for proof in missing if proof not in gaining], "saturation-open", "measure longer"),
+    ):
+        if not own:
             continue
-        gained = (proof.gain.value - 1) * 100
+        most = max(own, key=lambda proof: proof.gain.value or 0.0)
+        which = listed([_title(facts, proof.arm) for proof in own])
+        gain = f"{most.more_vus} of them brought {((most.gain.value or 1.0) - 1) * 100:+.0f} %"
+        ruled_out = f"{most.more_vus} of them may bring {most.limit * 100:g} % more or not"
         yield _caution(
-            "not-saturated",
-            f"{proof.more_vus} instead of {proof.vus} VUs change {proof.arm} by {gained:+.1f} %; "
-            f"that more VUs gain less than {proof.limit * 100:g} % is not shown",
+            code,
+            f"it was not shown that {most.vus} clients fill the system ({which}): "
+            f"{gain if own is gaining else ruled_out}",
             metric="gain with more VUs",
-            value=round(proof.gain.value - 1, 4),
-            limit=proof.limit,
-            advice=f"raise the VUs, for example VUS={2 * proof.vus}",
+            value=round((most.gain.value or 1.0) - 1, 4),
+            limit=most.limit,
+            advice=advice.format(double=2 * most.vus),
         )
 
 
@@ -430,19 +467,22 @@ def shared_host(facts: Facts, answers: Answers) -> Iterator[Warn]:
         message=f"k6 shares {cores:g} processors with the system: absolute rates are lower bounds",
         advice="read the ratios; for absolute rates use a machine with 4 processors",
     )
-    for ratio in _all_ratios(answers):
-        value = ratio.ratio.value
-        if ratio.metric == "k6_cpu_s_per_upload" and value and abs(value - 1) > K6_DIFFERENCE:
-            yield _caution(
-                "shared-host",
-                f"k6 itself needs {value:.2f} times the CPU per upload for {ratio.arm} as for "
-                f"{ratio.base}, and takes it from the system",
-                metric="k6's CPU per upload by arm",
-                value=round(value, 4),
-                limit=1 + K6_DIFFERENCE,
-                advice="compare where k6 has processors of its own",
-                part=ratio.part,
-            )
+    found = [ratio for ratio in _all_ratios(answers) if ratio.metric == "k6_cpu_s_per_upload"]
+    apart = {one.id: abs(math.log(one.ratio.value)) for one in found if one.ratio.value}
+    most = max(found, key=lambda ratio: apart.get(ratio.id, 0.0), default=None)
+    if most is None or apart.get(most.id, 0.0) <= math.log1p(K6_DIFFERENCE):
+        return
+    more, less = (most.arm, most.base) if (most.ratio.value or 1.0) > 1 else (most.base, most.arm)
+    yield _caution(
+        "shared-host",
+        f"an upload takes the load generator itself up to {math.exp(apart[most.id]):.2f} times the processor "
+        f"time ({_title(facts, more)} against {_title(facts, less)}), which the system then lacks",
+        metric="k6's CPU per upload by arm",
+        value=round(math.exp(apart[most.id]), 4),
+        limit=1 + K6_DIFFERENCE,
+        advice="compare where k6 has processors of its own",
+        part=most.part,
+    )
 
 
 def _all_ratios(answers: Answers) -> Iterator[Ratio]:
@@ -450,33 +490,62 @@ def _all_ratios(answers: Answers) -> Iterator[Ratio]:
 
 
 def few_blocks(_: Facts, answers: Answers) -> Iterator[Warn]:
+    """Of every file size the comparison with the most blocks counts."""
+    rates: dict[str, Ratio] = {}
     for comparison in answers.comparisons:
-        units = [ratio.ratio.n for ratio in comparison.ratios if ratio.metric == "uploads_per_s"]
-        if units and min(units) < FEWEST_TO_JUDGE:
-            yield _caution(
-                "few-blocks",
-                f"a winner takes {FEWEST_TO_JUDGE} blocks; there are {min(units)}",
-                metric="blocks, or makings of the stacks",
-                value=min(units),
-                limit=FEWEST_TO_JUDGE,
-                advice="use PROFILE=ci or PROFILE=full",
-                part=comparison.part,
-            )
+        own = [ratio for ratio in comparison.ratios if ratio.metric == "uploads_per_s"]
+        fewest = min(own, key=_units, default=None)
+        for name in {size(one.arm.file_size_bytes) for one in comparison.arms}:
+            if fewest is not None and (name not in rates or _units(rates[name]) < _units(fewest)):
+                rates[name] = fewest
+    short = {name: ratio for name, ratio in rates.items() if _units(ratio) < FEWEST_TO_JUDGE}
+    if short:
+        fewest = min(short.values(), key=_units)
+        yield _caution(
+            "few-blocks",
+            f"too little was measured to name a winner for files of {listed(list(short))}: "
+            f"{count(_units(fewest), UNITS[fewest.unit])}, and it takes {FEWEST_TO_JUDGE}",
+            metric="blocks, or makings of the stacks",
+            value=_units(fewest),
+            limit=FEWEST_TO_JUDGE,
+            advice="measure longer",
+        )
+
+
+def _units(ratio: Ratio) -> int:
+    return ratio.ratio.n
 
 
 def not_precise(facts: Facts, answers: Answers) -> Iterator[Warn]:
-    for comparison in answers.comparisons:
-        if comparison.half_width is not None and not comparison.precise:
-            yield _caution(
-                "not-precise",
-                f"±{comparison.half_width * 100:.0f} % after {comparison.blocks} blocks; "
-                f"±{facts.plan.precision * 100:g} % takes {comparison.wanted_blocks}",
-                metric="half-width",
-                value=round(comparison.half_width, 4),
-                limit=facts.plan.precision,
-                advice="raise BUDGET_S",
-                part=comparison.part,
-            )
+    """Only the main comparison goes on until it is precise."""
+    for part in facts.parts(PartKind.COMPARE):
+        found = next((one for one in answers.comparisons if one.part == part.name), None)
+        if found is None or found.half_width is None or found.precise:
+            continue
+        yield _caution(
+            "not-precise",
+            f"the ratios are known to ±{found.half_width * 100:.0f} % only, not to "
+            f"±{facts.plan.precision * 100:g} %: {count(found.blocks, 'block of turns')} were measured, and "
+            f"it takes about {found.wanted_blocks}",
+            metric="half-width",
+            value=round(found.half_width, 4),
+            limit=facts.plan.precision,
+            advice="measure longer",
+            part=part.name,
+        )
+
+
+def _title(facts: Facts, arm: str) -> str:
+    """An arm of the question, or a level or size of one, in words."""
+    parts = {one.name: one for part in facts.plan.parts for one in part.arms}
+    of = parts[arm].of if arm in parts else arm
+    return arm_names(facts.plan.arms).get(of, of) + arm.removeprefix(of)
+
+
+def _way(facts: Facts, arm: Arm) -> str:
+    """ "direct in parts 32 MiB", "for A (FINALISE=inline)"."""
+    name = _title(facts, arm.name)
+    return f"for {name}" if name.startswith(arm.of) else name
 
 
 def miscounted(_: Facts, answers: Answers) -> Iterator[Warn]:
@@ -574,6 +643,7 @@ CHECKS: tuple[Check, ...] = (
     generator_failed,
     generator_limited,
     processes_missing,
+    limiter_in_force,
     memory_short,
     idle_stack_busy,
     carried_over,

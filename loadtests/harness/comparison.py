@@ -13,8 +13,16 @@ from loadtests.harness.intervals import ratio_of_sums
 from loadtests.harness.latency import merged, percentile
 from loadtests.harness.periods import Block, Period, Samples, units_of, whole_blocks
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan, Stretch
-from loadtests.harness.records.result import ArmResult, CarryOver, Comparison, Interval, Ratio, evidence_id
-from loadtests.harness.verdict import Metric, Observed, Rule, best_of, blocks_wanted, pairs_of, ratios_of
+from loadtests.harness.records.result import (
+    ArmResult,
+    CarryOver,
+    Comparison,
+    Interval,
+    Metric,
+    Ratio,
+    evidence_id,
+)
+from loadtests.harness.verdict import Observed, Rule, best_of, blocks_wanted, pairs_of, ratios_of
 
 FEWEST_DURABLE = 5  # in one block, for a median to compare
 Measure = Callable[[Sequence[Period], Arm], float | None]
@@ -114,6 +122,7 @@ MEASURES: dict[Metric, Measure] = {
     "uploads_per_s": rate_per_s,
     "cpu_s_per_upload": _our_cpu,
     "k6_cpu_s_per_upload": _k6_cpu,
+    "uploads_per_s_without_k6": cost.rate_without_k6_per_s,
     "durable_ms": _median_durable_s,
 }
 

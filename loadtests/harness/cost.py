@@ -109,6 +109,20 @@ def cpu_of(periods: Sequence[Period], arm: Arm, process: str | None = None) -> f
     return used / uploads if used is not None and uploads > 0 else None
 
 
+def rate_without_k6_per_s(periods: Sequence[Period], arm: Arm) -> float | None:
+    """Uploads per second that a full machine would do if k6 ran elsewhere: rate x busy / (busy - k6's).
+
+    Processors that are all busy do as many uploads as their time pays for: rate = busy / (rest + k6's), in
+    CPU-seconds per second and per upload. Without k6's part the same time pays for busy / rest uploads, if
+    the rest of an upload costs what it did. None where nobody looked.
+    """
+    used, busy = _used(periods, arm, GENERATOR), [period.host_busy_s for period in periods]
+    known, seconds = sum(one or 0.0 for one in busy), sum(period.counted_s for period in periods)
+    if used is None or None in busy or known <= used or seconds <= 0:
+        return None
+    return uploads_in(periods) / seconds * known / (known - used)
+
+
 def uploads_in(periods: Sequence[Period]) -> float:
     return sum(period.uploads for period in periods)
 

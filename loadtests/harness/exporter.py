@@ -1,17 +1,21 @@
-"""What the harness is doing now, for Prometheus: whose turn it is, which fault is in force.
+"""What the harness is doing now and what it has found so far, for Prometheus.
 
     testbed_turn_active{run,part,arm} 1              while this arm has its turn, absent otherwise
     testbed_fault_active{fault,target} 1             while the fault is in force
+    testbed_memory_bytes{run,process}                at the last look, while a stretch is played
+    testbed_arm_...{run,arm}                         the report's figures of the comparison so far
 
-Dashboards draw both as annotations. A series is there only while what it names is going on, so Prometheus
-marks its end at the next scrape.
+Dashboards draw the first two as annotations. A series is there only while what it names is going on, so
+Prometheus marks its end at the next scrape. Figures of arms are told because turns are shorter than the time
+between two scrapes: no expression over the services' counters could tell whose uploads those were.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -20,11 +24,32 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from loadtests.harness.records.plan import Stretch
+from loadtests.harness.records.samples import Look
 
+TURN, FAULT, MEMORY = "testbed_turn_active", "testbed_fault_active", "testbed_memory_bytes"
+UPLOADS_PER_S = "testbed_arm_uploads_per_second"
+CPU_S = "testbed_arm_cpu_seconds_per_upload"
+DURABLE_S = "testbed_arm_time_to_durable_seconds"
+GATEWAY_BYTES = "testbed_arm_gateway_bytes_per_file_byte"
 FAMILIES = {
-    "testbed_turn_active": "1 while this arm has its turn",
-    "testbed_fault_active": "1 while this fault is in force",
+    TURN: "1 while this arm has its turn",
+    FAULT: "1 while this fault is in force",
+    MEMORY: "memory at the last look; what the processes of a database share counts once",
+    UPLOADS_PER_S: "verified uploads per second in the counted parts of the arm's turns",
+    CPU_S: "CPU of gateway, services and databases for one upload in those parts",
+    DURABLE_S: "median time to durable of uploads begun in those parts",
+    GATEWAY_BYTES: "bytes of bodies through the gateway, from clients, for each byte of a file",
 }
+LAST_SCRAPE_S = 6.0  # scrapes come every 5 s: what was found last shall be read once more
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One value that was found of an arm."""
+
+    family: str
+    arm: str
+    value: float
 
 
 @dataclass(eq=False)
@@ -35,6 +60,25 @@ class Activity(Collector):
     clock: Callable[[], float] = time.time
     _stretch: Stretch | None = None
     _faults: list[tuple[str, str]] = field(default_factory=list)
+    _memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    _figures: Sequence[Figure] = ()
+    _read: asyncio.Event = field(default_factory=asyncio.Event)  # since the figures changed
+    _listens: bool = False  # somebody has asked before
+
+    def looked(self, look: Look) -> None:
+        """This is what processes hold now."""
+        self._memory_bytes = look.rss_bytes
+
+    def found(self, figures: Sequence[Figure]) -> None:
+        """These are the arms' figures from now on."""
+        self._figures = figures
+        self._read.clear()
+
+    async def told(self) -> None:
+        """Wait until whoever scrapes has the last figures; nobody is waited for who never asked."""
+        if self._listens and self._figures:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._read.wait(), LAST_SCRAPE_S)
 
     @contextmanager
     def stretch(self, stretch: Stretch) -> Iterator[None]:
@@ -56,17 +100,29 @@ class Activity(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The families as they are now."""
-        turns, faults = self.describe()
-        if self._stretch is not None and (arm := arm_at(self._stretch, self.clock())) is not None:
-            turns.add_sample(turns.name, {"run": self.run, "part": self._stretch.part, "arm": arm}, 1)
+        families = {family.name: family for family in self.describe()}
+        if self._stretch is not None:
+            if (arm := arm_at(self._stretch, self.clock())) is not None:
+                labels = {"run": self.run, "part": self._stretch.part, "arm": arm}
+                families[TURN].add_sample(TURN, labels, 1)
+            for process, held in self._memory_bytes.items():
+                families[MEMORY].add_sample(MEMORY, {"run": self.run, "process": process}, held)
         for fault, target in self._faults:
-            faults.add_sample(faults.name, {"fault": fault, "target": target}, 1)
-        return turns, faults
+            families[FAULT].add_sample(FAULT, {"fault": fault, "target": target}, 1)
+        for one in self._figures:
+            families[one.family].add_sample(one.family, {"run": self.run, "arm": one.arm}, one.value)
+        return families.values()
 
-    def describe(self) -> tuple[Metric, Metric]:
+    def describe(self) -> list[Metric]:
         """The families without samples."""
-        first, second = (Metric(name, text, "gauge") for name, text in FAMILIES.items())
-        return first, second
+        return [Metric(name, text, "gauge") for name, text in FAMILIES.items()]
+
+    def page(self, registry: CollectorRegistry) -> bytes:
+        """The page for whoever scrapes, who has read it then."""
+        content = generate_latest(registry)
+        self._listens = True
+        self._read.set()
+        return content
 
 
 def arm_at(stretch: Stretch, at: float) -> str | None:
@@ -86,7 +142,7 @@ async def serving(activity: Activity, host: str | None, port: int) -> AsyncItera
     registry.register(activity)
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=activity.page(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
@@ -95,5 +151,6 @@ async def serving(activity: Activity, host: str | None, port: int) -> AsyncItera
     try:
         await web.TCPSite(runner, host, port).start()
         yield
+        await activity.told()
     finally:
         await runner.cleanup()

@@ -63,18 +63,18 @@ def _level(level: Arm, blocks: Sequence[Block]) -> Level:
 def _range(levels: Sequence[Arm], blocks: Sequence[Block]) -> tuple[int | None, int | None, str | None]:
     """VUs up to which the arm gained, VUs from which it did not, and why there is no such range."""
     if len(levels) < FEWEST_LEVELS:
-        return None, None, f"fewer than {FEWEST_LEVELS} levels"
+        return None, None, f"fewer than {FEWEST_LEVELS} numbers of clients were tried"
     rounds = len(blocks)
     if rounds < FEWEST_ROUNDS:
-        return None, None, f"{rounds} rounds of {FEWEST_ROUNDS}"
+        return None, None, f"{rounds} rounds were measured, and it takes {FEWEST_ROUNDS}"
     steps = [gain(blocks, below, above) for below, above in pairwise(levels)]
     gained = [index for index, step in enumerate(steps) if step.low is not None and step.low > STILL_GAINS]
     if not gained:
-        return None, None, f"no gain above {levels[0].vus} VUs, the lowest level, was shown"
+        return None, None, f"no gain beyond {levels[0].vus}, the fewest tried, was shown"
     low = gained[-1]
     ends = [index for index in range(low + 1, len(levels) - 1) if _no_more(blocks, levels[index:])]
     if not ends:
-        return levels[low].vus, None, f"it may still gain at {levels[-1].vus} VUs, the highest level"
+        return levels[low].vus, None, f"a gain up to {levels[-1].vus}, the most tried, is not ruled out"
     return levels[low].vus, levels[ends[0]].vus, None
 
 

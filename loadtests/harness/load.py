@@ -54,16 +54,17 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What k6 writes."""
+    """What k6 writes, and its configuration, which would else be that of whoever started the run."""
 
     console: Path
     summary: Path
     log: Path
+    config: Path
 
     @classmethod
     def within(cls, folder: Path) -> Files:
         folder = folder.absolute()
-        return cls(folder / "console.jsonl", folder / "summary.json", folder / "log")
+        return cls(folder / "console.jsonl", folder / "summary.json", folder / "log", folder / "config.json")
 
 
 @dataclass(slots=True)
@@ -207,6 +208,7 @@ async def open_load(
     It leads its own session, so that Ctrl-C reaches only the harness. At the end of the block it is ended.
     """
     files.log.parent.mkdir(parents=True, exist_ok=True)
+    files.config.write_text("{}\n", encoding="ascii")
     async with control_server.serving(Control(workers.all, rows)) as control:
         told = {
             "CONTROL_URL": control.url,
@@ -223,7 +225,7 @@ async def open_load(
         command = [
             "run", "--quiet", "--no-color", "--address", "", "--log-format=raw",
             *(f"--tag={name}={value}" for name, value in (tags or {}).items()),
-            f"--console-output={files.console}", str(MAIN_SCRIPT),
+            f"--config={files.config}", f"--console-output={files.console}", str(MAIN_SCRIPT),
         ]  # fmt: skip
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         with files.log.open("wb") as log, on_cores(cores) if cores else nullcontext():

@@ -33,7 +33,8 @@ async def measure(
     answered: Answered = in_silence,
 ) -> tuple[Path, bool]:
     """Run a plan on places by stack, which are up. Returns the bundle's folder, and whether a person
-    interrupted it."""
+    interrupted it. A run that ends before any load leaves no folder, and raises ``KeyboardInterrupt`` where
+    a person ended it."""
     writer = BundleWriter(results_folder(environ) / plan.run)
     console.print(f"Records go to {writer.path}", highlight=False, soft_wrap=True)
 
@@ -43,14 +44,21 @@ async def measure(
         await stacks.renew(instance, swapped=swapped)
         return {**places, **stacks.systems}
 
-    async with open_rig(
-        plan.run, places, load_strategies(), shared=stacks.shared if stacks else None,
-        read_all=plan.profile == "full",
-    ) as rig:  # fmt: skip
-        with Progress(console) as progress:
-            async with interruptible(rig, console):
-                await run_plan(
-                    rig, plan, writer, progress, command,
-                    blocks_wanted=blocks_needed, answered=answered, renew=renew if stacks else None,
-                )  # fmt: skip
-        return writer.path, rig.interrupted
+    try:
+        async with open_rig(
+            plan.run, places, load_strategies(), shared=stacks.shared if stacks else None,
+            read_all=plan.profile == "full",
+        ) as rig:  # fmt: skip
+            with Progress(console) as progress:
+                async with interruptible(rig, console):
+                    await run_plan(
+                        rig, plan, writer, progress, command,
+                        blocks_wanted=blocks_needed, answered=answered, renew=renew if stacks else None,
+                    )  # fmt: skip
+            if not writer.begun:
+                raise KeyboardInterrupt
+            return writer.path, rig.interrupted
+    finally:
+        if not writer.begun:
+            writer.remove()
+            console.print("Nothing was measured, so nothing was kept.", style="dim")

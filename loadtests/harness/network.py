@@ -4,7 +4,7 @@ Half of the round trip is added each way, and each connection gets the bandwidth
 a real network has a line of its own. Nothing of the system is changed: URLs stay signed for the address that
 they name, and only the connection leads through toxiproxy, in k6 by its option ``hosts`` (see
 ``store_route``). Stacks of a comparison have their own address of the store, so arms can differ in their
-network.
+network. toxiproxy is a process of ours, in a container too: there it runs beside k6 and ends with it all.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import asyncio
 import contextlib
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,8 +23,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from loadtests.harness.testbeds.store_route import StoreRoute
-from loadtests.harness.testbeds.system import ROOT, System, find_tool
+from loadtests.harness.testbeds.system import System, find_tool
 from loadtests.harness.testbeds.testbed import SystemNotUp
+from loadtests.harness.wording import network
 
 PROGRAM = "toxiproxy"
 READY_LIMIT_S, POLL_S, END_LIMIT_S = 10.0, 0.05, 5.0
@@ -50,15 +49,24 @@ class Link:
     def __bool__(self) -> bool:
         return self.rtt_ms > 0 or self.bandwidth_mbit is not None
 
+    def __str__(self) -> str:
+        """Behind a sentence; empty where nothing is between."""
+        return f" over a network of {network(self.rtt_ms, self.bandwidth_mbit)}" if self else ""
+
     def toxics(self) -> list[dict[str, Any]]:
-        """As toxiproxy wants them: whole milliseconds, the odd one on the way back."""
-        there = int(self.rtt_ms // 2)
-        delays = dict(zip(STREAMS, (there, round(self.rtt_ms) - there), strict=True))
-        found = [_toxic("latency", stream, {"latency": delay}) for stream, delay in delays.items() if delay]
+        """As toxiproxy wants them, in the order of the way: whole milliseconds, the odd one on the way back.
+
+        The bandwidth comes first: only what it lets through is on its way, and waits in memory meanwhile.
+        """
+        found = []
         if self.bandwidth_mbit is not None:
             rate = max(1, round(self.bandwidth_mbit * KB_PER_S_OF_MBIT))
-            found += [_toxic("bandwidth", stream, {"rate": rate}) for stream in STREAMS]
-        return found
+            found = [_toxic("bandwidth", stream, {"rate": rate}) for stream in STREAMS]
+        there = int(self.rtt_ms // 2)
+        delays = dict(zip(STREAMS, (there, round(self.rtt_ms) - there), strict=True))
+        return found + [
+            _toxic("latency", stream, {"latency": delay}) for stream, delay in delays.items() if delay
+        ]
 
 
 def _toxic(kind: str, stream: str, attributes: Mapping[str, int]) -> dict[str, Any]:
@@ -126,14 +134,15 @@ async def slowed(system: System, link: Link) -> AsyncIterator[System]:
 
 def find_toxiproxy(environ: Mapping[str, str]) -> Path:
     """The program, installed if it is missing. Raises ``NetworkError``."""
-    with contextlib.suppress(SystemNotUp):
+    try:
         return find_tool(PROGRAM, environ)
-    if environ.get("BENCH_PROJECT"):
-        raise NetworkError("RTT_MS and BANDWIDTH_MBIT need toxiproxy, which the image of the load lacks")
-    done = subprocess.run([sys.executable, "-m", "compose", "tools", PROGRAM], cwd=ROOT, check=False)
-    if done.returncode != 0:
-        raise NetworkError("RTT_MS and BANDWIDTH_MBIT need toxiproxy, which could not be installed")
-    return find_tool(PROGRAM, environ)
+    except SystemNotUp as error:
+        if environ.get("BENCH_PROJECT"):
+            raise NetworkError(
+                "RTT_MS and BANDWIDTH_MBIT need toxiproxy, which this image of the load lacks. "
+                "make builds one that has it, e.g.: make stress RTT_MS=40"
+            ) from error
+        raise NetworkError(f"RTT_MS and BANDWIDTH_MBIT need toxiproxy. {error}") from error
 
 
 async def _ready(network: Network, process: asyncio.subprocess.Process) -> None:

@@ -7,17 +7,18 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from loadtests.harness import strangers
+from loadtests.harness import strangers, wall_clock
 from loadtests.harness.books import Books
 from loadtests.harness.load import REQUEST_LIMIT_S, Load
 from loadtests.harness.order import in_turns
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
+from loadtests.harness.records.samples import Look, Warn
 from loadtests.harness.rig import Rig
 from loadtests.harness.tally import Ack, Tally, rates_per_s
 from loadtests.harness.watch import Watcher
@@ -38,6 +39,7 @@ class Player:
     progress: Progress
     tally: Tally
     login_each: bool = False
+    looks: list[Look] = field(default_factory=list)  # since whoever wants them took them
     _stretches: int = 0
     _sent: strangers.Sent | None = None  # reads on where it stopped
 
@@ -88,7 +90,9 @@ class Player:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
-            self.writer.append_looks(self.watcher.take())
+            looks = self.watcher.take()
+            self.writer.append_looks(looks)
+            self.looks += looks
         return stretch
 
     async def probe(self, part: Part, arm_name: str, uploads: int) -> list[Ack]:
@@ -111,21 +115,30 @@ class Player:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """While this lasts, traffic that is not ours ends the run in order."""
+        """While this lasts, traffic that is not ours and a clock that is set end the run in order."""
         # Nobody counts for us what another implementation is asked.
         gateways = {name: hold.gateways for name, hold in self.rig.holds.items() if hold.gateways}
 
         def found(said: str) -> None:
-            self.books.warnings.append(strangers.warning(said))
-            self.rig.event("foreign-traffic", said=said)
-            self.progress.say(said)
-            self.rig.stop.set()
+            self._spoiled("foreign-traffic", said, strangers.warning(said))
+
+        def stepped(step_s: float) -> None:
+            self._spoiled("clock-step", wall_clock.sentence(step_s), wall_clock.warning(step_s))
 
         if self._sent is None:
             self._sent = strangers.Sent(self.load.files.console, self.books.played)
         look = partial(strangers.ask_gateways, self.rig.http, gateways)
-        async with strangers.watching_for_strangers(look, self._sent.read, found):
+        async with (
+            strangers.watching_for_strangers(look, self._sent.read, found),
+            wall_clock.watching_the_clock(stepped),
+        ):
             yield
+
+    def _spoiled(self, event: str, said: str, warning: Warn) -> None:
+        self.books.warnings.append(warning)
+        self.rig.event(event, said=said)
+        self.progress.say(said)
+        self.rig.stop.set()
 
     async def _release(self, stretch: Stretch, part: Part, *, uploads: int = 0) -> int:
         holds = self.rig.holds

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from loadtests.harness import warm_up
 from loadtests.harness.books import Books
 from loadtests.harness.ceiling import measure_ceilings
+from loadtests.harness.figures import Figures
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.manifest import make_manifest
 from loadtests.harness.order import blocks_of, swapped, turns_per_block
@@ -24,7 +25,7 @@ from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.notes import noted
 from loadtests.harness.records.plan import Part, PartKind, Plan
-from loadtests.harness.records.samples import Manifest
+from loadtests.harness.records.samples import Manifest, UploadSample
 from loadtests.harness.rig import Place, Rig
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.tally import Tally
@@ -121,7 +122,7 @@ def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) ->
 
 
 def _watcher(rig: Rig, load: Load) -> Watcher:
-    return Watcher(sites_of(rig), rig.http, load.process.pid)
+    return Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
 
 
 def sites_of(rig: Rig) -> dict[str, Site]:
@@ -181,6 +182,7 @@ class Runner:
     _unaudited_bytes: float = 0.0
     _rested: bool = True  # since the load last paused for an audit or new stacks, nothing was played
     _pace: Pace = field(default_factory=Pace)
+    _figures: Figures = field(default_factory=Figures)
     _audits_s: list[float] = field(default_factory=list)
     _times_s: dict[str, list[float]] = field(default_factory=dict)  # to durable, by arm of the question
 
@@ -406,19 +408,28 @@ class Runner:
         if not self.player.books.open:
             return
         self.progress.phase("auditing")
-        self.rig.event("audit", stretches=list(self.player.books.open), bytes=round(self._unaudited_bytes))
+        names = list(self.player.books.open)
+        self.rig.event("audit", stretches=names, bytes=round(self._unaudited_bytes))
         began = time.monotonic()
         samples = await self.player.books.audit()
         self._audits_s.append(time.monotonic() - began)
         self._unaudited_bytes, self._rested = 0.0, True
         for arm, times in warm_up.durable_s(samples).items():
             self._times_s[arm] = times
+        self._tell(names, samples)
         for hold in self.rig.holds.values():
             await hold.fresh_tokens()
         self.writer.append_events(self.rig.take_events())
 
     def _expect(self, parts: Sequence[Part]) -> None:
         self.progress.left({part.name: self._expected_s(part) for part in parts})
+
+    def _tell(self, judged: Collection[str], samples: Sequence[UploadSample]) -> None:
+        """Let panels show what the report would say now; ``judged`` are the stretches of the last audit."""
+        bundle = Bundle(self.writer.path)
+        self._figures.add(self.plan, bundle.stretches(), judged, samples, self.player.looks)
+        self.player.looks = []
+        self.rig.activity.found(self._figures.of_arms(self.plan, bundle.counted()))
 
     def _expected_s(self, part: Part) -> float:
         """How long a part takes if its first stage is enough."""

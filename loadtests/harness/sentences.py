@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from loadtests.harness.cost import GENERATOR
+from loadtests.harness.latency import FEWEST_PERIODS
 from loadtests.harness.records.plan import NOBODY, Arm, PartKind
 from loadtests.harness.records.result import (
     Beside,
     Comparison,
     Interval,
-    Knee,
     Latency,
     Limit,
     Neighbours,
@@ -30,10 +30,13 @@ from loadtests.harness.records.result import (
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.validity import EXIT_LOSS
 from loadtests.harness.wording import (
+    UNITS,
+    arm_names,
     capital,
     count,
     cpu_ms,
     listed,
+    network,
     number,
     percent,
     ratio,
@@ -45,6 +48,7 @@ from loadtests.harness.wording import (
 
 EARLY_ACK = "G-10"
 ALL_PROCESSORS = "all processors"  # as ``limits`` names it
+WITHOUT_K6 = "uploads_per_s_without_k6"
 _NOT_ASKED = frozenset({"REVISION"})  # two revisions may hold the same code
 
 
@@ -68,21 +72,6 @@ def comparisons(result: Result) -> list[Comparison]:
     """The main one first."""
     sized = [size.comparison for size in result.sizes.sizes] if result.sizes else []
     return [*([result.compare] if result.compare else []), *sized]
-
-
-def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
-    """An arm that is its strategy goes by the strategy's title; others by their name, with what makes them
-    differ where that tells them apart."""
-    by_name = {arm.of: arm for arm in arms if arm.strategy is not None or arm.target}
-    titles = [arm.title for arm in by_name.values()]
-    names = {NOBODY: "nobody"}
-    for name, arm in by_name.items():
-        if name == arm.strategy:
-            names[name] = arm.title[:1].lower() + arm.title[1:]
-        else:
-            tells = arm.title != name and titles.count(arm.title) == 1
-            names[name] = f"{name} ({arm.title})" if tells else name
-    return names
 
 
 def _sentences(result: Result) -> Iterator[Sentence]:
@@ -111,12 +100,12 @@ def _answers(result: Result) -> Iterator[Sentence]:
         yield from _comparison(result, result.compare, names)
     if result.profile == "smoke":
         return
-    yield from _saturation(result.saturation, names)
-    yield from _knees(result.knees, names)
+    yield from _saturation(result, names)
+    yield from _knees(result, names)
     if result.neighbours is not None:
-        yield from _neighbours(result.neighbours, names)
+        yield from _neighbours(result, result.neighbours, names)
     if result.sizes is not None:
-        yield from _sizes(result.sizes, names)
+        yield from _sizes(result, result.sizes, names)
 
 
 # -- which is faster, and what does an upload cost
@@ -155,9 +144,7 @@ def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sente
 def _winner(
     best: str, found: Comparison, rates: Sequence[Ratio], names: Mapping[str, str], files: str
 ) -> str:
-    own = {
-        one.arm if one.base == best else one.base: _over(one, best) for one in rates if best in _pair_of(one)
-    }
+    own = {_other(one, best): _over(one, best) for one in rates if best in _pair_of(one)}
     clauses = [f"{near_end_first(over)} as fast as {names[other]}" for other, over in own.items()]
     first = "the fastest" if len(found.arms) > 2 else "the faster"
     what = f"{first} way for {files} here" if ways_only(found) else f"{first} for {files} here"
@@ -173,6 +160,10 @@ def _over(one: Ratio, arm: str) -> Interval:
     return one.ratio if one.arm == arm else turned(one.ratio)
 
 
+def _other(one: Ratio, arm: str) -> str:
+    return one.base if one.arm == arm else one.arm
+
+
 def near_end_first(over: Interval) -> str:
     """A ratio above 1: "at least 1.05, most likely 1.15, at most 1.26 times"."""
     digits = ratio_digits(over)
@@ -186,8 +177,8 @@ def _pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
     first, second = (one.base, one.arm) if slower else (one.arm, one.base)
     over = turned(one.ratio) if slower else one.ratio
     if over.low is None:
-        blocks = count(one.ratio.n, one.unit)
-        return f"{blocks} cannot tell {names[first]} from {names[second]}"
+        measured = count(one.ratio.n, UNITS[one.unit])
+        return f"{measured} cannot tell {names[first]} from {names[second]}"
     if one.winner_named:
         return f"{names[first]} is {near_end_first(over)} as fast as {names[second]}"
     if one.verdict is Verdict.EQUAL:
@@ -216,7 +207,8 @@ def is_aa(result: Result, found: Comparison) -> bool:
 
 def _aa(rate: Ratio, found: Comparison, files: str) -> str:
     if found.half_width is None:
-        return f"{capital(count(rate.ratio.n, rate.unit))} of {files} are too few for an A/A."
+        measured = count(rate.ratio.n, UNITS[rate.unit])
+        return f"{capital(measured)} of {files} cannot tell what this machine can show (A/A)."
     what = "two stacks of equal code" if rate.unit == "instance" else "two equal arms"
     text = (
         f"This machine can show differences above {percent(found.half_width)} for {files}: "
@@ -234,16 +226,13 @@ def _files(result: Result, found: Comparison) -> str:
     """The files and the network, for the first sentence."""
     sizes = dict.fromkeys(size(arm.arm.file_size_bytes) for arm in found.arms)
     text = f"files of {listed(list(sizes), 'or')}"
-    network = network_of(result)
-    return f"{text} over a network of {network}" if network else text
+    slower = network_of(result)
+    return f"{text} over a network of {slower}" if slower else text
 
 
 def network_of(result: Result) -> str:
     """The network that was put before the system for all arms; empty where it is the machine's own."""
-    rtt, bandwidth = result.conditions.get("rtt_ms"), result.conditions.get("bandwidth_mbit")
-    parts = [f"{number(rtt)} ms round trip"] if rtt else []
-    parts += [f"{number(bandwidth)} Mbit/s"] if bandwidth else []
-    return " and ".join(parts)
+    return network(result.conditions.get("rtt_ms"), result.conditions.get("bandwidth_mbit"))
 
 
 def _early(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
@@ -319,10 +308,9 @@ def _cpu(found: Interval) -> str:
 
 def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
     """On a full machine what the client needs is taken from the system."""
-    full = [one for one in result.limits if one.part == found.part and one.what == ALL_PROCESSORS]
     own = _by_arm(found, names, [one.cpu_s_by_process.get(GENERATOR) for one in found.arms])
     ratios = [one for one in found.ratios if one.metric == "k6_cpu_s_per_upload"]
-    if not full or not own or not ratios:
+    if not on_full_machine(result, found) or not own or not ratios:
         return
     differs = any(one.verdict in (Verdict.MORE, Verdict.LESS) for one in ratios)
     meaning = (
@@ -330,8 +318,50 @@ def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator
         if differs
         else "no difference of the arms is shown in it"
     )
-    text = f"The machine was full, and of it each upload took the load generator {listed(own)}: {meaning}."
+    text = (
+        "All processors were busy, and of their time each upload took the load generator "
+        f"{listed(own)}: {meaning}."
+    )
     yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=ratios[0].id)
+    yield from _without_k6(result, found, names)
+
+
+def _without_k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """The ratios of the first sentence as they would be without the client's work."""
+    every = [one for one in meaningful(result, found) if one.metric == WITHOUT_K6]
+    told = [one for one in every if found.best in (None, *_pair_of(one)) and one.ratio.low is not None]
+    if not told or is_aa(result, found):
+        return
+    if found.best is not None:
+        clauses = [f"{_times(_over(one, found.best))} {names[_other(one, found.best)]}" for one in told]
+        would = f"{names[found.best]} would be {listed(clauses)}"
+    else:
+        would = "; ".join(_would(one, names) for one in told)
+    text = f"With the load generator on a machine of its own, {would}, if all else cost the same."
+    yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=told[0].id)
+
+
+def _would(one: Ratio, names: Mapping[str, str]) -> str:
+    """Two arms in a clause, the one that measured more first."""
+    first = one.arm if (one.ratio.value or 0.0) >= 1 else one.base
+    return f"{names[first]} would be {_times(_over(one, first))} {names[_other(one, first)]}"
+
+
+def _times(over: Interval) -> str:
+    surely = over.low is not None and over.low > 1
+    return f"{near_end_first(over) if surely else f'{ratio(over)} times'} as fast as"
+
+
+def on_full_machine(result: Result, found: Comparison) -> frozenset[str]:
+    """Arms of a comparison whose rate was set by all processors."""
+    own = (one for one in result.limits if one.part == found.part and one.what == ALL_PROCESSORS)
+    return frozenset(one.arm for one in own)
+
+
+def meaningful(result: Result, found: Comparison) -> list[Ratio]:
+    """The ratios without those that say nothing where the machine was not full."""
+    full = on_full_machine(result, found)
+    return [one for one in found.ratios if one.metric != WITHOUT_K6 or full.issuperset(_pair_of(one))]
 
 
 def _what_set_it(limits: Iterable[Limit], found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
@@ -354,10 +384,16 @@ def _what_set_it(limits: Iterable[Limit], found: Comparison, names: Mapping[str,
 # -- would more clients help, and until how many
 
 
-def _saturation(proofs: Sequence[Saturation], names: Mapping[str, str]) -> Iterator[Sentence]:
-    known = [proof for proof in proofs if proof.gain.low is not None]
-    for proven, begin in ((True, "More clients would not help"), (False, "More clients may help")):
-        own = [proof for proof in known if proof.proven is proven]
+def _saturation(result: Result, names: Mapping[str, str]) -> Iterator[Sentence]:
+    known = [proof for proof in result.saturation if proof.gain.low is not None]
+    groups = {
+        "More clients would not help": [one for one in known if one.proven],
+        "More clients help": [one for one in known if not one.proven and _gains(one)],
+        "Whether more clients would help was not shown": [
+            one for one in known if not one.proven and not _gains(one)
+        ],
+    }
+    for begin, own in groups.items():
         same = len({(proof.vus, proof.more_vus) for proof in own}) == 1
         gains = [
             f"{ratio(proof.gain)} times the rate {_by(proof.arm, names)}"
@@ -366,29 +402,53 @@ def _saturation(proofs: Sequence[Saturation], names: Mapping[str, str]) -> Itera
         ]
         if own:
             clients = f"{own[0].more_vus} instead of {own[0].vus}" if same else "more of them"
-            yield _answer(PartKind.SATURATION, f"{begin}: {clients} bring {listed(gains)}.", own[0].id)
+            settled = "" if own[0].proven or _gains(own[0]) else _longer(result)
+            text = f"{begin}: {clients} bring {listed(gains)}{settled}."
+            yield _answer(PartKind.SATURATION, text, own[0].id)
 
 
-def _knees(knees: Iterable[Knee], names: Mapping[str, str]) -> Iterator[Sentence]:
-    """Without a range nothing is said."""
+def _gains(proof: Saturation) -> bool:
+    return proof.gain.low is not None and proof.gain.low > 1
+
+
+def _longer(result: Result) -> str:
+    """What would settle a question that was measured too briefly."""
+    return "; PROFILE=full measures longer" if result.profile != "full" else ""
+
+
+def _knees(result: Result, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """A range, or that there is none and why."""
     ends: dict[tuple[int, int], list[str]] = {}
-    known = [knee for knee in knees if knee.reached]
-    for knee in known:
+    missing: dict[str, list[str]] = {}
+    for knee in result.knees:
         if knee.low_vus is not None and knee.high_vus is not None:
             ends.setdefault((knee.low_vus, knee.high_vus), []).append(_by(knee.arm, names))
+        else:
+            missing.setdefault(knee.why_not or "not measured", []).append(_by(knee.arm, names))
     clauses = [f"between {low} and {high} at once {listed(arms)}" for (low, high), arms in ends.items()]
     if clauses:
         text = f"More clients bring more uploads until {listed(clauses, 'and until')}."
-        yield _answer(PartKind.LEVELS, text, known[0].id)
+        yield _answer(PartKind.LEVELS, text, result.knees[0].id)
+    if missing:
+        reasons = "; ".join(f"{listed(arms)} ({why})" for why, arms in missing.items())
+        text = f"Until how many clients more of them bring more uploads was not found {reasons}"
+        yield _answer(PartKind.LEVELS, f"{text}{_longer(result)}.", result.knees[0].id)
 
 
 # -- what it does to the others
 
 
-def _neighbours(found: Neighbours, names: Mapping[str, str]) -> Iterator[Sentence]:
+def _neighbours(result: Result, found: Neighbours, names: Mapping[str, str]) -> Iterator[Sentence]:
     logins = _beside([(arm, arm.login_p95) for arm in found.arms], names)
     lists = _beside([(arm, arm.list_p95) for arm in found.arms], names)
     if not logins:
+        fewest = min((arm.login_p95 for arm in found.arms), key=lambda one: one.samples)
+        text = (
+            "How long others wait beside uploads cannot be said: beside one of the ways only "
+            f"{count(fewest.samples, 'login')} in {count(fewest.ms.n, 'turn')} were measured, and it takes "
+            f"{fewest.minimum} in at least {FEWEST_PERIODS}{_longer(result)}."
+        )
+        yield _answer(PartKind.NEIGHBOURS, text, found.id)
         return
     offered = f"While {number(found.rate_per_s)} uploads arrive per second"
     text = f"{offered}, 95 of 100 logins take at most {listed(logins)}"
@@ -420,7 +480,7 @@ def _uploads(arm: str, names: Mapping[str, str]) -> str:
 # -- from which size on
 
 
-def _sizes(found: Sizes, names: Mapping[str, str]) -> Iterator[Sentence]:
+def _sizes(result: Result, found: Sizes, names: Mapping[str, str]) -> Iterator[Sentence]:
     for below, above, small, large in found.crossovers:
         text = (
             f"{capital(names[below])} is faster than {names[above]} for files up to {size(small)}, and "
@@ -430,6 +490,9 @@ def _sizes(found: Sizes, names: Mapping[str, str]) -> Iterator[Sentence]:
         yield _answer(PartKind.SIZES, text, found.id)
     best = [(one.file_size_bytes, _of(one.comparison, one.comparison.best)) for one in found.sizes]
     if not any(name for _, name in best):
+        every = listed([size(one.file_size_bytes) for one in found.sizes], "or")
+        text = f"No fastest way was shown for files of {every}{_longer(result)}."
+        yield _answer(PartKind.SIZES, text, found.id)
         return
     groups = [(name, [size(b) for b, _ in same]) for name, same in groupby(best, key=lambda one: one[1])]
     clauses = [f"{listed(sizes)} {names[name] if name else 'no winner shown'}" for name, sizes in groups]

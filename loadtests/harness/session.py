@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.harness.records.bundle import BundleError
+from loadtests.harness.records.bundle import MANIFEST, BundleError
 from loadtests.harness.rig import Rig
 from loadtests.harness.testbeds.system import ROOT
 
@@ -45,10 +46,22 @@ def find_bundle(run: str | None, environ: Mapping[str, str]) -> Path:
         if found is None:
             raise BundleError(f"there is no run {run} in {results}")
         return found
-    bundles = sorted(path.parent for path in results.glob("*/manifest.json"))
+    bundles = by_start(results)
     if not bundles:
         raise BundleError(f"there is no run in {results} yet. Make one with: make stress")
     return bundles[-1]
+
+
+def by_start(results: Path) -> list[Path]:
+    """All bundles, the newest last. Names are in local time, which an hour of autumn has twice."""
+    return sorted((path.parent for path in results.glob(f"*/{MANIFEST}")), key=_started)
+
+
+def _started(bundle: Path) -> tuple[float, str]:
+    try:
+        return float(json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))["started_at"]), bundle.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0, bundle.name  # of another version; whoever opens it says so
 
 
 @contextmanager

@@ -31,9 +31,7 @@ from loadtests.harness.words import ArmWords, Known
 MODULE = "compose.beside"
 END_LIMIT_S = 120.0
 # Belong to the comparison, not to the arms: a stack never hears of them.
-NOT_HANDED_ON = ("A", "B", "BASE", "TARGET", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES")
-
-
+NOT_HANDED_ON = ("A", "B", "BASE", "TARGET")
 OF_PROGRAMS = ("PATH", "XDG_CACHE_HOME", "VAULTBENCH_TOOLS", "K6_BIN", "TOXIPROXY_BIN")
 
 
@@ -92,8 +90,9 @@ async def open_helper(environ: Mapping[str, str]) -> AsyncIterator[Helper]:
     if environ.get("BENCH_PROJECT"):
         raise StacksError(
             "Arms with settings, replicas, a pooler, a store, a revision or a network of their own need "
-            "processes of their own, which are not started beside containers. As plain processes they are: "
-            "make down, then make ab RUNTIME=native …"
+            "processes of their own, which are not started beside containers. As plain processes they are "
+            "(with Python 3.11 or later): make down, then the same command with RUNTIME=native. A network "
+            "that is the same for both arms works here, too."
         )
     handed_on = {name: value for name, value in environ.items() if name not in NOT_HANDED_ON}
     process = await asyncio.create_subprocess_exec(

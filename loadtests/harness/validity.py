@@ -30,9 +30,11 @@ NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("generator-limited", "again VUS={half}"),
     ("memory-short", "again VUS={half}"),
     ("not-reached", "again"),
-    ("few-blocks", "again PROFILE=ci"),
+    ("rate-limited", "make up RATE_LIMIT=off"),
+    ("few-blocks", "again {longer}"),
     ("not-saturated", "again VUS={double}"),
-    ("not-precise", "again PROFILE=full"),
+    ("not-precise", "again {longer}"),
+    ("saturation-open", "again {longer}"),
     ("dirty-start", "again CLEAN=1"),
     ("noisy-host", "again"),
 )
@@ -116,9 +118,18 @@ def next_command(facts: Facts, warnings: Iterable[Warn]) -> str | None:
     template = next((command for code, command in NEXT_COMMAND if code in codes), None)
     if template is None:
         return None
-    command = template.format(half=max(1, vus // 2), double=2 * vus, run=facts.plan.run)
+    command = template.format(
+        half=max(1, vus // 2), double=2 * vus, run=facts.plan.run, longer=_longer(facts.plan)
+    )
     verb, *changed = command.split()
     return again(facts.plan, dict(word.split("=", 1) for word in changed)) if verb == "again" else command
+
+
+def _longer(plan: Plan) -> str:
+    """The word that makes a run measure longer."""
+    return {"smoke": "PROFILE=ci", "ci": "PROFILE=full", "full": f"BUDGET_S={2 * plan.budget_s:g}"}[
+        plan.profile
+    ]
 
 
 def again(plan: Plan, changed: Mapping[str, str]) -> str:

@@ -18,19 +18,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
-from typing import Literal
 
 from scipy import special
 
 from loadtests.harness.intervals import t_quantile
-from loadtests.harness.records.result import Interval, Ratio, Verdict, evidence_id
+from loadtests.harness.records.result import Interval, Metric, Ratio, Verdict, evidence_id
 
 ALPHA = 0.05
 FEWEST_TO_JUDGE = 6  # blocks or makings
 FEWEST_FIRST_STAGE = 2  # of which a spread can be taken at all
 NAMING = 0.25  # of the margin: so far from 1 must the near end be to name a winner
-
-Metric = Literal["uploads_per_s", "cpu_s_per_upload", "k6_cpu_s_per_upload", "durable_ms"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,10 @@ def instants(stretch: Stretch, sample_s: float = SAMPLE_S) -> list[float]:
     return found
 
 
+def to_nobody(_: Look) -> None:
+    """A look that nobody waits for."""
+
+
 @dataclass(slots=True)
 class Watcher:
     """Looks at all processes of all stacks, at k6 and at ourselves.
@@ -65,6 +69,7 @@ class Watcher:
     sites: Mapping[str, Site]
     http: aiohttp.ClientSession
     k6_pid: int | None = None
+    looked: Callable[[Look], None] = to_nobody
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     looks: list[Look] = field(default_factory=list)
@@ -100,6 +105,7 @@ class Watcher:
             pool_waiting=dict(self._pool_waiting),
         )
         self.looks.append(look)
+        self.looked(look)
         return look
 
     async def watch(self, stretch: Stretch) -> None:

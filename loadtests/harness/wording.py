@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from loadtests.harness.records.plan import NOBODY, Arm
 from loadtests.harness.records.result import Interval
 
 MISSING = "–"
+UNITS = {"block": "block of turns", "instance": "making of the stacks"}  # of a ratio, in words
 _KIB = 1024
 
 
@@ -77,6 +79,13 @@ def size(size_bytes: float | None) -> str:
     return f"{value:.0f} {unit}" if value >= 100 or value.is_integer() else f"{value:.1f} {unit}"
 
 
+def network(rtt_ms: float | None, bandwidth_mbit: float | None) -> str:
+    """What was put between client and system; empty where nothing was."""
+    parts = [f"{number(rtt_ms)} ms round trip"] if rtt_ms else []
+    parts += [f"{number(bandwidth_mbit)} Mbit/s"] if bandwidth_mbit else []
+    return " and ".join(parts)
+
+
 def with_interval(found: Interval, say: Callable[[float | None], str] = precise) -> str:
     """The value and its interval, as in "97.2 (94.1 to 100)"; the unit, if any, is ``say``'s."""
     if found.low is None or found.high is None:
@@ -111,8 +120,25 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 
 def count(amount: int, noun: str) -> str:
-    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+    """ "1 block of turns", "2 blocks of turns"."""
+    first, *rest = noun.split(" ", 1)
+    return " ".join((f"{amount:,}", first if amount == 1 else f"{first}s", *rest))
 
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
+    """An arm that is its strategy goes by the strategy's title; others by their name, with what makes them
+    differ where that tells them apart."""
+    by_name = {arm.of: arm for arm in arms if arm.strategy is not None or arm.target}
+    titles = [arm.title for arm in by_name.values()]
+    names = {NOBODY: "nobody"}
+    for name, arm in by_name.items():
+        if name == arm.strategy:
+            names[name] = arm.title[:1].lower() + arm.title[1:]
+        else:
+            tells = arm.title != name and titles.count(arm.title) == 1
+            names[name] = f"{name} ({arm.title})" if tells else name
+    return names

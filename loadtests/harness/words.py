@@ -27,25 +27,12 @@ MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
 MAX_VUS, MAX_REPLICAS = 2000, 8
 MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
-# What else may stand behind a make target without being a word of the load.
-OTHER_MAKE_VARIABLES = frozenset(
-    {
-        "CLEAN",
-        "DRY_RUN",
-        "K6_PUSH",
-        "OLDER_THAN_S",
-        "PYTHON",
-        "RUN",
-        "RUNS",
-        "RUNTIME",
-        "UNKNOWN_OLDER_THAN_S",
-    }
-)
-OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT", "TARGET", "PIDS")
+OF_NETWORK = ("RTT_MS", "BANDWIDTH_MBIT")
+OF_CLIENT = ("STRATEGY", "FILE_SIZE", "VUS", *OF_NETWORK, "TARGET", "PIDS")
 OF_STACK = ("REPLICAS", "POOLER", "STORE", "REVISION")  # and every setting of every process
 OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
 FAIL_ON_LOSS = "FAIL_ON_LOSS"
-STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", "RTT_MS", "BANDWIDTH_MBIT")
+STRESS = (*OF_RUN, "STRATEGIES", "FILE_SIZE", "VUS", *OF_NETWORK)
 AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE", FAIL_ON_LOSS)
 NAMES = tuple(dict.fromkeys((*STRESS, *AB)))
 _UNITS = {
@@ -60,7 +47,6 @@ _UNITS = {
 }
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _ARM_WORD = re.compile(r"(?:([a-z]+)\.)?([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
-_NOT_ESCAPED_SPACE = re.compile(r"(?<!\\) ")
 
 Known = Mapping[str, Mapping[str, str]]  # by service: what each setting that somebody may choose expects
 
@@ -137,12 +123,12 @@ class _Reader:
             return None
 
     def one_of(self, name: str, allowed: Collection[str]) -> str | None:
-        """A value of a few; the nearest one is named when it is none of them."""
+        """A value of a few, in capitals or not; the nearest one is named when it is none of them."""
 
         def read(text: str) -> str:
-            if text not in allowed:
+            if text.lower() not in allowed:
                 raise ValueError(text)
-            return text
+            return text.lower()
 
         near = nearest(self.values.get(name, ""), allowed)
         found: str | None = self.take(name, read, f"one of {', '.join(allowed)}{near}")
@@ -160,11 +146,19 @@ def parse_size(text: str) -> int:
 def read_stress(environ: Mapping[str, str], strategies: Collection[str]) -> Words:
     """The words of ``make stress``. Raises ``WordsError``."""
     reader = _Reader(_given(environ, STRESS))
-    reader.problems += misspelt(environ, STRESS)
     chosen = reader.take(
         "STRATEGIES", lambda text: _names(text, strategies), f"names of {', '.join(strategies)}, each once"
     )
     return _finished(reader, strategies, strategies=chosen)
+
+
+def read_network(environ: Mapping[str, str]) -> ArmWords:
+    """The words of ``make demo`` and ``make smoke``. Raises ``WordsError``."""
+    reader = _Reader(_given(environ, OF_NETWORK))
+    found = _client(reader, ())
+    if reader.problems:
+        raise WordsError(reader.problems)
+    return found
 
 
 def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapping[str, Known]) -> Words:
@@ -173,7 +167,6 @@ def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapp
     Raises ``WordsError``, also for two arms that are written alike.
     """
     reader = _Reader(_given(environ, AB))
-    reader.problems += misspelt(environ, AB)
     pids = _pids(reader)
     arms = {
         name: read_arm(name, text, strategies, known.get(name, {}), reader.problems)
@@ -325,7 +318,7 @@ def _problems_of_targets(reader: _Reader, arms: Mapping[str, ArmWords]) -> list[
         if arm.needs_stack:
             own = [word for word in arm.asked if word not in OF_CLIENT]
             found.append(f"{name}: {', '.join(own)}: another implementation is not ours to set")
-        if arm.rtt_ms or arm.bandwidth_mbit or reader.values.keys() & {"RTT_MS", "BANDWIDTH_MBIT"}:
+        if arm.rtt_ms or arm.bandwidth_mbit or reader.values.keys() & {*OF_NETWORK}:
             found.append(
                 f"{name}: RTT_MS and BANDWIDTH_MBIT do not go with TARGET: where another implementation has"
                 " its store is not known"
@@ -358,14 +351,6 @@ def _given(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     return {name: environ[name] for name in names if environ.get(name)}
 
 
-def misspelt(environ: Mapping[str, str], names: Collection[str]) -> list[str]:
-    """What stands behind a make target and is no word of it: make has it in MAKEFLAGS, behind ``--``."""
-    _, _, said = environ.get("MAKEFLAGS", "").partition("-- ")
-    typed = [word.partition("=")[0] for word in _NOT_ESCAPED_SPACE.split(said) if "=" in word]
-    wrong = [name for name in typed if name.isupper() and name not in {*names, *OTHER_MAKE_VARIABLES}]
-    return [f"{name} is not known here{nearest(name, names)}; there are {', '.join(names)}" for name in wrong]
-
-
 def nearest(name: str, names: Iterable[str]) -> str:
     """``; did you mean X?`` where one of the names is near; else nothing. Case does not count."""
     by_upper = {one.upper(): one for one in names}
@@ -382,7 +367,7 @@ def _split(text: str, problems: list[str]) -> list[str]:
 
 
 def _names(text: str, strategies: Collection[str]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
     if not names or len(set(names)) != len(names) or not set(names) <= set(strategies):
         raise ValueError(text)
     return names

@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from services.kit.db import connect
+from services.kit.refusal import StartRefused
 
 _LOCK = 0x7661756C74  # any number, the same in every replica
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -23,7 +24,10 @@ _TABLE = """CREATE TABLE IF NOT EXISTS schema_migrations (
   applied_at timestamptz NOT NULL DEFAULT now())"""
 
 
-class MigrationError(Exception):
+_REMEDY = "`make clean` deletes the data, or start the code that wrote it"
+
+
+class MigrationError(StartRefused):
     """The folder and the database disagree; the message says how."""
 
 
@@ -75,7 +79,9 @@ async def _apply(
     connection: asyncpg.Connection[Any], wanted: list[Migration], applied: dict[int, str]
 ) -> list[int]:
     if applied and max(applied) > len(wanted):
-        raise MigrationError(f"the database is at version {max(applied)}, this program knows {len(wanted)}")
+        raise MigrationError(
+            f"the database is at version {max(applied)}, this program knows {len(wanted)}: {_REMEDY}"
+        )
     done = []
     for migration in wanted:
         known = applied.get(migration.version)
@@ -83,7 +89,7 @@ async def _apply(
             continue
         if known is not None:
             raise MigrationError(
-                f"migration {migration.version} ({migration.name}) changed after it was applied"
+                f"migration {migration.version} ({migration.name}) changed after it was applied: {_REMEDY}"
             )
         async with connection.transaction():
             await connection.execute(migration.sql)

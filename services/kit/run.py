@@ -25,6 +25,7 @@ from services.kit.clock import World
 from services.kit.log import Log
 from services.kit.memory import GC_THRESHOLDS, SoftLimit
 from services.kit.metrics import HttpMetrics, LoopMetrics
+from services.kit.refusal import EXIT_CODE, StartRefused
 from services.kit.settings import ProcessSettings, SettingsError, load
 from services.kit.trail import UNMATCHED
 from services.kit.web.admin import admin_app, admin_listening
@@ -102,7 +103,7 @@ def main(
     metrics_class: type[M],
     served: Callable[[Process[S, M]], Served],
 ) -> None:
-    """Entry of every process: settings, loop, exit code (2 for bad settings, 1 for a failed start).
+    """Entry of every process: settings, loop, exit code (78: trying again cannot help; 1: a failed start).
 
     Args:
         served: puts together what answers.
@@ -112,9 +113,12 @@ def main(
         settings = load(settings_class)
     except SettingsError as error:
         print(f"{service}: the settings are not complete", *error.problems, sep="\n  ", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(EXIT_CODE)
     try:
         uvloop.run(_serve(service, settings, metrics_class, served))
+    except StartRefused as error:
+        print(f"{service}: {error}", file=sys.stderr)
+        sys.exit(EXIT_CODE)
     except OSError as error:
         sys.exit(f"{service}: cannot start: {error.strerror or error}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -142,6 +142,15 @@ class ProcessSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment and nothing else."""
         return (env_settings,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words_in_lower_case(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """One of a few words may be written with capitals."""
+        words = {
+            field.alias for field in cls.model_fields.values() if get_origin(field.annotation) is Literal
+        }
+        return {name: value.lower() if name in words else value for name, value in values.items()}
 
 
 class CallingSettings(ProcessSettings):

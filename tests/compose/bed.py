@@ -16,7 +16,8 @@ from typing import Any
 from compose import envfile, ports, settings
 from compose.settings import ROOT
 from tests.compose import engine
-from tests.unit.compose.choice import new_desk
+from tests.unit.compose.choice import new_desk, typed
+from tests.unit.compose.words import inherited
 
 UP_WITHIN_S, HEALTHY_WITHIN_S = 1500, 90
 OURS = ("auth", "upload", "files", "gateway")
@@ -25,7 +26,7 @@ UNASKED = "exporter-processes"
 EXPORTERS = ("exporter-pg-auth", "exporter-pg-upload", "exporter-pg-files", "exporter-host", UNASKED)
 PARTS = ("pg-auth", "pg-upload", "pg-files", "minio", *OURS, "prometheus", *EXPORTERS)
 HEALTH = dict.fromkeys((*PARTS, "grafana"), "healthy") | {UNASKED: "running"}
-OVERLAY_PORTS = ("TOXIPROXY_PORT", "FAULTS_GATEWAY_PORT")
+OVERLAY_PORTS = ("TOXIPROXY_PORT", "FAULTS_GATEWAY_PORT", "FAULTS_PUBLIC_STORE_PORT")
 # What the person at the machine has set for their network and their Docker.
 HANDED_ON = (
     *("HOME", "DOCKER_CONFIG", "DOCKER_BUILDKIT", "EXTRA_CA", "MINIO_IMAGE", "GOPROXY", "GOSUMDB"),
@@ -35,13 +36,19 @@ HANDED_ON = (
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """`env` is all that the commands get: its PATH has the small programs of every host, and docker."""
+    """`env` is all that the commands get: its PATH has the small programs of every host, and docker. What is
+    no variable of the network or of Docker stands behind the target."""
 
     folder: Path
     env: dict[str, str]
 
     def make(self, *words: str, timeout_s: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
-        return self.run("make", "--no-print-directory", *words, timeout_s=timeout_s, **more)
+        return self.run(*self.command(*words, **more), timeout_s=timeout_s)
+
+    def command(self, *words: str, **more: str) -> list[str]:
+        """make with a target and everything that stands behind it."""
+        behind = typed({**self.env, **more}, {*inherited(), "FAKE_CALLS"})
+        return ["make", "--no-print-directory", *words, *behind]
 
     def run(self, *words: str, timeout_s: float, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

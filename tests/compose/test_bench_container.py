@@ -18,6 +18,7 @@ from yarl import URL
 from compose.settings import ROOT
 from compose.top.containers import ONCE
 from loadtests.harness.records.bundle import Bundle
+from tests import demo
 from tests.compose.bed import PARTS, UP_WITHIN_S, Bed, new_bed
 from tests.compose.conftest import Visitor
 
@@ -55,6 +56,38 @@ def test_smoke_reads_back_one_upload_by_each_strategy(measured: Bed) -> None:
     for strategy in STRATEGIES:
         assert f"{strategy}: stored, listed and read back byte by byte" in told
     assert "All checks passed." in told
+
+
+def test_over_a_slower_network_both_roads_of_a_client_are_slower(measured: Bed) -> None:
+    told = measured.good("demo", "RTT_MS=60", timeout_s=UP_WITHIN_S)  # builds its image
+    assert "one at a time over a network of 60 ms round trip" in told
+    took = demo.steps(told)
+    assert {path for path, _ in took} >= {"you→gateway→upload", "you→store"}
+    assert min(ms for _, ms in took) >= 60
+    assert not measured.container("bench"), "nothing is left of it"
+
+
+def test_a_comparison_over_a_slower_network_is_audited_and_says_so(measured: Bed) -> None:
+    words = ("PROFILE=smoke", "RTT_MS=20", "BANDWIDTH_MBIT=100")
+    done = measured.make("stress", *words, timeout_s=STRESS_WITHIN_S)
+    assert done.returncode == 0 or "This run is invalid" in done.stdout, done.stdout + done.stderr
+    bundle = newest(measured)
+    assert {line["failed"] for line in lines(bundle / "ledger.jsonl")} == {False}
+    plan = json.loads((bundle / "plan.json").read_text())
+    assert (plan["rtt_ms"], plan["bandwidth_mbit"]) == (20, 100)
+    assert "over a network of 20 ms round trip and 100 Mbit/s" in " ".join(done.stdout.split())
+    acked = [one for one in Bundle(bundle).uploads() if one.acked_at and one.started_at]
+    assert {one.arm for one in acked} >= {arm["name"] for arm in plan["arms"] if arm["strategy"]}
+    for one in acked:
+        least_ms = 20 * plan["requests_per_upload"].get(one.arm, 1) - 2  # k6 counts whole milliseconds
+        assert ((one.acked_at or 0) - (one.started_at or 0)) * 1000 >= least_ms, one
+
+
+def test_arms_that_need_processes_are_told_where_they_can_have_them(measured: Bed) -> None:
+    for arm in ("upload.DB_POOL_MAX=5", "RTT_MS=40"):
+        done = measured.make("ab", f"B={arm}", "PROFILE=smoke", timeout_s=UP_WITHIN_S)
+        assert done.returncode != 0
+        assert "make down, then the same command with RUNTIME=native" in " ".join(done.stdout.split())
 
 
 async def test_the_same_signed_address_works_on_the_host(measured: Bed, visitor: Visitor) -> None:
@@ -147,7 +180,7 @@ def test_an_interrupt_reaches_the_harness_and_leaves_an_honest_bundle(measured: 
     log = measured.folder / "interrupted.txt"
     with log.open("wb") as out, hearing_interrupts():
         run = subprocess.Popen(
-            ["make", "--no-print-directory", "stress", "PROFILE=smoke"], cwd=ROOT, env=measured.env,
+            measured.command("stress", "PROFILE=smoke"), cwd=ROOT, env=measured.env,
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     end = time.monotonic() + TOLD_WITHIN_S
@@ -164,4 +197,30 @@ def test_an_interrupt_reaches_the_harness_and_leaves_an_honest_bundle(measured: 
     assert json.loads((newest(measured) / "manifest.json").read_text())["interrupted"] is True
     assert {line["failed"] for line in lines(newest(measured) / "ledger.jsonl")} == {False}
     assert "All checks passed." in measured.good("smoke"), "the system still runs"
+    assert not measured.container("bench"), "nothing is left of it"
+
+
+def test_what_a_killed_command_left_is_named_and_taken_away(measured: Bed) -> None:
+    log = measured.folder / "killed.txt"
+    with log.open("wb") as out:
+        run = subprocess.Popen(
+            measured.command("stress", "PROFILE=smoke", "RTT_MS=20"), cwd=ROOT, env=measured.env,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+    end = time.monotonic() + TOLD_WITHIN_S
+    while " 1/" not in log.read_text(encoding="utf-8"):
+        assert time.monotonic() < end
+        assert run.poll() is None, log.read_text(encoding="utf-8")
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    name = measured.facts("bench")["Name"].removeprefix("/")
+    assert f"docker stop {name}" in measured.make("demo").stderr, "it goes on without its command"
+    measured.inside("bench", "bash", "-c", "kill -9 $(cat /proc/1/task/1/children)")
+    while measured.facts("bench")["State"]["Running"]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    told = measured.good("smoke", "RTT_MS=20")
+    assert f"removing {name}, which a command left that was killed" in told
+    assert "All checks passed." in told
     assert not measured.container("bench"), "nothing is left of it"

@@ -17,7 +17,7 @@ from tests.compose.bed import UP_WITHIN_S, Bed, new_bed
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(UP_WITHIN_S)]
 MIB = 1 << 20
 SMOKE_WITHIN_S, ROLL_WITHIN_S, NOTICED_WITHIN_S = 600, 300, 60
-PROXIES = {"gateway", "auth", "upload", "files", "store", "pg-auth", "pg-upload", "pg-files"}
+PROXIES = {"gateway", "public-store", "auth", "upload", "files", "store", "pg-auth", "pg-upload", "pg-files"}
 
 
 def running(daemon: str, without: str, overlay: str, **chosen: str) -> Iterator[Bed]:
@@ -59,9 +59,9 @@ def test_limits_are_in_effect(limited: Bed) -> None:
 
 
 def test_faults_stand_on_every_road(faulty: Bed) -> None:
-    """Clients take theirs; one that is cut makes the gateway say so; opened again, it is well."""
+    """Clients take both of theirs; one that is cut makes the gateway say so; opened again, it is well."""
     assert set(ask(faulty, "/proxies")) == PROXIES
-    assert "gateway" in used(faulty)
+    assert {"gateway", "public-store"} <= used(faulty)
     ready = f"http://127.0.0.1:{faulty.env['FAULTS_GATEWAY_PORT']}/health/detailed"
     assert answered(ready) == 200
     ask(faulty, "/proxies/upload", {"enabled": False})

@@ -9,7 +9,8 @@ import pytest
 
 from compose.settings import CHOICES, PROGRAMS
 from docs.texts import HARNESS, STARTUP
-from loadtests.harness.words import NAMES, OTHER_MAKE_VARIABLES
+from loadtests.harness.words import NAMES
+from tests.unit.compose.words import inherited, takers
 
 pytestmark = pytest.mark.docs
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,14 +21,20 @@ def test_every_choice_and_program_of_the_start_up() -> None:
     assert {*CHOICES, *PROGRAMS} <= set(STARTUP)
 
 
-def test_every_word_behind_a_measuring_target() -> None:
-    assert {*NAMES, *OTHER_MAKE_VARIABLES} == set(HARNESS)
+def test_every_word_behind_a_make_target_and_no_other() -> None:
+    assert set(NAMES) <= set(HARNESS)
+    assert {*HARNESS, *STARTUP} == set(takers())
+
+
+def test_everything_that_is_inherited() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    _, _, table = page.partition("## Inherited")
+    assert inherited() <= set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
 
 def test_every_variable_that_the_start_up_reads_by_name() -> None:
     sources = (ROOT / "compose").rglob("*.py")
     read = {name for path in sources for name in READ.findall(path.read_text(encoding="utf-8"))}
-    known_elsewhere = {"CORS_ORIGINS", "CI", "XDG_CACHE_HOME", "HOME", "PATH", "GOTOOLCHAIN", "PYENV_ROOT"}
-    known_elsewhere |= set(HARNESS)
+    known_elsewhere = {"CORS_ORIGINS", "VAULTBENCH_KEPT", *inherited(), *HARNESS}
     assert {name for name in read if name not in STARTUP} <= known_elsewhere
     assert "VAULTBENCH_TOOLS" in read, "the search itself must find something"

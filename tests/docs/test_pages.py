@@ -13,6 +13,7 @@ from loadtests.harness.question import estimate, load_question, make_plan
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import read_stress
 from tests.docs.markdown import ROOT, anchors, code, links, pages
+from tests.unit.compose.words import inherited
 
 pytestmark = pytest.mark.docs
 
@@ -66,11 +67,19 @@ def test_variables_exist(page: Path) -> None:
 
 def variables() -> set[str]:
     """Every upper-case word in quotes or before ``=`` in what reads the environment."""
-    found: set[str] = set()
+    found = inherited()
     for package in generate.PROCESSES.values():
         fields = importlib.import_module(f"{package}.settings").Settings.model_fields.values()
         found |= {field.alias for field in fields}
-    for folder in ("compose", "loadtests", "services", "tests/browser", "tests/chaos", "tests/unit/rules"):
+    for folder in (
+        "compose",
+        "loadtests",
+        "services",
+        "tests/browser",
+        "tests/chaos",
+        "tests/unit/rules",
+        "tests/integration/grafana",
+    ):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".env", ".yaml", ".js", ".toml", ".sh"} and path.is_file():
                 found |= set(re.findall(r"[A-Z][A-Z0-9_]+", path.read_text(encoding="utf-8")))

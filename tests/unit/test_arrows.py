@@ -39,8 +39,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # its own layer and of lower ones.
 ORDER: dict[str, dict[str, str]] = {
     "services.kit": {
-        "words": "errors clock trail snapshot log memory settings codec names origins health tokens patience "
-        "deadline fair",
+        "words": "errors refusal clock trail snapshot log memory settings codec names origins health tokens "
+        "patience deadline fair",
         "metrics": "metrics",
         "databases": "db migrate redis cache",
         "client": "client",
@@ -48,12 +48,12 @@ ORDER: dict[str, dict[str, str]] = {
         "process": "run workers",
     },
     "compose": {
-        "facts": "cores envfile part process prom postgres switches scaling store grafana settings "
-        "credentials ports topology control probes",
+        "facts": "cores envfile run_folder part process prom postgres switches scaling store grafana "
+        "settings credentials ports topology control probes",
         "files": "installer joints scraping prepare",
         "rights": "roles store_key",
         "supervision": "unit supervisor life",
-        "testbed": "stack view logs ready roll trace",
+        "testbed": "changes stack view logs ready roll trace",
         "commands": "doctor top clean up beside",
         "edge": "cli __main__ bootstrap",
     },
@@ -61,10 +61,10 @@ ORDER: dict[str, dict[str, str]] = {
         "records": "records",
         "before a run": "strategies testbeds words question network order stacks affinity users payload "
         "client warm_up pace",
-        "what is seen": "console counters rows tally watch exporter strangers target",
+        "what is seen": "console counters rows tally wall_clock watch exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
-        "validity timeline analyse wording sentences",
+        "validity timeline analyse figures wording sentences",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play run measure",
         "pages": "report panels",

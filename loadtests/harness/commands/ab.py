@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.words import ArmWords, Words, arm_texts, asks_for_settings, read_ab, revision_of
 
 MEMORY = Path("/proc/meminfo")
+CONTROL_GROUP = Path("/sys/fs/cgroup")  # in a container: its own
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -160,12 +162,26 @@ def tell(making: Making, console: Console) -> None:
     console.print(f"Stacks ready after {making.seconds:.1f} s ({steps})", highlight=False)
 
 
-def available_bytes(meminfo: Path = MEMORY) -> int:
-    """Memory that is free or can be freed, by the kernel's own estimate.
+def available_bytes(meminfo: Path = MEMORY, control_group: Path = CONTROL_GROUP) -> int:
+    """Memory that is free or can be freed, by the kernel's own estimate; less where this process and those
+    that it starts may not have so much: in a container, or by ``ulimit -v``.
 
-    Raises ``StacksError`` where it does not say.
+    Raises ``StacksError`` where the kernel does not say.
     """
-    for line in meminfo.read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise StacksError(f"{meminfo} does not say how much memory is free")
+    text = meminfo.read_text(encoding="ascii")
+    free = next((line.split()[1] for line in text.splitlines() if line.startswith("MemAvailable:")), None)
+    if free is None:
+        raise StacksError(f"{meminfo} does not say how much memory is free")
+    limits = [int(free) * 1024, *_left_in(control_group)]
+    address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return min(limits if address_space == resource.RLIM_INFINITY else [*limits, address_space])
+
+
+def _left_in(control_group: Path) -> Iterator[int]:
+    """Bytes up to the limit of a control group of version 2, files that the kernel remembers left out."""
+    with suppress(FileNotFoundError):
+        most, used = ((control_group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        lines = (line.split() for line in (control_group / "memory.stat").read_text().splitlines())
+        remembered = next((int(value) for name, value in lines if name == "inactive_file"), 0)
+        if most != "max":
+            yield max(0, int(most) - int(used) + remembered)

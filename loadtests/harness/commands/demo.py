@@ -12,11 +12,14 @@ from rich.table import Table
 
 from loadtests.harness import counters, scripted, users, wording
 from loadtests.harness.client import Step, Uploader
+from loadtests.harness.commands.ab import link_of
 from loadtests.harness.counters import Change, Scrape
+from loadtests.harness.network import Link, slowed
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.session import interruptible, only_one, run_id
 from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.testbeds.system import System, find_system
+from loadtests.harness.words import read_network
 
 FILE_BYTES = 1024 * 1024
 WARM_UPS = 3  # the first uploads open connections and prepare statements
@@ -33,17 +36,22 @@ class Shown:
 
 
 def demo(environ: Mapping[str, str], console: Console) -> int:
-    """Upload one file by each strategy and show every step."""
+    """Upload one file by each strategy and show every step. Raises ``WordsError`` and ``NetworkError``."""
+    link = link_of(read_network(environ))
     system = find_system(environ)
     with only_one(system.run_dir):
-        asyncio.run(_demo(system, console))
+        asyncio.run(_demo(system, link, console))
     return 0
 
 
-async def _demo(system: System, console: Console) -> None:
-    strategies = load_strategies()
-    async with open_rig(run_id("demo", "demo"), {"": system}, strategies) as rig, interruptible(rig, console):
-        console.print(f"One file of {FILE_BYTES:,} random bytes by each strategy, one after the other.\n")
+async def _demo(near: System, link: Link, console: Console) -> None:
+    strategies, run = load_strategies(), run_id("demo", "demo")
+    async with (
+        slowed(near, link) as system,
+        open_rig(run, {"": system}, strategies) as rig,
+        interruptible(rig, console),
+    ):
+        console.print(f"One file of {FILE_BYTES:,} random bytes by each strategy, one at a time{link}.\n")
         user = await users.sign_up(rig.http, system.gateway_url, f"demo-{secrets.token_hex(6)}")
         for strategy in strategies.values():
             if rig.stop.is_set():

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from loadtests.harness.records.bundle import MANIFEST, Bundle, BundleError
+from loadtests.harness.records.bundle import MANIFEST, PLAN, Bundle, BundleError
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.report.page import facts, moment, read_result
-from loadtests.harness.session import results_folder
+from loadtests.harness.session import by_start, results_folder
 from loadtests.harness.wording import count
 
 _STYLES = {"valid": "green", "valid with cautions": "yellow", "invalid": "red"}
@@ -45,7 +45,7 @@ def read_run(path: Path) -> Run:
 def runs(environ: Mapping[str, str], console: Console) -> int:
     """Print every run: when, what was asked, on which machine, what was found, whether it holds. 0 always."""
     folder = results_folder(environ)
-    paths = sorted((path.parent for path in folder.glob(f"*/{MANIFEST}")), reverse=True)
+    paths = by_start(folder)[::-1]
     unread = 0
     for path in paths:
         try:
@@ -58,6 +58,10 @@ def runs(environ: Mapping[str, str], console: Console) -> int:
         console.print()
     if not paths:
         console.print(f"There is no run in {folder} yet. Make one with: make stress", highlight=False)
+    unbegun = sum(not (path.parent / MANIFEST).exists() for path in folder.glob(f"*/{PLAN}"))
+    if unbegun:
+        what = f"{count(unbegun, 'folder')} of runs that were killed before they began; they can be deleted."
+        console.print(what, style="dim")
     if unread:
         console.print(f"{count(unread, 'folder')} of other versions or without a plan left out.", style="dim")
     return 0

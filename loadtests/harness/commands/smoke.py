@@ -11,11 +11,14 @@ from rich.console import Console
 
 from loadtests.harness import scripted, users
 from loadtests.harness.client import StepFailed, Uploader
+from loadtests.harness.commands.ab import link_of
+from loadtests.harness.network import Link, slowed
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.session import only_one, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 from loadtests.harness.users import SignupFailed
+from loadtests.harness.words import read_network
 
 FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts
 HEALTH_ROUTES = tuple(
@@ -26,10 +29,14 @@ HEALTH_ROUTES = tuple(
 
 
 def smoke(environ: Mapping[str, str], console: Console) -> int:
-    """Ask every health route, upload and download one file by each strategy. 0 if all is well."""
+    """Ask every health route, upload and download one file by each strategy. 0 if all is well.
+
+    Raises ``WordsError`` and ``NetworkError``.
+    """
+    link = link_of(read_network(environ))
     system = find_system(environ)
     with only_one(system.run_dir):
-        problems = asyncio.run(_smoke(system, console))
+        problems = asyncio.run(_smoke(system, link, console))
     if problems:
         console.print(f"[red]{len(problems)} checks failed.[/] See: make status, make logs")
         return 1
@@ -37,15 +44,16 @@ def smoke(environ: Mapping[str, str], console: Console) -> int:
     return 0
 
 
-async def _smoke(system: System, console: Console) -> list[str]:
-    async with open_rig(run_id("smoke", "smoke"), {"": system}, load_strategies()) as rig:
+async def _smoke(near: System, link: Link, console: Console) -> list[str]:
+    run = run_id("smoke", "smoke")
+    async with slowed(near, link) as system, open_rig(run, {"": system}, load_strategies()) as rig:
         problems = [
             problem
             for problem in await asyncio.gather(*(_route(rig, path) for path in HEALTH_ROUTES))
             if problem
         ]
         console.print(
-            f"{len(HEALTH_ROUTES) - len(problems)} of {len(HEALTH_ROUTES)} health routes answer 200"
+            f"{len(HEALTH_ROUTES) - len(problems)} of {len(HEALTH_ROUTES)} health routes answer 200{link}"
         )
         try:
             user = await users.sign_up(rig.http, system.gateway_url, f"smoke-{secrets.token_hex(6)}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -67,6 +68,15 @@ class BundleWriter:
     @property
     def k6_folder(self) -> Path:
         return self.path / K6_FOLDER
+
+    @property
+    def begun(self) -> bool:
+        """Whether any load was asked for."""
+        return (self.path / STRETCHES).exists()
+
+    def remove(self) -> None:
+        """Take the folder away: for a run that ended before any load."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def write_manifest(self, manifest: Manifest) -> None:
         self._replace(MANIFEST, _pretty(manifest.model_dump(mode="json")))

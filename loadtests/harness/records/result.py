@@ -17,6 +17,11 @@ from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Validity
 
+# "uploads_per_s_without_k6" means something on a full machine only: see ``cost.rate_without_k6_per_s``.
+Metric = Literal[
+    "uploads_per_s", "cpu_s_per_upload", "k6_cpu_s_per_upload", "uploads_per_s_without_k6", "durable_ms"
+]
+
 
 def evidence_id(*words: str) -> str:
     """An ``id`` that can be an anchor: the words joined by points, without blanks."""
@@ -51,7 +56,7 @@ class Ratio(Record):
 
     id: str
     part: str
-    metric: Literal["uploads_per_s", "cpu_s_per_upload", "k6_cpu_s_per_upload", "durable_ms"]
+    metric: Metric
     base: str
     arm: str
     ratio: Interval

@@ -52,6 +52,13 @@ TERMS: tuple[Term, ...] = (
         "one PUT. The server sees no byte of it.",
     ),
     Term(
+        "as if k6 ran elsewhere",
+        "The rate that a full machine would do if the load generator took none of its processor time: "
+        "rate x busy / (busy - k6's), block by block. It takes for granted that processors set the rate and "
+        "that everything else of an upload costs the same.",
+        ("load generator on a machine of its own",),
+    ),
+    Term(
         "equally fast",
         "The whole interval of the ratio lies inside the margin: a difference that small would not matter.",
     ),
@@ -92,7 +99,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "RSS",
-        "Memory that a process holds in RAM. The peak is the most it held in any turn.",
+        "Memory that a process holds in RAM. What the processes of a database share counts once, in panels "
+        "as in reports. The peak is the most it held in any turn.",
         ("peak memory",),
     ),
     Term(
@@ -111,9 +119,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "switchback",
-        "One load without a pause in which the arms take turns of a few seconds. Neighbouring turns meet "
-        "the same "
-        "state of the machine, so that small differences can be seen in minutes.",
+        "One load without a pause in which the arms take turns of a second or two. Neighbouring turns meet "
+        "the same state of the machine, so that small differences can be seen in minutes.",
     ),
     Term(
         "through the server",

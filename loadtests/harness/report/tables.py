@@ -20,6 +20,7 @@ from loadtests.harness.records.result import (
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.report.charts import Arms
 from loadtests.harness.report.charts_answers import knee_range
+from loadtests.harness.sentences import meaningful
 from loadtests.harness.wording import (
     MISSING,
     cpu_ms,
@@ -38,6 +39,7 @@ METRICS = {
     "uploads_per_s": "uploads/s",
     "cpu_s_per_upload": "CPU per upload, ours",
     "k6_cpu_s_per_upload": "CPU per upload, k6",
+    "uploads_per_s_without_k6": "uploads/s, as if k6 ran elsewhere",
     "durable_ms": "median time to durable",
 }
 
@@ -59,7 +61,7 @@ class Table:
 def tables(result: Result) -> dict[str, Table]:
     """Every table that has a row, by its ident, in the order of the report."""
     arms, found = Arms.of(result), result.compare
-    compared = [rates(arms, found), ratios(arms, found), carry_over(arms, found)] if found else []
+    compared = [rates(arms, found), ratios(arms, result, found), carry_over(arms, found)] if found else []
     made = (
         *compared,
         processes(arms, found) if found else None,
@@ -130,7 +132,8 @@ def _wait(found: Latency) -> str:
     return waited(found.ms)
 
 
-def ratios(arms: Arms, found: Comparison) -> Table:
+def ratios(arms: Arms, result: Result, found: Comparison) -> Table:
+    shown = meaningful(result, found)
     unit = found.ratios[0].unit if found.ratios else "block"
     spread = (
         " Spread within: of blocks of one making of the stacks; between: of makings."
@@ -145,8 +148,8 @@ def ratios(arms: Arms, found: Comparison) -> Table:
         f"metric (Holm). Only rates name a winner.{spread}",
         ("arm", "over", "of", "ratio", "p", "verdict", "winner", f"{unit}s",
          *(("spread within", "between") if unit == "instance" else ())),
-        tuple(_ratio_row(arms, one) for one in found.ratios),
-        tuple(one.id for one in found.ratios),
+        tuple(_ratio_row(arms, one) for one in shown),
+        tuple(one.id for one in shown),
         first=3,
     )  # fmt: skip
 

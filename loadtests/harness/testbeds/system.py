@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -91,7 +93,7 @@ def system_of(settings: Mapping[str, str], root: Path, run_dir: Path, project: s
         admin_urls={part: _url(settings, part, _admin_port(settings, part)) for part in _processes(settings)},
         endpoints=endpoints,
         store=StoreRoute(
-            public := store_route.netloc(settings), endpoints.s3_endpoint if project else public
+            public := store_route.netloc(settings), _store_entry(settings, endpoints) if project else public
         ),
         environ=settings,
         project=project,
@@ -138,6 +140,13 @@ def _entry(settings: Mapping[str, str]) -> str:
     if "FAULTS_GATEWAY_PORT" in settings:  # written by the overlay only
         return _url(settings, "toxiproxy", int(settings["FAULTS_GATEWAY_PORT"]))
     return _url(settings, "gateway", _port(settings, "gateway"))
+
+
+def _store_entry(settings: Mapping[str, str], endpoints: Endpoints) -> str:
+    """Where clients inside the network reach the store, as ``host:port``."""
+    if "FAULTS_PUBLIC_STORE_PORT" in settings:  # written by the overlay only
+        return f"toxiproxy:{settings['FAULTS_PUBLIC_STORE_PORT']}"
+    return endpoints.s3_endpoint
 
 
 def _variable(name: str) -> str:
@@ -197,25 +206,24 @@ async def settings_of(http: aiohttp.ClientSession, admin_url: str) -> dict[str, 
         return content
 
 
-def find_k6(environ: Mapping[str, str], root: Path = ROOT) -> Path:
+def find_k6(environ: Mapping[str, str]) -> Path:
     """The k6 program. Raises ``SystemNotUp``."""
-    return find_tool("k6", environ, root)
+    return find_tool("k6", environ)
 
 
-def find_tool(name: str, environ: Mapping[str, str], root: Path = ROOT) -> Path:
-    """A program: ``<NAME>_BIN``, else the newest one in the tool cache, else on the path.
+def find_tool(name: str, environ: Mapping[str, str]) -> Path:
+    """A program of the images, or the one that the start-up knows, who installs it where it is missing.
 
-    Raises ``SystemNotUp``.
+    That may take minutes, and it tells people how far it is. Raises ``SystemNotUp``.
     """
-    if own := environ.get(f"{_variable(name)}_BIN"):
-        return Path(own)
-    cache_home = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    caches = [Path(environ["VAULTBENCH_TOOLS"])] if environ.get("VAULTBENCH_TOOLS") else []
-    for cache in (*caches, cache_home / "vaultbench", root / ".tools"):
-        found = sorted((cache / name).glob(f"*/bin/{name}"), key=lambda path: path.stat().st_mtime)
-        if found:
-            return found[-1]
-    on_path = shutil.which(name, path=environ.get("PATH"))
-    if on_path is None:
-        raise SystemNotUp(f"{name} is not installed. Install it with: make up")
-    return Path(on_path)
+    if environ.get("BENCH_PROJECT"):
+        contained = shutil.which(name, path=environ.get("PATH"))
+        if contained is None:
+            raise SystemNotUp(f"{name} is not in the image that runs the load. Build it again with: make up")
+        return Path(contained)
+    asked = [sys.executable, "-m", "compose", "tools", name]
+    done = subprocess.run(asked, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    values = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    if done.returncode != 0:
+        raise SystemNotUp(f"{name} cannot be had; the reason is above")
+    return Path(values[f"{_variable(name)}_BIN"])

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from compose.scraping import RULES
+from grafana.dashboards import DASHBOARDS
 from grafana.expressions import Expression, Span, all_expressions
 from grafana.parts import NO_EXPORTER, NO_PUSH, NO_STORE_METRICS, NOBODY_LOGGED_IN, NOT_MEASURING
 from loadtests.harness.analyse import analyse
@@ -31,6 +32,7 @@ from loadtests.harness.panels.recording import FILE, read_recording
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.report.page import read_result
 from loadtests.harness.testbeds.system import ROOT
 from tests.integration.grafana import servers
 from tests.stack import System, running_watched
@@ -78,7 +80,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
 def stress(system: System, results: Path, grafana: str) -> str:
     """The smallest run of what it compares; each upload logs in, so that logins are counted too."""
     environ = {
-        **{name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+        **os.environ,
         **system.stack.env,
         "VAULTBENCH_RUN_DIR": str(system.stack.run_dir),
         "VAULTBENCH_RESULTS": str(results),
@@ -166,6 +168,32 @@ def test_the_run_left_its_panels(loaded: Loaded) -> None:
     (copy / HTML).unlink()
     assert render_panels(copy).read_bytes() == page.read_bytes()
     shutil.rmtree(copy)
+
+
+def test_panels_and_report_give_one_value(loaded: Loaded) -> None:
+    """Of every arm: both are the same function of the same periods, so that nothing but rounding may differ,
+    however few scrapes a turn saw."""
+    answers = read_recording(loaded.bundle).answers
+    panels = {panel.title: panel for panel in DASHBOARDS[0].panels()}
+    result = read_result(loaded.bundle)
+    assert result.compare is not None
+    shown = {
+        title: {series.labels["arm"]: series.values[-1] for series in answers[panels[title].queries[0].expr]}
+        for title in ("Uploads per second", "CPU of one upload", "Median time to durable",
+                      "Gateway bytes per file byte")
+    }  # fmt: skip
+    reported: dict[str, dict[str, float | None]] = {title: {} for title in shown}
+    for one in result.compare.arms:
+        durable_ms = one.durable_p50.ms.value
+        reported["Uploads per second"][one.arm.name] = one.uploads_per_s.value
+        reported["CPU of one upload"][one.arm.name] = one.cpu_s_per_upload.value
+        reported["Median time to durable"][one.arm.name] = durable_ms and durable_ms / 1000
+    for price in result.prices:
+        reported["Gateway bytes per file byte"][price.arm] = price.gateway_bytes_in
+    for title, by_arm in reported.items():
+        known = {arm: value for arm, value in by_arm.items() if value is not None}
+        assert shown[title] == pytest.approx(known, rel=1e-4), title
+    assert len(shown["CPU of one upload"]) == len(result.compare.arms)
 
 
 def test_the_link_to_grafana_has_run_and_span(loaded: Loaded) -> None:

@@ -8,9 +8,13 @@ import signal
 import socket
 import sys
 
+import asyncpg
 import pytest
 
 from compose import ports
+from services.auth.app import MIGRATIONS
+from services.kit.migrate import migrate
+from services.kit.refusal import EXIT_CODE
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.integration
@@ -47,11 +51,29 @@ async def test_without_settings_each_says_all_that_is_missing(module: str) -> No
     )
     _, said = await child.communicate()
     text = said.decode()
-    assert child.returncode != 0
+    assert child.returncode == EXIT_CODE
     assert "Traceback" not in text
     assert "PORT is not set" in text
     assert "LOG_LEVEL is 'loud'" in text
     assert text.count(" is not set: expected ") >= 4
+
+
+async def test_data_of_another_version_ends_it_with_one_line_and_the_remedy(database_url: str) -> None:
+    await migrate(database_url, MIGRATIONS, "test")
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE schema_migrations SET checksum = 'other' WHERE version = 1")
+    await connection.close()
+    port, admin_port = ports.free(2)
+    child = await start(
+        {**AUTH, "DATABASE_URL": database_url, "PORT": str(port), "ADMIN_PORT": str(admin_port)}
+    )
+    _, said = await asyncio.wait_for(child.communicate(), 20)
+    (line,) = said.decode().splitlines()
+    assert line.startswith("auth: migration 1 (")
+    assert line.endswith(
+        "changed after it was applied: `make clean` deletes the data, or start the code that wrote it"
+    )
+    assert child.returncode == EXIT_CODE
 
 
 async def test_a_taken_port_ends_it_with_one_line(database_url: str) -> None:

@@ -15,6 +15,7 @@ from loadtests.harness.client import Uploader
 from loadtests.harness.rig import open_rig
 from loadtests.harness.strategies import STRATEGIES_FOLDER, load_strategies
 from loadtests.harness.testbeds.system import ROOT, find_system
+from tests import demo
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -31,10 +32,10 @@ def environ_of(system: System) -> dict[str, str]:
     return {**os.environ, **system.stack.env, "VAULTBENCH_RUN_DIR": str(system.stack.run_dir)}
 
 
-async def run(system: System, name: str) -> tuple[int | None, str]:
+async def run(system: System, name: str, **words: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM.format(name=name), cwd=ROOT,
-        env=environ_of(system) | {"PYTHONPATH": str(ROOT)},
+        env=environ_of(system) | {"PYTHONPATH": str(ROOT)} | words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await process.communicate()
@@ -50,9 +51,26 @@ async def test_demo_shows_every_step_of_every_strategy(system: System) -> None:
         assert words in output
 
 
+async def test_over_a_slower_network_every_request_of_a_client_takes_its_round_trip(system: System) -> None:
+    """To the gateway and to the store alike."""
+    code, output = await run(system, "demo", RTT_MS="60")
+    assert code == 0, output
+    assert "one at a time over a network of 60 ms round trip" in output
+    took = demo.steps(output)
+    assert {path for path, _ in took} >= {"you→gateway→upload", "you→store"}
+    assert min(ms for _, ms in took) >= 60
+
+
 async def test_smoke_uploads_and_reads_back_by_every_strategy(system: System) -> None:
     code, output = await run(system, "smoke")
     assert code == 0, output
+    assert output.count("stored, listed and read back") == len(load_strategies())
+
+
+async def test_smoke_over_a_slower_network_passes_too(system: System) -> None:
+    code, output = await run(system, "smoke", RTT_MS="20", BANDWIDTH_MBIT="400")
+    assert code == 0, output
+    assert "health routes answer 200 over a network of 20 ms round trip and 400 Mbit/s" in output
     assert output.count("stored, listed and read back") == len(load_strategies())
 
 

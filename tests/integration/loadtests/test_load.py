@@ -110,6 +110,23 @@ def lines_of(load: Load, part: Part, stretch: Stretch, number: int) -> Lines:
     return by_stack(raw, played)[""]
 
 
+async def test_the_client_s_own_configuration_has_no_effect(
+    tmp_path: Path, gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With this file in force k6 could not even ask what to do."""
+    for folder in (".config/k6", ".config/loadimpact/k6"):
+        config = tmp_path / folder / "config.json"
+        config.parent.mkdir(parents=True)
+        config.write_text('{"blacklistIPs": ["127.0.0.0/8"], "rps": 1}')
+    monkeypatch.setenv("K6_BIN", str(find_k6(os.environ)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    part = part_of(arm("a"))
+    async with loading(tmp_path / "run", Workers(2)) as load:
+        lines = await play(load, gateway, part, stretch_of(part, "a", "a"))
+    assert lines.outcomes
+    assert all(one.acked for one in lines.outcomes)
+
+
 async def test_every_upload_begins_in_a_turn_of_its_arm(tmp_path: Path, gateway: str) -> None:
     part = part_of(
         arm("a"),

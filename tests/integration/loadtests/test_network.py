@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,12 +15,14 @@ import aiohttp
 import pytest
 
 from loadtests.harness.network import Link, NetworkError, open_network, slowed
-from loadtests.harness.testbeds.system import find_system
+from loadtests.harness.testbeds.processes import stat_fields
+from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 BODY = bytes(50_000)
+GONE_WITHIN_S = 30
 
 
 @asynccontextmanager
@@ -58,6 +62,41 @@ async def test_a_round_trip_takes_at_least_so_long_and_a_body_its_bandwidth() ->
         assert await seconds(far, 1) >= 0.050
         # 50 kB at 250 kB/s; a first piece may pass before the limit holds.
         assert await seconds(narrow, len(BODY)) >= 0.1
+
+
+HOLDER = """
+import asyncio, os
+from loadtests.harness.network import open_network
+
+async def main():
+    async with open_network(os.environ) as network:
+        print(network.pid, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def lives(pid: int) -> bool:
+    """Not so a zombie, which whoever inherits it may leave a while."""
+    fields = stat_fields(pid)
+    return fields is not None and fields[0] not in "ZX"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+async def test_it_ends_with_whoever_started_it(number: signal.Signals) -> None:
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert holder.stdout is not None
+    pid = int(await holder.stdout.readline())
+    assert lives(pid)
+    holder.send_signal(number)
+    await holder.wait()
+    async with asyncio.timeout(GONE_WITHIN_S):
+        while lives(pid):
+            await asyncio.sleep(0.05)
 
 
 async def test_a_way_can_lead_to_another_place() -> None:

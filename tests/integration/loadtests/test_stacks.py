@@ -44,7 +44,7 @@ NEAR = {"A": Link(), "B": Link()}
 
 def environ_of(system: System) -> dict[str, str]:
     return {
-        **{name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+        **os.environ,
         **system.stack.env,
         "VAULTBENCH_RUN_DIR": str(system.stack.run_dir),
         "VAULTBENCH_ENV_FILE": str(system.stack.run_dir / "no.env"),
@@ -272,7 +272,7 @@ def run_dir(tmp_path: Path) -> Path:
 
 async def test_without_a_testbed_databases_and_store_are_started_and_ended(run_dir: Path) -> None:
     environ = {
-        **{name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+        **os.environ,
         "VAULTBENCH_RUN_DIR": str(run_dir),
         "VAULTBENCH_ENV_FILE": str(run_dir / "no.env"),
     }

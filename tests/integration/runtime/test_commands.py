@@ -184,8 +184,8 @@ def test_lost_secrets_beside_data_stop_the_start(desk: Desk) -> None:
 
 
 def test_wrong_settings_are_all_told_at_once(desk: Desk) -> None:
-    told = desk.bad("up", RUNTIME="vm", AUTH_PORT="many", K6_BIN="/no/such/k6")
-    assert all(name in told for name in ("RUNTIME='vm'", "AUTH_PORT='many'", "K6_BIN='/no/such/k6'"))
+    told = desk.bad("up", RUNTIME="vm", AUTH_PORT="many", K6="/no/such/k6")
+    assert all(name in told for name in ("RUNTIME='vm'", "AUTH_PORT='many'", "K6='/no/such/k6'"))
 
 
 def test_containers_are_started_by_make_only(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ SMALL_PROGRAMS = (
         "dirname",
         "du",
         "env",
+        "find",
         "getent",
         "grep",
         "id",
@@ -100,7 +102,9 @@ class Desk:
         )
 
     def make(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return self.run("make", "--no-print-directory", *words, **more)
+        """`more` stands behind the target, but for what tells a made-up program what to say."""
+        stage = {name: value for name, value in more.items() if name.startswith("FAKE_")}
+        return self.run("make", "--no-print-directory", *words, *typed(more, stage), **stage)
 
     def script(self, text: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Lines of sh after all scripts of the folder were read."""
@@ -114,6 +118,7 @@ class Desk:
             "build",
             "view",
             "doctor",
+            "report",
             "commands",
         )
         sources = "".join(f". compose/docker/{part}.sh\n" for part in parts)
@@ -128,6 +133,11 @@ class Desk:
         path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o755)
+
+
+def typed(words: Mapping[str, str], others: Container[str] = ()) -> list[str]:
+    """Words as they stand behind a make target, where make would take a `$` for its own."""
+    return [f"{name}={value.replace('$', '$$')}" for name, value in words.items() if name not in others]
 
 
 def new_desk(folder: Path) -> Desk:

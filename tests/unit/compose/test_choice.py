@@ -59,6 +59,10 @@ class TestChoice:
     def test_an_unknown_wish_is_refused(self, desk: Desk) -> None:
         assert "RUNTIME='vm': must be one of native, compose" in desk.make("up", RUNTIME="vm").stderr
 
+    def test_a_wish_may_be_written_with_a_capital(self, desk: Desk) -> None:
+        desk.put("python3", PYTHON)
+        assert "runtime   native (RUNTIME=native)" in desk.make("up", RUNTIME="Native").stdout
+
     def test_neither_docker_nor_python(self, desk: Desk) -> None:
         done = desk.make("up")
         assert done.returncode != 0
@@ -82,7 +86,7 @@ class TestRecord:
         assert "bootstrap.py compose status" in desk.make("status").stdout
         desk.put("mine", PYTHON.replace("python got", "mine got"))
         assert desk.make("status", "PYTHON=mine").stdout.startswith("mine got")
-        assert desk.make("status", PYTHON="mine").stdout.startswith("mine got")
+        assert desk.run("make", "status", PYTHON="mine").stdout.startswith("python got"), "nobody typed it"
 
     def test_up_stays_with_what_runs(self, desk: Desk) -> None:
         desk.put("python3", PYTHON)
@@ -132,10 +136,11 @@ class TestSecrets:
         assert desk.secrets.read_text() == before
 
     def test_missing_ones_are_added_and_given_ones_win(self, desk: Desk) -> None:
-        desk.secrets.write_text("JWT_SECRET=kept\n")
+        kept = "k" * 32
+        desk.secrets.write_text(f"JWT_SECRET={kept}\n")
         desk.script("ensure_secrets", **WORKS, GRAFANA_PASSWORD="given")
         made = envfile.read(desk.secrets)
-        assert (made["JWT_SECRET"], made["GRAFANA_PASSWORD"]) == ("kept", "given")
+        assert (made["JWT_SECRET"], made["GRAFANA_PASSWORD"]) == (kept, "given")
         assert set(made) == set(credentials.SIZES)
 
     def test_lost_passwords_of_existing_databases_are_not_replaced(self, desk: Desk) -> None:
@@ -143,6 +148,21 @@ class TestSecrets:
         assert "lacks PG_AUTH_PASSWORD PG_UPLOAD_PASSWORD PG_FILES_PASSWORD" in done.stderr
         assert done.returncode == 1
         assert not desk.secrets.exists()
+
+    def test_short_ones_are_refused_all_at_once_and_nothing_is_written(self, desk: Desk) -> None:
+        done = desk.script("ensure_secrets", **WORKS, JWT_SECRET="tooshort", S3_SECRET_KEY="short")
+        assert done.returncode == 1
+        assert "JWT_SECRET in the environment has 8 characters; at least 32 are needed" in done.stderr
+        assert "S3_SECRET_KEY in the environment has 5 characters; at least 8 are needed" in done.stderr
+        assert not desk.secrets.exists()
+        desk.secrets.write_text("JWT_SECRET='tooshort'\n")
+        assert "JWT_SECRET in secrets.env has 8 characters" in desk.script("ensure_secrets", **WORKS).stderr
+
+    def test_a_file_with_line_ends_of_windows_is_read_alike(self, desk: Desk) -> None:
+        desk.secrets.write_bytes(b"JWT_SECRET='a b'\r\nGRAFANA_PASSWORD=plain\r\n")
+        show = 'load_environment lenient; printf "%s|%s" "$JWT_SECRET" "$GRAFANA_PASSWORD"'
+        assert desk.script(show, **WORKS).stdout == "a b|plain"
+        assert envfile.read(desk.secrets) == {"JWT_SECRET": "a b", "GRAFANA_PASSWORD": "plain"}
 
     def test_a_value_means_itself(self, desk: Desk) -> None:
         desk.secrets.write_text("JWT_SECRET=$(touch x)$HOME`id`\n")

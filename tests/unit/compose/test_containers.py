@@ -46,7 +46,11 @@ ADDRESSES = {
     "SPOOL_DIR",
     "HOST",
 }
-ONLY_INSIDE = {"HOST", "ADMIN_HOST", "HOME"}
+# Empty in every container that may ask something over HTTP: Docker would hand on a proxy of the person's.
+NO_PROXY = {
+    one for name in ("HTTP", "HTTPS", "ALL", "NO") for one in (f"{name}_PROXY", f"{name.lower()}_proxy")
+}
+ONLY_INSIDE = {"HOST", "ADMIN_HOST", "HOME", *NO_PROXY}
 ONLY_OUTSIDE = {"REUSE_PORT"}  # inside, whoever starts the processes says so
 
 
@@ -121,6 +125,36 @@ def test_the_same_settings(name: str) -> None:
     assert differing <= ADDRESSES | {key for key in differing if key.endswith("_URL")}
 
 
+def test_no_container_that_asks_anything_gets_a_proxy() -> None:
+    files = [*FOLDER.glob("compose*.yaml")]
+    described = [yaml.safe_load(file.read_text())["services"] for file in files]
+    new = {name: part for parts in described for name, part in parts.items() if "image" in part}
+    deaf = {"pgbouncer", "redis", "nginx", "toxiproxy"}  # nothing in them asks over HTTP by a proxy's rules
+    assert len(new) > len(CONTAINERS)
+    for name in new.keys() - deaf:
+        assert {key: new[name]["environment"].get(key) for key in NO_PROXY} == dict.fromkeys(NO_PROXY, ""), (
+            name
+        )
+    scripts = "".join(file.read_text() for file in (*files, *(FOLDER / "docker").glob("*.sh")))
+    asking = re.findall(r"\bwget\b[ ,].*", scripts)
+    assert asking
+    assert not [line for line in asking if not re.search(r"-Y\W+off", line)]
+
+
+def test_a_container_is_known_by_the_run_folder_of_its_testbed() -> None:
+    marked = {
+        name
+        for name, part in CONTAINERS.items()
+        if part.get("labels") == {"vaultbench.run_dir": "${RUN_DIR}"}
+    }
+    assert marked == set(CONTAINERS)
+
+
+def test_images_can_be_read_by_the_account_that_runs_them() -> None:
+    for name in ("Dockerfile", "Dockerfile.bench"):
+        assert "chmod -R a+rX /app" in (FOLDER / name).read_text(), "a clone under umask 077"
+
+
 @pytest.mark.parametrize("name", EXPORTERS)
 def test_exporters_are_told_the_same(name: str) -> None:
     """But for addresses, and for what a container cannot see of the machine or sees as its own."""
@@ -129,7 +163,7 @@ def test_exporters_are_told_the_same(name: str) -> None:
     for key, value in outside["environment"].items():
         found = inside["environment"][key]
         assert found == value or (key in addressed and found.partition(":")[2] == value.partition(":")[2])
-    assert set(inside["environment"]) == set(outside["environment"])
+    assert set(inside["environment"]) - NO_PROXY == set(outside["environment"])
     placed = ("--web.listen-address", "-web.listen-address", "-config.path")
     differing = {word for word in inside["command"] if not word.startswith(placed)} ^ {
         word for word in outside["command"][1:] if not word.startswith(placed)
@@ -245,9 +279,10 @@ def test_images_are_pinned_and_agree_with_the_programs_of_the_other_start_up() -
 
 def test_no_image_is_named_anywhere_else() -> None:
     for path in (*FOLDER.glob("compose*.yaml"), *FOLDER.glob("Dockerfile*")):
-        for line in path.read_text().splitlines():
+        stages = set(re.findall(r"^FROM .* AS (\S+)$", text := path.read_text(), re.M))
+        for line in text.splitlines():
             image = re.match(r"\s*(?:image:|FROM)\s+(\S+)", line)
-            assert image is None or image[1].startswith("${"), f"{path.name}: {line}"
+            assert image is None or image[1] in stages or image[1].startswith("${"), f"{path.name}: {line}"
 
 
 def test_words_that_the_older_compose_refuses_are_absent() -> None:

@@ -53,7 +53,8 @@ class TestCredentials:
     def test_the_environment_wins_without_being_written_over_what_is_kept(self, tmp_path: Path) -> None:
         path = tmp_path / ".env"
         first = credentials.ensure(path, {}, data_exists=False)
-        assert credentials.ensure(path, {"JWT_SECRET": "mine"}, data_exists=True)["JWT_SECRET"] == "mine"
+        mine = "m" * 32
+        assert credentials.ensure(path, {"JWT_SECRET": mine}, data_exists=True)["JWT_SECRET"] == mine
         assert envfile.read(path) == first
 
     def test_what_the_environment_gives_at_first_is_kept_with_the_data(self, tmp_path: Path) -> None:
@@ -78,6 +79,20 @@ class TestCredentials:
         assert path.read_text().startswith("# mine\n")
         assert path.stat().st_mode & 0o777 == 0o600
 
+    def test_short_ones_are_refused_all_at_once_and_nothing_is_written(self, tmp_path: Path) -> None:
+        path, short = tmp_path / ".env", {"JWT_SECRET": "tooshort", "S3_SECRET_KEY": "short"}
+        with pytest.raises(EnvError) as caught:
+            credentials.ensure(path, short, data_exists=False)
+        assert [one.partition(":")[0] for one in caught.value.problems] == [
+            "JWT_SECRET in the environment has 8 characters; at least 32 are needed",
+            "S3_SECRET_KEY in the environment has 5 characters; at least 8 are needed",
+        ]
+        assert not path.exists()
+        assert credentials.ensure(path, {"JWT_SECRET": "m" * 32}, data_exists=False)["JWT_SECRET"] == "m" * 32
+        path.write_text("JWT_SECRET=tooshort\n")
+        with pytest.raises(EnvError, match=r"JWT_SECRET in \.env has 8 characters"):
+            credentials.ensure(path, {}, data_exists=True)
+
     def test_what_needs_quotes_comes_back_as_it_was(self, tmp_path: Path) -> None:
         path, odd = tmp_path / ".env", "a 'b' \"c\" $(d)${E} #f \\g "
         credentials.ensure(path, {"PG_AUTH_PASSWORD": odd}, data_exists=False)
@@ -91,7 +106,7 @@ class TestSettings:
             "PROMETHEUS_SOURCE": "yum",
             "GATEWAY_PORT": "http",
             "AUTH_PORT": "9002",
-            "MINIO_BIN": "/no/such/minio",
+            "MINIO": "/no/such/minio",
             "POSTGRES_BIN_DIR": "/no/such",
         }
         with pytest.raises(EnvError) as caught:

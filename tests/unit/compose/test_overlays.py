@@ -17,6 +17,12 @@ FOLDER = Path(topology.NATIVE).parent
 Services = dict[str, dict[str, Any]]
 
 
+CLIENTS_ROADS = {
+    "<FAULTS_GATEWAY_PORT>": "gateway:<GATEWAY_PORT>",
+    "<FAULTS_PUBLIC_STORE_PORT>": "minio:<S3_PORT>",
+}
+
+
 def services(name: str) -> Services:
     found: Services = yaml.safe_load((FOLDER / name).read_text())["services"]
     return found
@@ -123,4 +129,18 @@ def test_every_road_between_parts_leads_through_toxiproxy() -> None:
             target, its_port = re.search(r"[/@]([a-z-]+):\$\{(\w+_PORT)\}", before).groups()  # type: ignore[union-attr]
             assert proxies[f"<{port}>"] == f"{target}:<{its_port}>", (name, key, host)
             used.add(f"<{port}>")
-    assert set(proxies) - used == {"<FAULTS_GATEWAY_PORT>"}  # the client's
+    assert {port: proxies[port] for port in set(proxies) - used} == CLIENTS_ROADS
+
+
+def test_a_client_has_both_of_its_roads_through_toxiproxy() -> None:
+    """One alone would slow one way of uploading and not the other."""
+    published = services("compose.faults.yaml")["toxiproxy"]["ports"]
+    assert [port.rpartition(":")[2] for port in published] == [
+        "${TOXIPROXY_PORT}",
+        *(f"${{{port[1:-1]}}}" for port in CLIENTS_ROADS),
+    ]
+    script = (FOLDER / "docker" / "overlay-faults.sh").read_text()
+    assert "\nGATEWAY_URL=http://127.0.0.1:$FAULTS_GATEWAY_PORT\n" in script
+    assert "\nS3_PUBLIC_ENDPOINT=http://localhost:$FAULTS_PUBLIC_STORE_PORT\n" in script, (
+        "URLs are signed for it"
+    )

@@ -57,6 +57,12 @@ class TestOrder:
         assert bed.row("make")["state"] == "done"
         assert bed.row("make")["pid"] == 0
 
+    def test_one_that_says_that_it_cannot_start_is_not_started_again(self, bed: Bed) -> None:
+        said = "import sys; print('sorry: `make clean` helps', file=sys.stderr); sys.exit(78)"
+        bed.start(python("sorry", said))
+        row = bed.reaches("sorry", "failed")
+        assert (row["detail"], row["restarts"]) == ("sorry: `make clean` helps", 0)
+
     def test_what_comes_after_a_lost_part_says_so(self, bed: Bed) -> None:
         never = Probe(exec=("false",), env=ENV)
         lost = runs("lost", "/no/such/program", restart="never", ready=never)

@@ -25,6 +25,7 @@ TOOLS = {
     "PGBOUNCER_VERSION": "1",
     "PGBOUNCER_DIR": "/checkout/.run/pg/pgbouncer",
     "REDIS_BIN": "/tools/redis-server",
+    "REDIS_CONF": "/run/redis/redis.conf",
     "REDIS_VERSION": "7",
 }
 LOAD = "load_environment lenient; "

@@ -12,7 +12,8 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from docs.families import declared
-from grafana.expressions import Span, of_panels
+from grafana.expressions import Span, all_expressions, of_panels
+from loadtests.harness.exporter import FAMILIES
 from services.kit.metrics import Values
 
 pytestmark = pytest.mark.unit
@@ -80,6 +81,11 @@ def test_every_metric_is_on_a_panel(service: str) -> None:
         if not any(one.name in names and one.takes(labels) for one in selectors())
     ]
     assert unseen == []
+
+
+def test_whatever_the_harness_tells_is_shown() -> None:
+    shown = " ".join(one.expr for one in all_expressions())
+    assert [name for name in FAMILIES if name not in shown] == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import words
-from loadtests.harness.words import ArmWords, WordsError, parse_size, read_ab, read_arm, read_stress
+from loadtests.harness.words import (
+    ArmWords,
+    WordsError,
+    parse_size,
+    read_ab,
+    read_arm,
+    read_network,
+    read_stress,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -83,14 +91,17 @@ class TestTheRun:
         assert problem.startswith(f"{name}={value}: expected ")
         assert said in problem
 
-    def test_a_misspelt_word_behind_make_gets_the_nearest_one(self) -> None:
-        with pytest.raises(WordsError, match=r"FILESIZE is not known here; did you mean FILE_SIZE\?"):
-            read_stress({"MAKEFLAGS": "w -- FILESIZE=2 VUS=3"}, STRATEGIES)
+    def test_demo_and_smoke_take_a_network_and_nothing_else(self) -> None:
+        exported_for_another = {"RTT_MS": "40", "VUS": "3"}
+        assert read_network(exported_for_another) == ArmWords(rtt_ms=40)
+        with pytest.raises(WordsError) as caught:
+            read_network({"RTT_MS": "x", "BANDWIDTH_MBIT": "0"})
+        refused = [problem.partition(" ")[0] for problem in caught.value.problems]
+        assert sorted(refused) == ["BANDWIDTH_MBIT=0:", "RTT_MS=x:"]
 
-    def test_a_word_inside_an_arm_is_not_one_of_make(self) -> None:
-        environ = {"MAKEFLAGS": r" -- A=FINALISE=inline\ DB_POOL_MAX=5 B=VUS=3"}
-        assert words.misspelt(environ, words.AB) == []
-        assert [one.partition(" ")[0] for one in words.misspelt(environ, words.STRESS)] == ["A", "B"]
+    def test_one_of_a_few_may_be_written_in_capitals(self) -> None:
+        found = read_stress({"PROFILE": "Full", "LOGIN": "EACH", "STRATEGIES": "Proxy-Chunked"}, STRATEGIES)
+        assert (found.profile, found.login_each, found.strategies) == ("full", True, ("proxy-chunked",))
 
 
 class TestArms:

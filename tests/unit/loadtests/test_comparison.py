@@ -50,9 +50,23 @@ def test_every_metric_has_a_ratio_and_rates_come_first() -> None:
         "uploads_per_s",
         "cpu_s_per_upload",
         "k6_cpu_s_per_upload",
+        "uploads_per_s_without_k6",
         "durable_ms",
     ]
-    assert found.ratios[3].ratio.value == pytest.approx(0.8, rel=0.03)  # a closed loop: more is sooner
+    assert found.ratios[4].ratio.value == pytest.approx(0.8, rel=0.03)  # a closed loop: more is sooner
+
+
+def test_on_a_full_machine_the_ratio_without_k6_is_that_of_all_other_costs() -> None:
+    """Two cores are full: rates follow from what an upload costs, and k6 costs B three times as much."""
+    rest, k6 = {"A": 0.020, "B": 0.016}, {"A": 0.002, "B": 0.006}
+    costs = {name: {"gateway": rest[name] / 2, "minio": rest[name] / 2, "k6": k6[name]} for name in "AB"}
+    rates = {name: 2 / (rest[name] + k6[name]) for name in "AB"}
+    found = played(World(rates=rates, costs=costs, noise=0.02), PAIR, 8)
+    (without,) = (one for one in found.ratios if one.metric == "uploads_per_s_without_k6")
+    assert rate(found).ratio.value == pytest.approx(1.0, rel=0.03)
+    assert without.ratio.value == pytest.approx(rest["A"] / rest["B"], rel=0.03)
+    assert without.ratio.low is not None and without.ratio.low > 1.1
+    assert not without.winner_named
 
 
 class TestSoFar:

@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from compose import ports
-from loadtests.harness.exporter import Activity, arm_at, serving
+from loadtests.harness import exporter
+from loadtests.harness.exporter import CPU_S, FAMILIES, UPLOADS_PER_S, Activity, Figure, arm_at, serving
 from loadtests.harness.records.plan import Stretch
+from loadtests.harness.records.samples import Look
 
 pytestmark = pytest.mark.unit
 STRETCH = Stretch(
     stretch="s001", part="compare", t0=100.0, period_s=3.0, washout_s=0.7, order=("a", "b"), blocks=(0, 0)
 )
-NOTHING: dict[str, list[dict[str, str]]] = {"testbed_turn_active": [], "testbed_fault_active": []}
+LOOK = Look(
+    at=104.0, cpu_s={}, lives={}, rss_bytes={"pg-files": 7}, host_busy_s=0.0, in_flight={}, pool_waiting={}
+)
+Page = dict[str, list[tuple[dict[str, str], float]]]
 
 
-async def scraped(port: int) -> dict[str, list[dict[str, str]]]:
+async def scraped(port: int) -> Page:
+    """Families that have samples."""
     async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/metrics") as answer:
         assert answer.status == 200
-        families = text_string_to_metric_families(await answer.text())
-        return {one.name: [s.labels for s in one.samples if s.value == 1] for one in families}
+        families = list(text_string_to_metric_families(await answer.text()))
+        assert [one.name for one in families] == list(FAMILIES)
+        return {one.name: [(s.labels, s.value) for s in one.samples] for one in families if one.samples}
 
 
 async def test_series_exist_only_while_it_is_so() -> None:
     activity, (port,) = Activity("20260101-000000-ab-smoke", clock=lambda: 104.0), ports.free(1)
+    run = {"run": "20260101-000000-ab-smoke"}
     async with serving(activity, "127.0.0.1", port):
-        assert await scraped(port) == NOTHING
+        activity.looked(LOOK)
+        assert await scraped(port) == {}
         with activity.stretch(STRETCH), activity.fault("paused", "pg-files"):
             assert await scraped(port) == {
-                "testbed_turn_active": [{"run": "20260101-000000-ab-smoke", "part": "compare", "arm": "b"}],
-                "testbed_fault_active": [{"fault": "paused", "target": "pg-files"}],
+                "testbed_turn_active": [({**run, "part": "compare", "arm": "b"}, 1)],
+                "testbed_fault_active": [({"fault": "paused", "target": "pg-files"}, 1)],
+                "testbed_memory_bytes": [({**run, "process": "pg-files"}, 7)],
             }
         with pytest.raises(RuntimeError), activity.stretch(STRETCH):
             raise RuntimeError
-        assert await scraped(port) == NOTHING
+        assert await scraped(port) == {}
+
+
+async def test_figures_stay_and_the_last_ones_are_read_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "LAST_SCRAPE_S", 60.0)
+    activity, (port,) = Activity("r"), ports.free(1)
+    async with serving(activity, "127.0.0.1", port):
+        activity.found([Figure(CPU_S, "a", 0.5)])
+        await activity.told()  # nobody has asked yet, nobody is waited for
+        assert await scraped(port) == {CPU_S: [({"run": "r", "arm": "a"}, 0.5)]}
+        activity.found([Figure(CPU_S, "a", 0.25), Figure(UPLOADS_PER_S, "a", 4.0)])
+        waiting = asyncio.create_task(activity.told())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        assert (await scraped(port))[UPLOADS_PER_S] == [({"run": "r", "arm": "a"}, 4.0)]
+        await waiting
 
 
 @pytest.mark.parametrize(

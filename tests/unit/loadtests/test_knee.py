@@ -40,7 +40,7 @@ class TestKnee:
     def test_an_arm_that_still_gains_has_none(self) -> None:
         found = knee({4: 20.0, 8: 40.0, 16: 80.0})
         assert (found.reached, found.high_vus) == (False, None)
-        assert found.why_not == "it may still gain at 16 VUs, the highest level"
+        assert found.why_not == "a gain up to 16, the most tried, is not ruled out"
 
     def test_noise_that_hides_the_end_leaves_none(self) -> None:
         found = knee({4: 20.0, 8: 40.0, 16: 50.0, 24: 50.0}, noise=0.2)
@@ -48,11 +48,13 @@ class TestKnee:
 
     def test_without_a_gain_there_is_nothing_to_end(self) -> None:
         found = knee({8: 40.0, 16: 40.0, 24: 40.0})
-        assert found.why_not == "no gain above 8 VUs, the lowest level, was shown"
+        assert found.why_not == "no gain beyond 8, the fewest tried, was shown"
 
     def test_few_rounds_or_levels_say_nothing(self) -> None:
-        assert knee({4: 20.0, 8: 40.0, 16: 40.0}, rounds=4).why_not == "4 rounds of 5"
-        assert knee({4: 20.0, 8: 40.0}).why_not == "fewer than 3 levels"
+        assert (
+            knee({4: 20.0, 8: 40.0, 16: 40.0}, rounds=4).why_not == "4 rounds were measured, and it takes 5"
+        )
+        assert knee({4: 20.0, 8: 40.0}).why_not == "fewer than 3 numbers of clients were tried"
 
 
 class TestSaturation:

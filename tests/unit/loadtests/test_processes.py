@@ -22,7 +22,8 @@ def add(
     folder = proc / str(pid)
     folder.mkdir()
     (folder / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}")
-    (folder / "status").write_text("Name: x\nVmRSS:    100 kB\nRssAnon:    40 kB\n")
+    held = f"RssAnon:    40 kB\nRssFile:    {pid} kB\nRssShmem:    {60 + pid} kB\n"
+    (folder / "status").write_text(f"Name: x\nVmRSS:    {100 + 2 * pid} kB\n{held}")
 
 
 @pytest.fixture
@@ -39,10 +40,16 @@ def test_a_cluster_is_its_postmaster_its_reaped_and_its_live_children(proc: Path
     watched = [Watched("pg", 10, 5, family=True), Watched("one", 12, 5), Watched("gone", 99, 5)]
     found = processes.snapshot(1.0, watched, proc)
     assert found.usage["pg"].cpu_s == 10.0
-    assert found.usage["pg"].rss_bytes == 140 * 1024
     assert found.usage["one"].cpu_s == 7.0
     assert "gone" not in found.usage
     assert found.host_busy_s == pytest.approx((100 + 10 + 50 + 3 + 2) / TICKS)
+
+
+def test_what_processes_of_a_cluster_share_counts_once(proc: Path) -> None:
+    watched = [Watched("pg", 10, 5, family=True), Watched("one", 12, 5)]
+    found = processes.snapshot(1.0, watched, proc).usage
+    assert found["pg"].rss_bytes == (40 + 40 + 11 + 71) * 1024
+    assert found["one"].rss_bytes == (100 + 2 * 12) * 1024, "of a single process: its resident size"
 
 
 def test_this_process_is_read_as_it_is() -> None:

@@ -122,7 +122,7 @@ class TestAb:
         plan = ab(own_stacks=True, B="FINALISE=detached")
         (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
         assert [arm.stack for arm in main.arms] == ["A", "B"]
-        assert main.blocks_per_making == 2
+        assert main.blocks_per_making == 4
         assert main.first_blocks >= 6 * main.blocks_per_making
         assert main.most_blocks % main.blocks_per_making == 0
         assert (plan.replicated, plan.precision) == (True, 0.10)

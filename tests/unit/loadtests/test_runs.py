@@ -17,6 +17,7 @@ from loadtests.harness.commands.compare import NO_WINNER, compare, two_runs
 from loadtests.harness.commands.runs import read_run, runs
 from loadtests.harness.commands.share import BLOCK, Scrubber, markdown_block, packed
 from loadtests.harness.records.bundle import BundleError
+from loadtests.harness.session import find_bundle
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit
@@ -46,6 +47,25 @@ def second(tmp_path: Path) -> Path:
     return path
 
 
+class TestNewest:
+    def test_is_the_one_that_began_last_whatever_its_name(self, first: Path, second: Path) -> None:
+        """An hour of autumn comes twice, and the clock may have been set."""
+        for path, began in ((first, 200.0), (second, 100.0)):
+            manifest = json.loads((path / "manifest.json").read_text())
+            (path / "manifest.json").write_text(json.dumps(manifest | {"started_at": began}))
+        assert first.name < second.name
+        environ = {"VAULTBENCH_RESULTS": str(first.parent)}
+        assert find_bundle(None, environ) == first
+        shown = printed(lambda console: runs(environ, console), 400)
+        assert shown.index(first.name) < shown.index(second.name)
+
+    def test_one_that_cannot_be_read_is_the_oldest(self, first: Path) -> None:
+        for number, text in enumerate(("{", "[]", '{"started_at": "x"}')):
+            (first.parent / f"z{number}").mkdir()
+            (first.parent / f"z{number}" / "manifest.json").write_text(text)
+        assert find_bundle(None, {"VAULTBENCH_RESULTS": str(first.parent)}) == first
+
+
 class TestRuns:
     def test_newest_first_with_machine_answer_and_validity(self, first: Path, second: Path) -> None:
         shown = printed(lambda console: runs({"VAULTBENCH_RESULTS": str(first.parent)}, console), 400)
@@ -67,6 +87,13 @@ class TestRuns:
         assert "1 folder of other versions or without a plan left out." in shown
         with pytest.raises(BundleError, match="another version"):
             read_run(old)
+
+    def test_runs_that_were_killed_before_they_began_are_counted(self, first: Path) -> None:
+        started = first.parent / "20250101-000000-ab-ci"
+        started.mkdir()
+        (started / "plan.json").write_text("{}")
+        shown = printed(lambda console: runs({"VAULTBENCH_RESULTS": str(first.parent)}, console))
+        assert "1 folder of runs that were killed before they began; they can be deleted." in shown
 
     def test_none_yet(self, tmp_path: Path) -> None:
         shown = printed(lambda console: runs({"VAULTBENCH_RESULTS": str(tmp_path)}, console))

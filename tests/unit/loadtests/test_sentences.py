@@ -7,7 +7,7 @@ import re
 import pytest
 
 from loadtests.harness.records.plan import NOBODY, PartKind
-from loadtests.harness.records.result import Result
+from loadtests.harness.records.result import Interval, Result
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.sentences import names_of, of_question, told
 from tests.unit.loadtests import fabricate as make
@@ -74,7 +74,7 @@ class TestFirst:
         interval = bare.ratio.model_copy(update={"low": None, "high": None})
         compare = make.comparison((A, B), rates=[bare.model_copy(update={"ratio": interval})], best=None)
         text = first(make.result((A, B), compare=compare))
-        assert "1 block cannot tell" in text and "1.4" not in text
+        assert "1 block of turns cannot tell" in text and "1.4" not in text
 
     def test_network_is_said_when_set(self) -> None:
         conditions = make.conditions(rtt_ms=40.0, bandwidth_mbit=100.0)
@@ -158,6 +158,25 @@ class TestHonesty:
         assert "part of every ratio above is the client's own work" in text
         assert "the load generator" not in said(make.result(limits=()))
 
+    def test_the_ratio_without_the_client_s_work_stands_there_too(self) -> None:
+        assert (
+            "With the load generator on a machine of its own, direct in one PUT would be at least 1.16 "
+            "times, most likely 1.21 times (at most 1.26) as fast as through the server in chunks and at "
+            "least 1.26 times, most likely 1.31 times (at most 1.36) as fast as direct in parts, if all else "
+            "cost the same."
+        ) in said(make.result())
+        assert "of its own" not in said(make.result(limits=(make.limit(SINGLE),)))
+
+    def test_without_a_winner_the_arm_that_measured_more_comes_first(self) -> None:
+        compare = make.comparison((A, B), rates=[make.ratio("A", "B", 1.0)])
+        without = make.ratio("A", "B", 0.98, metric="uploads_per_s_without_k6")
+        compare = compare.model_copy(update={"ratios": (*compare.ratios[:3], without)})
+        limits = (make.limit("A"), make.limit("B"))
+        assert (
+            "A (FINALISE=inline) would be 1.02 (0.98 to 1.06) times as fast as B (FINALISE=detached)"
+            in said(make.result((A, B), compare=compare, limits=limits))
+        )
+
     def test_an_early_acknowledgement_is_said_second(self) -> None:
         compare = make.comparison((A, B), rates=[make.ratio("A", "B", 1.3)], early=("B",))
         result = make.result((A, B), compare=compare, ledger=make.ledger((A, B), early=900))
@@ -203,15 +222,18 @@ class TestOthers:
             "most likely 1.20 times (at most 1.25) that of A (FINALISE=inline)."
         ) in said(make.result((A, B), compare=compare))
 
-    def test_a_knee_is_a_range_or_is_not_said(self) -> None:
+    def test_a_knee_is_a_range_or_is_said_to_be_missing(self) -> None:
         knees = (make.knee(PROXY, 4, 12), make.knee(MULTIPART, 8, 16), make.knee(SINGLE, 12, None))
-        (found,) = of_question(make.result(knees=knees), PartKind.LEVELS)
+        found, missing = of_question(make.result(knees=knees), PartKind.LEVELS)
         assert found.text == (
             "More clients bring more uploads until between 4 and 12 at once through the server in chunks "
             "and until "
             "between 8 and 16 at once direct in parts."
         )
-        assert not of_question(make.result(knees=(make.knee(PROXY, None, None),)), PartKind.LEVELS)
+        assert missing.text == (
+            "Until how many clients more of them bring more uploads was not found direct in one PUT (a gain "
+            "up to 48, the most tried, is not ruled out); PROFILE=full measures longer."
+        )
 
     def test_saturation_is_proven_or_not(self) -> None:
         proofs = (make.saturation(PROXY), make.saturation(SINGLE, proven=False))
@@ -221,7 +243,36 @@ class TestOthers:
             "through the "
             "server in chunks."
         )
-        assert no.text.startswith("More clients may help: ")
+        assert no.text.startswith("More clients help: 24 instead of 16 bring 1.12 (1.09 to 1.15) times")
+        wide = proofs[0].model_copy(update={"gain": make.around(1.0, 0.2), "proven": False})
+        (open_,) = of_question(make.result(saturation=(wide,)), PartKind.SATURATION)
+        assert open_.text == (
+            "Whether more clients would help was not shown: 24 instead of 16 bring 1.00 (0.80 to 1.20) times "
+            "the rate through the server in chunks; PROFILE=full measures longer."
+        )
+
+    def test_too_few_logins_are_said_with_what_helps(self) -> None:
+        whole = make.result()
+        assert whole.neighbours is not None
+        few = make.latency(0.95, 9.0, 40).model_copy(update={"ms": Interval(n=4, value=None)})
+        arms = tuple(one.model_copy(update={"login_p95": few}) for one in whole.neighbours.arms)
+        neighbours = whole.neighbours.model_copy(update={"arms": arms})
+        (found,) = of_question(make.result(neighbours=neighbours), PartKind.NEIGHBOURS)
+        assert found.text == (
+            "How long others wait beside uploads cannot be said: beside one of the ways only 40 logins in 4 "
+            "turns were measured, and it takes 100 in at least 6; PROFILE=full measures longer."
+        )
+
+    def test_no_size_has_a_winner(self) -> None:
+        whole = make.result().sizes
+        assert whole is not None
+        every = tuple(
+            one.model_copy(update={"comparison": one.comparison.model_copy(update={"best": None})})
+            for one in whole.sizes
+        )
+        sizes = whole.model_copy(update={"sizes": every, "crossovers": ()})
+        (found,) = of_question(make.result(sizes=sizes, profile="full"), PartKind.SIZES)
+        assert found.text == ("No fastest way was shown for files of 64 KiB, 1 MiB, 8 MiB or 32 MiB.")
 
     def test_neighbours_with_nobody_last(self) -> None:
         (found,) = of_question(make.result(), PartKind.NEIGHBOURS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from docs import statistics
-from loadtests.simulation import SCENES, Findings, simulate
+from loadtests.simulation import PERIOD_S, SCENES, WASHOUT_S, Findings, simulate
 
 pytestmark = pytest.mark.unit
 
@@ -42,8 +42,8 @@ def test_carry_over_hides_but_never_turns_a_difference(found: Findings, name: st
 
 def test_power(found: Findings) -> None:
     """Differences of 10 % are found at every spread seen here; of 5 % where blocks differ by 3 %."""
-    assert all(found.power[spread, 0.10, 24].shown >= 0.95 for spread in (0.03, 0.05, 0.07, 0.10))
-    assert found.power[0.03, 0.05, 24].shown >= 0.95
+    assert all(found.power[spread, 0.10, 48].shown >= 0.95 for spread in (0.03, 0.05, 0.07, 0.10))
+    assert found.power[0.03, 0.05, 48].shown >= 0.95
     assert all(rates.covered >= 0.94 for rates in found.power.values())
 
 
@@ -60,7 +60,7 @@ def test_three_equal_arms(found: Findings) -> None:
 def test_shares_are_without_bias_and_whole_uploads_are_not(found: Findings) -> None:
     for upload_s, one in found.counting.items():
         assert one.by_share == pytest.approx(1.0, abs=0.01)
-        assert one.whole_only == pytest.approx(1 - upload_s / 2.3, abs=0.03)
+        assert one.whole_only == pytest.approx(1 - upload_s / (PERIOD_S - WASHOUT_S), abs=0.03)
 
 
 def test_the_page_shows_what_was_simulated(found: Findings) -> None:

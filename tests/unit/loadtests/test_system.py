@@ -15,7 +15,8 @@ from compose.credentials import generate
 from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.testbeds.native_testbed import control
-from loadtests.harness.testbeds.system import _entry, _url, find_k6, find_system
+from loadtests.harness.testbeds.store_route import StoreRoute
+from loadtests.harness.testbeds.system import _entry, _url, find_k6, find_system, system_of
 from loadtests.harness.testbeds.testbed import PARTS, SystemNotUp, TestbedRefused
 
 pytestmark = pytest.mark.unit
@@ -67,12 +68,18 @@ async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
     assert json.loads(heard[0]) == {"op": "restart", "part": "upload"}
 
 
-def test_own_k6_wins(tmp_path: Path) -> None:
-    assert find_k6({"K6_BIN": "/somewhere/k6"}, tmp_path) == Path("/somewhere/k6")
-    newest = tmp_path / "cache" / "k6" / "1-linux-abc" / "bin" / "k6"
-    newest.parent.mkdir(parents=True)
-    newest.touch()
-    assert find_k6({"VAULTBENCH_TOOLS": str(tmp_path / "cache")}, tmp_path) == newest
+def test_k6_is_the_one_that_the_start_up_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "k6"
+    own.write_text("#!/bin/sh\necho 'k6 v1.2.3'\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("K6", str(own))
+    assert find_k6({}) == own
+    assert find_k6({"BENCH_PROJECT": "x", "PATH": str(tmp_path)}) == own
+    own.write_text("#!/bin/sh\necho something else\n")
+    with pytest.raises(SystemNotUp, match="the reason is above"):
+        find_k6({})
+    with pytest.raises(SystemNotUp, match="not in the image"):
+        find_k6({"BENCH_PROJECT": "x", "PATH": "/nowhere"})
 
 
 def test_two_runs_exclude_each_other(tmp_path: Path) -> None:
@@ -139,3 +146,15 @@ def test_in_containers_the_processes_of_a_service_share_a_host_and_a_restart(tmp
 )
 def test_in_containers_clients_go_through_what_stands_in_front(chosen: dict[str, str], entry: str) -> None:
     assert _entry({**settings.read({}).env, "BENCH_PROJECT": "vaultbench", **chosen}) == entry
+
+
+@pytest.mark.parametrize(
+    ("chosen", "entry"),
+    [({}, "minio:9100"), ({"FAULTS_PUBLIC_STORE_PORT": "8611"}, "toxiproxy:8611")],
+)
+def test_in_containers_direct_uploads_go_through_what_stands_in_front(
+    tmp_path: Path, chosen: dict[str, str], entry: str
+) -> None:
+    inside = {"BENCH_PROJECT": "vaultbench", "S3_HOST": "minio", **chosen}
+    found = system_of({**settings.read({}).env, **generate(), **inside}, tmp_path, tmp_path, "vaultbench")
+    assert found.store == StoreRoute("localhost:9100", entry)

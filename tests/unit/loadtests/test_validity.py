@@ -103,12 +103,12 @@ def restart(made: FakeBundle) -> None:
     looks[20:] = [look.model_copy(update={"lives": {**look.lives, "upload": 8}}) for look in looks[20:]]
 
 
-def fail_some(made: FakeBundle) -> None:
+def fail_some(made: FakeBundle, status: int | None = None) -> None:
     stretch = made.world.stretches[0]
     for index, name in enumerate(stretch.order):
         at = stretch.t0 + 3.0 * index + 1.0
         lost = {"ledger": LedgerClass.CLEAN_FAILURE, "acked_at": None, "durable_at": None, "failed_at": at}
-        made.world.uploads += [upload(stretch, name, at, at, **lost) for _ in range(3)]
+        made.world.uploads += [upload(stretch, name, at, at, failed_status=status, **lost) for _ in range(3)]
     table(made)
 
 
@@ -170,6 +170,7 @@ def foreign(made: FakeBundle) -> None:
         (foreign, "foreign-traffic", Validity.INVALID, 2),
         (unwatched, "missing-samples", Validity.CAUTIONS, 0),
         (fail_some, "upload-errors", Validity.CAUTIONS, 0),
+        (lambda made: fail_some(made, 429), "rate-limited", Validity.CAUTIONS, 0),
         (early, "backlog-growing", Validity.CAUTIONS, 0),
         (other_programs, "noisy-host", Validity.CAUTIONS, 0),
         (lambda made: table(made, baseline_files=3), "dirty-start", Validity.CAUTIONS, 0),
@@ -208,7 +209,7 @@ def test_few_blocks_and_a_wide_interval_are_said() -> None:
     world.play(PAIR, 4)
     result = analyse(bundle(world, PAIR))
     assert {"few-blocks", "not-precise"} <= set(codes(result))
-    assert result.next_command == "make stress PROFILE=ci"
+    assert result.next_command == "make stress PROFILE=full"
 
 
 def test_work_that_is_left_for_the_next_turn_is_noticed() -> None:
@@ -297,7 +298,7 @@ def test_what_the_audit_warned_of_is_not_found_again() -> None:
 
 
 def test_every_next_command_can_be_said() -> None:
-    words = {"half": 4, "double": 16, "run": "r1"}
+    words = {"half": 4, "double": 16, "run": "r1", "longer": "PROFILE=full"}
     assert all(command.format(**words).startswith(("make ", "again")) for _, command in NEXT_COMMAND)
 
 
