@@ -22,6 +22,7 @@ from compose import (
     postgres,
     prom,
     ready,
+    room,
     run_folder,
     stack,
     store,
@@ -54,6 +55,7 @@ TROUBLE = (
     run_folder.ForeignFolder,
     postgres.PostgresError,
     control.ControlError,
+    room.RoomError,
     TraceError,
     OSError,
 )
@@ -81,6 +83,11 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
 
 def _settings() -> settings_module.Settings:
     return settings_module.read(os.environ)
+
+
+def _running() -> settings_module.Settings:
+    """The same, with the ports of the testbed that was started, whatever is said now."""
+    return settings_module.in_effect(_settings())
 
 
 def _needed(now: settings_module.Settings) -> tuple[str, ...]:
@@ -132,9 +139,10 @@ def clean(yes: bool) -> None:
 @explained
 def status() -> None:
     """Shows what runs; exit 1 when a part is lost. Example: python -m compose status"""
-    now, console = _settings(), view.console()
+    now, console = _running(), view.console()
     if not life.locked(now.run_dir):
         console.print("nothing runs; make up starts it")
+        view.print_others(console, now.run_dir)
         return
     rows = control.call(now.run_dir, "status")["parts"]
     console.print(view.table(rows))
@@ -143,6 +151,8 @@ def status() -> None:
         idle = name == "harness" and health != "up"
         console.print(f"scraped   {name}: {'down, no run is on' if idle else health}", highlight=False)
     view.print_alerts(console, now.env["PROMETHEUS_URL"] if "prometheus" in rows else "")
+    view.print_disk(console, now.run_dir)
+    view.print_others(console, now.run_dir)
     if view.print_lost(console, rows):
         sys.exit(1)
 
@@ -152,7 +162,7 @@ def status() -> None:
 @explained
 def watch_live(only_once: bool) -> None:
     """Shows what happens now, once a second, until Ctrl-C. Example: python -m compose top --once"""
-    now, console = _settings(), view.console(columns=COLUMNS)
+    now, console = _running(), view.console(columns=COLUMNS)
     if not life.locked(now.run_dir):
         raise stack.StackError("nothing runs; make up starts it")
     with prom.Prometheus(now.env["PROMETHEUS_URL"]) as prometheus:
@@ -170,7 +180,7 @@ def roll() -> None:
 
     Example: python -m compose roll
     """
-    now = _settings()
+    now = _running()
     if not life.locked(now.run_dir):
         raise stack.StackError("nothing runs; make up WORKERS=2 starts it")
     rolling.roll(stack.Stack(now.run_dir, now.env), click.echo)
@@ -250,6 +260,7 @@ def check() -> None:
 @explained
 def test(arguments: tuple[str, ...]) -> None:
     """All checks, then all tests. Example: python -m compose test -- tests/unit -x"""
+    room.refuse_tests()
     code = _checked()
     if code == 0:
         now = _settings()

@@ -101,6 +101,7 @@ def _part(
         ready=_probe(raw.get("ready"), env),
         live=_probe(raw.get("live"), env),
         ports=tuple(int(env[variable]) for variable in raw.get("ports", ())),
+        host=raw.get("host") or "127.0.0.1",
         user=raw.get("user") or None,
         cwd=env["ROOT"],
         oneshot=raw.get("oneshot", False),

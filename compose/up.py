@@ -49,7 +49,7 @@ def up(settings: Settings, console: Console) -> None:
             doctor.silently(settings, console)
         env = {**settings.env, **_secrets(settings)}
         if not running:  # before minutes are spent on building
-            _refuse_taken_ports(stack.resolve({**dict.fromkeys(topology.names(), ""), **env}))
+            stack.check_ports(stack.resolve({**dict.fromkeys(topology.names(), ""), **env}), env)
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
             needed = (*FIRST, store.chosen(env), *scaling.programs(env))
             tools.missing((*needed, BEHIND))  # a wrong one of somebody's own is told before anything is built
@@ -109,21 +109,13 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
 def _started(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:
     parts = stack.resolve(env)
-    _refuse_taken_ports(parts)
+    stack.check_ports(parts, env)
     publish(settings.run_dir, env)
     changes.record(settings.run_dir, env)
     life.launch(settings.run_dir, parts)
     testbed = Stack(settings.run_dir, env)
     _wait(testbed, parts, console)
     return testbed
-
-
-def _refuse_taken_ports(parts: list[Part]) -> None:
-    try:
-        stack.check_ports(parts)
-    except StackError as exc:
-        names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
-        raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
 
 
 def _joined(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:

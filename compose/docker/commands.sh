@@ -150,7 +150,11 @@ clean() {
 
 status() {
     load_environment lenient
-    if [ -z "$(containers all)" ]; then say "nothing runs; make up starts it"; return 0; fi
+    if [ -z "$(containers all)" ]; then
+        say "nothing runs; make up starts it"
+        print_others
+        return
+    fi
     table
     say ""
     say "processes $(workers_line)"
@@ -160,6 +164,7 @@ status() {
         say "scraped   $name: $health"
     done
     alerts
+    print_others
     ! print_lost || exit 1
 }
 

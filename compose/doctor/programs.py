@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from compose import store
-from compose.doctor.machine import GB, existing
 from compose.doctor.model import Check, judge
 from compose.installer import cache, debian, golang, recipe, trouble
 from compose.installer.cache import ToolError
 from compose.installer.command import environment
 from compose.installer.programs import ON_PATH, OWN, Found, Installer
+from compose.room import GB, existing
 from compose.settings import Settings
 
 NEEDED = ("postgres", "k6", "prometheus")  # and the store that was chosen

@@ -77,6 +77,11 @@ def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
         refuse_down(compose_testbed.parts_now(project, ready_probe(settings)))
     else:
         refuse_down(_native_parts(run_dir))
+        if wrong := connections.contradictions(run_dir, environ):
+            meant = (
+                "Which testbed is meant says VAULTBENCH_RUN_DIR; ports and addresses change with `make up`."
+            )
+            raise SystemNotUp("\n".join([*wrong, meant]))
     return system_of(settings, root, run_dir, project)
 
 

@@ -1,4 +1,4 @@
-"""What Ctrl-C and a limit below the load make of ``make stress``; whole runs: tests/integration/grafana."""
+"""What Ctrl-C and a limit below the load make of ``make stress``. Whole runs: tests/integration/grafana."""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ class TestDoctor:
         assert "(NGINX_PORT) is taken by" in line[0]
         assert line[1] == (
             "fail",
-            f"end that process, or choose another port: make up NGINX_PORT={port + 500}",
+            f"end that process, or move ours: make up NGINX_PORT={port + 500}, or PORT_SHIFT=1000 for all of"
+            " them",
         )
 
     def test_a_checkout_on_a_windows_drive(self, desk: Desk) -> None:

@@ -43,6 +43,26 @@ def test_parts_that_are_not_healthy_are_named(tmp_path: Path) -> None:
         find_system({}, tmp_path)
 
 
+def test_words_of_another_testbed_are_refused(tmp_path: Path) -> None:
+    """The load would go to one, and the audit to the other."""
+    folder = tmp_path / "second"
+    folder.mkdir()
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in (*PARTS, "minio")}
+    (folder / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
+    (folder / "ports.env").write_text(
+        "PORT_SHIFT=1000\nGATEWAY_HOST=::1\nGATEWAY_PORT=10000\nS3_PORT=10100\n"
+    )
+    words = {"VAULTBENCH_RUN_DIR": str(folder), "PORT_SHIFT": "1000", "GATEWAY_HOST": "[::1]", **generate()}
+    with pytest.raises(SystemNotUp) as caught:
+        find_system({**words, "GATEWAY_PORT": "9500", "S3_PORT": "9600"}, settings.ROOT)
+    assert str(caught.value).splitlines()[:2] == [
+        f"GATEWAY_PORT=9500, and the testbed in {folder} has 10000",
+        f"S3_PORT=9600, and the testbed in {folder} has 10100",
+    ]
+    assert "VAULTBENCH_RUN_DIR" in str(caught.value).splitlines()[2]
+    assert find_system({**words, "GATEWAY_PORT": "10000"}, settings.ROOT).run_dir == folder
+
+
 async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
     heard: list[bytes] = []
 
