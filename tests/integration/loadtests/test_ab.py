@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,8 +38,12 @@ main()
 """
 
 
-async def start(
-    system: System, results: Path, program: tuple[str, str] = ("-m", "loadtests"), **words: str
+async def start(system: System, results: Path, **words: str) -> asyncio.subprocess.Process:
+    return await start_as(("-m", "loadtests"), system, results, words)
+
+
+async def start_as(
+    program: tuple[str, str], system: System, results: Path, words: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
     environ = {name: value for name, value in environ_of(system).items() if name not in ("PROFILE", "TARGET")}
     return await asyncio.create_subprocess_exec(
@@ -272,7 +276,8 @@ async def test_what_cannot_be_another_implementation_is_refused(system: System, 
 
 async def test_somebody_else_s_uploads_end_a_run_within_a_minute(system: System, tmp_path: Path) -> None:
     """Real uploads of a stranger on the running testbed, beside a run that would take minutes."""
-    process = await start(system, tmp_path, ("-c", WATCHFUL), PROFILE="ci", VUS="2", FILE_SIZE="64KiB")
+    words = {"PROFILE": "ci", "VUS": "2", "FILE_SIZE": "64KiB"}
+    process = await start_as(("-c", WATCHFUL), system, tmp_path, words)
     await uploaded(tmp_path, process, COMPARING)
     clock = asyncio.get_running_loop().time
     began = clock()
