@@ -58,13 +58,13 @@ ORDER: dict[str, dict[str, str]] = {
         "edge": "cli __main__ bootstrap",
     },
     "loadtests.harness": {
-        "records": "records",
+        "records": "records wording",
         "before a run": "strategies testbeds words question network order stacks affinity users payload "
         "client warm_up pace",
         "what is seen": "console counters rows tally wall_clock watch exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
-        "validity timeline analyse figures wording sentences",
+        "validity timeline analyse figures sentences",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play run measure",
         "pages": "report panels",
