@@ -43,8 +43,12 @@ class Bed:
     env: dict[str, str]
 
     def make(self, *words: str, timeout_s: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*self.command(*words, **more), timeout_s=timeout_s)
+
+    def command(self, *words: str, **more: str) -> list[str]:
+        """make with a target and everything that stands behind it."""
         behind = typed({**self.env, **more}, {*inherited(), "FAKE_CALLS"})
-        return self.run("make", "--no-print-directory", *words, *behind, timeout_s=timeout_s)
+        return ["make", "--no-print-directory", *words, *behind]
 
     def run(self, *words: str, timeout_s: float, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

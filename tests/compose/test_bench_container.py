@@ -180,7 +180,7 @@ def test_an_interrupt_reaches_the_harness_and_leaves_an_honest_bundle(measured: 
     log = measured.folder / "interrupted.txt"
     with log.open("wb") as out, hearing_interrupts():
         run = subprocess.Popen(
-            ["make", "--no-print-directory", "stress", "PROFILE=smoke"], cwd=ROOT, env=measured.env,
+            measured.command("stress", "PROFILE=smoke"), cwd=ROOT, env=measured.env,
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     end = time.monotonic() + TOLD_WITHIN_S
@@ -204,8 +204,7 @@ def test_what_a_killed_command_left_is_named_and_taken_away(measured: Bed) -> No
     log = measured.folder / "killed.txt"
     with log.open("wb") as out:
         run = subprocess.Popen(
-            ["make", "--no-print-directory", "stress", "PROFILE=smoke", "RTT_MS=20"],
-            cwd=ROOT, env=measured.env,
+            measured.command("stress", "PROFILE=smoke", "RTT_MS=20"), cwd=ROOT, env=measured.env,
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     end = time.monotonic() + TOLD_WITHIN_S
