@@ -26,7 +26,7 @@ trace: ## the way of one upload through all processes: ID=<upload_uuid or reques
 	$(RUN_IT) compose trace
 roll: ## restart what runs more than once, one after another, while the system goes on serving
 	$(RUN_IT) compose roll
-doctor: ## what is missing or will not fit on this machine; changes nothing
+doctor: ## what is missing or will not fit on this machine; REPORT=1 writes a file for others
 	$(RUN_IT) compose doctor
 sweep: ## remove what expired uploads and deleted files left, now; DRY_RUN=1 only counts; OLDER_THAN_S= UNKNOWN_OLDER_THAN_S=
 	$(RUN_IT) loadtests sweep

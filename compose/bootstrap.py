@@ -193,7 +193,8 @@ def with_lock(kind: str, named: "Found | None") -> None:
 
 def install(kind: str, python: Found) -> None:
     """Makes or repairs the environment; the marker last."""
-    say(f"preparing the virtual environment (.venv), usually {USUAL_S} s; log: {LOG}")
+    expected = usual()
+    say(f"preparing the virtual environment (.venv), {expected}; log: {LOG}")
     say("with Python {}.{}.{} ({}); PYTHON=... takes another one".format(*python.version, python.path))
     began = time.monotonic()
     if VENV.exists() and not MARKER.exists() and any(VENV.iterdir()):
@@ -205,15 +206,24 @@ def install(kind: str, python: Found) -> None:
         shutil.rmtree(str(VENV), ignore_errors=True)
         VENV.mkdir()
         MARKER.write_text("{}\n")
-        run([python.path, "-I", "-m", "venv", str(VENV)], began)
+        run([python.path, "-I", "-m", "venv", str(VENV)], began, expected)
     MARKER.write_text("{}\n")
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
     pip += ["--progress-bar", "off"]  # the log and our own lines show its words, not its bars
-    run([*pip, "-r", str(LOCKS[kind])], began)
+    run([*pip, "-r", str(LOCKS[kind])], began, expected)
     beside = MARKER.with_suffix(".tmp")
-    beside.write_text(json.dumps({kind: digest(kind), "python": python.build}) + "\n")
+    took_s = round(time.monotonic() - began)
+    beside.write_text(json.dumps({kind: digest(kind), "python": python.build, "took_s": took_s}) + "\n")
     beside.replace(MARKER)
-    say(f"virtual environment ready after {time.monotonic() - began:.0f} s")
+    say(f"virtual environment ready after {took_s} s")
+
+
+def usual() -> str:
+    """How long it took last, else how long it usually takes."""
+    try:
+        return "{:.0f} s last time".format(json.loads(MARKER.read_text())["took_s"])
+    except (OSError, ValueError, KeyError):
+        return f"usually {USUAL_S} s"
 
 
 def sound(build: str) -> bool:
@@ -227,7 +237,7 @@ def sound(build: str) -> bool:
     return said.decode().strip() == build
 
 
-def run(command: "list[str]", began: float) -> None:
+def run(command: "list[str]", began: float, expected: str) -> None:
     """Runs one step with a line of progress now and then; ends with the last lines when it fails."""
     with LOG.open("ab") as log:
         child = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
@@ -237,16 +247,20 @@ def run(command: "list[str]", began: float) -> None:
                 time.sleep(0.05)
                 if time.monotonic() - said >= LINE_EVERY_S:
                     said = time.monotonic()
-                    say(f"virtual environment: {said - began:.0f} s (usually {USUAL_S} s); {last_line()}")
+                    say(f"virtual environment: {said - began:.0f} s ({expected}); {last_line()}")
         finally:
             if child.poll() is None:
                 child.terminate()
                 child.wait()
     if child.returncode != 0:
-        lines = "\n".join(LOG.read_text(errors="replace").splitlines()[-15:])
+        sys.path.insert(0, str(ROOT))
+        from compose.installer import trouble  # noqa: PLC0415  (of no use to an old Python)
+
+        lines = LOG.read_text(errors="replace").splitlines()[-15:]
+        why = trouble.remedy(lines, environment())
         sys.exit(
-            f"{lines}\n\nThe virtual environment could not be made (log: {LOG}). Is the Python package index "
-            "reachable, with your proxy settings? The next make continues; nothing needs to be removed."
+            "{}\n\nThe virtual environment could not be made (log: {}). {}\n"
+            "The next make continues; nothing needs to be removed.".format("\n".join(lines), LOG, why)
         )
 
 

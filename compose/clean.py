@@ -55,6 +55,8 @@ def _clean_secrets(file: Path, say: Say) -> None:
 def clean_tools(settings: Settings, *, say: Say) -> None:
     """Deletes the tools in the cache, and what their installation left."""
     folder = cache.root_folder(settings.env, settings.root)
+    if busy := [lock.name.removeprefix(".lock-") for lock in folder.glob(".lock-*") if life.held(lock)]:
+        raise cache.ToolError(f"{', '.join(busy)}: being installed in {folder} now; nothing was deleted")
     entries = [*_tools(folder), *folder.glob(".lock-*"), *(folder / name for name in BESIDE_TOOLS)]
     entries = [entry for entry in entries if entry.exists()]
     say(f"deleting the tools in {folder} ({_mb(entries):.0f} MB)")

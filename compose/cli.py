@@ -22,6 +22,7 @@ from compose import (
     postgres,
     prom,
     ready,
+    room,
     run_folder,
     stack,
     store,
@@ -41,6 +42,8 @@ Parameters = ParamSpec("Parameters")
 # What must hold on whatever store: the rest of the suite knows none, or measures this one.
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 OF_TESTS = ("toxiproxy",)  # programs that some tests need, and no testbed by itself
+# Many tests wait more than they compute. More processes would start still more testbeds on the same cores.
+TWO_AT_A_TIME = ("-n", "2", "--no-loadscope-reorder")
 LONG_CHAOS = "500"
 TROUBLE = (
     stack.StackError,
@@ -52,6 +55,7 @@ TROUBLE = (
     run_folder.ForeignFolder,
     postgres.PostgresError,
     control.ControlError,
+    room.RoomError,
     TraceError,
     OSError,
 )
@@ -65,7 +69,8 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
         try:
             command(*args, **kwargs)
         except TROUBLE as exc:
-            view.console(stderr=True).print(f"\n{exc}", style="red", markup=False, highlight=False)
+            told = "\n".join([str(exc), *getattr(exc, "__notes__", [])])
+            view.console(stderr=True).print(f"\n{told}", style="red", markup=False, highlight=False)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo(
@@ -80,9 +85,14 @@ def _settings() -> settings_module.Settings:
     return settings_module.read(os.environ)
 
 
+def _running() -> settings_module.Settings:
+    """The same, with the ports of the testbed that was started, whatever is said now."""
+    return settings_module.in_effect(_settings())
+
+
 def _needed(now: settings_module.Settings) -> tuple[str, ...]:
     """Programs without which the testbed does not start."""
-    return (*starting.FIRST, store.chosen(now.env), *starting.LAST)
+    return (*starting.FIRST, store.chosen(now.env), starting.BEHIND)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,7 +107,12 @@ def up() -> None:
 
     Example: GATEWAY_PORT=9500 python -m compose up
     """
-    starting.up(_settings(), view.console())
+    now = _settings()
+    try:
+        starting.up(now, view.console())
+    except TROUBLE as exc:
+        exc.add_note("\nNo idea? `make doctor REPORT=1` writes one file that can be attached to a report.")
+        raise
 
 
 @main.command()
@@ -124,9 +139,10 @@ def clean(yes: bool) -> None:
 @explained
 def status() -> None:
     """Shows what runs; exit 1 when a part is lost. Example: python -m compose status"""
-    now, console = _settings(), view.console()
+    now, console = _running(), view.console()
     if not life.locked(now.run_dir):
         console.print("nothing runs; make up starts it")
+        view.print_others(console, now.run_dir)
         return
     rows = control.call(now.run_dir, "status")["parts"]
     console.print(view.table(rows))
@@ -135,6 +151,8 @@ def status() -> None:
         idle = name == "harness" and health != "up"
         console.print(f"scraped   {name}: {'down, no run is on' if idle else health}", highlight=False)
     view.print_alerts(console, now.env["PROMETHEUS_URL"] if "prometheus" in rows else "")
+    view.print_disk(console, now.run_dir)
+    view.print_others(console, now.run_dir)
     if view.print_lost(console, rows):
         sys.exit(1)
 
@@ -144,7 +162,7 @@ def status() -> None:
 @explained
 def watch_live(only_once: bool) -> None:
     """Shows what happens now, once a second, until Ctrl-C. Example: python -m compose top --once"""
-    now, console = _settings(), view.console(columns=COLUMNS)
+    now, console = _running(), view.console(columns=COLUMNS)
     if not life.locked(now.run_dir):
         raise stack.StackError("nothing runs; make up starts it")
     with prom.Prometheus(now.env["PROMETHEUS_URL"]) as prometheus:
@@ -162,7 +180,7 @@ def roll() -> None:
 
     Example: python -m compose roll
     """
-    now = _settings()
+    now = _running()
     if not life.locked(now.run_dir):
         raise stack.StackError("nothing runs; make up WORKERS=2 starts it")
     rolling.roll(stack.Stack(now.run_dir, now.env), click.echo)
@@ -193,10 +211,13 @@ def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
 
 @main.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--report", "as_file", envvar="REPORT", is_flag=True, help="Into one file, with logs, for others to read."
+)
 @explained
-def examine(as_json: bool) -> None:
+def examine(as_json: bool, as_file: bool) -> None:
     """Says what is missing or will not fit; changes nothing. Example: python -m compose doctor --json"""
-    if not doctor.report(_settings(), view.console(), as_json=as_json):
+    if not doctor.tell(_settings(), view.console(), as_json=as_json, as_file=as_file):
         sys.exit(1)
 
 
@@ -205,9 +226,12 @@ def examine(as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 @explained
 def tools(everything: bool, names: tuple[str, ...]) -> None:
-    """Installs external programs into the cache. Example: python -m compose tools minio k6"""
+    """Installs external programs into the cache; the last lines say where they are.
+
+    Example: python -m compose tools minio k6
+    """
     now = _settings()
-    with Installer(now.env, echo=click.echo) as installer:
+    with Installer(now.env, echo=functools.partial(click.echo, err=True)) as installer:
         known = installer.names()
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -236,6 +260,7 @@ def check() -> None:
 @explained
 def test(arguments: tuple[str, ...]) -> None:
     """All checks, then all tests. Example: python -m compose test -- tests/unit -x"""
+    room.refuse_tests()
     code = _checked()
     if code == 0:
         now = _settings()
@@ -243,7 +268,7 @@ def test(arguments: tuple[str, ...]) -> None:
             installer.locate(
                 (*_needed(now), *OF_TESTS)
             )  # a build inside a test would meet the test's time limit
-        code = _shown("pytest", *arguments)
+        code = _shown("pytest", *TWO_AT_A_TIME, *arguments)
     sys.exit(code)
 
 
@@ -273,7 +298,7 @@ def test_all() -> None:
     code = _checked()
     for name, layers in ((store.MINIO, ()), (store.VERSITYGW, ON_EVERY_STORE)):
         os.environ["STORE"] = name
-        code |= _shown("pytest", *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
+        code |= _shown("pytest", *TWO_AT_A_TIME, *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
     sys.exit(int(code != 0))
 
 

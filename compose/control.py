@@ -96,9 +96,14 @@ def call(run_dir: Path, op: str, part: str = "", *, timeout_s: float = 90.0, **m
 
 def last_lines(run_dir: Path, part: str, count: int = 8) -> list[str]:
     """The end of a part's log."""
+    return end_of(run_dir / "logs" / f"{part}.log", count)
+
+
+def end_of(log: Path, count: int) -> list[str]:
+    """The last lines of a log; none when it cannot be read."""
     try:
-        with (run_dir / "logs" / f"{part}.log").open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 64 * 1024))
-            return list(deque(log.read().decode(errors="replace").splitlines(), maxlen=count))
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
+            return list(deque(file.read().decode(errors="replace").splitlines(), maxlen=count))
     except OSError:
         return []

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose import postgres, scaling, switches
+from compose import postgres, scaling, settings, switches
 from compose.envfile import expand
 from compose.postgres import Place, copied, home, reachable
 
@@ -60,7 +60,7 @@ def nginx_conf(env: Mapping[str, str]) -> str:
         "CORES": env["CORES"],
         "NGINX_USER": _nginx_user(),
         "NGINX_SOURCE": env["NGINX_SOURCE"],
-        "NGINX_LISTEN": f"127.0.0.1:{env['NGINX_PORT']}",
+        "NGINX_LISTEN": f"{settings.bracketed(env['GATEWAY_HOST'])}:{env['NGINX_PORT']}",
         "NGINX_SERVERS": "\n".join(map(_server, ports)),
     }
     return expand((NGINX / "nginx.conf").read_text(), values)

@@ -38,6 +38,7 @@ class Part:
     ready: Probe | None = None
     live: Probe | None = None
     ports: tuple[int, ...] = ()
+    host: str = "127.0.0.1"
     user: str | None = None
     cwd: str | None = None
     restart: Literal["on-failure", "never"] = "on-failure"

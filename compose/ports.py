@@ -1,11 +1,11 @@
-"""Ports of this host: which are free, and who has the ones that are not."""
+"""Ports of this host: which are free, who has the ones that are not, and the words that move them."""
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,65 +14,106 @@ from compose import process
 FIRST, LAST = 20000, 32700  # below the range the kernel gives to outgoing connections
 LISTEN = "0A"
 SHOWN = 100  # characters of a command: enough to know it, some have ten options behind
+# `localhost` may be either: whoever listens on one of them answers for us.
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A port that somebody listens on; `pid` is 0 when it may not be seen."""
+    """A port that cannot be had on an address. `pid` is 0 when it may not be seen; `testbed` is the run
+    folder when it belongs to one; `error` is set when it is not that somebody listens."""
 
     port: int
     pid: int
     command: str
+    host: str = LOOPBACK[0]
+    testbed: str = ""
+    error: str = ""
 
     def __str__(self) -> str:
+        if self.error:
+            return f"port {self.port} of {self.host} cannot be had: {self.error}"
         shown = self.command if len(self.command) <= SHOWN else self.command[: SHOWN - 1] + "…"
         owner = f"process {self.pid}: {shown}" if self.pid else "a process of another user"
+        if self.testbed:
+            owner = f"the testbed in {self.testbed} ({owner})"
         return f"port {self.port} is taken by {owner}"
 
 
 def free(count: int) -> list[int]:
     """So many ports that nobody has now."""
-    with contextlib.ExitStack() as held:
-        found: list[int] = []
-        candidates = iter(range(FIRST + os.getpid() * 37 % 10000, LAST))
-        while len(found) < count:
-            port = next(candidates)
-            sock = held.enter_context(socket.socket())
-            if _bind(sock, port):
-                found.append(port)
-        return found
+    found: list[int] = []
+    candidates = iter(range(FIRST + os.getpid() * 37 % 10000, LAST))
+    while len(found) < count:
+        port = next(candidates)
+        if all(_refusal(host, port) != errno.EADDRINUSE for host in LOOPBACK):
+            found.append(port)
+    return found
 
 
-def busy(ports: Iterable[int]) -> list[Busy]:
-    """Those of the ports that cannot be bound on loopback now, with their owners."""
-    taken = []
-    for port in ports:
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections do not count
-            if not _bind(sock, port):
-                taken.append(port)
-    owners = _owners(taken) if taken else {}
-    return [Busy(port, owners.get(port, 0), _command(owners.get(port, 0))) for port in taken]
+def busy(ports: Iterable[int], hosts: Mapping[int, str] | None = None) -> list[Busy]:
+    """Those of the ports that cannot be had now, with their owners.
+
+    Each is tried on loopback, by IPv4 and IPv6; one that `hosts` names, on that address too.
+    """
+    refused = [found for port in ports if (found := _refused(port, (hosts or {}).get(port, LOOPBACK[0])))]
+    owners = _owners(one.port for one in refused if not one.error)
+    return [_with_owner(one, owners.get(one.port, 0)) for one in refused]
 
 
-def _bind(sock: socket.socket, port: int) -> bool:
+def explained(taken: Sequence[Busy], env: Mapping[str, str]) -> str:
+    """What is taken, by the names of `env`, and what may be done about it."""
+    names = {value: name for name, value in env.items() if name.endswith("_PORT")}
+    said = [f"{names.get(str(one.port), 'port')}: {one}" for one in taken]
+    if any(one.error for one in taken):
+        said.append(
+            "GATEWAY_HOST must be an address of this machine, and each port one that this account may open"
+        )
+    held = [names[str(one.port)] for one in taken if not one.error and str(one.port) in names]
+    if held:
+        words = [f"{name}={port}" for name, port in zip(held, free(len(held)), strict=True)]
+        said += [
+            "End what holds it, or move ours:",
+            f"  make up {' '.join(words)}",
+            "  make up PORT_SHIFT=1000        moves all ports, for a testbed beside another",
+        ]
+    return "\n".join(said)
+
+
+def _refused(port: int, own: str) -> Busy | None:
+    for host in dict.fromkeys((own, *LOOPBACK)):
+        found = _refusal(host, port)
+        if found == errno.EADDRINUSE:
+            return Busy(port, 0, "", host)
+        if found and host == own:
+            return Busy(port, 0, "", host, error=os.strerror(found))
+    return None
+
+
+def _refusal(host: str, port: int) -> int:
+    """Why nobody could listen there now (`errno`); 0 when somebody could."""
     try:
-        sock.bind(("127.0.0.1", port))
-        sock.listen(1)
-    except OSError:
-        return False
-    return True
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections do not count
+            if sock.family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((host, port))
+            sock.listen(1)
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
 
 
-def _command(pid: int) -> str:
-    return process.command_line(pid) if pid else ""
+def _with_owner(one: Busy, pid: int) -> Busy:
+    if not pid:
+        return one
+    return Busy(one.port, pid, process.command_line(pid), one.host, process.testbed_of(pid))
 
 
 def _owners(ports: Iterable[int]) -> dict[int, int]:
     """Port to process id, through the socket's inode; only processes we may look at."""
-    inodes = _listening(set(ports))
-    owners: dict[int, int] = {}
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
+    inodes, owners = _listening(set(ports)), dict[int, int]()
+    for link in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
         try:
             target = str(link.readlink())
         except OSError:  # gone, or not ours to see

@@ -8,6 +8,7 @@ collected it yet is a zombie that still answers signal 0; the state letter tells
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+SUPERVISOR = b"compose.supervisor"
+OPEN_FILES = 65_536
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -83,6 +86,45 @@ def tree(pid: int) -> list[int]:
     for parent in pids:  # grows while we walk it
         pids += children(parent)
     return pids
+
+
+def parents(pid: int) -> list[int]:
+    """A process and those above it, up to the first of all."""
+    found = [pid]
+    while (fields := _stat(found[-1])) and int(fields[1]):
+        found.append(int(fields[1]))
+    return found
+
+
+def supervised(pid: int) -> str:
+    """The run folder of the testbed whose supervisor this process is; "" for any other."""
+    try:
+        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    if SUPERVISOR not in words[1:-2] or words[words.index(SUPERVISOR) - 1] != b"-m":
+        return ""
+    return os.fsdecode(words[words.index(SUPERVISOR) + 1])
+
+
+def testbed_of(pid: int) -> str:
+    """The run folder of the testbed that a process belongs to, or ""."""
+    return next(filter(None, map(supervised, parents(pid))), "")
+
+
+def testbeds() -> dict[int, str]:
+    """Supervisors of this machine, of whichever checkout and user, with their run folders."""
+    pids = (int(path.name) for path in PROC.glob("[0-9]*"))
+    found = {pid: supervised(pid) for pid in pids}
+    return {pid: folder for pid, folder in found.items() if folder and alive(pid)}
+
+
+def raise_open_files() -> None:
+    """As many open files as this process and its children may have: desktops begin with 1024, or 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def signal_tree(pid: int, number: signal.Signals) -> None:

@@ -102,9 +102,10 @@ def variables(part: str, replica: int) -> tuple[str, str]:
 def default_ports(env: Mapping[str, str]) -> dict[str, str]:
     """The ports of all replicas but the first; a port that is shared is not among them."""
     found: dict[str, str] = {}
+    first = FIRST_PORT + int(env.get("PORT_SHIFT") or 0)
     for part in REPLICATED:
         for replica in range(2, replicas(env, part) + 1):
-            port = FIRST_PORT + PORTS_PER_REPLICA * (replica - 2) + PLACE[part]
+            port = first + PORTS_PER_REPLICA * (replica - 2) + PLACE[part]
             public, admin = variables(part, replica)
             found |= {} if share_a_port(env, part) else {public: str(port)}
             found[admin] = str(port + ADMIN_OFFSET)
@@ -121,7 +122,7 @@ def extended(env: Mapping[str, str], environ: Mapping[str, str], cores: int) -> 
     found |= {name: environ.get(name) or port for name, port in default_ports(found).items()}
     addresses = {f"{part.upper()}_URLS": ",".join(_urls(found, part)) for part in POOLED}
     if scaled(found):
-        addresses["GATEWAY_URL"] = f"http://127.0.0.1:{found['NGINX_PORT']}"
+        addresses["GATEWAY_URL"] = f"http://{found['GATEWAY_ADDRESS']}:{found['NGINX_PORT']}"
     found |= {name: environ.get(name) or value for name, value in addresses.items()}
     pool = int(environ.get("DB_POOL_MAX") or POOL)
     allowed = {part: connections(found, part, pool) for part in POOLED}

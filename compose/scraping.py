@@ -68,8 +68,10 @@ def configuration(targets: Mapping[str, Sequence[str]], rules_dir: str = str(RUL
     lists = {f"{name}_TARGETS": json.dumps(list(hosts)) for name, hosts in targets.items()}
     template = (TEMPLATES / "prometheus.yml").read_text(encoding="utf-8")
     _, found, body = template.partition("global:")  # the comment before it is about the template
-    # In quotes of YAML, and a pattern: in a folder called `[x]` Prometheus would look for one called `x`.
-    folder = json.dumps(glob.escape(rules_dir), ensure_ascii=False)[1:-1]
+    # In quotes of YAML, and a pattern: in a folder called `[x]` Prometheus would look for one called `x`. It
+    # refuses a star in a folder even as a character of its own.
+    pattern = glob.escape(rules_dir).replace("[*]", "?")
+    folder = json.dumps(pattern, ensure_ascii=False)[1:-1]
     return found + envfile.expand(body, {**lists, "RULES_DIR": folder, "PROCESSES_HIDDEN": "[]"})
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
+import ipaddress
+import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = Path(__file__).with_name("ports.env")
+SHIFT, MOST_SHIFT = re.compile("0|[1-9][0-9]*"), 50_000
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "RUNTIME": ("", "native", "compose"),
     "PROMETHEUS_SOURCE": ("", "auto", "debian", "go", "off"),
@@ -22,9 +26,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     **switches.CHOICES,
 }
 PROGRAMS = (
-    "MINIO_BIN",
-    "K6_BIN",
-    "PROMETHEUS_BIN",
+    "MINIO",
+    "K6",
+    "PROMETHEUS",
     "TOXIPROXY_BIN",
     "VERSITYGW_BIN",
     "POSTGRES_EXPORTER_BIN",
@@ -62,7 +66,9 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         for name, allowed in CHOICES.items()
         if environ.get(name, "") not in allowed
     ]
-    defaults = envfile.resolve(envfile.read(PORTS), environ)
+    wrong_words = _bad_addresses(environ)
+    problems += wrong_words
+    defaults = addresses({} if wrong_words else environ)
     if not (wrong := scaling.problems(environ, cores())):
         defaults = scaling.extended(defaults, environ, cores())
     problems += wrong + _bad_ports(defaults) + _bad_programs(environ) + grafana.problems(environ)
@@ -77,6 +83,44 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         prometheus_source=environ.get("PROMETHEUS_SOURCE") or "auto",
         offline=environ.get("VAULTBENCH_OFFLINE") == "1",
     )
+
+
+def addresses(environ: Mapping[str, str]) -> dict[str, str]:
+    """ports.env as it is in effect: moved by PORT_SHIFT, and reached where GATEWAY_HOST says."""
+    raw = envfile.read(PORTS)
+    shift = int(environ.get("PORT_SHIFT") or raw["PORT_SHIFT"])
+    moved = {
+        name: str(int(value) + shift) if name.endswith("_PORT") else value for name, value in raw.items()
+    }
+    host = (environ.get("GATEWAY_HOST") or raw["GATEWAY_HOST"]).strip("[]")
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (what people may set)
+    return envfile.resolve(moved, {**environ, "GATEWAY_HOST": host, "GATEWAY_ADDRESS": bracketed(reached)})
+
+
+def bracketed(host: str) -> str:
+    """An address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def in_effect(now: Settings) -> Settings:
+    """The settings with the ports and addresses of the testbed that was started in the run folder."""
+    published = now.run_dir / "ports.env"
+    if not published.exists():
+        return now
+    return dataclasses.replace(now, env={**now.env, **envfile.read(published)})
+
+
+def _bad_addresses(environ: Mapping[str, str]) -> list[str]:
+    problems, shift, host = [], environ.get("PORT_SHIFT", ""), environ.get("GATEWAY_HOST", "")
+    if shift and not (SHIFT.fullmatch(shift) and int(shift) <= MOST_SHIFT):
+        problems.append(f"PORT_SHIFT={shift!r}: must be a number, 0 to {MOST_SHIFT}, such as 1000")
+    try:
+        if host and ipaddress.ip_address(host.strip("[]")) and "%" in host:
+            raise ValueError(host)
+    except ValueError:
+        expected = "an address of this machine, such as 127.0.0.1, ::1, or 0.0.0.0 for every network"
+        problems.append(f"GATEWAY_HOST={host!r}: must be {expected}")
+    return problems
 
 
 def store_origins(environ: Mapping[str, str]) -> str:
@@ -100,9 +144,9 @@ def _bad_ports(values: Mapping[str, str]) -> list[str]:
 
 def _bad_programs(environ: Mapping[str, str]) -> list[str]:
     problems = [
-        f"{name}={environ[name]!r}: no such program"
+        f"{name}={environ[name]!r}: must be a program that you may run"
         for name in PROGRAMS
-        if environ.get(name) and not os.access(environ[name], os.X_OK)
+        if environ.get(name) and not shutil.which(environ[name])
     ]
     folder = environ.get("POSTGRES_BIN_DIR")
     if folder:

@@ -29,6 +29,7 @@ from compose import (
     life,
     part,
     ports,
+    room,
     scaling,
     scraping,
     settings,
@@ -136,17 +137,17 @@ def start(
     with Installer(env, echo=lambda line: print(line, file=sys.stderr)) as tools:
         ready = prepare(run_dir, {**env, **tools.locate(needed)})
     parts = resolve(ready, without=left_out, environment=environment)
-    check_ports(parts)
+    check_ports(parts, ready)
     publish(run_dir, ready)
     life.launch(run_dir, parts, tied=True)
     return Stack(run_dir, ready)
 
 
-def check_ports(parts: Iterable[Part]) -> None:
-    """Tries every port of every part before anything starts."""
-    taken = ports.busy(dict.fromkeys(port for one in parts for port in one.ports))
-    if taken:
-        raise StackError("\n".join(map(str, taken)))
+def check_ports(parts: Iterable[Part], env: Mapping[str, str]) -> None:
+    """Tries every port of every part before anything starts; `env` has their names."""
+    wanted = {port: one.host for one in parts for port in one.ports}
+    if taken := ports.busy(wanted, wanted):
+        raise StackError(ports.explained(taken, env))
 
 
 def wait_healthy(
@@ -179,6 +180,8 @@ def _story(run_dir: Path, rows: Rows, names: Sequence[str]) -> str:
         if rows[name]["state"] not in ("not-started", "waiting"):
             lines += [f"    {line}" for line in control.last_lines(run_dir, name)]
             lines.append(f"    (all of it: {run_dir}/logs/{name}.log)")
+    if not (space := room.of(run_dir)).enough:
+        lines.append(f"The disk is nearly full: {space}. Make room, then run make up again.")
     return "\n".join(lines)
 
 

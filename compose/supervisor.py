@@ -113,10 +113,12 @@ class Supervisor:
             await asyncio.sleep(STATE_SETTLE_S)  # a burst of changes is one write
 
     def _write_state(self) -> None:
+        """Keeps the older one where the disk is full: what runs goes on, and the socket knows better."""
         path = self._site.run_dir / "state.json"
         beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(self.snapshot(), indent=1))
-        beside.replace(path)
+        with contextlib.suppress(OSError):
+            beside.write_text(json.dumps(self.snapshot(), indent=1))
+            beside.replace(path)
 
     def _collect_orphans(self) -> None:
         """Collects dead grandchildren that became ours; what was dead at the last look already is
@@ -140,6 +142,7 @@ def main() -> int:
         return EXIT_LOCKED
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    process.raise_open_files()  # of all parts: they inherit it
     digest = hashlib.sha256(text.encode()).hexdigest()
     asyncio.run(Supervisor(run_dir, part.load(text), digest).run())
     return 0

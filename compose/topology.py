@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from compose import postgres, scaling, store, switches
-from compose.envfile import EnvError, expand
+from compose.envfile import NAME, EnvError, expand
 from compose.part import Need, Part, Probe
 
 NATIVE = Path(__file__).with_name("native.yaml")
@@ -39,6 +39,12 @@ def load_topology(env: Mapping[str, str], *, without: Iterable[str] = ()) -> lis
     if problems:
         raise EnvError(problems)
     return parts
+
+
+def names() -> set[str]:
+    """Every variable that a description may name."""
+    texts = (path.read_text() for path in NATIVE.parent.glob("native*.yaml"))
+    return {name for text in texts for name in NAME.findall(text)}
 
 
 def optional(part: str) -> frozenset[str]:
@@ -95,6 +101,7 @@ def _part(
         ready=_probe(raw.get("ready"), env),
         live=_probe(raw.get("live"), env),
         ports=tuple(int(env[variable]) for variable in raw.get("ports", ())),
+        host=raw.get("host") or "127.0.0.1",
         user=raw.get("user") or None,
         cwd=env["ROOT"],
         oneshot=raw.get("oneshot", False),

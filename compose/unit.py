@@ -227,7 +227,9 @@ class Unit:
     def _turn(self, state: str, detail: str = "") -> None:
         if (state, detail) != (self.state, self.detail):
             self.state, self.detail = state, detail
-            print(f"{datetime.now(UTC).isoformat()} {self.spec.name} {state} {detail}".rstrip(), flush=True)
+            line = f"{datetime.now(UTC).isoformat()} {self.spec.name} {state} {detail}".rstrip()
+            with contextlib.suppress(OSError):  # a full disk under our own log ends nobody
+                print(line, flush=True)
             self.site.board.bump()
 
     def row(self) -> dict[str, Any]:

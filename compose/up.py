@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +24,7 @@ from compose import (
     scaling,
     stack,
     store,
+    topology,
     view,
 )
 from compose.installer.programs import Installer
@@ -33,7 +36,7 @@ from compose.stack import Rows, Stack, StackError
 from compose.unit import ENDED, UP
 
 FIRST = ("postgres", "prometheus")
-LAST = ("k6",)  # nobody waits for it while the services start
+BEHIND = "k6"  # nobody needs it before the first load
 
 
 def up(settings: Settings, console: Console) -> None:
@@ -45,14 +48,38 @@ def up(settings: Settings, console: Console) -> None:
         if not running:
             doctor.silently(settings, console)
         env = {**settings.env, **_secrets(settings)}
+        if not running:  # before minutes are spent on building
+            stack.check_ports(stack.resolve({**dict.fromkeys(topology.names(), ""), **env}), env)
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
-            env = {**env, **tools.locate((*FIRST, store.chosen(env), *scaling.programs(env)))}
+            needed = (*FIRST, store.chosen(env), *scaling.programs(env))
+            tools.missing((*needed, BEHIND))  # a wrong one of somebody's own is told before anything is built
+            env |= tools.locate(needed)
             if env.get("PROMETHEUS_BIN"):
                 env |= tools.locate_optional(EXPORTER_PROGRAMS)
             env = prepare(settings.run_dir, env)
+            waiting = _install_behind(tools, settings)
             testbed = _joined(settings, env, console) if running else _started(settings, env, console)
-            tools.locate(LAST)
         _show(testbed, console, began)
+        if waiting:
+            console.print(waiting, markup=False, highlight=False)
+
+
+def _install_behind(tools: Installer, settings: Settings) -> str:
+    """Installs what only a load needs, in a process of its own that outlives us; what to tell about it.
+
+    Whoever needs it first waits for it, or does it when that process has failed.
+    """
+    if not tools.missing([BEHIND]):
+        return ""
+    if settings.offline:
+        return f"{BEHIND} is missing: without a network make stress cannot run"
+    log = settings.run_dir / "logs" / f"{BEHIND}.log"
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "compose", "tools", BEHIND],
+            cwd=settings.root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    return f"{BEHIND} is being built behind this ({log}); make stress waits for it"
 
 
 def _record_runtime(settings: Settings) -> None:
@@ -82,11 +109,7 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
 def _started(settings: Settings, env: Mapping[str, str], console: Console) -> Stack:
     parts = stack.resolve(env)
-    try:
-        stack.check_ports(parts)
-    except StackError as exc:
-        names = "its variable (compose/ports.env lists them), for example: make up GATEWAY_PORT=9500"
-        raise StackError(f"{exc}\nEnd that process, or give the port another number through {names}") from exc
+    stack.check_ports(parts, env)
     publish(settings.run_dir, env)
     changes.record(settings.run_dir, env)
     life.launch(settings.run_dir, parts)

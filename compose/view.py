@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compose import process, prom, store
+from compose import neighbours, process, prom, room, store
 from compose.unit import LOST
 
 MIB = 1 << 20
@@ -97,6 +98,18 @@ def print_memory(console: Console, rows: Mapping[str, Mapping[str, Any]]) -> Non
     console.print(
         f"\nmemory    {used / MIB:.0f} MiB of this machine's {total / MIB:.0f} MiB", highlight=False
     )
+
+
+def print_disk(console: Console, run_dir: Path) -> None:
+    """What is left where data and logs go; red when the store refuses uploads."""
+    space = room.of(run_dir)
+    console.print(f"disk      {space}", style="" if space.enough else "bold red", highlight=False)
+
+
+def print_others(console: Console, run_dir: Path) -> None:
+    """The other testbeds of this machine."""
+    for line in neighbours.lines(run_dir):
+        console.print(f"beside    {line}", markup=False, highlight=False)
 
 
 def print_alerts(console: Console, prometheus_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -10,18 +11,18 @@ from docs.tables import table
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Query
 from loadtests.harness.panels.draw import Shade
-from loadtests.harness.panels.page import Section, sections
+from loadtests.harness.panels.page import Section, of_parts, sections
 from loadtests.harness.panels.poster import poster, single
 from loadtests.harness.panels.recording import FILE, Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.report.charts import Arms
+from loadtests.harness.report.charts_evidence import parts_in_time
 from loadtests.harness.report.page import read_result
 
 SAMPLE = Path(__file__).parent / "sample"
 PICTURES = SAMPLE / "dashboards"
 MOST_MOMENTS = 120
-# The two panels of the README: which is better, and until when.
-SHOWN = {"Goodput": "panel-goodput", "Latency over concurrency, p95 ± its bucket": "panel-latency"}
+# Panels of the README, where the sample has recorded them: what was done, and until when more is done.
+SHOWN = {"Goodput": "panel-goodput", "Time of an upload over uploads at once": "panel-latency"}
 
 HEAD = """# Dashboards
 
@@ -30,10 +31,12 @@ in its folder, and `make panels RUN=` draws it again, from what Prometheus had r
 **In Grafana**: the same panels from `grafana/json`, provisioned read-only with one data source; `make stress`
 prints the link with the run and its span of time. `python -m grafana` writes the JSON.
 
-Coloured spans are turns, in the colour of their arm; red ones are faults. A percentile that comes from
-histogram buckets says so in its title, and names the buckets in its description. Rates look back four scrapes
-in Grafana (20 s) and two in `panels.html` (10 s), where they stand in the middle of it: a turn shorter than
-that is shown lower than it was, and the report has the exact number.
+Grey spans are the questions of a run (its parts: comparison, levels, sizes); red ones are faults. Single
+turns are shorter than the time between two scrapes and are not drawn: lines by arm come from k6, which knows
+whose each upload is. The first dashboard is one screen; `panels.html` shows it and keeps the others behind
+their names. A percentile that comes from histogram buckets says so in its title, and names the buckets in its
+description. Rates look back four scrapes in Grafana (20 s) and two in `panels.html` (10 s), where they stand
+in the middle of it: a turn shorter than that is shown lower than it was, and the report has the exact number.
 
 The JSON is checked against Grafana's published types of version 13.2.3, and every expression against running
 Prometheus servers of versions 2.42 and 3. The pictures below are the second renderer's, not Grafana's.
@@ -65,9 +68,9 @@ def pictures(bundle: Path) -> dict[Path, str]:
     if not (bundle / FILE).exists():
         return {}
     recording = thinned(read_recording(bundle))
-    drawn = sections(recording, _turns(bundle, recording))
+    drawn = sections(recording, _questions(bundle, recording))
     found = {PICTURES / f"{section.dashboard.uid}.svg": poster(section) for section in drawn}
-    return found | _shown(drawn[0])
+    return found | _shown(drawn, recorded(bundle))
 
 
 def thinned(recording: Recording) -> Recording:
@@ -84,19 +87,23 @@ def thinned(recording: Recording) -> Recording:
     return replace(recording, step_s=recording.step_s * every, answers=answers)
 
 
-def _turns(bundle: Path, recording: Recording) -> list[Shade]:
-    result = read_result(bundle)
-    arms = Arms.of(result)
+def _questions(bundle: Path, recording: Recording) -> list[Shade]:
     late_s = Bundle(bundle).manifest().started_at - recording.start
-    return [
-        Shade((begin + late_s) / 60, (end + late_s) / 60, arms.colour(arm), arms.name(arm))
-        for _, arm, begin, end in result.timeline.turns
-    ]
+    spans = parts_in_time(read_result(bundle).timeline)
+    return of_parts((part, begin + late_s, end + late_s) for part, begin, end in spans)
 
 
-def _shown(first: Section) -> dict[Path, str]:
+def recorded(bundle: Path) -> list[str]:
+    """Titles of the README's panels that the sample's recording has an answer for."""
+    answers = read_recording(bundle).answers
+    panels = {panel.title: panel for dashboard in DASHBOARDS for panel in dashboard.panels()}
+    return [title for title in SHOWN if any(answers.get(query.expr) for query in panels[title].queries)]
+
+
+def _shown(drawn: Sequence[Section], titles: Sequence[str]) -> dict[Path, str]:
     return {
         SAMPLE / f"{SHOWN[picture.panel.title]}.svg": single(picture)
-        for picture in first.pictures()
-        if picture.panel.title in SHOWN
+        for section in drawn
+        for picture in section.pictures()
+        if picture.panel.title in titles
     }

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from compose import envfile
 from compose.scraping import RULES
 from compose.settings import PORTS
-from docs import buckets
+from docs import buckets, usual
 from docs.families import declared
 from docs.tables import table
 from docs.texts import (
@@ -168,6 +168,7 @@ def dashboards_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "../grafana/buckets.json": buckets.text,
+    "../loadtests/harness/usual.json": lambda: usual.text(PROCESSES),
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "alerts.md": alerts_page,

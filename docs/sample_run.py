@@ -26,7 +26,7 @@ SAMPLE = ROOT / "docs" / "sample"
 BUNDLE = SAMPLE / "bundle"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- sample: begin -->", "<!-- sample: end -->"
-SHOWN = ("speed", "price")
+SHOWN = ("size-speed", "size-cpu", "speed", "price")
 MOST_BYTES = 2_500_000  # of docs/sample: every clone of the repository carries it
 
 
@@ -99,12 +99,13 @@ def _section(result: Result, shown: list[Chart]) -> str:
 
 
 def _panels() -> list[str]:
-    """Two panels of the first dashboard, once the sample has recorded them."""
+    """Some panels, once the sample has recorded them."""
     if not (BUNDLE / RECORDING).exists():
         return []
-    shown = [f"![{title}](docs/sample/{name}.svg)\n" for title, name in dashboards.SHOWN.items()]
-    words = "Two of the panels of that run, as `panels.html` beside the report shows them and Grafana would"
-    return [f"{words} ([all dashboards](docs/dashboards.md)):\n", *shown]
+    titles = dashboards.recorded(BUNDLE)
+    shown = [f"![{title}](docs/sample/{dashboards.SHOWN[title]}.svg)\n" for title in titles]
+    words = "Panels of that run, as `panels.html` beside the report shows them and Grafana would"
+    return [f"{words} ([all dashboards](docs/dashboards.md)):\n", *shown] if shown else []
 
 
 def _readme(text: str, section: str) -> str:

@@ -1,6 +1,8 @@
 """Colours of processes: the same in the report's charts, in panels and in Grafana."""
 
 INK = "#374151"  # a line beside those of strategies, and of none of them
+# Of arms that are not told apart by their strategies: none of these is a strategy's colour.
+ARM_COLOURS = ("#7c3aed", "#4d7c0f", "#be185d", "#0284c7", "#475569")
 # The hues differ in lightness too (Okabe and Ito's set).
 PROCESS_COLOURS = {
     "gateway": "#0072b2",

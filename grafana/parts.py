@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana import promql
-from grafana.colours import PROCESS_COLOURS
+from grafana.colours import ARM_COLOURS, PROCESS_COLOURS
 from grafana.model import Annotation, Kind, Panel, Query, Threshold, Unit, Variable
 from grafana.strategies import colours as strategy_colours
 from grafana.strategies import strategies
@@ -15,8 +15,12 @@ NO_EXPORTER = "no exporters: where they cannot be had the system runs, but this 
 NO_STORE_METRICS = "a store without metrics for Prometheus"
 NOBODY_LOGGED_IN = "nobody signed up or logged in"
 BRIEF = "a turn between two scrapes is not seen, and not every arm is measured"
+NO_PAIR = "only `make ab` has arms A and B"
 NO_PUSH = "k6 pushed nothing: K6_PUSH=off, or no load ran"
-COLOURS = strategy_colours() | PROCESS_COLOURS
+# Arms of `make ab` are A and B, whatever they are.
+PAIR_COLOURS = dict(zip("AB", ARM_COLOURS, strict=False))
+SO_FAR = "Of all that an arm has done so far, exactly: k6 pushes no percentiles of a moment."
+COLOURS = strategy_colours() | PROCESS_COLOURS | PAIR_COLOURS
 
 SERVICE = Variable("service", "Service", "label_values(http_requests_total, service)")
 STRATEGY = Variable(
@@ -26,20 +30,16 @@ RUN = Variable("run", "Run", "label_values(testbed_turn_active, run)", empty=NOT
 
 
 def spans() -> tuple[Annotation, ...]:
-    """Turns in the colour of their arm, other arms in grey, faults in red."""
-    known = "|".join(one.arm for one in strategies())
-    arms = [(one.arm, f'arm="{one.arm}"', one.colour) for one in strategies()]
-    turns = [
-        Annotation(
-            name=f"Turns: {name}",
-            expr=f'testbed_turn_active{{run=~"$run", {selector}}} > 0',
-            colour=colour,
-            title="{{arm}}",
-            text="{{part}}",
-            empty=BRIEF,
-        )
-        for name, selector, colour in (*arms, ("other arms", f'arm!~"{known}"', GREY))
-    ]
+    """Questions of a run while they are asked, and faults. Single turns are shorter than the time between two
+    scrapes and cannot be drawn; whose they were is in the series by arm."""
+    questions = Annotation(
+        name="Questions",
+        expr='max by (part) (testbed_turn_active{run=~"$run"}) > 0',
+        colour=GREY,
+        title="{{part}}",
+        text="arms take turns",
+        empty=NOT_MEASURING,
+    )
     fault = Annotation(
         name="Faults",
         expr="testbed_fault_active > 0",
@@ -48,7 +48,7 @@ def spans() -> tuple[Annotation, ...]:
         text="{{target}}",
         empty=NO_FAULT,
     )
-    return (*turns, fault)
+    return questions, fault
 
 
 def percentile(

@@ -25,6 +25,12 @@ def total(expr: str, *by: str) -> str:
     return f"sum by ({', '.join(by)}) ({expr})" if by else f"sum({expr})"
 
 
+def by_arm(expr: str) -> str:
+    """Summed by arm of the question: "proxy-chunked 24 VU", a level of an arm, is "proxy-chunked"."""
+    of = f'label_replace({expr}, "of", "$1", "arm", "(.+?)( [0-9.]+ ([KMG]i)?[A-Z]+)?")'
+    return f'label_replace({total(of, "of")}, "arm", "$1", "of", "(.*)")'
+
+
 def over(above: str, below: str, *, on: str = "") -> str:
     """A quotient that is absent, not infinite, where there is nothing to divide by."""
     return f"{above} / {on}{' ' if on else ''}({below} > 0)"

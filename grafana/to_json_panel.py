@@ -8,6 +8,7 @@ from typing import Any
 
 from grafana.colours import PROCESS_COLOURS
 from grafana.model import Kind, Panel, Query
+from grafana.parts import PAIR_COLOURS
 from grafana.strategies import strategies
 
 Json = dict[str, Any]
@@ -101,6 +102,9 @@ def _overrides(panel: Panel) -> Iterator[Json]:
             yield _override(one.method, one.colour, [("displayName", one.arm)])
         if "{{arm}}" in legends or one.arm in legends:
             yield _override(one.arm, one.colour, [])
+    if "{{arm}}" in legends:
+        for name, colour in PAIR_COLOURS.items():
+            yield _override(name, colour, [])
     if legends & {"{{process}}", "{{service}}"}:
         for name, colour in PROCESS_COLOURS.items():
             yield _override(name, colour, [])

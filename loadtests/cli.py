@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shlex
 import sys
@@ -27,10 +28,12 @@ from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.stress import stress as run_stress
 from loadtests.harness.commands.sweep import sweep as run_sweep
 from loadtests.harness.report.terminal import answers
+from loadtests.harness.room import raise_open_files
 from loadtests.harness.session import find_bundle
 from loadtests.harness.stacks import remove_leftovers
 from loadtests.harness.words import NAMES
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 INVALID = 2
 INTERRUPTED = 130
 
@@ -46,6 +49,16 @@ def edge(work: Callable[[Console], int]) -> None:
     except aiohttp.ClientConnectorError as error:
         console.print(
             f"[red]The system does not answer: {error}. What is wrong says: make status[/]", highlight=False
+        )
+        code = INVALID
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        place = f" for {error.filename}" if error.filename else ""
+        console.print(
+            f"[red]No space is left on the disk{place}. Make room and run it again: the records of this run"
+            " are not complete.[/]",
+            highlight=False,
         )
         code = INVALID
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -64,6 +77,7 @@ def command_line() -> str:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Measure a running vaultbench system."""
+    raise_open_files()
 
 
 @main.command()

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.stack import Backends, System, running_backends, running_system
 
 HERE = Path(__file__).parent
-# Quick ones first.
-LAYERS = ("unit", "docs", "contract", "integration", "adversity", "browser", "compose")
+# Quick ones first, and before the integration tests what is not divided: of two test processes, neither
+# then waits long for the other's last file.
+LAYERS = ("unit", "docs", "contract", "adversity", "integration", "browser", "compose")
+# Their tests look in the end at what all of them left in one system.
+UNDIVIDED = ("contract", "adversity")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -28,6 +33,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Layer by layer: pytest would run those without an event loop after all others, and a layer whose
     fixtures were closed in between would find its own users signed up already."""
     items.sort(key=lambda item: LAYERS.index(layer_of(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return Shares(config, log)
+
+
+class Shares(LoadScopeScheduling):
+    """What one of several test processes runs alone: a file, or a whole layer that shares a system."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        layer = path.split("/")[1]
+        return layer if layer in UNDIVIDED else path
 
 
 def layer_of(item: pytest.Item) -> str:

@@ -78,7 +78,7 @@ class Place:
 
     def launch(self, env: Mapping[str, str], parts: Sequence[Part]) -> Stack:
         """Starts it; it ends with the calling thread at the latest. Raises `StackError`: a port is taken."""
-        stack.check_ports(parts)
+        stack.check_ports(parts, env)
         life.launch(self.run_dir, parts, tied=True)
         return Stack(self.run_dir, env)
 

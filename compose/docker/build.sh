@@ -45,7 +45,7 @@ image() {
             say "building  $name: $((now - began)) s of usually $usual_s, $(wc -l <"$log" | tr -d ' ') lines in $log"
         fi
     done
-    wait "$building" || { tail -n 30 "$log" >&2; rm -f "$HERE"/extra-ca/extra-*.crt; fail "$name could not be built; the whole log is $log"; }
+    wait "$building" || { tail -n 30 "$log" >&2; rm -f "$HERE"/extra-ca/extra-*.crt; fail "$name could not be built; the whole log is $log. For a proxy, certificates or mirrors: docs/compose.md, Networks that are not open"; }
     trap - INT TERM
     took=$(($(date +%s) - began))
     [ "$took" -lt "$PROGRESS_EVERY_S" ] || say "built     $name in $took s"

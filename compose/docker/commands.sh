@@ -74,8 +74,16 @@ alone() {
         sleep 1
     done
     echo $$ >"$lock/pid"
-    trap 'rm -rf "$RUN_DIR/up.lock.d"' EXIT
+    trap 'end_up $?' EXIT
     trap 'echo "interrupted; what was started goes on (make status), the same command continues" >&2; exit 130' INT TERM
+}
+
+end_up() {
+    rm -rf "$RUN_DIR/up.lock.d"
+    case $1 in
+    0 | 130) ;;
+    *) say "No idea? \`make doctor REPORT=1\` writes one file that can be attached to a report." >&2 ;;
+    esac
 }
 
 wait_healthy() {
@@ -142,7 +150,11 @@ clean() {
 
 status() {
     load_environment lenient
-    if [ -z "$(containers all)" ]; then say "nothing runs; make up starts it"; return 0; fi
+    if [ -z "$(containers all)" ]; then
+        say "nothing runs; make up starts it"
+        print_others
+        return
+    fi
     table
     say ""
     say "processes $(workers_line)"
@@ -152,6 +164,7 @@ status() {
         say "scraped   $name: $health"
     done
     alerts
+    print_others
     ! print_lost || exit 1
 }
 

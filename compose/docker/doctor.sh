@@ -12,6 +12,7 @@ bad() { printf 'fail\t%s\t%s\t%s\n' "$1" "$2" "$3"; }
 doctor() {
     load_environment lenient
     findings=$(host_findings; docker_findings; place_findings; port_findings; secret_findings; image_findings; running_findings)
+    if [ "${REPORT:-}" = 1 ]; then write_report; return; fi
     if [ "${1:-}" = --json ]; then as_json; else as_lines; fi
     ! printf '%s\n' "$findings" | grep -q '^fail'
 }
@@ -99,10 +100,11 @@ place_findings() {
     nearest=$RUN_DIR
     while [ ! -d "$nearest" ]; do nearest=$(dirname "$nearest"); done
     free_mb=$(df -Pk "$nearest" | awk 'NR == 2 { printf "%.0f", $4 / 1000 }')
-    needed_mb=$DATA_MB
-    docker image inspect "$MINIO_IMAGE" >/dev/null 2>&1 || needed_mb=$((DATA_MB + BUILD_MB))
+    # Uploads are refused where less than a tenth of the disk would stay free.
+    needed_mb=$((DATA_MB + $(df -Pk "$nearest" | awk 'NR == 2 { printf "%.0f", $2 / 10000 }')))
+    docker image inspect "$MINIO_IMAGE" >/dev/null 2>&1 || needed_mb=$((needed_mb + BUILD_MB))
     if [ "$free_mb" -ge "$needed_mb" ]; then ok host "$free_mb MB free"
-    else warn host "$free_mb MB free, $needed_mb MB are needed" "make room, for example with docker system prune"; fi
+    else warn host "$free_mb MB free, $needed_mb MB are needed (a tenth of the disk stays unused)" "make room, for example with docker system prune"; fi
     command -v getent >/dev/null 2>&1 || return 0
     if getent ahostsv4 localhost 2>/dev/null | grep -q '^127\.0\.0\.1'; then ok names "localhost is 127.0.0.1"
     else bad names "localhost is not 127.0.0.1" "add \`127.0.0.1 localhost\` to /etc/hosts"; fi
@@ -117,7 +119,7 @@ port_findings() {
         inode=$(awk -v port="$(printf '%04X' "$port")" '$4 == "0A" && substr($2, length($2) - 3) == port { print $10; exit }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
         [ -n "$inode" ] || continue
         taken=1
-        bad ports "port $port ($name) is taken by $(owner_of "$inode")" "end that process, or choose another port: make up $name=$((port + 500))"
+        bad ports "port $port ($name) is taken by $(owner_of "$inode")" "end that process, or move ours: make up $name=$((port + 500)), or PORT_SHIFT=1000 for all of them"
     done
     [ -n "$taken" ] || ok ports "all published ports are free"
 }

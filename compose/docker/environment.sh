@@ -6,7 +6,8 @@ GRAFANA_HOME_DASHBOARD=vaultbench-proxy-direct.json
 load_environment() {
     [ "${1:-}" = lenient ] || [ "${STORE:-minio}" = minio ] || fail "STORE=$STORE: containers have MinIO; another store runs with RUNTIME=native"
     built_minio=$(sed -n 's/^MINIO_IMAGE=//p' "$HERE/images.env")
-    for file in ports images memory; do read_values "$HERE/$file.env"; done
+    read_ports
+    for file in images memory; do read_values "$HERE/$file.env"; done
     [ ! -f "$SECRETS_FILE" ] || read_secrets "$SECRETS_FILE"
     while read -r name _; do
         case $name in '#'* | '') continue ;; esac
@@ -22,6 +23,28 @@ load_environment() {
     for extra in $(overlays); do
         [ ! -f "$HERE/docker/overlay-$extra.sh" ] || . "$HERE/docker/overlay-$extra.sh"
     done
+}
+
+# Ports and addresses: those of the testbed that was started, else ports.env, moved by PORT_SHIFT and reached
+# where GATEWAY_HOST says. compose/settings.py has the same rules, a test compares.
+read_ports() {
+    if [ -z "${STARTS:-}" ] && [ -f "$RUN_DIR/overlays" ]; then read_secrets "$RUN_DIR/ports.env"; fi
+    case ${PORT_SHIFT:-0} in *[!0-9]* | 0?* | ??????* | [6-9]????) fail "PORT_SHIFT='$PORT_SHIFT': must be a number, 0 to 50000, such as 1000" ;; esac
+    export "PORT_SHIFT=${PORT_SHIFT:-0}"
+    for name in $(names_in "$HERE/ports.env" | grep '_PORT$'); do
+        eval "value=\${$name:-}"
+        [ -n "$value" ] || export "$name=$(($(sed -n "s/^$name=//p" "$HERE/ports.env") + PORT_SHIFT))"
+    done
+    case ${GATEWAY_HOST:=127.0.0.1} in
+    0.0.0.0) GATEWAY_ADDRESS=127.0.0.1 ;;
+    :: | '[::]') GATEWAY_HOST='[::]' GATEWAY_ADDRESS='[::1]' ;;
+    '['*:*']') GATEWAY_ADDRESS=$GATEWAY_HOST ;;
+    *[!0-9a-fA-F.:]*) fail "GATEWAY_HOST='$GATEWAY_HOST': must be an address of this machine, such as 127.0.0.1, ::1, or 0.0.0.0 for every network" ;;
+    *:*) GATEWAY_HOST="[$GATEWAY_HOST]" && GATEWAY_ADDRESS=$GATEWAY_HOST ;;
+    *) GATEWAY_ADDRESS=$GATEWAY_HOST ;;
+    esac
+    export GATEWAY_HOST GATEWAY_ADDRESS
+    read_values "$HERE/ports.env"
 }
 
 # Words that only an overlay reads, and parts that are to be left out.

@@ -4,7 +4,7 @@
 # Example: compose/docker/main.sh compose status
 set -eu
 . "$(dirname "$0")/lib.sh"
-for part in runtime secrets workers environment exporters build bench view doctor eyes commands; do
+for part in runtime secrets workers environment exporters build bench view doctor report eyes commands; do
     # shellcheck disable=SC1090
     . "$HERE/docker/$part.sh"
 done

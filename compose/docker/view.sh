@@ -53,6 +53,20 @@ print_addresses() {
     left_out grafana || say "Grafana   $GRAFANA_URL  (to look: no login; to change: admin, GRAFANA_PASSWORD in ${SECRETS_FILE##*/})"
 }
 
+# The other testbeds of this machine, each with the words that speak of it.
+print_others() {
+    docker ps --filter label=vaultbench.run_dir --format '{{.Label "com.docker.compose.project"}} {{.Label "vaultbench.run_dir"}}' |
+        sort -u | while read -r project folder; do
+        [ "$folder" = "$RUN_DIR" ] || say "beside    $(address_of "$folder") (containers): make status COMPOSE_PROJECT_NAME=$project VAULTBENCH_RUN_DIR='$folder'"
+    done
+    command -v ps >/dev/null || return 0
+    ps -A -o pid= -o args= | sed -n 's/^ *\([0-9]*\) .* -m compose\.supervisor \(.*\)$/\1 \2/p' | while read -r pid folder; do
+        [ "$folder" = "$RUN_DIR" ] || say "beside    $(address_of "$folder") (supervisor $pid): make status VAULTBENCH_RUN_DIR='$folder'"
+    done
+}
+
+address_of() { sed -n 's/^GATEWAY_URL=//p' "$1/ports.env" 2>/dev/null | grep . || say "address not known"; }
+
 # Health of what Prometheus scrapes: job/service or job/database, and up, down or unknown.
 scraped() {
     in_compose exec -T prometheus wget -q -Y off -O - "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/targets?state=active" 2>/dev/null |

@@ -80,7 +80,7 @@ give_ports() {
     more_ports='' more_admin_ports='' more_urls='' more_targets='' replica=2
     eval "first=\$${service}_PORT"
     while [ "$replica" -le "$count" ]; do
-        port=$((9200 + 20 * (replica - 2) + place))
+        port=$((9200 + PORT_SHIFT + 20 * (replica - 2) + place))
         if [ "$service" = GATEWAY ]; then more_ports=$more_ports,$first
         else
             eval "port_of=\${${service}_${replica}_PORT:-$port}"

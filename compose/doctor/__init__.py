@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from rich.console import Console
 
-from compose.doctor import machine, programs, testbed
+from compose.doctor import machine, programs, report, testbed
 from compose.doctor.model import Check
 from compose.settings import Settings
 from compose.stack import StackError
@@ -47,9 +47,13 @@ def silently(settings: Settings, console: Console) -> None:
         raise StackError("mend what is marked `fail` above, then run make up again")
 
 
-def report(settings: Settings, console: Console, *, as_json: bool) -> bool:
-    """Prints everything; whether nothing failed."""
+def tell(settings: Settings, console: Console, *, as_json: bool, as_file: bool) -> bool:
+    """Prints everything; whether nothing failed. Or writes it to a file, with all that helps others."""
     found = examine(settings)
+    if as_file:
+        path = report.write(settings, found)
+        console.print(f"{path} can be attached to a report: it holds no secrets", highlight=False)
+        return True
     if as_json:
         console.print_json(json.dumps([dataclasses.asdict(check) for check in found]))
     else:

@@ -11,14 +11,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from compose import scaling
+from compose import room, scaling
 from compose.cores import cores
 from compose.doctor.model import Check, judge
 from compose.installer import recipe
+from compose.room import GB
 from compose.settings import Settings
 
-GB = 1_000_000_000
-MEMORY_BYTES, DATA_BYTES, OPEN_FILES = 4 * GB, 5 * GB, 8192
+MEMORY_BYTES, OPEN_FILES = 4 * GB, 8192
 IN_MEMORY = ("tmpfs", "ramfs")
 PRESSURE_PERCENT, STEAL_PERCENT = 20.0, 5.0
 OLDEST_CLOCK = 1_760_000_000  # this file is younger than that
@@ -44,18 +44,21 @@ def host(now: Settings) -> Iterator[Check]:
     yield judge("host", not musl, f"C library: {'musl' if musl else 'glibc'}", "set POSTGRES_BIN_DIR", "warn")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield judge("host", memory >= MEMORY_BYTES, f"memory: {memory / GB:.1f} GB", "4 GB are needed", "warn")
-    folder = existing(now.run_dir)
-    free = shutil.disk_usage(folder).free
-    text = f"{free / GB:.1f} GB free for data in {now.run_dir}"
+    space = room.of(now.run_dir)
     yield judge(
-        "host", free >= DATA_BYTES, text, "make room: the store refuses uploads when the disk is full"
+        "host",
+        space.usable_bytes >= room.DATA_BYTES,
+        str(space),
+        f"make room, or choose a folder elsewhere (VAULTBENCH_RUN_DIR=): {room.DATA_BYTES / GB:.0f} GB are"
+        " needed beside that tenth",
     )
-    kind = file_system(folder)
+    kind = file_system(room.existing(now.run_dir))
     remedy = "results would have no disk in the path; use a folder on a disk (VAULTBENCH_RUN_DIR=)"
     yield judge("host", kind not in IN_MEMORY, f"data is on {kind}", remedy, "warn")
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     enough = files == resource.RLIM_INFINITY or files >= OPEN_FILES
-    yield judge("host", enough, f"open files: {files}", f"ulimit -n {OPEN_FILES}", "warn")
+    text = f"open files: {'no limit' if files == resource.RLIM_INFINITY else files}"
+    yield judge("host", enough, text, f"let this account have {OPEN_FILES} (its hard limit)", "warn")
     yield judge(
         "host", time.time() > OLDEST_CLOCK, "clock is set", "set the clock: signatures expire", "fail"
     )
@@ -121,11 +124,6 @@ def _steal() -> float:
     except OSError:
         return 0.0
     return 100 * ticks[7] / max(sum(ticks), 1)
-
-
-def existing(path: Path) -> Path:
-    """The path or its nearest parent that is there."""
-    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def file_system(path: Path) -> str:

@@ -12,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from compose import store
-from compose.doctor.machine import GB, existing
 from compose.doctor.model import Check, judge
-from compose.installer import cache, debian, golang, recipe
+from compose.installer import cache, debian, golang, recipe, trouble
 from compose.installer.cache import ToolError
 from compose.installer.command import environment
-from compose.installer.programs import Found, Installer
+from compose.installer.programs import ON_PATH, OWN, Found, Installer
+from compose.room import GB, existing
 from compose.settings import Settings
 
 NEEDED = ("postgres", "k6", "prometheus")  # and the store that was chosen
+BEHIND = "k6"
 NETWORK_TIMEOUT_S = 20
 
 
@@ -34,8 +35,15 @@ def tools(now: Settings) -> Iterator[Check]:
                 yield Check("tools", "fail", f"{name}: {exc}")
                 continue
             yield _one(name, found, installer, now) if found else Check("tools", "ok", f"{name}: off")
+        folder = existing(installer.cache)
+        yield judge(
+            "tools",
+            not cache.forbids_programs(folder),
+            f"programs are kept in {installer.cache}",
+            "its file system is mounted with noexec: set VAULTBENCH_TOOLS to a folder on another one",
+        )
         if _missing(installer, "go", now):
-            free, needed = shutil.disk_usage(existing(installer.cache)).free, recipe.load()[0].build_bytes
+            free, needed = shutil.disk_usage(folder).free, recipe.load()[0].build_bytes
             text = f"{free / GB:.1f} GB free for building in {installer.cache}"
             yield judge("tools", free >= needed, text, "make room, or set VAULTBENCH_TOOLS to another disk")
 
@@ -45,9 +53,12 @@ def _one(name: str, found: Found, installer: Installer, now: Settings) -> Check:
         one = found.recipe
         how = f"{one.kind}, usually {one.usual_s} s, {one.size_bytes / 1e6:.0f} MB"
         when = "by make up" if name in _needed(now) else "when something needs it"
+        when = "behind make up" if name == BEHIND else when
         return Check("tools", "ok", f"{name} {one.version}: not here yet, installed {when} ({how})")
-    if found.source == "user":
-        return Check("tools", "ok", f"{name} {found.version}: your own, {found.path}")
+    if found.source in (OWN, ON_PATH):
+        text = f"{name} {found.version}: {found.source}, {found.path}"
+        remedy = f"tested is {found.recipe.version}; results name yours"
+        return judge("tools", found.recipe.fits(found.version), text, remedy, "warn")
     folder = installer.folder(found.recipe)
     digest = hashlib.sha256(found.path.read_bytes()).hexdigest()
     text = f"{name} {found.version}: {found.source}"
@@ -88,24 +99,27 @@ def network(now: Settings) -> Iterator[Check]:
     toolchain, recipes = recipe.load()
     package = toolchain.requirement.partition("==")[0]
     pip = [sys.executable, "-m", "pip", "index", "versions", "-q", package]
-    if "wheel" in kinds or not golang.host_go(toolchain):
+    go = golang.host_go(toolchain)
+    if "wheel" in kinds or not go:
         yield _asked("Python package index", pip, Path.cwd())
-    if "go" in kinds and golang.host_go(toolchain):
-        yield _asked("Go modules", ["go", "list", "-m", recipes["k6"].package], recipes["k6"].module)
+    if "go" in kinds and go:
+        asked = [go, "list", "-m", recipes["k6"].package]
+        yield _asked("Go modules", asked, recipes["k6"].module, **golang.ways(go))
     if "debian" in kinds:
         yield judge("network", debian.available(), "apt-get and dpkg-deb", "PROMETHEUS_SOURCE=go", "warn")
 
 
-def _asked(title: str, command: Sequence[str], folder: Path) -> Check:
+def _asked(title: str, command: Sequence[str], folder: Path, **more: str) -> Check:
     with tempfile.TemporaryDirectory() as fresh:
-        env = environment(GOMODCACHE=fresh, GOFLAGS="-modcacherw", GOTOOLCHAIN="auto")
+        env = environment(GOMODCACHE=fresh, GOFLAGS="-modcacherw", GOENV="off", GOTOOLCHAIN="auto", **more)
         try:
             done = subprocess.run(
                 command, cwd=folder, env=env, capture_output=True, timeout=NETWORK_TIMEOUT_S, check=False
             )
         except subprocess.TimeoutExpired:
             return Check("network", "fail", f"{title}: no answer", "check network and proxy settings")
-    remedy = f"it said: {done.stderr.decode(errors='replace').strip()[-200:]}"
+    said = done.stderr.decode(errors="replace").strip()
+    remedy = trouble.remedy(said.splitlines(), env) or f"it said: {said[-200:]}"
     return judge("network", done.returncode == 0, f"{title} answers", remedy)
 
 

@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Iterator
 
 from compose import credentials, envfile, life, ports, postgres, process, scaling
-from compose.doctor.machine import existing
 from compose.doctor.model import Check, Status, judge
 from compose.installer.cache import ToolError
 from compose.installer.programs import Installer
+from compose.room import existing
 from compose.settings import ROOT, Settings
 from compose.unit import LOST, UP
 
@@ -60,16 +60,18 @@ def ports_free(now: Settings) -> Iterator[Check]:
         yield Check("ports", "ok", "held by the running testbed")
         return
     unused = scaling.unused_ports(now.env)
-    numbers = [
-        int(value)
+    names = {
+        int(value): name
         for name, value in now.env.items()
         if name.endswith("_PORT") and value.isdecimal() and name not in unused
-    ]
-    taken = ports.busy(sorted(set(numbers)))
-    for one in taken:
-        yield Check("ports", "fail", str(one), "end that process, or choose another port (compose/ports.env)")
+    }
+    entry = "NGINX_PORT" if scaling.scaled(now.env) else "GATEWAY_PORT"
+    taken = ports.busy(sorted(names), {int(now.env[entry]): now.env["GATEWAY_HOST"]})
+    for one, other in zip(taken, ports.free(len(taken)), strict=True):
+        remedy = f"end what holds it, or move ours: make up {names[one.port]}={other}"
+        yield Check("ports", "fail", f"{names[one.port]}: {one}", remedy)
     if not taken:
-        yield Check("ports", "ok", f"all {len(numbers)} are free")
+        yield Check("ports", "ok", f"all {len(names)} are free")
 
 
 def secrets(now: Settings) -> Iterator[Check]:

@@ -4,7 +4,7 @@
     <cache>/.lock-<name>     <cache>/.build/<name>.<pid>/…     <cache>/.logs/<name>.log
 
 A tool is built beside, its manifest written last, then renamed. Whoever is interrupted leaves only
-`.build/`, which the next holder of the lock removes.
+`.build/`, which the next holder of the lock removes (Go's caches there, golang.py, the next one uses).
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 Echo = Callable[[str], object]
 WAIT_POLL_S, WAIT_LINE_S = 0.2, 5.0
+STEP = "==> "  # begins the line of a log that names the next step
 
 
 class ToolError(Exception):
@@ -40,6 +42,11 @@ def root_folder(environ: Mapping[str, str], checkout: Path) -> Path:
     return wanted if os.access(wanted, os.W_OK) else checkout / ".tools"
 
 
+def forbids_programs(folder: Path) -> bool:
+    """Whether the file system there is mounted so that no program can run from it."""
+    return bool(os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0))
+
+
 def complete(folder: Path) -> bool:
     """Whether a tool's folder is finished."""
     return (folder / "manifest.json").is_file()
@@ -52,22 +59,38 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def lock(cache: Path, name: str, echo: Echo) -> Iterator[None]:
-    """Only one process per tool; who waits is told for whom and how long."""
+def lock(cache: Path, name: str, echo: Echo, stop: Event) -> Iterator[None]:
+    """Only one process per tool; who waits is told for whom and how long, and gives up after `stop`."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f".lock-{name}").open("a+") as file:
         began = said = time.monotonic()
         while not _taken(file.fileno()):
             if time.monotonic() - said > WAIT_LINE_S or said == began:
                 said = time.monotonic() + 1e-9
-                echo(f"{name}: waiting for process {_holder(cache, name)}, {said - began:.0f} s so far")
-            time.sleep(WAIT_POLL_S)
+                holder = f"process {_holder(cache, name)}, which installs it{_doing(cache, name)}"
+                echo(f"{name}: waiting for {holder}; {said - began:.0f} s so far")
+            if stop.wait(WAIT_POLL_S):
+                raise ToolError(f"{name}: no longer waiting for process {_holder(cache, name)}")
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         for left in (cache / ".build").glob(f"{name}.*"):
             shutil.rmtree(left)
         yield
+
+
+class Use:
+    """Something in the cache that several processes use at once. Waits while somebody deletes it."""
+
+    def __init__(self, cache: Path, name: str) -> None:
+        self._file = (cache / f".lock-{name}").open("a+")
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def end(self, delete: Callable[[], object]) -> None:
+        """Ends it; the last one of all deletes."""
+        with self._file:
+            if _taken(self._file.fileno()):
+                delete()
 
 
 def _taken(descriptor: int) -> bool:
@@ -80,6 +103,19 @@ def _taken(descriptor: int) -> bool:
 
 def _holder(cache: Path, name: str) -> str:
     return (cache / f".lock-{name}").read_text().strip() or "?"
+
+
+def _doing(cache: Path, name: str) -> str:
+    """How far the holder is, as its log tells."""
+    try:
+        lines = (cache / ".logs" / f"{name}.log").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    starts = [number for number, line in enumerate(lines) if line.startswith(STEP)]
+    if not starts:
+        return ""
+    step = lines[starts[-1]].removeprefix(STEP).partition(":")[0]
+    return f" ({step}, {len(lines) - 1 - starts[-1]} lines of output)"
 
 
 def workplace(cache: Path, name: str) -> Path:

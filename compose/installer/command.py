@@ -1,78 +1,88 @@
-"""Runs a long command and says every few seconds how far it is."""
+"""Runs the long commands of an installation and says every few seconds how far they are."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
-from compose.installer.cache import Echo, ToolError
+from compose.installer.cache import STEP, Echo, ToolError
+from compose.installer.trouble import remedy
 
 LINE_EVERY_S, POLL_S = 5.0, 0.1
-LAST_LINES = 30
+LAST_LINES = 15
+INHERITED = Path(__file__).resolve().parent.parent / "inherited.list"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One installation: its name, the folder it works in, where output goes and whom to tell."""
+    """One installation: its name, how long it usually takes, the folder it works in, where output goes and
+    whom to tell. Whoever sets `stop` ends it."""
 
     name: str
-    usual_s: int
+    expected: str
     work: Path
     log: Path
     echo: Echo
+    stop: Event = field(default_factory=Event)
+    began: float = field(default_factory=time.monotonic)
 
     def run(
         self,
-        title: str,
+        step: str,
         command: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> None:
-        """Runs to the end with output to the log; `ToolError` with the last lines when it fails."""
+        unit: str = "lines of output",
+        most: int = 0,
+    ) -> list[str]:
+        """Runs to the end; what it wrote, which is in the log too. `ToolError` with the last lines and what
+        to do when it fails. Each line is one `unit`, of which there are `most`, when that is known."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as output:
+        env = environment() if env is None else env
+        with self.log.open("ab") as output:
+            output.write(f"{STEP}{step}: {shlex.join(command)}\n".encode())
+            start = output.tell()
             child = subprocess.Popen([*_guard(), *command], stdout=output, stderr=output, env=env, cwd=cwd)
         try:
-            _follow(child, f"{self.name}: {title}", self)
+            self._follow(child, step, start, f"{unit} (of {most} at most)" if most else unit)
         finally:
             if child.poll() is None:  # we are interrupted
                 child.terminate()
                 child.wait()
+        said = _read(self.log, start)
         if child.returncode != 0:
-            lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-            told = "\n".join(f"    {line}" for line in lines)
+            told = "\n".join(f"    {line}" for line in deque(said, maxlen=LAST_LINES))
             raise ToolError(
-                f"{self.name}: {title} failed (exit {child.returncode}). Last lines of {self.log}:\n{told}"
+                f"{self.name}: {step} failed (exit {child.returncode}). Last lines of {self.log}:\n{told}\n"
+                f"{remedy(said, env)}".rstrip()
             )
+        return said
+
+    def _follow(self, child: subprocess.Popen[bytes], step: str, start: int, unit: str) -> None:
+        said = time.monotonic()
+        while child.poll() is None:
+            now = time.monotonic()
+            if now - said >= LINE_EVERY_S:
+                said = now
+                count, took_s = len(_read(self.log, start)), now - self.began
+                self.echo(f"{self.name}: {step}, {count} {unit}, {took_s:.0f} s ({self.expected})")
+            if self.stop.wait(POLL_S):
+                raise ToolError(f"{self.name}: {step} was ended")
 
 
-def _follow(child: subprocess.Popen[bytes], title: str, job: Job) -> None:
-    began = said = time.monotonic()
-    while child.poll() is None:
-        now = time.monotonic()
-        if now - said >= LINE_EVERY_S:
-            said = now
-            step, lines = _progress(job.log)
-            job.echo(
-                f"{title}: {step}, {now - began:.0f} s (usually {job.usual_s} s), {lines} lines of output"
-            )
-        time.sleep(POLL_S)
-
-
-def _progress(log: Path) -> tuple[str, int]:
-    count, last = 0, deque[bytes](maxlen=1)
+def _read(log: Path, start: int) -> list[str]:
     with log.open("rb") as output:
-        for line in output:
-            count += 1
-            last.append(line)
-    return "download" if last and b"ownloading" in last[0] else "compile" if count else "prepare", count
+        output.seek(start)
+        return output.read().decode(errors="replace").splitlines()
 
 
 def _guard() -> list[str]:
@@ -83,5 +93,10 @@ def _guard() -> list[str]:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Our environment (proxies, certificates, package settings of the user) with changes."""
-    return {**os.environ, **changes}
+    """What pip, apt and Go get of ours (inherited.list), in the language that we can read, with changes.
+
+    What else is exported for other work (GOOS, PIP_TARGET, PYTHONPATH …) would change what is installed.
+    """
+    names = [line.split()[0] for line in INHERITED.read_text().splitlines() if line[:1].isalpha()]
+    kept = {name: os.environ[name] for name in names if os.environ.get(name)}
+    return {**kept, "LC_ALL": "C", **changes}

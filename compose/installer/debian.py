@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from compose.installer.cache import ToolError
@@ -48,10 +47,10 @@ def install(recipe: Recipe, tree: Path, job: Job) -> str:
         files = [_download(names, apt, job) for names in packages]
     except ToolError:  # no package lists here: read them into a state of our own
         apt += _private_state(job.work)
-        job.run("Debian package lists", [*apt, "update"])
+        job.run("reading the Debian package lists", [*apt, "update"])
         files = [_download(names, apt, job) for names in packages]
     for file in files:
-        subprocess.run(["dpkg-deb", "-x", str(file), str(tree)], check=True)
+        job.run(f"unpacking {file.name}", ["dpkg-deb", "-x", str(file), str(tree)])
     if len(files) > 1:
         _wrap(tree / recipe.program)
     return ", ".join(f"{one.stem} sha256:{hashlib.sha256(one.read_bytes()).hexdigest()}" for one in files)
@@ -69,7 +68,7 @@ def _download(names: str, apt: list[str], job: Job) -> Path:
 
 
 def _downloaded(name: str, apt: list[str], job: Job) -> Path:
-    job.run("Debian package", [*apt, "download", name], cwd=job.work)
+    job.run(f"fetching the Debian package {name}", [*apt, "download", name], cwd=job.work)
     files = list(job.work.glob(f"{name}_*.deb"))
     if len(files) != 1:
         raise ToolError(f"apt-get downloaded {len(files)} files for {name}, expected one")

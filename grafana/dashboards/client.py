@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import NO_PUSH, RED, RUN, lines, spans
+from grafana.parts import NO_PUSH, RED, RUN, SO_FAR, lines, spans
 from grafana.promql import per_s
 
 LOAD_ONLY = '{role="load"}'  # not what clients ask the harness
@@ -29,7 +29,7 @@ LOAD: tuple[Panel, ...] = (
         "Late arrivals, p95",
         "How long after they were due uploads, logins and lists began, where clients arrive at a fixed rate. "
         "Far above a few milliseconds: the generator did not keep up; users would have waited longer than "
-        "it saw.",
+        f"it saw. {SO_FAR}",
         Unit.SECONDS,
         Query("max by (arm) (k6_lateness_p95)", "{{arm}}", empty=NO_PUSH),
     ),
@@ -40,7 +40,7 @@ SEEN: tuple[Panel, ...] = (
     lines(
         "Time of one upload",
         "From its first request to its last answer. p99 far above p95 at low load is a pause: garbage "
-        "collection, a flush, a scrape.",
+        f"collection, a flush, a scrape. {SO_FAR}",
         Unit.SECONDS,
         *(
             Query(f"max by (arm) (k6_upload_time_{p})", f"{{{{arm}}}} {p}", empty=NO_PUSH)
@@ -49,7 +49,8 @@ SEEN: tuple[Panel, ...] = (
     ),
     lines(
         "Time by step, p95",
-        "Each request of an upload by its step. The step that grows with the load is the one that queues.",
+        "Each request of an upload by its step. The step that grows with the load is the one that queues. "
+        f"{SO_FAR}",
         Unit.SECONDS,
         Query(f"max by (arm, name) (k6_http_req_duration_p95{LOAD_ONLY})", "{{arm}} {{name}}", empty=NO_PUSH),
     ),
@@ -67,7 +68,7 @@ SEEN: tuple[Panel, ...] = (
     lines(
         "Phases of a request, p95",
         "Waiting for a connection, sending, waiting for the first byte, receiving. `blocked` above 0 "
-        "after the start means that connections are not kept.",
+        f"after the start means that connections are not kept. {SO_FAR}",
         Unit.SECONDS,
         *(
             Query(f"max by (arm) (k6_http_req_{phase}_p95{LOAD_ONLY})", f"{{{{arm}}}} {phase}", empty=NO_PUSH)

@@ -185,6 +185,13 @@ LOOPS: tuple[Panel, ...] = (
         maximum=1,
     ),
     lines(
+        "Lost lines of the logs",
+        "Lines that were not written. Any at all: the disk under the logs is full, or nobody reads the pipe; "
+        "requests are served, but their way can no longer be followed.",
+        Unit.PER_S,
+        Query(per_s(f"log_lines_lost_total{MINE}", "service"), "{{service}}"),
+    ),
+    lines(
         "Alerts that fire",
         "One line for each alert and service while it fires. What each means is in its own description.",
         Unit.COUNT,

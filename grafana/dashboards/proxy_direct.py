@@ -1,14 +1,25 @@
-"""Proxy against direct: the first screen answers the question, the second says where the time goes."""
+"""Proxy against direct: one screen that answers the question, for the arms of any comparison."""
 
 from __future__ import annotations
 
 from grafana import promql
-from grafana.colours import INK, PROCESS_COLOURS
+from grafana.colours import INK
 from grafana.model import Dashboard, Kind, Panel, Query, Row, Unit
-from grafana.parts import BRIEF, NO_PUSH, NOT_MEASURING, RUN, STRATEGY, lines, percentile, spans, stat
+from grafana.parts import (
+    BRIEF,
+    NO_PAIR,
+    NO_PUSH,
+    NOT_MEASURING,
+    PAIR_COLOURS,
+    RUN,
+    STRATEGY,
+    lines,
+    spans,
+    stat,
+)
 from grafana.processes import SYSTEM_CPU
-from grafana.promql import per_s, quantile
-from grafana.strategies import Shown, strategies
+from grafana.promql import per_s
+from grafana.strategies import strategies
 
 METHOD = '{method=~"$strategy"}'
 DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
@@ -28,17 +39,14 @@ def of_arm(family: str, empty: str = NOT_MEASURING) -> Query:
     return Query(f"max by (arm) ({chosen})", "{{arm}}", empty=empty, instant=True)
 
 
-def _stick(one: Shown) -> Query:
-    chosen = f'{{method="{one.method}", method=~"$strategy"}}'
-    return Query(
-        expr=quantile(0.95, TTD, chosen),
-        x=per_s(f"{TTD}_sum{chosen}"),
-        legend=one.arm,
-        colour=one.colour,
-        empty="" if one.decides else BRIEF,
-    )
+def _stick(arm: str, colour: str, empty: str) -> Query:
+    mine = f'arm=~"{arm}( .+)?"'
+    time, uploads = per_s(f"k6_upload_time_sum{{{mine}}}"), per_s(f"{UPLOADS[:-1]}, {mine}}}")
+    return Query(expr=promql.over(time, uploads), x=time, legend=arm, colour=colour, empty=empty)
 
 
+UPLOADS = 'k6_uploads_total{result="acknowledged"}'
+UNDER_WAY = promql.by_arm(promql.rate("k6_upload_time_sum"))
 # A price needs uploads: between stretches a few of them, or none, would bear what the machine does anyway.
 MANY_DONE = f"({per_s(ALL_DONE)} > 0.1 * max_over_time({per_s(ALL_DONE)}[$__range:5s] @ end()))"
 FEW = "Moments with less than a tenth of the highest rate are left out."
@@ -79,9 +87,8 @@ NUMBERS: tuple[Panel, ...] = (
         "other numbers here.",
         Unit.COUNT,
         Query(
-            'sum by (method) (increase(upload_sessions_total{event=~"failed|aborted", '
-            'method=~"$strategy"}[$__range]))',
-            "{{method}}",
+            'sum(increase(upload_sessions_total{event=~"failed|aborted", method=~"$strategy"}[$__range]))',
+            "all arms",
             instant=True,
         ),
         width=4,
@@ -92,29 +99,31 @@ NUMBERS: tuple[Panel, ...] = (
 
 CURVES: tuple[Panel, ...] = (
     lines(
-        "Goodput",
-        "Uploads that became durable per second. A plateau while clients are added is the capacity; a "
-        "fall after it is congestion. A span shorter than the look-back of a rate (four scrapes) is "
-        "shown lower than it was.",
+        "Uploads by arm",
+        "Uploads that were acknowledged per second. Arms take turns, so each line is as high as its share of "
+        "the time; the number above is of the turns themselves. A plateau while clients are added is the "
+        "capacity; a fall after it is congestion.",
         Unit.PER_S,
-        Query(per_s(DONE, "method"), "{{method}}"),
+        Query(promql.by_arm(promql.rate(UPLOADS)), "{{arm}}", empty=NO_PUSH),
     ),
-    percentile(
-        "Time to durable",
-        "From the session's creation to durable, by strategy. It should follow the number of clients; "
-        "a jump at equal load means that something queues.",
-        TTD,
-        "method",
-        selector=METHOD,
+    lines(
+        "Time of an upload by arm, mean",
+        "From its first request to its last answer, as the client saw it: an exact mean of each moment. It "
+        "should follow the number of clients; a jump at equal load means that something queues.",
+        Unit.SECONDS,
+        Query(promql.over(UNDER_WAY, promql.by_arm(promql.rate(UPLOADS))), "{{arm}}", empty=NO_PUSH),
     ),
     Panel(
-        title="Latency over concurrency, p95 ± its bucket",
-        description="The hockey stick: each dot is one moment, time to durable over the uploads that "
-        "were under way (their summed time per second, by Little's law). Flat at first; where it turns "
-        "up, more clients only wait. The strategy whose stick bends further right carries more. "
-        + promql.error_of(TTD),
+        title="Time of an upload over uploads at once",
+        description="The hockey stick: each dot is one moment, the exact mean time of an upload over the "
+        "uploads that were under way (their summed time per second, by Little's law). Flat at first; where "
+        "it turns up, more clients only wait. The arm whose stick bends further right carries more. The "
+        "report has it by number of clients.",
         unit=Unit.SECONDS,
-        queries=tuple(_stick(one) for one in strategies()),
+        queries=(
+            *(_stick(one.arm, one.colour, NO_PUSH if one.decides else BRIEF) for one in strategies()),
+            *(_stick(arm, colour, NO_PAIR) for arm, colour in PAIR_COLOURS.items()),
+        ),
         kind=Kind.CURVE,
         x_title="uploads at once",
     ),
@@ -139,68 +148,12 @@ COSTS: tuple[Panel, ...] = (
         Query(THROUGH_GATEWAY, "gateway", colour=INK),
     ),
     lines(
-        "Failures by step",
-        "Requests of clients that the gateway answered with an error, by route and status. Any line "
-        "belongs to a fault, an overload or a mistake; 499 are clients that left.",
-        Unit.REQUESTS_PER_S,
-        Query(
-            per_s(
-                'http_requests_total{service="gateway", path=~"/api/upload/.*", status!~"2..|3.."}',
-                "path",
-                "status",
-            ),
-            "{{path}} {{status}}",
-            empty="no request failed",
-        ),
-    ),
-)
-
-
-BEHIND: tuple[Panel, ...] = (
-    lines(
-        "Time to acknowledgement, p95",
-        "How long the client waited for its last answer, as k6 measured it; exact, not from buckets. "
-        "Far below the time to durable: uploads are acknowledged before they are safe.",
-        Unit.SECONDS,
-        Query("max by (arm) (k6_upload_time_p95)", "{{arm}}", empty=NO_PUSH),
-    ),
-    lines(
-        "Uploads under way",
-        "Summed time of all uploads per second, which is how many were under way on average. It should "
-        "equal the clients of the load; less means that clients waited elsewhere.",
+        "Uploads at once by arm",
+        "Summed time of all uploads per second, which is how many were under way on average. All arms "
+        "together should equal the clients of the load; less means that clients waited elsewhere.",
         Unit.COUNT,
-        Query(per_s(f"{TTD}_sum{METHOD}", "method"), "{{method}}"),
-    ),
-    lines(
-        "Answers to clients",
-        "Bytes that the gateway sent back. Uploads need few of them; a high line is downloads or long lists.",
-        Unit.BYTES_PER_S,
-        Query(per_s('gateway_bytes_total{direction="out"}'), "gateway", colour=PROCESS_COLOURS["gateway"]),
-    ),
-    lines(
-        "SQL statements of one upload",
-        "Statements by database for each durable upload. It is fixed by the strategy: a rise means "
-        f"retries or polling that uploads pay for. {FEW}",
-        Unit.COUNT,
-        Query(
-            f"{per_s('db_query_seconds_count', 'service')} / on () group_left () {MANY_DONE}", "{{service}}"
-        ),
+        Query(UNDER_WAY, "{{arm}}", empty=NO_PUSH),
         stacked=True,
-    ),
-    lines(
-        "Store requests of one upload",
-        "Requests that the services send to the object store for each durable upload; those of the "
-        "clients are not in it. Fixed by the strategy: a rise means retries. " + FEW,
-        Unit.COUNT,
-        Query(f"{per_s('store_request_seconds_count', 'op')} / on () group_left () {MANY_DONE}", "{{op}}"),
-        stacked=True,
-    ),
-    lines(
-        "Acknowledged before durable",
-        "Last chunks that were answered while the file was not safe yet, per second. Every one is a "
-        "promise that a crash would break.",
-        Unit.PER_S,
-        Query(per_s("upload_ack_before_durable_total"), "early"),
     ),
 )
 
@@ -209,12 +162,9 @@ def dashboard() -> Dashboard:
     return Dashboard(
         uid="vaultbench-proxy-direct",
         title="Proxy against direct",
-        answers="What each strategy stores, how long it takes, what it costs, and from where on more "
-        "clients only wait.",
-        rows=(
-            Row("The answer", (*NUMBERS, *CURVES, *COSTS)),
-            Row("Behind it", BEHIND),
-        ),
+        answers="What each arm of a comparison stores, how long it takes, what it costs, and from where on "
+        "more clients only wait.",
+        rows=(Row("The answer", (*NUMBERS, *CURVES, *COSTS)),),
         variables=(STRATEGY, RUN),
         annotations=spans(),
     )

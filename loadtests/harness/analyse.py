@@ -21,6 +21,7 @@ from loadtests.harness.records.result import Comparison, LedgerTotal, Neighbours
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.sizes import sizes
 from loadtests.harness.timeline import timeline
+from loadtests.harness.unusual import unusual
 from loadtests.harness.validity import outcome, warnings_of
 
 SIGNIFICANT_DIGITS = 6  # more would only be the noise of the last bit
@@ -180,6 +181,7 @@ def _conditions(facts: Facts) -> dict[str, Any]:
         "rtt_ms": plan.rtt_ms,
         "bandwidth_mbit": plan.bandwidth_mbit,
         "verified_how": manifest.verified_how,
+        "not_default": unusual(plan, manifest),
     }
 
 

@@ -243,12 +243,12 @@ async def open_load(
 def to_prometheus(url: str) -> dict[str, str]:
     """Variables that make k6 push its own figures too.
 
-    Once a second: percentiles are of each push's own interval, and a panel's step is not much longer.
+    Percentiles are of all that an arm has done so far; from the sums panels make means of a moment.
     """
     return {
         "K6_OUT": "experimental-prometheus-rw",
         "K6_PROMETHEUS_RW_SERVER_URL": f"{url}/api/v1/write",
-        "K6_PROMETHEUS_RW_TREND_STATS": "p(50),p(95),p(99)",
+        "K6_PROMETHEUS_RW_TREND_STATS": "p(50),p(95),p(99),sum",
         "K6_PROMETHEUS_RW_PUSH_INTERVAL": "1s",
         "K6_PROMETHEUS_RW_STALE_MARKERS": "true",
     }

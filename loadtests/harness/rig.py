@@ -258,7 +258,7 @@ async def open_rig(
         rig = Rig(
             run=run,
             holds={},
-            k6_program=find_k6(first.environ, first.root),
+            k6_program=await asyncio.to_thread(find_k6, first.environ),
             strategies=strategies,
             work_dir=work_dir,
             activity=activity,

@@ -1,8 +1,9 @@
 """JSON logs, one line per event, written in blocks.
 
 Lines collect for at most 100 ms and leave together; a warning leaves at once. A SIGKILL loses at
-most those 100 ms. A pipe that nobody reads never stops the loop: 4 MiB are kept, then lines are
-dropped and counted. What is logged holds no secret, e-mail, signed URL, body or file name.
+most those 100 ms. Lines never stand in the way of requests: of what a pipe that nobody reads does not take,
+4 MiB are kept, and what a full disk does not take is lost; lost lines are counted. What is logged holds no
+secret, e-mail, signed URL, body or file name.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from select import PIPE_BUF
 from typing import Any
@@ -26,7 +27,7 @@ _SECRET_NAMES = ("password", "token", "secret", "authorization", "email", "url",
 
 
 class LineBuffer:
-    """Collects lines for one file descriptor. ``dropped`` counts lines lost to a blocked reader."""
+    """Collects lines for one file descriptor. ``dropped`` counts those that nobody took."""
 
     def __init__(self, fd: int, *, immediate: bool = False) -> None:
         self._fd = fd
@@ -36,11 +37,15 @@ class LineBuffer:
         self._pipe = False
         self._armed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lost: Callable[[int], None] | None = None
         self.dropped = 0
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Flush by timer on ``loop`` from now on; without it every line is written at once."""
-        self._loop = loop
+    def attach(self, loop: asyncio.AbstractEventLoop, lost: Callable[[int], None] | None = None) -> None:
+        """Flush by timer on ``loop`` from now on; without it every line is written at once.
+
+        ``lost`` is told how many lines were dropped.
+        """
+        self._loop, self._lost = loop, lost
         self._pipe = stat.S_ISFIFO(os.fstat(self._fd).st_mode)
         if self._pipe:
             os.set_blocking(self._fd, False)
@@ -66,6 +71,9 @@ class LineBuffer:
             except BlockingIOError:
                 self._keep(block[at:])
                 return
+            except OSError:  # a full disk, a reader that is gone: no request may fail for that
+                self._lose(block, at)
+                return
 
     def _end(self, block: bytes, at: int) -> int:
         """Where a write that begins at ``at`` ends. Processes of one container have one pipe, and only up to
@@ -74,10 +82,22 @@ class LineBuffer:
             return len(block)
         return block.rfind(b"\n", at, at + PIPE_BUF) + 1 or block.find(b"\n", at) + 1 or len(block)
 
+    def _lose(self, block: bytes, at: int) -> None:
+        """Give up what was not written. A line that was written in part is ended by the next write."""
+        ends = block.startswith(b"\n", at)
+        self._drop(block.count(b"\n", at) - ends)
+        torn = at > 0 and block[at - 1 : at] != b"\n"
+        self._rest = b"\n" if ends or torn else b""
+
+    def _drop(self, lines: int) -> None:
+        self.dropped += lines
+        if self._lost is not None:
+            self._lost(lines)
+
     def _keep(self, block: bytes) -> None:
         if len(block) > MAX_PENDING_BYTES:
             end = block.rfind(b"\n", 0, MAX_PENDING_BYTES) + 1  # a line that was begun is ended
-            self.dropped += block.count(b"\n", end)
+            self._drop(block.count(b"\n", end))
             block = block[:end]
         self._rest = block
         if self._loop is not None and not self._armed:

@@ -172,7 +172,7 @@ class HttpMetrics:
 
 
 class LoopMetrics:
-    """How the event loop does."""
+    """How the event loop does, and the log that is written from it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.lag = Histogram(
@@ -182,6 +182,11 @@ class LoopMetrics:
             registry=registry,
         )
         self.tasks = Gauge("asyncio_tasks", "Tasks of the event loop", registry=registry)
+        self.lost_lines = Counter(
+            "log_lines_lost_total",
+            "Lines of the log that a full disk or a reader that stopped did not take",
+            registry=registry,
+        )
 
 
 class DatabaseMetrics:

@@ -35,6 +35,7 @@ from services.kit.web.listener import ABORT_S, NO_LIMIT, Listener, server_option
 LAG_TICK_S = 0.25
 # A service takes any head that the gateway takes, and what the gateway adds to it.
 INNER_LINE_BYTES, INNER_HEADERS = 65_536, 160
+OPEN_FILES = 65_536
 
 
 class ProcessMetrics(Protocol):
@@ -109,6 +110,7 @@ def main(
         served: puts together what answers.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory may hold secrets
+    raise_open_files()
     try:
         settings = load(settings_class)
     except SettingsError as error:
@@ -121,6 +123,14 @@ def main(
         sys.exit(EXIT_CODE)
     except OSError as error:
         sys.exit(f"{service}: cannot start: {error.strerror or error}")
+
+
+def raise_open_files() -> None:
+    """As many open files as this process may have: a connection is one, and desktops begin with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 async def _serve(
@@ -176,7 +186,7 @@ async def _process(service: str, settings: S, metrics: M) -> AsyncIterator[Proce
     """Log, admin port and loop monitor of a process."""
     instance, loop = settings.instance or service, asyncio.get_running_loop()
     log, world = Log(service, instance, settings.log_level, settings.logging), World()
-    log.buffer.attach(loop)
+    log.buffer.attach(loop, metrics.loop.lost_lines.inc)
     loop.set_exception_handler(_loop_fault(log))
     metrics.loop.tasks.set_function(lambda: len(asyncio.all_tasks()))  # counted by the scrape, on the loop
     if thresholds := GC_THRESHOLDS.get(settings.gc_thresholds):

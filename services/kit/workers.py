@@ -11,6 +11,7 @@ first seconds cannot run here, so all end with its code and whatever runs the co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -60,7 +61,8 @@ async def _keep(command: list[str], worker: dict[str, str], stop: asyncio.Event)
         if loop.time() - began < PROVEN_S:
             stop.set()
             return code or 1
-        print(f"{worker['INSTANCE']} ended with {code}; starting it again", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # a full disk under the log ends no process
+            print(f"{worker['INSTANCE']} ended with {code}; starting it again", file=sys.stderr, flush=True)
     return 0
 
 

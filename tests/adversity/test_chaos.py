@@ -6,8 +6,6 @@ failure names.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,9 +15,9 @@ from tests.chaos.attack import run_case
 from tests.chaos.bed import Bed, running_bed
 from tests.chaos.plan import draw
 
-pytestmark = [pytest.mark.adversity, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.adversity, pytest.mark.timeout(360)]
 
-SEED, CASES, SLICE_S = 20_250, 40, 60.0
+SEED, CASES = 20_250, 16  # two to three seconds each on two cores
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +27,9 @@ def bed() -> Iterator[Bed]:
 
 
 async def test_a_slice(bed: Bed) -> None:
-    began, done = time.monotonic(), 0
     drawn = [draw(SEED + number) for number in range(CASES)]
-    random.Random(SEED).shuffle(drawn)
-    for case in in_blocks(drawn, 12):
-        if time.monotonic() - began > SLICE_S:
-            break
-        if possible(case, bed):
-            continue
+    here = [case for case in in_blocks(drawn, CASES) if possible(case, bed) is None]
+    assert len(here) > CASES / 2, "few cases need what a machine may lack"
+    for case in here:
         result = await run_case(bed, case)
         assert result.wrong == [], told(result)
-        done += 1
-    assert done >= 5, "a case takes a few seconds"

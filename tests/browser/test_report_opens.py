@@ -6,6 +6,7 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,16 +17,31 @@ from tests.unit.loadtests import fabricate
 
 pytestmark = pytest.mark.browser
 
-CHARTS = {"speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline"}
+CHARTS = {
+    "size-speed", "size-cpu", "speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline"
+}  # fmt: skip
+SCREENS = {1280: 800, 390: 844}
+SMALLEST_LETTERS_PX = 9.0
 # Added to a copy of the page: what the browser made of it, left in the title for --dump-dom.
 PROBE = """<script>addEventListener('load', () => {
+  if (location.hash === '#all') document.querySelectorAll('.all input').forEach((i) => { i.checked = true; });
   const box = (e) => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
   parent.document.title = JSON.stringify({
     charts: Object.fromEntries([...document.querySelectorAll('figure')].map(
       (f) => [f.id, box(f.querySelector('svg'))])),
     drawn: [...document.querySelectorAll('figure svg')].map((s) => s.querySelectorAll('path, use').length),
     loaded: performance.getEntriesByType('resource').length,
-    overflow: document.documentElement.scrollWidth - innerWidth,
+    overflow: Math.max(document.documentElement.scrollWidth - innerWidth,
+      ...[...document.querySelectorAll('.table, .plain')].map((t) => t.scrollWidth - t.clientWidth)),
+    answered: Math.max(...[...document.querySelectorAll('header *')].map(
+      (e) => e.getBoundingClientRect().bottom)),
+    pictured: [...document.querySelectorAll('header + .charts svg')].map(
+      (s) => s.getBoundingClientRect().bottom),
+    letters: Math.min(...[...document.querySelectorAll('figure svg text')].map((t) =>
+      parseFloat(getComputedStyle(t).fontSize) * t.ownerSVGElement.getScreenCTM().a)),
+    columns: document.querySelectorAll('#table-rates th').length,
+    shown: [...document.querySelectorAll('#table-rates tbody tr:first-child td')].filter(
+      (t) => t.getBoundingClientRect().height > 0).length,
     width: innerWidth,
     background: getComputedStyle(document.body).backgroundColor,
     dead: [...document.querySelectorAll('a[href^="#"]')].filter(
@@ -55,35 +71,58 @@ SCHEMES = {"dark": 0, "light": 1}  # as blink numbers them
 PAPER = {"dark": "rgb(20, 24, 28)", "light": "rgb(255, 255, 255)"}
 
 
-def probed(program: str, report: Path, folder: Path, width: int, scheme: str) -> dict[str, object]:
+def probed(
+    program: str, report: Path, folder: Path, width: int, *, scheme: str = "light", fragment: str = ""
+) -> dict[str, Any]:
     """What the browser made of the page in a frame so wide: its own window cannot be as narrow as a phone."""
     text = report.read_text(encoding="utf-8").replace("<details", "<details open")
     (folder / "probe.html").write_text(text.replace("</body>", PROBE + "</body>"), encoding="utf-8")
     frame = folder / "frame.html"
-    frame.write_text(f'<iframe src="probe.html" style="width:{width}px;height:900px;border:0"></iframe>')
+    frame.write_text(
+        f'<iframe src="probe.html{fragment}" style="width:{width}px;height:900px;border:0"></iframe>'
+    )
     dom = chromium.run(
         program, folder / "profile", "--window-size=1400,1000", "--allow-file-access-from-files",
         f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}", "--dump-dom", frame.as_uri(),
     )  # fmt: skip
     title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
     assert title is not None
-    value: dict[str, object] = json.loads(unescape(title[1]))
+    value: dict[str, Any] = json.loads(unescape(title[1]))
     return value
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", SCREENS)
 @pytest.mark.parametrize("scheme", PAPER)
 def test_opens_without_network_and_shows_its_charts(
     program: str, report: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    seen = probed(program, report, tmp_path, width, scheme)
+    seen = probed(program, report, tmp_path, width, scheme=scheme)
     assert (seen["width"], seen["background"]) == (width, PAPER[scheme])
     boxes = seen["charts"]
-    assert isinstance(boxes, dict) and set(boxes) == {f"chart-{name}" for name in CHARTS}
+    assert set(boxes) == {f"chart-{name}" for name in CHARTS}
     assert all(box[0] > 250 and box[1] > 60 for box in boxes.values())
-    assert isinstance(seen["drawn"], list) and min(seen["drawn"]) > 5
+    assert min(seen["drawn"]) > 5
     assert (seen["loaded"], seen["dead"]) == (0, 0)
-    assert isinstance(seen["overflow"], int) and seen["overflow"] <= 0
+    assert seen["overflow"] <= 0
+    assert seen["letters"] >= SMALLEST_LETTERS_PX
+
+
+@pytest.mark.parametrize("width", SCREENS)
+def test_the_first_screen_answers(program: str, report: Path, tmp_path: Path, width: int) -> None:
+    """Validity, answer and price without scrolling; on a laptop with the pictures, on a phone with one."""
+    seen = probed(program, report, tmp_path, width)
+    assert seen["answered"] <= SCREENS[width]
+    pictures = sorted(seen["pictured"])
+    assert pictures[-1 if width == 1280 else 0] <= SCREENS[width]
+
+
+@pytest.mark.parametrize("width", SCREENS)
+def test_columns_on_demand_need_no_scrolling_either(
+    program: str, report: Path, tmp_path: Path, width: int
+) -> None:
+    few, all_of_them = (probed(program, report, tmp_path, width, fragment=one) for one in ("", "#all"))
+    assert few["shown"] < all_of_them["shown"] == all_of_them["columns"]
+    assert all_of_them["overflow"] <= 0
 
 
 def test_what_is_painted_is_no_empty_page(program: str, report: Path, tmp_path: Path) -> None:

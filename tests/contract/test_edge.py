@@ -190,6 +190,6 @@ class TestRequestId:
             answer = await user.get(OWNED, headers={"X-Request-Id": given})
             assert answer.headers["X-Request-Id"] == given.lower()
 
-    @pytest.mark.parametrize("given", ["x", "", uuid4().hex])
+    @pytest.mark.parametrize("given", ["x", "", uuid4().hex], ids=["short", "empty", "hex"])
     async def test_any_other_is_replaced(self, user: Api, given: str) -> None:
         assert (await user.get(OWNED, headers={"X-Request-Id": given})).headers["X-Request-Id"] != given

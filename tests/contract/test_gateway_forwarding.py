@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -80,7 +80,9 @@ async def test_large_or_encoded_json_is_refused_here() -> None:
     assert service.seen == []
 
 
-@pytest.mark.parametrize("given", ["ABCDEF00-0000-4000-8000-000000000001", str(uuid4())])
+@pytest.mark.parametrize(
+    "given", ["ABCDEF00-0000-4000-8000-000000000001", "00000000-0000-4000-8000-00000000000a"]
+)
 async def test_a_canonical_request_id_is_used_in_lower_case(given: str) -> None:
     async with recorded() as (front, service):
         answer = await front.request("POST", "/auth/login", {"X-Request-Id": given}, b"{}")

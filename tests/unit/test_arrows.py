@@ -49,22 +49,22 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "compose": {
         "facts": "cores envfile run_folder part process prom postgres switches scaling store grafana "
-        "settings credentials ports topology control probes",
+        "settings credentials room ports topology control probes",
         "files": "installer joints scraping prepare",
         "rights": "roles store_key",
         "supervision": "unit supervisor life",
-        "testbed": "changes stack view logs ready roll trace",
+        "testbed": "changes neighbours stack view logs ready roll trace",
         "commands": "doctor top clean up beside",
         "edge": "cli __main__ bootstrap",
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "strategies testbeds words question network order stacks affinity users payload "
-        "client warm_up pace",
+        "before a run": "wording strategies testbeds words question room network order stacks affinity users "
+        "payload client warm_up pace",
         "what is seen": "console counters rows tally wall_clock watch exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison sizes knee facts limits checks "
-        "validity timeline analyse figures wording sentences",
+        "validity timeline unusual analyse figures sentences",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play run measure",
         "pages": "report panels",

@@ -16,6 +16,7 @@ ALL = {
     "http_in_flight_requests": ("gauge", set()),
     "event_loop_lag_seconds": ("histogram", set()),
     "asyncio_tasks": ("gauge", set()),
+    "log_lines_lost": ("counter", set()),
 }
 DATABASE = {
     "db_query_seconds": ("histogram", {"statement"}),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import resource
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,20 +20,18 @@ from loadtests.harness.question import (
     estimate,
     load_question,
     make_plan,
-    refuse_beyond_memory,
 )
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.rig import Place
+from loadtests.harness.room import available_bytes, fitted, refuse_beyond_memory
 from loadtests.harness.run import Answered, in_silence
-from loadtests.harness.session import only_one, run_id
+from loadtests.harness.session import only_one, results_folder, run_id
 from loadtests.harness.stacks import Making, Stacks, StacksError, open_helper, open_stacks
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, System, find_system
 from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.words import ArmWords, Words, arm_texts, asks_for_settings, read_ab, revision_of
 
-MEMORY = Path("/proc/meminfo")
-CONTROL_GROUP = Path("/sys/fs/cgroup")  # in a container: its own
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -80,6 +77,7 @@ async def _ab(
         link = common_link(words) or Link()
         plan = plan.model_copy(update={"rtt_ms": link.rtt_ms, "bandwidth_mbit": link.bandwidth_mbit})
         refuse_beyond_memory(plan, available_bytes())
+        plan = fitted(plan, run_dir_of(environ), results_folder(environ))
         announce(plan, console)
         if not own_stacks:
             system = find_system(environ)
@@ -160,28 +158,3 @@ def tell(making: Making, console: Console) -> None:
     """How long the stacks took."""
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in making.took_s.items())
     console.print(f"Stacks ready after {making.seconds:.1f} s ({steps})", highlight=False)
-
-
-def available_bytes(meminfo: Path = MEMORY, control_group: Path = CONTROL_GROUP) -> int:
-    """Memory that is free or can be freed, by the kernel's own estimate; less where this process and those
-    that it starts may not have so much: in a container, or by ``ulimit -v``.
-
-    Raises ``StacksError`` where the kernel does not say.
-    """
-    text = meminfo.read_text(encoding="ascii")
-    free = next((line.split()[1] for line in text.splitlines() if line.startswith("MemAvailable:")), None)
-    if free is None:
-        raise StacksError(f"{meminfo} does not say how much memory is free")
-    limits = [int(free) * 1024, *_left_in(control_group)]
-    address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return min(limits if address_space == resource.RLIM_INFINITY else [*limits, address_space])
-
-
-def _left_in(control_group: Path) -> Iterator[int]:
-    """Bytes up to the limit of a control group of version 2, files that the kernel remembers left out."""
-    with suppress(FileNotFoundError):
-        most, used = ((control_group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        lines = (line.split() for line in (control_group / "memory.stat").read_text().splitlines())
-        remembered = next((int(value) for name, value in lines if name == "inactive_file"), 0)
-        if most != "max":
-            yield max(0, int(most) - int(used) + remembered)

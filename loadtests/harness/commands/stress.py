@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from loadtests.harness.commands.ab import announce, available_bytes, link_of
+from loadtests.harness.commands.ab import announce, link_of
 from loadtests.harness.commands.panels import keep_panels
 from loadtests.harness.measure import INTERRUPTED, Finish, measure
 from loadtests.harness.network import slowed
-from loadtests.harness.question import load_question, make_plan, refuse_beyond_memory
+from loadtests.harness.question import load_question, make_plan
 from loadtests.harness.records.plan import Plan
+from loadtests.harness.room import available_bytes, fitted, refuse_beyond_memory
 from loadtests.harness.run import Answered, in_silence
-from loadtests.harness.session import only_one, run_id
+from loadtests.harness.session import only_one, results_folder, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import find_system
 from loadtests.harness.words import Words, read_stress
@@ -38,6 +39,7 @@ def stress(
     plan = make_plan(run_id(question.name, words.profile), question, words, strategies)
     refuse_beyond_memory(plan, available_bytes())
     system = find_system(environ)
+    plan = fitted(plan, system.run_dir, results_folder(environ))
     announce(plan, console)
 
     async def run(plan: Plan, words: Words) -> int:

@@ -19,16 +19,17 @@ from loadtests.harness.panels.recording import Recording
 from loadtests.harness.report.charts import INK, MUTED, plain_figure, to_svg
 
 WIDTH_IN, STAT_IN, PLOT_IN = 4.7, 0.74, 2.0
-LINE_IN, BELOW_IN, LEFT_IN, RIGHT_IN, TOP_IN = 0.19, 0.4, 0.72, 0.1, 0.08
+LINE_IN, BELOW_IN, LEFT_IN, RIGHT_IN, TOP_IN = 0.19, 0.4, 0.72, 0.1, 0.26
 LETTER_IN = 0.066  # one letter of a legend, about
 LINE_LETTERS = 56
-SPAN_ALPHA = 0.13
+SPAN_ALPHA = 0.1
+NAMED_SHARE = 0.05  # of the picture: shorter questions are shaded without their name
 WIDE = 8  # grid columns of a plot
 
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A span of time behind the curves, in minutes: a turn in its arm's colour, or a fault."""
+    """A span of time behind the curves, in minutes: a question of the run, or a fault."""
 
     begin: float
     end: float
@@ -75,6 +76,7 @@ def _lines(
             (line,) = axes.plot(xs, ys, color=curve.colour, linewidth=1.6, marker="o", markersize=1.6)
             line.set_markevery(alone(ys))
     lasted = (recording.end - recording.start) / 60
+    _names(axes, shades, lasted)
     axes.set_xlim(0, lasted)
     axes.set_xlabel("minutes : seconds", fontsize=8, labelpad=1)
     axes.xaxis.set_major_locator(scales.times(lasted))
@@ -90,6 +92,21 @@ def _spans(axes: Axes, colour: str, shades: Sequence[Shade]) -> None:
     spans = PathPatch(Path.make_compound_path(*boxes), color=colour, alpha=SPAN_ALPHA, linewidth=0)
     spans.set_transform(axes.get_xaxis_transform())
     axes.add_patch(spans)
+
+
+def _names(axes: Axes, shades: Sequence[Shade], lasted: float) -> None:
+    """What begins where, in two lines by turns; what was short (warm-up, probes) has no room for its name."""
+    first: dict[str, float] = {}
+    took: dict[str, float] = {}
+    for shade in shades:
+        first.setdefault(shade.name, shade.begin)
+        took[shade.name] = took.get(shade.name, 0.0) + shade.end - shade.begin
+    named = [(name, begin) for name, begin in first.items() if took[name] >= NAMED_SHARE * lasted]
+    for place, (name, begin) in enumerate(named):
+        axes.text(
+            begin, 1.0 + 0.055 * (place % 2), name, transform=axes.get_xaxis_transform(), fontsize=7,
+            color=MUTED, va="bottom", clip_on=False,
+        )  # fmt: skip
 
 
 def _bands(axes: Axes, curves: Sequence[Curve], gap: float) -> None:

@@ -1,21 +1,27 @@
-"""``panels.html``: every dashboard as one static page, from the bundle alone; equal bundles, equal bytes."""
+"""``panels.html``: the first dashboard open, the others behind their names, from the bundle alone.
+
+Equal bundles give equal bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Panel
-from grafana.parts import RED
+from grafana.parts import GREY, RED
 from loadtests.harness.panels.draw import Shade, draw
 from loadtests.harness.panels.recording import Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.plan import NOBODY
+from loadtests.harness.report.charts import INK
 from loadtests.harness.report.page import moment, template
 
 HTML = "panels.html"
 FAULT = "fault"
+GREYS = (GREY, INK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,16 @@ class Section:
         for _, row in self.rows:
             yield from row
 
+    def drawn(self) -> Iterator[tuple[str, tuple[Picture, ...]]]:
+        """Rows with the pictures that show something; the others are told in words."""
+        for title, row in self.rows:
+            shown = tuple(one for one in row if one.svg)
+            if shown:
+                yield title, shown
+
+    def empty(self) -> list[Picture]:
+        return [one for one in self.pictures() if not one.svg]
+
 
 def render_panels(path: Path) -> Path:
     """Write the page of a bundle. Raises ``BundleError`` when the run recorded no panels."""
@@ -49,7 +65,7 @@ def render_panels(path: Path) -> Path:
         "started": moment(recording.start),
         "recording": recording,
         "sections": drawn,
-        "arms": {shade.name: shade.colour for shade in spans},
+        "arms": {arm.of: arm.colour for part in bundle.plan().parts for arm in part.arms if arm.of != NOBODY},
         "count": sum(1 for section in drawn for _ in section.pictures()),
     }
     target = path / HTML
@@ -87,22 +103,12 @@ def _reason(panel: Panel, recording: Recording) -> str:
 
 
 def shades(bundle: Bundle, recording: Recording) -> list[Shade]:
-    """Turns in the colours of their arms, and faults."""
-    arms = {(part.name, arm.name): arm for part in bundle.plan().parts for arm in part.arms}
-    found = [
-        Shade(
-            (at + stretch.t0 - recording.start) / 60,
-            (at + stretch.t0 + stretch.period_s - recording.start) / 60,
-            arm.colour,
-            arm.of,
-        )
-        for stretch in bundle.stretches()
-        for at, arm in (
-            (index * stretch.period_s, arms[stretch.part, name])
-            for index, name in enumerate(stretch.order)
-            if (stretch.part, name) in arms
-        )
+    """Questions of the run in two greys by turns, and faults."""
+    stretches = [
+        (one.part, one.t0 - recording.start, one.t0 + len(one.order) * one.period_s - recording.start)
+        for one in bundle.stretches()
     ]
+    found = of_parts(stretches)
     begun: dict[object, float] = {}
     for event in bundle.events():
         if event.kind == "fault":
@@ -112,4 +118,15 @@ def shades(bundle: Bundle, recording: Recording) -> list[Shade]:
                 found.append(Shade(begun.pop(key), at, RED, FAULT))
             else:
                 begun[key] = at
+    return found
+
+
+def of_parts(spans: Iterable[tuple[str, float, float]]) -> list[Shade]:
+    """Shades of (part, begin, end) in seconds, each part in the other grey than the one before."""
+    found: list[Shade] = []
+    parts: list[str] = []
+    for part, begin, end in spans:
+        if part not in parts:
+            parts.append(part)
+        found.append(Shade(begin / 60, end / 60, GREYS[parts.index(part) % 2], part))
     return found

@@ -16,9 +16,9 @@ VIEW = re.compile(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"')
 
 
 def poster(section: Section) -> str:
-    """All panels of a dashboard as Grafana would place them."""
+    """All panels of a dashboard that show something, as Grafana would place them."""
     parts, y = [], GAP
-    for title, row in section.rows:
+    for title, row in section.drawn():
         parts.append(_text(GAP, y + 14, title, size=13, colour=MUTED))
         y += 24
         for line in _lines(row):

@@ -269,4 +269,4 @@ class Result(Record):
     margin: float
     precision: float
     seconds: dict[str, float]  # of the run, by part and by "audit", "preparing"
-    conditions: dict[str, Any] = Field(default_factory=dict)  # machine, date, versions, network
+    conditions: dict[str, Any] = Field(default_factory=dict)  # machine, date, network, what is not default

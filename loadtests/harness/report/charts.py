@@ -26,12 +26,11 @@ INK, MUTED, RULE, FAINT, PAPER = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4", "#f
 GREY = "#a9b3bc"  # of nobody
 FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
 WIDTH_IN = 5.2
-WIDE_IN = 11.0
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vaultbench",
     "font.family": ["DejaVu Sans"],
-    "font.size": 10.5,
+    "font.size": 11.5,
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,
     "axes.spines.top": False,
@@ -46,7 +45,7 @@ _STYLE: dict[Any, Any] = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": 10.5,
 }
 
 
@@ -98,17 +97,17 @@ def figure(
 
 def heading(axes: Axes, text: str) -> None:
     """What an axis shows, above it."""
-    axes.set_title(text, fontsize=9.5, loc="left", color=MUTED)
+    axes.set_title(text, fontsize=10.5, loc="left", color=MUTED)
 
 
 def row_name(axes: Axes, place: int, name: str, value: str) -> None:
     """The name of a row and its value above it: names are long, and the page may be narrow."""
     axes.annotate(
-        name, (0, place - 0.36), xycoords=axes.get_yaxis_transform(), va="center", color=INK, fontsize=10.5
+        name, (0, place - 0.36), xycoords=axes.get_yaxis_transform(), va="center", color=INK, fontsize=11.5
     )
     axes.annotate(
         value, (1, place - 0.36), xycoords=axes.get_yaxis_transform(), va="center", ha="right",
-        color=INK, fontsize=10.5, fontweight="bold",
+        color=INK, fontsize=11.5, fontweight="bold",
     )  # fmt: skip
 
 

@@ -1,15 +1,14 @@
-"""Charts of what a run found: speed and price by arm, blocks in the order run, levels, neighbours, sizes."""
+"""Charts of what a run found: speed and price by arm, blocks in the order run, levels, neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness import cost
-from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import (
     ArmResult,
     Comparison,
@@ -18,7 +17,6 @@ from loadtests.harness.records.result import (
     Latency,
     Neighbours,
     Ratio,
-    Sizes,
 )
 from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.report.charts import (
@@ -26,7 +24,6 @@ from loadtests.harness.report.charts import (
     INK,
     MUTED,
     PAPER,
-    RULE,
     Arms,
     Chart,
     as_rows,
@@ -36,7 +33,7 @@ from loadtests.harness.report.charts import (
     row_name,
     to_svg,
 )
-from loadtests.harness.wording import cpu_ms, precise, ratio, size, waited, with_interval
+from loadtests.harness.wording import cpu_ms, precise, ratio, turned, waited, with_interval
 
 MOST_PAIRS = 6  # of ratios drawn
 # What an upload makes work, in the order of the bars.
@@ -64,9 +61,8 @@ def speed(arms: Arms, found: Comparison) -> Chart | None:
     return Chart(
         "speed",
         "Speed",
-        "Large dots are the rates with their 95 % interval, small dots single turns. Arms are compared "
-        "within "
-        "a block, not by these rates: the machine itself gets faster and slower.",
+        "Large dots are the rates, bars their 95 % intervals, small dots single turns of a second or two. "
+        "The machine itself gets faster and slower, so ways are compared turn by turn, not by these rates.",
         f"Verified uploads per second: {values}",
         svg,
     )
@@ -95,11 +91,10 @@ def price(arms: Arms, found: Comparison) -> Chart | None:
             )  # fmt: skip
             starts = [start + width for start, width in zip(starts, widths, strict=True)]
         for place, one in enumerate(shown):
-            ours = f"{with_interval(one.cpu_s_per_upload, cpu_ms)} ms ours"
-            row_name(axes, place, arms.name(one.arm.name), ours)
+            row_name(axes, place, arms.name(one.arm.name), _ours(one))
         as_rows(axes, len(shown))
         axes.set_xlim(0, max(starts) * 1.02)
-        axes.set_xlabel("CPU milliseconds of one upload")
+        axes.set_xlabel("CPU milliseconds of one upload, by process")
         drawn.legend(loc="outside upper left", ncols=4, columnspacing=1.1, handlelength=1.0)
         svg = to_svg(drawn, "price")
     values = ", ".join(
@@ -107,13 +102,19 @@ def price(arms: Arms, found: Comparison) -> Chart | None:
     )
     return Chart(
         "price",
-        "Price",
-        "Ours are our services and their databases. The store, and k6, which is the client, stand beside "
-        "them "
-        "and are not in that number; logins are left out.",
+        "What one upload costs",
+        "The numbers are our services and their databases. The store (minio) and the client (k6) are drawn "
+        "behind them and not in the numbers; logins are left out.",
         f"CPU time of one upload, our services and databases: {values}",
         svg,
     )
+
+
+def _ours(one: ArmResult) -> str:
+    found = one.cpu_s_per_upload
+    if found.low is None or found.high is None:
+        return f"{cpu_ms(found.value)} ms"
+    return f"{cpu_ms(found.value)} ms ({cpu_ms(found.low)} to {cpu_ms(found.high)})"
 
 
 def _ms(one: ArmResult, process: str) -> float:
@@ -123,10 +124,12 @@ def _ms(one: ArmResult, process: str) -> float:
 
 def blocks(arms: Arms, found: Comparison, margin: float) -> Chart | None:
     """The ratio of every block, or making of the stacks, in the order run."""
-    rates = [one for one in found.ratios if one.metric == "uploads_per_s" and one.blocks][:MOST_PAIRS]
+    rates = [faster_first(one) for one in found.ratios if one.metric == "uploads_per_s" and one.blocks][
+        :MOST_PAIRS
+    ]
     if not rates:
         return None
-    with figure(0.5 + 1.25 * len(rates), rows=len(rates)) as (drawn, panels):
+    with figure(0.5 + 1.5 * len(rates), rows=len(rates)) as (drawn, panels):
         for axes, one in zip(panels, rates, strict=True):
             _blocks_of(axes, arms, one, margin)
         unit = "block" if rates[0].unit == "block" else "making of the stacks"
@@ -145,6 +148,16 @@ def blocks(arms: Arms, found: Comparison, margin: float) -> Chart | None:
     )
 
 
+def faster_first(one: Ratio) -> Ratio:
+    """The same ratio with the faster arm on top, as sentences say it."""
+    if one.ratio.value is None or one.ratio.value >= 1:
+        return one
+    turned_blocks = tuple(1 / block for block in one.blocks)
+    return one.model_copy(
+        update={"arm": one.base, "base": one.arm, "ratio": turned(one.ratio), "blocks": turned_blocks}
+    )
+
+
 def _pair(arms: Arms, one: Ratio) -> str:
     base = arms.name(one.base)
     return f"{arms.name(one.arm)} over {base[:1].lower() + base[1:]}"
@@ -160,7 +173,7 @@ def _blocks_of(axes: Axes, arms: Arms, one: Ratio, margin: float) -> None:
         axes.axhline(one.ratio.value, color=own, linewidth=1.6)
     axes.scatter(places, one.blocks, s=22, color=own, zorder=3, linewidths=0)
     axes.set_xlim(0.5, len(one.blocks) + 0.5)
-    heading(axes, f"{_pair(arms, one)}: {ratio(one.ratio)}")
+    heading(axes, f"{_pair(arms, one)}:\n{ratio(one.ratio)} times")
     only(axes, "y")
 
 
@@ -169,7 +182,7 @@ def levels(arms: Arms, knees: Sequence[Knee]) -> Chart | None:
     shown = [knee for knee in knees if any(level.uploads_per_s.value for level in knee.levels)]
     if not shown:
         return None
-    with figure(3.1, 2) as (drawn, (left, right)):
+    with figure(5.2, rows=2) as (drawn, (left, right)):
         for knee in shown:
             _levels_of(left, right, arms, knee)
         for axes in (left, right):
@@ -180,18 +193,18 @@ def levels(arms: Arms, knees: Sequence[Knee]) -> Chart | None:
             axes.xaxis.set_major_formatter(ScalarFormatter())
             axes.xaxis.set_minor_locator(NullLocator())
             axes.set_ylim(0)
-            axes.set_xlabel("clients at once")
+        right.set_xlabel("clients at once")
         heading(left, "verified uploads per second")
-        heading(right, "p95 to durable, ms")
+        heading(right, "95 of 100 are durable within, ms")
         drawn.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2, handlelength=1.4)
         svg = to_svg(drawn, "levels")
     ends = ", ".join(f"{arms.name(knee.arm)} {knee_range(knee)}" for knee in shown)
     return Chart(
         "levels",
         "More clients: until when they bring more",
-        "Shaded: the range in which an arm stops gaining, where one was found. Thin lines are 95 % "
-        "intervals. In a "
-        "closed loop waiting times grow with the clients by design.",
+        "Where the upper lines turn flat, more clients only wait longer: the lower lines rise. Shaded: the "
+        "range in which an arm stops gaining, where one was found. Upright lines are 95 % intervals. Waits "
+        "are of all uploads of a level, not from buckets.",
         f"Verified uploads per second by clients at once; gains until: {ends}",
         svg,
     )
@@ -224,10 +237,14 @@ def neighbours(arms: Arms, found: Neighbours) -> Chart | None:
     """p95 of login and list beside each arm and beside nobody."""
     if not any(wait.ms.value for one in found.arms for wait in (one.login_p95, one.list_p95)):
         return None
-    with figure(0.75 + 0.6 * len(found.arms), 2) as (drawn, panels):
-        for axes, title, step in zip(panels, ("login", "file list"), ("login_p95", "list_p95"), strict=True):
+    with figure(1.1 + 0.96 * len(found.arms), rows=2) as (drawn, panels):
+        for axes, title, step in zip(
+            panels, ("logins", "file lists"), ("login_p95", "list_p95"), strict=True
+        ):
             _waits(axes, arms, [(one.arm, getattr(one, step)) for one in found.arms])
-            heading(axes, f"{title}, p95 in ms")
+            heading(axes, f"95 of 100 {title} take at most, ms")
+        waits = [wait.ms for one in found.arms for wait in (one.login_p95, one.list_p95)]
+        panels[-1].set_xlim(0, max(ms.high or ms.value or 1.0 for ms in waits) * 1.05)
         svg = to_svg(drawn, "neighbours")
     values = "; ".join(
         f"{arms.name(one.arm)}: login {waited(one.login_p95.ms)}, list {waited(one.list_p95.ms)}"
@@ -250,57 +267,5 @@ def _waits(axes: Axes, arms: Arms, waits: Sequence[tuple[str, Latency]]) -> None
         if wait.ms.low is not None and wait.ms.high is not None:
             axes.hlines(place, wait.ms.low, wait.ms.high, color=INK, linewidth=1.3)
         value = precise(wait.ms.value) if wait.ms.value is not None else f"{wait.samples} samples"
-        row_name(axes, place, _short(arms.name(arm)) if arm != NOBODY else "Nobody", value)
+        row_name(axes, place, arms.name(arm), value)
     as_rows(axes, len(waits))
-    axes.set_xlim(0, max(wait.ms.high or wait.ms.value or 1.0 for _, wait in waits) * 1.05)
-
-
-def _short(name: str) -> str:
-    """Two panels stand side by side: the names must fit half a page."""
-    return name.replace("Through the server", "Server")
-
-
-def sizes(arms: Arms, found: Sizes) -> Chart | None:
-    """Payload bytes per second over file size."""
-    curves: dict[str, list[tuple[int, Interval]]] = {}
-    for one in found.sizes:
-        for loaded in one.comparison.arms:
-            if loaded.payload_mb_per_s.value is not None:
-                curves.setdefault(loaded.arm.of, []).append((one.file_size_bytes, loaded.payload_mb_per_s))
-    if not curves:
-        return None
-    with figure(3.2) as (drawn, (axes,)):
-        for arm, points in curves.items():
-            own = arms.colour(arm)
-            axes.plot(
-                [at for at, _ in points], [rate.value or 0.0 for _, rate in points], color=own, marker="o",
-                markersize=4.5, linewidth=1.8, label=arms.name(arm),
-            )  # fmt: skip
-            for at, rate in points:
-                if rate.low is not None and rate.high is not None:
-                    axes.vlines(at, rate.low, rate.high, color=own, linewidth=1.2)
-        for _, _, small, large in found.crossovers:
-            axes.axvspan(small, large, color=RULE, alpha=0.45, linewidth=0, zorder=0)
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_locator(FixedLocator([one.file_size_bytes for one in found.sizes]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_ylim(0)
-        axes.set_xlabel("file size")
-        heading(axes, "MB/s of verified files")
-        drawn.legend(loc="outside upper left", ncols=2, handlelength=1.4)
-        svg = to_svg(drawn, "sizes")
-    fastest = ", ".join(
-        f"{size(one.file_size_bytes)} "
-        f"{arms.name(one.comparison.best) if one.comparison.best else 'not shown'}"
-        for one in found.sizes
-    )
-    return Chart(
-        "sizes",
-        "From which file size on",
-        "Megabytes (10^6) of verified files per second. Shaded: between these two sizes a pair of arms "
-        "changes "
-        "places. Large files have fewer clients.",
-        f"Fastest arm by file size: {fastest}",
-        svg,
-    )

@@ -18,8 +18,8 @@ from loadtests.harness.analyse import analyse
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import PartKind, Plan
 from loadtests.harness.records.result import Result, Sentence
-from loadtests.harness.records.samples import Manifest
-from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.records.samples import Manifest, Warn
+from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
@@ -29,25 +29,28 @@ from loadtests.harness.wording import capital, duration, listed, size
 
 ANALYSIS, HTML, MARKDOWN = "analysis.json", "report.html", "report.md"
 TEMPLATES = Path(__file__).parent / "templates"
-FIRST_CHARTS = ("speed", "price")
+FIRST_CHARTS = (("size-speed", "size-cpu"), ("speed", "price"))  # of these the first that were drawn
+# Questions that a warning about the whole run touches; others touch the comparison.
+_TOUCHES = {"not-saturated": PartKind.SATURATION, "slip": PartKind.NEIGHBOURS}
 _UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
 _THEME = {INK: "ink", MUTED: "muted", RULE: "rule", FAINT: "faint", PAPER: "paper"}
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one question found: its sentences, its pictures, and the tables behind them."""
+    """What one question found: its sentences with what limits them, its pictures, and the tables behind."""
 
     ident: str
     title: str
     sentences: tuple[Sentence, ...]
+    cautions: tuple[Warn, ...]
     charts: tuple[Chart, ...]
     tables: tuple[Table, ...]
 
 
 # Question: title, charts, tables.
 _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] = (
-    (PartKind.COMPARE, "Which is faster, and what does an upload cost?", ("blocks",),
+    (PartKind.COMPARE, "Which is faster, and what does an upload cost?", ("speed", "price", "blocks"),
      ("rates", "ratios", "processes", "counted", "limits", "carry-over")),
     (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
     (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("levels",)),
@@ -76,13 +79,22 @@ def read_result(path: Path) -> Result:
 def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
     """Everything the templates show, as plain values."""
     drawn, by_ident = charts(result), tables(result)
+    first = next((names for names in FIRST_CHARTS if all(name in drawn for name in names)), ())
+    below = {name: chart for name, chart in drawn.items() if name not in first}
+    cautions = _cautions(result, plan)
+    touching: dict[str, list[Warn]] = {kind.value: found for kind, found in cautions.items()}
     return {
         "result": result,
-        "first": [drawn[name] for name in FIRST_CHARTS if name in drawn],
+        "first": [drawn[name] for name in first],
+        "about": about(result),
+        "head": _head(result),
+        "touching": {PartKind.COMPARE.value: [], **touching},
+        "cautions": len(result.warnings) - sum(one.severity is Severity.INFO for one in result.warnings),
         "summary": summary(result),
+        "not_default": not_default(result),
         "facts": facts(result),
         "claim": _claim(result, plan),
-        "sections": list(_sections(result, drawn, by_ident)),
+        "sections": list(_sections(result, below, by_ident, cautions)),
         "evidence": [by_ident[name] for name in ("ledger", "seconds") if name in by_ident],
         "timeline": drawn.get("timeline"),
         "warnings": result.warnings,
@@ -102,22 +114,35 @@ def markdown(view: dict[str, Any]) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
+def about(result: Result) -> str:
+    """The first line under the question: what was uploaded, by how many, over what, on what and when."""
+    found, host = result.conditions, result.conditions.get("host") or {}
+    arms = [one.arm for one in comparisons(result)[0].arms] if comparisons(result) else []
+    sizes, clients = (list(dict.fromkeys(values)) for values in (
+        [size(arm.file_size_bytes) for arm in arms], [str(arm.vus) for arm in arms if arm.vus]
+    ))  # fmt: skip
+    network = network_of(result)
+    parts = [
+        f"files of {listed(sizes)}" if sizes else "",
+        f"{listed(clients)} clients at once" if clients else "",
+        f"a network of {network}" if network else "",
+        f"{_cores(host.get('cores'))} for everything, load generator included",
+        moment(found.get("started_at")),
+    ]
+    return capital(", ".join(part for part in parts if part)) + "."
+
+
 def facts(result: Result) -> list[tuple[str, str]]:
     """Where and how it was measured, in a few lines."""
     found, host = result.conditions, result.conditions.get("host") or {}
     machine = [str(host.get("cpu_model") or "unknown processor"), _cores(host.get("cores"))]
     if isinstance(host.get("memory_bytes"), int | float):
         machine.append(size(host["memory_bytes"]))
-    sizes = (
-        dict.fromkeys(size(one.arm.file_size_bytes) for one in comparisons(result)[0].arms)
-        if comparisons(result)
-        else {}
-    )
     lines = [
         ("machine", ", ".join(machine)),
         ("measured", f"{moment(found.get('started_at'))}, {_took(found)}, profile {result.profile}"),
-        ("files", listed(list(sizes)) if sizes else ""),
         ("network", network_of(result) or "the machine's own"),
+        ("not the default", not_default(result) or "nothing"),
         ("revision", revision(result)),
         ("command", str(found.get("command") or "")),
         ("checked", str(found.get("verified_how") or "")),
@@ -125,6 +150,11 @@ def facts(result: Result) -> list[tuple[str, str]]:
     if found.get("runtime", "native") != "native":
         lines.insert(1, ("runs in", "containers; do not compare with a run of plain processes"))
     return [(name, text) for name, text in lines if text]
+
+
+def not_default(result: Result) -> str:
+    """Words, settings, topology and limits that are not the default, in one line."""
+    return "; ".join(result.conditions.get("not_default") or [])
 
 
 def revision(result: Result) -> str:
@@ -163,12 +193,43 @@ def _claim(result: Result, plan: Plan) -> list[tuple[str, str]]:
     return [(name, text) for name, text in lines if text]
 
 
-def _sections(result: Result, drawn: dict[str, Chart], by_ident: dict[str, Table]) -> Iterator[Section]:
+def _head(result: Result) -> dict[str, list[Sentence]]:
+    """The sentences of the first screen by what they are there: what must be known before any number, the
+    answer, what it rests on, and the price."""
+    own = [one for one in result.sentences if one.question is PartKind.COMPARE]
+    answers, details = ([one for one in own if one.kind == kind] for kind in ("answer", "detail"))
+    return {
+        "before": [one for one in result.sentences if one.kind == "invalid"],
+        "answer": answers[:1],
+        "warned": [*answers[1:], *(one for one in result.sentences if one.kind == "limit")],
+        "price": details[:1],
+        "rest": details[1:],
+    }
+
+
+def _cautions(result: Result, plan: Plan) -> dict[PartKind, list[Warn]]:
+    """Warnings by the question whose sentences they touch."""
+    kinds = {part.name: part.kind for part in plan.parts}
+    found: dict[PartKind, list[Warn]] = {}
+    for one in result.warnings:
+        if one.severity is not Severity.INFO:
+            kind = kinds.get(one.part or "") or _TOUCHES.get(one.code, PartKind.COMPARE)
+            found.setdefault(kind, []).append(one)
+    return found
+
+
+def _sections(
+    result: Result,
+    drawn: dict[str, Chart],
+    by_ident: dict[str, Table],
+    cautions: dict[PartKind, list[Warn]],
+) -> Iterator[Section]:
     for kind, title, chart_names, table_names in _QUESTIONS:
         found = Section(
             ident=f"question-{kind.value}",
             title=title,
             sentences=tuple(one for one in result.sentences if one.question is kind),
+            cautions=tuple(cautions.get(kind, ())),
             charts=tuple(drawn[name] for name in chart_names if name in drawn),
             tables=tuple(by_ident[name] for name in table_names if name in by_ident),
         )
@@ -214,6 +275,7 @@ def _environment() -> Environment:
     environment.filters["terms"] = linked
     environment.filters["capitalize_first"] = capital
     environment.filters["code"] = _code
+    environment.filters["two_lines"] = _two_lines
     environment.filters["safe_svg"] = (
         Markup  # drawn by us; every text in it was escaped by the drawing library
     )
@@ -227,6 +289,14 @@ def _themed(svg: str, colours: dict[str, str]) -> Markup:
     for colour, variable in (_THEME | colours).items():
         svg = svg.replace(colour, f"var(--{variable})")
     return Markup(svg)  # noqa: S704  # drawn by us; every text in it was escaped by the drawing library
+
+
+def _two_lines(cell: str) -> Markup:
+    """A cell with what stands in brackets at its end below it, so that tables stay narrow."""
+    value, bracket, rest = cell.partition(" (")
+    if not bracket or not rest.endswith(")"):
+        return escape(cell)
+    return escape(value) + Markup(" <small>({}</small>").format(rest)
 
 
 def _code(text: str) -> Markup:

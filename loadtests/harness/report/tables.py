@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtests.harness.cost import process_order
 from loadtests.harness.records.plan import NOBODY
@@ -12,6 +12,7 @@ from loadtests.harness.records.result import (
     Beside,
     Comparison,
     Latency,
+    Limit,
     Price,
     Ratio,
     Result,
@@ -47,7 +48,8 @@ METRICS = {
 @dataclass(frozen=True, slots=True)
 class Table:
     """``first`` columns hold words, the rest numbers. Every cell is text, ready to print. ``anchors`` are ids
-    of the rows, or empty."""
+    of the rows, or empty; a row that stands for several has theirs with blanks between. Columns of ``spare``
+    are shown on demand."""
 
     ident: str
     title: str
@@ -56,6 +58,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     anchors: tuple[str, ...] = ()
     first: int = 1
+    spare: tuple[str, ...] = ()
 
 
 def tables(result: Result) -> dict[str, Table]:
@@ -75,7 +78,26 @@ def tables(result: Result) -> dict[str, Table]:
         seconds(result),
         warnings(result.warnings),
     )
-    return {table.ident: table for table in made if table is not None and table.rows}
+    return {table.ident: without_equal(table) for table in made if table is not None and table.rows}
+
+
+def without_equal(table: Table) -> Table:
+    """The table without columns that hold one value in every row: those compare nothing, the caption has
+    them. The first column names the rows and stays."""
+    if len(table.rows) < 2:
+        return table
+    columns = list(zip(*table.rows, strict=True))
+    equal = [place for place, cells in enumerate(columns) if place and len(set(cells)) == 1]
+    kept = [place for place in range(len(columns)) if place not in equal]
+    told = [(table.columns[place], columns[place][0]) for place in equal]
+    said = "; ".join(f"{name} {cell}" for name, cell in told if cell not in ("", MISSING))
+    return replace(
+        table,
+        caption=f"{table.caption} The same in every row: {said}.".strip() if said else table.caption,
+        columns=tuple(table.columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
+        first=sum(place < table.first for place in kept),
+    )
 
 
 def summary(result: Result) -> Table | None:
@@ -114,6 +136,7 @@ def rates(arms: Arms, found: Comparison) -> Table:
          "acknowledged p95", "durable p50", "durable p95", "busy cores"),
         tuple(_rates_row(arms, one) for one in found.arms),
         tuple(one.id for one in found.arms),
+        spare=("uploads", "MB/s", "acknowledged p50", "acknowledged p95", "busy cores"),
     )  # fmt: skip
 
 
@@ -148,14 +171,14 @@ def ratios(arms: Arms, result: Result, found: Comparison) -> Table:
         f"metric (Holm). Only rates name a winner.{spread}",
         ("arm", "over", "of", "ratio", "p", "verdict", "winner", f"{unit}s",
          *(("spread within", "between") if unit == "instance" else ())),
-        tuple(_ratio_row(arms, one) for one in shown),
+        tuple(_ratio_row(arms, one, unit) for one in shown),
         tuple(one.id for one in shown),
         first=3,
     )  # fmt: skip
 
 
-def _ratio_row(arms: Arms, one: Ratio) -> tuple[str, ...]:
-    spread = (percent(one.within), percent(one.between)) if one.unit == "instance" else ()
+def _ratio_row(arms: Arms, one: Ratio, unit: str) -> tuple[str, ...]:
+    spread = (percent(one.within), percent(one.between)) if unit == "instance" else ()
     return (
         arms.name(one.arm), arms.name(one.base), METRICS[one.metric], ratio(one.ratio), _p(one.p_holm),
         one.verdict.value, _winner(arms, one), str(one.ratio.n), *spread,
@@ -234,21 +257,28 @@ def _most_memory(one: Price) -> str:
 
 
 def limits(arms: Arms, result: Result) -> Table:
+    """Equal findings of a part in one row."""
+    found: dict[tuple[str, str, str, str], list[Limit]] = {}
+    for one in result.limits:
+        key = (one.part, one.what or "not identified", one.evidence or MISSING, one.advice or MISSING)
+        found.setdefault(key, []).append(one)
     return Table(
         "limits",
         "What set the numbers",
         "Named only with evidence.",
-        ("part", "arm", "limit", "evidence", "what would help"),
-        tuple(
-            (
-                one.part, _level_name(arms, one.arm), one.what or "not identified", one.evidence or MISSING,
-                one.advice or MISSING,
-            )
-            for one in result.limits
-        ),
-        tuple(one.id for one in result.limits),
+        ("part", "limit", "evidence", "what would help", "arms"),
+        tuple((*key, _level_names(arms, [one.arm for one in same])) for key, same in found.items()),
+        tuple(" ".join(one.id for one in same) for same in found.values()),
         first=5,
-    )  # fmt: skip
+    )
+
+
+def _level_names(arms: Arms, names: Sequence[str]) -> str:
+    """Arms with their levels together: "Direct in parts 12 VU, 24 VU"."""
+    by_arm: dict[str, list[str]] = {}
+    for name in names:
+        by_arm.setdefault(arms.name(name), []).append(name.removeprefix(arms.of_question(name)).strip())
+    return "; ".join(f"{arm} {', '.join(filter(None, levels))}".strip() for arm, levels in by_arm.items())
 
 
 def _level_name(arms: Arms, arm: str) -> str:

@@ -15,7 +15,7 @@ from loadtests.harness.records.plan import Part
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
-from loadtests.harness.report.page import HTML
+from loadtests.harness.report.page import HTML, not_default
 from loadtests.harness.report.tables import Table, summary
 from loadtests.harness.sentences import of_question
 
@@ -43,6 +43,8 @@ def print_result(result: Result, path: Path, console: Console) -> None:
     for sentence in result.sentences:
         _say(sentence, console)
         console.print()
+    if unlike := not_default(result):
+        console.print(f"Not the default: {unlike}", markup=False, highlight=False, soft_wrap=True)
     line = Text("Validity ").append(result.validity.value, style=_VALIDITY_STYLES[result.validity.value])
     console.print(line.append(f" · {result.exit_reason}"), soft_wrap=True)
     for caution in cautions(result):

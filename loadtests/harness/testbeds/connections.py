@@ -17,6 +17,8 @@ import asyncpg
 import urllib3
 from minio import Minio
 
+PUBLISHED = "ports.env"  # what `make up` was given, in the run folder
+ADDRESSES = ("GATEWAY_HOST", "PORT_SHIFT")
 DATABASES = ("auth", "upload", "files")
 STORE_CONNECTIONS = 16
 CONNECT_TIMEOUT_S = 10.0
@@ -66,13 +68,27 @@ def read_environment(root: Path, overrides: Mapping[str, str]) -> dict[str, str]
     name; an unknown name stays as it is and shows up as a problem of whoever needs the value.
     """
     values: dict[str, str] = {}
-    in_effect = Path(overrides.get("VAULTBENCH_RUN_DIR") or root / ".run") / "ports.env"
+    in_effect = Path(overrides.get("VAULTBENCH_RUN_DIR") or root / ".run") / PUBLISHED
     secrets = Path(overrides.get("VAULTBENCH_ENV_FILE") or root / ".env")
     for file in (root / "compose" / "ports.env", in_effect, secrets):
         if file.exists():
             values.update(_parse_env(file.read_text(encoding="utf-8")))
     values.update(overrides)
     return {name: _expand(value, values, depth=8) for name, value in values.items()}
+
+
+def contradictions(run_dir: Path, said: Mapping[str, str]) -> list[str]:
+    """Where ``said`` names another port or address than the testbed in this folder was started with: it would
+    be loaded at one place and judged at another."""
+    path = run_dir / PUBLISHED
+    published = _parse_env(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [
+        f"{name}={said[name]}, and the testbed in {run_dir} has {value}"
+        for name, value in published.items()
+        if (name.endswith("_PORT") or name in ADDRESSES)
+        and said.get(name)
+        and said[name].strip("[]") != value.strip("[]")
+    ]
 
 
 def read_endpoints(environ: Mapping[str, str]) -> Endpoints:

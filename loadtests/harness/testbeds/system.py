@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -75,6 +77,11 @@ def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
         refuse_down(compose_testbed.parts_now(project, ready_probe(settings)))
     else:
         refuse_down(_native_parts(run_dir))
+        if wrong := connections.contradictions(run_dir, environ):
+            meant = (
+                "Which testbed is meant says VAULTBENCH_RUN_DIR; ports and addresses change with `make up`."
+            )
+            raise SystemNotUp("\n".join([*wrong, meant]))
     return system_of(settings, root, run_dir, project)
 
 
@@ -204,25 +211,24 @@ async def settings_of(http: aiohttp.ClientSession, admin_url: str) -> dict[str, 
         return content
 
 
-def find_k6(environ: Mapping[str, str], root: Path = ROOT) -> Path:
+def find_k6(environ: Mapping[str, str]) -> Path:
     """The k6 program. Raises ``SystemNotUp``."""
-    return find_tool("k6", environ, root)
+    return find_tool("k6", environ)
 
 
-def find_tool(name: str, environ: Mapping[str, str], root: Path = ROOT) -> Path:
-    """A program: ``<NAME>_BIN``, else the newest one in the tool cache, else on the path.
+def find_tool(name: str, environ: Mapping[str, str]) -> Path:
+    """A program of the images, or the one that the start-up knows, who installs it where it is missing.
 
-    Raises ``SystemNotUp``.
+    That may take minutes, and it tells people how far it is. Raises ``SystemNotUp``.
     """
-    if own := environ.get(f"{_variable(name)}_BIN"):
-        return Path(own)
-    cache_home = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    caches = [Path(environ["VAULTBENCH_TOOLS"])] if environ.get("VAULTBENCH_TOOLS") else []
-    for cache in (*caches, cache_home / "vaultbench", root / ".tools"):
-        found = sorted((cache / name).glob(f"*/bin/{name}"), key=lambda path: path.stat().st_mtime)
-        if found:
-            return found[-1]
-    on_path = shutil.which(name, path=environ.get("PATH"))
-    if on_path is None:
-        raise SystemNotUp(f"{name} is not installed. Install it with: make up")
-    return Path(on_path)
+    if environ.get("BENCH_PROJECT"):
+        contained = shutil.which(name, path=environ.get("PATH"))
+        if contained is None:
+            raise SystemNotUp(f"{name} is not in the image that runs the load. Build it again with: make up")
+        return Path(contained)
+    asked = [sys.executable, "-m", "compose", "tools", name]
+    done = subprocess.run(asked, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    values = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    if done.returncode != 0:
+        raise SystemNotUp(f"{name} cannot be had; the reason is above")
+    return Path(values[f"{_variable(name)}_BIN"])

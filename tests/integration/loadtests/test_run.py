@@ -35,6 +35,12 @@ THREE = ("proxy-chunked", "direct-multipart", "direct-single")
 MIB = 1024 * 1024
 
 
+@pytest.fixture(autouse=True)
+def short_lead_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is measured that the store's deleting could disturb."""
+    monkeypatch.setattr("loadtests.harness.run.LEAD_IN_S", 0.3)
+
+
 def arms_of(names: Iterable[str] = THREE, *, size: int = 256 * 1024, vus: int = 3) -> tuple[Arm, ...]:
     strategies = load_strategies()
     return tuple(

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from compose import life, ports, process, settings, store
+from compose import life, ports, process, run_folder, settings, store
 from compose.envfile import read as read_env
 from compose.settings import ROOT
 from tests.leftovers import RUN, owned_folder
@@ -109,7 +109,9 @@ def test_a_life_from_nothing_to_nothing(desk: Desk) -> None:
     assert "upload.log" in desk.good("logs", NAME="upload")
     assert "no log of 'nobody'" in desk.bad("logs", NAME="nobody")
 
-    assert "Run `make down` first" in desk.bad("up", LOG_LEVEL="debug")
+    refused = desk.bad("up", LOG_LEVEL="debug")
+    assert "LOG_LEVEL: runs with its default, asked for debug" in refused
+    assert "Run `make down`, then `make up" in refused
 
     desk.good("down")
     assert not [row["pid"] for row in first.values() if process.alive(row["pid"], row["start_ticks"])]
@@ -175,7 +177,52 @@ def test_a_busy_port_is_named_with_its_owner_and_nothing_starts(desk: Desk) -> N
     assert life.read_state(desk.run_dir) == {}
 
 
+def test_two_testbeds_side_by_side_with_the_same_words_in_every_command(busy_desk: Desk) -> None:
+    busy_desk.good("up")
+    before = busy_desk.parts()
+    defaults = [int(value) for name, value in read_env(settings.PORTS).items() if name.endswith("_PORT")]
+    shift = next(by for by in range(11_000, 22_000, 100) if not ports.busy([one + by for one in defaults]))
+    with owned_folder() as folder:
+        words = {
+            "VAULTBENCH_RUN_DIR": str(folder / RUN),
+            "VAULTBENCH_ENV_FILE": str(folder / "env"),
+            "PORT_SHIFT": str(shift),
+            "GATEWAY_HOST": "127.0.0.2",
+        }
+        second = Desk(folder / RUN, {**words, "PROMETHEUS_SOURCE": "off"})
+        address = f"http://127.0.0.2:{9000 + shift}"
+        try:
+            assert address in second.good("up")
+            assert f"make status VAULTBENCH_RUN_DIR={busy_desk.run_dir}" in second.good("status")
+            assert f"{address} (supervisor " in busy_desk.good("status")
+            measured = subprocess.run(
+                [sys.executable, "-m", "loadtests", "smoke"],
+                cwd=ROOT,
+                env={**os.environ, **second.env},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert measured.returncode == 0, measured.stdout + measured.stderr
+            taken = second.bad("up", VAULTBENCH_RUN_DIR=str(folder / "third"), GATEWAY_HOST="127.0.0.1")
+            assert f"S3_PORT: port {9100 + shift} is taken by the testbed in {second.run_dir} (" in taken
+            assert re.search(r"^ +make up .*S3_PORT=\d+", taken, re.MULTILINE)
+            assert "stopped" in second.good("down")
+        finally:
+            second.type("clean", ALL="1")
+    assert busy_desk.parts().keys() == before.keys()
+    assert [row["pid"] for row in busy_desk.parts().values()] == [row["pid"] for row in before.values()]
+
+
+def test_an_address_that_this_machine_has_not_is_refused_at_once(desk: Desk) -> None:
+    told = desk.bad("up", GATEWAY_HOST="192.0.2.1")
+    assert f"GATEWAY_PORT: port {desk.env['GATEWAY_PORT']} of 192.0.2.1 cannot be had" in told
+    assert "GATEWAY_HOST must be an address of this machine" in told and "make up" not in told
+    assert life.read_state(desk.run_dir) == {}
+
+
 def test_lost_secrets_beside_data_stop_the_start(desk: Desk) -> None:
+    run_folder.own(desk.run_dir)
     cluster = desk.run_dir / "pg" / "auth"
     cluster.mkdir(parents=True)
     (cluster / "PG_VERSION").write_text("16\n")
@@ -184,8 +231,8 @@ def test_lost_secrets_beside_data_stop_the_start(desk: Desk) -> None:
 
 
 def test_wrong_settings_are_all_told_at_once(desk: Desk) -> None:
-    told = desk.bad("up", RUNTIME="vm", AUTH_PORT="many", K6_BIN="/no/such/k6")
-    assert all(name in told for name in ("RUNTIME='vm'", "AUTH_PORT='many'", "K6_BIN='/no/such/k6'"))
+    told = desk.bad("up", RUNTIME="vm", AUTH_PORT="many", K6="/no/such/k6")
+    assert all(name in told for name in ("RUNTIME='vm'", "AUTH_PORT='many'", "K6='/no/such/k6'"))
 
 
 def test_containers_are_started_by_make_only(desk: Desk) -> None:

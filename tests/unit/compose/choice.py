@@ -118,6 +118,7 @@ class Desk:
             "build",
             "view",
             "doctor",
+            "report",
             "commands",
         )
         sources = "".join(f". compose/docker/{part}.sh\n" for part in parts)

@@ -101,7 +101,9 @@ def test_the_same_question_about_health(name: str) -> None:
         assert asked.endswith(f"-h 127.0.0.1 -U app -d {ready['sql']}")
         assert CONTAINERS[name]["environment"]["PGPORT"] == ready["port"]
     else:
-        port, path = re.fullmatch(r"http://127\.0\.0\.1:(\$\{\w+\})(/.*)", ready["http"]).groups()  # type: ignore[union-attr]
+        port, path = re.fullmatch(
+            r"http://(?:127\.0\.0\.1|\$\{GATEWAY_ADDRESS\}):(\$\{\w+\})(/.*)", ready["http"]
+        ).groups()  # type: ignore[union-attr]
         assert port in asked
         assert path in asked
 

@@ -92,7 +92,8 @@ class TestDoctor:
         assert "(NGINX_PORT) is taken by" in line[0]
         assert line[1] == (
             "fail",
-            f"end that process, or choose another port: make up NGINX_PORT={port + 500}",
+            f"end that process, or move ours: make up NGINX_PORT={port + 500}, or PORT_SHIFT=1000 for all of"
+            " them",
         )
 
     def test_a_checkout_on_a_windows_drive(self, desk: Desk) -> None:
@@ -104,6 +105,27 @@ class TestDoctor:
         desk.secrets.write_text("JWT_SECRET=x\n")
         desk.secrets.chmod(0o644)
         assert self.found(desk)["secrets.env can be read by others"] == ("warn", "chmod 600 secrets.env")
+
+    def test_the_report_holds_what_is_wrong_and_no_secret(self, desk: Desk) -> None:
+        desk.secrets.write_text("PG_AUTH_PASSWORD=hidden-in-the-file\nJWT_SECRET='hidden in quotes'\n")
+        log = desk.run_dir / "logs" / "build-minio.log"
+        log.parent.mkdir(parents=True)
+        (desk.run_dir / ".vaultbench").touch()
+        said = (
+            "start", "login hidden-in-the-file and hidden in quotes", "PUT /a?X-Amz-Signature=0abc1&x=1",
+            "Authorization: Bearer abc.def", "at http://me:hidden-in-a-url@proxy:3128/", "the reason",
+        )  # fmt: skip
+        log.write_text("too old\n" * 40 + "\n".join(said) + "\n")
+        proxy = {"HTTPS_PROXY": "http://me:hidden-in-a-url@proxy:3128", "FAKE_COMPOSE": "2"}
+        done = desk.script("doctor", REPORT="1", **proxy)
+        assert done.returncode == 0, done.stderr
+        text = (desk.run_dir / "report.txt").read_text()
+        assert f"{desk.run_dir}/report.txt can be attached" in done.stdout
+        for shown in ("no daemon answers", "the reason", "umask", "GATEWAY_PORT=9000", "@proxy:3128", "&x=1"):
+            assert shown in text
+        for hidden in ("hidden", "0abc1", "abc.def"):
+            assert hidden not in text
+        assert text.count("too old") == 40 - len(said)
 
     def test_a_failure_is_exit_1(self, desk: Desk) -> None:
         done = desk.script("doctor", FAKE_COMPOSE="2")

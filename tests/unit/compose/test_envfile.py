@@ -106,7 +106,7 @@ class TestSettings:
             "PROMETHEUS_SOURCE": "yum",
             "GATEWAY_PORT": "http",
             "AUTH_PORT": "9002",
-            "MINIO_BIN": "/no/such/minio",
+            "MINIO": "/no/such/minio",
             "POSTGRES_BIN_DIR": "/no/such",
         }
         with pytest.raises(EnvError) as caught:

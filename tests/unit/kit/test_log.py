@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from errno import ENOSPC
 from select import PIPE_BUF
 from typing import Any
 
@@ -150,6 +151,51 @@ async def test_a_reader_that_stopped_stops_nobody(pipe: Pipe, monkeypatch: pytes
             text += pipe.read()
             await asyncio.sleep(0.001)
     assert text == line * (1000 - buffer.dropped)  # what was not dropped is whole
+
+
+async def test_a_full_disk_loses_lines_and_nothing_else() -> None:
+    lost: list[int] = []
+    with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123, ASYNC230  (each write: no space)
+        keeper = Log("upload", "upload-1", "info", "json-queued", fd=full.fileno())
+        keeper.buffer.attach(asyncio.get_running_loop(), lost.append)
+        for number in range(10):
+            keeper.access({"status": number})
+        keeper.event.warning("odd")
+    assert (keeper.buffer.dropped, lost) == (11, [11])
+
+
+@pytest.mark.parametrize(
+    ("taken", "kept", "dropped"),
+    [
+        (0, b"third\n", 2),
+        (3, b"fir\nthird\n", 2),  # a line that was begun is ended
+        (5, b"first\nthird\n", 1),
+        (6, b"first\nthird\n", 1),
+        (12, b"first\nsecond\nthird\n", 0),
+    ],
+)
+async def test_after_a_full_disk_lines_are_whole_again(
+    monkeypatch: pytest.MonkeyPatch, taken: int, kept: bytes, dropped: int
+) -> None:
+    written, room = bytearray(), [taken]
+
+    def write(fd: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(ENOSPC, "No space left on device")
+        some = data[: room[0]]
+        room[0] -= len(some)
+        written.extend(some)
+        return len(some)
+
+    buffer = LineBuffer(1)
+    buffer.attach(asyncio.get_running_loop())
+    monkeypatch.setattr(os, "write", write)
+    buffer.write(b"first\n")
+    buffer.write(b"second\n", now=True)
+    buffer.flush()  # still full
+    room[0] = 1000
+    buffer.write(b"third\n", now=True)
+    assert (bytes(written), buffer.dropped) == (kept, dropped)
 
 
 async def test_lines_of_processes_that_have_one_pipe_stay_whole(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 
 import pytest
@@ -73,6 +76,27 @@ async def refused(port: int) -> None:
                 return
             writer.close()
             await asyncio.sleep(0)
+
+
+def test_the_soft_limit_of_open_files_is_raised() -> None:
+    program = (
+        "import resource\n"
+        "from services.kit.run import raise_open_files\n"
+        "raise_open_files()\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+
+    def limits(soft: int, hard: int) -> list[int]:
+        def lowered() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+        said = subprocess.run(
+            [sys.executable, "-c", program], preexec_fn=lowered, capture_output=True, text=True, check=True
+        )
+        return [int(word) for word in said.stdout.split()]
+
+    assert limits(256, 2048) == [2048, 2048]
+    assert limits(2048, 2048) == [2048, 2048]
 
 
 async def test_open_connections_are_served_for_a_while_and_told_to_go() -> None:

@@ -208,7 +208,7 @@ async def test_an_unexpected_fault_is_that_requests_alone_and_shows_nothing(open
         assert status == 200
 
 
-@pytest.mark.parametrize("given", [str(uuid4()), str(uuid4()).upper()])
+@pytest.mark.parametrize("given", [str(uuid4()), str(uuid4()).upper()], ids=["lower", "upper"])
 async def test_a_canonical_request_id_is_kept(opened: Opened, given: str) -> None:
     async with answered(opened, "GET", "/ping", {"X-Request-Id": given}) as (_, _body, headers):
         assert headers["X-Request-Id"] == given.lower()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import resource
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from loadtests.harness.commands.ab import announce, available_bytes, common_link, link_of, needs_stacks
+from loadtests.harness.commands.ab import announce, common_link, link_of, needs_stacks
 from loadtests.harness.network import Link
 from loadtests.harness.question import load_question, make_plan
-from loadtests.harness.stacks import StacksError
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import ArmWords, Words, read_ab
 
@@ -66,33 +63,3 @@ def test_arms_time_and_disk_are_told() -> None:
         "  B: STRATEGY=direct-single, FILE_SIZE=2MiB, VUS=3 (direct-single, 2,097,152 bytes, 3 VU)",
     ]
     assert re.search(r"Profile smoke: about \d+ s; up to 1\.9 GiB of disk at once", out.getvalue())
-
-
-def test_memory_is_what_the_kernel_says_is_available(tmp_path: Path) -> None:
-    said = tmp_path / "meminfo"
-    said.write_text("MemTotal:  100 kB\nMemFree:  10 kB\nMemAvailable:  50 kB\n")
-    assert available_bytes(said, tmp_path) == 50 * 1024
-    said.write_text("MemTotal:  100 kB\n")
-    with pytest.raises(StacksError, match="does not say how much memory is free"):
-        available_bytes(said, tmp_path)
-
-
-def test_memory_is_no_more_than_a_container_may_have(tmp_path: Path) -> None:
-    said = tmp_path / "meminfo"
-    said.write_text("MemAvailable:  50 kB\n")
-    (tmp_path / "memory.current").write_text("9000\n")
-    (tmp_path / "memory.stat").write_text("anon 6000\ninactive_file 2000\n")
-    for most, left in (("10000", 3000), ("1000", 0), ("max", 50 * 1024)):
-        (tmp_path / "memory.max").write_text(f"{most}\n")
-        assert available_bytes(said, tmp_path) == left
-
-
-def test_memory_is_no_more_than_ulimit_allows(tmp_path: Path) -> None:
-    said = tmp_path / "meminfo"
-    said.write_text(f"MemAvailable:  {1 << 40} kB\n")
-    before, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 44, hard))
-    try:
-        assert available_bytes(said, tmp_path) == 1 << 44
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (before, hard))

@@ -10,13 +10,11 @@ import pytest
 from loadtests.harness import question
 from loadtests.harness.order import turns_per_block
 from loadtests.harness.question import (
-    GIB,
     QuestionError,
     estimate,
     load_question,
     make_plan,
     memory_bytes,
-    refuse_beyond_memory,
     within_budget,
 )
 from loadtests.harness.records.plan import NOBODY, PartKind, Plan
@@ -26,7 +24,7 @@ from loadtests.harness.words import PROFILES, ProfileName, WordsError, read_ab, 
 pytestmark = pytest.mark.unit
 
 STRATEGIES = load_strategies()
-MIB = 1024**2
+MIB, GB = 1024**2, 10**9
 
 
 def stress(**words: str) -> Plan:
@@ -161,19 +159,20 @@ class TestBudget:
     def test_the_disk_is_never_more_than_was_set_aside(self) -> None:
         assert estimate(stress()).bytes == stress().disk_bytes == 8_000_000_000
         tiny = stress(PROFILE="smoke").model_copy(update={"disk_bytes": 5})
-        assert estimate(within_budget(tiny)).bytes == 5
+        assert estimate(within_budget(tiny)).bytes == question.least_disk_bytes(tiny)
+
+    def test_uploads_under_way_at_once_must_fit_twice(self) -> None:
+        plan = ab(VUS="64", B="FILE_SIZE=256MiB")
+        assert estimate(plan).bytes == 2 * 64 * 256 * MIB + question.STRETCH_BYTES
 
 
 class TestMemory:
     def test_the_largest_arm_counts_once(self) -> None:
         plan = ab(VUS="100", A="FILE_SIZE=100MiB", B="STRATEGY=direct-single FILE_SIZE=1MiB")
-        assert memory_bytes(plan) == 100 * (100 * MIB + 2 * 5 * MIB)
+        assert memory_bytes(plan) == 100 * (6 * 100 * MIB + question.VU_BYTES)
 
-    def test_vus_times_size_beyond_memory_is_refused(self) -> None:
-        plan = ab(VUS="100", B="FILE_SIZE=100MiB")
-        refuse_beyond_memory(plan, 16 * GIB)
-        with pytest.raises(QuestionError, match=r"need about 10\.7 GiB .* 8\.0 GiB are free"):
-            refuse_beyond_memory(plan, 8 * GIB)
+    def test_vus_count_without_any_file(self) -> None:
+        assert memory_bytes(ab(VUS="2000", FILE_SIZE="64B")) > 2 * GB
 
 
 class TestFiles:

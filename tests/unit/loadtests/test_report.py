@@ -21,9 +21,10 @@ from loadtests.harness.records.result import Comparison, Result
 from loadtests.harness.records.samples import LoadSummary, Warn
 from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.report.charts import plain_figure, to_svg
-from loadtests.harness.report.charts_evidence import charts
+from loadtests.harness.report.charts_answers import faster_first
+from loadtests.harness.report.charts_evidence import charts, parts_in_time
 from loadtests.harness.report.page import html, markdown, read_result, view_of, write_report
-from loadtests.harness.report.tables import summary, tables
+from loadtests.harness.report.tables import Table, summary, tables, without_equal
 from loadtests.harness.report.terminal import answers, print_result
 from loadtests.harness.wording import with_interval
 from tests.unit.loadtests import fabricate as make
@@ -32,7 +33,7 @@ from tests.unit.loadtests import switchback
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
-CHARTS = ("speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline")
+CHARTS = ("size-speed", "size-cpu", "speed", "price", "blocks", "levels", "neighbours", "sizes", "timeline")
 
 
 def page_of(result: Result, **of_plan: object) -> str:
@@ -97,9 +98,10 @@ class TestPage:
     def test_every_sentence_links_to_its_evidence(self, page: Page, result: Result) -> None:
         assert {f"#{sentence.evidence}" for sentence in result.sentences} <= page.targets
 
-    def test_the_answer_then_speed_and_price_then_the_rest(self, text: str, page: Page) -> None:
+    def test_the_answer_then_speed_and_price_by_size_then_the_rest(self, text: str, page: Page) -> None:
         order = (
-            '<ul class="answers">', 'id="chart-speed"', 'id="chart-price"', "<table", 'id="chart-blocks"',
+            '<ul class="answers">', 'id="chart-size-speed"', 'id="chart-size-cpu"', "<table",
+            'id="chart-speed"', 'id="chart-price"', 'id="chart-blocks"',
             'id="question-levels"', 'id="question-neighbours"', 'id="question-sizes"', 'id="chart-timeline"',
             'id="glossary"',
         )  # fmt: skip
@@ -142,6 +144,88 @@ class TestPage:
         assert all(
             f"### {table.title}" in twin for name, table in tables(result).items() if name != "warnings"
         )
+
+
+class TestHead:
+    """What stands before the first picture."""
+
+    def head(self, text: str) -> str:
+        return text[text.index("<header>") : text.index("</header>")]
+
+    def test_the_first_line_has_the_file_size(self, text: str) -> None:
+        first = self.head(text)[: self.head(text).index("<ul")]
+        assert "Files of 1 MiB, 16 clients at once, 2 cores" in first
+
+    def test_answer_and_price(self, text: str, result: Result) -> None:
+        head = self.head(text)
+        assert head.index('<li class="first">') < head.index('<li class="detail">')
+        assert all(f'href="#{one.evidence}"' in head for one in result.sentences[:2])
+
+    def test_who_acknowledges_early_is_a_warning(self) -> None:
+        early = make.comparison(early=[make.PROXY])
+        shown = self.head(page_of(make.result(compare=early, ledger=make.ledger(early=5))))
+        (warned,) = re.findall(r'<li class="warned">(.*?)</li>', shown, re.DOTALL)
+        assert "acknowledges before the file is durable" in re.sub(r"<[^>]+>", "", warned)
+
+    def test_what_is_not_the_default_is_named(self, result: Result) -> None:
+        assert "Not the default" not in self.head(page_of(result))
+        found = make.result(conditions=make.conditions(not_default=["VUS=64", "2 of upload"]))
+        assert "Not the default: VUS=64; 2 of upload." in self.head(page_of(found))
+        assert "Not the default: VUS=64; 2 of upload" in printed(found)
+
+    def test_the_badge_leads_to_the_cautions(self, text: str) -> None:
+        assert re.search(r'class="badge \w+" href="#warnings">[^<]*\(1\)<', self.head(text))
+
+    @pytest.mark.parametrize(
+        ("warned", "before", "after"),
+        [
+            ({"code": "slip"}, 'id="question-neighbours"', 'id="chart-neighbours"'),
+            ({"part": "compare"}, "</header>", 'id="question-compare"'),
+            ({"code": "noisy-host"}, "</header>", 'id="question-compare"'),
+        ],
+    )
+    def test_a_caution_stands_beside_what_it_touches(
+        self, warned: dict[str, Any], before: str, after: str
+    ) -> None:
+        shown = page_of(make.result(warnings=(make.warn(**warned),)))
+        place = shown.index('<li class="caution">')
+        assert shown.index(before) < place < shown.index(after)
+        assert shown.count('<li class="caution">') == 1
+
+
+class TestTables:
+    def test_a_column_of_one_value_is_said_once(self) -> None:
+        table = Table("t", "T", "Words.", ("arm", "file", "rate", "clients"),
+                      (("a", "1 MiB", "1", "16"), ("b", "1 MiB", "2", "16")), first=2)  # fmt: skip
+        told = without_equal(table)
+        assert told.columns == ("arm", "rate")
+        assert told.rows == (("a", "1"), ("b", "2")) and told.first == 1
+        assert told.caption == "Words. The same in every row: file 1 MiB; clients 16."
+
+    def test_a_single_row_keeps_its_columns(self) -> None:
+        table = Table("t", "T", "", ("arm", "file"), (("a", "1 MiB"),))
+        assert without_equal(table) is table
+
+    def test_equal_limits_are_one_row_that_every_link_finds(self, result: Result, page: Page) -> None:
+        table = tables(result)["limits"]
+        assert len(table.rows) == 1
+        assert {one.id for one in result.limits} <= set(page.ids)
+        assert all(make.TITLES[one.arm] in table.rows[0][-1] for one in result.limits)
+
+
+def test_how_sure_has_the_ratios_of_the_headline() -> None:
+    slower = make.ratio(make.SINGLE, make.PROXY, 0.8)
+    turned = faster_first(slower)
+    assert (turned.arm, turned.base) == (make.SINGLE, make.PROXY)
+    assert turned.ratio.value == pytest.approx(1.25)
+    assert turned.blocks == pytest.approx([1 / block for block in slower.blocks])
+    assert faster_first(turned) is turned
+
+
+def test_parts_in_time_are_apart_where_the_load_stood_still() -> None:
+    turns = (("a", "x", 0.0, 1.5), ("a", "y", 1.5, 3.0), ("a", "x", 8.0, 9.5), ("b", "x", 9.5, 11.0))
+    course = make.timeline().model_copy(update={"turns": turns})
+    assert parts_in_time(course) == [("a", 0.0, 3.0), ("a", 8.0, 9.5), ("b", 9.5, 11.0)]
 
 
 class TestOneFigureHasOneValue:

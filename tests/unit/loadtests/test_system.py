@@ -43,6 +43,26 @@ def test_parts_that_are_not_healthy_are_named(tmp_path: Path) -> None:
         find_system({}, tmp_path)
 
 
+def test_words_of_another_testbed_are_refused(tmp_path: Path) -> None:
+    """The load would go to one, and the audit to the other."""
+    folder = tmp_path / "second"
+    folder.mkdir()
+    parts = {name: {"state": "healthy", "pid": os.getpid()} for name in (*PARTS, "minio")}
+    (folder / "state.json").write_text(json.dumps({"parts": parts, "supervisor_pid": os.getpid()}))
+    (folder / "ports.env").write_text(
+        "PORT_SHIFT=1000\nGATEWAY_HOST=::1\nGATEWAY_PORT=10000\nS3_PORT=10100\n"
+    )
+    words = {"VAULTBENCH_RUN_DIR": str(folder), "PORT_SHIFT": "1000", "GATEWAY_HOST": "[::1]", **generate()}
+    with pytest.raises(SystemNotUp) as caught:
+        find_system({**words, "GATEWAY_PORT": "9500", "S3_PORT": "9600"}, settings.ROOT)
+    assert str(caught.value).splitlines()[:2] == [
+        f"GATEWAY_PORT=9500, and the testbed in {folder} has 10000",
+        f"S3_PORT=9600, and the testbed in {folder} has 10100",
+    ]
+    assert "VAULTBENCH_RUN_DIR" in str(caught.value).splitlines()[2]
+    assert find_system({**words, "GATEWAY_PORT": "10000"}, settings.ROOT).run_dir == folder
+
+
 async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
     heard: list[bytes] = []
 
@@ -68,12 +88,18 @@ async def test_control_sends_one_line_and_reads_one(tmp_path: Path) -> None:
     assert json.loads(heard[0]) == {"op": "restart", "part": "upload"}
 
 
-def test_own_k6_wins(tmp_path: Path) -> None:
-    assert find_k6({"K6_BIN": "/somewhere/k6"}, tmp_path) == Path("/somewhere/k6")
-    newest = tmp_path / "cache" / "k6" / "1-linux-abc" / "bin" / "k6"
-    newest.parent.mkdir(parents=True)
-    newest.touch()
-    assert find_k6({"VAULTBENCH_TOOLS": str(tmp_path / "cache")}, tmp_path) == newest
+def test_k6_is_the_one_that_the_start_up_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "k6"
+    own.write_text("#!/bin/sh\necho 'k6 v1.2.3'\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("K6", str(own))
+    assert find_k6({}) == own
+    assert find_k6({"BENCH_PROJECT": "x", "PATH": str(tmp_path)}) == own
+    own.write_text("#!/bin/sh\necho something else\n")
+    with pytest.raises(SystemNotUp, match="the reason is above"):
+        find_k6({})
+    with pytest.raises(SystemNotUp, match="not in the image"):
+        find_k6({"BENCH_PROJECT": "x", "PATH": "/nowhere"})
 
 
 def test_two_runs_exclude_each_other(tmp_path: Path) -> None:

@@ -30,14 +30,14 @@ def test_several_of_one_name_are_numbered_as_replicas_are(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "text",
     [
-        "", "\n", "worker", f"worker {OWN} more", f"Worker {OWN}", "worker x", "worker -1", "worker 1.5",
-        "worker 4194305", f"k6 {OWN}", f"harness {OWN}", f"a {OWN}\nb {OWN}",
-        f"worker-2 {OWN}\nworker {PARENT}\nworker {FIRST}",
+        "", "\n", "worker", "worker {own} more", "Worker {own}", "worker x", "worker -1", "worker 1.5",
+        "worker 4194305", "k6 {own}", "harness {own}", "a {own}\nb {own}",
+        "worker-2 {own}\nworker {parent}\nworker 1",
     ],
 )  # fmt: skip
 def test_what_names_no_running_process_once_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        read_pids(pids_in(tmp_path, text))
+        read_pids(pids_in(tmp_path, text.format(own=OWN, parent=PARENT)))
 
 
 async def test_named_processes_are_looked_at_and_others_are_not(tmp_path: Path) -> None:

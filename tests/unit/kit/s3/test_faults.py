@@ -97,7 +97,8 @@ async def test_slow_bodies_take_no_connection_of_what_we_pace_ourselves(
         if request.startswith(b"GET"):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome")
         elif request.startswith(b"HEAD"):
-            writer.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 5\r\n\r\n')
+            writer.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 5\r\nConnection: close\r\n\r\n')
+            return
         await reader.read()
 
     async with store_that(serve) as store:

@@ -1,0 +1,130 @@
+"""Ports and addresses in effect, by both start-ups: what one word moves, and where the gateway is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from compose import envfile, joints, settings
+from compose.part import Part
+from tests.unit.compose.choice import WORKS, Desk, new_desk
+from tests.unit.compose.test_scaling import scaled
+from tests.unit.compose.test_topology import env, parts
+
+pytestmark = pytest.mark.unit
+LOAD = "load_environment lenient; "
+# What is said, where the gateway listens and how it is reached.
+HOSTS = [
+    ("", "127.0.0.1", "127.0.0.1"),
+    ("127.0.0.2", "127.0.0.2", "127.0.0.2"),
+    ("10.1.2.3", "10.1.2.3", "10.1.2.3"),
+    ("0.0.0.0", "0.0.0.0", "127.0.0.1"),  # noqa: S104
+    ("::", "::", "[::1]"),
+    ("::1", "::1", "[::1]"),
+    ("[::1]", "::1", "[::1]"),
+    ("fd00::5", "fd00::5", "[fd00::5]"),
+]
+WRONG_HOSTS = ["localhost", "my-laptop", "[", "fe80::1%eth0", "http://127.0.0.1"]
+WRONG_SHIFTS = ["-1", "01", "1e3", "60000", "500000", "x"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return new_desk(tmp_path)
+
+
+def in_effect(said: Mapping[str, str]) -> dict[str, str]:
+    return dict(settings.read({"WORKERS": "1", **said}).env)
+
+
+def probed(part: Part) -> tuple[str | None, str | None]:
+    return (part.ready and part.ready.http) or None, (part.live and part.live.http) or None
+
+
+class TestGatewayHost:
+    @pytest.mark.parametrize(("said", "host", "address"), HOSTS)
+    def test_it_is_asked_where_it_listens(self, said: str, host: str, address: str) -> None:
+        found = in_effect({"GATEWAY_HOST": said})
+        assert (found["GATEWAY_HOST"], found["GATEWAY_URL"]) == (host, f"http://{address}:9000")
+        assert found["PUBLIC_URL_TEMPLATE"].startswith(f"http://{address}:9000/api/files/f/")
+        gateway = parts(**found)["gateway"]
+        assert (gateway.host, gateway.env["HOST"]) == (host, host)
+        assert probed(gateway) == (f"http://{address}:9000/ready", f"http://{address}:9000/live")
+
+    @pytest.mark.parametrize(("said", "host", "address"), HOSTS)
+    def test_behind_nginx_only_nginx_listens_there(self, said: str, host: str, address: str) -> None:
+        found = settings.read({"TOPOLOGY": "scaled", "GATEWAY_HOST": said}).env
+        assert found["GATEWAY_URL"] == f"http://{address}:9080"
+        names = ("GATEWAY_HOST", "GATEWAY_ADDRESS", "GATEWAY_URL")
+        both = parts(**scaled(2, **{name: found[name] for name in names}))
+        assert both["gateway"].env["HOST"] == both["gateway"].host == both["gateway-2"].host == "127.0.0.1"
+        assert probed(both["gateway-2"])[0] == "http://127.0.0.1:9200/ready"
+        assert (both["nginx"].host, probed(both["nginx"])[0]) == (host, f"http://{address}:9080/ready")
+        assert f"listen {settings.bracketed(host)}:9080 " in joints.nginx_conf(scaled(2, GATEWAY_HOST=host))
+
+    @pytest.mark.parametrize(("said", "host", "address"), HOSTS)
+    def test_containers_are_published_there(self, desk: Desk, said: str, host: str, address: str) -> None:
+        done = desk.script(LOAD + "write_files", **WORKS, GATEWAY_HOST=said)
+        assert done.returncode == 0, done.stderr
+        written = envfile.read(desk.run_dir / "ports.env")
+        assert written["GATEWAY_HOST"] == settings.bracketed(host)
+        for name in ("GATEWAY_URL", "PUBLIC_URL_TEMPLATE"):
+            assert written[name] == in_effect({"GATEWAY_HOST": said})[name]
+
+    @pytest.mark.parametrize("said", WRONG_HOSTS)
+    def test_what_is_no_address_is_refused(self, desk: Desk, said: str) -> None:
+        with pytest.raises(envfile.EnvError, match=r"GATEWAY_HOST=.*: must be an address of this machine"):
+            settings.read({"GATEWAY_HOST": said})
+        done = desk.script(LOAD, **WORKS, GATEWAY_HOST=said)
+        assert done.returncode == 1
+        assert f"GATEWAY_HOST='{said}': must be an address of this machine" in done.stderr
+
+
+class TestShift:
+    def test_one_word_moves_every_port_that_nobody_names(self, desk: Desk) -> None:
+        said = {"PORT_SHIFT": "1000", "S3_PORT": "9600", "WORKERS": "3"}
+        found, usual = dict(settings.read(said).env), dict(settings.read({"WORKERS": "3"}).env)
+        names = [name for name in usual if name.endswith("_PORT")]
+        moved = {name: int(found[name]) - int(usual[name]) for name in names}
+        assert moved.pop("S3_PORT") == 500
+        assert set(moved.values()) == {1000}
+        assert found["S3_PORT"] == "9600"
+        assert found["GATEWAY_URL"] == "http://127.0.0.1:10000"
+        assert found["FILES_URLS"].split(",")[1] == "http://127.0.0.1:10203"
+
+        done = desk.script(LOAD + "write_files", **WORKS, **said)
+        assert done.returncode == 0, done.stderr
+        written = envfile.read(desk.run_dir / "ports.env")
+        both = [name for name in names if name in written]
+        assert {"GATEWAY_PORT", "S3_PORT", "UPLOAD_3_ADMIN_PORT"} <= set(both)
+        assert {name: written[name] for name in both} == {name: found[name] for name in both}
+
+    @pytest.mark.parametrize("said", WRONG_SHIFTS)
+    def test_what_is_no_shift_is_refused(self, desk: Desk, said: str) -> None:
+        expected = f"PORT_SHIFT='{said}': must be a number, 0 to 50000, such as 1000"
+        with pytest.raises(envfile.EnvError, match=expected):
+            settings.read({"PORT_SHIFT": said})
+        assert expected in desk.script(LOAD, **WORKS, PORT_SHIFT=said).stderr
+
+
+class TestOfTheTestbedThatRuns:
+    def test_its_ports_count_whatever_is_said_now(self, tmp_path: Path) -> None:
+        (tmp_path / "ports.env").write_text("PROMETHEUS_URL=http://127.0.0.1:10090\nPROMETHEUS_PORT=10090\n")
+        now = settings.read({"VAULTBENCH_RUN_DIR": str(tmp_path)})
+        assert now.env["PROMETHEUS_PORT"] == "9090"
+        found = settings.in_effect(now).env
+        assert (found["PROMETHEUS_PORT"], found["PROMETHEUS_URL"]) == ("10090", "http://127.0.0.1:10090")
+
+    def test_so_do_those_of_containers(self, desk: Desk) -> None:
+        done = desk.script("STARTS=1; load_environment lenient; write_files", **WORKS, PORT_SHIFT="1000")
+        assert done.returncode == 0, done.stderr
+        said = desk.script(LOAD + 'echo "$PROMETHEUS_URL $UPLOAD_PORT"', **WORKS)
+        assert said.stdout.split() == ["http://127.0.0.1:10090", "10002"], said.stderr
+        starting = desk.script("STARTS=1; " + LOAD + 'echo "$UPLOAD_PORT"', **WORKS)
+        assert starting.stdout.split() == ["9002"]
+
+
+def test_nothing_moves_by_itself() -> None:
+    assert env()["PORT_SHIFT"] == "0"
