@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -32,7 +31,6 @@ MODULE = "compose.beside"
 END_LIMIT_S = 120.0
 # Belong to the comparison, not to the arms: a stack never hears of them.
 NOT_HANDED_ON = ("A", "B", "BASE", "TARGET")
-OF_PROGRAMS = ("PATH", "XDG_CACHE_HOME", "VAULTBENCH_TOOLS", "K6_BIN", "TOXIPROXY_BIN")
 
 
 class StacksError(Exception):
@@ -270,8 +268,7 @@ def _wish(
 
 
 def _system(answer: Mapping[str, Any]) -> System:
-    programs = {name: os.environ[name] for name in OF_PROGRAMS if name in os.environ}
-    return system_of({**answer["env"], **programs}, ROOT, Path(answer["run_dir"]))
+    return system_of(answer["env"], ROOT, Path(answer["run_dir"]))
 
 
 def _same_code(trees: Mapping[str, Mapping[str, str]]) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,16 +39,20 @@ main()
 """
 
 
-async def start(
-    system: System,
-    results: Path,
-    command: str = "ab",
-    program: tuple[str, str] = ("-m", "loadtests"),
-    **words: str,
+async def start(system: System, results: Path, **words: str) -> asyncio.subprocess.Process:
+    return await start_as(("-m", "loadtests", "ab"), system, results, words)
+
+
+async def ask(system: System, results: Path, **words: str) -> asyncio.subprocess.Process:
+    return await start_as(("-m", "loadtests", "ask"), system, results, words)
+
+
+async def start_as(
+    program: tuple[str, str, str], system: System, results: Path, words: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
     environ = {name: value for name, value in environ_of(system).items() if name not in ("PROFILE", "TARGET")}
     return await asyncio.create_subprocess_exec(
-        sys.executable, *program, command, cwd=ROOT,
+        sys.executable, *program, cwd=ROOT,
         env={**environ, "VAULTBENCH_RESULTS": str(results), "COLUMNS": "500", **words},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -131,7 +135,7 @@ async def test_two_settings_are_compared_on_stacks_that_are_gone_afterwards(
 
 async def test_a_prepared_question_ends_with_claimed_measured_why(system: System, tmp_path: Path) -> None:
     before = await state_of(system)
-    code, said = await ended(await start(system, tmp_path, "ask", Q="observing", PROFILE="smoke"))
+    code, said = await ended(await ask(system, tmp_path, Q="observing", PROFILE="smoke"))
     assert code == 0, said
     for piece in (
         "Claimed, measured, why",
@@ -151,10 +155,10 @@ async def test_a_prepared_question_ends_with_claimed_measured_why(system: System
 
 
 async def test_the_prepared_questions_are_listed_and_nothing_begins(system: System, tmp_path: Path) -> None:
-    code, said = await ended(await start(system, tmp_path, "ask"))
+    code, said = await ended(await ask(system, tmp_path))
     assert code == 0, said
     assert all(f"{name} " in said for name in questions())
-    code, said = await ended(await start(system, tmp_path, "ask", Q="hahs"))
+    code, said = await ended(await ask(system, tmp_path, Q="hahs"))
     assert (code, "did you mean hash?" in said) == (2, True)
     assert everything_in(tmp_path) == []
 
@@ -307,9 +311,8 @@ async def test_what_cannot_be_another_implementation_is_refused(system: System, 
 
 async def test_somebody_else_s_uploads_end_a_run_within_a_minute(system: System, tmp_path: Path) -> None:
     """Real uploads of a stranger on the running testbed, beside a run that would take minutes."""
-    process = await start(
-        system, tmp_path, program=("-c", WATCHFUL), PROFILE="ci", VUS="2", FILE_SIZE="64KiB"
-    )
+    words = {"PROFILE": "ci", "VUS": "2", "FILE_SIZE": "64KiB"}
+    process = await start_as(("-c", WATCHFUL, "ab"), system, tmp_path, words)
     await uploaded(tmp_path, process, COMPARING)
     clock = asyncio.get_running_loop().time
     began = clock()
