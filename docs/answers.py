@@ -164,10 +164,9 @@ def best_way(found: Sequence[Answer]) -> dict[tuple[int, int], str]:
         if one.result is None or one.question.name not in MAPPED:
             continue
         sized = one.result.sizes.sizes if one.result.sizes else ()
-        compared = [size.comparison for size in sized] or [one.result.compare]
-        for comparison in compared:
-            if comparison is not None:
-                cells |= _cells(comparison, int(one.result.conditions.get("rtt_ms") or 0))
+        main = [one.result.compare] if one.result.compare else []
+        for comparison in [one_size.comparison for one_size in sized] or main:
+            cells |= _cells(comparison, int(one.result.conditions.get("rtt_ms") or 0))
     return cells
 
 

@@ -365,11 +365,11 @@ def _parts(
         rates = {"login_rate_per_s": beside.login_rate_per_s, "list_rate_per_s": beside.list_rate_per_s}
         part = _part(PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks)
         found.append(part.model_copy(update=rates))
-    if rates := profile.rates:
-        loads = [_offered(arm, share, rates.in_flight) for share in rates.of_capacity for arm in arms]
-        part = _part(PartKind.RATES, loads, rates.period_s, rates.rounds)
+    if offered := profile.rates:
+        loads = [_offered(arm, share, offered.in_flight) for share in offered.of_capacity for arm in arms]
+        part = _part(PartKind.RATES, loads, offered.period_s, offered.rounds)
         # What a rate above capacity leaves behind must be over before the next one counts.
-        found.append(part.model_copy(update={"washout_s": rates.period_s / 2}))
+        found.append(part.model_copy(update={"washout_s": offered.period_s / 2}))
     if sizes := profile.sizes:
         loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
         found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))

@@ -68,6 +68,7 @@ def test_size_and_distance_make_one_map(tmp_path: Path) -> None:
     cells = answers.best_way(found)
     assert cells[fabricate.MIB, 80] == fabricate.PROXY, "the pair of that distance alone"
     assert cells[fabricate.MIB, 0] in ("~", fabricate.SINGLE)
+    assert sized.sizes is not None
     assert {size for size, rtt in cells if rtt == 0} == {one.file_size_bytes for one in sized.sizes.sizes}
     assert "| 1 MiB | " in answers.answers_page(found)
 

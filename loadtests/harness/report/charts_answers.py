@@ -289,16 +289,16 @@ def offers(arms: Arms, found: Offers) -> Chart | None:
             own = sorted((cell for cell in shown if cell.arm == arm), key=lambda cell: cell.share)
             shares, colour = [cell.share * 100 for cell in own], arms.colour(arm)
             waits, rates = [cell.acked_p95.ms for cell in own], [cell.uploads_per_s for cell in own]
-            for axes, values in ((left, waits), (right, rates)):
+            for axes, points in ((left, waits), (right, rates)):
                 axes.plot(
                     shares,
-                    [one.value for one in values],
+                    [one.value or 0.0 for one in points],
                     color=colour,
                     marker="o",
                     ms=4,
                     label=arms.name(arm),
                 )
-                for share, one in zip(shares, values, strict=True):
+                for share, one in zip(shares, points, strict=True):
                     if one.low is not None and one.high is not None:
                         axes.vlines(share, one.low, one.high, color=colour, linewidth=1.2)
         ends = [0.0, max(cell.offered_per_s for cell in shown)]

@@ -17,7 +17,7 @@ from tests.unit.compose.words import takers
 pytestmark = pytest.mark.unit
 
 # What they take is for the harness, in its container too.
-MEASURING = {"stress", "ab", "alerts", "report", "share", "panels", "ledger", "compare", "sweep"}
+MEASURING = {"stress", "ask", "ab", "alerts", "report", "share", "panels", "ledger", "compare", "sweep"}
 
 
 def service() -> dict[str, Any]:

@@ -42,7 +42,7 @@ class TestRefusals:
             ("up", "workers=2", "workers: make up knows no such word; did you mean WORKERS?"),
             ("stress", "FILESIZE=1", "FILESIZE: make stress knows no such word; did you mean FILE_SIZE?"),
             ("stress", "A=x", "A: make stress does not take it, but make ab"),
-            ("up", "VUS=3", "VUS: make up does not take it, but make stress, make ab"),
+            ("up", "VUS=3", "VUS: make up does not take it, but make stress, make ask, make ab"),
             ("up", "OVERLAYS=faults", "OVERLAYS: only containers have it (RUNTIME=compose)"),
             ("status", "MEMORY_MINIO_MB=1", "MEMORY_MINIO_MB: only containers have it"),
         ],
