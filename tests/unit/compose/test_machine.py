@@ -404,7 +404,20 @@ class TestBootstrap:
 TARGETS = [
     *("up", "down", "status", "top", "logs", "trace", "roll", "doctor"),
     *("sweep", "clean", "tools", "tools-clean"),
-    *("demo", "stress", "ab", "smoke", "alerts", "report", "runs", "compare", "share", "panels", "ledger"),
+    *(
+        "demo",
+        "stress",
+        "ask",
+        "ab",
+        "smoke",
+        "alerts",
+        "report",
+        "runs",
+        "compare",
+        "share",
+        "panels",
+        "ledger",
+    ),
     *("test", "chaos", "test-all", "test-compose", "check"),
 ]
 LINE = re.compile(r"VAULTBENCH_TYPED='' sh compose/make\.sh (compose|loadtests) [a-z-]+( --all)?")
