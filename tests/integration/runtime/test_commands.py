@@ -168,9 +168,8 @@ def test_killed_half_way_the_next_up_goes_on(desk: Desk) -> None:
 
 
 def test_a_busy_port_is_named_with_its_owner_and_nothing_starts(desk: Desk) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", int(desk.env["FILES_ADMIN_PORT"])))
-        listener.listen()
+    # As servers do: connections of the test before may still linger on the port.
+    with socket.create_server(("127.0.0.1", int(desk.env["FILES_ADMIN_PORT"]))):
         told = desk.bad("up")
     assert f"port {desk.env['FILES_ADMIN_PORT']} is taken by process {os.getpid()}: " in told
     assert not life.locked(desk.run_dir)

@@ -17,6 +17,7 @@ db_query_seconds_count{{statement="insert_session"}} {inserts}
 db_query_seconds_sum{{statement="insert_session"}} 0.5
 db_query_seconds_count{{statement="open_chunk"}} 7
 db_query_seconds_count{{statement="poll_jobs"}} {inserts * 100}
+db_query_seconds_count{{statement="file_void"}} {inserts * 7}
 db_query_seconds_sum{{statement="open_chunk"}} 0.5
 # TYPE store_request_seconds histogram
 store_request_seconds_count{{op="put",result="ok"}} {puts}
