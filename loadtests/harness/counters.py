@@ -19,7 +19,7 @@ SCRAPE_TIMEOUT_S = 5.0
 # Which database a service's statements go to; the gateway has none.
 DATABASE_OF = {"auth": "auth_db", "upload": "upload_db", "files": "files_db"}
 # Statements and store requests by the clock or for cleaning, not for a request: outside an upload's price.
-# `file_void`: upload asks files before it gives an upload up, mostly in its own sweep; no uploader waits for it.
+# `file_void`: upload asks files before it gives an upload up, mostly in its own sweep; no uploader waits.
 BACKGROUND = ("poll_", "clean_", "sweep_", "health", "file_void")
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
