@@ -182,7 +182,7 @@ class Plan(Record):
     disk_bytes: int  # the load pauses when half of it is full
     replicated: bool = False  # stacks are made anew; the making, not the block, is the unit
     login_each: bool = False
-    calibrates: bool = True  # the warm-up decides how many VUs there are
+    calibrates: bool = False  # the warm-up decides how many VUs there are
     pairs: tuple[tuple[str, str], ...] = ()  # which arms are compared (base, arm); none: each with each
     requests_per_upload: dict[str, int] = Field(default_factory=dict)  # by arm
     statements_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm

@@ -207,7 +207,8 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
         for arm in arms_of(THREE[:1])
         for vus in (3, 6)
     )
-    plan = plan_of("found", compare, part_of(PartKind.SATURATION, more)).model_copy(update={"profile": "ci"})
+    whole = plan_of("found", compare, part_of(PartKind.SATURATION, more))
+    plan = whole.model_copy(update={"profile": "ci", "calibrates": True})
     made: list[tuple[int, int]] = []
     running = {"": find_system(environ_of(system))}
 
