@@ -227,14 +227,14 @@ def generator_limited(facts: Facts, _: Answers) -> Iterator[Warn]:
         found = load_generator(scene)
         if found:
             severity = Severity.INVALID if part.kind is PartKind.COMPARE else Severity.CAUTION
-            yield Warn(
-                code="generator-limited",
-                severity=severity,
-                part=part.name,
-                limit=K6_SHARE,
-                message=f"k6 may be what was measured ({scene.arm.name}): {found.evidence}",
+            yield _warn(
+                severity,
+                "generator-limited",
+                f"k6 may be what was measured ({scene.arm.name}): {found.evidence}",
                 metric=f"share of k6's cores, or of its ceiling (limit {K6_CEILING:g})",
+                limit=K6_SHARE,
                 advice=_LESS_LOAD,
+                part=part.name,
             )
 
 
@@ -243,10 +243,9 @@ def limiter_in_force(facts: Facts, _: Answers) -> Iterator[Warn]:
     for part, scene in scenes(facts):
         found = rate_limiter(scene)
         if found:
-            yield Warn(
-                code="rate-limited",
-                severity=Severity.CAUTION,
-                message=f"{found.what} set the numbers {_way(facts, scene.arm)}: {found.evidence}",
+            yield _caution(
+                "rate-limited",
+                f"{found.what} set the numbers {_way(facts, scene.arm)}: {found.evidence}",
                 metric="share of uploads answered 429",
                 limit=REFUSED,
                 advice=found.advice,
@@ -258,10 +257,9 @@ def memory_short(facts: Facts, _: Answers) -> Iterator[Warn]:
     for part, scene in scenes(facts):
         found = memory(scene)
         if found:
-            yield Warn(
-                code="memory-short",
-                severity=Severity.CAUTION,
-                message=found.evidence,
+            yield _caution(
+                "memory-short",
+                found.evidence,
                 metric="share of the host's memory",
                 limit=MEMORY,
                 advice=found.advice,
@@ -617,9 +615,9 @@ def _warn(
     message: str,
     *,
     metric: str,
-    value: float,
+    value: float | None = None,
     limit: float,
-    advice: str,
+    advice: str | None,
     part: str | None = None,
 ) -> Warn:
     return Warn(

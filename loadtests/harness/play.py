@@ -90,10 +90,10 @@ class Player:
                 stretch = await self._cut(stretch)
             await self.load.idle(IDLE_LIMIT_S)
         finally:
-            scraping.cancel()
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            for task in (scraping, watching):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             looks = self.watcher.take()
             self.writer.append_looks(looks)
             self.looks += looks
