@@ -18,6 +18,7 @@ interpreter that runs this, if it will do, else the newest. A complete environme
 changes, or PYTHON names another interpreter.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -51,6 +52,7 @@ LOG = PLACE / ".run" / "logs" / "venv.log"
 LOCKS = {"bench": ROOT / "requirements-bench.lock", "dev": ROOT / "requirements-dev.lock"}
 USUAL_S = 30
 LINE_EVERY_S = 5.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> None:
@@ -64,7 +66,12 @@ def main() -> None:
         check_python()
         named = probe(sys.executable)
     if not installed(kind, named):
-        with_lock(kind, named)
+        try:
+            with_lock(kind, named)
+        except OSError as exc:
+            if exc.errno not in FULL:
+                raise
+            sys.exit(no_room())
     os.chdir(str(ROOT))
     # Becomes it, so signals arrive.
     os.execve(str(PYTHON), [str(PYTHON), "-m", *arguments], environment())  # noqa: S606
@@ -177,6 +184,8 @@ def with_lock(kind: str, named: "Found | None") -> None:
     try:
         LOG.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
+        if exc.errno in FULL:
+            raise
         sys.exit(
             f"The virtual environment needs a folder, and {LOG.parent} cannot be made: {exc.strerror}.\n"
             "Name another one for tools and environment: make up VAULTBENCH_TOOLS=folder"
@@ -257,11 +266,30 @@ def run(command: "list[str]", began: float, expected: str) -> None:
         from compose.installer import trouble  # noqa: PLC0415  (of no use to an old Python)
 
         lines = LOG.read_text(errors="replace").splitlines()[-15:]
+        if trouble.is_full(lines, [PLACE, temporaries()]):
+            sys.exit(no_room())
         why = trouble.remedy(lines, environment())
         sys.exit(
             "{}\n\nThe virtual environment could not be made (log: {}). {}\n"
             "The next make continues; nothing needs to be removed.".format("\n".join(lines), LOG, why)
         )
+
+
+def temporaries() -> Path:
+    """Where pip unpacks; not asked of `tempfile`, which wants to write there to find out."""
+    named = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  (only looked at)
+    return named if named.is_dir() else PLACE
+
+
+def no_room() -> str:
+    """What to do about a full disk, which may be either of two."""
+    elsewhere = "`TMPDIR=folder make up` takes another disk for the files"
+    if PLACE != ROOT:
+        elsewhere += ", `make up VAULTBENCH_TOOLS=folder` for the environment"
+    return (
+        f"No space is left on a disk for the virtual environment ({VENV}) or for pip's temporary files\n"
+        f"({temporaries()}): make room and run make again, which continues; {elsewhere}."
+    )
 
 
 def last_line() -> str:

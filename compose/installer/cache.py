@@ -3,8 +3,9 @@
     <cache>/<name>/<version>-<os>-<arch>-<hash>/…  manifest.json
     <cache>/.lock-<name>     <cache>/.build/<name>.<pid>/…     <cache>/.logs/<name>.log
 
-A tool is built beside, its manifest written last, then renamed. Whoever is interrupted leaves only
-`.build/`, which the next holder of the lock removes (Go's caches there, golang.py, the next one uses).
+A tool is built beside, its manifest written last, then renamed. Whoever is interrupted removes its own part
+of `.build/`; what a killed one leaves there, the next holder of the lock removes (Go's caches there,
+golang.py, the next one uses).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections import deque
@@ -13,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from compose import process
 from compose.installer.cache import STEP, Echo, ToolError
-from compose.installer.trouble import remedy
+from compose.installer.trouble import MAKE_ROOM, is_full, remedy
 
 LINE_EVERY_S, POLL_S = 5.0, 0.1
 LAST_LINES = 15
@@ -45,7 +47,8 @@ class Job:
         most: int = 0,
     ) -> list[str]:
         """Runs to the end; what it wrote, which is in the log too. `ToolError` with the last lines and what
-        to do when it fails. Each line is one `unit`, of which there are `most`, when that is known."""
+        to do when it fails; on a full disk with what to do alone. Each line is one `unit`, of which there
+        are `most`, when that is known. Whoever interrupts us ends its children, too."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         env = environment() if env is None else env
         with self.log.open("ab") as output:
@@ -56,10 +59,12 @@ class Job:
             self._follow(child, step, start, f"{unit} (of {most} at most)" if most else unit)
         finally:
             if child.poll() is None:  # we are interrupted
-                child.terminate()
+                process.signal_tree(child.pid, signal.SIGTERM)  # Go leaves its compilers behind
                 child.wait()
         said = _read(self.log, start)
         if child.returncode != 0:
+            if is_full(said, (self.work, self.log.parent)):
+                raise ToolError(f"{self.name}: {step} failed. {MAKE_ROOM} (Its words: {self.log})")
             told = "\n".join(f"    {line}" for line in deque(said, maxlen=LAST_LINES))
             raise ToolError(
                 f"{self.name}: {step} failed (exit {child.returncode}). Last lines of {self.log}:\n{told}\n"

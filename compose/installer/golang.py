@@ -3,7 +3,7 @@
 Module sources and build cache of such builds are gigabytes, so they live in a workshop of our own in the tool
 cache. All builds of that moment share it, also those of other processes: what two programs have in common is
 fetched and compiled once. The last one deletes it, unless a build did not come to its end: the next goes on
-from there.
+from what was whole.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from compose.installer.command import Job
 from compose.installer.recipe import Recipe, Toolchain
 
 NAME = "go"
+TEMPORARY = "tmp"
 CORES_PER_BUILD, MOST_BUILDS = 2, 2
 # Which way modules come, as somebody set it by environment or `go env -w`. All else that Go reads is set
 # aside: with GOOS or GOARCH it would build for another machine, with GOFLAGS other things.
@@ -53,8 +54,10 @@ class Workshop:
             self._use, self._go = None, ""
 
     def _delete(self) -> None:
-        if self._folder.exists() and not self._unfinished:
-            shutil.rmtree(self._folder)
+        """Whole modules and compiled packages serve the next build; half-compiled ones serve nobody."""
+        left = self._folder / TEMPORARY if self._unfinished else self._folder
+        if left.exists():
+            shutil.rmtree(left)
 
     def build(self, recipe: Recipe, tree: Path, job: Job) -> str:
         """Builds one program into `tree`; its module and checksum as the program itself reports them."""
@@ -81,7 +84,7 @@ class Workshop:
             if not self._go:
                 self._require_room()
                 self._use = self._use or Use(self._cache, NAME)
-                for name in ("mod", "cache", "tmp"):
+                for name in ("mod", "cache", TEMPORARY):
                     (self._folder / name).mkdir(parents=True, exist_ok=True)
                 self._go = host_go(self._toolchain) or self._fetched(job)
         return self._go
@@ -116,7 +119,7 @@ class Workshop:
             GOFLAGS="-modcacherw",  # or the module files could not be deleted
             GOMODCACHE=str(self._folder / "mod"),
             GOCACHE=str(self._folder / "cache"),
-            GOTMPDIR=str(self._folder / "tmp"),
+            GOTMPDIR=str(self._folder / TEMPORARY),
             GOWORK="off",
         )
 

@@ -221,18 +221,25 @@ class Installer:
                     "Set VAULTBENCH_TOOLS to a folder on another one."
                 )
             work = cache.workplace(self.cache, one.name)
-            tree = work / "tree"
-            tree.mkdir()
-            log.unlink(missing_ok=True)
-            expected = self._expected(one)
-            self._echo(f"{one.name} {one.version}: installing, {expected}; log: {log}")
-            job = Job(one.name, expected, work, log, self._echo, self._stop)
-            methods = {"go": self._workshop.build, "wheel": wheel.install, "debian": debian.install}
-            source = methods[one.kind](one, tree, job)
-            took_s = round(time.monotonic() - job.began, 1)
-            cache.publish(tree, final, _record(one, tree, source, took_s))
-            shutil.rmtree(work)
+            try:
+                took_s = self._made(one, work, log)
+            finally:  # a failed one fills the very disk that it failed on
+                shutil.rmtree(work, ignore_errors=True)
             self._echo(f"{one.name} {one.version}: ready after {took_s:.0f} s")
+
+    def _made(self, one: Recipe, work: Path, log: Path) -> float:
+        """Makes a program in a folder and publishes it; how many seconds it took."""
+        tree = work / "tree"
+        tree.mkdir()
+        log.unlink(missing_ok=True)
+        expected = self._expected(one)
+        self._echo(f"{one.name} {one.version}: installing, {expected}; log: {log}")
+        job = Job(one.name, expected, work, log, self._echo, self._stop)
+        methods = {"go": self._workshop.build, "wheel": wheel.install, "debian": debian.install}
+        source = methods[one.kind](one, tree, job)
+        took_s = round(time.monotonic() - job.began, 1)
+        cache.publish(tree, self.folder(one), _record(one, tree, source, took_s))
+        return took_s
 
     def _expected(self, one: Recipe) -> str:
         """How long it took last here, in any version; else how long it takes on two cores."""

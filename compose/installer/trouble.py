@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "PIP_PROXY")
 SOURCES = ("GOPROXY", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 _USERINFO = re.compile(r"(?<=://)[^/@]+@")
+FULL = re.compile(r"no space left on device|errno 28|disk quota exceeded", re.IGNORECASE)
+# Whoever failed beside less than this wanted more: the log may be on the same disk and lack the reason.
+AS_GOOD_AS_FULL_BYTES = 16 << 20
+MAKE_ROOM = (
+    "The disk is full. Make room, or set VAULTBENCH_TOOLS (TMPDIR for temporary files) to a folder on "
+    "another one."
+)
 
 # The first that fits counts: a refusing proxy is also an unreachable host, a full disk many things.
 KINDS: tuple[tuple[str, str], ...] = (
-    (
-        r"no space left on device|errno 28",
-        "The disk is full. Make room, or set VAULTBENCH_TOOLS (TMPDIR for temporary files) to a folder on "
-        "another one.",
-    ),
+    (FULL.pattern, MAKE_ROOM),
     (
         r"signal: killed",
         "The kernel ended the compiler, most likely for want of memory. Close other programs and try again.",
@@ -54,6 +59,13 @@ KINDS: tuple[tuple[str, str], ...] = (
         "VAULTBENCH_TOOLS= names another folder.",
     ),
 )
+
+
+def is_full(said: Sequence[str], folders: Iterable[Path]) -> bool:
+    """Whether what failed wanted room: it says so, or there is none where it writes."""
+    if FULL.search("\n".join(said)):
+        return True
+    return any(shutil.disk_usage(str(folder)).free < AS_GOOD_AS_FULL_BYTES for folder in folders)
 
 
 def remedy(said: Sequence[str], env: Mapping[str, str]) -> str:

@@ -6,21 +6,25 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import threading
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from compose import process
 from compose.installer import cache, command, debian, golang, recipe, trouble, wheel
 from compose.installer.cache import ToolError
 from compose.installer.command import Job
 from compose.installer.programs import Installer
 from compose.installer.recipe import Recipe
 from compose.ports import free
+from tests.unit.compose.beds import within
 
 pytestmark = pytest.mark.unit
 
@@ -188,7 +192,7 @@ class TestInstall:
             with pytest.raises(KeyboardInterrupt):
                 installer.locate(["postgres"])
             assert installer.find("postgres").path is None  # type: ignore[union-attr]
-            assert len(list((tmp_path / ".build").iterdir())) == 1
+            assert list((tmp_path / ".build").iterdir()) == []
             monkeypatch.setattr(wheel, "install", whole)
             folder = Path(installer.locate(["postgres"])["POSTGRES_BIN_DIR"])
             assert (folder / "postgres").read_text() == "whole"
@@ -341,6 +345,36 @@ class TestCommand:
         job.stop.set()
         with pytest.raises(ToolError, match="was ended"):
             job.run("compiling", ["sleep", "60"])
+
+    def test_who_is_told_to_stop_ends_what_the_program_started(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Go starts a compiler for each package, and dies before them."""
+        child = tmp_path / "child"
+        job = Job("tool", "", tmp_path, tmp_path / "log", print)
+        monkeypatch.setattr(
+            job.stop, "wait", lambda _: within(lambda: child.exists() and child.stat().st_size > 1)
+        )
+        with pytest.raises(ToolError, match="was ended"):
+            job.run("compiling", ["sh", "-c", f"sleep 600 & echo $! > {child}; wait"])
+        pid = int(child.read_text())
+        assert within(lambda: not process.alive(pid))
+
+    @pytest.mark.parametrize(
+        ("line", "free"), [("OSError: [Errno 28] No space left on device", 1 << 40), ("Traceback (mo", 4096)]
+    )
+    def test_a_full_disk_is_one_sentence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, free: int
+    ) -> None:
+        """The log may be on the full disk and end in the middle of a word."""
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+        job = Job("tool", "", tmp_path, tmp_path / "log", print)
+        with pytest.raises(ToolError) as caught:
+            job.run("fetching x==1", ["sh", "-c", f"echo '{line}'; exit 1"])
+        assert str(caught.value) == (
+            "tool: fetching x==1 failed. The disk is full. Make room, or set VAULTBENCH_TOOLS (TMPDIR for "
+            f"temporary files) to a folder on another one. (Its words: {tmp_path / 'log'})"
+        )
 
     def test_no_room_is_said_before_building(self, tmp_path: Path) -> None:
         greedy = dataclasses.replace(TOOLCHAIN, build_bytes=1 << 60)
