@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from compose import credentials, envfile, life, postgres, run_folder
+from compose import behind, credentials, envfile, life, postgres, run_folder
 from compose.installer import cache
 from compose.settings import Settings
 
@@ -25,6 +25,7 @@ class NotOurs(Exception):
 
 def clean(settings: Settings, *, everything: bool, say: Say) -> None:
     """Stops all and deletes the data; `everything` also deletes the secrets. Raises `NotOurs`."""
+    behind.end(settings.run_dir)
     life.stop(settings.run_dir)
     folder, elsewhere = settings.run_dir, postgres.home(settings.run_dir)
     if folder.is_dir() and any(folder.iterdir()):

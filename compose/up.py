@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from compose import (
+    behind,
     changes,
     credentials,
     doctor,
@@ -73,13 +72,8 @@ def _install_behind(tools: Installer, settings: Settings) -> str:
         return ""
     if settings.offline:
         return f"{BEHIND} is missing: without a network make stress cannot run"
-    log = settings.run_dir / "logs" / f"{BEHIND}.log"
-    with log.open("ab") as output:
-        subprocess.Popen(
-            [sys.executable, "-m", "compose", "tools", BEHIND],
-            cwd=settings.root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    return f"{BEHIND} is being built behind this ({log}); make stress waits for it"
+    log = behind.start(settings.run_dir, BEHIND)
+    return f"{BEHIND} is being built behind this ({log}); make stress waits for it, make down ends it"
 
 
 def _record_runtime(settings: Settings) -> None:

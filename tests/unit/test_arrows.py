@@ -52,7 +52,7 @@ ORDER: dict[str, dict[str, str]] = {
         "settings credentials room ports topology control probes",
         "files": "installer joints scraping prepare",
         "rights": "roles store_key",
-        "supervision": "unit supervisor life",
+        "supervision": "unit supervisor life behind",
         "testbed": "changes neighbours stack view logs ready roll trace",
         "commands": "doctor top clean up beside",
         "edge": "cli __main__ bootstrap",
