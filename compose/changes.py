@@ -31,9 +31,14 @@ def record(run_dir: Path, env: Mapping[str, str]) -> None:
     (run_dir / FILE).write_text("".join(lines), encoding="utf-8")
 
 
+def recorded(run_dir: Path) -> dict[str, str]:
+    """What the testbed of a run folder was started with last."""
+    return envfile.read(run_dir / FILE) if (run_dir / FILE).exists() else {}
+
+
 def told(run_dir: Path, env: Mapping[str, str], given: Mapping[str, str]) -> str:
     """What the running testbed would have to change for `env`, and how; `given` was set by hand."""
-    known = envfile.read(run_dir / FILE) if (run_dir / FILE).exists() else {}
+    known = recorded(run_dir)
     every = dict.fromkeys([*names(env), *known]) if known else {}
     differing = [name for name in every if known.get(name, "") != env.get(name, "")]
     # Not what follows from another one: WORKERS brings a port for each process.

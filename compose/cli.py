@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +13,9 @@ from typing import ParamSpec
 
 import click
 
-from compose import clean as cleaning
 from compose import (
+    behind,
+    changes,
     control,
     credentials,
     doctor,
@@ -28,6 +31,7 @@ from compose import (
     store,
     view,
 )
+from compose import clean as cleaning
 from compose import roll as rolling
 from compose import settings as settings_module
 from compose import up as starting
@@ -69,7 +73,7 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
         try:
             command(*args, **kwargs)
         except TROUBLE as exc:
-            told = "\n".join([str(exc), *getattr(exc, "__notes__", [])])
+            told = "\n".join([_said(exc), *getattr(exc, "__notes__", [])])
             view.console(stderr=True).print(f"\n{told}", style="red", markup=False, highlight=False)
             sys.exit(1)
         except KeyboardInterrupt:
@@ -79,6 +83,13 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
             sys.exit(130)
 
     return inner
+
+
+def _said(trouble: Exception) -> str:
+    if isinstance(trouble, OSError) and trouble.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" for {trouble.filename}" if trouble.filename else ""
+        return f"No space is left on the disk{where}. Make room and run the same command again: it continues."
+    return str(trouble)
 
 
 def _settings() -> settings_module.Settings:
@@ -120,7 +131,13 @@ def up() -> None:
 def down() -> None:
     """Stops everything; data stays. Example: python -m compose down"""
     run_dir = _settings().run_dir
-    click.echo("stopped; data is kept" if life.stop(run_dir) else "nothing was running")
+    built = behind.end(run_dir)
+    if life.stop(run_dir):
+        click.echo("stopped; data is kept")
+    elif not built:
+        click.echo("nothing was running")
+    if built:
+        click.echo(f"{built} is no longer being built; the next start goes on with it")
 
 
 @main.command()
@@ -151,7 +168,7 @@ def status() -> None:
         idle = name == "harness" and health != "up"
         console.print(f"scraped   {name}: {'down, no run is on' if idle else health}", highlight=False)
     view.print_alerts(console, now.env["PROMETHEUS_URL"] if "prometheus" in rows else "")
-    view.print_disk(console, now.run_dir)
+    view.print_disk(console, now.run_dir, changes.recorded(now.run_dir))
     view.print_others(console, now.run_dir)
     if view.print_lost(console, rows):
         sys.exit(1)
@@ -231,6 +248,8 @@ def tools(everything: bool, names: tuple[str, ...]) -> None:
     Example: python -m compose tools minio k6
     """
     now = _settings()
+    # `make down` ends us when we build behind `make up`: in order, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Installer(now.env, echo=functools.partial(click.echo, err=True)) as installer:
         known = installer.names()
         unknown = [name for name in names if name not in known]

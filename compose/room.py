@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 GB = 1_000_000_000
-# Of any disk, whatever its size: uploads are refused where less than this share of it would stay free.
-KEPT_SHARE = 0.10
+# Of any disk, whatever its size: the store writes no more where less would stay free, and the upload service
+# accepts nothing that it would first write to a file.
+STORE_SHARE, SPOOL_SHARE = 0.01, 0.10
+SPOOLING: Mapping[str, str] = {"CHUNK_STORE": "disk", "BODY_MODE": "spooled"}
 DATA_BYTES, LEAST_BYTES = 5 * GB, GB
 TESTS_BYTES, TESTS_MEMORY_BYTES = 5 * GB, 3 * GB
 
@@ -21,16 +24,17 @@ class RoomError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What is left of a file system. `usable_bytes` is without what uploads must leave free."""
+    """What is left of a file system. `usable_bytes` is without what must stay free, `kept_for` says why."""
 
     folder: Path
     free_bytes: int
     usable_bytes: int
+    kept_for: str
 
     def __str__(self) -> str:
         kept = self.free_bytes - self.usable_bytes
         return (
-            f"{self.free_bytes / GB:.1f} GB free for data in {self.folder}; uploads leave a tenth of the disk"
+            f"{self.free_bytes / GB:.1f} GB free for data in {self.folder}; {self.kept_for} of the disk"
             f" unused, {kept / GB:.1f} GB"
         )
 
@@ -40,11 +44,20 @@ class Space:
         return self.usable_bytes >= LEAST_BYTES
 
 
-def of(path: Path) -> Space:
-    """The space where a path is, or would be made."""
+def of(path: Path, env: Mapping[str, str]) -> Space:
+    """The space where a path is, or would be made, for a testbed with these settings."""
     folder = existing(path)
     total, _, free = shutil.disk_usage(folder)
-    return Space(path, free, free - round(total * KEPT_SHARE))
+    word = spooled_by(env)
+    share = SPOOL_SHARE if word else STORE_SHARE
+    kept_for = f"with {word} uploads leave a tenth" if word else "the store leaves a hundredth"
+    return Space(path, free, free - round(total * share), kept_for)
+
+
+def spooled_by(env: Mapping[str, str]) -> str:
+    """The setting by which uploads are written to files of the service; "" where none is."""
+    chosen = (f"{name}={value}" for name, value in SPOOLING.items() if env.get(name, "").lower() == value)
+    return next(chosen, "")
 
 
 def existing(path: Path) -> Path:
@@ -54,7 +67,7 @@ def existing(path: Path) -> Path:
 
 def refuse_tests() -> None:
     """Raises `RoomError` where `make test` would fail for lack of room, minutes later and in many places."""
-    space = of(Path(tempfile.gettempdir()))
+    space = of(Path(tempfile.gettempdir()), SPOOLING)  # some of them upload that way
     missing = []
     if space.usable_bytes < TESTS_BYTES:
         needed = TESTS_BYTES + space.free_bytes - space.usable_bytes

@@ -163,24 +163,24 @@ def wait_healthy(
         watch(rows)
         lost = [name for name, row in rows.items() if row["state"] in LOST]
         if lost:
-            raise StackError(_story(stack.run_dir, rows, lost))
+            raise StackError(_story(stack, rows, lost))
         slow = [name for name, row in rows.items() if row["state"] not in UP]
         if not slow:
             return rows
         if time.monotonic() > end:
-            raise StackError(f"not healthy after {timeout_s:.0f} s\n" + _story(stack.run_dir, rows, slow))
+            raise StackError(f"not healthy after {timeout_s:.0f} s\n" + _story(stack, rows, slow))
         time.sleep(POLL_S)
 
 
-def _story(run_dir: Path, rows: Rows, names: Sequence[str]) -> str:
+def _story(stack: Stack, rows: Rows, names: Sequence[str]) -> str:
     """Why each of these parts is not up. Those that only wait for another say so in one line."""
-    lines = []
+    lines, run_dir = [], stack.run_dir
     for name in names:
         lines.append(f"{name}: {rows[name]['state']} {rows[name]['detail']}".rstrip())
         if rows[name]["state"] not in ("not-started", "waiting"):
             lines += [f"    {line}" for line in control.last_lines(run_dir, name)]
             lines.append(f"    (all of it: {run_dir}/logs/{name}.log)")
-    if not (space := room.of(run_dir)).enough:
+    if not (space := room.of(run_dir, stack.env)).enough:
         lines.append(f"The disk is nearly full: {space}. Make room, then run make up again.")
     return "\n".join(lines)
 

@@ -100,9 +100,9 @@ def print_memory(console: Console, rows: Mapping[str, Mapping[str, Any]]) -> Non
     )
 
 
-def print_disk(console: Console, run_dir: Path) -> None:
-    """What is left where data and logs go; red when the store refuses uploads."""
-    space = room.of(run_dir)
+def print_disk(console: Console, run_dir: Path, env: Mapping[str, str]) -> None:
+    """What is left where data and logs go for a testbed with these settings; red when uploads are refused."""
+    space = room.of(run_dir, env)
     console.print(f"disk      {space}", style="" if space.enough else "bold red", highlight=False)
 
 

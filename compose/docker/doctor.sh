@@ -100,11 +100,14 @@ place_findings() {
     nearest=$RUN_DIR
     while [ ! -d "$nearest" ]; do nearest=$(dirname "$nearest"); done
     free_mb=$(df -Pk "$nearest" | awk 'NR == 2 { printf "%.0f", $4 / 1000 }')
-    # Uploads are refused where less than a tenth of the disk would stay free.
-    needed_mb=$((DATA_MB + $(df -Pk "$nearest" | awk 'NR == 2 { printf "%.0f", $2 / 10000 }')))
+    # The store writes no more where less than this would stay free; with one of two settings the upload service
+    # writes files of its own, and accepts nothing more much earlier.
+    share=100 kept='the store leaves a hundredth of the disk unused'
+    case "${CHUNK_STORE:-},${BODY_MODE:-}" in disk,* | *,spooled) share=10 kept='with CHUNK_STORE=disk or BODY_MODE=spooled uploads leave a tenth of the disk unused' ;; esac
+    needed_mb=$((DATA_MB + $(df -Pk "$nearest" | awk -v share="$share" 'NR == 2 { printf "%.0f", $2 / share / 1000 }')))
     docker image inspect "$MINIO_IMAGE" >/dev/null 2>&1 || needed_mb=$((needed_mb + BUILD_MB))
     if [ "$free_mb" -ge "$needed_mb" ]; then ok host "$free_mb MB free"
-    else warn host "$free_mb MB free, $needed_mb MB are needed (a tenth of the disk stays unused)" "make room, for example with docker system prune"; fi
+    else warn host "$free_mb MB free, $needed_mb MB are needed ($kept)" "make room, for example with docker system prune"; fi
     command -v getent >/dev/null 2>&1 || return 0
     if getent ahostsv4 localhost 2>/dev/null | grep -q '^127\.0\.0\.1'; then ok names "localhost is 127.0.0.1"
     else bad names "localhost is not 127.0.0.1" "add \`127.0.0.1 localhost\` to /etc/hosts"; fi

@@ -44,13 +44,14 @@ def host(now: Settings) -> Iterator[Check]:
     yield judge("host", not musl, f"C library: {'musl' if musl else 'glibc'}", "set POSTGRES_BIN_DIR", "warn")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield judge("host", memory >= MEMORY_BYTES, f"memory: {memory / GB:.1f} GB", "4 GB are needed", "warn")
-    space = room.of(now.run_dir)
+    space, word = room.of(now.run_dir, now.env), room.spooled_by(now.env)
+    less = f", or leave {word} out" if word else ""
     yield judge(
         "host",
         space.usable_bytes >= room.DATA_BYTES,
         str(space),
-        f"make room, or choose a folder elsewhere (VAULTBENCH_RUN_DIR=): {room.DATA_BYTES / GB:.0f} GB are"
-        " needed beside that tenth",
+        f"make room, or choose a folder elsewhere (VAULTBENCH_RUN_DIR=){less}: {room.DATA_BYTES / GB:.0f} GB"
+        " are needed beside that",
     )
     kind = file_system(room.existing(now.run_dir))
     remedy = "results would have no disk in the path; use a folder on a disk (VAULTBENCH_RUN_DIR=)"

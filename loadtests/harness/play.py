@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from loadtests.harness import strangers, wall_clock
+from loadtests.harness import room, strangers, wall_clock
 from loadtests.harness.books import Books
 from loadtests.harness.load import REQUEST_LIMIT_S, Load
 from loadtests.harness.order import in_turns
@@ -123,9 +123,6 @@ class Player:
         # Nobody counts for us what another implementation is asked.
         gateways = {name: hold.gateways for name, hold in self.rig.holds.items() if hold.gateways}
 
-        def found(said: str) -> None:
-            self._spoiled("foreign-traffic", said, strangers.warning(said))
-
         def stepped(step_s: float) -> None:
             self._spoiled("clock-step", wall_clock.sentence(step_s), wall_clock.warning(step_s))
 
@@ -133,10 +130,20 @@ class Player:
             self._sent = strangers.Sent(self.load.files.console, self.books.played)
         look = partial(strangers.ask_gateways, self.rig.http, gateways)
         async with (
-            strangers.watching_for_strangers(look, self._sent.read, found),
+            strangers.watching_for_strangers(look, self._sent.read, self._foreign),
             wall_clock.watching_the_clock(stepped),
         ):
             yield
+
+    def _foreign(self, said: str) -> None:
+        """Requests that nobody wrote down were somebody else's, unless our own records have no room any more:
+        then raises ``OSError``, and nobody is accused."""
+        try:
+            room.prove_writable(self.load.files.console.parent)
+        except OSError:
+            self.rig.stop.set()
+            raise
+        self._spoiled("foreign-traffic", said, strangers.warning(said))
 
     def _spoiled(self, event: str, said: str, warning: Warn) -> None:
         self.books.warnings.append(warning)

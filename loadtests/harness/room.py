@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from loadtests.harness.planning import GIB, least_disk_bytes, memory_bytes
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.plan import Plan
+from loadtests.harness.testbeds.connections import parse_env
 
 MEMORY_SHARE = 0.8  # of what is free; the system that is measured needs some too
-KEPT_SHARE = 0.10  # of any disk: uploads are refused where less would stay free
+# Of any disk: the store writes no more where less would stay free, and the upload service accepts nothing
+# that it would first write to a file.
+STORE_SHARE, SPOOL_SHARE = 0.01, 0.10
+SPOOLING = {"CHUNK_STORE": "disk", "BODY_MODE": "spooled"}
+RECORDED = "settings.env"  # in the run folder
 RECORDS_BYTES = 200_000_000
+PROOF_BYTES = 1 << 20
 OPEN_FILES = 65_536
 
 Usage = Callable[[Path], tuple[int, int, int]]
@@ -38,25 +46,41 @@ def refuse_beyond_memory(plan: Plan, available: int, stacks_bytes: int = 0) -> N
         )
 
 
-def fitted(plan: Plan, data: Path, results: Path, usage: Usage = shutil.disk_usage) -> Plan:
+def fitted(
+    plan: Plan,
+    data: Path,
+    results: Path,
+    environ: Mapping[str, str] | None = None,
+    usage: Usage = shutil.disk_usage,
+) -> Plan:
     """The plan with no more disk than there is: the load then pauses more often, to judge and delete.
 
     Args:
-        data: the folder of the system that is measured.
+        data: the run folder of the system that is measured.
         results: where the records go.
+        environ: words of the command, some of which are settings of the system.
         usage: ``shutil.disk_usage``, or a test's.
 
     Raises:
         QuestionError: the records do not fit, or what VUs and file size have under way at once.
     """
     total, _, free = usage(_existing(data))
-    usable, needed = free - round(total * KEPT_SHARE), least_disk_bytes(plan)
+    word = spooled_by(plan, {**recorded(data), **(environ or {})})
+    kept = round(total * (SPOOL_SHARE if word else STORE_SHARE))
+    usable, needed = free - kept, least_disk_bytes(plan)
     problems = []
     if usable < needed:
+        whose = (
+            f"{word} writes uploads to files there, for which a tenth of the disk stays so. Leave {word} out,"
+            " choose"
+            if word
+            else "the store leaves a hundredth of the disk so. Choose"
+        )
         problems.append(
             f"VUS x FILE_SIZE need {needed / GIB:.1f} GiB of disk in {data}, and"
-            f" {max(0, usable) / GIB:.1f} GiB can be used: {free / GIB:.1f} GiB are free, and a tenth of the"
-            " disk stays so. Make room, or choose fewer VUs or smaller files"
+            f" {max(0, usable) / GIB:.1f} GiB can be used: {free / GIB:.1f} GiB are free, and {whose}"
+            " fewer VUs or smaller files, make room, or name a folder on another disk with"
+            " VAULTBENCH_RUN_DIR="
         )
     if (left := usage(_existing(results))[2]) < RECORDS_BYTES:
         problems.append(
@@ -66,6 +90,34 @@ def fitted(plan: Plan, data: Path, results: Path, usage: Usage = shutil.disk_usa
     if problems:
         raise QuestionError("\n".join(problems))
     return plan.model_copy(update={"disk_bytes": max(needed, min(plan.disk_bytes, usable))})
+
+
+def spooled_by(plan: Plan, settings: Mapping[str, str]) -> str:
+    """The word by which uploads of some arm are written to files of the service; "" where none are."""
+    for arm in plan.arms:
+        if (arm.strategy or "").endswith("-spooled"):
+            return f"STRATEGY={arm.strategy}"
+        asked = {name.rpartition(".")[2]: value for name, value in arm.asked.items()}
+        for name, value in SPOOLING.items():
+            if {**settings, **asked}.get(name, "").lower() == value:
+                return f"{name}={value}"
+    return ""
+
+
+def recorded(run_dir: Path) -> dict[str, str]:
+    """The settings that the testbed of a run folder was started with last."""
+    return parse_env("\n".join(_lines(run_dir / RECORDED)))
+
+
+def prove_writable(folder: Path) -> None:
+    """Raises ``OSError``, with the folder's name, where nothing more can be written."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(os.urandom(PROOF_BYTES))  # what a file system cannot pack away
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 def _existing(path: Path) -> Path:

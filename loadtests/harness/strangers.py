@@ -178,7 +178,7 @@ async def watching_for_strangers(
     """Compare what the gateways answer with what we send, as long as the block runs and once at its end.
 
     Around one stretch, from before its first request until all VUs are idle. ``found`` is told once, with
-    the sentence, and should let the run end in order.
+    the sentence, and should let the run end in order; what it raises ends the block.
     """
     watch = _Watch(look, sent, found, before=await look(), sent_before=sent())
     task = asyncio.create_task(watch.run(look_s, sleep))

@@ -76,7 +76,7 @@ class Asking:
             plan = make_plan(run_id(question.name, words.profile), question, words, strategies)
             refuse_beyond_memory(plan, available_bytes(), stack_bytes(words))
             system = None if needs_stacks(words) else find_system(environ)
-            plan = fitted(plan, run_dir_of(environ), results_folder(environ))
+            plan = fitted(plan, run_dir_of(environ), results_folder(environ), environ)
             announce(plan, console)
             if system is not None:
                 refuse_ourselves(system, others)

@@ -72,7 +72,7 @@ def read_environment(root: Path, overrides: Mapping[str, str]) -> dict[str, str]
     secrets = Path(overrides.get("VAULTBENCH_ENV_FILE") or root / ".env")
     for file in (root / "compose" / "ports.env", in_effect, secrets):
         if file.exists():
-            values.update(_parse_env(file.read_text(encoding="utf-8")))
+            values.update(parse_env(file.read_text(encoding="utf-8")))
     values.update(overrides)
     return {name: _expand(value, values, depth=8) for name, value in values.items()}
 
@@ -81,7 +81,7 @@ def contradictions(run_dir: Path, said: Mapping[str, str]) -> list[str]:
     """Where ``said`` names another port or address than the testbed in this folder was started with: it would
     be loaded at one place and judged at another."""
     path = run_dir / PUBLISHED
-    published = _parse_env(path.read_text(encoding="utf-8")) if path.exists() else {}
+    published = parse_env(path.read_text(encoding="utf-8")) if path.exists() else {}
     return [
         f"{name}={said[name]}, and the testbed in {run_dir} has {value}"
         for name, value in published.items()
@@ -174,7 +174,8 @@ def open_store(endpoints: Endpoints) -> Minio:
     )
 
 
-def _parse_env(text: str) -> dict[str, str]:
+def parse_env(text: str) -> dict[str, str]:
+    """Lines of NAME=value, quoted or not, of a file that a start-up wrote."""
     found = (_LINE.fullmatch(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {match[1]: match[2].strip("\"'") for match in found if match}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import errno
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from compose import bootstrap, clean, doctor, ports, postgres, room, run_folder, settings, view
+from compose import bootstrap, clean, doctor, life, ports, postgres, room, run_folder, settings, view
 from compose.cli import main
 from compose.doctor import machine, report, testbed
 from compose.doctor.model import Check
@@ -128,15 +129,33 @@ class TestDoctor:
         failed = [one for one in machine.host(read(tmp_path)) if one.status == "fail"]
         assert [one.remedy for one in failed if "free for data" in one.text]
 
-    def test_a_tenth_of_the_disk_is_no_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Uploads would be refused, however much that is."""
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: (1000 * GB, 0, 104 * GB))
-        (found,) = [one for one in machine.host(read(tmp_path)) if "free for data" in one.text]
-        assert (found.status, found.text.partition(" in ")[0]) == ("fail", "104.0 GB free for data")
-        assert found.text.endswith("uploads leave a tenth of the disk unused, 100.0 GB")
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: (1000 * GB, 0, 106 * GB))
-        (found,) = [one for one in machine.host(read(tmp_path)) if "free for data" in one.text]
-        assert found.status == "ok"
+    @pytest.mark.parametrize(
+        ("words", "free_gb", "status"),
+        [
+            ({}, 45, "ok"),
+            ({}, 10, "fail"),
+            ({"CHUNK_STORE": "disk"}, 45, "fail"),
+            ({"CHUNK_STORE": "disk"}, 57, "ok"),
+            ({"BODY_MODE": "spooled"}, 45, "fail"),
+        ],
+    )
+    def test_what_stays_unused_of_a_disk_is_no_room(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        words: dict[str, str],
+        free_gb: int,
+        status: str,
+    ) -> None:
+        """Uploads would be refused, however much that is; a tenth only where the service writes files."""
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: (512 * GB, 0, free_gb * GB))
+        (found,) = [one for one in machine.host(read(tmp_path, **words)) if "free for data" in one.text]
+        assert (found.status, found.text.partition(" in ")[0]) == (status, f"{free_gb}.0 GB free for data")
+        if not words:
+            assert found.text.endswith("; the store leaves a hundredth of the disk unused, 5.1 GB")
+        for name, value in words.items():
+            assert f"; with {name}={value} uploads leave a tenth of the disk unused, 51.2 GB" in found.text
+            assert status == "ok" or f", or leave {name}={value} out: 5 GB are needed" in found.remedy
 
     def test_the_tests_say_at_once_what_room_they_need(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: (250 * GB, 0, 28 * GB))
@@ -251,6 +270,22 @@ class TestView:
         assert view.print_lost(console, {"upload": row, "auth": {"state": "healthy"}})
         assert console.export_text().split("\n")[1:3] == ["upload: given-up 5 deaths", "    [b]oops[/b]"]
         console.file.close()
+
+
+class TestTrouble:
+    def test_a_full_disk_is_told_with_the_file_and_the_next_step(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: object) -> bool:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "state.tmp"))
+
+        monkeypatch.setattr(life, "stop", full)
+        done = CliRunner().invoke(main, ["down"], env={"VAULTBENCH_RUN_DIR": str(tmp_path)})
+        assert done.exit_code == 1
+        assert done.output.strip() == (
+            f"No space is left on the disk for {tmp_path / 'state.tmp'}. Make room and run the same command "
+            "again: it continues."
+        )
 
 
 class TestPlace:
@@ -399,6 +434,52 @@ class TestBootstrap:
         with pytest.raises(SystemExit, match="The next make continues"):
             bootstrap.install("bench", found(3, 11))
         assert not bootstrap.installed("bench")
+
+    @pytest.mark.parametrize(
+        ("place", "elsewhere"),
+        [
+            ("checkout", "`TMPDIR=folder make up` takes another disk for the files."),
+            ("cache", "for the files, `make up VAULTBENCH_TOOLS=folder` for the environment."),
+        ],
+    )
+    def test_a_full_disk_is_one_sentence_with_the_next_step(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, elsewhere: str
+    ) -> None:
+        pip = tmp_path / "python"
+        pip.write_text(
+            "#!/bin/sh\necho 'Traceback (most'; echo 'OSError: [Errno 28] No space left'\nexit 2\n"
+        )
+        pip.chmod(0o755)
+        monkeypatch.setattr(bootstrap, "PLACE", ROOT if place == "checkout" else tmp_path)
+        monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+        monkeypatch.setattr(bootstrap, "MARKER", tmp_path / "marker")
+        monkeypatch.setattr(bootstrap, "LOG", tmp_path / "log")
+        monkeypatch.setattr(bootstrap, "sound", lambda _: True)
+        monkeypatch.setattr(bootstrap, "PYTHON", pip)
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        bootstrap.MARKER.touch()
+        with pytest.raises(SystemExit) as caught:
+            bootstrap.install("bench", found(3, 11))
+        said = str(caught.value)
+        assert said.startswith(
+            f"No space is left on a disk for the virtual environment ({tmp_path / '.venv'})"
+        )
+        assert f"({tmp_path}): make room and run make again, which continues; " in said
+        assert said.endswith(elsewhere)
+        assert "Traceback" not in said
+
+    def test_a_disk_without_room_for_the_first_folder_is_that_sentence(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "venv.lock")
+
+        monkeypatch.delenv("PYTHON", raising=False)
+        monkeypatch.setattr(sys, "argv", ["bootstrap.py", "compose", "up"])
+        monkeypatch.setattr(bootstrap, "installed", lambda *_: False)
+        monkeypatch.setattr(bootstrap, "with_lock", full)
+        with pytest.raises(SystemExit, match="No space is left on a disk for the virtual environment"):
+            bootstrap.main()
 
 
 TARGETS = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import subprocess
 import sys
@@ -13,9 +15,9 @@ import pytest
 from loadtests.harness.planning import GIB, least_disk_bytes, make_plan
 from loadtests.harness.question import QuestionError, load_question
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.room import available_bytes, fitted, refuse_beyond_memory
+from loadtests.harness.room import Usage, available_bytes, fitted, prove_writable, refuse_beyond_memory
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.words import read_ab
+from loadtests.harness.words import arm_texts, as_typed, read_ab
 
 pytestmark = pytest.mark.unit
 
@@ -25,7 +27,7 @@ MEMINFO = "MemTotal:  100 kB\nMemFree:  10 kB\nMemAvailable:  50 kB\n"
 
 
 def ab(**words: str) -> Plan:
-    typed = read_ab(words, STRATEGIES, {})
+    typed = read_ab(words, STRATEGIES, as_typed(arm_texts(words)))
     return make_plan("run", load_question("ab"), typed, STRATEGIES)
 
 
@@ -89,23 +91,77 @@ class TestMemory:
             available_bytes(tmp_path)
 
 
+def disk(total_gb: float, free_gb: float) -> Usage:
+    return lambda _: (round(total_gb * GB), 0, round(free_gb * GB))
+
+
 class TestDisk:
     def test_with_room_the_plan_stays(self, tmp_path: Path) -> None:
         plan = ab()
-        assert fitted(plan, tmp_path, tmp_path, lambda _: (1000 * GB, 0, 500 * GB)) == plan
+        assert fitted(plan, tmp_path, tmp_path, usage=disk(1000, 500)) == plan
 
     def test_with_less_room_it_pauses_more_often(self, tmp_path: Path) -> None:
-        found = fitted(ab(), tmp_path, tmp_path / "new" / "results", lambda _: (100 * GB, 0, 13 * GB))
+        found = fitted(ab(), tmp_path, tmp_path / "new" / "results", usage=disk(100, 4))
         assert found.disk_bytes == 3 * GB
 
     def test_uploads_under_way_that_do_not_fit_are_refused(self, tmp_path: Path) -> None:
         plan = ab(VUS="64", B="FILE_SIZE=256MiB")
-        said = rf"need 32\.5 GiB of disk in {tmp_path}, and 27\.9 GiB can be used: 37\.3 GiB are free"
+        said = (
+            rf"need 32\.5 GiB of disk in {tmp_path}, and 31\.7 GiB can be used: 32\.6 GiB are free, and"
+            r" the store leaves a hundredth of the disk so\. Choose fewer VUs or smaller files, make room, or"
+            r" name a folder on another disk with VAULTBENCH_RUN_DIR="
+        )
         with pytest.raises(QuestionError, match=said):
-            fitted(plan, tmp_path, tmp_path, lambda _: (100 * GB, 0, 40 * GB))
-        more = least_disk_bytes(plan) + 11 * GB
-        assert fitted(plan, tmp_path, tmp_path, lambda _: (100 * GB, 0, more)).disk_bytes > 32 * GIB
+            fitted(plan, tmp_path, tmp_path, usage=disk(100, 35))
+        more = least_disk_bytes(plan) / GB + 2
+        assert fitted(plan, tmp_path, tmp_path, usage=disk(100, more)).disk_bytes > 32 * GIB
 
     def test_everything_that_is_missing_is_said_at_once(self, tmp_path: Path) -> None:
         with pytest.raises(QuestionError, match=r"(?s)GiB of disk in .*\nthe records of a run need 0\.2 GiB"):
-            fitted(ab(), tmp_path, tmp_path, lambda _: (100 * GB, 0, 0))
+            fitted(ab(), tmp_path, tmp_path, usage=disk(100, 0))
+
+    def test_a_large_disk_with_less_than_a_tenth_free_will_do(self, tmp_path: Path) -> None:
+        """The tenth is what the service demands for files that it writes itself."""
+        plan = ab()
+        assert fitted(plan, tmp_path, tmp_path, usage=disk(512, 45)) == plan
+
+    @pytest.mark.parametrize(
+        ("words", "settings", "said"),
+        [
+            ({"B": "CHUNK_STORE=disk"}, "", "CHUNK_STORE=disk"),
+            ({"B": "upload.BODY_MODE=spooled"}, "", "BODY_MODE=spooled"),
+            ({"STRATEGY": "proxy-single-spooled", "B": "VUS=3"}, "", "STRATEGY=proxy-single-spooled"),
+            ({}, "CHUNK_STORE='disk'\n", "CHUNK_STORE=disk"),  # of the testbed that runs
+        ],
+    )
+    def test_where_the_service_writes_files_a_tenth_stays_free(
+        self, tmp_path: Path, words: dict[str, str], settings: str, said: str
+    ) -> None:
+        (tmp_path / "settings.env").write_text(settings)
+        told = (
+            rf"need 0\.\d GiB of disk .* 0\.0 GiB can be used: 41\.9 GiB are free, and {said} writes"
+            r" uploads to files there, for which a tenth of the disk stays so\. Leave"
+            rf" {said} out, choose fewer VUs"
+        )
+        with pytest.raises(QuestionError, match=told):
+            fitted(ab(**words), tmp_path, tmp_path, usage=disk(512, 45))
+        assert fitted(ab(**words), tmp_path, tmp_path, usage=disk(512, 54.2)).disk_bytes == 3 * GB
+
+    def test_a_setting_of_the_command_counts(self, tmp_path: Path) -> None:
+        with pytest.raises(QuestionError, match="CHUNK_STORE=disk writes uploads to files there"):
+            fitted(ab(), tmp_path, tmp_path, {"CHUNK_STORE": "disk"}, disk(512, 45))
+
+
+class TestWriting:
+    def test_a_folder_with_room_is_left_as_it_was(self, tmp_path: Path) -> None:
+        prove_writable(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_one_without_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            prove_writable(tmp_path)
+        assert caught.value.filename == str(tmp_path)

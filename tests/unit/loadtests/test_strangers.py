@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gateway.routes import entries
 from loadtests.harness.console import Played
 from loadtests.harness.counters import parse
+from loadtests.harness.play import Player
 from loadtests.harness.strangers import (
     LISTS,
     LOGINS,
@@ -96,6 +101,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.asked, self.sent, self.said = Requests(1000), Requests(), list[str]()
+        self.found: Callable[[str], None] = self.said.append
         self._turn, self._slept = asyncio.Event(), asyncio.Event()
 
     async def look(self) -> Mapping[str, Requests]:
@@ -115,9 +121,7 @@ class Bench:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        async with watching_for_strangers(
-            self.look, lambda: {"": self.sent}, self.said.append, sleep=self.sleep
-        ):
+        async with watching_for_strangers(self.look, lambda: {"": self.sent}, self.found, sleep=self.sleep):
             yield
 
 
@@ -164,6 +168,47 @@ async def test_a_gateway_that_began_anew_says_nothing(bench: Bench) -> None:
     async with bench.watched():
         bench.asked, bench.sent = Requests(5), Requests(5)
     assert bench.said == []
+
+
+def a_player(folder: Path) -> Player:
+    """With what `_foreign` touches: where the records go, and whom it tells."""
+    said: list[str] = []
+    load = SimpleNamespace(files=SimpleNamespace(console=folder / "console.jsonl"))
+    rig = SimpleNamespace(stop=asyncio.Event(), event=lambda kind, **_: said.append(kind))
+    books, progress = SimpleNamespace(warnings=[]), SimpleNamespace(say=said.append)
+    parts: Any = (rig, load, books, None, None, progress, None)
+    return Player(*parts)
+
+
+async def test_nobody_is_accused_when_our_own_records_have_no_room(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The generator's lines were lost, so all its uploads looked like somebody else's."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    player = a_player(tmp_path)
+    bench.found = player._foreign
+    with pytest.raises(OSError, match="No space left") as caught:
+        async with bench.watched():
+            bench.asked = Requests(1500)
+            await bench.next_look()
+            assert player.rig.stop.is_set(), "the stretch ends at once"
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
+    assert player.books.warnings == []
+
+
+async def test_with_room_for_the_records_it_was_somebody_else(bench: Bench, tmp_path: Path) -> None:
+    player = a_player(tmp_path)
+    bench.found = player._foreign
+    async with bench.watched():
+        bench.asked = Requests(1500)
+    assert [(one.code, one.message) for one in player.books.warnings] == [
+        ("foreign-traffic", "Somebody else uses the system: 500 uploads were not ours.")
+    ]
+    assert player.rig.stop.is_set()
 
 
 async def test_a_stretch_that_broke_is_not_judged(bench: Bench) -> None:
