@@ -15,6 +15,7 @@ from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = Path(__file__).with_name("ports.env")
+WORDS = PORTS.with_name("words.list")
 SHIFT, MOST_SHIFT = re.compile("0|[1-9][0-9]*"), 50_000
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "RUNTIME": ("", "native", "compose"),
@@ -67,7 +68,7 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         if environ.get(name, "") not in allowed
     ]
     wrong_words = _bad_addresses(environ)
-    problems += wrong_words
+    problems += wrong_words or _without_effect(environ)
     defaults = addresses({} if wrong_words else environ)
     if not (wrong := scaling.problems(environ, cores())):
         defaults = scaling.extended(defaults, environ, cores())
@@ -121,6 +122,23 @@ def _bad_addresses(environ: Mapping[str, str]) -> list[str]:
         expected = "an address of this machine, such as 127.0.0.1, ::1, or 0.0.0.0 for every network"
         problems.append(f"GATEWAY_HOST={host!r}: must be {expected}")
     return problems
+
+
+def followers() -> dict[str, str]:
+    """Names of ports.env that nobody can choose, with the word that their value follows from."""
+    lines = (line.split() for line in WORDS.read_text(encoding="utf-8").splitlines() if line[:1].isalpha())
+    return {fields[0]: fields[2] for fields in lines if fields[1] == "none"}
+
+
+def _without_effect(environ: Mapping[str, str]) -> list[str]:
+    """One that is what it would be anyway was handed on by another command of ours."""
+    names = followers()
+    found = addresses({name: value for name, value in environ.items() if name not in names})
+    return [
+        f"{name}={environ[name]!r}: has no effect, its value follows from {instead}: say that instead"
+        for name, instead in names.items()
+        if environ.get(name) and environ[name] != found[name]
+    ]
 
 
 def store_origins(environ: Mapping[str, str]) -> str:

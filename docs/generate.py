@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from compose import envfile
 from compose.scraping import RULES
-from compose.settings import PORTS
+from compose.settings import PORTS, followers
 from docs import buckets, usual
 from docs.families import declared
 from docs.tables import table
@@ -68,7 +68,8 @@ def _outside() -> str:
     text = "\n## Start-up\n" + WORDS_HEAD + table(("variable", "what it does"), words)
     words = [(f"`{name}`", text) for name, text in HARNESS.items()]
     text += "\n## Measuring\n\n" + table(("variable", "what it does"), words)
-    ports = [(f"`{name}`", f"`{value}`") for name, value in envfile.read(PORTS).items()]
+    follow = followers()
+    ports = [(f"`{name}`", f"`{value}`") for name, value in envfile.read(PORTS).items() if name not in follow]
     text += "\n## Ports and URLs (`compose/ports.env`)\n\n" + table(("variable", "default"), ports)
     lines = INHERITED.read_text(encoding="utf-8").splitlines()
     pairs = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]

@@ -60,7 +60,7 @@ refuse_words() {
             return row[length(b)]
         }
         function takes(who) { return who ~ /^(every|containers|native)$/ || index("," who ",", "," target ",") }
-        !($1 in who) { who[$1] = $2; order[++count] = $1 }
+        !($1 in who) { who[$1] = $2; instead[$1] = $3; order[++count] = $1 }
         END {
             many = split(typed, names, " ")
             for (n = many; n; n--) {
@@ -70,7 +70,9 @@ refuse_words() {
                     for (i = 1; i <= count; i++)
                         if (takes(who[order[i]]) && (d = distance(toupper(name), order[i])) < best && d < length(name)) { best = d; near = order[i] }
                     print name ": make " target " knows no such word" (near == "" ? "" : "; did you mean " near "?") "; docs/settings.md has all of them"
-                } else if (!takes(who[name])) {
+                } else if (who[name] == "none")
+                    print name ": has no effect, its value follows from " instead[name] ": say that instead"
+                else if (!takes(who[name])) {
                     targets = "make " who[name]; gsub(/,/, ", make ", targets)
                     print name ": make " target " does not take it, but " targets
                 } else if (runtime == "compose" && who[name] == "native")

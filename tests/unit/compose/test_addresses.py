@@ -12,6 +12,7 @@ from compose.part import Part
 from tests.unit.compose.choice import WORKS, Desk, new_desk
 from tests.unit.compose.test_scaling import scaled
 from tests.unit.compose.test_topology import env, parts
+from tests.unit.compose.words import takers
 
 pytestmark = pytest.mark.unit
 LOAD = "load_environment lenient; "
@@ -80,6 +81,36 @@ class TestGatewayHost:
         done = desk.script(LOAD, **WORKS, GATEWAY_HOST=said)
         assert done.returncode == 1
         assert f"GATEWAY_HOST='{said}': must be an address of this machine" in done.stderr
+
+
+class TestWithoutEffect:
+    def test_what_follows_from_other_words_is_refused_by_name(self) -> None:
+        said = {"GATEWAY_ADDRESS": "127.0.0.7", "WEB_ORIGINS": "http://localhost:8080"}
+        with pytest.raises(envfile.EnvError) as caught:
+            settings.read({"WORKERS": "1", **said})
+        why = "has no effect, its value follows from"
+        assert caught.value.problems == [
+            f"GATEWAY_ADDRESS='127.0.0.7': {why} GATEWAY_HOST: say that instead",
+            f"WEB_ORIGINS='http://localhost:8080': {why} CORS_ORIGINS: say that instead",
+        ]
+
+    @pytest.mark.parametrize(("said", "host", "address"), HOSTS)
+    def test_what_another_command_hands_on_is_taken(self, said: str, host: str, address: str) -> None:
+        found = in_effect({"GATEWAY_HOST": said, "GATEWAY_ADDRESS": address})
+        assert (found["GATEWAY_HOST"], found["GATEWAY_ADDRESS"]) == (host, address)
+        assert in_effect(found)["GATEWAY_URL"] == found["GATEWAY_URL"]
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_every_other_one_stays_as_it_was_said(self, workers: str) -> None:
+        kinds, others = takers(), {"GATEWAY_HOST": "127.0.0.9", "PORT_SHIFT": "7"}
+        names = [
+            name
+            for name in envfile.read(settings.PORTS)
+            if not kinds.get(name, set()) & {"none", "containers"}
+        ]
+        for name in names:
+            said = others.get(name, "19999" if name.endswith("_PORT") else "http://127.0.0.9:19999")
+            assert settings.read({"WORKERS": workers, name: said}).env[name] == said, name
 
 
 class TestShift:

@@ -45,6 +45,18 @@ class TestRefusals:
             ("up", "VUS=3", "VUS: make up does not take it, but make stress, make ask, make ab"),
             ("up", "OVERLAYS=faults", "OVERLAYS: only containers have it (RUNTIME=compose)"),
             ("status", "MEMORY_MINIO_MB=1", "MEMORY_MINIO_MB: only containers have it"),
+            ("up", "INNER_SUBNET=10.0.0.0/24", "INNER_SUBNET: only containers have it"),
+            ("up", "NGINX_ADDRESS=10.0.0.9", "NGINX_ADDRESS: only containers have it"),
+            (
+                "up",
+                "GATEWAY_ADDRESS=127.0.0.7",
+                "GATEWAY_ADDRESS: has no effect, its value follows from GATEWAY_HOST: say that instead",
+            ),
+            (
+                "stress",
+                "WEB_ORIGINS=http://localhost:8080",
+                "WEB_ORIGINS: has no effect, its value follows from CORS_ORIGINS: say that instead",
+            ),
         ],
     )
     def test_what_a_target_does_not_take_is_named(
@@ -54,9 +66,13 @@ class TestRefusals:
         assert done.returncode != 0
         assert said in done.stderr
 
-    def test_containers_refuse_what_only_processes_have(self, desk: Desk) -> None:
+    @pytest.mark.parametrize(
+        "word", ["K6=/x", "NGINX_SOURCE=127.0.0.3", "AUTH_URLS=http://a", "S3_ENDPOINT=http://b"]
+    )
+    def test_containers_refuse_what_only_processes_have(self, desk: Desk, word: str) -> None:
         desk.record("compose")
-        assert "K6: only plain processes have it" in desk.make("status", "K6=/x", **WORKS).stderr
+        name = word.partition("=")[0]
+        assert f"{name}: only plain processes have it" in desk.make("status", word, **WORKS).stderr
 
     def test_all_at_once(self, desk: Desk) -> None:
         said = desk.make("stress", "FOO=1", "PRECISON=2", "A=FINALISE=inline B=VUS=3", "OVERLAYS=x").stderr
