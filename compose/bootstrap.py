@@ -165,13 +165,19 @@ def installed(kind: str, named: "Found | None" = None) -> bool:
 
     The dev lock holds everything of the bench lock.
     """
-    try:
-        marker = json.loads(MARKER.read_text())
-    except (OSError, ValueError):
-        return False
+    marker = recorded()
     fitting = [name for name in ("dev", kind) if marker.get(name) == digest(name)]
     right = named is None or marker.get("python") == named.build
     return bool(fitting) and right and PYTHON.exists()
+
+
+def recorded() -> "dict[str, str]":
+    """What the marker says; nothing while the environment itself is being made."""
+    try:
+        marker = json.loads(MARKER.read_text())
+    except (OSError, ValueError):
+        return {}
+    return dict(marker)
 
 
 def digest(kind: str) -> str:
@@ -211,12 +217,12 @@ def install(kind: str, python: Found) -> None:
             f"{VENV} was made by somebody else, so it is left alone. Move it away, for example to\n"
             ".venv-mine, then run make again."
         )
-    if not MARKER.exists() or not sound(python.build):
+    if recorded().get("python") != python.build or not sound(python.build):
         shutil.rmtree(str(VENV), ignore_errors=True)
         VENV.mkdir()
-        MARKER.write_text("{}\n")
+        MARKER.write_text("{}\n")  # half a pip can be imported, and installs nothing
         run([python.path, "-I", "-m", "venv", str(VENV)], began, expected)
-    MARKER.write_text("{}\n")
+    MARKER.write_text(json.dumps({"python": python.build}) + "\n")
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
     pip += ["--progress-bar", "off"]  # the log and our own lines show its words, not its bars
     run([*pip, "-r", str(LOCKS[kind])], began, expected)

@@ -426,14 +426,36 @@ class TestBootstrap:
     def test_a_failed_installation_leaves_no_marker(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
         monkeypatch.setattr(bootstrap, "MARKER", tmp_path / "marker")
         monkeypatch.setattr(bootstrap, "LOG", tmp_path / "log")
         monkeypatch.setattr(bootstrap, "sound", lambda _: True)
         monkeypatch.setattr(bootstrap, "PYTHON", Path("/bin/false"))
-        bootstrap.MARKER.touch()
+        bootstrap.MARKER.write_text(json.dumps({"python": found(3, 11).build}))
         with pytest.raises(SystemExit, match="The next make continues"):
             bootstrap.install("bench", found(3, 11))
         assert not bootstrap.installed("bench")
+
+    @pytest.mark.parametrize("ends", ["before pip", "after it"])
+    def test_an_environment_that_was_not_finished_is_made_anew(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+    ) -> None:
+        """A disk that fills in the middle leaves half a pip, which can be imported and installs nothing."""
+        venv, python = tmp_path / ".venv", tmp_path / "python"
+        python.write_text(f"#!/bin/sh\n[ '{ends}' = 'after it' ] && mkdir -p {venv}/bin || exit 1\n")
+        python.chmod(0o755)
+        monkeypatch.setattr(bootstrap, "VENV", venv)
+        monkeypatch.setattr(bootstrap, "MARKER", venv / "vaultbench.json")
+        monkeypatch.setattr(bootstrap, "LOG", tmp_path / "log")
+        monkeypatch.setattr(bootstrap, "sound", lambda _: True)
+        monkeypatch.setattr(bootstrap, "PYTHON", Path("/bin/false"))
+        one = found(3, 11)._replace(path=str(python))
+        with pytest.raises(SystemExit):
+            bootstrap.install("bench", one)
+        (venv / "half").touch()
+        with pytest.raises(SystemExit):
+            bootstrap.install("bench", one)
+        assert (venv / "half").exists() is (ends == "after it")
 
     @pytest.mark.parametrize(
         ("place", "elsewhere"),
@@ -457,7 +479,7 @@ class TestBootstrap:
         monkeypatch.setattr(bootstrap, "sound", lambda _: True)
         monkeypatch.setattr(bootstrap, "PYTHON", pip)
         monkeypatch.setenv("TMPDIR", str(tmp_path))
-        bootstrap.MARKER.touch()
+        bootstrap.MARKER.write_text(json.dumps({"python": found(3, 11).build}))
         with pytest.raises(SystemExit) as caught:
             bootstrap.install("bench", found(3, 11))
         said = str(caught.value)
