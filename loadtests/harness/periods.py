@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,7 @@ class Period:
     cpu_s: Mapping[str, float]  # by process as in ``Look``; absent where not looked at
     host_busy_s: float | None
     peak_rss_bytes: Mapping[str, int]
+    mean_rss_bytes: Mapping[str, int] = field(default_factory=dict)  # of the looks in it
 
     @property
     def counted_s(self) -> float:
@@ -94,7 +96,7 @@ class Samples:
         seen = _Uploads.of(stretch, self._by_stretch[stretch.stretch])
         whole = [index for index in range(len(stretch.order)) if _whole(stretch, index)]
         bounds = np.array([stretch.counted(index) for index in whole], dtype=np.float64).reshape(-1, 2)
-        cpu, host, peaks = self._usage.between(bounds)
+        cpu, host, held = self._usage.between(bounds)
         third = (stretch.period_s - stretch.washout_s) / 3
         shares, touched = seen.shares(stretch.washout_s, stretch.period_s)
         first, _ = seen.shares(stretch.washout_s, stretch.washout_s + third)
@@ -122,7 +124,8 @@ class Samples:
                 durable_s=seen.durable_s(index),
                 cpu_s={name: float(used[row]) for name, used in cpu.items() if np.isfinite(used[row])},
                 host_busy_s=float(host[row]) if np.isfinite(host[row]) else None,
-                peak_rss_bytes=peaks[row],
+                peak_rss_bytes={name: max(sizes) for name, sizes in held[row].items()},
+                mean_rss_bytes={name: round(fmean(sizes)) for name, sizes in held[row].items()},
             )
             for row, index in enumerate(whole)
         ]
@@ -291,17 +294,17 @@ class Usage:
         names = dict.fromkeys(name for look in self._looks for name in look.cpu_s)
         self._cpu = {name: self._cumulative(name) for name in names}
 
-    def between(self, bounds: Floats) -> tuple[dict[str, Floats], Floats, list[dict[str, int]]]:
-        """By row of ``bounds`` (begin, end): CPU-seconds by process, those of the whole host, and the most
-        memory held at any look by process. NaN where nobody looked."""
+    def between(self, bounds: Floats) -> tuple[dict[str, Floats], Floats, list[dict[str, list[int]]]]:
+        """By row of ``bounds`` (begin, end): CPU-seconds by process, those of the whole host, and the memory
+        held at each look by process. NaN where nobody looked."""
         cpu = {name: self._used(at, used, bounds) for name, (at, used) in self._cpu.items()}
         busy = np.array([look.host_busy_s for look in self._looks])
         first, beyond = (
             np.searchsorted(self._at, bounds[:, 0]),
             np.searchsorted(self._at, bounds[:, 1], "right"),
         )
-        peaks = [self._peaks(a, b) for a, b in zip(first.tolist(), beyond.tolist(), strict=True)]
-        return cpu, self._used(self._at, busy, bounds), peaks
+        held = [self._held(a, b) for a, b in zip(first.tolist(), beyond.tolist(), strict=True)]
+        return cpu, self._used(self._at, busy, bounds), held
 
     def _cumulative(self, name: str) -> tuple[Floats, Floats]:
         """Looks that saw the process, and what it had used since the first of them over all its lives."""
@@ -320,9 +323,9 @@ class Usage:
         outside = (bounds[:, 0] < at[0] - _OUTSIDE_S) | (bounds[:, 1] > at[-1] + _OUTSIDE_S)
         return np.where(outside, np.nan, spent)
 
-    def _peaks(self, first: int, beyond: int) -> dict[str, int]:
-        peaks: dict[str, int] = {}
+    def _held(self, first: int, beyond: int) -> dict[str, list[int]]:
+        held: dict[str, list[int]] = defaultdict(list)
         for look in self._looks[first:beyond]:
-            for name, held in look.rss_bytes.items():
-                peaks[name] = max(held, peaks.get(name, 0))
-        return peaks
+            for name, size in look.rss_bytes.items():
+                held[name].append(size)
+        return dict(held)
