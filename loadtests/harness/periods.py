@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,7 @@ class Period:
     durable_s: Floats
     cpu_s: Mapping[str, float]  # by process as in ``Look``; absent where not looked at
     host_busy_s: float | None
+    disk_wait_s: float | None  # processors idle, and something waited for a disk
     peak_rss_bytes: Mapping[str, int]
     mean_rss_bytes: Mapping[str, int] = field(default_factory=dict)  # of the looks in it
 
@@ -96,7 +98,7 @@ class Samples:
         seen = _Uploads.of(stretch, self._by_stretch[stretch.stretch])
         whole = [index for index in range(len(stretch.order)) if _whole(stretch, index)]
         bounds = np.array([stretch.counted(index) for index in whole], dtype=np.float64).reshape(-1, 2)
-        cpu, host, held = self._usage.between(bounds)
+        used = self._usage.between(bounds)
         third = (stretch.period_s - stretch.washout_s) / 3
         shares, touched = seen.shares(stretch.washout_s, stretch.period_s)
         first, _ = seen.shares(stretch.washout_s, stretch.washout_s + third)
@@ -122,10 +124,11 @@ class Samples:
                 refused=int(seen.refused[index]),
                 acked_s=seen.acked_s(index),
                 durable_s=seen.durable_s(index),
-                cpu_s={name: float(used[row]) for name, used in cpu.items() if np.isfinite(used[row])},
-                host_busy_s=float(host[row]) if np.isfinite(host[row]) else None,
-                peak_rss_bytes={name: max(sizes) for name, sizes in held[row].items()},
-                mean_rss_bytes={name: round(fmean(sizes)) for name, sizes in held[row].items()},
+                cpu_s={name: float(own[row]) for name, own in used.cpu_s.items() if np.isfinite(own[row])},
+                host_busy_s=_known(used.host_busy_s[row]),
+                disk_wait_s=_known(used.disk_wait_s[row]),
+                peak_rss_bytes={name: max(sizes) for name, sizes in used.rss_bytes[row].items()},
+                mean_rss_bytes={name: round(fmean(sizes)) for name, sizes in used.rss_bytes[row].items()},
             )
             for row, index in enumerate(whole)
         ]
@@ -160,6 +163,10 @@ def due_at(upload: UploadSample) -> float:
     if upload.scheduled_at is not None:
         return upload.scheduled_at
     return upload.intent_at if upload.started_at is None else upload.started_at
+
+
+def _known(value: np.float64) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _whole(stretch: Stretch, index: int) -> bool:
@@ -285,6 +292,15 @@ class _Uploads:
         return [order[bounds[i] : bounds[i + 1]] for i in range(len(self.arms))]
 
 
+class Used(NamedTuple):
+    """What was used between pairs of instants, one row for each; NaN where nobody looked."""
+
+    cpu_s: dict[str, Floats]  # by process
+    host_busy_s: Floats
+    disk_wait_s: Floats  # of all processors together
+    rss_bytes: list[dict[str, list[int]]]  # held at each look between them, by process
+
+
 class Usage:
     """What processes used between two instants: looks are cumulative, and straight lines join them."""
 
@@ -294,17 +310,22 @@ class Usage:
         names = dict.fromkeys(name for look in self._looks for name in look.cpu_s)
         self._cpu = {name: self._cumulative(name) for name in names}
 
-    def between(self, bounds: Floats) -> tuple[dict[str, Floats], Floats, list[dict[str, list[int]]]]:
-        """By row of ``bounds`` (begin, end): CPU-seconds by process, those of the whole host, and the memory
-        held at each look by process. NaN where nobody looked."""
+    def between(self, bounds: Floats) -> Used:
+        """``bounds`` are rows of begin and end."""
         cpu = {name: self._used(at, used, bounds) for name, (at, used) in self._cpu.items()}
-        busy = np.array([look.host_busy_s for look in self._looks])
+        busy, waits = (
+            self._used(self._at, np.array(seconds), bounds)
+            for seconds in (
+                [look.host_busy_s for look in self._looks],
+                [look.disk_wait_s for look in self._looks],
+            )
+        )
         first, beyond = (
             np.searchsorted(self._at, bounds[:, 0]),
             np.searchsorted(self._at, bounds[:, 1], "right"),
         )
         held = [self._held(a, b) for a, b in zip(first.tolist(), beyond.tolist(), strict=True)]
-        return cpu, self._used(self._at, busy, bounds), held
+        return Used(cpu, busy, waits, held)
 
     def _cumulative(self, name: str) -> tuple[Floats, Floats]:
         """Looks that saw the process, and what it had used since the first of them over all its lives."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from loadtests.harness.analyse import analyse
 from loadtests.harness.claims import Decision, judged_claims
 from loadtests.harness.crowd import crowd
 from loadtests.harness.network import Link
@@ -58,7 +59,7 @@ def period(own: Arm, number: int) -> Period:
         durable_s=np.empty(0),
         cpu_s={f"{own.of}/{name}": 0.002 * uploads for name in ("gateway", "upload", "files")}
         | dict.fromkeys(("pg-upload", "pg-files"), 0.001 * uploads),
-        host_busy_s=1.0, peak_rss_bytes=held, mean_rss_bytes={name: size // 2 for name, size in held.items()},
+        host_busy_s=1.0, disk_wait_s=0.0, peak_rss_bytes=held, mean_rss_bytes={name: size // 2 for name, size in held.items()},
     )  # fmt: skip
 
 
@@ -132,6 +133,19 @@ def test_a_period_has_most_and_mean_of_its_looks() -> None:
 def test_a_line_of_its_own_sets_the_time_of_a_file() -> None:
     assert Link(bandwidth_mbit=2.0).transfer_s(MIB // 2) == pytest.approx(2.097, abs=1e-3)
     assert Link().transfer_s(MIB) == 0
+
+
+@pytest.mark.parametrize(("rate", "warned"), [(4.5, False), (2.5, True)])
+def test_clients_that_waited_for_the_machine_are_a_caution(rate: float, warned: bool) -> None:
+    """Ten lines of 4 Mbit/s carry five files of a megabyte in a second."""
+    slow = part(arm("slow 10 VU", of="slow", vus=10), name="crowd-10", kind=PartKind.CROWD)
+    world = switchback.World(rates={"slow 10 VU": rate})
+    world.play(slow, 4)
+    planned = switchback.plan(slow, arms=(arm("slow"),), bandwidth_mbit=4.0)
+    warnings = analyse(switchback.bundle(world, planned=planned)).warnings
+    said = [one.message for one in warnings if one.code == "slower-than-lines"]
+    text = "2 uploads/s for slow 10 VU, where the lines of 10 clients allow 5: they waited for the machine as"
+    assert said == ([f"{text} well"] if warned else [])
 
 
 class TestWords:
