@@ -59,7 +59,8 @@ def period(own: Arm, number: int) -> Period:
         durable_s=np.empty(0),
         cpu_s={f"{own.of}/{name}": 0.002 * uploads for name in ("gateway", "upload", "files")}
         | dict.fromkeys(("pg-upload", "pg-files"), 0.001 * uploads),
-        host_busy_s=1.0, disk_wait_s=0.0, peak_rss_bytes=held, mean_rss_bytes={name: size // 2 for name, size in held.items()},
+        host_busy_s=1.0, disk_wait_s=0.0, peak_rss_bytes=held,
+        mean_rss_bytes={name: size // 2 for name, size in held.items()},
     )  # fmt: skip
 
 
