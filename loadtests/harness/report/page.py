@@ -59,7 +59,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
     (PartKind.RATES, "What if more arrive than fit?", ("offers",), ("offers",)),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
-    (PartKind.CROWD, "What do slow clients cost?", ("crowd",), ("crowd",)),
+    (PartKind.CROWD, "What do slow clients cost?", ("crowd",), ("crowd", "counted")),
 )  # fmt: skip
 
 
@@ -223,9 +223,10 @@ def _cautions(result: Result, plan: Plan) -> dict[PartKind, list[Warn]]:
     """Warnings by the question whose sentences they touch."""
     kinds = {part.name: part.kind for part in plan.parts}
     found: dict[PartKind, list[Warn]] = {}
+    whole = PartKind.CROWD if result.crowd else PartKind.COMPARE
     for one in result.warnings:
         if one.severity is not Severity.INFO:
-            kind = kinds.get(one.part or "") or _TOUCHES.get(one.code, PartKind.COMPARE)
+            kind = kinds.get(one.part or "") or _TOUCHES.get(one.code, whole)
             found.setdefault(kind, []).append(one)
     return found
 
@@ -236,7 +237,10 @@ def _sections(
     by_ident: dict[str, Table],
     cautions: dict[PartKind, list[Warn]],
 ) -> Iterator[Section]:
+    unasked = PartKind.COMPARE if result.crowd else PartKind.CROWD  # both have what was counted
     for kind, title, chart_names, table_names in _QUESTIONS:
+        if kind is unasked:
+            continue
         found = Section(
             ident=f"question-{kind.value}",
             title=title,
