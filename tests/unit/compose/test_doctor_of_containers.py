@@ -96,6 +96,30 @@ class TestDoctor:
             " them",
         )
 
+    @pytest.mark.parametrize(
+        ("words", "status", "kept"),
+        [
+            ({}, "ok", ""),
+            (
+                {"CHUNK_STORE": "disk"},
+                "warn",
+                "62200 MB are needed (with CHUNK_STORE=disk or BODY_MODE=spooled",
+            ),
+            ({"BODY_MODE": "spooled"}, "warn", "uploads leave a tenth of the disk unused)"),
+        ],
+    )
+    def test_a_tenth_of_the_disk_stays_free_only_where_the_service_writes_files(
+        self, desk: Desk, words: dict[str, str], status: str, kept: str
+    ) -> None:
+        disk = "/dev/x 512000000 467000000 45000000 92% /"  # blocks of 1,024 bytes, taken for thousands
+        desk.put(
+            "df",
+            f"#!/bin/sh\necho 'Filesystem 1024-blocks Used Available Capacity Mounted on'\necho '{disk}'\n",
+        )
+        ((text, (found, _)),) = [line for line in self.found(desk, **words).items() if " MB free" in line[0]]
+        assert (found, text.startswith("45000 MB free")) == (status, True)
+        assert kept in text
+
     def test_a_checkout_on_a_windows_drive(self, desk: Desk) -> None:
         desk.put("stat", "#!/bin/sh\necho v9fs\n")
         (line,) = [one for one in self.found(desk).items() if "Windows drive" in one[0]]
