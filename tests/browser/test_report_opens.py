@@ -125,6 +125,20 @@ def test_columns_on_demand_need_no_scrolling_either(
     assert all_of_them["overflow"] <= 0
 
 
+@pytest.mark.parametrize("width", SCREENS)
+def test_six_ways_to_choose_from_need_no_scrolling(program: str, tmp_path: Path, width: int) -> None:
+    arms = tuple(
+        fabricate.arm(f"{way} at {rtt} ms", strategy=way)
+        for rtt in (0, 20, 80)
+        for way in (fabricate.PROXY, fabricate.SINGLE)
+    )
+    result = fabricate.result(arms)
+    assert result.decision is not None
+    page = tmp_path / "report.html"
+    page.write_text(html(view_of(result, fabricate.plan(result), fabricate.manifest(result))))
+    assert probed(program, page, tmp_path, width)["overflow"] <= 0
+
+
 def test_what_is_painted_is_no_empty_page(program: str, report: Path, tmp_path: Path) -> None:
     shot = tmp_path / "shot.png"
     chromium.run(

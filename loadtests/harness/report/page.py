@@ -24,6 +24,7 @@ from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
+from loadtests.harness.report.decision import TITLE, decision_tables, reasons
 from loadtests.harness.report.tables import Table, summary, tables
 from loadtests.harness.sentences import comparisons, network_of, told
 from loadtests.harness.wording import capital, duration, listed, size
@@ -56,7 +57,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
     (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("levels",)),
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
-    (PartKind.RATES, "What if more arrive than fit?", ("offers",), ("offers",)),
+    (PartKind.RATES, "What if more arrive than fit?", ("offers", "recovery"), ("offers", "recovery")),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
 )  # fmt: skip
 
@@ -97,6 +98,7 @@ def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
         "facts": facts(result),
         "claim": ending(plan, result),
         "sections": list(_sections(result, below, by_ident, cautions)),
+        "decision": {"title": TITLE, "tables": decision_tables(result), "reasons": reasons(result)},
         "evidence": [by_ident[name] for name in ("ledger", "seconds") if name in by_ident],
         "timeline": drawn.get("timeline"),
         "warnings": result.warnings,
@@ -199,10 +201,13 @@ def _head(result: Result) -> dict[str, list[Sentence]]:
     main = PartKind.RATES if PartKind.RATES in asked else PartKind.COMPARE  # whose answer comes first
     own = [one for one in result.sentences if one.question is main]
     answers, details = ([one for one in own if one.kind == kind] for kind in ("answer", "detail"))
+    # Of the comparison, what follows the first one is a hazard; of rates it is another arm's answer.
+    hazards, others = ([], answers[1:]) if main is PartKind.RATES else (answers[1:], [])
     return {
         "before": [one for one in result.sentences if one.kind == "invalid"],
         "answer": answers[:1],
-        "warned": [*answers[1:], *(one for one in result.sentences if one.kind == "limit")],
+        "others": others,
+        "warned": [*hazards, *(one for one in result.sentences if one.kind == "limit")],
         "price": details[:1],
         "rest": details[1:],
     }
