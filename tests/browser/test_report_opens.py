@@ -32,6 +32,10 @@ PROBE = """<script>addEventListener('load', () => {
     drawn: [...document.querySelectorAll('figure svg')].map((s) => s.querySelectorAll('path, use').length),
     loaded: performance.getEntriesByType('resource').length,
     overflow: Math.max(document.documentElement.scrollWidth - innerWidth,
+      ...[...document.querySelectorAll('td')].map((t) => {  // to the left, where nobody can scroll
+        const r = document.createRange(); r.selectNodeContents(t);
+        const inside = r.getBoundingClientRect();
+        return inside.width ? Math.floor(t.getBoundingClientRect().left - inside.left) : 0; }),
       ...[...document.querySelectorAll('.table, .plain')].map((t) => t.scrollWidth - t.clientWidth)),
     answered: Math.max(...[...document.querySelectorAll('header *')].map(
       (e) => e.getBoundingClientRect().bottom)),

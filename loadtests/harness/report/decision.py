@@ -89,7 +89,7 @@ def reasons(result: Result) -> Table | None:
         "that shows it.",
         ("to", "which way", "possible", "why", "shown by"),
         tuple(
-            (words, listed(titles), _yes(ability), capital(ability.why) + ".", ability.proof)
+            (words, listed(titles), _yes(ability), capital(ability.why) + ".", _place(ability))
             for (words, ability), titles in rows.items()
         ),
         first=5,
@@ -167,6 +167,11 @@ def _by_strategy(ways: Sequence[Way]) -> dict[str, Way]:
 def _ability(way: Way, name: str) -> Ability:
     found: Ability = getattr(way.abilities, name)
     return found
+
+
+def _place(ability: Ability) -> str:
+    path, _, name = ability.proof.partition("::")
+    return f"{name} in {path}"
 
 
 def _yes(ability: Ability) -> str:
