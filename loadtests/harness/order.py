@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from loadtests.harness.records.plan import Part, PartKind
 
 FAR = 2.0  # times what fits: an overload, and not a rate near the limit
-ROUNDS = frozenset({PartKind.WARM_UP, PartKind.LEVELS, PartKind.RATES, PartKind.SIZES})
+ROUNDS = frozenset({PartKind.WARM_UP, PartKind.LEVELS, PartKind.RATES, PartKind.SIZES, PartKind.CROWD})
 
 
 def turns_per_block(part: Part) -> int:
