@@ -12,6 +12,7 @@ from loadtests.harness.checks import Answers
 from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
 from loadtests.harness.facts import Facts, Recorded, read_facts
+from loadtests.harness.ghosts import kills
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
 from loadtests.harness.limits import limits
@@ -20,6 +21,7 @@ from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
     Comparison,
+    Kills,
     LedgerTotal,
     Neighbours,
     Offers,
@@ -84,6 +86,7 @@ def analyse_facts(facts: Facts) -> Result:
         neighbours=_neighbours(facts),
         sizes=by_size,
         offers=_offers(facts),
+        kills=_kills(facts),
         prices=answers.prices,
         limits=limits(facts),
         ledger=ledger_total(facts),
@@ -127,6 +130,13 @@ def _neighbours(facts: Facts) -> Neighbours | None:
 def _offers(facts: Facts) -> Offers | None:
     part = next(iter(facts.parts(PartKind.RATES)), None)
     return None if part is None else offers(part, facts.periods[part.name], facts.plan.seed)
+
+
+def _kills(facts: Facts) -> Kills | None:
+    part = next(iter(facts.parts(PartKind.KILL)), None)
+    if part is None:
+        return None
+    return kills(part, facts.stretches, facts.uploads, facts.events, facts.ledgers)
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from loadtests.harness.records.base import Record, Size
 from loadtests.harness.records.plan import Claim
@@ -98,6 +105,20 @@ class Rates(Turns):
     of_capacity: list[Share] = Field(min_length=2)
 
 
+class Kill(Turns):
+    """Each arm, once in a round: its upload service is killed ``after_s`` into the turn, and the load goes on.
+    Its stack starts the service again."""
+
+    rounds: int = Field(ge=1)
+    after_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _in_mid_load(self) -> Kill:
+        if self.after_s >= self.period_s:
+            raise ValueError(f"expected after_s within the turn, below period_s ({self.period_s:g})")
+        return self
+
+
 class StackMakings(Record):
     """Arms with stacks of their own: how often these are made at least, and the blocks of each making."""
 
@@ -121,6 +142,7 @@ class Profile(Record):
     neighbours: Neighbours | None = None
     sizes: Sizes | None = None
     rates: Rates | None = None
+    kill: Kill | None = None
     stacks: StackMakings | None = None
 
 

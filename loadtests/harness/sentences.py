@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from loadtests.harness.cost import GENERATOR
+from loadtests.harness.ghost_story import story
 from loadtests.harness.latency import FEWEST_PERIODS
 from loadtests.harness.records.plan import NOBODY, Arm, PartKind
 from loadtests.harness.records.result import (
@@ -98,6 +99,8 @@ def _sentences(result: Result) -> Iterator[Sentence]:
 
 def _answers(result: Result) -> Iterator[Sentence]:
     names = names_of(result)
+    if result.kills is not None:
+        yield from story(result.kills, names)  # counts, which a smoke run has too
     if result.offers is not None and result.profile != "smoke":
         yield from _offers(result.offers, names)  # the closed loop before them only finds out what fits
     if result.compare is not None and result.compare.blocks:

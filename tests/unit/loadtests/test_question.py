@@ -246,6 +246,25 @@ class TestQuestions:
         offered = {arm.name: arm.rate_per_s for arm in with_capacity(part, 100.0).arms}
         assert offered["no limit at 300 %"] == 300.0
 
+    def test_kills_come_last_in_turns_of_their_own(self) -> None:
+        plan = ask("durable")
+        part = plan.parts[-1]
+        assert (part.kind, part.kill_after_s, part.period_s) == (PartKind.KILL, 3.0, 6.0)
+        assert [(arm.name, arm.of, arm.stack) for arm in part.arms][2] == (
+            "detached with a kill", "detached", "detached",
+        )  # fmt: skip
+        assert {one.kill_after_s for one in plan.parts[:-1]} == {None}
+        assert turns_per_block(part) == 3
+
+    def test_nobody_s_running_testbed_is_killed(self) -> None:
+        asked = load_question("durable")
+        texts = {name: f"STRATEGY={name}" for name in ("proxy-chunked", "direct-single")}
+        typed = read_question({}, ASK, STRATEGIES, as_typed(texts), texts=texts, load=asked.load)
+        with pytest.raises(
+            QuestionError, match="proxy-chunked, direct-single: kill ends processes of stacks"
+        ):
+            make_plan("run", asked, typed, STRATEGIES)
+
     def test_with_reads_nobody_expects_a_number_of_statements(self) -> None:
         plan = ask("cache")
         assert plan.statements_per_upload == {}
@@ -323,6 +342,9 @@ class TestFiles:
                 "claims.0.decides.rate: 2: no part offers it",
             ]),
             (GOOD + CLAIM.replace("uploads_per_s", "acked_p95_ms"), ["acked_p95_ms is of an offered rate"]),
+            (GOOD + "profiles: {ci: {kill: {period_s: 3, rounds: 1, after_s: 4}}}", [
+                "profiles.ci.kill: {'period_s': 3, 'rounds': 1, 'after_s': 4}: expected after_s within the turn",
+            ]),
             (GOOD + CLAIM.replace("shows: more", "file_size: big, least: 2"), [
                 "claims.0.decides.0.file_size: 'big': expected bytes or a size such as 1MiB",
             ]),
