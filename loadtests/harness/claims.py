@@ -386,8 +386,10 @@ def _whys(claim: Claim, plan: Plan, result: Result) -> Iterator[str]:
 
 
 def reason(result: Result) -> str:
-    """What set the rates, where that was found."""
-    return " ".join(one.text for one in result.sentences if one.evidence.startswith("limit."))
+    """When what is gone was acknowledged, and what set the rates, where that was found."""
+    arms = result.kills.arms if result.kills else ()
+    lost = [f"{capital(arm.arm)}: {when_gone(result.kills, arm.arm)}" for arm in arms if arm.gone]
+    return " ".join([*lost, *(one.text for one in result.sentences if one.evidence.startswith("limit."))])
 
 
 def nothing_changed(plan: Plan, result: Result) -> str:

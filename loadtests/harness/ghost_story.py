@@ -47,7 +47,7 @@ def _users(one: AfterKill, names: Mapping[str, str]) -> str:
     return f"{names[one.arm]} left {short} without a file they were told of, {without} without any file"
 
 
-def when_gone(found: Kills, arm: str) -> str:
+def when_gone(found: Kills | None, arm: str) -> str:
     """When those were acknowledged that are gone; empty where none is."""
     one = after_kill(found, arm)
     if one is None or one.last_gone_s is None:
@@ -63,8 +63,8 @@ def counting_misleads(found: Kills, names: Mapping[str, str]) -> str:
     gone = [f"{one.gone:,}" for one in arms]
     return (
         f"Rounds that clients ended, less users with a file, would be {listed(clauses)}, where "
-        f"{listed(gone)} are gone: that difference counts users who uploaded more than once, and says nothing "
-        "of what was lost."
+        f"{listed(gone)} are gone: that difference counts users who uploaded more than once, and says "
+        "nothing of what was lost."
     )
 
 

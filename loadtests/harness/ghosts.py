@@ -52,7 +52,7 @@ def kills(
     events: Iterable[Event],
     ledgers: Iterable[LedgerTable],
 ) -> Kills | None:
-    """Every arm of the part, in its order; None where nobody was killed. Turns without a kill are left out."""
+    """Every arm of the part, in its order; None where nobody was killed. Turns without a kill are none."""
     found: dict[str, dict[str, Event]] = {KILL: {}, RECOVERED: {}}
     for event in events:
         if event.kind in found:

@@ -105,8 +105,8 @@ def _refuse_to_kill_others(arms: Sequence[Arm]) -> None:
     """Raises ``QuestionError`` for arms whose processes this run does not start itself."""
     if others := [arm.name for arm in arms if not arm.stack or arm.target]:
         raise QuestionError(
-            f"{', '.join(others)}: kill ends processes of stacks that the run starts itself, never those of a "
-            "running testbed or of another implementation; expected arms with settings of their own"
+            f"{', '.join(others)}: kill ends processes of stacks that the run starts itself, never those of "
+            "a running testbed or of another implementation; expected arms with settings of their own"
         )
 
 

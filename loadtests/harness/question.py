@@ -106,8 +106,8 @@ class Rates(Turns):
 
 
 class Kill(Turns):
-    """Each arm, once in a round: its upload service is killed ``after_s`` into the turn, and the load goes on.
-    Its stack starts the service again."""
+    """Each arm, once in a round: its upload service is killed ``after_s`` into the turn, and the load goes
+    on. Its stack starts the service again."""
 
     rounds: int = Field(ge=1)
     after_s: float = Field(gt=0)

@@ -43,8 +43,9 @@ def _course(arms: Arms, found: Kills, shown: Sequence[AfterKill]) -> Chart:
     return Chart(
         "kill",
         "Acknowledged around the kill",
-        f"Uploads acknowledged in each {found.step_s:g} s, all kills of an arm together; the broken line is the "
-        f"kill of the {found.service} service, which is then started again. Black: acknowledged, and gone.",
+        f"Uploads acknowledged in each {found.step_s:g} s, all kills of an arm together; the broken line is "
+        f"the kill of the {found.service} service, which is then started again. Black: "
+        "acknowledged, and gone.",
         "; ".join(f"{arms.name(one.arm)}: {totals(one)}" for one in shown),
         svg,
     )
@@ -56,12 +57,12 @@ def totals(one: AfterKill) -> str:
 
 
 def _course_of(axes: Axes, arms: Arms, one: AfterKill, step_s: float) -> None:
-    at = [moment.at_s for moment in one.course]
+    width = 0.92 * step_s
+    at = [moment.at_s + step_s / 2 for moment in one.course]
     kept = [moment.kept for moment in one.course]
     gone = [moment.gone for moment in one.course]
-    bars = {"width": step_s * 0.92, "align": "edge", "linewidth": 0}
-    axes.bar(at, kept, color=arms.colour(one.arm), **bars)
-    axes.bar(at, gone, bottom=kept, color=INK, **bars)
+    axes.bar(at, kept, width, color=arms.colour(one.arm), linewidth=0)
+    axes.bar(at, gone, width, bottom=kept, color=INK, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=1.4, linestyle="--")
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     heading(axes, f"{arms.name(one.arm)}: {totals(one)}")
@@ -82,8 +83,8 @@ def _kept(arms: Arms, shown: Sequence[AfterKill]) -> Chart:
     return Chart(
         "kept",
         "Acknowledged, and still there",
-        "Coloured: there, and as it was sent. Black: acknowledged to a client, and gone. A kill takes what was "
-        "acknowledged in its last moment, so the share depends on how long the load runs before it.",
+        "Coloured: there, and as it was sent. Black: acknowledged to a client, and gone. A kill takes what "
+        "was acknowledged in its last moment, so the share depends on how long the load runs before it.",
         f"Acknowledged uploads that are there: {values}",
         svg,
     )

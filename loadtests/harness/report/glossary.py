@@ -264,8 +264,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "kill",
-        "All processes of a service end at once, without being asked (SIGKILL). What was only in their memory "
-        "is gone; what was stored stays. Whoever supervises them starts them again.",
+        "All processes of a service end at once, without being asked (SIGKILL). What was only in their "
+        "memory is gone; what was stored stays. Whoever supervises them starts them again.",
         ("kills", "killed"),
     ),
 )

@@ -106,8 +106,8 @@ def without_equal(table: Table) -> Table:
 
 
 def summary(result: Result) -> Table | None:
-    """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm; after kills, what
-    became of the uploads."""
+    """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm; after kills,
+    what became of the uploads."""
     if result.kills is not None:
         return after_kills(Arms.of(result), result.kills)
     found = result.compare
@@ -383,8 +383,8 @@ def after_kills(arms: Arms, found: Kills) -> Table:
     return Table(
         "summary",
         "After the kills",
-        f"Uploads around kills of the {found.service} service. There: as it was sent. Gone: acknowledged to a "
-        "client, and not there. Users who lack a file were told of more than they have.",
+        f"Uploads around kills of the {found.service} service. There: as it was sent. Gone: acknowledged to "
+        "a client, and not there. Users who lack a file were told of more than they have.",
         ("arm", "began", "acknowledged", "there", "gone", "users", "lack a file", "have none"),
         tuple(
             (
@@ -401,9 +401,9 @@ def kills(arms: Arms, found: Kills | None) -> Table:
     return Table(
         "kills",
         "Kills, rounds and folders",
-        "Rounds are uploads that ended for the client, well or not, as a load generator counts iterations. Less "
-        "users with a file (a folder each) they give a number that has nothing to do with what is gone. There, "
-        "never ended: the file is there, and its upload says for ever that it has not ended.",
+        "Rounds are uploads that ended for the client, well or not, as a load generator counts iterations. "
+        "Less users with a file (a folder each) they give a number that has nothing to do with what is gone. "
+        "There, never ended: the file is there, and its upload says for ever that it has not ended.",
         ("arm", "kills", "rounds", "users with a file", "rounds less these", "gone", "gone by kill",
          "there, never ended", "failed for the client", "of these there", "objects without a row",
          "served again after"),
