@@ -27,6 +27,9 @@ def story(found: Kills, names: Mapping[str, str]) -> Iterator[Sentence]:
     for one in arms:
         if one.gone:
             yield _sentence("answer", f"{capital(_users(one, names))}; {when_gone(found, one.arm)}", one)
+        if one.unfinished:
+            text = f"{capital(names[one.arm])} left {count(one.unfinished, 'upload')} with the file there and"
+            yield _sentence("answer", f"{text} a status that says for ever that it is not done.", one)
     yield _sentence("answer", counting_misleads(found, names), arms[0])
     yield from _details(found, arms, names)
 

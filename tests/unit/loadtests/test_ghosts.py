@@ -232,6 +232,15 @@ class TestTheStory:
             "for queued and 3 of 40 for detached.",
         ]
 
+    def test_what_is_there_and_never_ended_is_said(self) -> None:
+        (inline, detached) = make.kills(inline=(0,), detached=(0,)).arms
+        odd = detached.model_copy(update={"unfinished": 2})
+        after = make.kills().model_copy(update={"arms": (inline, odd)})
+        said = [one.text for one in make.result(ARMS, kills=after).sentences]
+        assert said[1] == (
+            "Detached left 2 uploads with the file there and a status that says for ever that it is not done."
+        )
+
     def test_a_smoke_run_counts_too(self, result: Result) -> None:
         small = make.result(ARMS, kills=result.kills, profile="smoke", neighbours=None)
         assert small.headline == result.headline

@@ -195,8 +195,9 @@ class TestPreparedQuestions:
         plan = ask(name, PROFILE=profile)
         (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
         assert [arm.name for arm in plan.arms] == list(load_question(name).arms)
-        rounds = [part.first_blocks for part in plan.parts if part.kind is PartKind.RATES]
-        if profile == "smoke" or min(rounds, default=0) >= 6:  # beside rates, the comparison only calibrates
+        others = (PartKind.RATES, PartKind.KILL)  # beside these, the comparison only calibrates
+        rounds = [part.first_blocks for part in plan.parts if part.kind in others]
+        if profile == "smoke" or min(rounds, default=0) >= 6:
             return
         assert main.first_blocks >= 6, "fewer blocks show nothing"
         if main.blocks_per_making:
