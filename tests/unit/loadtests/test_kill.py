@@ -16,7 +16,7 @@ from loadtests.harness.exporter import Activity
 from loadtests.harness.kill import kill_in
 from loadtests.harness.records.plan import Stretch
 from loadtests.harness.rig import Hold, Rig
-from loadtests.harness.testbeds.processes import Snapshot, Watched
+from loadtests.harness.testbeds.processes import HostTime, Snapshot, Watched
 from loadtests.harness.testbeds.system import System
 from loadtests.harness.testbeds.testbed import Act, PartState, Seen, TestbedRefused
 
@@ -63,7 +63,7 @@ class Supervised:
     async def snapshot(
         self, clock: Callable[[], float], watched: Sequence[Watched], *, exact: bool = False
     ) -> Snapshot:
-        return Snapshot(clock(), 0.0)
+        return Snapshot(clock(), HostTime(0.0, 0.0))
 
     async def restart(self, part: str, environment: Mapping[str, str]) -> None:
         raise AssertionError("nobody restarts it but its supervisor")
