@@ -84,7 +84,7 @@ def _kept(arms: Arms, shown: Sequence[AfterKill]) -> Chart:
         "kept",
         "Acknowledged, and still there",
         "Coloured: there, and as it was sent. Black: acknowledged to a client, and gone. A kill takes what "
-        "was acknowledged in its last moment, so the share depends on how long the load runs before it.",
+        "was acknowledged shortly before it, so the share depends on how long the load runs until then.",
         f"Acknowledged uploads that are there: {values}",
         svg,
     )

@@ -33,7 +33,7 @@ async def test_only_the_run_s_own_stacks_are_killed_and_every_upload_is_accounte
     system: System, tmp_path: Path
 ) -> None:
     before = await state_of(system)
-    code, said = await ended(await ask(system, tmp_path, Q="durable", PROFILE="smoke"))
+    code, said = await ended(await ask(system, tmp_path, Q="durable", PROFILE="smoke", VUS="16"))
     assert code == 0, said
     assert await state_of(system) == before, "the running testbed has the processes that it had"
     bundle = bundle_in(tmp_path)
