@@ -30,6 +30,7 @@ QUESTIONS = {
     PartKind.RATES: "What if more arrive?",
     PartKind.SIZES: "From which size on?",
     PartKind.KILL: "What is gone after a kill?",
+    PartKind.CROWD: "How many slow clients?",
 }
 WITH_RATIO = frozenset({PartKind.COMPARE, PartKind.SATURATION})
 WIDE = 110  # columns; a narrower terminal shows less
