@@ -19,7 +19,6 @@ from loadtests.harness.wording import (
     arm_names,
     capital,
     cpu_ms,
-    listed,
     milliseconds,
     percent,
     precise,
@@ -30,7 +29,6 @@ from loadtests.harness.wording import (
 
 FOLDER = Path(__file__).parent / "learn"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-VERIFIED = "verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,31 +126,21 @@ def generator(result: Result) -> Iterator[str]:
 
 
 def durable(result: Result) -> Iterator[str]:
-    """How long each way's promise runs ahead of the deed, and what became of all uploads."""
+    """How long each way's promise runs ahead of the deed, and what kills took of the promised."""
     names = _names(result)
-    rows = []
+    kills = {one.arm: one for one in result.kills.arms} if result.kills else {}
+    rows, taken = [], []
     for one in _arms(result):
+        name, found = names[one.arm.name], kills.get(one.arm.name)
         rate, acked, kept = one.uploads_per_s.value, one.acked_p50.ms.value, one.durable_p50.ms.value
         ahead_ms = None if acked is None or kept is None else max(0.0, kept - acked)
         at_risk = None if rate is None or ahead_ms is None else rate * ahead_ms / 1000
-        cells = (
-            waited(one.acked_p50.ms),
-            waited(one.durable_p50.ms),
-            milliseconds(ahead_ms),
-            precise(at_risk),
-        )
-        rows.append((names[one.arm.name], *cells))
-    yield table(("way", "told", "durable", "ahead by", "at risk: rate x ahead"), rows)
-    judged = (
-        (
-            names.get(name, name),
-            f"{sum(classes.values()):,}",
-            f"{classes.get(VERIFIED, 0):,}",
-            _others(classes),
-        )
-        for name, classes in sorted(result.ledger.by_arm.items())
-    )
-    yield table(("way", "begun", "verified", "everything else, by class"), judged)
+        rows.append((name, waited(one.acked_p50.ms), waited(one.durable_p50.ms), milliseconds(ahead_ms)))
+        if found is not None and found.kills:
+            counts = (f"{count:,}" for count in (len(found.kills), found.acknowledged, found.gone))
+            taken.append((name, *counts, precise(found.gone / len(found.kills)), precise(at_risk)))
+    yield table(("way", "told (median)", "durable (median)", "ahead by"), rows)
+    yield table(("way", "kills", "acknowledged", "gone", "gone in each kill", "rate x ahead"), taken)
 
 
 def hop(result: Result) -> Iterator[str]:
@@ -211,11 +199,6 @@ def _by_little(one: ArmResult) -> str:
     return milliseconds(1000 * one.arm.vus / rate) if rate else MISSING
 
 
-def _others(classes: Mapping[str, int]) -> str:
-    found = [f"{name} {count:,}" for name, count in sorted(classes.items()) if name != VERIFIED and count]
-    return listed(found) if found else "nothing"
-
-
 def _ratios(result: Result, shown: Mapping[Metric, str]) -> str:
     names = _names(result)
     compared = result.compare.ratios if result.compare else ()
@@ -261,12 +244,11 @@ def figures(lab: Lab, answer: Answer, records: Path = RECORDS) -> str:
 
 
 def pages(records: Path = RECORDS) -> dict[Path, str]:
-    """Every lab's page with its figures, where there is its question."""
+    """Every lab's page with its figures."""
     known = {one.question.name: one for one in answers(records)}
     return {
         FOLDER / lab.page: _filled(FOLDER / lab.page, figures(lab, known[lab.question], records))
         for lab in LABS
-        if lab.question in known
     }
 
 
