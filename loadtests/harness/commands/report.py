@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.govault import report as study
+from loadtests.harness.govault.records import is_study
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.report.page import write_report
 from loadtests.harness.report.terminal import print_result
@@ -16,6 +18,10 @@ def finish(path: Path, console: Console) -> int:
 
     Raises ``BundleError``.
     """
+    if is_study(path):
+        found = study.write_report(path)
+        study.print_findings(found, path, console)
+        return found.exit_code
     result = write_report(path)
     print_result(result, Bundle(path).plan(), path, console)
     return result.exit_code
