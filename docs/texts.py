@@ -177,7 +177,7 @@ HARNESS: dict[str, str] = {
     "PRECISION": "wanted half-width of the main ratios, such as `0.05` or `5%`",
     "BUDGET_S": "seconds that a run may take",
     "SCALE": "of `make govault`: factor on the source's numbers of clients, 0.005 to 1",
-    "TIME": "of `make govault`: factor on its durations, 0.01 to 1; typed, it also lifts the limit of 20 minutes",
+    "TIME": "of `make govault`: factor on its durations, 0.01 to 1; typed, it lifts the limit of 20 minutes",
     "DISK": "of `make govault`: what uploads may fill at once; `8GB` when not said",
     "SEED": "draws the order of the turns; of `make chaos`: the first case",
     "VUS": "the number of clients, instead of the one that the warm-up finds",

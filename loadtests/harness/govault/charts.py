@@ -15,24 +15,26 @@ from loadtests.harness.wording import capital, number
 
 Pick = Callable[[Row], float | None]
 Theirs = Callable[[Published], float]
-# What a lower panel shows: name, heading, of a row, of the source's table.
-LOWER: tuple[tuple[str, str, Pick, Theirs], ...] = (
-    ("errors", "failed requests, %", lambda row: percent_failed(row), lambda cell: 100 * cell.errors),
-    ("p95", "95 of 100 requests take at most, s", lambda row: seconds(row.p95.ms.value), lambda cell: cell.p95_ms / 1000),
-)  # fmt: skip
-SIDES: tuple[tuple[str, tuple[Method, ...]], ...] = (
-    ("proxy", ("proxy",)),
-    ("direct", ("direct",)),
-    ("both", METHODS),
-)
 
 
 def percent_failed(row: Row) -> float | None:
     return None if row.errors.value is None else 100 * row.errors.value
 
 
-def seconds(ms: float | None) -> float | None:
-    return None if ms is None else ms / 1000
+def p95_s(row: Row) -> float | None:
+    return None if row.p95.ms.value is None else row.p95.ms.value / 1000
+
+
+# What a lower panel shows: name, heading, of a row, of the source's table.
+LOWER: tuple[tuple[str, str, Pick, Theirs], ...] = (
+    ("errors", "failed requests, %", percent_failed, lambda cell: 100 * cell.errors),
+    ("p95", "95 of 100 requests take at most, s", p95_s, lambda cell: cell.p95_ms / 1000),
+)  # fmt: skip
+SIDES: tuple[tuple[str, tuple[Method, ...]], ...] = (
+    ("proxy", ("proxy",)),
+    ("direct", ("direct",)),
+    ("both", METHODS),
+)
 
 
 @cache
@@ -62,8 +64,8 @@ def _files(found: Findings) -> Chart:
     return Chart(
         "files",
         "Files per second",
-        "What the source's report does not show: files that are stored and verified, not requests. A file takes"
-        " six requests direct and four through the server.",
+        "What the source's report does not show: files that are stored and verified, not requests. A file"
+        " takes six requests direct and four through the server.",
         f"Verified files per second by clients: {_told(found.rows, METHODS, lambda row: row.files_per_s)}",
         svg,
     )

@@ -60,10 +60,10 @@ def _rows(path: Path, bundle: Bundle, course: Course, manifest: Manifest) -> Ite
         yield row_of(
             ramp,
             read_lines(read_tail(console)[0]),
-            [one for one in uploads if one.stretch == ramp.stretch],
-            course.users,
-            _during(ramp, looks),
-            None if cores is None else float(cores),
+            uploads=[one for one in uploads if one.stretch == ramp.stretch],
+            user_ids=course.users,
+            looks=_during(ramp, looks),
+            cores=None if cores is None else float(cores),
         )
 
 
@@ -116,8 +116,8 @@ def _cautions(course: Course, rows: Sequence[Row], manifest: Manifest, *, failed
         yield "The study was interrupted."
     if course.scale < 1:
         yield (
-            f"SCALE={course.scale:g}: every number of clients is that part of the source's, so no level is one of"
-            " its levels."
+            f"SCALE={course.scale:g}: every number of clients is that part of the source's, so no level is one"
+            " of its levels."
         )
     if course.time < 1:
         rounds = min((row.rounds / row.reached_vus for row in rows if row.reached_vus), default=None)

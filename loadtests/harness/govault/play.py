@@ -1,4 +1,4 @@
-"""One ramp: k6 from its start to its end, looked at every second, and cut where memory or disk would run out."""
+"""One ramp: k6 from its start to its end, looked at every second, cut where memory or disk would run out."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def play(
     process = await start_k6(rig.k6_program, SCRIPT, files, told, cores=rig.cores.generator)
     watcher = Watcher(sites_of(rig), rig.http, process.pid, rig.activity.looked)
     try:
-        stopped = await _watched(rig, course, process, watcher, seen, tell)
+        stopped = await _watched(rig, course, process, watcher=watcher, seen=seen, tell=tell)
     finally:
         await stop_k6(process)
         writer.append_looks(watcher.take())
@@ -114,6 +114,7 @@ async def _watched(
     rig: Rig,
     course: Course,
     process: asyncio.subprocess.Process,
+    *,
     watcher: Watcher,
     seen: Seen,
     tell: Callable[[Seen], None],

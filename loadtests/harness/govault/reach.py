@@ -26,7 +26,7 @@ class Means:
 def planned(scale: float) -> tuple[Ramp, ...]:
     """Level by level, both methods; which goes first alternates, so that a machine that gets slower favours
     neither."""
-    ramps = []
+    ramps: list[Ramp] = []
     for place, level in enumerate(LEVELS):
         for method in METHODS if place % 2 == 0 else METHODS[::-1]:
             vus = max(1, round(level * scale))
@@ -57,7 +57,7 @@ def obstacle(ramp: Ramp, time: float, means: Means) -> tuple[str, str] | None:
         return "nofile", f"{ramp.vus} clients open {files} files, and a process may open {means.open_files}"
     if means.left_s is not None and (needed := seconds_of(ramp, time)) > means.left_s:
         return "time-budget", (
-            f"it may take {needed:.0f} s, and {max(0.0, means.left_s):.0f} s were left; BUDGET_S= or TIME= give"
-            " it more"
+            f"it may take {needed:.0f} s, and {max(0.0, means.left_s):.0f} s were left; BUDGET_S= or TIME="
+            " give it more"
         )
     return None

@@ -23,6 +23,7 @@ from loadtests.harness.report.page import HTML, MARKDOWN, template
 from loadtests.harness.report.tables import Table
 from loadtests.harness.wording import MISSING, capital, milliseconds, number, percent, precise, size
 
+ROW_NAMES = 2  # columns that say which ramp a row is
 STEP_WORDS = {
     "login": "login",
     "list": "list of files",
@@ -67,7 +68,12 @@ def view_of(found: Findings) -> dict[str, Any]:
         "charts": shown,
         "behind": [
             table
-            for table in (missing_table(found), theirs_table(found), funnel_table(found.rows), left_out(found.rows))
+            for table in (
+                missing_table(found),
+                theirs_table(found),
+                funnel_table(found.rows),
+                left_out(found.rows),
+            )
             if table.rows
         ],
         "glossary": sorted(glossary.TERMS, key=lambda term: term.name.lower()),
@@ -112,8 +118,12 @@ def _print_table(table: Table, console: Console) -> None:
     shown = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     kept = [place for place, name in enumerate(table.columns) if name not in table.spare]
     for place in kept:
-        words = place < table.first
-        shown.add_column(table.columns[place], justify="left" if words else "right", overflow="fold")
+        shown.add_column(
+            table.columns[place],
+            justify="left" if place < table.first else "right",
+            overflow="fold",
+            no_wrap=place < ROW_NAMES,
+        )
     for row in table.rows:
         shown.add_row(*(row[place] for place in kept))
     console.print(shown)
@@ -129,8 +139,8 @@ def main_table(rows: Sequence[Row]) -> Table:
     return Table(
         "levels",
         "The table",
-        "VU: clients at the peak of the ramp. Requests per second, median, p95 and errors are over every request,"
-        " login and list included, as in the source's table; files are counted when they are verified. Lost:"
+        "VU: clients at the peak of the ramp. Requests per second, median, p95 and errors are over every"
+        " request, login and list included, as in the source's table; files are counted when they are verified. Lost:"
         " acknowledged and not there.",
         ("VU", "way", "RPS", "median", "p95", "errors", "files/s", "verified", "lost", "users without a file",
          "mean VU", "rounds", "cores busy", "k6 of them", "k6's memory"),
@@ -178,8 +188,8 @@ def _beside(level: int, name: str, theirs: Published, ours: Row | None) -> tuple
             percent(ours.errors.value), precise(ours.files_per_s),
         ]  # fmt: skip
     cells = (
-        number(theirs.rps), milliseconds(theirs.median_ms), milliseconds(theirs.p95_ms), percent(theirs.errors),
-        files,
+        number(theirs.rps), milliseconds(theirs.median_ms), milliseconds(theirs.p95_ms),
+        percent(theirs.errors), files,
     )  # fmt: skip
     return (str(level), name, *(f"{one} / {other}" for one, other in zip(cells, own, strict=True)))
 
@@ -200,8 +210,8 @@ def funnel_table(rows: Sequence[Row]) -> Table:
     return Table(
         "funnel",
         "The funnel, step by step",
-        "Answers that came, and those that were 200. A round goes on after most failures, as the source's does;"
-        " what the end of a ramp cut off has no answer. Last: files that are there.",
+        "Answers that came, and those that were 200. A round goes on after most failures, as the source's"
+        " does; what the end of a ramp cut off has no answer. Last: files that are there.",
         ("VU", "way", "step", "answered", "200", "of the rounds", "median", "p95"),
         tuple(line for row in rows for line in _funnel(row)),
         first=3,
@@ -228,9 +238,10 @@ def left_out(rows: Sequence[Row]) -> Table:
     return Table(
         "users",
         "Iterations, files and users",
-        "Iterations are what k6 counts as complete. Other: intended uploads by what became of them in the ledger.",
-        ("VU", "way", "iterations", "uploads intended", "acknowledged", "verified", "other", "users without a file",
-         "failed requests"),
+        "Iterations are what k6 counts as complete. Other: intended uploads by what became of them in the"
+        " ledger.",
+        ("VU", "way", "iterations", "uploads intended", "acknowledged", "verified", "other",
+         "users without a file", "failed requests"),
         tuple(
             (
                 str(row.vus), NAMES[row.method], MISSING if row.iterations is None else f"{row.iterations:,}",
@@ -251,8 +262,8 @@ def claims_table(found: Findings) -> Table:
     return Table(
         "claims",
         "Its sentences",
-        "Restated. holds, refuted, mixed, undecided, not reached: as in docs/claims.md. Ratios are over levels, in"
-        " brackets 95 % intervals.",
+        "Restated. holds, refuted, mixed, undecided, not reached: as in docs/claims.md. Ratios are over levels,"
+        " in brackets 95 % intervals.",
         ("it says", "verdict", "theirs", "ours", "why"),
         tuple(
             (one.claim, one.decision.value, one.theirs, capital(one.ours), one.why) for one in found.claims

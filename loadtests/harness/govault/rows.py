@@ -79,6 +79,7 @@ def _add(line: Mapping[str, Any], found: Lines) -> None:
 def row_of(
     ramp: Ramp,
     lines: Lines,
+    *,
     uploads: Sequence[UploadSample],
     user_ids: Sequence[str],
     looks: Sequence[Look],
@@ -187,10 +188,10 @@ def _used(looks: Sequence[Look], cores: float | None) -> dict[str, Any]:
         return used
     first, last = looks[0], looks[-1]
     whole = (last.at - first.at) * cores
-    shares: Counter[str] = Counter()
+    shares: dict[str, float] = defaultdict(float)
     for name, spent in last.cpu_s.items():
         if first.lives.get(name) == last.lives[name]:
             shares[service_of(name)] += (spent - first.cpu_s[name]) / whole
-    used["cpu_share"] = dict(shares.most_common())
+    used["cpu_share"] = dict(shares)
     used["busy_share"] = (last.host_busy_s - first.host_busy_s) / whole
     return used

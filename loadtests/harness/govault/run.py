@@ -1,4 +1,4 @@
-"""A whole study: users once, then ramp by ramp from a clean state, each audited and deleted before the next."""
+"""A whole study: users once, then ramp by ramp from a clean state, audited and deleted before the next."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ async def run_study(
             done = _not_run(rig, ramp, course, left_s)
             if done is None:
                 await rig.hold.fresh_tokens()
-                done = await _audited(rig, course, at + 1, writer, warnings, audits, show)
+                done = await _audited(
+                    rig, course, at + 1, writer, warnings=warnings, audits=audits, show=show
+                )
                 audits += 1
             course = course.with_ramp(at, done)
             _keep(writer, course)
@@ -78,6 +80,7 @@ async def _audited(
     course: Course,
     number: int,
     writer: BundleWriter,
+    *,
     warnings: list[Warn],
     audits: int,
     show: Show,

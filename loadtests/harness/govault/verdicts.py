@@ -1,9 +1,9 @@
 """GoVault's sentences, restated, each with its number, ours, a verdict and why. Pure.
 
-A ratio of the two methods is taken level by level, where both ramps ran to their end, and the levels repeat each
-other: the interval is over levels. What is a share of one ramp has an exact binomial interval, which takes its
-requests as independent; they are not, so such a sentence is refuted only where the claimed share is missed by a
-factor of two.
+A ratio of the two methods is taken level by level, where both ramps ran to their end, and the levels repeat
+each other: the interval is over levels. What is a share of one ramp has an exact binomial interval, which
+takes its requests as independent; they are not, so such a sentence is refuted only where the claimed share is
+missed by a factor of two.
 """
 
 from __future__ import annotations
@@ -98,9 +98,8 @@ def _over_levels(measured: Interval) -> str:
     return f"{ratio(measured)} times over {count(measured.n, 'level')}"
 
 
-def _too_few(study: Study) -> str:
-    levels = len(list(study.pairs()))
-    return f"Both methods ended at {count(levels, 'level')}, and it takes {FEWEST_TO_JUDGE}."
+def _too_few(levels: int) -> str:
+    return f"Both methods ended with enough requests at {count(levels, 'level')}; it takes {FEWEST_TO_JUDGE}."
 
 
 # -- sentences
@@ -114,11 +113,11 @@ def throughput(study: Study) -> Said:
     ours = f"requests per second {_over_levels(requests)}; files per second {_over_levels(files)}"
     decision = together([_against(requests, least=1.46), _against(files, least=1.46)])
     if decision is Decision.UNDECIDED and requests.n < FEWEST_TO_JUDGE:
-        return Said(ours, decision, _too_few(study))
+        return Said(ours, decision, _too_few(requests.n))
     asked = {method: len(steps) for method, steps in STEPS.items()}
     why = (
-        f"A file takes {asked['direct']} requests direct and {asked['proxy']} through the server: requests per"
-        " second do not say files per second."
+        f"A file takes {asked['direct']} requests direct and {asked['proxy']} through the server: requests"
+        " per second do not say files per second."
     )
     return Said(ours, decision, why)
 
@@ -147,7 +146,7 @@ def quicker(study: Study) -> Said:
     ours = f"p95 over all requests, direct over proxy: {_over_levels(measured)}"
     decision = _against(measured, shows="less")
     if measured.n < FEWEST_TO_JUDGE:
-        return Said(ours, decision, _too_few(study))
+        return Said(ours, decision, _too_few(measured.n))
     return Said(
         ours,
         decision,
@@ -162,8 +161,8 @@ def neighbours(study: Study) -> Said:
         return Said("too few logins or lists at the levels that ended", Decision.NOT_REACHED)
     ours = "; ".join(f"p95 of {name}, direct over proxy: {_over_levels(one)}" for name, one in steps.items())
     decision = together([_against(one, shows="less") for one in steps.values()])
-    few = any(one.n < FEWEST_TO_JUDGE for one in steps.values())
-    return Said(ours, decision, _too_few(study) if few else "")
+    fewest = min(one.n for one in steps.values())
+    return Said(ours, decision, _too_few(fewest) if fewest < FEWEST_TO_JUDGE else "")
 
 
 def _p95_of(name: str) -> Callable[[Row], float | None]:
@@ -221,7 +220,7 @@ def head_of_line(study: Study) -> Said:
         return Said(ours, Decision.HOLDS, why)
     if found.high < 0.25:
         return Said(ours, Decision.REFUTED, why)
-    return Said(ours, Decision.MIXED if 0.25 <= found.low and found.high <= 0.75 else Decision.UNDECIDED, why)
+    return Said(ours, Decision.MIXED if found.low >= 0.25 and found.high <= 0.75 else Decision.UNDECIDED, why)
 
 
 def _left_inside(row: Row) -> float | None:
@@ -242,7 +241,8 @@ def password_hash(study: Study) -> Said:
     if not shares:
         return Said("processors were not looked at", Decision.NOT_REACHED)
     found = _mean(shares)
-    ours = f"auth takes {with_interval(found, percent)} of the four services' processor time with {study.password_hash}"
+    taken = f"auth takes {with_interval(found, percent)} of the four services' processor time"
+    ours = f"{taken} with {study.password_hash}"
     if not (study.password_hash or "").startswith("bcrypt"):
         return Said(
             ours, Decision.NOT_REACHED, "The testbed hashes otherwise; `make ask Q=hash` compares hashes."
@@ -315,8 +315,16 @@ SENTENCES: tuple[tuple[str, str, Callable[[Study], Said]], ...] = (
         "59 ms against 1.49 s at 200 clients",
         head_of_line,
     ),
-    ("The hashing of passwords takes most of the processors.", "70 to 80 % with bcrypt, from 500 clients", password_hash),
-    ("The load generator's memory grows with its clients and their files.", "14 GB at 925 clients", generator_memory),
+    (
+        "The hashing of passwords takes most of the processors.",
+        "70 to 80 % with bcrypt, from 500 clients",
+        password_hash,
+    ),
+    (
+        "The load generator's memory grows with its clients and their files.",
+        "14 GB at 925 clients",
+        generator_memory,
+    ),
     ("What fails at 850 clients and more, fails for want of connections.", "no number", connections),
 )  # fmt: skip
 

@@ -33,6 +33,17 @@ async def start(environ: dict[str, str], results: Path, **words: str) -> asyncio
     )  # fmt: skip
 
 
+def study_in(results: Path) -> Path:
+    (path,) = results.iterdir()
+    return path
+
+
+def uploaded(results: Path) -> bool:
+    """Whether an upload has ended."""
+    consoles = results.glob("*/k6/*/console.jsonl")
+    return any(b'"e":"o"' in line for console in consoles for line in read_tail(console)[0])
+
+
 async def nothing_is_left(system: System) -> bool:
     async with open_rig("after", {"": find_system(environ_of(system))}, load_strategies()) as rig:
         return not (await rig.hold.cleaner.clean()).removed
@@ -42,7 +53,7 @@ async def test_a_short_study_has_a_row_for_every_ramp(system: System, tmp_path: 
     process = await start(environ_of(system), tmp_path, SCALE="0.01", TIME="0.01")
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
-    (path,) = tmp_path.iterdir()
+    path = study_in(tmp_path)
     found = read_findings(path)
     assert found.missing == ()
     assert len(found.rows) == 14
@@ -60,15 +71,13 @@ async def test_a_short_study_has_a_row_for_every_ramp(system: System, tmp_path: 
 
 async def test_ctrl_c_leaves_a_report_of_what_there_is(system: System, tmp_path: Path) -> None:
     process = await start(environ_of(system), tmp_path, SCALE="0.01", TIME="0.2")
-    while not any(
-        b'"e":"o"' in one for path in tmp_path.glob("*/k6/*/console.jsonl") for one in read_tail(path)[0]
-    ):
+    while not uploaded(tmp_path):
         assert process.returncode is None
         await asyncio.sleep(0.05)
     process.send_signal(signal.SIGINT)
     said, _ = await process.communicate()
     assert process.returncode == 130, said.decode()
-    (path,) = tmp_path.iterdir()
+    path = study_in(tmp_path)
     assert [ramp.stopped for ramp in read_course(path).ramps] == ["interrupt"] * 14
     found = read_findings(path)
     assert found.interrupted
