@@ -40,7 +40,7 @@ tools-clean: ## delete the cache of external programs
 ## Proxy or direct?
 demo: ## upload one file by each strategy and show each step (under a minute); RTT_MS= BANDWIDTH_MBIT=
 	$(RUN_IT) loadtests demo
-stress: ## the comparison: five questions, about 8 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= BANDWIDTH_MBIT= LOGIN=
+stress: ## the comparison: five questions, about 7 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= BANDWIDTH_MBIT= LOGIN=
 	$(RUN_IT) loadtests stress
 ask: ## the prepared questions and whether this machine can; Q=hash asks one, in 5 minutes at most; PROFILE=
 	$(RUN_IT) loadtests ask

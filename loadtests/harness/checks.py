@@ -34,6 +34,8 @@ from loadtests.harness.records.vocabulary import LedgerClass, Severity
 from loadtests.harness.verdict import FEWEST_TO_JUDGE
 from loadtests.harness.wording import UNITS, arm_names, count, listed, size
 
+STALLED = 0.25  # of all processors' time in one turn, spent waiting for a disk
+STALLED_ALWAYS = 0.5  # of the turns: there the disk is what is measured
 IDLE_CORE = 0.06  # of one core, that stacks whose turn it is not may use
 CARRY_OVER = 0.02
 OFFERED = 0.99
@@ -336,6 +338,27 @@ def noisy_host(facts: Facts, _: Answers) -> Iterator[Warn]:
             limit=OTHERS,
             advice="close other programs and run again",
         )
+
+
+def disk_stalled(facts: Facts, _: Answers) -> Iterator[Warn]:
+    """A disk that stands still for seconds, as shared and virtual ones do, is nobody's slowness."""
+    if not facts.cores:
+        return
+    for part, own in facts.periods.items():
+        known = [period for period in own if period.disk_wait_s is not None]
+        stalled = [one for one in known if (one.disk_wait_s or 0) > STALLED * one.counted_s * facts.cores]
+        if stalled and len(stalled) < STALLED_ALWAYS * len(known):
+            worst = max((one.disk_wait_s or 0) / one.counted_s / facts.cores for one in stalled)
+            yield _caution(
+                "disk-stalled",
+                f"the disk stood still in {len(stalled)} of {len(known)} turns: the processors had nothing "
+                "to do but wait for it; such turns widen every interval",
+                metric="largest share of a turn's processor time spent waiting for the disk",
+                value=round(worst, 4),
+                limit=STALLED,
+                advice="see what else uses the disk, or measure again",
+                part=part,
+            )
 
 
 def offered_missed(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -656,6 +679,7 @@ CHECKS: tuple[Check, ...] = (
     rate_above_capacity,
     miscounted,
     noisy_host,
+    disk_stalled,
     shared_host,
     ledger_notes,
     not_reached,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ class Period:
     durable_s: Floats
     cpu_s: Mapping[str, float]  # by process as in ``Look``; absent where not looked at
     host_busy_s: float | None
+    disk_wait_s: float | None  # processors idle, and something waited for a disk
     peak_rss_bytes: Mapping[str, int]
 
     @property
@@ -94,7 +96,7 @@ class Samples:
         seen = _Uploads.of(stretch, self._by_stretch[stretch.stretch])
         whole = [index for index in range(len(stretch.order)) if _whole(stretch, index)]
         bounds = np.array([stretch.counted(index) for index in whole], dtype=np.float64).reshape(-1, 2)
-        cpu, host, peaks = self._usage.between(bounds)
+        used = self._usage.between(bounds)
         third = (stretch.period_s - stretch.washout_s) / 3
         shares, touched = seen.shares(stretch.washout_s, stretch.period_s)
         first, _ = seen.shares(stretch.washout_s, stretch.washout_s + third)
@@ -120,9 +122,10 @@ class Samples:
                 refused=int(seen.refused[index]),
                 acked_s=seen.acked_s(index),
                 durable_s=seen.durable_s(index),
-                cpu_s={name: float(used[row]) for name, used in cpu.items() if np.isfinite(used[row])},
-                host_busy_s=float(host[row]) if np.isfinite(host[row]) else None,
-                peak_rss_bytes=peaks[row],
+                cpu_s={name: float(own[row]) for name, own in used.cpu_s.items() if np.isfinite(own[row])},
+                host_busy_s=_known(used.host_busy_s[row]),
+                disk_wait_s=_known(used.disk_wait_s[row]),
+                peak_rss_bytes=used.peak_rss_bytes[row],
             )
             for row, index in enumerate(whole)
         ]
@@ -157,6 +160,10 @@ def due_at(upload: UploadSample) -> float:
     if upload.scheduled_at is not None:
         return upload.scheduled_at
     return upload.intent_at if upload.started_at is None else upload.started_at
+
+
+def _known(value: np.float64) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _whole(stretch: Stretch, index: int) -> bool:
@@ -282,6 +289,15 @@ class _Uploads:
         return [order[bounds[i] : bounds[i + 1]] for i in range(len(self.arms))]
 
 
+class Used(NamedTuple):
+    """What was used between pairs of instants, one row for each; NaN where nobody looked."""
+
+    cpu_s: dict[str, Floats]  # by process
+    host_busy_s: Floats
+    disk_wait_s: Floats  # of all processors together
+    peak_rss_bytes: list[dict[str, int]]  # the most held at any look, by process
+
+
 class Usage:
     """What processes used between two instants: looks are cumulative, and straight lines join them."""
 
@@ -291,17 +307,22 @@ class Usage:
         names = dict.fromkeys(name for look in self._looks for name in look.cpu_s)
         self._cpu = {name: self._cumulative(name) for name in names}
 
-    def between(self, bounds: Floats) -> tuple[dict[str, Floats], Floats, list[dict[str, int]]]:
-        """By row of ``bounds`` (begin, end): CPU-seconds by process, those of the whole host, and the most
-        memory held at any look by process. NaN where nobody looked."""
+    def between(self, bounds: Floats) -> Used:
+        """``bounds`` are rows of begin and end."""
         cpu = {name: self._used(at, used, bounds) for name, (at, used) in self._cpu.items()}
-        busy = np.array([look.host_busy_s for look in self._looks])
+        busy, waits = (
+            self._used(self._at, np.array(seconds), bounds)
+            for seconds in (
+                [look.host_busy_s for look in self._looks],
+                [look.disk_wait_s for look in self._looks],
+            )
+        )
         first, beyond = (
             np.searchsorted(self._at, bounds[:, 0]),
             np.searchsorted(self._at, bounds[:, 1], "right"),
         )
         peaks = [self._peaks(a, b) for a, b in zip(first.tolist(), beyond.tolist(), strict=True)]
-        return cpu, self._used(self._at, busy, bounds), peaks
+        return Used(cpu, busy, waits, peaks)
 
     def _cumulative(self, name: str) -> tuple[Floats, Floats]:
         """Looks that saw the process, and what it had used since the first of them over all its lives."""

@@ -30,7 +30,7 @@ def timeline(facts: Facts) -> Timeline:
     end = max(look.at for look in facts.looks)
     width = max(1.0, (end - start) / MOST_POINTS)
     begins = start + width * np.arange(max(1, int((end - start) / width)))
-    used, _, _ = Usage(facts.looks).between(np.column_stack([begins, begins + width]))
+    used = Usage(facts.looks).between(np.column_stack([begins, begins + width])).cpu_s
     cores: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = defaultdict(
         lambda: np.zeros(len(begins))
     )

@@ -37,6 +37,7 @@ NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("saturation-open", "again {longer}"),
     ("dirty-start", "again CLEAN=1"),
     ("noisy-host", "again"),
+    ("disk-stalled", "again"),
 )
 
 

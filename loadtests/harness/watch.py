@@ -14,7 +14,7 @@ import aiohttp
 
 from loadtests.harness.records.plan import Stretch
 from loadtests.harness.records.samples import Look
-from loadtests.harness.testbeds.processes import Usage, Watched, start_ticks
+from loadtests.harness.testbeds.processes import HostTime, Usage, Watched, start_ticks
 from loadtests.harness.testbeds.testbed import Testbed
 
 SAMPLE_S = 1.0
@@ -90,17 +90,18 @@ class Watcher:
     async def look(self) -> Look:
         """One look at everything."""
         used: dict[str, Usage] = {}
-        at, busy_s = self.clock(), 0.0
+        at, host = self.clock(), HostTime(0.0, 0.0)
         for stack, site in self.sites.items():
             seen = await site.testbed.snapshot(self.clock, self._watched[stack], exact=True)
-            at, busy_s = seen.at, seen.host_busy_s
+            at, host = seen.at, seen.host
             used |= {named(stack, name): usage for name, usage in seen.usage.items()}
         look = Look(
             at=at,
             cpu_s={name: usage.cpu_s for name, usage in used.items()},
             lives={name: usage.start_ticks for name, usage in used.items()},
             rss_bytes={name: usage.rss_bytes for name, usage in used.items()},
-            host_busy_s=busy_s,
+            host_busy_s=host.busy_s,
+            disk_wait_s=host.disk_wait_s,
             in_flight=dict(self._in_flight),
             pool_waiting=dict(self._pool_waiting),
         )

@@ -101,6 +101,7 @@ class Look(Record):
     lives: dict[str, int]  # start ticks: another number is another process
     rss_bytes: dict[str, int]
     host_busy_s: float
+    disk_wait_s: float = 0.0  # of all processors together: idle, and something waited for a disk
     in_flight: dict[str, float] = Field(default_factory=dict)  # gateway requests, by stack
     pool_waiting: dict[str, float] = Field(default_factory=dict)  # requests without a database connection
 

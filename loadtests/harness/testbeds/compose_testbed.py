@@ -125,7 +125,7 @@ class ContainerTestbed:
         found = {one.name: use for one, (_, use) in zip(inside, uses, strict=True) if use is not None}
         read_at = [at for at, use in uses if use is not None]
         at = sum(read_at) / len(read_at) if read_at else here.at
-        return Snapshot(at, here.host_busy_s, {**found, **here.usage})
+        return Snapshot(at, here.host, {**found, **here.usage})
 
     async def _usage(self, name: str, *, exact: bool) -> tuple[float, Usage | None]:
         """What a container has used, and when that was read: the engine may make us wait."""

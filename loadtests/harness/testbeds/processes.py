@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -40,12 +41,19 @@ class Usage:
     start_ticks: int
 
 
+class HostTime(NamedTuple):
+    """CPU-seconds of all processors since boot."""
+
+    busy_s: float  # on anything but idling and waiting for disks
+    disk_wait_s: float  # idle while something waited for a disk
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All watched processes and the host at one instant; a process that is gone is absent."""
 
     at: float
-    host_busy_s: float
+    host: HostTime
     usage: Mapping[str, Usage] = field(default_factory=dict)
 
 
@@ -76,12 +84,12 @@ def children_of(pids: Iterable[int], proc: Path = PROC) -> dict[int, list[int]]:
     return found
 
 
-def host_busy_s(proc: Path = PROC) -> float:
-    """CPU-seconds the host has spent on anything but idling and waiting for disks, since boot."""
+def host_time(proc: Path = PROC) -> HostTime:
+    """What the host's processors did since boot."""
     with (proc / "stat").open(encoding="ascii") as file:
         values = [int(value) for value in file.readline().split()[1:9]]
-    user, nice, system, _idle, _iowait, irq, softirq, _steal = values
-    return (user + nice + system + irq + softirq) / TICKS_PER_S
+    user, nice, system, _idle, iowait, irq, softirq, _steal = values
+    return HostTime((user + nice + system + irq + softirq) / TICKS_PER_S, iowait / TICKS_PER_S)
 
 
 def memory_bytes(pids: Iterable[int], proc: Path = PROC) -> int:
@@ -114,9 +122,9 @@ def snapshot(at: float, watched: Iterable[Watched], proc: Path = PROC) -> Snapsh
     """Look at everything once. ``at`` is the caller's clock."""
     processes = list(watched)
     families = children_of((one.pid for one in processes if one.family), proc)
-    busy = host_busy_s(proc)
+    host = host_time(proc)
     usage = {one.name: _usage(one, families.get(one.pid, []), proc) for one in processes}
-    return Snapshot(at, busy, {name: use for name, use in usage.items() if use is not None})
+    return Snapshot(at, host, {name: use for name, use in usage.items() if use is not None})
 
 
 def _usage(one: Watched, children: list[int], proc: Path) -> Usage | None:

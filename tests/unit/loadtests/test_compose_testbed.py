@@ -75,7 +75,7 @@ async def test_looks_hold_containers_and_processes_beside_each_other(tmp_path: P
     assert watched[0].pid == RECORDED["inspect"]["State"]["Pid"]
     assert set(look.usage) == {"upload", "harness"}
     assert look.at == pytest.approx(1795277640.421, abs=1e-3)  # when the engine read, not when we asked
-    assert look.host_busy_s > 0
+    assert look.host.busy_s > 0
 
 
 async def test_a_restart_between_two_looks_is_noticed(tmp_path: Path) -> None:

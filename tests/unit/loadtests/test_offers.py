@@ -32,7 +32,7 @@ def period(own: Arm, number: int, *, served: float, refused: int = 0, failed: in
         failed=refused + failed, limited=0, refused=refused,
         acked_s=np.linspace(0.04, 0.06, round(served)), durable_s=np.linspace(0.04, 0.06, round(served)),
         cpu_s=dict.fromkeys(("gateway", "upload", "files", "pg-upload", "pg-files"), ours / 5),
-        host_busy_s=2.0, peak_rss_bytes={},
+        host_busy_s=2.0, disk_wait_s=0.0, peak_rss_bytes={},
     )  # fmt: skip
 
 

@@ -120,7 +120,7 @@ class TestUsage:
 
     def test_a_new_life_begins_at_nothing(self) -> None:
         looks = [look(100.0, 50.0), look(101.0, 51.0), look(103.0, 1.0, life=2), look(104.0, 2.0, life=2)]
-        cpu, _, _ = Usage(looks).between(np.array([[100.0, 104.0]]))
+        cpu = Usage(looks).between(np.array([[100.0, 104.0]])).cpu_s
         assert cpu["k6"].tolist() == pytest.approx([3.0])
 
     def test_nobody_looked_gives_nothing(self) -> None:

@@ -42,7 +42,8 @@ def test_a_cluster_is_its_postmaster_its_reaped_and_its_live_children(proc: Path
     assert found.usage["pg"].cpu_s == 10.0
     assert found.usage["one"].cpu_s == 7.0
     assert "gone" not in found.usage
-    assert found.host_busy_s == pytest.approx((100 + 10 + 50 + 3 + 2) / TICKS)
+    assert found.host.busy_s == pytest.approx((100 + 10 + 50 + 3 + 2) / TICKS)
+    assert found.host.disk_wait_s == pytest.approx(5 / TICKS)
 
 
 def test_what_processes_of_a_cluster_share_counts_once(proc: Path) -> None:

@@ -154,7 +154,7 @@ class TestBudget:
         for before, after in zip(small.parts, large.parts, strict=True):
             more = after.most_blocks > before.most_blocks
             assert more is (after.kind is PartKind.COMPARE)
-        assert large.parts[1].most_blocks == 14, "the question's own limit"
+        assert large.parts[1].most_blocks == 18, "the question's own limit"
 
     def test_a_budget_below_the_first_stage_is_refused_with_what_it_takes(self) -> None:
         with pytest.raises(QuestionError, match=r"BUDGET_S=100 is too little: this takes about 4\d\d s"):

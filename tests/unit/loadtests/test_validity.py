@@ -133,6 +133,16 @@ def other_programs(made: FakeBundle) -> None:
     ]
 
 
+def disk_waits(made: FakeBundle, *turns: int) -> None:
+    """In these turns six of eight processors wait for the disk."""
+    looks, waited_s = made.world.looks, 0.0
+    for index, look in enumerate(looks):
+        ends = index > 0 and index % 2 == 0  # a turn's counted part lies between two looks
+        if ends and index // 2 - 1 in turns:
+            waited_s += 6 * (look.at - looks[index - 1].at)
+        looks[index] = look.model_copy(update={"disk_wait_s": waited_s})
+
+
 def unwatched(made: FakeBundle) -> None:
     made.world.looks = [
         look.model_copy(
@@ -173,6 +183,7 @@ def foreign(made: FakeBundle) -> None:
         (lambda made: fail_some(made, 429), "rate-limited", Validity.CAUTIONS, 0),
         (early, "backlog-growing", Validity.CAUTIONS, 0),
         (other_programs, "noisy-host", Validity.CAUTIONS, 0),
+        (lambda made: disk_waits(made, 3, 4), "disk-stalled", Validity.CAUTIONS, 0),
         (lambda made: table(made, baseline_files=3), "dirty-start", Validity.CAUTIONS, 0),
         (few_cores, "shared-host", Validity.VALID, 0),
         (
@@ -193,6 +204,20 @@ def test_each_check(change: Change, code: str | None, state: Validity, exit_code
         assert result.compare is not None
         assert result.compare.best is None
         assert not any(ratio.winner_named for ratio in result.compare.ratios)
+
+
+def test_a_disk_that_stands_still_is_told_by_turns() -> None:
+    made = sound()
+    disk_waits(made, 3, 4)
+    (warn,) = [one for one in analyse(made).warnings if one.code == "disk-stalled"]
+    assert warn.message.startswith(f"the disk stood still in 2 of {len(made.world.stretches[0].order)} turns")
+    assert warn.value == pytest.approx(6 / 8)
+
+
+def test_where_every_turn_waits_for_the_disk_it_is_what_is_measured() -> None:
+    made = sound()
+    disk_waits(made, *range(len(made.world.stretches[0].order)))
+    assert "disk-stalled" not in codes(analyse(made))
 
 
 def test_an_idle_stack_that_works_is_noticed() -> None:
