@@ -88,8 +88,8 @@ def _announce(course: Course, path: Path, console: Console) -> None:
     console.print(f"[bold]{ASKS}[/]")
     console.print(
         f"{len(course.ramps)} ramps, to {levels} clients, each method at each (SCALE={course.scale:g},"
-        f" TIME={course.time:g}): at most {most_s / 60:.0f} min{limit}; up to {course.disk_bytes / GIB:.1f} GiB"
-        " of disk at once",
+        f" TIME={course.time:g}): at most {most_s / 60:.0f} min{limit}; up to {course.disk_bytes / GIB:.1f}"
+        " GiB of disk at once",
         highlight=False,
     )
     console.print(f"Records go to {path}", highlight=False, soft_wrap=True)

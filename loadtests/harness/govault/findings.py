@@ -116,8 +116,8 @@ def _cautions(course: Course, rows: Sequence[Row], manifest: Manifest, *, failed
         yield "The study was interrupted."
     if course.scale < 1:
         yield (
-            f"SCALE={course.scale:g}: every number of clients is that part of the source's, so no level is one"
-            " of its levels."
+            f"SCALE={course.scale:g}: every number of clients is that part of the source's, so no level is"
+            " one of its levels."
         )
     if course.time < 1:
         rounds = min((row.rounds / row.reached_vus for row in rows if row.reached_vus), default=None)

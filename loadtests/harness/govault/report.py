@@ -140,8 +140,8 @@ def main_table(rows: Sequence[Row]) -> Table:
         "levels",
         "The table",
         "VU: clients at the peak of the ramp. Requests per second, median, p95 and errors are over every"
-        " request, login and list included, as in the source's table; files are counted when they are verified. Lost:"
-        " acknowledged and not there.",
+        " request, login and list included, as in the source's table; files are counted when they are"
+        " verified. Lost: acknowledged and not there.",
         ("VU", "way", "RPS", "median", "p95", "errors", "files/s", "verified", "lost", "users without a file",
          "mean VU", "rounds", "cores busy", "k6 of them", "k6's memory"),
         tuple(_main_row(row) for row in rows),
@@ -262,8 +262,8 @@ def claims_table(found: Findings) -> Table:
     return Table(
         "claims",
         "Its sentences",
-        "Restated. holds, refuted, mixed, undecided, not reached: as in docs/claims.md. Ratios are over levels,"
-        " in brackets 95 % intervals.",
+        "Restated. holds, refuted, mixed, undecided, not reached: as in docs/claims.md. Ratios are over"
+        " levels, in brackets 95 % intervals.",
         ("it says", "verdict", "theirs", "ours", "why"),
         tuple(
             (one.claim, one.decision.value, one.theirs, capital(one.ours), one.why) for one in found.claims

@@ -120,7 +120,7 @@ def sample(user: int, kind: LedgerClass, **given: Any) -> UploadSample:
     return UploadSample.model_validate(values | given)
 
 
-# Five clients: one has a file, one failed, one was cut off in its upload, one hung in the login, one never began.
+# Five clients: one has a file, one failed, one was cut off, one hung in the login, one never began.
 LINES = [
     begun(0, 0.0), q(0, "login", 0.0, 500.0), q(0, "list", 1.5), q(0, "session", 2.5),
     {"e": "i", "u": 0}, q(0, "chunk", 2.6, 100.0), {"e": "o", "u": 0, "ok": True},
