@@ -21,7 +21,7 @@ from loadtests.harness.records.bundle import BundleError, BundleWriter
 from loadtests.harness.report import glossary
 from loadtests.harness.report.page import HTML, MARKDOWN, template
 from loadtests.harness.report.tables import Table
-from loadtests.harness.wording import MISSING, capital, milliseconds, number, percent, precise, size
+from loadtests.harness.wording import MISSING, milliseconds, number, percent, precise, size
 
 ROW_NAMES = 2  # columns that say which ramp a row is
 STEP_WORDS = {
@@ -138,7 +138,7 @@ def main_table(rows: Sequence[Row]) -> Table:
     """The source's columns, and beside them what a file is worth."""
     return Table(
         "levels",
-        "The table",
+        "Its table, with our numbers",
         "VU: clients at the peak of the ramp. Requests per second, median, p95 and errors are over every"
         " request, login and list included, as in the source's table; files are counted when they are"
         " verified. Lost: acknowledged and not there.",
@@ -265,8 +265,6 @@ def claims_table(found: Findings) -> Table:
         "Restated. holds, refuted, mixed, undecided, not reached: as in docs/claims.md. Ratios are over"
         " levels, in brackets 95 % intervals.",
         ("it says", "verdict", "theirs", "ours", "why"),
-        tuple(
-            (one.claim, one.decision.value, one.theirs, capital(one.ours), one.why) for one in found.claims
-        ),
+        tuple((one.claim, one.decision.value, one.theirs, one.ours, one.why) for one in found.claims),
         first=5,
     )

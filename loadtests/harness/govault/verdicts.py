@@ -245,7 +245,7 @@ def password_hash(study: Study) -> Said:
     ours = f"{taken} with {study.password_hash}"
     if not (study.password_hash or "").startswith("bcrypt"):
         return Said(
-            ours, Decision.NOT_REACHED, "The testbed hashes otherwise; `make ask Q=hash` compares hashes."
+            ours, Decision.NOT_REACHED, "The testbed hashes otherwise; make ask Q=hash compares hashes."
         )
     if found.low is None or found.high is None:
         return Said(ours, Decision.UNDECIDED)
