@@ -12,6 +12,7 @@ from typing import Any
 from loadtests.harness.checks import Answers
 from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
+from loadtests.harness.crowd import crowd
 from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
@@ -86,6 +87,7 @@ def analyse_facts(facts: Facts) -> Result:
         neighbours=_neighbours(facts),
         sizes=by_size,
         offers=_offers(facts),
+        crowd=crowd(plan.arms, facts.parts(PartKind.CROWD), facts.periods),
         prices=answers.prices,
         limits=limits(facts),
         ledger=ledger_total(facts),

@@ -26,6 +26,7 @@ from loadtests.harness.limits import (
     rate_limiter,
     scenes,
 )
+from loadtests.harness.network import Link
 from loadtests.harness.periods import Period, due_at
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.result import Comparison, Price, Ratio, Saturation
@@ -46,6 +47,7 @@ K6_DIFFERENCE = 0.10
 OWN_CORES = 4  # with fewer, k6 shares its cores with what it measures
 FEWEST_UPLOADS = 30
 FEWEST_ARRIVALS = 20
+LINES_FILLED = 0.7  # of what slow lines allow; the rest is what a server needs for each upload anyway
 EARLY_ACK = "G-10"
 _FAILING = (
     LedgerClass.LOST,
@@ -281,6 +283,26 @@ def idle_stack_busy(facts: Facts, _: Answers) -> Iterator[Warn]:
                 value=round(cores, 4),
                 limit=IDLE_CORE,
                 advice="find what runs without requests",
+                part=part,
+            )
+
+
+def slower_than_lines(facts: Facts, _: Answers) -> Iterator[Warn]:
+    """Slow clients whose lines do not set the pace wait for the system: what they hold is then not theirs."""
+    link = Link(facts.plan.rtt_ms, facts.plan.bandwidth_mbit)
+    for part, arm, periods in _turns(facts, PartKind.CROWD):
+        alone_s = link.transfer_s(arm.file_size_bytes)
+        did_per_s = cost.uploads_in(periods) / sum(period.counted_s for period in periods)
+        share = did_per_s * alone_s / arm.vus
+        if alone_s and share < LINES_FILLED:
+            yield _caution(
+                "slower-than-lines",
+                f"{did_per_s:.0f} uploads/s {_way(facts, arm)}, where the lines of {arm.vus} clients allow "
+                f"{arm.vus / alone_s:.0f}: they waited for the machine as well",
+                metric="uploads/s over what the lines allow",
+                value=round(share, 4),
+                limit=LINES_FILLED,
+                advice="close other programs, or use a machine with more processors",
                 part=part,
             )
 
@@ -667,6 +689,7 @@ CHECKS: tuple[Check, ...] = (
     limiter_in_force,
     memory_short,
     idle_stack_busy,
+    slower_than_lines,
     carried_over,
     not_saturated,
     few_blocks,

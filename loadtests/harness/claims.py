@@ -31,7 +31,7 @@ from loadtests.harness.verdict import far_enough, judge
 from loadtests.harness.wording import capital, listed, percent, ratio, size, turned, with_interval
 
 SERVICES = ("gateway", "auth", "upload", "files")
-SHARES = ("cpu_share", "failed_share", "ghost_share", "refusal_share")
+SHARES = ("cpu_share", "failed_share", "ghost_share", "refusal_share", "held_share")
 RARE = ("failed_share", "ghost_share")  # nothing to compare where the base has none
 COMPARED = ("uploads_per_s", "cpu_s_per_upload", "durable_ms")
 WORDS: Mapping[str, str] = {
@@ -46,6 +46,7 @@ WORDS: Mapping[str, str] = {
     "cpu_share": "share of the services' processor time",
     "failed_share": "share of uploads that failed",
     "ghost_share": "share of uploads that were acknowledged and are gone",
+    "held_share": "memory that each further client takes in gateway and upload, as a share of its file",
 }
 EXACT = 6  # units that a figure without an interval of its own counts as
 
@@ -287,6 +288,11 @@ def _ghost_share(_: Decides, name: str, result: Result) -> Interval:
     return of_all(counts.get(LedgerClass.LOST, 0), sum(counts.values()))
 
 
+def _held_share(_: Decides, name: str, result: Result) -> Interval:
+    held = result.crowd.held if result.crowd else ()
+    return next((one.share for one in held if one.arm == name), _NOTHING)
+
+
 def of_all(some: int, every: int) -> Interval:
     """A share with its exact binomial interval."""
     if every == 0:
@@ -321,6 +327,7 @@ _VALUES: Mapping[str, Callable[[Decides, str, Result], Interval]] = {
     "cpu_share": _cpu_share,
     "failed_share": _failed_share,
     "ghost_share": _ghost_share,
+    "held_share": _held_share,
 }
 
 

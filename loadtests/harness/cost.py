@@ -166,12 +166,17 @@ def peak_memory(periods: Sequence[Period], arm: Arm) -> dict[str, int]:
     """The most that each service held in any of the arm's periods, replicas together."""
     peaks: dict[str, int] = {}
     for period in periods:
-        held: dict[str, int] = defaultdict(int)
-        for watched, size in period.peak_rss_bytes.items():
-            held[shown_name(watched, arm, period.peak_rss_bytes)[0]] += size
-        for name, size in held.items():
+        for name, size in held_bytes(period.peak_rss_bytes, arm).items():
             peaks[name] = max(size, peaks.get(name, 0))
     return {name: peaks[name] for name in sorted(peaks, key=process_order) if name != IDLE_STACK}
+
+
+def held_bytes(watched: Mapping[str, int], arm: Arm) -> dict[str, int]:
+    """Memory by the names that processes have when it is the arm's turn, replicas together."""
+    held: dict[str, int] = defaultdict(int)
+    for name, size in watched.items():
+        held[shown_name(name, arm, watched)[0]] += size
+    return dict(held)
 
 
 class Books:

@@ -115,7 +115,7 @@ class Load:
         for arm in part.arms:
             if arm.strategy is not None:
                 self.rows.payload(Kind.of(arm))
-        spread_s = min(stretch.washout_s / 2, SPREAD_PER_VU_S * self.workers.upload)
+        spread_s = part.spread_s or min(stretch.washout_s / 2, SPREAD_PER_VU_S * self.workers.upload)
         index = {arm.name: at for at, arm in enumerate(part.arms)}
         message = {
             "begin_ms": stretch.began_at * 1000,

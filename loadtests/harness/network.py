@@ -53,6 +53,10 @@ class Link:
         """Behind a sentence; empty where nothing is between."""
         return f" over a network of {network(self.rtt_ms, self.bandwidth_mbit)}" if self else ""
 
+    def transfer_s(self, size_bytes: int) -> float:
+        """How long a file takes on a line of its own at least; 0 without a limit of bandwidth."""
+        return 0.0 if self.bandwidth_mbit is None else size_bytes * 8 / (self.bandwidth_mbit * 1e6)
+
     def toxics(self) -> list[dict[str, Any]]:
         """As toxiproxy wants them, in the order of the way: whole milliseconds, the odd one on the way back.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from loadtests.harness.records.plan import Part, PartKind
 
-ROUNDS = frozenset({PartKind.WARM_UP, PartKind.LEVELS, PartKind.RATES, PartKind.SIZES})
+ROUNDS = frozenset({PartKind.WARM_UP, PartKind.LEVELS, PartKind.RATES, PartKind.SIZES, PartKind.CROWD})
 
 
 def turns_per_block(part: Part) -> int:

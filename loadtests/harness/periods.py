@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,7 @@ class Period:
     host_busy_s: float | None
     disk_wait_s: float | None  # processors idle, and something waited for a disk
     peak_rss_bytes: Mapping[str, int]
+    mean_rss_bytes: Mapping[str, int] = field(default_factory=dict)  # of the looks in it
 
     @property
     def counted_s(self) -> float:
@@ -125,7 +127,8 @@ class Samples:
                 cpu_s={name: float(own[row]) for name, own in used.cpu_s.items() if np.isfinite(own[row])},
                 host_busy_s=_known(used.host_busy_s[row]),
                 disk_wait_s=_known(used.disk_wait_s[row]),
-                peak_rss_bytes=used.peak_rss_bytes[row],
+                peak_rss_bytes={name: max(sizes) for name, sizes in used.rss_bytes[row].items()},
+                mean_rss_bytes={name: round(fmean(sizes)) for name, sizes in used.rss_bytes[row].items()},
             )
             for row, index in enumerate(whole)
         ]
@@ -295,7 +298,7 @@ class Used(NamedTuple):
     cpu_s: dict[str, Floats]  # by process
     host_busy_s: Floats
     disk_wait_s: Floats  # of all processors together
-    peak_rss_bytes: list[dict[str, int]]  # the most held at any look, by process
+    rss_bytes: list[dict[str, list[int]]]  # held at each look between them, by process
 
 
 class Usage:
@@ -321,8 +324,8 @@ class Usage:
             np.searchsorted(self._at, bounds[:, 0]),
             np.searchsorted(self._at, bounds[:, 1], "right"),
         )
-        peaks = [self._peaks(a, b) for a, b in zip(first.tolist(), beyond.tolist(), strict=True)]
-        return Used(cpu, busy, waits, peaks)
+        held = [self._held(a, b) for a, b in zip(first.tolist(), beyond.tolist(), strict=True)]
+        return Used(cpu, busy, waits, held)
 
     def _cumulative(self, name: str) -> tuple[Floats, Floats]:
         """Looks that saw the process, and what it had used since the first of them over all its lives."""
@@ -341,9 +344,9 @@ class Usage:
         outside = (bounds[:, 0] < at[0] - _OUTSIDE_S) | (bounds[:, 1] > at[-1] + _OUTSIDE_S)
         return np.where(outside, np.nan, spent)
 
-    def _peaks(self, first: int, beyond: int) -> dict[str, int]:
-        peaks: dict[str, int] = {}
+    def _held(self, first: int, beyond: int) -> dict[str, list[int]]:
+        held: dict[str, list[int]] = defaultdict(list)
         for look in self._looks[first:beyond]:
-            for name, held in look.rss_bytes.items():
-                peaks[name] = max(held, peaks.get(name, 0))
-        return peaks
+            for name, size in look.rss_bytes.items():
+                held[name].append(size)
+        return dict(held)

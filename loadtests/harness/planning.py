@@ -8,14 +8,14 @@ their own give them stacks of their own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from grafana.colours import ARM_COLOURS
 from loadtests.harness.network import Link
 from loadtests.harness.order import turns_per_block
-from loadtests.harness.question import AB, Profile, Question, QuestionError, StackMakings
+from loadtests.harness.question import AB, Crowd, Profile, Question, QuestionError, StackMakings
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.warm_up import UPLOADS_PER_TURN
@@ -31,6 +31,7 @@ CALIBRATION_S = 6.7  # of each arm
 AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: to judge, delete, lead in
 MAKING_S = 4.0  # of each stack that is made anew
 FEWEST_BLOCKS = 6  # below which nothing is shown
+UPLOADS_PER_SLOW_TURN = 2.2  # over a line of its own: one that came before the turn, and one that counts
 # Of two cores: how much they store, for the estimate of the disk, and how fast, for that of long turns.
 LIKELY_BYTES_PER_S, LIKELY_UPLOADS_PER_S = 150e6, 120.0
 # What a VU takes in k6, and how often its file is in memory at most: k6 has it whole and in pieces, and twice
@@ -67,10 +68,12 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         )
     )
     stacks = profile.stacks if own_stacks else None
-    if own_stacks and stacks is None:
+    if own_stacks and stacks is None and profile.compare:
         raise QuestionError(f"{question.name}.yaml: profiles.{words.profile}.stacks: missing")
-    parts = _parts(profile, arms, strategies, stacks)
     link = common_link(words) or Link()
+    parts = _parts(profile, arms, strategies, stacks)
+    if profile.crowd:
+        parts += tuple(_crowd(profile.crowd, arms, link))
     plan = Plan(
         run=run,
         question=question.name,
@@ -206,7 +209,9 @@ def within_budget(plan: Plan) -> Plan:
         raise QuestionError(
             f"BUDGET_S={plan.budget_s:g} is too little: this takes about {math.ceil(least.seconds)} s"
         )
-    main = next(part for part in plan.parts if part.kind is PartKind.COMPARE)
+    main = next((part for part in plan.parts if part.kind is PartKind.COMPARE), None)
+    if main is None:
+        return plan
     step = main.blocks_per_making or 1
     stacks = len({arm.stack for arm in plan.arms})
     turned = main if plan.calibrates else _with_long_turns(main)
@@ -232,7 +237,7 @@ def estimate(plan: Plan, *, long_turns: bool = True) -> Estimate:
         turned = _with_long_turns(part) if long_turns and not plan.calibrates else part
         seconds += _seconds_of(turned, part.first_blocks, stacks)
         most += _seconds_of(turned, part.most_blocks, stacks)
-        if part.kind is PartKind.COMPARE:
+        if part.kind in (PartKind.COMPARE, PartKind.CROWD) and not first_answer_s:
             first_answer_s = seconds
     load_s = most - before_s
     likely = LIKELY_BYTES_PER_S * load_s
@@ -341,15 +346,15 @@ def _told_apart(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
 def _parts(
     profile: Profile, arms: tuple[Arm, ...], strategies: Mapping[str, Strategy], stacks: StackMakings | None
 ) -> tuple[Part, ...]:
-    compare = profile.compare
-    first, most, per_making = compare.first_blocks, compare.most_blocks, None
-    if stacks:
-        first, per_making = stacks.makings * stacks.blocks, stacks.blocks
-        most = max(first, most - most % per_making)
-    found = [
-        _part(PartKind.WARM_UP, arms, profile.warm_up.period_s, 1),
-        _part(PartKind.COMPARE, arms, compare.period_s, first, most, blocks_per_making=per_making),
-    ]
+    found = [_part(PartKind.WARM_UP, arms, profile.warm_up.period_s, 1)]
+    if compare := profile.compare:
+        first, most, per_making = compare.first_blocks, compare.most_blocks, None
+        if stacks:
+            first, per_making = stacks.makings * stacks.blocks, stacks.blocks
+            most = max(first, most - most % per_making)
+        found.append(
+            _part(PartKind.COMPARE, arms, compare.period_s, first, most, blocks_per_making=per_making)
+        )
     if more := profile.saturation:
         levels = [
             _level(arm, vus)
@@ -374,6 +379,17 @@ def _parts(
         loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
         found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
     return tuple(found)
+
+
+def _crowd(crowd: Crowd, arms: Sequence[Arm], link: Link) -> Iterator[Part]:
+    """A part for each number of clients, the fewest first. What the turn before left under way ends in the
+    first half of a turn; clients begin one after another, as no two people begin at once."""
+    longest_s = max(link.transfer_s(arm.file_size_bytes) for arm in arms)
+    period_s = max(crowd.period_s, round(UPLOADS_PER_SLOW_TURN * longest_s, 1))
+    for vus in sorted(crowd.clients):
+        part = _part(PartKind.CROWD, [_level(arm, vus) for arm in arms], period_s, crowd.rounds)
+        slow = {"name": f"{PartKind.CROWD.value}-{vus}", "washout_s": period_s / 2, "spread_s": longest_s}
+        yield part.model_copy(update=slow)
 
 
 def _part(

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from loadtests.harness.records.base import Record, Size
 from loadtests.harness.records.plan import Claim
@@ -98,6 +105,15 @@ class Rates(Turns):
     of_capacity: list[Share] = Field(min_length=2)
 
 
+class Crowd(Turns):
+    """Each arm with so many clients at once, once in a round; numbers of clients one after another, the
+    fewest first, because a process seldom gives memory back. A turn lasts at least as long as two uploads
+    over the line that each client has."""
+
+    rounds: int = Field(ge=1)
+    clients: list[int] = Field(min_length=2)
+
+
 class StackMakings(Record):
     """Arms with stacks of their own: how often these are made at least, and the blocks of each making."""
 
@@ -107,7 +123,7 @@ class StackMakings(Record):
 
 
 class Profile(Record):
-    """One size of the run; a part that is absent is not run."""
+    """One size of the run; a part that is absent is not run. Without a comparison there is a crowd."""
 
     margin: float = Field(gt=0, lt=1)
     precision: float = Field(gt=0, lt=1)
@@ -115,13 +131,20 @@ class Profile(Record):
     disk: Size
     vus: int = Field(ge=1)
     warm_up: Turns
-    compare: Compare
+    compare: Compare | None = None
     saturation: Saturation | None = None
     levels: Levels | None = None
     neighbours: Neighbours | None = None
     sizes: Sizes | None = None
     rates: Rates | None = None
+    crowd: Crowd | None = None
     stacks: StackMakings | None = None
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Profile:
+        if self.compare is None and self.crowd is None:
+            raise ValueError("expected compare or crowd: without either nothing is asked")
+        return self
 
 
 class QuestionFile(Record):
@@ -235,6 +258,17 @@ def _problems(question: Question) -> Iterator[str]:
     for pair in question.pairs:
         if pair[0] == pair[1]:
             yield f"pairs: {pair[0]!r} with itself; expected two arms"
+    yield from _problems_of_crowds(question)
+
+
+def _problems_of_crowds(question: Question) -> Iterator[str]:
+    if any(profile.crowd for profile in question.profiles.values()):
+        if "BANDWIDTH_MBIT" not in question.load:
+            yield "load.BANDWIDTH_MBIT: missing; a crowd is one of clients on slow lines"
+        return
+    for at, claim in enumerate(question.claims):
+        if any(one.metric == "held_share" for one in claim.decides):
+            yield f"claims.{at}.decides: held_share: expected a profile with a crowd"
 
 
 def _arms_of_claims(question: Question) -> Iterator[tuple[int, str]]:

@@ -18,6 +18,7 @@ from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.figures import Figures
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.manifest import make_manifest
+from loadtests.harness.network import Link
 from loadtests.harness.order import blocks_of, places_moved, turns_per_block
 from loadtests.harness.pace import HEADROOM, Pace
 from loadtests.harness.play import Player
@@ -257,7 +258,7 @@ class Runner:
         times = [self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s]
         if part.kind is not PartKind.LEVELS:
             times = [[time_s * more for time_s in own] for own in times]
-        if part.kind in (PartKind.WARM_UP, PartKind.RATES, PartKind.SIZES) or not times:
+        if part.kind in (PartKind.WARM_UP, PartKind.RATES, PartKind.SIZES, PartKind.CROWD) or not times:
             return part
         period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
         return part.model_copy(update={"period_s": period_s, "washout_s": washout_s})
@@ -274,6 +275,10 @@ class Runner:
             await self._probe(part)
         if part.kind is PartKind.RATES:
             part = self._offering(part)
+        if part.kind is PartKind.CROWD:  # the line sets the pace
+            link = Link(self.plan.rtt_ms, self.plan.bandwidth_mbit)
+            for arm in part.arms:
+                self._pace.probed_s[arm.strategy, arm.file_size_bytes] = link.transfer_s(arm.file_size_bytes)
         blocks = blocks_of(part, self.plan.seed)
         self.progress.part(part, part.first_blocks, first_stage=part.first_blocks < part.most_blocks)
         await self._makings(part, blocks, 0, part.first_blocks)

@@ -16,6 +16,7 @@ from loadtests.harness.records.plan import NOBODY, Arm, PartKind
 from loadtests.harness.records.result import (
     Beside,
     Comparison,
+    Crowd,
     Interval,
     Latency,
     Limit,
@@ -38,6 +39,7 @@ from loadtests.harness.wording import (
     count,
     cpu_ms,
     listed,
+    mebibytes,
     network,
     number,
     percent,
@@ -46,6 +48,7 @@ from loadtests.harness.wording import (
     size,
     turned,
     waited,
+    with_interval,
 )
 
 EARLY_ACK = "G-10"
@@ -67,7 +70,13 @@ def of_question(result: Result, question: PartKind) -> list[Sentence]:
 
 def names_of(result: Result) -> dict[str, str]:
     """What each arm of the question is called in the middle of a sentence."""
-    return arm_names([found.arm for comparison in comparisons(result) for found in comparison.arms])
+    return arm_names(arms_of(result))
+
+
+def arms_of(result: Result) -> list[Arm]:
+    """Every arm, and those of sizes, that the result speaks of."""
+    crowd = result.crowd.arms if result.crowd else ()
+    return [*(found.arm for comparison in comparisons(result) for found in comparison.arms), *crowd]
 
 
 def comparisons(result: Result) -> list[Comparison]:
@@ -98,6 +107,8 @@ def _sentences(result: Result) -> Iterator[Sentence]:
 
 def _answers(result: Result) -> Iterator[Sentence]:
     names = names_of(result)
+    if result.crowd is not None:
+        yield from _crowd(result, result.crowd, names)
     if result.offers is not None and result.profile != "smoke":
         yield from _offers(result.offers, names)  # the closed loop before them only finds out what fits
     if result.compare is not None and result.compare.blocks:
@@ -507,6 +518,41 @@ def _at_rate(cell: Offered) -> str:
     some = [f"{percent(share)} {what}" for what, share in lost.items() if share and share >= 0.005]
     apart = f" ({listed(some)})" if some else ""
     return f"{waited(cell.acked_p95.ms)} at {percent(cell.share)} of capacity{apart}"
+
+
+# -- what slow clients cost
+
+
+def _crowd(result: Result, found: Crowd, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """Memory with the most clients, what each further one takes of it, and processor time."""
+    line = network_of(result)
+    what = f"files of {size(found.file_size_bytes)}{f' over lines of {line} each' if line else ''}"
+    most = max(cell.clients for cell in found.cells)
+    if result.profile == "smoke":
+        text = f"A smoke run is too short to say what slow clients cost: up to {most} at once sent {what}."
+        yield _answer(PartKind.CROWD, text, found.cells[0].id)
+        return
+    full = [cell for cell in found.cells if cell.clients == most]
+    held = [f"{mebibytes(c.most_bytes)} {_by(c.arm, names)}" for c in full if c.most_bytes.low is not None]
+    if held:
+        text = f"While {most} clients at once send {what}, gateway and upload together hold at most"
+        yield _answer(PartKind.CROWD, f"{text} {listed(held)}.", full[0].id)
+    shares = [
+        f"{with_interval(one.share, percent)} of its file {_by(one.arm, names)}"
+        for one in found.held
+        if one.share.low is not None
+    ]
+    if shares:
+        text = f"In their memory each further client takes {listed(shares)}"
+        yield _answer(PartKind.CROWD, f"{text}.", full[-1].id)
+    costs = [
+        f"{_cpu(cell.cpu_s_per_upload)} {_by(cell.arm, names)}"
+        for cell in full
+        if cell.cpu_s_per_upload.low is not None
+    ]
+    if costs:
+        text = f"With {most} of them an upload costs {listed(costs)} of processor time of our services and"
+        yield Sentence(kind="detail", question=PartKind.CROWD, text=f"{text} databases.", evidence=full[0].id)
 
 
 # -- from which size on

@@ -79,6 +79,16 @@ def size(size_bytes: float | None) -> str:
     return f"{value:.0f} {unit}" if value >= 100 or value.is_integer() else f"{value:.1f} {unit}"
 
 
+def mebibytes(found: Interval) -> str:
+    """Memory and its interval in one unit: "95 MiB (90 to 99)"."""
+    if found.value is None:
+        return MISSING
+    value = f"{found.value / _KIB**2:.0f} MiB"
+    if found.low is None or found.high is None:
+        return value
+    return f"{value} ({found.low / _KIB**2:.0f} to {found.high / _KIB**2:.0f})"
+
+
 def network(rtt_ms: float | None, bandwidth_mbit: float | None) -> str:
     """What was put between client and system; empty where nothing was."""
     parts = [f"{number(rtt_ms)} ms round trip"] if rtt_ms else []

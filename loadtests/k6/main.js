@@ -70,7 +70,9 @@ const works = (arm, me) => arm.strategy !== null && (arm.rate_per_s !== null || 
 function playUploads(stretch, me) {
   data.prepare(stretch.arms.filter((arm) => works(arm, me)));
   if (stretch.uploads > 0) return playCount(stretch, me);
-  if (!sleepUntil(stretch.begin_ms + (me * stretch.spread_ms) / config.uploadVus)) return undefined;
+  // Those that begin together are spread, however many of all VUs they are.
+  const beginning = Math.max(...stretch.arms.map((arm) => arm.vus)) || config.uploadVus;
+  if (!sleepUntil(stretch.begin_ms + (Math.min(me, beginning) * stretch.spread_ms) / beginning)) return undefined;
   for (const period of periods(stretch)) {
     const play = period.arm.rate_per_s === null ? closed : open;
     const goesOn = works(period.arm, me) ? play(stretch, period, me) : true;

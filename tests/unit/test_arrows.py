@@ -63,7 +63,7 @@ ORDER: dict[str, dict[str, str]] = {
         "affinity users payload client warm_up pace",
         "what is seen": "console counters rows tally wall_clock watch scraping exporter strangers target",
         "audit": "ledger clean",
-        "judgement": "intervals periods verdict latency cost comparison offers sizes knee facts limits "
+        "judgement": "intervals periods verdict latency cost comparison offers crowd sizes knee facts limits "
         "checks validity timeline unusual analyse figures sentences claims",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play run measure",

@@ -26,6 +26,7 @@ class PartKind(StrEnum):
     NEIGHBOURS = "neighbours"  # logins and lists beside nobody and beside each arm
     RATES = "rates"  # each arm at each offered rate, below what it can do and above
     SIZES = "sizes"  # from which file size on which strategy is faster
+    CROWD = "crowd"  # memory and processor time by how many slow clients there are at once
 
 
 class Arm(Record):
@@ -59,6 +60,7 @@ class Part(Record):
     washout_s: float
     login_rate_per_s: float = 0.0
     list_rate_per_s: float = 0.0
+    spread_s: float | None = None  # within which the clients begin; None: as long as the washout allows
     first_blocks: int  # blocks before the spread is looked at; a round counts as a block
     most_blocks: int  # what the budget allows
     blocks_per_making: int | None = None  # stacks are made anew after so many; None: never
@@ -117,6 +119,7 @@ Metric = Literal[
     "cpu_share",  # of one service's in all services' processor time
     "failed_share",  # uploads that the client saw fail, of all it began
     "ghost_share",  # acknowledged uploads that are not there, of all it began
+    "held_share",  # memory of gateway and upload that each further slow client takes, of its file
 ]
 
 

@@ -197,6 +197,36 @@ class Offers(Record):
     cells: tuple[Offered, ...]
 
 
+class AtOnce(Record):
+    """One arm with so many slow clients at once. Units are turns; memory is that of gateway and upload."""
+
+    id: str
+    arm: str
+    clients: int
+    most_bytes: Interval  # held at any look of a turn
+    mean_bytes: Interval
+    most_by_process: dict[str, Interval]
+    uploads_per_s: Interval
+    cpu_s_per_upload: Interval  # our services and databases
+    cpu_s_by_process: dict[str, Interval]  # gateway and upload
+
+
+class Held(Record):
+    """How much more memory gateway and upload take for each further client, as a share of its file."""
+
+    arm: str
+    share: Interval
+
+
+class Crowd(Record):
+    """Slow clients by how many there are at once."""
+
+    arms: tuple[Arm, ...]  # of the question
+    file_size_bytes: int
+    cells: tuple[AtOnce, ...]
+    held: tuple[Held, ...]  # from the fewest clients to the most
+
+
 class Size(Record):
     file_size_bytes: int
     comparison: Comparison
@@ -287,6 +317,7 @@ class Result(Record):
     neighbours: Neighbours | None
     sizes: Sizes | None
     offers: Offers | None = None
+    crowd: Crowd | None = None
     prices: tuple[Price, ...]
     limits: tuple[Limit, ...]
     ledger: LedgerTotal

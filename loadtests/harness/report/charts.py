@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import Result
-from loadtests.harness.sentences import comparisons, names_of
+from loadtests.harness.sentences import arms_of, names_of
 from loadtests.harness.wording import capital
 
 INK, MUTED, RULE, FAINT, PAPER = "#1f2933", "#5b6770", "#d5dbe1", "#eef1f4", "#ffffff"
@@ -69,7 +69,7 @@ class Arms:
 
     @staticmethod
     def of(result: Result) -> Arms:
-        found = [one.arm for comparison in comparisons(result) for one in comparison.arms]
+        found = arms_of(result)
         names = {name: capital(words) for name, words in names_of(result).items()}
         return Arms(names | {NOBODY: "Nobody uploads"}, {arm.of: arm.colour for arm in found})
 

@@ -25,12 +25,13 @@ from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.tables import Table, summary, tables
-from loadtests.harness.sentences import comparisons, network_of, told
+from loadtests.harness.sentences import arms_of, comparisons, network_of, told
 from loadtests.harness.wording import capital, duration, listed, size
 
 ANALYSIS, HTML, MARKDOWN = "analysis.json", "report.html", "report.md"
 TEMPLATES = Path(__file__).parent / "templates"
-FIRST_CHARTS = (("size-speed", "size-cpu"), ("speed", "price"))  # of these the first that were drawn
+# Of these the first that were drawn.
+FIRST_CHARTS = (("crowd",), ("size-speed", "size-cpu"), ("speed", "price"))
 # Questions that a warning about the whole run touches; others touch the comparison.
 _TOUCHES = {"not-saturated": PartKind.SATURATION, "slip": PartKind.NEIGHBOURS}
 _UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
@@ -58,6 +59,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
     (PartKind.RATES, "What if more arrive than fit?", ("offers",), ("offers",)),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
+    (PartKind.CROWD, "What do slow clients cost?", ("crowd",), ("crowd", "counted")),
 )  # fmt: skip
 
 
@@ -119,9 +121,11 @@ def markdown(view: dict[str, Any]) -> str:
 def about(result: Result) -> str:
     """The first line under the question: what was uploaded, by how many, over what, on what and when."""
     found, host = result.conditions, result.conditions.get("host") or {}
-    arms = [one.arm for one in comparisons(result)[0].arms] if comparisons(result) else []
+    arms = _first_arms(result)
+    crowd = [cell.clients for cell in result.crowd.cells] if result.crowd else []
     sizes, clients = (list(dict.fromkeys(values)) for values in (
-        [size(arm.file_size_bytes) for arm in arms], [str(arm.vus) for arm in arms if arm.vus]
+        [size(arm.file_size_bytes) for arm in arms],
+        [str(vus) for vus in sorted(crowd) or [arm.vus for arm in arms] if vus],
     ))  # fmt: skip
     network = network_of(result)
     parts = [
@@ -134,14 +138,19 @@ def about(result: Result) -> str:
     return capital(", ".join(part for part in parts if part)) + "."
 
 
+def _first_arms(result: Result) -> list[Arm]:
+    """The arms of the main comparison, or of what there is instead of one."""
+    compared = comparisons(result)
+    return [one.arm for one in compared[0].arms] if compared else arms_of(result)
+
+
 def facts(result: Result) -> list[tuple[str, str]]:
     """Where and how it was measured, in a few lines."""
     found, host = result.conditions, result.conditions.get("host") or {}
     machine = [str(host.get("cpu_model") or "unknown processor"), _cores(host.get("cores"))]
     if isinstance(host.get("memory_bytes"), int | float):
         machine.append(size(host["memory_bytes"]))
-    compared = comparisons(result)[0].arms if comparisons(result) else ()
-    named = [f"{one.arm.name} is {one.arm.title}" for one in compared if _named(one.arm)]
+    named = [f"{arm.name} is {arm.title}" for arm in _first_arms(result) if _named(arm)]
     lines = [
         ("arms", "; ".join(named)),
         ("machine", ", ".join(machine)),
@@ -196,13 +205,15 @@ def _head(result: Result) -> dict[str, list[Sentence]]:
     """The sentences of the first screen by what they are there: what must be known before any number, the
     answer, what it rests on, and the price."""
     asked = [one.question for one in result.sentences]
-    main = PartKind.RATES if PartKind.RATES in asked else PartKind.COMPARE  # whose answer comes first
+    first = (PartKind.CROWD, PartKind.RATES)  # whose answer comes before the comparison's
+    main = next((kind for kind in first if kind in asked), PartKind.COMPARE)
     own = [one for one in result.sentences if one.question is main]
     answers, details = ([one for one in own if one.kind == kind] for kind in ("answer", "detail"))
+    first_answers = len(answers) if main is PartKind.CROWD else 1
     return {
         "before": [one for one in result.sentences if one.kind == "invalid"],
-        "answer": answers[:1],
-        "warned": [*answers[1:], *(one for one in result.sentences if one.kind == "limit")],
+        "answer": answers[:first_answers],
+        "warned": [*answers[first_answers:], *(one for one in result.sentences if one.kind == "limit")],
         "price": details[:1],
         "rest": details[1:],
     }
@@ -212,9 +223,10 @@ def _cautions(result: Result, plan: Plan) -> dict[PartKind, list[Warn]]:
     """Warnings by the question whose sentences they touch."""
     kinds = {part.name: part.kind for part in plan.parts}
     found: dict[PartKind, list[Warn]] = {}
+    whole = PartKind.CROWD if result.crowd else PartKind.COMPARE
     for one in result.warnings:
         if one.severity is not Severity.INFO:
-            kind = kinds.get(one.part or "") or _TOUCHES.get(one.code, PartKind.COMPARE)
+            kind = kinds.get(one.part or "") or _TOUCHES.get(one.code, whole)
             found.setdefault(kind, []).append(one)
     return found
 
@@ -225,7 +237,10 @@ def _sections(
     by_ident: dict[str, Table],
     cautions: dict[PartKind, list[Warn]],
 ) -> Iterator[Section]:
+    unasked = PartKind.COMPARE if result.crowd else PartKind.CROWD  # both have what was counted
     for kind, title, chart_names, table_names in _QUESTIONS:
+        if kind is unasked:
+            continue
         found = Section(
             ident=f"question-{kind.value}",
             title=title,

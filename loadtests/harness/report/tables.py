@@ -9,8 +9,10 @@ from loadtests.harness.cost import process_order
 from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import (
     ArmResult,
+    AtOnce,
     Beside,
     Comparison,
+    Crowd,
     Latency,
     Limit,
     Offers,
@@ -27,6 +29,7 @@ from loadtests.harness.wording import (
     MISSING,
     cpu_ms,
     duration,
+    mebibytes,
     milliseconds,
     number,
     percent,
@@ -37,6 +40,7 @@ from loadtests.harness.wording import (
     with_interval,
 )
 
+_MIB = 1024**2
 METRICS = {
     "uploads_per_s": "uploads/s",
     "cpu_s_per_upload": "CPU per upload, ours",
@@ -75,6 +79,7 @@ def tables(result: Result) -> dict[str, Table]:
         levels(arms, result),
         neighbours(arms, result),
         offers(arms, result.offers),
+        crowd(arms, result.crowd),
         *sizes(arms, result),
         ledger(arms, result),
         seconds(result),
@@ -103,7 +108,9 @@ def without_equal(table: Table) -> Table:
 
 
 def summary(result: Result) -> Table | None:
-    """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm."""
+    """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm, or memory."""
+    if result.crowd is not None:
+        return crowd_summary(Arms.of(result), result.crowd)
     found = result.compare
     if found is None or not found.blocks:
         return None
@@ -370,6 +377,56 @@ def offers(arms: Arms, found: Offers | None) -> Table:
         ),
         tuple(one.id for one in cells),
     )  # fmt: skip
+
+
+def crowd_summary(arms: Arms, found: Crowd) -> Table:
+    """Memory by arm and number of clients."""
+    levels = sorted({cell.clients for cell in found.cells})
+    cells = {(cell.arm, cell.clients): cell for cell in found.cells}
+    return Table(
+        "summary",
+        "The arms",
+        "Most memory that gateway and upload hold together, by slow clients at once. In brackets 95 % "
+        "intervals over turns.",
+        ("arm", *(f"{clients} clients" for clients in levels)),
+        tuple(
+            (
+                arms.name(arm),
+                *(mebibytes(cells[arm, n].most_bytes) if (arm, n) in cells else MISSING for n in levels),
+            )
+            for arm in dict.fromkeys(cell.arm for cell in found.cells)
+        ),
+    )
+
+
+def crowd(arms: Arms, found: Crowd | None) -> Table:
+    cells = found.cells if found else ()
+    return Table(
+        "crowd",
+        "Slow clients",
+        "Memory is that of gateway and upload together: the most of any look in a turn, and the mean of all "
+        "looks. CPU is that of our services and databases. With few clients it is largely what the processes "
+        "do anyway, being looked at included.",
+        ("arm", "clients", "most memory", "mean memory", "gateway", "upload", "uploads/s", "CPU ms",
+         "CPU ms/MiB", "gateway CPU ms", "upload CPU ms"),
+        tuple(
+            (
+                arms.name(one.arm), str(one.clients), mebibytes(one.most_bytes), mebibytes(one.mean_bytes),
+                *(mebibytes(held) for held in one.most_by_process.values()),
+                with_interval(one.uploads_per_s), with_interval(one.cpu_s_per_upload, cpu_ms),
+                cpu_ms(_per_mib(one, found)),
+                *(with_interval(used, cpu_ms) for used in one.cpu_s_by_process.values()),
+            )
+            for one in cells
+        ),
+        tuple(one.id for one in cells),
+        spare=("gateway", "upload", "uploads/s", "gateway CPU ms", "upload CPU ms"),
+    )  # fmt: skip
+
+
+def _per_mib(one: AtOnce, found: Crowd | None) -> float | None:
+    used = one.cpu_s_per_upload.value
+    return None if used is None or found is None else used * _MIB / found.file_size_bytes
 
 
 def sizes(arms: Arms, result: Result) -> tuple[Table, Table] | tuple[()]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
 import signal
 import sys
@@ -16,8 +17,10 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness import warm_up
+from loadtests.harness.analyse import analyse
 from loadtests.harness.clean import Removed
 from loadtests.harness.console import read_tail
+from loadtests.harness.network import Link, slowed
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
@@ -311,3 +314,44 @@ async def _compared(folder: Path) -> None:
     """Wait until uploads of the comparison have ended."""
     while not any(b'"e":"o","s":4,' in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
         await asyncio.sleep(0.05)
+
+
+async def test_slow_clients_begin_one_after_another_and_keep_to_their_lines(
+    system: System, tmp_path: Path
+) -> None:
+    """Crowds of 4 and 12 over lines of 2 Mbit/s; the analysis has memory and a price for each."""
+    link, size = Link(bandwidth_mbit=2.0), 64 * 1024
+    line_s = link.transfer_s(size)
+    arms = arms_of(("proxy-single-buffered", "direct-single"), size=size, vus=2)
+    crowds = []
+    for vus in (4, 12):
+        loads = tuple(one.model_copy(update={"name": f"{one.name} {vus} VU", "vus": vus}) for one in arms)
+        part = part_of(PartKind.CROWD, loads, period_s=1.2, washout_s=0.4, spread_s=line_s)
+        crowds.append(part.model_copy(update={"name": f"crowd-{vus}"}))
+    plan = plan_of("slow", *crowds).model_copy(
+        update={"arms": arms, "parts": (part_of(PartKind.WARM_UP, arms), *crowds), "bandwidth_mbit": 2.0}
+    )
+    near = find_system(environ_of(system))
+    async with (
+        slowed(near, link) as far,
+        open_rig("slow", {"": far}, load_strategies()) as rig,
+    ):
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
+        assert not await left(rig)
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    took_s = [one.acked_at - one.started_at for one in bundle.uploads() if one.acked_at and one.started_at]
+    assert min(took_s) > 0.9 * line_s
+    (last,) = [one for one in bundle.stretches() if one.part == "crowd-12"]
+    begun: dict[str, float] = {}
+    for sample in bundle.uploads():
+        if sample.stretch == last.stretch:
+            begun[sample.user_id] = min(sample.intent_at, begun.get(sample.user_id, math.inf))
+    assert len(begun) == 12
+    assert max(begun.values()) >= last.began_at + 11 / 12 * line_s - 0.002, "k6 counts whole milliseconds"
+    found = analyse(bundle).crowd
+    assert found is not None
+    assert [(cell.arm, cell.clients) for cell in found.cells] == [(a.name, n) for a in arms for n in (4, 12)]
+    for cell in found.cells:
+        assert (cell.most_bytes.value or 0) >= (cell.mean_bytes.value or 0) > 0
+        assert cell.cpu_s_per_upload.value is not None

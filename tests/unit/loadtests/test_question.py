@@ -193,8 +193,10 @@ class TestPreparedQuestions:
     @pytest.mark.parametrize("profile", PROFILES)
     def test_every_profile_makes_a_plan(self, name: str, profile: ProfileName) -> None:
         plan = ask(name, PROFILE=profile)
-        (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
         assert [arm.name for arm in plan.arms] == list(load_question(name).arms)
+        if any(part.kind is PartKind.CROWD for part in plan.parts):  # compares no speed
+            return
+        (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
         rounds = [part.first_blocks for part in plan.parts if part.kind is PartKind.RATES]
         if profile == "smoke" or min(rounds, default=0) >= 6:  # beside rates, the comparison only calibrates
             return
@@ -246,6 +248,18 @@ class TestQuestions:
         offered = {arm.name: arm.rate_per_s for arm in with_capacity(part, 100.0).arms}
         assert offered["no limit at 300 %"] == 300.0
 
+    def test_a_crowd_grows_and_its_turns_follow_the_line(self) -> None:
+        plan = ask("slow-clients")
+        crowds = [one for one in plan.parts if one.kind is PartKind.CROWD]
+        assert [one.name for one in crowds] == ["crowd-10", "crowd-50", "crowd-200"]
+        assert [one.arms[0].vus for one in crowds] == [10, 50, 200]
+        assert len({arm.stack for arm in plan.arms}) == len(plan.arms) == 5, "memory of its own for each"
+        assert {(one.period_s, one.washout_s) for one in crowds} == {(4.6, 2.3)}
+        assert crowds[0].spread_s == pytest.approx(2.097, abs=1e-3)
+        (slower, *_) = [one for one in ask("slow-clients", BANDWIDTH_MBIT="1.9").parts if one.spread_s]
+        assert slower.period_s == pytest.approx(4.9)
+        assert not plan.calibrates
+
     def test_with_reads_nobody_expects_a_number_of_statements(self) -> None:
         plan = ask("cache")
         assert plan.statements_per_upload == {}
@@ -259,6 +273,12 @@ arms: {one: VUS=2, two: VUS=4}
 CLAIM = (
     "claims: [{source: s, claim: c, decides: [{metric: uploads_per_s, arm: one, over: two, shows: more}]}]"
 )
+CROWD = """
+profiles:
+  ci:
+    {margin: 0.1, precision: 0.1, budget_s: 9, disk: 1GB, vus: 1, warm_up: {period_s: 1},
+     crowd: {period_s: 1, rounds: 1, clients: [1, 2]}}
+"""
 
 
 class TestFiles:
@@ -323,6 +343,13 @@ class TestFiles:
                 "claims.0.decides.rate: 2: no part offers it",
             ]),
             (GOOD + CLAIM.replace("uploads_per_s", "acked_p95_ms"), ["acked_p95_ms is of an offered rate"]),
+            (GOOD + CLAIM.replace("uploads_per_s", "held_share"), [
+                "claims.0.decides: held_share: expected a profile with a crowd",
+            ]),
+            (GOOD + CROWD, ["load.BANDWIDTH_MBIT: missing; a crowd is one of clients on slow lines"]),
+            (GOOD + CROWD.replace("crowd:", "levels:").replace("clients:", "vus:"), [
+                "expected compare or crowd",
+            ]),
             (GOOD + CLAIM.replace("shows: more", "file_size: big, least: 2"), [
                 "claims.0.decides.0.file_size: 'big': expected bytes or a size such as 1MiB",
             ]),

@@ -1,0 +1,53 @@
+"""The chart of slow clients: memory of gateway and upload by how many there are at once."""
+
+from __future__ import annotations
+
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+from loadtests.harness.records.result import Crowd
+from loadtests.harness.report.charts import MUTED, Arms, Chart, figure, heading, to_svg
+from loadtests.harness.wording import mebibytes, size
+
+MIB = 1024**2
+
+
+def crowd(arms: Arms, found: Crowd) -> Chart | None:
+    """A line for each arm, and what it would be if every file were held, above the least that was."""
+    shown = [cell for cell in found.cells if cell.most_bytes.value is not None]
+    if not shown:
+        return None
+    levels = sorted({cell.clients for cell in shown})
+    with figure(4.0) as (drawn, (axes,)):
+        for arm in dict.fromkeys(cell.arm for cell in shown):
+            own, colour = [cell for cell in shown if cell.arm == arm], arms.colour(arm)
+            axes.plot(
+                [cell.clients for cell in own], [(cell.most_bytes.value or 0.0) / MIB for cell in own],
+                color=colour, marker="o", markersize=4.5, linewidth=1.8, label=arms.name(arm),
+            )  # fmt: skip
+            for cell in own:
+                if cell.most_bytes.low is not None and cell.most_bytes.high is not None:
+                    ends = cell.most_bytes.low / MIB, cell.most_bytes.high / MIB
+                    axes.vlines(cell.clients, *ends, color=colour, linewidth=1.2)
+        least = min((cell.most_bytes.value or 0.0) / MIB for cell in shown)
+        sent = [least + clients * found.file_size_bytes / MIB for clients in levels]
+        axes.plot(levels, sent, color=MUTED, linewidth=1, linestyle=":", label="A whole file for each client")
+        axes.xaxis.set_major_locator(FixedLocator(levels))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0)
+        axes.set_xlabel("slow clients at once")
+        heading(axes, "most memory of gateway and upload, MiB")
+        drawn.legend(loc="outside upper left", ncols=2, handlelength=1.4, columnspacing=1.2)
+        svg = to_svg(drawn, "crowd")
+    values = "; ".join(
+        f"{arms.name(cell.arm)} with {cell.clients}: {mebibytes(cell.most_bytes)}" for cell in shown
+    )
+    return Chart(
+        "crowd",
+        "Memory by the number of slow clients",
+        f"Each client sends files of {size(found.file_size_bytes)}. Dotted: what it would be if a whole file "
+        "were held for each. Upright lines are 95 % intervals over turns. Every way has processes of its "
+        "own, which met the fewest clients first.",
+        f"Most memory of gateway and upload together by slow clients at once: {values}",
+        svg,
+    )
