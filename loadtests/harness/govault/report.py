@@ -115,7 +115,9 @@ def print_findings(found: Findings, path: Path, console: Console) -> None:
 
 
 def _print_table(table: Table, console: Console) -> None:
-    shown = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    shown = RichTable(
+        title=table.title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0)
+    )
     kept = [place for place, name in enumerate(table.columns) if name not in table.spare]
     for place in kept:
         shown.add_column(
@@ -141,8 +143,8 @@ def main_table(rows: Sequence[Row]) -> Table:
         "Its table, with our numbers",
         "VU: clients at the peak of the ramp. Requests per second, median, p95 and errors are over every"
         " request, login and list included, as in the source's table; files are counted when they are"
-        " verified. Lost: acknowledged and not there.",
-        ("VU", "way", "RPS", "median", "p95", "errors", "files/s", "verified", "lost", "users without a file",
+        " verified. Lost: acknowledged and not there. No file: users without one.",
+        ("VU", "way", "RPS", "median", "p95", "errors", "files/s", "verified", "lost", "no file",
          "mean VU", "rounds", "cores busy", "k6 of them", "k6's memory"),
         tuple(_main_row(row) for row in rows),
         first=2,
@@ -155,7 +157,7 @@ def _main_row(row: Row) -> tuple[str, ...]:
     return (
         f"{row.vus}{cut}", NAMES[row.method], number(row.rps), milliseconds(row.median.ms.value),
         milliseconds(row.p95.ms.value), percent(row.errors.value), precise(row.files_per_s),
-        f"{row.verified:,}", f"{row.lost:,}", f"{row.users_without:,} of {row.users:,}",
+        f"{row.verified:,}", f"{row.lost:,}", f"{row.users_without:,}",
         number(row.mean_vus), f"{row.rounds:,}", percent(row.busy_share),
         percent(row.cpu_share.get("k6")), size(row.k6_peak_bytes),
     )  # fmt: skip
