@@ -40,7 +40,7 @@ tools-clean: ## delete the cache of external programs
 ## Proxy or direct?
 demo: ## upload one file by each strategy and show each step (under a minute); RTT_MS= BANDWIDTH_MBIT=
 	$(RUN_IT) loadtests demo
-stress: ## the comparison: five questions, about 7 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= BANDWIDTH_MBIT= LOGIN=
+stress: ## the comparison: five questions, about 7 minutes; PROFILE= VUS= FILE_SIZE= STRATEGIES= RTT_MS= BANDWIDTH_MBIT= LOGIN= PRICES=
 	$(RUN_IT) loadtests stress
 ask: ## the prepared questions and whether this machine can; Q=hash asks one, in 5 minutes at most; PROFILE=
 	$(RUN_IT) loadtests ask
@@ -52,7 +52,7 @@ smoke: ## ask every health route; upload one file by each strategy and read it b
 	$(RUN_IT) loadtests smoke
 alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=
 	$(RUN_IT) loadtests alerts
-report: ## write the report of a run again; RUN=
+report: ## write the report of a run again, with other prices too; RUN= PRICES=loadtests/prices/example.yaml
 	$(RUN_IT) loadtests report
 runs: ## what was measured: when, on what, what was found
 	$(RUN_IT) loadtests runs

@@ -69,6 +69,9 @@ def explained(command: Callable[Parameters, None]) -> Callable[Parameters, None]
         try:
             command(*args, **kwargs)
         except TROUBLE as exc:
+            if isinstance(exc, BrokenPipeError) and view.unread():  # by click.echo
+                view.to_nobody()
+                return
             told = "\n".join([str(exc), *getattr(exc, "__notes__", [])])
             view.console(stderr=True).print(f"\n{told}", style="red", markup=False, highlight=False)
             sys.exit(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,32 @@ COLOURS = {
 PIPE_COLUMNS = 120
 
 
+class Output(Console):
+    """Whoever stops reading, as `head` does, ends no command: the rest goes nowhere."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        to_nobody()
+
+
 def console(*, stderr: bool = False, columns: int = 0) -> Console:
     """A console as wide as the terminal; without one `columns` wide, or wide enough for the table."""
-    plain = Console(stderr=stderr)
+    plain = Output(stderr=stderr)
     if plain.is_terminal:
         return plain
-    return Console(stderr=stderr, width=columns or PIPE_COLUMNS, soft_wrap=not columns)
+    return Output(stderr=stderr, width=columns or PIPE_COLUMNS, soft_wrap=not columns)
+
+
+def unread() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    asked = select.poll()
+    asked.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in asked.poll(0))
+
+
+def to_nobody() -> None:
+    """What is still printed, or written at the end, disappears."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def colour(state: str) -> str:

@@ -18,18 +18,18 @@ from pathlib import Path
 from docs import study
 from docs.sample_run import standing_alone
 from docs.tables import table
+from loadtests.harness.best_ways import best_ways
 from loadtests.harness.claims import Decision, Judged, ending, judged_claims, reason
 from loadtests.harness.commands.runs import read_run
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
 from loadtests.harness.govault.records import is_study
 from loadtests.harness.question import Question, load_question, questions
 from loadtests.harness.records.bundle import PLAN
-from loadtests.harness.records.plan import Arm, Claim, Plan
-from loadtests.harness.records.result import Comparison, Result, Timeline
+from loadtests.harness.records.plan import Claim, Plan
+from loadtests.harness.records.result import Result, Timeline
 from loadtests.harness.report.charts import Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.page import ANALYSIS, facts, moment, read_result
-from loadtests.harness.verdict import best_of
 from loadtests.harness.wording import capital, size
 
 FOLDER = Path(__file__).parent
@@ -169,27 +169,10 @@ def best_way(found: Sequence[Answer]) -> dict[tuple[int, int], str]:
     """The fastest way by file size (bytes) and round trip (ms), "~" where none was shown."""
     cells: dict[tuple[int, int], str] = {}
     for one in found:
-        if one.result is None or one.question.name not in MAPPED:
-            continue
-        sized = one.result.sizes.sizes if one.result.sizes else ()
-        main = [one.result.compare] if one.result.compare else []
-        for comparison in [one_size.comparison for one_size in sized] or main:
-            cells |= _cells(comparison, int(one.result.conditions.get("rtt_ms") or 0))
+        if one.result is not None and one.question.name in MAPPED:
+            ways = best_ways(one.result)
+            cells |= {cell: "~" if arm is None else arm.strategy or arm.name for cell, arm in ways.items()}
     return cells
-
-
-def _cells(comparison: Comparison, rtt_ms: int) -> dict[tuple[int, int], str]:
-    """Of arms in several networks, those of one network by themselves."""
-    groups: dict[tuple[int, int], list[Arm]] = {}
-    for result in comparison.arms:
-        own = int(result.arm.asked.get("RTT_MS", rtt_ms))
-        groups.setdefault((result.arm.file_size_bytes, own), []).append(result.arm)
-    found = {}
-    for cell, arms in groups.items():
-        names = [arm.name for arm in arms]
-        best = best_of(names, [one for one in comparison.ratios if {one.base, one.arm} <= set(names)])
-        found[cell] = next((arm.strategy or "" for arm in arms if arm.name == best), "~")
-    return found
 
 
 def _map(found: Sequence[Answer]) -> str:

@@ -199,6 +199,9 @@ HARNESS: dict[str, str] = {
     "PIDS": "of `make ab`: a file with `name pid` in each line, of the processes of `TARGET`",
     "FAIL_ON_LOSS": "of `make ab`: a share such as `10%`; a larger loss of B that is shown ends it with 4",
     "LOGIN": "`prepared` (before the load) or `each` (one login inside every upload)",
+    "PRICES": "a file of what a core, memory, traffic and requests cost you, as "
+    "`loadtests/prices/example.yaml`: the table of what each way costs then has the sum; of `make report`: "
+    "instead of those of the run",
     "CLEAN": "`1`: also delete other users' files before the run",
     "RUN": "of `make report` and `make ledger`: the run's id",
     "RUNS": "of `make compare`: the ids of two runs, with a comma between them",

@@ -26,6 +26,7 @@ from loadtests.harness.commands.govault import govault as run_govault
 from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
 from loadtests.harness.commands.report import finish
+from loadtests.harness.commands.report import report as write_again
 from loadtests.harness.commands.runs import runs as list_runs
 from loadtests.harness.commands.share import share as share_run
 from loadtests.harness.commands.smoke import smoke as run_smoke
@@ -41,9 +42,18 @@ INVALID = 2
 INTERRUPTED = 130
 
 
+class Output(Console):
+    """Standard output. Whoever stops reading it, as `head` does, ends no command: the rest goes nowhere, and
+    the code is the command's own."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def edge(work: Callable[[Console], int]) -> None:
     """Run a command and end the process with its code; what a person can mend becomes one sentence."""
-    console = Console()
+    console = Output()
     try:
         code = work(console)
     except EXPECTED as error:
@@ -87,8 +97,10 @@ def main() -> None:
 def stress() -> None:
     """Proxy or direct? From how much faster to from which size on. Short for ask Q=proxy-or-direct.
 
-    Reads PROFILE, PRECISION, BUDGET_S, SEED, LOGIN, STRATEGIES, FILE_SIZE, VUS, RTT_MS, BANDWIDTH_MBIT,
-    KEEP_ALIVE and READS from the environment. Example: PROFILE=smoke python -m loadtests stress
+    Ends with a table of what each way costs and makes possible; PRICES names a file for the sum in money.
+    Reads PROFILE, PRECISION, BUDGET_S, SEED, LOGIN, PRICES, STRATEGIES, FILE_SIZE, VUS, RTT_MS,
+    BANDWIDTH_MBIT, KEEP_ALIVE and READS from the environment. Example: PROFILE=smoke python -m loadtests
+    stress
     """
     edge(lambda console: _measured(run_stress, console))
 
@@ -161,14 +173,17 @@ def alerts() -> None:
 
 @main.command()
 @click.argument("run", required=False, envvar="RUN")
-def report(run: str | None) -> None:
+@click.option(
+    "--prices", envvar="PRICES", help="A file as loadtests/prices/example.yaml: what things cost you."
+)
+def report(run: str | None, prices: str | None) -> None:
     """Analyse a run again and write its report, by its id or folder; the newest by default.
 
     Ends with the code of the run: 0; 1 when the audit failed; 2 when the run is invalid, or cannot be read;
     3 when it did not reach its end; 4 when FAIL_ON_LOSS was asked for and is exceeded.
-    Example: make report RUN=20260731-101500-ab-ci
+    Example: make report RUN=20260731-101500-ab-ci PRICES=loadtests/prices/example.yaml
     """
-    edge(lambda console: finish(find_bundle(run, os.environ), console))
+    edge(lambda console: write_again(find_bundle(run, os.environ), prices, console))
 
 
 @main.command()

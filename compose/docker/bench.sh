@@ -90,8 +90,17 @@ bench_values() {
     GIT_DIRTY=''
     [ -z "$GIT_REVISION" ] || [ -z "$(git -C "$ROOT" status --porcelain 2>/dev/null)" ] || GIT_DIRTY=1
     BENCH_ZONE=$(bench_zone)
+    bench_prices
     bench_identity
     export BENCH_COMMAND BENCH_TERMINAL RESULTS_DIR MEMORY_BENCH_MB GIT_REVISION GIT_DIRTY BENCH_ZONE BENCH_USER DOCKER_SOCKET DOCKER_GROUP
+}
+
+# The container sees the run folder, and not where a person keeps a file.
+bench_prices() {
+    [ -n "${PRICES:-}" ] || return 0
+    mkdir -p "$RUN_DIR"
+    cp "$PRICES" "$RUN_DIR/prices.yaml" || fail "PRICES=$PRICES: expected a file such as loadtests/prices/example.yaml"
+    export "PRICES=$RUN_DIR/prices.yaml"
 }
 
 # Reports belong to the caller, who also needs the group of the engine's socket. Docker Desktop keeps the

@@ -13,6 +13,7 @@ from loadtests.harness.checks import Answers
 from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
 from loadtests.harness.crowd import crowd
+from loadtests.harness.decision import decision
 from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
@@ -31,6 +32,7 @@ from loadtests.harness.records.result import (
 )
 from loadtests.harness.records.samples import LedgerTable
 from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.recovery import recoveries
 from loadtests.harness.sizes import sizes
 from loadtests.harness.timeline import timeline
 from loadtests.harness.unusual import unusual
@@ -64,7 +66,7 @@ def analyse_facts(facts: Facts) -> Result:
     )
     warnings = warnings_of(facts, answers)
     found = outcome(facts, warnings, main)
-    if found.validity is Validity.INVALID:
+    if invalid := found.validity is Validity.INVALID:
         main = without_winner(main) if main else None
         by_size = _sizes_without_winner(by_size) if by_size else None
     result = Result(
@@ -89,6 +91,7 @@ def analyse_facts(facts: Facts) -> Result:
         offers=_offers(facts),
         crowd=crowd(plan.arms, facts.parts(PartKind.CROWD), facts.periods),
         prices=answers.prices,
+        decision=None if invalid else decision(plan, main, answers.prices),
         limits=limits(facts),
         ledger=ledger_total(facts),
         timeline=timeline(facts),
@@ -130,7 +133,10 @@ def _neighbours(facts: Facts) -> Neighbours | None:
 
 def _offers(facts: Facts) -> Offers | None:
     part = next(iter(facts.parts(PartKind.RATES)), None)
-    return None if part is None else offers(part, facts.periods[part.name], facts.plan.seed)
+    found = None if part is None else offers(part, facts.periods[part.name], facts.plan.seed)
+    if part is None or found is None:
+        return None
+    return found.model_copy(update={"recoveries": recoveries(part, facts.stretches, facts.uploads)})
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:

@@ -40,6 +40,7 @@ WORDS: Mapping[str, str] = {
     "durable_ms": "median time until an upload is durable",
     "acked_p95_ms": "time within which 95 of 100 uploads are acknowledged",
     "refusal_share": "processor time of a refusal as a share of a served upload's",
+    "recovery_s": "time after an overload until what fits is served as in calm",
     "login_p95_ms": "time within which 95 of 100 logins are answered beside uploads",
     "list_p95_ms": "time within which 95 of 100 file lists are answered beside uploads",
     "statements": "SQL statements for an upload",
@@ -47,6 +48,10 @@ WORDS: Mapping[str, str] = {
     "failed_share": "share of uploads that failed",
     "ghost_share": "share of uploads that were acknowledged and are gone",
     "held_share": "memory that each further client takes in gateway and upload, as a share of its file",
+}
+UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("durable_ms", "acked_p95_ms", "login_p95_ms", "list_p95_ms"), " ms"),
+    "recovery_s": " s",
 }
 EXACT = 6  # units that a figure without an interval of its own counts as
 
@@ -246,6 +251,11 @@ def _refusal_share(one: Decides, name: str, result: Result) -> Interval:
     return _NOTHING if cell is None or calm is None else quotient(cell.refusal_cpu_s, calm.cpu_s_per_upload)
 
 
+def _recovery_s(one: Decides, name: str, result: Result) -> Interval:
+    known = result.offers.recoveries if result.offers else ()
+    return next((it.seconds for it in known if (it.arm, it.after_share) == (name, one.rate)), _NOTHING)
+
+
 def _cpu(one: Decides, name: str, result: Result) -> Interval:
     if one.rate is not None:
         cell = _offered(one, name, result)
@@ -320,6 +330,7 @@ _VALUES: Mapping[str, Callable[[Decides, str, Result], Interval]] = {
     "cpu_s_per_upload": _cpu,
     "acked_p95_ms": _acked_p95,
     "refusal_share": _refusal_share,
+    "recovery_s": _recovery_s,
     "durable_ms": lambda one, name, result: _of(_arm(one, name, result), lambda arm: arm.durable_p50.ms),
     "login_p95_ms": _beside(lambda beside: beside.login_p95),
     "list_p95_ms": _beside(lambda beside: beside.list_p95),
@@ -350,18 +361,26 @@ def _what(one: Decides, names: Mapping[str, str]) -> str:
 def _claimed(one: Decides) -> str:
     if one.shows is not None:
         return one.shows
-    say = percent if _is_share(one) else _times
     if one.least is not None and one.most is not None:
-        return f"{say(one.least)} to {say(one.most)}"
-    return f"at least {say(one.least)}" if one.least is not None else f"at most {say(one.most)}"
+        return f"{_amount(one, one.least)} to {_amount(one, one.most)}"
+    if one.least is not None:
+        return f"at least {_amount(one, one.least)}"
+    return f"at most {_amount(one, one.most)}"
 
 
 def _is_share(one: Decides) -> bool:
     return one.metric in SHARES and one.over is None
 
 
-def _times(value: float | None) -> str:
-    return "" if value is None else f"{value:g} times"
+def _amount(one: Decides, value: float | None) -> str:
+    """With its unit: "5 s", "12 %", and over something else "1.2 times"."""
+    if value is None or _is_share(one):
+        return percent(value)
+    return f"{value:g}{_unit(one)}"
+
+
+def _unit(one: Decides) -> str:
+    return UNITS.get(one.metric, "") if one.over is None else " times"
 
 
 def _figure(one: Decides, measured: Interval) -> str:
@@ -370,8 +389,7 @@ def _figure(one: Decides, measured: Interval) -> str:
     if _is_share(one):
         return with_interval(measured, percent)
     exact = measured.low == measured.high == measured.value
-    text = f"{measured.value:.2f}" if exact else ratio(measured)
-    return text if one.over is None else f"{text} times"
+    return f"{f'{measured.value:.2f}' if exact else ratio(measured)}{_unit(one)}"
 
 
 # -- reasons

@@ -147,7 +147,7 @@ def arm_result(name: str, arm: Arm, blocks: Sequence[Block], rule: Rule) -> ArmR
         arm=arm,
         uploads=sum(period.touched for period in periods),
         uploads_per_s=rate,
-        payload_mb_per_s=_scaled(rate, arm.file_size_bytes / 1e6),
+        payload_mb_per_s=scaled(rate, arm.file_size_bytes / 1e6),
         cpu_s_per_upload=cost.cpu_per_upload(units, arm),
         cpu_s_by_process=cost.cpu_by_process(units, arm),
         acked_p50=percentile(acked, 0.5),
@@ -176,7 +176,8 @@ def busy_cores(units: Sequence[Sequence[Period]]) -> Interval:
     )
 
 
-def _scaled(interval: Interval, factor: float) -> Interval:
+def scaled(interval: Interval, factor: float) -> Interval:
+    """In another unit: value and ends times ``factor``, which is above 0."""
     ends = {name: getattr(interval, name) for name in ("value", "low", "high")}
     return interval.model_copy(
         update={name: None if value is None else value * factor for name, value in ends.items()}

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from loadtests.harness.records.plan import Part, PartKind
 
+FAR = 2.0  # times what fits: an overload, and not a rate near the limit
 ROUNDS = frozenset({PartKind.WARM_UP, PartKind.LEVELS, PartKind.RATES, PartKind.SIZES, PartKind.CROWD})
 
 
@@ -23,11 +24,22 @@ def turns_per_block(part: Part) -> int:
 
 def blocks_of(part: Part, seed: int) -> Iterator[tuple[str, ...]]:
     """Blocks of arm names without an end; the same seed gives the same blocks to the same part."""
-    draw = random.Random(f"{seed}/{part.name}")
-    names = [arm.name for arm in part.arms]
+    draw, behind = random.Random(f"{seed}/{part.name}"), calm_after(part)
+    names = [arm.name for arm in part.arms if arm.name not in behind.values()]
     while True:
-        forth = tuple(draw.sample(names, len(names)))
+        drawn = draw.sample(names, len(names))
+        forth = tuple(name for one in drawn for name in (one, behind.get(one)) if name is not None)
         yield forth if part.kind in ROUNDS else forth + forth[::-1]
+
+
+def calm_after(part: Part) -> dict[str, str]:
+    """Where far more is offered than fits: by the turn of an arm's highest rate the one that comes right
+    behind it, that of its lowest. So every round shows once how the arm gets over it."""
+    by_arm: dict[str, dict[float, str]] = {}
+    for arm in part.arms:
+        if arm.of_capacity is not None:
+            by_arm.setdefault(arm.of, {})[arm.of_capacity] = arm.name
+    return {own[max(own)]: own[min(own)] for own in by_arm.values() if min(own) <= 1 and max(own) >= FAR}
 
 
 def places_moved(instance: int, seed: int, stacks: int) -> int:

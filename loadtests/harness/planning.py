@@ -17,6 +17,7 @@ from loadtests.harness.network import Link
 from loadtests.harness.order import turns_per_block
 from loadtests.harness.question import AB, Crowd, Profile, Question, QuestionError, StackMakings
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
+from loadtests.harness.records.ways import Way
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.warm_up import UPLOADS_PER_TURN
 from loadtests.harness.words import ArmWords, Words
@@ -97,6 +98,8 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         **_expected(arms, strategies),
         claims=question.claims,
         expected=question.expected,
+        ways=_ways(arms, strategies, asked_for=words.prices is not None),
+        prices=words.prices,
     )
     return within_budget(_fitted(plan) if question.shared_profiles or question.name == AB else plan)
 
@@ -124,6 +127,24 @@ def _expected(arms: Sequence[Arm], strategies: Mapping[str, Strategy]) -> dict[s
             for name, (arm, strategy) in chosen.items()
         },
     }
+
+
+def _ways(arms: Sequence[Arm], strategies: Mapping[str, Strategy], *, asked_for: bool) -> tuple[Way, ...]:
+    """The arms as ways to choose from: where they differ in their strategy, or somebody has named prices.
+    What another implementation asks of its store is not known."""
+    chosen = [(arm, strategies[arm.strategy]) for arm in arms if arm.strategy and arm.target is None]
+    if not asked_for and len({strategy.name for _, strategy in chosen}) < 2:
+        return ()
+    return tuple(
+        Way(
+            arm=arm.name,
+            strategy=strategy.name,
+            title=strategy.manifest.title,
+            client_store_requests=strategy.client_store_requests(arm.file_size_bytes),
+            abilities=strategy.manifest.abilities,
+        )
+        for arm, strategy in chosen
+    )
 
 
 def needs_stacks(words: Words) -> bool:

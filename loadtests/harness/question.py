@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from loadtests.harness import yaml_file
 from loadtests.harness.records.base import Record, Size
 from loadtests.harness.records.plan import Claim
 from loadtests.harness.strategies import load_strategies
@@ -183,7 +184,8 @@ def load_question(name: str) -> Question:
     try:
         found = Question(name=name, shared_profiles=shared, **QuestionFile.model_validate(content).members())
     except ValidationError as error:
-        raise QuestionError("\n".join(_problem(path, one) for one in error.errors())) from error
+        lines = (f"{path}: {yaml_file.problem(one)}" for one in error.errors())
+        raise QuestionError("\n".join(lines)) from error
     if problems := list(_problems(found)):
         raise QuestionError("\n".join(f"{path}: {one}" for one in problems))
     return found
@@ -200,22 +202,12 @@ def _read(name: str) -> dict[str, Any]:
         near = nearest(name, questions())
         raise QuestionError(f"no question {name}{near}; there are {', '.join(questions())}")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506  # a safe loader
+        content = yaml_file.parse(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise QuestionError(f"{path.name} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise QuestionError(f"{path.name}: expected keys such as question and arms, not {content!r}")
     return content
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML in which no key hides another of the same name."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        if twice := next((key for key in keys if keys.count(key) > 1), None):
-            raise yaml.constructor.ConstructorError(None, None, f"{twice} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def _shared_profiles() -> dict[str, Any]:
@@ -224,15 +216,6 @@ def _shared_profiles() -> dict[str, Any]:
         name: profile | {"budget_s": min(profile["budget_s"], MOST_S.get(name, profile["budget_s"]))}
         for name, profile in profiles.items()
     }
-
-
-def _problem(path: str, found: Any) -> str:
-    key = ".".join(str(part) for part in found["loc"] if part != "[key]") or "(whole file)"
-    if found["type"] == "extra_forbidden":
-        return f"{path}: {key}: this key is not known"
-    if found["type"] == "missing":
-        return f"{path}: {key}: missing"
-    return f"{path}: {key}: {found['input']!r}: {found['msg'].removeprefix('Value error, ')}"
 
 
 def _problems(question: Question) -> Iterator[str]:

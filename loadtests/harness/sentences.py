@@ -24,6 +24,7 @@ from loadtests.harness.records.result import (
     Offered,
     Offers,
     Ratio,
+    Recovery,
     Result,
     Saturation,
     Sentence,
@@ -510,6 +511,26 @@ def _offers(found: Offers, names: Mapping[str, str]) -> Iterator[Sentence]:
         if dear.low is not None:
             text = f"A refusal costs {_cpu(dear)} of processor time {_by(arm, names)}."
             yield Sentence(kind="detail", question=PartKind.RATES, text=text, evidence=own[-1].id)
+    for one in found.recoveries:
+        yield from _recovery(one, names)
+
+
+def _recovery(one: Recovery, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """How soon it is over; nothing where too few turns saw it."""
+    what = f"serves {percent(one.share)} of capacity again, within 10 % of its calm rate,"
+    after = f"a turn at {percent(one.after_share)}"
+    seconds, turns = one.seconds, count(one.seconds.n, "turn")
+    if seconds.value is not None and seconds.low is not None and seconds.high is not None:
+        soon = f"{seconds.value:.1f} s ({seconds.low:.1f} to {seconds.high:.1f}) after {after}"
+        most = f"at most {one.longest_s:.1f} s in {turns}" if one.longest_s is not None else _not_back(one)
+        yield _answer(PartKind.RATES, f"{capital(names[one.arm])} {what} {soon}, {most}.", one.id)
+    elif one.not_back:
+        text = f"Whether {names[one.arm]} {what} soon after {after} was not shown: {_not_back(one)}."
+        yield _answer(PartKind.RATES, text, one.id)
+
+
+def _not_back(one: Recovery) -> str:
+    return f"in {one.not_back} of {count(one.seconds.n, 'turn')} of {one.turn_s:g} s it did not"
 
 
 def _at_rate(cell: Offered) -> str:

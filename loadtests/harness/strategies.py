@@ -17,6 +17,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from loadtests.harness.records.ways import Abilities
+
 STRATEGIES_FOLDER = Path(__file__).parents[1] / "strategies"
 
 _BINARY: Mapping[type[ast.operator], Callable[[int, int], int]] = {
@@ -103,6 +105,7 @@ class StrategyManifest(BaseModel):
     requests: Requests
     statements: dict[str, Formula]  # by database
     store_requests: dict[str, Formula]  # "total", and operations where they are to be exact
+    abilities: Abilities
     variants: dict[str, Variant] = Field(default_factory=dict)
 
 
@@ -129,6 +132,10 @@ class Strategy:
         pieces = self.pieces(file_size_bytes)
         asked = self.manifest.requests
         return evaluate(asked.gateway, pieces) + evaluate(asked.store, pieces)
+
+    def client_store_requests(self, file_size_bytes: int) -> int:
+        """Requests of one upload that the client itself sends to the store."""
+        return evaluate(self.manifest.requests.store, self.pieces(file_size_bytes))
 
     def expected_statements(self, pieces: int) -> dict[str, int]:
         return {name: evaluate(formula, pieces) for name, formula in self.manifest.statements.items()}

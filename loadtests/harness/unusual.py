@@ -18,7 +18,7 @@ from loadtests.harness.wording import size
 USUAL = Path(__file__).with_name("usual.json")
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}  # as PostgreSQL ships
 JOINTS = ("nginx", "pgbouncer", "redis", "toxiproxy", "versitygw")  # parts that a plain testbed does not have
-_SAID = frozenset({"A", "B", "BASE", "PROFILE", "RTT_MS", "BANDWIDTH_MBIT"})  # elsewhere in the report
+_SAID = frozenset({"A", "B", "BASE", "PRICES", "PROFILE", "RTT_MS", "BANDWIDTH_MBIT"})  # elsewhere
 
 
 def unusual(plan: Plan, manifest: Manifest) -> list[str]:

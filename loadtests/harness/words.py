@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from loadtests.harness.prices import PricesError, read_prices
 from loadtests.harness.records.base import parse_size
 from loadtests.harness.records.vocabulary import STORES
+from loadtests.harness.records.ways import UnitPrices
 from loadtests.harness.testbeds.target_testbed import read_pids
 
 ProfileName = Literal["smoke", "ci", "full"]
@@ -43,7 +45,7 @@ OF_CLIENT = (
     "PIDS",
 )
 OF_STACK = ("REPLICAS", "TOPOLOGY", "POOLER", "STORE", "REVISION")  # and every setting of every process
-OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN")
+OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN", "PRICES")
 FAIL_ON_LOSS = "FAIL_ON_LOSS"
 OF_ALL_ARMS = tuple(name for name in OF_CLIENT if name not in ("TARGET", "PIDS"))
 OF_LOAD = (*OF_ALL_ARMS, "LOGIN", "SEED")  # what a question may say for all its arms
@@ -113,6 +115,7 @@ class Words:
     arms: Mapping[str, ArmWords] = field(default_factory=dict)
     base: str | None = None
     fail_on_loss: float | None = None
+    prices: UnitPrices | None = None
     given: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -430,6 +433,7 @@ def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -
         seed=_seed(reader),
         login_each=_login(reader),
         every=_client(reader, known_strategies),
+        prices=_prices(reader),
         given=dict(reader.values),
         **more,
     )
@@ -452,6 +456,16 @@ def _seed(reader: _Reader) -> int | None:
 
 def _login(reader: _Reader) -> bool:
     return reader.one_of("LOGIN", LOGINS) == "each"
+
+
+def _prices(reader: _Reader) -> UnitPrices | None:
+    """Each problem of the file is one of its own."""
+    name = reader.values.get("PRICES")
+    try:
+        return read_prices(Path(name)) if name else None
+    except PricesError as error:
+        reader.problems += [f"PRICES={name}: {one}" for one in error.problems]
+        return None
 
 
 def _given(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

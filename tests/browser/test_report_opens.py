@@ -32,6 +32,10 @@ PROBE = """<script>addEventListener('load', () => {
     drawn: [...document.querySelectorAll('figure svg')].map((s) => s.querySelectorAll('path, use').length),
     loaded: performance.getEntriesByType('resource').length,
     overflow: Math.max(document.documentElement.scrollWidth - innerWidth,
+      ...[...document.querySelectorAll('td')].map((t) => {  // to the left, where nobody can scroll
+        const r = document.createRange(); r.selectNodeContents(t);
+        const inside = r.getBoundingClientRect();
+        return inside.width ? Math.floor(t.getBoundingClientRect().left - inside.left) : 0; }),
       ...[...document.querySelectorAll('.table, .plain')].map((t) => t.scrollWidth - t.clientWidth)),
     answered: Math.max(...[...document.querySelectorAll('header *')].map(
       (e) => e.getBoundingClientRect().bottom)),
@@ -123,6 +127,20 @@ def test_columns_on_demand_need_no_scrolling_either(
     few, all_of_them = (probed(program, report, tmp_path, width, fragment=one) for one in ("", "#all"))
     assert few["shown"] < all_of_them["shown"] == all_of_them["columns"]
     assert all_of_them["overflow"] <= 0
+
+
+@pytest.mark.parametrize("width", SCREENS)
+def test_six_ways_to_choose_from_need_no_scrolling(program: str, tmp_path: Path, width: int) -> None:
+    arms = tuple(
+        fabricate.arm(f"{way} at {rtt} ms", strategy=way)
+        for rtt in (0, 20, 80)
+        for way in (fabricate.PROXY, fabricate.SINGLE)
+    )
+    result = fabricate.result(arms)
+    assert result.decision is not None
+    page = tmp_path / "report.html"
+    page.write_text(html(view_of(result, fabricate.plan(result), fabricate.manifest(result))))
+    assert probed(program, page, tmp_path, width)["overflow"] <= 0
 
 
 def test_what_is_painted_is_no_empty_page(program: str, report: Path, tmp_path: Path) -> None:

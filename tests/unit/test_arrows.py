@@ -59,12 +59,12 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "wording strategies testbeds words question planning room network order stacks "
-        "affinity users payload client warm_up pace",
+        "before a run": "wording strategies testbeds yaml_file prices words question planning room network "
+        "order stacks affinity users payload client warm_up pace",
         "what is seen": "console counters rows tally wall_clock watch scraping exporter strangers target",
         "audit": "ledger clean",
-        "judgement": "intervals periods verdict latency cost comparison offers crowd sizes knee facts limits "
-        "checks validity timeline unusual analyse figures sentences claims",
+        "judgement": "intervals periods verdict latency cost comparison offers crowd recovery sizes decision "
+        "best_ways knee facts limits checks validity timeline unusual analyse figures sentences claims",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play run measure",
         "pages": "report panels",

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from loadtests.harness.records.base import Record, Size
+from loadtests.harness.records.ways import UnitPrices, Way
 
 NOBODY = "nobody"  # name of the arm that uploads nothing
 
@@ -113,6 +114,7 @@ Metric = Literal[
     "durable_ms",  # median time until an upload is durable
     "acked_p95_ms",  # at an offered rate, of what is admitted
     "refusal_share",  # processor time of a refusal, as a share of that of a served upload
+    "recovery_s",  # after an offered rate, until the lowest one is served as it is in calm
     "login_p95_ms",  # beside uploads
     "list_p95_ms",
     "statements",  # SQL, for one upload and the reads that follow it
@@ -147,7 +149,7 @@ class Decides(Record):
             raise ValueError("expected least and/or most, or else `shows` with more, less or equal")
         if self.shows is not None and self.over is None:
             raise ValueError("`shows` needs `over`: more, less or equal than what?")
-        if self.metric in ("acked_p95_ms", "refusal_share") and self.rate is None:
+        if self.metric in ("acked_p95_ms", "refusal_share", "recovery_s") and self.rate is None:
             raise ValueError(f"{self.metric} is of an offered rate: rate")
         if self.metric == "refusal_share" and self.over_rate is None:
             raise ValueError("refusal_share says at which rate uploads cost what they cost: over_rate")
@@ -192,3 +194,5 @@ class Plan(Record):
     store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
     claims: tuple[Claim, ...] = ()
     expected: str | None = None  # what we expected before measuring
+    ways: tuple[Way, ...] = ()  # of arms whose cost is told: those that differ in their strategy
+    prices: UnitPrices | None = None  # for that cost in money; a report may be given others

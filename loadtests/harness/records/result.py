@@ -16,11 +16,15 @@ from loadtests.harness.records.base import Record
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.records.ways import UnitPrices, Way
 
 # "uploads_per_s_without_k6" means something on a full machine only: see ``cost.rate_without_k6_per_s``.
 Metric = Literal[
     "uploads_per_s", "cpu_s_per_upload", "k6_cpu_s_per_upload", "uploads_per_s_without_k6", "durable_ms"
 ]
+
+
+COURSE_S = 0.5  # of what is drawn of a recovery
 
 
 def evidence_id(*words: str) -> str:
@@ -189,12 +193,28 @@ class Offered(Record):
     refusal_cpu_s: Interval  # ours, of one refusal; nothing where there were few
 
 
+class Recovery(Record):
+    """How soon an arm serves its lowest rate again after its highest one. Seconds are the median over turns;
+    what lies beyond a turn's end is not known."""
+
+    id: str
+    arm: str
+    after_share: float  # of capacity, offered before
+    share: float  # and then
+    turn_s: float
+    seconds: Interval
+    longest_s: float | None
+    not_back: int  # turns at whose end it was not
+    course: tuple[float, ...]  # rate over the calm one, mean of all turns, in steps of COURSE_S
+
+
 class Offers(Record):
     """Open arrivals below and above what the arms can do."""
 
     id: str
     capacity_per_s: float
     cells: tuple[Offered, ...]
+    recoveries: tuple[Recovery, ...] = ()
 
 
 class AtOnce(Record):
@@ -251,6 +271,38 @@ class Price(Record):
     gateway_bytes_out: float | None
     requests: int
     peak_rss_bytes: dict[str, int]
+
+
+class Cost(Record):
+    """What a number of uploads takes, of one arm. ``money`` is in the currency of the prices; its interval is
+    that of the processor time."""
+
+    arm: str
+    core_hours: Interval  # of our services and their databases
+    store_core_hours: Interval
+    memory_gib_hours: float | None  # the most they held, for as long as the uploads take at the measured rate
+    gateway_gb: float | None  # 10^9 bytes of bodies, in and out
+    store_requests: float | None  # of our services and of the clients themselves
+    statements: float | None
+    money: Interval | None
+
+
+class Costs(Record):
+    """The same amount of uploads by every way."""
+
+    id: str
+    of: Literal["million", "terabyte"]  # uploads; 10^12 bytes of files
+    costs: tuple[Cost, ...]
+
+
+class Decision(Record):
+    """What each way costs and makes possible. ``ways`` and ``prices`` are given, ``costs`` are measured."""
+
+    id: str
+    file_sizes: tuple[int, ...]  # of the files that were uploaded, in bytes
+    costs: tuple[Costs, ...]
+    prices: UnitPrices | None
+    ways: tuple[Way, ...]  # none where all arms are one strategy
 
 
 class Limit(Record):
@@ -319,6 +371,7 @@ class Result(Record):
     offers: Offers | None = None
     crowd: Crowd | None = None
     prices: tuple[Price, ...]
+    decision: Decision | None = None
     limits: tuple[Limit, ...]
     ledger: LedgerTotal
     timeline: Timeline

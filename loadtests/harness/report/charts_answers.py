@@ -17,6 +17,7 @@ from matplotlib.ticker import (
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness import cost
 from loadtests.harness.records.result import (
+    COURSE_S,
     ArmResult,
     Comparison,
     Interval,
@@ -277,6 +278,38 @@ def _waits(axes: Axes, arms: Arms, waits: Sequence[tuple[str, Latency]]) -> None
         value = precise(wait.ms.value) if wait.ms.value is not None else f"{wait.samples} samples"
         row_name(axes, place, arms.name(arm), value)
     as_rows(axes, len(waits))
+
+
+def recovery(arms: Arms, found: Offers) -> Chart | None:
+    """What is served in the calm turn behind an overload, from its first second on."""
+    shown = [one for one in found.recoveries if one.course]
+    if not shown:
+        return None
+    with figure(3.1) as (drawn, (axes,)):
+        axes.axhline(100, color=MUTED, linewidth=1, linestyle=":")
+        for one in shown:
+            middles = [(at + 0.5) * COURSE_S for at in range(len(one.course))]
+            axes.plot(
+                middles, [100 * share for share in one.course], color=arms.colour(one.arm), marker="o", ms=4,
+                label=arms.name(one.arm),
+            )  # fmt: skip
+        axes.set_ylim(0)
+        axes.set_xlim(0)
+        heading(axes, "served, % of the calm rate")
+        axes.set_xlabel("seconds since the overload ended")
+        drawn.legend(loc="outside upper left", ncols=2, handlelength=1.4)
+        svg = to_svg(drawn, "recovery")
+    values = "; ".join(
+        f"{arms.name(one.arm)} {', '.join(percent(share) for share in one.course)}" for one in shown
+    )
+    return Chart(
+        "recovery",
+        "How soon an overload is over",
+        f"Mean of the turns right behind those at {percent(shown[0].after_share)} of capacity, in steps of "
+        f"{COURSE_S:g} s. Dotted: what is served in calm.",
+        f"Served after an overload, in steps of {COURSE_S:g} s, over the calm rate: {values}",
+        svg,
+    )
 
 
 def offers(arms: Arms, found: Offers) -> Chart | None:

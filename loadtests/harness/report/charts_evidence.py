@@ -30,6 +30,7 @@ def charts(result: Result) -> dict[str, Chart]:
         charts_answers.levels(arms, result.knees),
         charts_answers.neighbours(arms, result.neighbours) if result.neighbours else None,
         charts_answers.offers(arms, result.offers) if result.offers else None,
+        charts_answers.recovery(arms, result.offers) if result.offers else None,
         charts_sizes.rates(arms, result.sizes) if result.sizes else None,
         timeline(result.timeline),
     )

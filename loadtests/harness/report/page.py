@@ -24,6 +24,7 @@ from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
+from loadtests.harness.report.decision import TITLE, decision_tables, reasons
 from loadtests.harness.report.tables import Table, summary, tables
 from loadtests.harness.sentences import arms_of, comparisons, network_of, told
 from loadtests.harness.wording import capital, duration, listed, size
@@ -57,7 +58,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
     (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("levels",)),
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
-    (PartKind.RATES, "What if more arrive than fit?", ("offers",), ("offers",)),
+    (PartKind.RATES, "What if more arrive than fit?", ("offers", "recovery"), ("offers", "recovery")),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
     (PartKind.CROWD, "What do slow clients cost?", ("crowd",), ("crowd", "counted")),
 )  # fmt: skip
@@ -99,6 +100,7 @@ def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
         "facts": facts(result),
         "claim": ending(plan, result),
         "sections": list(_sections(result, below, by_ident, cautions)),
+        "decision": {"title": TITLE, "tables": decision_tables(result), "reasons": reasons(result)},
         "evidence": [by_ident[name] for name in ("ledger", "seconds") if name in by_ident],
         "timeline": drawn.get("timeline"),
         "warnings": result.warnings,
@@ -209,11 +211,14 @@ def _head(result: Result) -> dict[str, list[Sentence]]:
     main = next((kind for kind in first if kind in asked), PartKind.COMPARE)
     own = [one for one in result.sentences if one.question is main]
     answers, details = ([one for one in own if one.kind == kind] for kind in ("answer", "detail"))
-    first_answers = len(answers) if main is PartKind.CROWD else 1
+    # What follows the first answer is a hazard in a comparison, and else what other arms did.
+    shown = len(answers) if main is PartKind.CROWD else 1
+    hazards, others = ([], answers[shown:]) if main is PartKind.RATES else (answers[shown:], [])
     return {
         "before": [one for one in result.sentences if one.kind == "invalid"],
-        "answer": answers[:first_answers],
-        "warned": [*answers[first_answers:], *(one for one in result.sentences if one.kind == "limit")],
+        "answer": answers[:shown],
+        "others": others,
+        "warned": [*hazards, *(one for one in result.sentences if one.kind == "limit")],
         "price": details[:1],
         "rest": details[1:],
     }

@@ -79,6 +79,7 @@ def tables(result: Result) -> dict[str, Table]:
         levels(arms, result),
         neighbours(arms, result),
         offers(arms, result.offers),
+        recoveries(arms, result.offers),
         crowd(arms, result.crowd),
         *sizes(arms, result),
         ledger(arms, result),
@@ -377,6 +378,32 @@ def offers(arms: Arms, found: Offers | None) -> Table:
         ),
         tuple(one.id for one in cells),
     )  # fmt: skip
+
+
+def recoveries(arms: Arms, found: Offers | None) -> Table:
+    shown = found.recoveries if found else ()
+    return Table(
+        "recovery",
+        "After an overload",
+        "Seconds after a turn at the highest rate until the lowest one, which comes right behind it, is "
+        "served within 10 % of the calm rate: that of the counted parts of the same turns. Looked at second "
+        "by second in steps of 0.1 s; the median over turns with its interval, which for six turns is their "
+        "range.",
+        ("arm", "after", "then", "back after, s", "longest, s", "turns", "not back at their end"),
+        tuple(
+            (
+                arms.name(one.arm), percent(one.after_share), percent(one.share),
+                with_interval(one.seconds, _tenths), _tenths(one.longest_s), str(one.seconds.n),
+                str(one.not_back),
+            )
+            for one in shown
+        ),
+        tuple(one.id for one in shown),
+    )  # fmt: skip
+
+
+def _tenths(seconds: float | None) -> str:
+    return MISSING if seconds is None else f"{seconds:.1f}"
 
 
 def crowd_summary(arms: Arms, found: Crowd) -> Table:

@@ -16,6 +16,7 @@ from loadtests.harness.records.plan import Part, Plan
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
+from loadtests.harness.report.decision import decision_tables
 from loadtests.harness.report.page import HTML, not_default
 from loadtests.harness.report.tables import Table, summary
 from loadtests.harness.sentences import of_question
@@ -49,6 +50,9 @@ def print_result(result: Result, plan: Plan, path: Path, console: Console) -> No
         _say(sentence, console)
         console.print()
     _print_ending(ending(plan, result), console)
+    for table in decision_tables(result):
+        console.print(Text(table.title, style="bold"))
+        _print_table(table, console, folded=True)
     if unlike := not_default(result):
         console.print(f"Not the default: {unlike}", markup=False, highlight=False, soft_wrap=True)
     line = Text("Validity ").append(result.validity.value, style=_VALIDITY_STYLES[result.validity.value])
@@ -90,12 +94,14 @@ def _print_ending(lines: Sequence[tuple[str, str]], console: Console) -> None:
     console.print()
 
 
-def _print_table(table: Table, console: Console) -> None:
-    """Intervals stand below their values, so that eighty columns suffice."""
+def _print_table(table: Table, console: Console, *, folded: bool = False) -> None:
+    """Intervals stand below their values, so that eighty columns suffice; ``folded`` columns of numbers have
+    names that need several lines."""
     shown = RichTable(box=None, pad_edge=False, header_style="dim", width=min(WIDTH, console.width))
     for index, name in enumerate(table.columns):
         words = index < table.first
-        shown.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+        wraps = words or folded
+        shown.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
         shown.add_row(*(cell.replace(" (", "\n(") for cell in row))
     console.print(shown)

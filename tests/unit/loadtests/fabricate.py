@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from loadtests.harness.decision import decision
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
 from loadtests.harness.records.result import (
@@ -39,8 +40,10 @@ from loadtests.harness.records.result import (
 )
 from loadtests.harness.records.samples import Manifest, Warn
 from loadtests.harness.records.vocabulary import Severity, Validity
+from loadtests.harness.records.ways import UnitPrices, Way
 from loadtests.harness.report.page import ANALYSIS
 from loadtests.harness.sentences import told
+from loadtests.harness.strategies import load_strategies
 from loadtests.harness.verdict import far_enough, judge
 
 MIB = 1 << 20
@@ -56,6 +59,12 @@ CLAIM = {
     "source": "A source", "claim": "Direct uploads in parts have 46 % more throughput.",
     "decides": [{"metric": "uploads_per_s", "arm": MULTIPART, "over": PROXY, "least": 1.46}],
 }  # fmt: skip
+UNIT_PRICES = UnitPrices.model_validate(
+    {
+        "currency": "EUR", "date": "2026-09-01", "source": "a test", "core_hour": 0.04, "store_core_hour": 0,
+        "gib_hour": 0.005, "gateway_gb": 0.01, "million_store_requests": 5, "million_statements": 0,
+    }
+)  # fmt: skip
 RATES_WITHOUT_K6 = {PROXY: 101.5, MULTIPART: 93.5, SINGLE: 122.6}
 SHARES = {"gateway": 0.35, "upload": 0.35, "files": 0.1, "pg-upload": 0.12, "pg-files": 0.08}
 
@@ -310,7 +319,27 @@ def result(arms: Sequence[Arm] = STRATEGIES, **given: Any) -> Result:
         "precision": PRECISION, "seconds": {"preparing": 14.0, "compare": 144.0, "audit": 22.0},
         "conditions": conditions(),
     }  # fmt: skip
-    return told(Result.model_validate(values | given))
+    made = Result.model_validate(values | given)
+    if len({one.strategy for one in arms}) > 1 and "decision" not in given:
+        planned = plan(made, ways=ways(arms), prices=UNIT_PRICES)
+        made = made.model_copy(update={"decision": decision(planned, made.compare, made.prices)})
+    return told(made)
+
+
+def ways(arms: Sequence[Arm] = STRATEGIES) -> tuple[Way, ...]:
+    """As the plan has them, from the strategies' manifests."""
+    strategies = load_strategies()
+    return tuple(
+        Way(
+            arm=one.name,
+            strategy=one.strategy,
+            title=strategies[one.strategy].manifest.title,
+            client_store_requests=strategies[one.strategy].client_store_requests(one.file_size_bytes),
+            abilities=strategies[one.strategy].manifest.abilities,
+        )
+        for one in arms
+        if one.strategy
+    )
 
 
 def price(own: str) -> Price:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
 import sys
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,6 +16,8 @@ from loadtests import cli
 from loadtests.harness.words import NAMES
 
 pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -34,6 +39,20 @@ def test_a_command_without_make_is_recorded_as_it_was_typed(typed: pytest.Monkey
     typed.setattr(sys, "argv", ["loadtests", "report", "my run"])
     typed.setenv("PROFILE", "smoke")
     assert cli.command_line() == "PROFILE=smoke python -m loadtests report 'my run'"
+
+
+@pytest.mark.parametrize("command", [["loadtests", "runs"], ["compose", "status"], ["compose", "down"]])
+def test_whoever_stops_reading_ends_no_command(command: list[str], tmp_path: Path) -> None:
+    """As in `make ask | head`: by rich, and by click.echo."""
+    places = {"VAULTBENCH_RUN_DIR": str(tmp_path / "run"), "VAULTBENCH_RESULTS": str(tmp_path)}
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as nobody_reads:
+        done = subprocess.run(
+            [sys.executable, "-m", *command], stdout=nobody_reads, stderr=subprocess.PIPE, text=True,
+            check=False, cwd=ROOT, env={**os.environ, **places},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_system_that_does_not_answer_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

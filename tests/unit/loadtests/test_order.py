@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.harness.order import blocks_of, in_turns, places_moved, turns_per_block
+from loadtests.harness.order import blocks_of, calm_after, in_turns, places_moved, turns_per_block
 from loadtests.harness.records.plan import Arm, Part, PartKind
 
 pytestmark = pytest.mark.unit
@@ -63,6 +63,21 @@ def test_a_round_visits_every_arm_once(kind: PartKind) -> None:
     assert all(sorted(block) == sorted(NAMES) for block in blocks)
     assert turns_per_block(one) == 5
     assert len(set(blocks)) > 10
+
+
+def test_behind_an_overload_comes_the_calm_of_the_same_arm() -> None:
+    arms = tuple(
+        arm.model_copy(update={"name": f"{arm.name} {share}", "of_capacity": share})
+        for arm in part(2).arms
+        for share in (0.8, 1.5, 3.0)
+    )
+    offered = part(2, PartKind.RATES).model_copy(update={"arms": arms})
+    assert calm_after(offered) == {"a 3.0": "a 0.8", "b 3.0": "b 0.8"}
+    for block in islice(blocks_of(offered, seed=5), 20):
+        assert sorted(block) == sorted(arm.name for arm in arms)
+        assert all(block[block.index(f"{one} 3.0") + 1] == f"{one} 0.8" for one in "ab")
+    near = offered.model_copy(update={"arms": tuple(arm for arm in arms if arm.of_capacity != 3.0)})
+    assert calm_after(near) == {}, "a rate near the limit is no overload"
 
 
 def test_a_seed_gives_a_part_the_same_turns_every_time() -> None:
