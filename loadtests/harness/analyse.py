@@ -15,6 +15,7 @@ from loadtests.harness.cost import prices
 from loadtests.harness.crowd import crowd
 from loadtests.harness.decision import decision
 from loadtests.harness.facts import Facts, Recorded, read_facts
+from loadtests.harness.ghosts import kills
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
 from loadtests.harness.limits import limits
@@ -23,6 +24,7 @@ from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
     Comparison,
+    Kills,
     LedgerTotal,
     Neighbours,
     Offers,
@@ -89,6 +91,7 @@ def analyse_facts(facts: Facts) -> Result:
         neighbours=_neighbours(facts),
         sizes=by_size,
         offers=_offers(facts),
+        kills=_kills(facts),
         crowd=crowd(plan.arms, facts.parts(PartKind.CROWD), facts.periods),
         prices=answers.prices,
         decision=None if invalid else decision(plan, main, answers.prices),
@@ -137,6 +140,13 @@ def _offers(facts: Facts) -> Offers | None:
     if part is None or found is None:
         return None
     return found.model_copy(update={"recoveries": recoveries(part, facts.stretches, facts.uploads)})
+
+
+def _kills(facts: Facts) -> Kills | None:
+    part = next(iter(facts.parts(PartKind.KILL)), None)
+    if part is None:
+        return None
+    return kills(part, facts.stretches, facts.uploads, facts.events, facts.ledgers)
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:

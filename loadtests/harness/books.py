@@ -35,6 +35,7 @@ class Books:
     warnings: list[Warn] = field(default_factory=list)
     audits: int = 0
     open: list[str] = field(default_factory=list)  # stretches that were not audited
+    killed: set[str] = field(default_factory=set)  # stacks of which a process was killed on purpose in these
     _offset: int = 0
     played: dict[int, Played] = field(default_factory=dict)
     _counted: list[Counted] = field(default_factory=list)
@@ -86,7 +87,14 @@ class Books:
         judged: list[UploadSample] = []
         for stack, lines in by_stack(raw, self.played).items():
             hold = self.rig.holds[stack]
-            piece = Piece(self.audits, stack, stretches, self.seed + self.audits, clients_came_back)
+            piece = Piece(
+                self.audits,
+                stack,
+                stretches,
+                self.seed + self.audits,
+                clients_came_back,
+                killed=stack in self.killed,
+            )
             audit = await hold.auditor.audit(piece, lines, baseline=self._baselines[stack], rows=rows)
             self.writer.append_uploads(audit.samples)
             self.writer.append_steps(_in_order(lines.steps))
@@ -94,6 +102,7 @@ class Books:
             self.warnings += audit.warnings
             judged += audit.samples
             self._count(stack, audit.samples)
+        self.killed.clear()
         self.audits += 1
         await self.clean()
         return judged

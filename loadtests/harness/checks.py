@@ -49,6 +49,7 @@ FEWEST_UPLOADS = 30
 FEWEST_ARRIVALS = 20
 LINES_FILLED = 0.7  # of what slow lines allow; the rest is what a server needs for each upload anyway
 EARLY_ACK = "G-10"
+UNDISTURBED = tuple(kind for kind in PartKind if kind is not PartKind.KILL)  # parts in which nobody is killed
 _FAILING = (
     LedgerClass.LOST,
     LedgerClass.CORRUPT,
@@ -308,7 +309,7 @@ def slower_than_lines(facts: Facts, _: Answers) -> Iterator[Warn]:
 
 
 def uploads_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
-    for part, arm, periods in _turns(facts, *PartKind):
+    for part, arm, periods in _turns(facts, *UNDISTURBED):
         failed = sum(period.failed for period in periods)
         begun = failed + sum(len(period.durable_s) for period in periods)
         if begun and failed / begun > FAILED:
@@ -342,8 +343,8 @@ def few_uploads(facts: Facts, _: Answers) -> Iterator[Warn]:
 def noisy_host(facts: Facts, _: Answers) -> Iterator[Warn]:
     periods = [
         period
-        for own in facts.periods.values()
-        for period in own
+        for part in facts.parts(*UNDISTURBED)  # what comes back after a kill is another process, not watched
+        for period in facts.periods[part.name]
         if period.host_busy_s is not None and not facts.unseen(period.arm)
     ]
     seconds = sum(period.counted_s for period in periods)

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy import stats
-
-from loadtests.harness.intervals import CONFIDENCE
+from loadtests.harness.ghost_story import after_kill, counting_misleads, when_gone
+from loadtests.harness.intervals import of_all
 from loadtests.harness.records.plan import Claim, Decides, Plan
 from loadtests.harness.records.result import (
     ArmResult,
@@ -294,6 +293,10 @@ def _failed_share(one: Decides, name: str, result: Result) -> Interval:
 
 
 def _ghost_share(_: Decides, name: str, result: Result) -> Interval:
+    """Around its kills, where there were any; else in the whole run."""
+    killed = after_kill(result.kills, name)
+    if killed is not None:
+        return of_all(killed.gone, killed.began)
     counts = result.ledger.by_arm.get(name, {})
     return of_all(counts.get(LedgerClass.LOST, 0), sum(counts.values()))
 
@@ -301,14 +304,6 @@ def _ghost_share(_: Decides, name: str, result: Result) -> Interval:
 def _held_share(_: Decides, name: str, result: Result) -> Interval:
     held = result.crowd.held if result.crowd else ()
     return next((one.share for one in held if one.arm == name), _NOTHING)
-
-
-def of_all(some: int, every: int) -> Interval:
-    """A share with its exact binomial interval."""
-    if every == 0:
-        return _NOTHING
-    found = stats.binomtest(some, every).proportion_ci(CONFIDENCE)
-    return Interval(n=every, value=some / every, low=float(found.low), high=float(found.high))
 
 
 def _statements(_: Decides, name: str, result: Result) -> Interval:
@@ -408,19 +403,27 @@ def _whys(claim: Claim, plan: Plan, result: Result) -> Iterator[str]:
         ):
             counts = [f"{count} requests {names.get(name, name)}" for name, count in asked.items()]
             yield f"An upload takes {listed(counts)}: requests per second do not say uploads per second."
+        if one.metric == "ghost_share" and result.kills is not None:
+            counted = one.least is not None  # so many were said to be gone; else so few
+            why = counting_misleads(result.kills, names) if counted else when_gone(result.kills, one.arm)
+            if why:
+                yield capital(why)
 
 
 def reason(result: Result) -> str:
-    """What set the rates, where that was found."""
-    return " ".join(one.text for one in result.sentences if one.evidence.startswith("limit."))
+    """When what is gone was acknowledged, and what set the rates, where that was found."""
+    arms = result.kills.arms if result.kills else ()
+    lost = [f"{capital(arm.arm)}: {when_gone(result.kills, arm.arm)}" for arm in arms if arm.gone]
+    return " ".join([*lost, *(one.text for one in result.sentences if one.evidence.startswith("limit."))])
 
 
 def nothing_changed(plan: Plan, result: Result) -> str:
     """Where the arms of a question make no difference that shows; empty where they do, or nobody can say.
 
-    A run that looked elsewhere too, at sizes, rates or what others wait, may have found it there.
+    A run that looked elsewhere too, at sizes, rates, kills or what others wait, may have found it there.
     """
-    found, elsewhere = result.compare, result.sizes or result.offers or result.neighbours
+    found = result.compare
+    elsewhere = result.sizes or result.offers or result.neighbours or result.kills
     if found is None or elsewhere or result.profile == "smoke" or is_aa(result, found):
         return ""
     ratios = [one for one in found.ratios if one.metric in COMPARED]

@@ -14,7 +14,7 @@ import numpy as np
 
 from loadtests.harness.intervals import NOTHING, ratio_of_sums
 from loadtests.harness.periods import Period
-from loadtests.harness.records.plan import Arm, Part, Plan, Stretch
+from loadtests.harness.records.plan import Arm, Part, PartKind, Plan, Stretch
 from loadtests.harness.records.result import Interval, Price, evidence_id
 from loadtests.harness.records.samples import Counted
 from loadtests.harness.records.vocabulary import STORES, service_of
@@ -240,11 +240,11 @@ class Books:
 def _uploads_by_arm(
     one: Counted, part_of: Mapping[str, Part], arms: Mapping[tuple[str, int], str]
 ) -> dict[str, int] | None:
-    """Verified uploads by the arm of the comparison that they are like; None if others are among them, or
-    if others did more than upload."""
+    """Verified uploads by the arm of the comparison that they are like; None if others are among them, if
+    others did more than upload, or if a kill made many fail in the middle."""
     parts = [part_of[name] for name in one.stretches if name in part_of]
     if len(parts) < len(one.stretches) or any(
-        part.login_rate_per_s or part.list_rate_per_s for part in parts
+        part.login_rate_per_s or part.list_rate_per_s or part.kind is PartKind.KILL for part in parts
     ):
         return None
     kinds = {arm.name: arms.get((arm.of, arm.file_size_bytes)) for part in parts for arm in part.arms}

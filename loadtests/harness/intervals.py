@@ -40,6 +40,14 @@ def ratio_of_sums(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
     return Interval(n=n, value=value, low=value - half, high=value + half)
 
 
+def of_all(some: int, every: int) -> Interval:
+    """A share with its exact binomial interval (Clopper and Pearson 1934)."""
+    if every == 0:
+        return NOTHING
+    found = stats.binomtest(some, every).proportion_ci(CONFIDENCE)
+    return Interval(n=every, value=some / every, low=float(found.low), high=float(found.high))
+
+
 def mean_ratio(logs: Sequence[float]) -> Interval:
     """Geometric mean of ratios given as logarithms, with its t interval transformed back."""
     n = len(logs)

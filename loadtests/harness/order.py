@@ -2,8 +2,8 @@
 
 A block of two arms is ABBA or BAAB; of more arms, a drawn order forth and back. Every arm then has two turns
 in every block with the same mean place, so that a drift that is even over the block touches all arms alike
-(Bulej and others, ICPE 2020; crossover trials). Levels, rates, sizes and the warm-up take rounds instead:
-every arm once, in a drawn order, as there are too many of them to go back and forth.
+(Bulej and others, ICPE 2020; crossover trials). Levels, rates, sizes, kills and the warm-up take rounds
+instead: every arm once, in a drawn order, as there are too many of them to go back and forth.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from collections.abc import Iterator, Sequence
 from loadtests.harness.records.plan import Part, PartKind
 
 FAR = 2.0  # times what fits: an overload, and not a rate near the limit
-ROUNDS = frozenset({PartKind.WARM_UP, PartKind.LEVELS, PartKind.RATES, PartKind.SIZES, PartKind.CROWD})
+ROUNDS = frozenset(
+    {
+        PartKind.WARM_UP,
+        PartKind.LEVELS,
+        PartKind.RATES,
+        PartKind.SIZES,
+        PartKind.KILL,
+        PartKind.CROWD,
+    }
+)
 
 
 def turns_per_block(part: Part) -> int:

@@ -46,7 +46,7 @@ class Pace:
 
     def blocks_at_once(self, part: Part, room_bytes: float) -> int:
         """Blocks of one stretch, which has ``room_bytes`` of disk for what they write."""
-        if part.kind is PartKind.SIZES:
+        if part.kind in (PartKind.SIZES, PartKind.KILL):  # a block has several stretches
             return 1
         seconds = turns_per_block(part) * part.period_s
         by_disk = room_bytes / max(1.0, self.bytes_per_s(part, [arm.name for arm in part.arms]) * seconds)

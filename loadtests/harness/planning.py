@@ -31,6 +31,7 @@ PREPARING_S, REPORT_S, RELEASE_S = 6.0, 6.0, 0.5
 CALIBRATION_S = 6.7  # of each arm
 AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: to judge, delete, lead in
 MAKING_S = 4.0  # of each stack that is made anew
+SETTLING_S = 10.0  # after kills: an upload that nobody goes on with is given up only then
 FEWEST_BLOCKS = 6  # below which nothing is shown
 UPLOADS_PER_SLOW_TURN = 2.2  # over a line of its own: one that came before the turn, and one that counts
 # Of two cores: how much they store, for the estimate of the disk, and how fast, for that of long turns.
@@ -71,6 +72,8 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
     stacks = profile.stacks if own_stacks else None
     if own_stacks and stacks is None and profile.compare:
         raise QuestionError(f"{question.name}.yaml: profiles.{words.profile}.stacks: missing")
+    if profile.kill:
+        _refuse_to_kill_others(arms)
     link = common_link(words) or Link()
     parts = _parts(profile, arms, strategies, stacks)
     if profile.crowd:
@@ -102,6 +105,15 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         prices=words.prices,
     )
     return within_budget(_fitted(plan) if question.shared_profiles or question.name == AB else plan)
+
+
+def _refuse_to_kill_others(arms: Sequence[Arm]) -> None:
+    """Raises ``QuestionError`` for arms whose processes this run does not start itself."""
+    if others := [arm.name for arm in arms if not arm.stack or arm.target]:
+        raise QuestionError(
+            f"{', '.join(others)}: kill ends processes of stacks that the run starts itself, never those of "
+            "a running testbed or of another implementation; expected arms with settings of their own"
+        )
 
 
 def _says_vus(words: Words) -> bool:
@@ -282,6 +294,8 @@ def _seconds_of(part: Part, blocks: int, stacks: int) -> float:
         played *= 1.5
     makings = math.ceil(blocks / part.blocks_per_making) if part.blocks_per_making else 0
     each = RELEASE_S + AUDIT_S
+    if part.kind is PartKind.KILL:  # each turn is released by itself
+        each += SETTLING_S + RELEASE_S * blocks * turns_per_block(part)
     return played * (1 + AUDIT_SHARE) + each * max(1, makings) + MAKING_S * stacks * makings
 
 
@@ -399,6 +413,9 @@ def _parts(
     if sizes := profile.sizes:
         loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
         found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
+    if kill := profile.kill:
+        loads = [_killed(arm) for arm in arms]
+        found.append(_part(PartKind.KILL, loads, kill.period_s, kill.rounds, kill_after_s=kill.after_s))
     return tuple(found)
 
 
@@ -436,6 +453,10 @@ def _level(arm: Arm, vus: int) -> Arm:
 def _offered(arm: Arm, share: float, in_flight: int) -> Arm:
     name = f"{arm.name} at {share * 100:g} %"
     return arm.model_copy(update={"name": name, "of": arm.name, "vus": in_flight, "of_capacity": share})
+
+
+def _killed(arm: Arm) -> Arm:
+    return arm.model_copy(update={"name": f"{arm.name} with a kill", "of": arm.name})
 
 
 def _sized(arm: Arm, size: int, vus: int, strategies: Mapping[str, Strategy]) -> Arm:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,12 @@ from loadtests.harness.watch import Watcher
 
 IDLE_LIMIT_S = REQUEST_LIMIT_S + 30.0  # what was begun may take one whole request more
 PROBE_LIMIT_S = 600.0
+
+Beside = Callable[[Stretch], Coroutine[Any, Any, None]]
+
+
+async def nothing_else(_: Stretch) -> None:
+    """Nothing happens beside the load."""
 
 
 @dataclass(slots=True)
@@ -54,9 +60,11 @@ class Player:
         washout_s: float,
         lead_in_s: float = 0.0,
         instance: int = 0,
+        beside: Beside = nothing_else,
     ) -> tuple[Stretch, list[float]]:
         """Play whole blocks without a pause. Returns the stretch and the acknowledged uploads per second in
-        the counted part of each period. An interrupt cuts it."""
+        the counted part of each period. An interrupt cuts it. ``beside`` begins with the load and is waited
+        for."""
         await self.books.begin()
         order, numbers = in_turns(blocks, first_block)
         async with self._alone():
@@ -74,7 +82,8 @@ class Player:
             number = await self._release(stretch, part)
             self.progress.playing(stretch, number)
             with self.rig.activity.stretch(stretch):
-                stretch = await self._watched(stretch, part)
+                async with _waited_for(beside(stretch)):
+                    stretch = await self._watched(stretch, part)
         await self._ended(stretch)
         rates = rates_per_s(stretch, [arm.name for arm in part.arms], self.tally.read(number))
         self.progress.played(stretch, rates)
@@ -188,3 +197,15 @@ class Player:
     def _name(self) -> str:
         self._stretches += 1
         return f"s{self._stretches:03d}"
+
+
+@asynccontextmanager
+async def _waited_for(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Some work goes on beside the block, which ends when both have; where the block fails, it is left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

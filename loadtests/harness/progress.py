@@ -29,6 +29,7 @@ QUESTIONS = {
     PartKind.NEIGHBOURS: "And the others?",
     PartKind.RATES: "What if more arrive?",
     PartKind.SIZES: "From which size on?",
+    PartKind.KILL: "What is gone after a kill?",
     PartKind.CROWD: "How many slow clients?",
 }
 WITH_RATIO = frozenset({PartKind.COMPARE, PartKind.SATURATION})

@@ -106,6 +106,20 @@ class Rates(Turns):
     of_capacity: list[Share] = Field(min_length=2)
 
 
+class Kill(Turns):
+    """Each arm, once in a round: its upload service is killed ``after_s`` into the turn, and the load goes
+    on. Its stack starts the service again."""
+
+    rounds: int = Field(ge=1)
+    after_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _in_mid_load(self) -> Kill:
+        if self.after_s >= self.period_s:
+            raise ValueError(f"expected after_s within the turn, below period_s ({self.period_s:g})")
+        return self
+
+
 class Crowd(Turns):
     """Each arm with so many clients at once, once in a round; numbers of clients one after another, the
     fewest first, because a process seldom gives memory back. A turn lasts at least as long as two uploads
@@ -138,6 +152,7 @@ class Profile(Record):
     neighbours: Neighbours | None = None
     sizes: Sizes | None = None
     rates: Rates | None = None
+    kill: Kill | None = None
     crowd: Crowd | None = None
     stacks: StackMakings | None = None
 

@@ -10,22 +10,24 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean, median
 
 from loadtests.harness import warm_up
 from loadtests.harness.books import Books
 from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.figures import Figures
+from loadtests.harness.kill import kill_in
 from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.manifest import make_manifest
 from loadtests.harness.network import Link
 from loadtests.harness.order import blocks_of, places_moved, turns_per_block
 from loadtests.harness.pace import HEADROOM, Pace
-from loadtests.harness.play import Player
+from loadtests.harness.play import Player, nothing_else
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.notes import noted
-from loadtests.harness.records.plan import Part, PartKind, Plan
+from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import Manifest, UploadSample
 from loadtests.harness.rig import Place, Rig
 from loadtests.harness.rows import Kind, Rows
@@ -258,7 +260,8 @@ class Runner:
         times = [self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s]
         if part.kind is not PartKind.LEVELS:
             times = [[time_s * more for time_s in own] for own in times]
-        if part.kind in (PartKind.WARM_UP, PartKind.RATES, PartKind.SIZES, PartKind.CROWD) or not times:
+        kept = (PartKind.WARM_UP, PartKind.RATES, PartKind.SIZES, PartKind.KILL, PartKind.CROWD)
+        if part.kind in kept or not times:
             return part
         period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
         return part.model_copy(update={"period_s": period_s, "washout_s": washout_s})
@@ -342,7 +345,10 @@ class Runner:
     def _groups(
         self, part: Part, drawn: Sequence[tuple[str, ...]]
     ) -> list[tuple[list[tuple[str, ...]], tuple[float, float]]]:
-        """Blocks as stretches, with period and washout: one of all; of sizes, each size by itself."""
+        """Blocks as stretches, with period and washout: one of all; of sizes, each size by itself; of kills,
+        each turn."""
+        if part.kind is PartKind.KILL:
+            return [([(name,)], (part.period_s, part.washout_s)) for block in drawn for name in block]
         if part.kind is not PartKind.SIZES:
             return [(list(drawn), (part.period_s, part.washout_s))]
         groups = []
@@ -364,12 +370,19 @@ class Runner:
             washout_s=turn[1],
             lead_in_s=LEAD_IN_S if self._rested else 0.0,
             instance=self._instance,
+            beside=partial(self._kill, part) if part.kill_after_s is not None else nothing_else,
         )
         self._rested = False
         played = list(zip(map(part.arm, stretch.order), rates, strict=True))
         self._unaudited_bytes += sum(rate * stretch.period_s * arm.file_size_bytes for arm, rate in played)
         if part.kind is PartKind.COMPARE:
             self._pace.seen({arm.of: fmean(rate for one, rate in played if one is arm) for arm, _ in played})
+
+    async def _kill(self, part: Part, stretch: Stretch) -> None:
+        """The arm's upload service is killed in mid-load."""
+        stack = part.arm(stretch.order[0]).stack
+        if await kill_in(self.rig, stack, stretch, part.kill_after_s or 0.0):
+            self.player.books.killed.add(stack)
 
     async def _probe(self, part: Part) -> None:
         """One file of each VU by every arm: how long its uploads take."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from loadtests.harness.cost import GENERATOR
+from loadtests.harness.ghost_story import story
 from loadtests.harness.latency import FEWEST_PERIODS
 from loadtests.harness.records.plan import NOBODY, Arm, PartKind
 from loadtests.harness.records.result import (
@@ -108,6 +109,8 @@ def _sentences(result: Result) -> Iterator[Sentence]:
 
 def _answers(result: Result) -> Iterator[Sentence]:
     names = names_of(result)
+    if result.kills is not None:
+        yield from story(result.kills, names)  # counts, which a smoke run has too
     if result.crowd is not None:
         yield from _crowd(result, result.crowd, names)
     if result.offers is not None and result.profile != "smoke":

@@ -79,7 +79,7 @@ def cells(table: LedgerTable) -> list[str]:
         _counts(others),
         _counts({name: count for name, count in table.flags.items() if count}),
         str(table.hashed),
-        "[red]failed[/]" if table.failed else "passed",
+        ("[red]failed[/]" if table.failed else "passed") + (", after a kill" if table.killed else ""),
     ]
 
 

@@ -47,6 +47,7 @@ class Piece:
     stretches: tuple[str, ...]
     seed: int  # decides which objects are read back
     clients_came_back: bool = True  # see ``Evidence``
+    killed: bool = False  # a process of the stack was killed on purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,9 @@ class Auditor:
             clients_came_back=piece.clients_came_back,
         )
         evidence, classified = await self.judge(evidence, piece.seed)
-        table = make_table(piece.audit, piece.stack, piece.stretches, baseline.files, classified)
+        table = make_table(
+            piece.audit, piece.stack, piece.stretches, baseline.files, classified, killed=piece.killed
+        )
         offsets = dict(evidence.snapshot.clock_offset_s)
         return Audit(
             table=table,

@@ -23,7 +23,7 @@ from loadtests.harness.ledger.evidence import (
 )
 from loadtests.harness.ledger.findings import findings_of
 from loadtests.harness.ledger.join import Join, Joined
-from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.records.vocabulary import UNFINISHED, LedgerClass
 
 # k6 stamps whole milliseconds, cut off: an ack may look up to this much earlier than it was.
 CLIENT_CLOCK_STEP_S = 0.001
@@ -127,6 +127,8 @@ def _verdict(evidence: Evidence, content: Content, joined: Joined, found: set[st
         flags.add("G-12")
     if joined.stored is not None and joined.stored.key in evidence.hashes:
         flags.add("hashed")
+    if ruling.kind is LedgerClass.LOST and _is_there(joined, content):
+        flags.add(UNFINISHED)
     return Verdict(
         intent=joined.intent,
         outcome=joined.outcome,
@@ -139,6 +141,12 @@ def _verdict(evidence: Evidence, content: Content, joined: Joined, found: set[st
         visible_at=visible_at,
         flags=tuple(sorted(flags)),
     )
+
+
+def _is_there(joined: Joined, content: Content) -> bool:
+    """Whether row and object are there and whole, and only the upload itself never came to its end."""
+    unfinished = joined.session is not None and joined.session.is_open
+    return unfinished and joined.file is not None and joined.stored is not None and not content.broken(joined)
 
 
 def _ended(evidence: Evidence, joined: Joined) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from loadtests.harness.console import Lines
 from loadtests.harness.ledger.settle import Settled
-from loadtests.harness.ledger.table import FAILING_CLASSES, FAILING_FLAGS, USER_SHORT
+from loadtests.harness.ledger.table import FAILING_FLAGS, USER_SHORT, failing_classes
 from loadtests.harness.records.samples import LedgerTable, Warn
 from loadtests.harness.records.vocabulary import Severity
 
@@ -45,7 +45,7 @@ def remarks(
 
 def _mismatch(table: LedgerTable) -> Iterator[Warn]:
     counts = {**table.classes, **table.flags}
-    names = sorted({kind.value for kind in FAILING_CLASSES} | FAILING_FLAGS)
+    names = sorted({kind.value for kind in failing_classes(killed=table.killed)} | FAILING_FLAGS)
     present = [f"{name}: {counts[name]}" for name in names if counts.get(name)]
     if present:
         yield Warn(
@@ -61,7 +61,7 @@ def _mismatch(table: LedgerTable) -> Iterator[Warn]:
 
 def _users(table: LedgerTable) -> Iterator[Warn]:
     short = [row for row in table.offending if row["class"] == USER_SHORT]
-    if short:
+    if short and not table.killed:  # else it is the part's own finding
         yield Warn(
             code="users-without-their-files",
             severity=Severity.CAUTION,

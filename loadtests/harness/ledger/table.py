@@ -23,9 +23,21 @@ USER_SHORT = "user"
 WHOLE_CLASSES = frozenset({LedgerClass.VERIFIED, LedgerClass.LATE_SUCCESS})
 
 
+def failing_classes(*, killed: bool) -> frozenset[LedgerClass]:
+    """Classes that fail an audit. After a planned kill what was lost is what the run asks about."""
+    return FAILING_CLASSES - {LedgerClass.LOST} if killed else FAILING_CLASSES
+
+
 def make_table(
-    audit: int, stack: str, stretches: tuple[str, ...], baseline_files: int, classified: Classified
+    audit: int,
+    stack: str,
+    stretches: tuple[str, ...],
+    baseline_files: int,
+    classified: Classified,
+    *,
+    killed: bool = False,
 ) -> LedgerTable:
+    """``killed``: a process of the stack was killed on purpose."""
     verdicts = classified.verdicts
     classes = Counter(verdict.kind.value for verdict in verdicts)
     whole = [verdict for verdict in verdicts if verdict.kind in WHOLE_CLASSES]
@@ -47,7 +59,8 @@ def make_table(
         verified_bytes=sum(verdict.intent.size_bytes for verdict in verified),
         stored_bytes=sum(verdict.stored.size_bytes for verdict in verified if verdict.stored),
         offending=_offending(classified),
-        failed=is_failed(classes, classified.flags),
+        killed=killed,
+        failed=is_failed(classes, classified.flags, killed=killed),
     )
 
 
@@ -78,9 +91,9 @@ def _by_user(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
     return {user: dict(counts) for user, counts in found.items()}
 
 
-def is_failed(classes: Mapping[str, int], flags: Mapping[str, int]) -> bool:
+def is_failed(classes: Mapping[str, int], flags: Mapping[str, int], *, killed: bool = False) -> bool:
     """Whether a class or flag that fails an audit is present."""
-    return any(classes.get(kind.value) for kind in FAILING_CLASSES) or any(
+    return any(classes.get(kind.value) for kind in failing_classes(killed=killed)) or any(
         flags.get(flag) for flag in FAILING_FLAGS
     )
 

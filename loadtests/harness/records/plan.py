@@ -27,6 +27,7 @@ class PartKind(StrEnum):
     NEIGHBOURS = "neighbours"  # logins and lists beside nobody and beside each arm
     RATES = "rates"  # each arm at each offered rate, below what it can do and above
     SIZES = "sizes"  # from which file size on which strategy is faster
+    KILL = "kill"  # each arm's upload service is killed under load: what was acknowledged and is gone
     CROWD = "crowd"  # memory and processor time by how many slow clients there are at once
 
 
@@ -65,6 +66,7 @@ class Part(Record):
     first_blocks: int  # blocks before the spread is looked at; a round counts as a block
     most_blocks: int  # what the budget allows
     blocks_per_making: int | None = None  # stacks are made anew after so many; None: never
+    kill_after_s: float | None = None  # from the beginning of every period; None: nobody is killed
 
     def arm(self, name: str) -> Arm:
         """Raises ``KeyError``."""

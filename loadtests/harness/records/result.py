@@ -217,6 +217,54 @@ class Offers(Record):
     recoveries: tuple[Recovery, ...] = ()
 
 
+class Killed(Record):
+    """One planned kill of an arm's service."""
+
+    stretch: str
+    acknowledged: int  # uploads of the turn
+    gone: int
+    away_s: float | None  # until it served again
+
+
+class Moment(Record):
+    """Uploads acknowledged in a short time of all of an arm's kills together; seconds since the kill."""
+
+    at_s: float  # its beginning
+    kept: int
+    gone: int
+
+
+class AfterKill(Record):
+    """What the ledger found of one arm's uploads around its kills."""
+
+    id: str
+    arm: str
+    kills: tuple[Killed, ...]
+    began: int
+    acknowledged: int
+    kept: int  # acknowledged, there, and as they were sent
+    unfinished: int  # of those, uploads that say for ever that they have not ended
+    gone: int  # acknowledged, and not there
+    failed: int  # the client saw an error
+    late: int  # of those, there all the same
+    orphans: int  # objects in the store that no file row names
+    users: int
+    users_with_file: int
+    users_short: int  # lack a file that was acknowledged to them
+    users_without_file: int  # were told of a file and have none at all
+    last_gone_s: float | None  # from the acknowledgement to the kill, the longest of those that are gone
+    course: tuple[Moment, ...]
+
+
+class Kills(Record):
+    """The uploads of every arm around kills of one service in mid-load."""
+
+    id: str
+    service: str
+    step_s: float  # of a moment
+    arms: tuple[AfterKill, ...]
+
+
 class AtOnce(Record):
     """One arm with so many slow clients at once. Units are turns; memory is that of gateway and upload."""
 
@@ -369,6 +417,7 @@ class Result(Record):
     neighbours: Neighbours | None
     sizes: Sizes | None
     offers: Offers | None = None
+    kills: Kills | None = None
     crowd: Crowd | None = None
     prices: tuple[Price, ...]
     decision: Decision | None = None

@@ -73,7 +73,8 @@ class UploadSample(Record):
     durable_at: float | None = None  # database's clock, offset corrected
     visible_at: float | None = None
     ledger: LedgerClass
-    flags: tuple[str, ...] = ()  # "G-10" early ack, "G-12" hollow iteration, "hashed" = content read back
+    # "G-10" early ack, "G-12" hollow iteration, "hashed" = content read back, ``UNFINISHED``
+    flags: tuple[str, ...] = ()
 
     @property
     def verified(self) -> bool:
@@ -106,9 +107,12 @@ class Look(Record):
     pool_waiting: dict[str, float] = Field(default_factory=dict)  # requests without a database connection
 
 
+KILL, RECOVERED = "kill", "recovered"  # events of a planned kill: its processes are gone, and serve again
+
+
 class Event(Record):
     at: float
-    kind: str  # stretch-start, stretch-end, audit, phase, restart, fault, warning, interrupt
+    kind: str  # stretch-start, stretch-end, audit, phase, restart, fault, kill, recovered, warning, interrupt
     detail: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -142,6 +146,7 @@ class LedgerTable(Record):
     verified_bytes: int
     stored_bytes: int  # sum of the verified objects' sizes in the store: must equal verified_bytes
     offending: tuple[dict[str, Any], ...] = ()
+    killed: bool = False  # a process was killed on purpose: what was lost is a finding and no failure
     failed: bool  # a class that fails the run is present
 
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 EMAIL_DOMAIN = "harness.vaultbench.invalid"
 # Object stores by the name of their part; one of them runs.
 STORES = ("minio", "versitygw")
+# Flag of an upload that counts as lost, as it never came to its end, and whose file is there all the same.
+UNFINISHED = "unfinished"
 _REPLICA = re.compile(r"(.+)-[0-9]+")
 
 

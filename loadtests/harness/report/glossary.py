@@ -237,7 +237,11 @@ TERMS: tuple[Term, ...] = (
         "The client saw a failure or nothing, and the server knows nothing of it. Counted.",
         ("G-01",),
     ),
-    Term("G-02 lost", "Acknowledged and then not there. Fails the run.", ("G-02",)),
+    Term(
+        "G-02 lost",
+        "Acknowledged and then not there: a ghost. Fails the run, unless it killed a process on purpose.",
+        ("G-02", "ghost", "ghosts"),
+    ),
     Term("G-03 corrupt", "There, but with another size or content. Fails the run.", ("G-03",)),
     Term("G-04 orphan object", "An object in the store that no file row knows.", ("G-04",)),
     Term("G-05 orphan row", "A file row whose object is missing. Fails the run.", ("G-05",)),
@@ -257,6 +261,12 @@ TERMS: tuple[Term, ...] = (
         "G-12 hollow iteration",
         "The load generator counted a round as done, and no verified upload was in it.",
         ("G-12",),
+    ),
+    Term(
+        "kill",
+        "All processes of a service end at once, without being asked (SIGKILL). What was only in their "
+        "memory is gone; what was stored stays. Whoever supervises them starts them again.",
+        ("kills", "killed"),
     ),
 )
 

@@ -32,7 +32,9 @@ from loadtests.harness.wording import capital, duration, listed, size
 ANALYSIS, HTML, MARKDOWN = "analysis.json", "report.html", "report.md"
 TEMPLATES = Path(__file__).parent / "templates"
 # Of these the first that were drawn.
-FIRST_CHARTS = (("crowd",), ("size-speed", "size-cpu"), ("speed", "price"))
+FIRST_CHARTS = (("kill", "kept"), ("crowd",), ("size-speed", "size-cpu"), ("speed", "price"))
+# Whose answer comes first, where there is one.
+HEADS = (PartKind.KILL, PartKind.CROWD, PartKind.RATES, PartKind.COMPARE)
 # Questions that a warning about the whole run touches; others touch the comparison.
 _TOUCHES = {"not-saturated": PartKind.SATURATION, "slip": PartKind.NEIGHBOURS}
 _UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
@@ -53,6 +55,7 @@ class Section:
 
 # Question: title, charts, tables.
 _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (PartKind.KILL, "What is gone after a kill?", ("kill", "kept"), ("kills",)),
     (PartKind.COMPARE, "Which is faster, and what does an upload cost?", ("speed", "price", "blocks"),
      ("rates", "ratios", "processes", "counted", "limits", "carry-over")),
     (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
@@ -92,8 +95,9 @@ def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
         "result": result,
         "first": [drawn[name] for name in first],
         "about": about(result),
+        "main": _main(result).value,
         "head": _head(result),
-        "touching": {PartKind.COMPARE.value: [], **touching},
+        "touching": touching.get(_main(result).value, []),
         "cautions": len(result.warnings) - sum(one.severity is Severity.INFO for one in result.warnings),
         "summary": summary(result),
         "not_default": not_default(result),
@@ -203,12 +207,16 @@ def _took(found: dict[str, Any]) -> str:
     return "not ended" if begin is None or end is None else duration(end - begin)
 
 
+def _main(result: Result) -> PartKind:
+    """The question whose answer the page begins with."""
+    asked = [one.question for one in result.sentences]
+    return next((kind for kind in HEADS if kind in asked), PartKind.COMPARE)
+
+
 def _head(result: Result) -> dict[str, list[Sentence]]:
     """The sentences of the first screen by what they are there: what must be known before any number, the
     answer, what it rests on, and the price."""
-    asked = [one.question for one in result.sentences]
-    first = (PartKind.CROWD, PartKind.RATES)  # whose answer comes before the comparison's
-    main = next((kind for kind in first if kind in asked), PartKind.COMPARE)
+    main = _main(result)
     own = [one for one in result.sentences if one.question is main]
     answers, details = ([one for one in own if one.kind == kind] for kind in ("answer", "detail"))
     # What follows the first answer is a hazard in a comparison, and else what other arms did.

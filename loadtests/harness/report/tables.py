@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loadtests.harness.cost import process_order
+from loadtests.harness.ghost_story import ended
 from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import (
     ArmResult,
@@ -13,6 +14,7 @@ from loadtests.harness.records.result import (
     Beside,
     Comparison,
     Crowd,
+    Kills,
     Latency,
     Limit,
     Offers,
@@ -80,6 +82,7 @@ def tables(result: Result) -> dict[str, Table]:
         neighbours(arms, result),
         offers(arms, result.offers),
         recoveries(arms, result.offers),
+        kills(arms, result.kills),
         crowd(arms, result.crowd),
         *sizes(arms, result),
         ledger(arms, result),
@@ -109,7 +112,10 @@ def without_equal(table: Table) -> Table:
 
 
 def summary(result: Result) -> Table | None:
-    """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm, or memory."""
+    """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm; of a crowd
+    memory; after kills, what became of the uploads."""
+    if result.kills is not None:
+        return after_kills(Arms.of(result), result.kills)
     if result.crowd is not None:
         return crowd_summary(Arms.of(result), result.crowd)
     found = result.compare
@@ -406,6 +412,55 @@ def _tenths(seconds: float | None) -> str:
     return MISSING if seconds is None else f"{seconds:.1f}"
 
 
+def after_kills(arms: Arms, found: Kills) -> Table:
+    """What clients were told, and what is there."""
+    return Table(
+        "summary",
+        "After the kills",
+        f"Uploads around kills of the {found.service} service. There: as it was sent. Gone: acknowledged to "
+        "a client, and not there. Users who lack a file were told of more than they have.",
+        ("arm", "began", "acknowledged", "there", "gone", "users", "lack a file", "have none"),
+        tuple(
+            (
+                arms.name(one.arm), f"{one.began:,}", f"{one.acknowledged:,}", f"{one.kept:,}",
+                f"{one.gone:,}", f"{one.users:,}", f"{one.users_short:,}", f"{one.users_without_file:,}",
+            )
+            for one in found.arms
+        ),
+    )  # fmt: skip
+
+
+def kills(arms: Arms, found: Kills | None) -> Table:
+    shown = found.arms if found else ()
+    return Table(
+        "kills",
+        "Kills, rounds and folders",
+        "Rounds are uploads that ended for the client, well or not, as a load generator counts iterations. "
+        "Less users with a file (a folder each) they give a number that has nothing to do with what is gone. "
+        "There, never ended: the file is there, and its upload says for ever that it has not ended.",
+        ("arm", "kills", "rounds", "users with a file", "rounds less these", "gone", "gone by kill",
+         "there, never ended", "failed for the client", "of these there", "objects without a row",
+         "served again after"),
+        tuple(
+            (
+                arms.name(one.arm), str(len(one.kills)), f"{ended(one):,}", f"{one.users_with_file:,}",
+                f"{ended(one) - one.users_with_file:,}", f"{one.gone:,}",
+                ", ".join(f"{killed.gone:,}" for killed in one.kills), f"{one.unfinished:,}",
+                f"{one.failed:,}", f"{one.late:,}", f"{one.orphans:,}",
+                ", ".join(milliseconds(_ms(killed.away_s)) for killed in one.kills),
+            )
+            for one in shown
+        ),
+        tuple(one.id for one in shown),
+        spare=("gone by kill", "there, never ended", "failed for the client", "of these there",
+               "objects without a row", "served again after"),
+    )  # fmt: skip
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000
+
+
 def crowd_summary(arms: Arms, found: Crowd) -> Table:
     """Memory by arm and number of clients."""
     levels = sorted({cell.clients for cell in found.cells})
@@ -502,6 +557,12 @@ def ledger(arms: Arms, result: Result) -> Table:
         for arm, counts in total.by_arm.items()
     ]
     flags = "".join(f" {name}: {count:,}." for name, count in total.flags.items())
+    if result.kills is not None:
+        never_ended = sum(one.unfinished for one in result.kills.arms)
+        flags += (
+            " What a planned kill took along (G-02) is a finding and fails no audit; of these uploads "
+            f"{never_ended:,} have their file all the same and never ended."
+        )
     return Table(
         "ledger",
         "What became of every upload",

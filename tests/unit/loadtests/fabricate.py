@@ -15,16 +15,20 @@ from loadtests.harness.decision import decision
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
 from loadtests.harness.records.result import (
+    AfterKill,
     ArmResult,
     Beside,
     CarryOver,
     Comparison,
     Interval,
+    Killed,
+    Kills,
     Knee,
     Latency,
     LedgerTotal,
     Level,
     Limit,
+    Moment,
     Neighbours,
     Offered,
     Offers,
@@ -240,6 +244,33 @@ def offers(arms: Sequence[Arm] = STRATEGIES) -> Offers:
         )
     ]
     return Offers(id="offers", capacity_per_s=100.0, cells=tuple(cells))
+
+
+def after_kill(own: str, gone: Sequence[int], acknowledged: int = 600) -> AfterKill:
+    """One kill for each number of uploads that it took along; so many were acknowledged in each turn."""
+    total, lost = acknowledged * len(gone), sum(gone)
+    return AfterKill(
+        id=evidence_id("kills", own), arm=own,
+        kills=tuple(
+            Killed(stretch=f"s{at:03}", acknowledged=acknowledged, gone=one, away_s=1.5 + 0.1 * at)
+            for at, one in enumerate(gone)
+        ),
+        began=total + 40, acknowledged=total, kept=total - lost, unfinished=0, gone=lost, failed=40, late=3,
+        orphans=lost, users=16, users_with_file=16, users_short=min(16, lost), users_without_file=0,
+        last_gone_s=0.12 if lost else None,
+        course=tuple(
+            Moment(at_s=at / 4, kept=0 if 0 <= at < 6 else 50, gone=lost if at == -1 else 0)
+            for at in range(-12, 12)
+        ),
+    )  # fmt: skip
+
+
+def kills(**gone: Sequence[int]) -> Kills:
+    """Of the upload service, by arm how many went along with each."""
+    return Kills(
+        id="kills", service="upload", step_s=0.25,
+        arms=tuple(after_kill(name, lost) for name, lost in gone.items()),
+    )  # fmt: skip
 
 
 def sizes(arms: Sequence[Arm] = STRATEGIES) -> Sizes:

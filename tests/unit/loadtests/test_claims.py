@@ -12,10 +12,10 @@ from loadtests.harness.claims import (
     ending,
     judged_claims,
     nothing_changed,
-    of_all,
     quotient,
     together,
 )
+from loadtests.harness.intervals import of_all
 from loadtests.harness.records.plan import Claim, Decides
 from loadtests.harness.records.result import Interval, Result
 from loadtests.harness.records.vocabulary import Validity

@@ -157,6 +157,17 @@ class TestBooks:
         alone = self.counted("s002", {"A": 50, "A 12 VU": 70}, 120 * 6)
         assert self.price(mixed, alone) == pytest.approx([6.0, 9.0])
 
+    def test_pieces_with_a_kill_are_left_out(self) -> None:
+        """Uploads that failed in the middle have passed the gateway too."""
+        own = part(arm("A"), arm("B"))
+        killed = part(arm("A with a kill", of="A"), name="kill", kind=PartKind.KILL)
+        world = World(rates={"A": 10.0, "B": 10.0})
+        world.play(own, 1)
+        world.play(killed, 1)
+        piece = self.counted("s002", {"A with a kill": 90}, 900).model_copy(update={"gateway_bytes_in": 1e9})
+        found = cost.prices(plan(own, killed), world.stretches, [piece], {})
+        assert [(price.statements, price.gateway_bytes_in) for price in found] == [(None, None)] * 2
+
     def test_one_mixed_piece_tells_nothing(self) -> None:
         assert self.price(self.counted("s001", {"A": 100, "B": 200}, 2400)) == [None, None]
 

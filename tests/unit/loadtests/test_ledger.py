@@ -105,6 +105,25 @@ def test_class(name: str) -> None:
     }, result.verdicts[0].reason
 
 
+@pytest.mark.parametrize(
+    ("files", "objects", "there"), [([FILE], [OBJECT], True), ([], [OBJECT], False), ([FILE], [], False)]
+)
+def test_lost_by_its_state_and_there_all_the_same(
+    files: list[FileRow], objects: list[StoredObject], there: bool
+) -> None:
+    """Registered and never ended, as a kill between the two leaves it."""
+    stuck = World(
+        intents=[world.intent("a")],
+        outcomes=[ACKED],
+        sessions=[world.session("a", "assembling")],
+        files=files,
+        objects=objects,
+    )
+    (verdict,) = classify(stuck.evidence()).verdicts
+    assert verdict.kind is (C.LOST if objects else C.ORPHAN_ROW)
+    assert ("unfinished" in verdict.flags) is there
+
+
 @pytest.mark.parametrize("acked", [True, False])
 @pytest.mark.parametrize("files", [[], [FILE]])
 def test_what_still_moves_is_pending_not_lost(acked: bool, files: list[FileRow]) -> None:

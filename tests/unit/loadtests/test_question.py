@@ -197,8 +197,9 @@ class TestPreparedQuestions:
         if any(part.kind is PartKind.CROWD for part in plan.parts):  # compares no speed
             return
         (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
-        rounds = [part.first_blocks for part in plan.parts if part.kind is PartKind.RATES]
-        if profile == "smoke" or min(rounds, default=0) >= 6:  # beside rates, the comparison only calibrates
+        others = (PartKind.RATES, PartKind.KILL)  # beside these, the comparison only calibrates
+        rounds = [part.first_blocks for part in plan.parts if part.kind in others]
+        if profile == "smoke" or min(rounds, default=0) >= 6:
             return
         assert main.first_blocks >= 6, "fewer blocks show nothing"
         if main.blocks_per_making:
@@ -247,6 +248,23 @@ class TestQuestions:
         assert part.washout_s == part.period_s / 2
         offered = {arm.name: arm.rate_per_s for arm in with_capacity(part, 100.0).arms}
         assert offered["no limit at 300 %"] == 300.0
+
+    def test_kills_come_last_in_turns_of_their_own(self) -> None:
+        plan = ask("durable")
+        part = plan.parts[-1]
+        assert (part.kind, part.kill_after_s, part.period_s) == (PartKind.KILL, 3.0, 6.0)
+        assert [(arm.name, arm.of, arm.stack) for arm in part.arms][2] == (
+            "detached with a kill", "detached", "detached",
+        )  # fmt: skip
+        assert {one.kill_after_s for one in plan.parts[:-1]} == {None}
+        assert turns_per_block(part) == 3
+
+    def test_nobody_s_running_testbed_is_killed(self) -> None:
+        asked = load_question("durable")
+        texts = {name: f"STRATEGY={name}" for name in ("proxy-chunked", "direct-single")}
+        typed = read_question({}, ASK, STRATEGIES, as_typed(texts), texts=texts, load=asked.load)
+        with pytest.raises(QuestionError, match="proxy-chunked, direct-single: kill ends processes"):
+            make_plan("run", asked, typed, STRATEGIES)
 
     def test_a_crowd_grows_and_its_turns_follow_the_line(self) -> None:
         plan = ask("slow-clients")
@@ -343,6 +361,9 @@ class TestFiles:
                 "claims.0.decides.rate: 2: no part offers it",
             ]),
             (GOOD + CLAIM.replace("uploads_per_s", "acked_p95_ms"), ["acked_p95_ms is of an offered rate"]),
+            (GOOD + "profiles: {ci: {kill: {period_s: 3, rounds: 1, after_s: 4}}}", [
+                "profiles.ci.kill: {'period_s': 3, 'rounds': 1, 'after_s': 4}: expected after_s within",
+            ]),
             (GOOD + CLAIM.replace("uploads_per_s", "held_share"), [
                 "claims.0.decides: held_share: expected a profile with a crowd",
             ]),

@@ -1,0 +1,78 @@
+"""The question *durable* as a process: real kills of its own stacks, beside a testbed that nobody touches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.plan import PartKind
+from loadtests.harness.records.samples import KILL, RECOVERED
+from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.report.page import HTML, MARKDOWN, read_result
+from tests.integration.loadtests.test_ab import ask, bundle_in, ended
+from tests.integration.loadtests.test_stacks import state_of
+from tests.stack import System
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+ARMS = ("inline", "queued", "detached")
+ALLOWED = {  # what may become of an upload around a kill; nothing is broken, doubled or foreign
+    LedgerClass.VERIFIED,
+    LedgerClass.LOST,
+    LedgerClass.CLEAN_FAILURE,
+    LedgerClass.NO_TRACE,
+    LedgerClass.STUCK,
+    LedgerClass.LATE_SUCCESS,
+}
+
+
+async def test_only_the_run_s_own_stacks_are_killed_and_every_upload_is_accounted_for(
+    system: System, tmp_path: Path
+) -> None:
+    before = await state_of(system)
+    code, said = await ended(await ask(system, tmp_path, Q="durable", PROFILE="smoke", VUS="16"))
+    assert code == 0, said
+    assert await state_of(system) == before, "the running testbed has the processes that it had"
+    bundle = bundle_in(tmp_path)
+    kills = check_kills(bundle)
+    check_uploads(bundle, kills)
+    result = read_result(bundle.path)
+    assert result.kills is not None
+    for one in result.kills.arms:
+        assert one.acknowledged == one.kept + one.gone > 0
+        assert one.gone == 0 or one.arm == "detached", "who waits for the file or for a job loses nothing"
+    assert result.headline.startswith("With the upload service killed in mid-load, ")
+    for text in (said, *((bundle.path / name).read_text(encoding="utf-8") for name in (HTML, MARKDOWN))):
+        assert "Of 13,425 iterations that ended" in text
+    assert result.headline in " ".join(said.split())
+    assert result.headline in (bundle.path / MARKDOWN).read_text(encoding="utf-8")
+
+
+def check_kills(bundle: Bundle) -> dict[str, str]:
+    """One kill for each arm, in its own turn, after which the service came back; stretches by arm."""
+    (part,) = [one for one in bundle.plan().parts if one.kind is PartKind.KILL]
+    turns = {one.stretch: one for one in bundle.stretches() if one.part == part.name}
+    told = {kind: [one for one in bundle.events() if one.kind == kind] for kind in (KILL, RECOVERED)}
+    assert Counter(event.detail["stack"] for event in told[KILL]) == Counter(ARMS)
+    assert [event.detail["stretch"] for event in told[RECOVERED]] == [
+        event.detail["stretch"] for event in told[KILL]
+    ]
+    for event in told[KILL]:
+        turn = turns[event.detail["stretch"]]
+        assert part.arm(turn.order[0]).stack == event.detail["stack"]
+        assert turn.t0 + (part.kill_after_s or 0.0) <= event.at < turn.ended_at, "in mid-load"
+    return {event.detail["stack"]: event.detail["stretch"] for event in told[KILL]}
+
+
+def check_uploads(bundle: Bundle, kills: dict[str, str]) -> None:
+    killed = set(kills.values())
+    samples = bundle.uploads()
+    assert {one.ledger for one in samples if one.stretch not in killed} == {LedgerClass.VERIFIED}
+    assert {one.ledger for one in samples if one.stretch in killed} <= ALLOWED
+    failed = {one.stretch for one in samples if one.failed_at is not None}
+    assert failed == killed, "clients saw every kill, and nothing else"
+    assert {table.killed for table in bundle.ledgers() if killed & set(table.stretches)} == {True}
+    assert not any(table.failed for table in bundle.ledgers())
