@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.harness.claims import of_all
 from loadtests.harness.govault.records import Ramp, Row, Step
 from loadtests.harness.govault.source import STEPS, is_success
+from loadtests.harness.intervals import of_all
 from loadtests.harness.latency import percentile
 from loadtests.harness.records.samples import Look, UploadSample
 from loadtests.harness.records.vocabulary import LedgerClass, service_of

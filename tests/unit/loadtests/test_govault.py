@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loadtests.harness.claims import Decision, of_all
+from loadtests.harness.claims import Decision
 from loadtests.harness.commands.compare import compare
 from loadtests.harness.commands.report import finish
 from loadtests.harness.commands.runs import runs
@@ -25,6 +25,7 @@ from loadtests.harness.govault.report import read_findings
 from loadtests.harness.govault.rows import CUT_OFF, FAILED, NO_ROUND, NO_UPLOAD, read_lines, row_of
 from loadtests.harness.govault.source import LEVELS, PEAK_VUS, PUBLISHED, RAMP_S, STEPS, Method
 from loadtests.harness.govault.verdicts import Study
+from loadtests.harness.intervals import of_all
 from loadtests.harness.load import SCRIPTS
 from loadtests.harness.records.bundle import BundleError, BundleWriter
 from loadtests.harness.records.result import Interval, Latency
