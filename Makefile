@@ -5,7 +5,7 @@
 TYPED = $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 RUN_IT = @VAULTBENCH_TYPED='$(TYPED)' sh compose/make.sh
 
-.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ask ab alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
+.PHONY: help up down status top logs trace roll doctor clean tools tools-clean demo smoke stress ask ab govault alerts report runs compare share panels ledger sweep test chaos test-all test-compose check
 .NOTPARALLEL:
 
 help:
@@ -46,6 +46,8 @@ ask: ## the prepared questions and whether this machine can; Q=hash asks one, in
 	$(RUN_IT) loadtests ask
 ab: ## any A against any B, in 6 minutes: A="FINALISE=inline" B="FINALISE=detached", or BASE=main; docs/ab.md
 	$(RUN_IT) loadtests ab
+govault: ## GoVault's own study here, its table, charts and sentences, in 20 minutes; SCALE= TIME= shorten it
+	$(RUN_IT) loadtests govault
 smoke: ## ask every health route; upload one file by each strategy and read it back; RTT_MS= BANDWIDTH_MBIT=
 	$(RUN_IT) loadtests smoke
 alerts: ## provoke the alerts: each must fire in time and clear (3 minutes); PROFILE=

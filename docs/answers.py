@@ -15,12 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs import study
 from docs.sample_run import standing_alone
 from docs.tables import table
 from loadtests.harness.best_ways import best_ways
 from loadtests.harness.claims import Decision, Judged, ending, judged_claims, reason
 from loadtests.harness.commands.runs import read_run
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
+from loadtests.harness.govault.records import is_study
 from loadtests.harness.question import Question, load_question, questions
 from loadtests.harness.records.bundle import PLAN
 from loadtests.harness.records.plan import Claim, Plan
@@ -87,12 +89,14 @@ class Answer:
 
 def take(run: Path, records: Path = RECORDS) -> str:
     """Put a run on record; the name of its question. Raises ``SystemExit`` where it can decide nothing."""
+    if is_study(run):
+        return study.take(run, records)
     result, known = read_result(run), read_run(run)
     if known.plan.question not in questions():
         raise SystemExit(f"{run}: {known.plan.question} is no prepared question")
     if result.profile == "smoke" or result.interrupted:
         raise SystemExit(f"{run}: a smoke run, or one that was interrupted, decides nothing")
-    scrubber = Scrubber.of_machine(os.environ, recorded_secrets(known))
+    scrubber = Scrubber.of_machine(os.environ, recorded_secrets(known.manifest))
     folder = records / known.plan.question
     folder.mkdir(parents=True, exist_ok=True)
     kept = result.model_copy(update={"timeline": NO_COURSE})
@@ -117,7 +121,11 @@ def _answer(question: Question, folder: Path) -> Answer:
 
 def pages(found: Sequence[Answer]) -> dict[Path, str]:
     """Both pages with their content."""
-    return {FOLDER / "answers.md": answers_page(found), FOLDER / "claims.md": claims_page(found)}
+    of_study = study.on_record(RECORDS)
+    return {
+        FOLDER / "answers.md": answers_page(found) + "".join(study.section(of_study)),
+        FOLDER / "claims.md": claims_page(found, study.claim_rows(of_study)),
+    }
 
 
 def pictures(found: Sequence[Answer], records: Path = RECORDS) -> dict[Path, str]:
@@ -180,12 +188,14 @@ def _map(found: Sequence[Answer]) -> str:
     return f"\n## The fastest way by file size and round trip\n\n{MAP_HEAD}\n{table(head, rows)}"
 
 
-def claims_page(found: Sequence[Answer]) -> str:
+def claims_page(found: Sequence[Answer], of_study: Sequence[tuple[str, ...]] = ()) -> str:
     text = MARK + CLAIMS_HEAD
     rows: dict[str, list[tuple[str, ...]]] = {}
     for one in found:
         for judged in one.judged():
             rows.setdefault(judged.claim.source, []).append(_row(one, judged))
+    if of_study:
+        rows.setdefault(study.SOURCE, []).extend(of_study)
     head = ("it says", "verdict", "claimed and measured", "why", "run", "command")
     for source, own in sorted(rows.items()):
         text += f"\n## {source}\n\n{table(head, own)}"

@@ -22,6 +22,7 @@ from loadtests.harness.commands.asking import Asking
 from loadtests.harness.commands.compare import compare as compare_runs
 from loadtests.harness.commands.compare import two_runs
 from loadtests.harness.commands.demo import demo as run_demo
+from loadtests.harness.commands.govault import govault as run_govault
 from loadtests.harness.commands.ledger import show_ledger
 from loadtests.harness.commands.panels import panels as show_panels
 from loadtests.harness.commands.report import finish
@@ -134,6 +135,19 @@ def _measured(run: Callable[[Asking], int], console: Console) -> int:
     """A command that loads a system; what a killed one left goes first."""
     remove_leftovers(os.environ)
     return run(Asking(os.environ, command_line(), console, finish, answers(console)))
+
+
+@main.command()
+def govault() -> None:
+    """Repeat GoVault's study on the running testbed, and judge its sentences. docs/govault.md says how.
+
+    SCALE (0.005 to 1) is a factor on its numbers of clients, TIME (0.01 to 1) on its durations; by itself
+    it takes 20 minutes at most. Reads BUDGET_S and DISK too. Ends with 0; 1 when the audit failed; 2 when
+    nothing runs or a word is wrong; 130 after Ctrl-C, with what was measured until then.
+
+    Example: SCALE=0.1 TIME=0.05 python -m loadtests govault
+    """
+    edge(lambda console: run_govault(os.environ, command_line(), console))
 
 
 @main.command()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from loadtests.harness.checks import Answers
@@ -31,6 +32,7 @@ from loadtests.harness.records.result import (
     Size,
     Sizes,
 )
+from loadtests.harness.records.samples import LedgerTable
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.recovery import recoveries
 from loadtests.harness.sizes import sizes
@@ -148,10 +150,15 @@ def _kills(facts: Facts) -> Kills | None:
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:
+    return ledger_of(facts.ledgers)
+
+
+def ledger_of(ledgers: Sequence[LedgerTable]) -> LedgerTotal:
+    """The audits of a run added up."""
     classes, flags = Counter[str](), Counter[str]()
     by_arm: dict[str, Counter[str]] = {}
     files: dict[str, int] = {}
-    for table in facts.ledgers:
+    for table in ledgers:
         classes.update(table.classes)
         flags.update(table.flags)
         for arm, counts in table.by_arm.items():
@@ -159,17 +166,17 @@ def ledger_total(facts: Facts) -> LedgerTotal:
         for user, counts in table.by_user.items():
             files[user] = files.get(user, 0) + counts.get("verified", 0)
     return LedgerTotal(
-        intents=sum(table.intents for table in facts.ledgers),
-        acks=sum(table.acks for table in facts.ledgers),
+        intents=sum(table.intents for table in ledgers),
+        acks=sum(table.acks for table in ledgers),
         classes=_nonzero(classes),
         by_arm={arm: _nonzero(counts) for arm, counts in sorted(by_arm.items())},
         flags=_nonzero(flags),
         users=len(files),
         users_without_file=sum(count == 0 for count in files.values()),
-        hashed=sum(table.hashed for table in facts.ledgers),
-        compared=sum(table.compared for table in facts.ledgers),
-        offending=tuple(row for table in facts.ledgers for row in table.offending),
-        failed=any(table.failed for table in facts.ledgers),
+        hashed=sum(table.hashed for table in ledgers),
+        compared=sum(table.compared for table in ledgers),
+        offending=tuple(row for table in ledgers for row in table.offending),
+        failed=any(table.failed for table in ledgers),
     )
 
 

@@ -66,6 +66,13 @@ class Files:
         folder = folder.absolute()
         return cls(folder / "console.jsonl", folder / "summary.json", folder / "log", folder / "config.json")
 
+    def log_tail(self) -> str:
+        """The end of what k6 said."""
+        try:
+            return self.log.read_text(encoding="utf-8", errors="replace")[-600:].strip() or "(no log)"
+        except FileNotFoundError:
+            return "(no log)"
+
 
 @dataclass(slots=True)
 class Load:
@@ -163,13 +170,7 @@ class Load:
 
     async def stop(self) -> None:
         """End k6 now; uploads that it had begun stay as they are."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                await asyncio.wait_for(self.process.wait(), END_LIMIT_S)
-            except TimeoutError:
-                self.process.kill()
-                await self.process.wait()
+        await stop_k6(self.process)
 
     async def _while_alive(self, waits: Awaitable[Any], limit_s: float | None) -> None:
         """Wait for something that k6 does, as long as it lives."""
@@ -187,10 +188,7 @@ class Load:
             await asyncio.gather(wanted, ended, return_exceptions=True)
 
     def log_tail(self) -> str:
-        try:
-            return self.files.log.read_text(encoding="utf-8", errors="replace")[-600:].strip() or "(no log)"
-        except FileNotFoundError:
-            return "(no log)"
+        return self.files.log_tail()
 
 
 @asynccontextmanager
@@ -208,10 +206,8 @@ async def open_load(
 ) -> AsyncIterator[Load]:
     """Start k6, on these processors if they are named; every figure it pushes carries ``tags``.
 
-    It leads its own session, so that Ctrl-C reaches only the harness. At the end of the block it is ended.
+    At the end of the block it is ended.
     """
-    files.log.parent.mkdir(parents=True, exist_ok=True)
-    files.config.write_text("{}\n", encoding="ascii")
     async with control_server.serving(Control(workers.all, rows)) as control:
         told = {
             "CONTROL_URL": control.url,
@@ -224,23 +220,50 @@ async def open_load(
             "REQUEST_TIMEOUT": f"{REQUEST_LIMIT_S:.0f}s",
             **(variables or {}),
         }
-        # All tags here: one on the command line makes k6 forget those of the script.
-        command = [
-            "run", "--quiet", "--no-color", "--address", "", "--log-format=raw",
-            *(f"--tag={name}={value}" for name, value in (tags or {}).items()),
-            f"--config={files.config}", f"--console-output={files.console}", str(MAIN_SCRIPT),
-        ]  # fmt: skip
-        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        with files.log.open("wb") as log, on_cores(cores) if cores else nullcontext():
-            process = await asyncio.create_subprocess_exec(
-                program, *command, env=kept | QUIET | {name: str(value) for name, value in told.items()},
-                stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+        process = await start_k6(program, MAIN_SCRIPT, files, told, tags=tags, cores=cores)
         load = Load(files, control, rows, strategies, workers, process)
         try:
             yield load
         finally:
             await load.stop()
+
+
+async def start_k6(
+    program: Path,
+    script: Path,
+    files: Files,
+    told: Mapping[str, object],
+    *,
+    tags: Mapping[str, str] | None = None,
+    cores: frozenset[int] | None = None,
+) -> asyncio.subprocess.Process:
+    """k6 with a script and the variables that it is told. It leads its own session, so that Ctrl-C reaches
+    only the harness."""
+    files.log.parent.mkdir(parents=True, exist_ok=True)
+    files.config.write_text("{}\n", encoding="ascii")
+    # All tags here: one on the command line makes k6 forget those of the script.
+    command = [
+        "run", "--quiet", "--no-color", "--address", "", "--log-format=raw",
+        *(f"--tag={name}={value}" for name, value in (tags or {}).items()),
+        f"--config={files.config}", f"--console-output={files.console}", str(script),
+    ]  # fmt: skip
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    with files.log.open("wb") as log, on_cores(cores) if cores else nullcontext():
+        return await asyncio.create_subprocess_exec(
+            program, *command, env=kept | QUIET | {name: str(value) for name, value in told.items()},
+            stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+
+async def stop_k6(process: asyncio.subprocess.Process) -> None:
+    """End k6 now, in order if it can."""
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(process.wait(), END_LIMIT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 def to_prometheus(url: str) -> dict[str, str]:

@@ -52,7 +52,10 @@ OF_LOAD = (*OF_ALL_ARMS, "LOGIN", "SEED")  # what a question may say for all its
 ASK = ("Q", *OF_RUN, "STRATEGIES", *OF_ALL_ARMS)
 STRESS = tuple(name for name in ASK if name not in ("Q", "STRATEGY"))  # its arms are strategies
 AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE", FAIL_ON_LOSS)
-NAMES = tuple(dict.fromkeys((*ASK, *AB)))
+STUDY = ("SCALE", "TIME", "BUDGET_S", "DISK")
+NAMES = tuple(dict.fromkeys((*ASK, *AB, *STUDY)))
+# Of a study: a tenth of the source's time, so that all of it takes 20 minutes, and the disk it may fill.
+STUDY_TIME, STUDY_BUDGET_S, STUDY_DISK_BYTES = 0.1, 1200.0, 8_000_000_000
 _ARM_WORD = re.compile(r"(?:([a-z]+)\.)?([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 
 Known = Mapping[str, Mapping[str, str]]  # by service: what each setting that somebody may choose expects
@@ -114,6 +117,18 @@ class Words:
     fail_on_loss: float | None = None
     prices: UnitPrices | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyWords:
+    """The words of ``make govault``: factors on the source's clients and durations. ``budget_s`` is nothing
+    where whoever typed TIME decided how long it takes."""
+
+    scale: float
+    time: float
+    budget_s: float | None
+    disk_bytes: int
+    given: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -212,6 +227,24 @@ def read_network(environ: Mapping[str, str]) -> ArmWords:
     if reader.problems:
         raise WordsError(reader.problems)
     return found
+
+
+def read_study(environ: Mapping[str, str]) -> StudyWords:
+    """The words of ``make govault``. Raises ``WordsError``."""
+    reader = _Reader(_given(environ, STUDY))
+    scale = reader.take("SCALE", lambda text: _number(text, 0.005, 1), "a factor from 0.005 to 1")
+    time = reader.take("TIME", lambda text: _number(text, 0.01, 1), "a factor from 0.01 to 1")
+    budget_s = _budget(reader)
+    disk = reader.take("DISK", lambda text: _at_least(text, 2**30), "a size such as 8GB, at least 1GiB")
+    if reader.problems:
+        raise WordsError(reader.problems)
+    return StudyWords(
+        scale=scale or 1.0,
+        time=time or STUDY_TIME,
+        budget_s=budget_s or (None if time else STUDY_BUDGET_S),
+        disk_bytes=disk or STUDY_DISK_BYTES,
+        given=dict(reader.values),
+    )
 
 
 def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapping[str, Known]) -> Words:
@@ -396,7 +429,7 @@ def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -
     found = Words(
         profile=next((name for name in PROFILES if name == profile), "ci"),
         precision=reader.take("PRECISION", _share, "a half-width such as 0.05 or 5%, from 0.5% to 50%"),
-        budget_s=reader.take("BUDGET_S", lambda text: _number(text, 10, 604_800), "seconds, 10 to 604800"),
+        budget_s=_budget(reader),
         seed=_seed(reader),
         login_each=_login(reader),
         every=_client(reader, known_strategies),
@@ -406,6 +439,13 @@ def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -
     )
     if reader.problems:
         raise WordsError(reader.problems)
+    return found
+
+
+def _budget(reader: _Reader) -> float | None:
+    found: float | None = reader.take(
+        "BUDGET_S", lambda text: _number(text, 10, 604_800), "seconds, 10 to 604800"
+    )
     return found
 
 
@@ -457,6 +497,13 @@ def _names(text: str, strategies: Collection[str]) -> tuple[str, ...]:
 def _file_size(text: str) -> int:
     size = parse_size(text)
     if not MIN_FILE_BYTES <= size <= MAX_FILE_BYTES:
+        raise ValueError(text)
+    return size
+
+
+def _at_least(text: str, least: int) -> int:
+    size = parse_size(text)
+    if size < least:
         raise ValueError(text)
     return size
 

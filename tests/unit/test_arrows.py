@@ -69,6 +69,7 @@ ORDER: dict[str, dict[str, str]] = {
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting books scripted play kill run measure",
         "pages": "report panels",
+        "a study": "govault",
         "commands": "commands",
     },
 }

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.govault import report as study
+from loadtests.harness.govault.records import is_study
 from loadtests.harness.prices import PricesError, read_prices
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.report.page import write_report
@@ -18,6 +20,10 @@ def finish(path: Path, console: Console) -> int:
 
     Raises ``BundleError``.
     """
+    if is_study(path):
+        found = study.write_report(path)
+        study.print_findings(found, path, console)
+        return found.exit_code
     result = write_report(path)
     print_result(result, Bundle(path).plan(), path, console)
     return result.exit_code
@@ -28,6 +34,8 @@ def report(path: Path, prices: str | None, console: Console) -> int:
 
     Raises ``BundleError``, and ``WordsError`` where the file cannot be used or there is nothing to price.
     """
+    if prices and is_study(path):
+        raise WordsError([f"PRICES: {path.name} is a study, which prices nothing"])
     if prices:
         plan = Bundle(path).plan()
         try:

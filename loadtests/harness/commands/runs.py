@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from loadtests.harness.govault.records import Findings, is_study
+from loadtests.harness.govault.report import read_findings
 from loadtests.harness.records.bundle import MANIFEST, PLAN, Bundle, BundleError
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import Result
@@ -33,6 +35,10 @@ class Run:
 
 def read_run(path: Path) -> Run:
     """Raises ``BundleError`` where the folder holds no run that this version can read."""
+    if is_study(path):
+        raise BundleError(
+            f"{path.name} is a run of make govault: it has no arms. Its report: make report RUN="
+        )
     bundle = Bundle(path)
     try:
         return Run(path, bundle.manifest(), bundle.plan(), read_result(path))
@@ -49,11 +55,11 @@ def runs(environ: Mapping[str, str], console: Console) -> int:
     unread = 0
     for path in paths:
         try:
-            run = read_run(path)
+            lines = list(_lines_of_study(read_findings(path)) if is_study(path) else _lines(read_run(path)))
         except BundleError:
             unread += 1
             continue
-        for line in _lines(run):
+        for line in lines:
             console.print(line)
         console.print()
     if not paths:
@@ -74,3 +80,12 @@ def _lines(run: Run) -> Iterator[Text]:
     when = moment(run.manifest.started_at)
     yield Text(f"{when}, {run.manifest.question}, {run.manifest.profile}; {told['machine']}", style="dim")
     yield Text(result.headline)
+
+
+def _lines_of_study(found: Findings) -> Iterator[Text]:
+    """A run of ``make govault``, which has no validity: its table says what each ramp is worth."""
+    told = dict(found.facts)
+    yield Text(found.run, style="bold").append("  ").append("interrupted" if found.interrupted else "study")
+    where = f"govault, SCALE={found.scale:g} TIME={found.time:g}; {told['machine']}"
+    yield Text(f"{told['measured']}, {where}", style="dim")
+    yield Text(found.headline)

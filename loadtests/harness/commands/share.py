@@ -16,6 +16,8 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.harness.commands.runs import Run, read_run
+from loadtests.harness.govault import report as study
+from loadtests.harness.govault.records import FINDINGS, is_study
 from loadtests.harness.records.bundle import (
     COUNTED,
     LEDGER,
@@ -24,8 +26,10 @@ from loadtests.harness.records.bundle import (
     PLAN,
     STRETCHES,
     WARNINGS,
+    Bundle,
     BundleError,
 )
+from loadtests.harness.records.samples import Manifest
 from loadtests.harness.report.page import ANALYSIS, HTML, MARKDOWN, facts, flat, write_report
 from loadtests.harness.report.tables import summary
 from loadtests.harness.testbeds.system import ROOT
@@ -33,7 +37,7 @@ from loadtests.harness.testbeds.system import ROOT
 MOST_BYTES = 5_000_000
 BLOCK = "share.md"
 # The most wanted first: what would make the zip too large is left out.
-SHARED = (HTML, MARKDOWN, ANALYSIS, MANIFEST, PLAN, WARNINGS, LOAD, STRETCHES, COUNTED, LEDGER)
+SHARED = (HTML, MARKDOWN, ANALYSIS, FINDINGS, MANIFEST, PLAN, WARNINGS, LOAD, STRETCHES, COUNTED, LEDGER)
 _NEVER_CHANGED = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: equal runs give equal zips
 _SHORTEST_SECRET = 8
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "www.w3.org"})  # noqa: S104  # named, not bound
@@ -54,10 +58,15 @@ _JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
 
 def share(path: Path, environ: Mapping[str, str], console: Console) -> int:
     """Write ``<run>.zip`` beside the bundle and print the block to paste; 0. Raises ``BundleError``."""
-    write_report(path)
-    run = read_run(path)
-    scrubber = Scrubber.of_machine(environ, recorded_secrets(run))
-    block = scrubber.clean(markdown_block(run))
+    if is_study(path):
+        found, manifest = study.write_report(path), Bundle(path).manifest()
+        text = study.markdown_block(found)
+    else:
+        write_report(path)
+        run = read_run(path)
+        manifest, text = run.manifest, markdown_block(run)
+    scrubber = Scrubber.of_machine(environ, recorded_secrets(manifest))
+    block = scrubber.clean(text)
     data, left_out = packed(path, block, scrubber)
     target = path.parent / f"{path.name}.zip"
     target.write_bytes(data)
@@ -105,11 +114,9 @@ class Scrubber:
         return text
 
 
-def recorded_secrets(run: Run) -> list[str]:
+def recorded_secrets(manifest: Manifest) -> list[str]:
     """Values in the manifest whose names say that they are secret. There should be none."""
-    return [
-        value for name, value in flat(run.manifest.model_dump(mode="json")) if _SECRET_NAME_END.search(name)
-    ]
+    return [value for name, value in flat(manifest.model_dump(mode="json")) if _SECRET_NAME_END.search(name)]
 
 
 def _written_secrets(file: Path) -> list[str]:

@@ -1,0 +1,73 @@
+"""What ``make govault`` found, for the pages of answers and claims: from one run on record."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from docs.tables import table
+from loadtests.harness.commands.share import Scrubber, recorded_secrets
+from loadtests.harness.govault.records import FINDINGS, Findings
+from loadtests.harness.govault.report import main_table, read_findings
+from loadtests.harness.govault.verdicts import not_run
+from loadtests.harness.records.bundle import Bundle
+
+NAME, SOURCE, COMMAND = "govault", "GoVault", "make govault"
+
+
+def take(run: Path, records: Path) -> str:
+    """Put a study on record; its name. Raises ``SystemExit`` where it can decide nothing."""
+    found = read_findings(run)
+    if found.interrupted:
+        raise SystemExit(f"{run}: a study that was interrupted decides nothing")
+    scrubber = Scrubber.of_machine(os.environ, recorded_secrets(Bundle(run).manifest()))
+    (records / NAME).mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1)
+    (records / NAME / FINDINGS).write_text(scrubber.clean(text) + "\n", encoding="utf-8")
+    return NAME
+
+
+def on_record(records: Path) -> Findings | None:
+    file = records / NAME / FINDINGS
+    return Findings.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+def claim_rows(found: Findings | None) -> list[tuple[str, ...]]:
+    """Rows of the page of claims: sentence, verdict, claimed and measured, why, run, command."""
+    if found is None:
+        return [
+            (one.claim, one.decision.value, f"theirs: {one.theirs}", "", "", f"`{COMMAND}`")
+            for one in not_run()
+        ]
+    told = dict(found.facts)
+    run = f"[{told['measured'].partition(',')[0]}](answers.md#{NAME})"
+    return [
+        (
+            one.claim, f"**{one.decision.value}**", f"theirs: {one.theirs}; ours: {one.ours}", one.why, run,
+            f"`{told['command']}`",
+        )
+        for one in found.claims
+    ]  # fmt: skip
+
+
+def section(found: Findings | None) -> Iterator[str]:
+    """The section of the page of answers."""
+    yield f"\n## {NAME}\n\n**What is left of GoVault's study on this machine?** [How](govault.md)\n\n"
+    if found is None:
+        yield f"Not asked yet. Ask it: `{COMMAND}`\n"
+        return
+    yield f"{found.headline}\n\n"
+    shown = main_table(found.rows)
+    kept = [place for place, name in enumerate(shown.columns) if name not in shown.spare]
+    yield table(
+        [shown.columns[place] for place in kept], [[row[place] for place in kept] for row in shown.rows]
+    )
+    yield f"\n{shown.caption}\n\n"
+    for caution in found.cautions:
+        yield f"- {caution}\n"
+    for one in found.missing:
+        yield f"- Not reached: {one.vus} clients, {one.method}: {one.reason}; {one.why}\n"
+    for name, text in found.facts:
+        yield f"- {name[:1].upper()}{name[1:]}: {text}\n"

@@ -1,0 +1,1 @@
+"""GoVault's own study on this machine: its ramps, its table and charts, and what becomes of its sentences."""

@@ -1,0 +1,145 @@
+"""From the bundle of a study to what its report shows; equal bundles give equal findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from loadtests.harness.analyse import ledger_of
+from loadtests.harness.claims import Decision
+from loadtests.harness.console import read_tail
+from loadtests.harness.govault.records import Course, Findings, Missing, Ramp, Row, read_course
+from loadtests.harness.govault.rows import read_lines, row_of
+from loadtests.harness.govault.source import FILE_BYTES, NAMES, RAMP_S
+from loadtests.harness.govault.verdicts import Study, told
+from loadtests.harness.load import Files
+from loadtests.harness.records.bundle import K6_FOLDER, Bundle
+from loadtests.harness.records.samples import Look, Manifest
+from loadtests.harness.report.page import moment
+from loadtests.harness.wording import count, duration, listed, size
+
+REACHED = 0.95  # of a level's clients that began a round
+AUDIT_FAILED = 1
+
+
+def findings_of(path: Path) -> Findings:
+    """Raises ``BundleError``."""
+    bundle, course = Bundle(path), read_course(path)
+    manifest = bundle.manifest()
+    rows = tuple(_rows(path, bundle, course, manifest))
+    missing = tuple(_missing(course, rows))
+    ledger = ledger_of(bundle.ledgers())
+    hashes = {settings.get("PASSWORD_HASH") for settings in manifest.settings.values()} - {None}
+    study = Study(rows, course.scale, str(hashes.pop()) if len(hashes) == 1 else None)
+    claims = told(study)
+    decided = [one.decision.value for one in claims]
+    return Findings(
+        run=course.run,
+        headline=_headline(course, rows, decided),
+        about=_about(course, manifest),
+        cautions=tuple(_cautions(course, rows, manifest, failed=ledger.failed)),
+        facts=tuple(_facts(manifest, course)),
+        scale=course.scale,
+        time=course.time,
+        interrupted=manifest.interrupted,
+        rows=rows,
+        missing=missing,
+        claims=claims,
+        ledger=ledger,
+        warnings=bundle.warnings(),
+        exit_code=AUDIT_FAILED if ledger.failed else 0,
+    )
+
+
+def _rows(path: Path, bundle: Bundle, course: Course, manifest: Manifest) -> Iterator[Row]:
+    uploads, looks, cores = bundle.uploads(), bundle.looks(), manifest.host.get("cores")
+    for ramp in course.ramps:
+        if not ramp.run:
+            continue
+        console = Files.within(path / K6_FOLDER / ramp.stretch).console
+        yield row_of(
+            ramp,
+            read_lines(read_tail(console)[0]),
+            uploads=[one for one in uploads if one.stretch == ramp.stretch],
+            user_ids=course.users,
+            looks=_during(ramp, looks),
+            cores=None if cores is None else float(cores),
+        )
+
+
+def _during(ramp: Ramp, looks: Sequence[Look]) -> list[Look]:
+    begin, end = ramp.began_at or 0.0, ramp.ended_at or 0.0
+    return [look for look in looks if begin <= look.at <= end]
+
+
+def _missing(course: Course, rows: Sequence[Row]) -> Iterator[Missing]:
+    """Ramps that were left out or cut short, and those that had fewer clients than their level says."""
+    by_ramp = {(row.level, row.method): row for row in rows}
+    for ramp in course.ramps:
+        row = by_ramp.get((ramp.level, ramp.method))
+        if ramp.stopped is not None:
+            cut = "" if row is None else f" (cut short with {row.reached_vus} clients)"
+            yield _missed(ramp, ramp.stopped, ramp.why + cut)
+        elif row is None:
+            yield _missed(ramp, "interrupt", "the study ended before it")
+        elif row.reached_vus < REACHED * row.vus:
+            yield _missed(ramp, "generator", f"only {row.reached_vus} clients began a round")
+
+
+def _missed(ramp: Ramp, reason: str, why: str) -> Missing:
+    return Missing(level=ramp.level, vus=ramp.vus, method=ramp.method, reason=reason, why=why)
+
+
+def _headline(course: Course, rows: Sequence[Row], decided: Sequence[str]) -> str:
+    whole = sum(row.whole for row in rows)
+    found = [f"{decided.count(one.value)} {one.value}" for one in Decision if one.value in decided]
+    return (
+        f"{whole} of {len(course.ramps)} of GoVault's ramps were run to their end; of its"
+        f" {count(len(decided), 'sentence')}: {listed(found)}."
+    )
+
+
+def _about(course: Course, manifest: Manifest) -> str:
+    cores = manifest.host.get("cores")
+    where = "unknown cores" if cores is None else f"{cores:g} cores"
+    return (
+        f"Files of {size(FILE_BYTES)}, zeros as in the source; ramps of {duration(RAMP_S * course.time)} (the"
+        f" source's: {duration(RAMP_S)}); {where} for everything, load generator included;"
+        f" {moment(manifest.started_at)}."
+    )
+
+
+def _cautions(course: Course, rows: Sequence[Row], manifest: Manifest, *, failed: bool) -> Iterator[str]:
+    if failed:
+        yield "The audit failed: what clients were told and what is stored do not agree (make ledger)."
+    if manifest.interrupted:
+        yield "The study was interrupted."
+    if course.scale < 1:
+        yield (
+            f"SCALE={course.scale:g}: every number of clients is that part of the source's, so no level is"
+            " one of its levels."
+        )
+    if course.time < 1:
+        rounds = min((row.rounds / row.reached_vus for row in rows if row.reached_vus), default=None)
+        few = "" if rounds is None else f"; at one level a client began {rounds:.1f} rounds on average"
+        yield f"TIME={course.time:g}: ramps are that part of the source's length{few}."
+    yield (
+        "A ramp never stays at its number of clients: the label is its peak. Each ramp was run once, so"
+        " differences between two rows may be chance; sentences rest on all levels together."
+    )
+
+
+def _facts(manifest: Manifest, course: Course) -> Iterator[tuple[str, str]]:
+    host = manifest.host
+    machine = [str(host.get("cpu_model") or "unknown processor")]
+    if isinstance(host.get("memory_bytes"), int | float):
+        machine.append(size(host["memory_bytes"]))
+    yield "machine", ", ".join(machine)
+    took = "not ended" if manifest.ended_at is None else duration(manifest.ended_at - manifest.started_at)
+    yield "measured", f"{moment(manifest.started_at)}, {took}"
+    yield "runs in", manifest.runtime
+    yield "methods", "; ".join(f"{method}: {name}" for method, name in NAMES.items())
+    yield "users", f"{len(course.users):,}, signed up before the load; the source counted their requests too"
+    yield "command", manifest.command
+    yield "checked", manifest.verified_how
+    yield "revision", str(manifest.git_revision or "unknown")[:12]
