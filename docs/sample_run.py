@@ -38,7 +38,9 @@ def take(run: Path) -> None:
         picture.unlink()
     BUNDLE.mkdir(parents=True)
     for name in (MANIFEST, PLAN, ANALYSIS):  # where the checkout was is nobody's business
-        text = (run / name).read_text(encoding="utf-8").replace(str(ROOT), "vaultbench")
+        text = (run / name).read_text(encoding="utf-8")
+        for checkout in (ROOT, run.resolve().parents[1]):  # results/<run> of this one or of another
+            text = text.replace(str(checkout), "vaultbench")
         (BUNDLE / name).write_text(text, encoding="utf-8")
     if (run / RECORDING).exists():
         shutil.copy(run / RECORDING, BUNDLE)

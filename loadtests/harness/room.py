@@ -66,7 +66,7 @@ def fitted(
     """
     total, _, free = usage(_existing(data))
     word = spooled_by(plan, {**recorded(data), **(environ or {})})
-    kept = round(total * (SPOOL_SHARE if word else STORE_SHARE))
+    kept = kept_bytes(total, spooled=bool(word))
     usable, needed = free - kept, least_disk_bytes(plan)
     problems = []
     if usable < needed:
@@ -92,15 +92,25 @@ def fitted(
     return plan.model_copy(update={"disk_bytes": max(needed, min(plan.disk_bytes, usable))})
 
 
+def kept_bytes(total_bytes: int, *, spooled: bool) -> int:
+    """Of a disk, what must stay free for uploads to be taken. ``spooled``: they are written to files."""
+    return round(total_bytes * (SPOOL_SHARE if spooled else STORE_SHARE))
+
+
+def spooling_setting(settings: Mapping[str, str]) -> str:
+    """The setting by which the service writes uploads to files; "" where none does."""
+    found = (f"{name}={value}" for name, value in SPOOLING.items() if settings.get(name, "").lower() == value)
+    return next(found, "")
+
+
 def spooled_by(plan: Plan, settings: Mapping[str, str]) -> str:
     """The word by which uploads of some arm are written to files of the service; "" where none are."""
     for arm in plan.arms:
         if (arm.strategy or "").endswith("-spooled"):
             return f"STRATEGY={arm.strategy}"
         asked = {name.rpartition(".")[2]: value for name, value in arm.asked.items()}
-        for name, value in SPOOLING.items():
-            if {**settings, **asked}.get(name, "").lower() == value:
-                return f"{name}={value}"
+        if word := spooling_setting({**settings, **asked}):
+            return word
     return ""
 
 

@@ -18,7 +18,7 @@ from loadtests.harness.planning import GIB
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.rig import open_rig
-from loadtests.harness.room import KEPT_SHARE
+from loadtests.harness.room import kept_bytes, recorded, spooling_setting
 from loadtests.harness.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
@@ -55,7 +55,8 @@ async def _govault(
     system: System, words: StudyWords, environ: Mapping[str, str], command: str, console: Console
 ) -> tuple[Path, bool]:
     total, _, free = shutil.disk_usage(system.run_dir)
-    course = course_of(words, run_id("govault", "study"), round(free - KEPT_SHARE * total))
+    spooled = bool(spooling_setting(recorded(system.run_dir)))
+    course = course_of(words, run_id("govault", "study"), free - kept_bytes(total, spooled=spooled))
     writer = BundleWriter(results_folder(environ) / course.run)
     _announce(course, writer.path, console)
 
