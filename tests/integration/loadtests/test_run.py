@@ -326,7 +326,7 @@ async def test_slow_clients_begin_one_after_another_and_keep_to_their_lines(
     crowds = []
     for vus in (4, 12):
         loads = tuple(one.model_copy(update={"name": f"{one.name} {vus} VU", "vus": vus}) for one in arms)
-        part = part_of(PartKind.CROWD, loads, period_s=1.2, washout_s=0.4, spread_s=line_s)
+        part = part_of(PartKind.CROWD, loads, period_s=2.4, washout_s=0.4, spread_s=line_s)
         crowds.append(part.model_copy(update={"name": f"crowd-{vus}"}))
     plan = plan_of("slow", *crowds).model_copy(
         update={"arms": arms, "parts": (part_of(PartKind.WARM_UP, arms), *crowds), "bandwidth_mbit": 2.0}

@@ -512,6 +512,7 @@ TARGETS = [
         "stress",
         "ask",
         "ab",
+        "govault",
         "smoke",
         "alerts",
         "report",
