@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 from collections.abc import Callable
@@ -89,29 +90,28 @@ async def _audited(
     ramp = course.ramps[number - 1]
     part, stretch = _as_part(ramp), _as_stretch(ramp, course.time)
     console = Files.within(writer.k6_folder / ramp.stretch).console
-    rows = Rows(course.run)
-    books = Books(rig, rows, writer, console, seed=number, warnings=warnings, audits=audits)
-    left = len(course.ramps) - number
-    show(f"{_title(ramp)}: cleaning")
-    await books.clean()
-    books.play(number, stretch, part)
-    writer.append_stretch(stretch)
-    rig.event("stretch-start", stretch=ramp.stretch, part=part.name)
+    with contextlib.closing(Rows(course.run)) as rows:
+        books = Books(rig, rows, writer, console, seed=number, warnings=warnings, audits=audits)
+        left = len(course.ramps) - number
+        show(f"{_title(ramp)}: cleaning")
+        await books.clean()
+        books.play(number, stretch, part)
+        writer.append_stretch(stretch)
+        rig.event("stretch-start", stretch=ramp.stretch, part=part.name)
 
-    def tell(seen: Seen) -> None:
-        since_s = 0.0 if seen.first_at is None else time.time() - seen.first_at
-        show(
-            f"{_title(ramp)}: {since_s:.0f} s of {RAMP_S * course.time:.0f} s, {len(seen.vus)} clients,"
-            f" {seen.acked} files, {seen.failed} of {seen.requests} requests failed; {left} ramps to come"
-        )
+        def tell(seen: Seen) -> None:
+            since_s = 0.0 if seen.first_at is None else time.time() - seen.first_at
+            show(
+                f"{_title(ramp)}: {since_s:.0f} s of {RAMP_S * course.time:.0f} s, {len(seen.vus)} clients,"
+                f" {seen.acked} files, {seen.failed} of {seen.requests} requests failed; {left} ramps to come"
+            )
 
-    with rig.activity.stretch(stretch):
-        done = await play(rig, course, number, writer, tell)
-    rig.event("stretch-end", stretch=ramp.stretch)
-    show(f"{_title(ramp)}: auditing")
-    # What k6 had begun when its ramp ended was cut off, and is judged as it stands.
-    await books.audit(clients_came_back=False)
-    rows.close()
+        with rig.activity.stretch(stretch):
+            done = await play(rig, course, number, writer, tell)
+        rig.event("stretch-end", stretch=ramp.stretch)
+        show(f"{_title(ramp)}: auditing")
+        # What k6 had begun when its ramp ended was cut off, and is judged as it stands.
+        await books.audit(clients_came_back=False)
     writer.append_events(rig.take_events())
     return done
 
