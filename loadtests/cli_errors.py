@@ -11,6 +11,7 @@ from loadtests.harness.question import QuestionError
 from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.session import AlreadyRunning
 from loadtests.harness.stacks import StacksError
+from loadtests.harness.stock import StockFailed
 from loadtests.harness.strategies import StrategyError
 from loadtests.harness.target import TargetFailed
 from loadtests.harness.testbeds.connections import ConnectionsError
@@ -21,6 +22,6 @@ from loadtests.harness.words import WordsError
 
 EXPECTED = (
     AlreadyRunning, BundleError, CleanError, ConnectionsError, DishonestSettings, LoadFailed, NetworkError,
-    ProvocationsError, QuestionError, SignupFailed, StacksError, StrategyError, SystemNotUp, TargetFailed,
-    TestbedRefused,     UnknownStore, WordsError,
+    ProvocationsError, QuestionError, SignupFailed, StacksError, StockFailed, StrategyError, SystemNotUp,
+    TargetFailed, TestbedRefused, UnknownStore, WordsError,
 )  # fmt: skip

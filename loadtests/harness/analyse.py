@@ -15,6 +15,7 @@ from loadtests.harness.cost import prices
 from loadtests.harness.crowd import crowd
 from loadtests.harness.decision import decision
 from loadtests.harness.facts import Facts, Recorded, read_facts
+from loadtests.harness.fleet import fleet
 from loadtests.harness.ghosts import kills
 from loadtests.harness.knee import knees, saturations
 from loadtests.harness.latency import neighbours
@@ -24,6 +25,7 @@ from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
     Comparison,
+    Fleet,
     Kills,
     LedgerTotal,
     Neighbours,
@@ -93,6 +95,7 @@ def analyse_facts(facts: Facts) -> Result:
         offers=_offers(facts),
         kills=_kills(facts),
         crowd=crowd(plan.arms, facts.parts(PartKind.CROWD), facts.periods),
+        fleet=_fleet(facts),
         prices=answers.prices,
         decision=None if invalid else decision(plan, main, answers.prices),
         limits=limits(facts),
@@ -147,6 +150,13 @@ def _kills(facts: Facts) -> Kills | None:
     if part is None:
         return None
     return kills(part, facts.stretches, facts.uploads, facts.events, facts.ledgers)
+
+
+def _fleet(facts: Facts) -> Fleet | None:
+    part = next(iter(facts.parts(PartKind.FLEET)), None)
+    if part is None:
+        return None
+    return fleet(facts.plan.arms, part, facts.blocks[part.name], facts.stretches, facts.uploads)
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:

@@ -1,7 +1,7 @@
 """What was played and not audited yet: from k6's lines and the services' counters to the bundle.
 
 An audit covers all stretches since the last one. It judges every upload of every stack, and what it judged is
-deleted before the load goes on.
+deleted before the load goes on. Downloads were judged by k6, which has their bytes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.harness import counters
-from loadtests.harness.console import Played, by_stack, read_tail
+from loadtests.harness import counters, stock
+from loadtests.harness.console import Lines, Played, by_stack, read_tail
 from loadtests.harness.counters import Scrape
 from loadtests.harness.ledger.audit import Piece
 from loadtests.harness.ledger.evidence import Baseline
+from loadtests.harness.load import Shelf, Stocked, shelf_of
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
 from loadtests.harness.records.samples import Counted, StepSample, UploadSample, Warn
@@ -36,6 +37,8 @@ class Books:
     audits: int = 0
     open: list[str] = field(default_factory=list)  # stretches that were not audited
     killed: set[str] = field(default_factory=set)  # stacks of which a process was killed on purpose in these
+    stocked: dict[Shelf, list[Stocked]] = field(default_factory=dict)  # files that are there to be downloaded
+    _prepared: dict[str, Lines] = field(default_factory=dict)  # their uploads, by stack
     _offset: int = 0
     played: dict[int, Played] = field(default_factory=dict)
     _counted: list[Counted] = field(default_factory=list)
@@ -44,6 +47,7 @@ class Books:
 
     async def clean(self) -> None:
         """Nothing of the harness's users is left on any stack."""
+        self.stocked.clear()
         for stack, hold in self.rig.holds.items():
             cleaned = await hold.cleaner.clean()
             first = stack not in self._baselines
@@ -55,6 +59,24 @@ class Books:
         """The stacks are others now, and nobody's files are on them."""
         self._baselines = {}
         self.played.clear()
+        self.stocked.clear()
+        self._prepared.clear()
+
+    async def stock(self, part: Part) -> None:
+        """Have the files that the part's arms download; those that an audit deleted are put there again.
+        Raises ``StockFailed``."""
+        wanted: dict[Shelf, int] = {}
+        for arm in part.arms:
+            if arm.download is not None:
+                wanted[shelf_of(arm)] = max(arm.files, wanted.get(shelf_of(arm), 0))
+        for (stack, size_bytes), files in wanted.items():
+            there = self.stocked.setdefault((stack, size_bytes), [])
+            lines = self._prepared.setdefault(stack, Lines())
+            missing = max(0, files - len(there))
+            for one in await stock.put(self.rig.holds[stack], self.rows, size_bytes, missing):
+                there.append(one.file)
+                lines.intents.append(one.intent)
+                lines.outcomes.append(one.outcome)
 
     async def begin(self) -> None:
         """Read the services' counters before a stretch."""
@@ -77,7 +99,7 @@ class Books:
             self._counted.append(change.counted(stack, (stretch.stretch,)))
 
     async def audit(self, *, clients_came_back: bool = True) -> list[UploadSample]:
-        """Judge everything since the last audit, write it down and delete it. Returns the uploads.
+        """Judge everything since the last audit, write it down and delete it. Returns uploads and downloads.
 
         ``clients_came_back``: every VU asked for more; an upload without an outcome was dropped in silence.
         """
@@ -86,7 +108,9 @@ class Books:
         rows = self.rows.given()
         judged: list[UploadSample] = []
         for stack, lines in by_stack(raw, self.played).items():
-            hold = self.rig.holds[stack]
+            hold, prepared = self.rig.holds[stack], self._prepared.pop(stack, Lines())
+            lines.intents += prepared.intents
+            lines.outcomes += prepared.outcomes
             piece = Piece(
                 self.audits,
                 stack,
@@ -96,19 +120,20 @@ class Books:
                 killed=stack in self.killed,
             )
             audit = await hold.auditor.audit(piece, lines, baseline=self._baselines[stack], rows=rows)
-            self.writer.append_uploads(audit.samples)
+            samples = [*audit.samples, *lines.downloads]
+            self.writer.append_uploads(samples)
             self.writer.append_steps(_in_order(lines.steps))
             self.writer.append_ledger(audit.table)
             self.warnings += audit.warnings
-            judged += audit.samples
-            self._count(stack, audit.samples)
+            judged += samples
+            self._count(stack, samples)
         self.killed.clear()
         self.audits += 1
         await self.clean()
         return judged
 
     def _count(self, stack: str, samples: Sequence[UploadSample]) -> None:
-        """Write down what was counted over this stack's stretches, with the uploads that are verified now."""
+        """Write down what was counted over this stack's stretches, with the samples that are verified now."""
         verified: dict[str, Counter[str]] = {}
         for sample in samples:
             verified.setdefault(sample.stretch, Counter())[sample.arm] += sample.verified

@@ -40,9 +40,10 @@ async def measure_ceilings(
 ) -> dict[str, Ceiling]:
     """The ceiling by strategy: 2.5 s for each, and the start of one k6, ``program``, in ``folder``.
 
-    A strategy whose script asks for what the sink does not know is left out; its arms lack this check.
+    A strategy whose script asks for what the sink does not know is left out; its arms lack this check, and so
+    do those that download: the sink has no files.
     """
-    first = {arm.strategy: arm for arm in reversed(arms) if arm.strategy is not None}
+    first = {arm.strategy: arm for arm in reversed(arms) if arm.strategy and not arm.download}
     asked = {
         name: arm.model_copy(update={"name": name, "stack": name, "vus": arm.vus or VUS, "rate_per_s": None})
         for name, arm in first.items()

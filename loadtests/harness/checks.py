@@ -31,9 +31,9 @@ from loadtests.harness.periods import Period, due_at
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.result import Comparison, Price, Ratio, Saturation
 from loadtests.harness.records.samples import LedgerTable, Warn
-from loadtests.harness.records.vocabulary import LedgerClass, Severity
+from loadtests.harness.records.vocabulary import DOWNLOADED, LedgerClass, Severity
 from loadtests.harness.verdict import FEWEST_TO_JUDGE
-from loadtests.harness.wording import UNITS, arm_names, count, listed, size
+from loadtests.harness.wording import UNITS, arm_names, count, listed, size, unit_of
 
 STALLED = 0.25  # of all processors' time in one turn, spent waiting for a disk
 STALLED_ALWAYS = 0.5  # of the turns: there the disk is what is measured
@@ -315,8 +315,8 @@ def uploads_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
         if begun and failed / begun > FAILED:
             yield _caution(
                 "upload-errors",
-                f"{failed} of {begun} uploads of {arm.name} failed",
-                metric="share of failed uploads",
+                f"{failed} of {begun} {unit_of([arm])}s of {arm.name} failed",
+                metric=f"share of failed {unit_of([arm])}s",
                 value=round(failed / begun, 4),
                 limit=FAILED,
                 advice="read the failures by step in the ledger",
@@ -324,15 +324,29 @@ def uploads_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
             )
 
 
+def other_bytes(facts: Facts, _: Answers) -> Iterator[Warn]:
+    """Downloads are in no audit: whoever received them compared them."""
+    wrong = sum(one.ledger is LedgerClass.CORRUPT for one in facts.uploads if DOWNLOADED in one.flags)
+    if wrong:
+        yield _invalid(
+            "bytes-mismatch",
+            f"{wrong} downloads had other bytes than were uploaded",
+            metric="downloads with other bytes",
+            value=wrong,
+            limit=0,
+            advice="read the download lines of the console file in the bundle's k6 folder",
+        )
+
+
 def few_uploads(facts: Facts, _: Answers) -> Iterator[Warn]:
-    for part, arm, periods in _turns(facts, PartKind.COMPARE, PartKind.SIZES):
+    for part, arm, periods in _turns(facts, PartKind.COMPARE, PartKind.SIZES, PartKind.FLEET):
         uploads = sum(period.touched for period in periods)
         if uploads < FEWEST_UPLOADS:
             yield _caution(
                 "low-samples",
-                f"only {uploads} uploads were counted {_way(facts, arm)}; below {FEWEST_UPLOADS} a rate is a "
-                "guess",
-                metric="uploads",
+                f"only {uploads} {unit_of([arm])}s were counted {_way(facts, arm)}; below {FEWEST_UPLOADS} a "
+                "rate is a guess",
+                metric=f"{unit_of([arm])}s",
                 value=uploads,
                 limit=FEWEST_UPLOADS,
                 advice="use a smaller file or PROFILE=full",
@@ -519,7 +533,7 @@ def shared_host(facts: Facts, answers: Answers) -> Iterator[Warn]:
     more, less = (most.arm, most.base) if (most.ratio.value or 1.0) > 1 else (most.base, most.arm)
     yield _caution(
         "shared-host",
-        f"an upload takes the load generator itself up to {math.exp(apart[most.id]):.2f} times the processor "
+        f"a file takes the load generator itself up to {math.exp(apart[most.id]):.2f} times the processor "
         f"time ({_title(facts, more)} against {_title(facts, less)}), which the system then lacks",
         metric="k6's CPU per upload by arm",
         value=round(math.exp(apart[most.id]), 4),
@@ -603,8 +617,8 @@ def miscounted(_: Facts, answers: Answers) -> Iterator[Warn]:
                 continue
             yield _caution(
                 "count-differs",
-                f"{price.arm} took {measured:.2f} {what} for one upload, not {expected:g}",
-                metric=f"{what} for one upload",
+                f"{price.arm} took {measured:.2f} {what} for one file, not {expected:g}",
+                metric=f"{what} for one file",
                 value=round(measured, 4),
                 limit=expected,
                 advice="look for retries and other traffic",
@@ -683,6 +697,7 @@ _invalid, _caution = partial(_warn, Severity.INVALID), partial(_warn, Severity.C
 CHECKS: tuple[Check, ...] = (
     ledger,
     ledger_missing,
+    other_bytes,
     restarted,
     generator_failed,
     generator_limited,

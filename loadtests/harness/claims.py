@@ -27,7 +27,18 @@ from loadtests.harness.records.result import (
 from loadtests.harness.records.vocabulary import LedgerClass, Validity
 from loadtests.harness.sentences import is_aa, names_of
 from loadtests.harness.verdict import far_enough, judge
-from loadtests.harness.wording import capital, listed, percent, ratio, size, turned, with_interval
+from loadtests.harness.wording import (
+    capital,
+    in_units,
+    listed,
+    number,
+    percent,
+    ratio,
+    size,
+    turned,
+    unit_of,
+    with_interval,
+)
 
 SERVICES = ("gateway", "auth", "upload", "files")
 SHARES = ("cpu_share", "failed_share", "ghost_share", "refusal_share", "held_share")
@@ -47,6 +58,7 @@ WORDS: Mapping[str, str] = {
     "failed_share": "share of uploads that failed",
     "ghost_share": "share of uploads that were acknowledged and are gone",
     "held_share": "memory that each further client takes in gateway and upload, as a share of its file",
+    "downloads_per_s": "downloads per second",
 }
 UNITS: Mapping[str, str] = {
     **dict.fromkeys(("durable_ms", "acked_p95_ms", "login_p95_ms", "list_p95_ms"), " ms"),
@@ -146,14 +158,14 @@ def together(decisions: Sequence[Decision]) -> Decision:
 
 
 def _condition(one: Decides, plan: Plan, result: Result, *, decides: bool) -> Condition:
-    names = names_of(result)
+    names, unit = names_of(result), unit_of(plan.arms)
     if not {one.arm, one.over} - {None} <= names.keys():
-        return Condition(_NOTHING, Decision.NOT_RUN, f"{_what(one, names)}: not measured")
+        return Condition(_NOTHING, Decision.NOT_RUN, f"{_what(one, names, unit)}: not measured")
     measured, p_holm = _measured(one, result)
     decision, seen = decide(one, measured, plan.margin, p_holm), _figure(one, measured)
     if measured.value is None and one.metric in RARE and _value(one, one.over or one.arm, result).value == 0:
         decision, seen = Decision.NOT_REACHED, "there was none to compare"
-    text = f"{_what(one, names)}: claimed {_claimed(one)}, measured {seen}"
+    text = f"{_what(one, names, unit)}: claimed {_claimed(one)}, measured {seen}"
     return Condition(measured, decision, f"{text}: {decision.value}" if decides else text)
 
 
@@ -194,7 +206,9 @@ def _measured(one: Decides, result: Result) -> tuple[Interval, float | None]:
         return _value(one, one.arm, result), None
     if one.metric in COMPARED and one.rate is None:
         return _ratio(one, result)
-    other = one.model_copy(update={"rate": one.over_rate})
+    if (round_by_round := _fleet_ratio(one, result)) is not None:
+        return round_by_round, None
+    other = one.model_copy(update={"rate": one.over_rate, "clients": one.over_clients})
     return quotient(_value(one, one.arm, result), _value(other, one.over, result)), None
 
 
@@ -306,6 +320,26 @@ def _held_share(_: Decides, name: str, result: Result) -> Interval:
     return next((one.share for one in held if one.arm == name), _NOTHING)
 
 
+def _downloads_per_s(one: Decides, name: str, result: Result) -> Interval:
+    cells = result.fleet.cells if result.fleet else ()
+    found = (cell.downloads_per_s for cell in cells if (cell.arm, cell.clients) == (name, one.clients))
+    return next(found, _NOTHING)
+
+
+def _fleet_ratio(one: Decides, result: Result) -> Interval | None:
+    """The fleet's own ratio, which took the rounds into account; None where it has none of these two."""
+    if one.metric != "downloads_per_s" or result.fleet is None:
+        return None
+    above, below = (one.arm, one.clients), (one.over, one.over_clients)
+    for known in result.fleet.ratios:
+        pair = (known.arm, known.clients), (known.over, known.over_clients)
+        if pair == (above, below):
+            return known.ratio
+        if pair == (below, above):
+            return turned(known.ratio)
+    return None
+
+
 def _statements(_: Decides, name: str, result: Result) -> Interval:
     """Counted, not sampled: the services' own counters over the whole load."""
     found = next((price.statements for price in result.prices if price.arm == name), None)
@@ -334,6 +368,7 @@ _VALUES: Mapping[str, Callable[[Decides, str, Result], Interval]] = {
     "failed_share": _failed_share,
     "ghost_share": _ghost_share,
     "held_share": _held_share,
+    "downloads_per_s": _downloads_per_s,
 }
 
 
@@ -344,13 +379,15 @@ def _of(arm: ArmResult | None, pick: Callable[[ArmResult], Interval]) -> Interva
 # -- words
 
 
-def _what(one: Decides, names: Mapping[str, str]) -> str:
+def _what(one: Decides, names: Mapping[str, str], unit: str) -> str:
     whose = f" that {one.process} takes" if one.process else ""
     files = f" with files of {size(one.file_size)}" if one.file_size else ""
     at = f" at {percent(one.rate)} of capacity" if one.rate is not None else ""
+    at += f" with {one.clients} clients" if one.clients is not None else ""
     base = f" at {percent(one.over_rate)}" if one.over_rate is not None else ""
+    base += f" with {one.over_clients}" if one.over_clients is not None else ""
     over = f" over {names.get(one.over, one.over)}{base}" if one.over else ""
-    return f"{WORDS[one.metric]}{whose}{files}, {names.get(one.arm, one.arm)}{at}{over}"
+    return f"{in_units(WORDS[one.metric], unit)}{whose}{files}, {names.get(one.arm, one.arm)}{at}{over}"
 
 
 def _claimed(one: Decides) -> str:
@@ -401,8 +438,10 @@ def _whys(claim: Claim, plan: Plan, result: Result) -> Iterator[str]:
             and len(set(asked.values())) > 1
             and all(asked.values())
         ):
-            counts = [f"{count} requests {names.get(name, name)}" for name, count in asked.items()]
-            yield f"An upload takes {listed(counts)}: requests per second do not say uploads per second."
+            unit = unit_of(plan.arms)
+            counts = [f"{number(count)} requests {names.get(name, name)}" for name, count in asked.items()]
+            said = in_units("requests per second do not say uploads per second", unit)
+            yield f"{capital(in_units('an upload takes', unit))} {listed(counts)}: {said}."
         if one.metric == "ghost_share" and result.kills is not None:
             counted = one.least is not None  # so many were said to be gone; else so few
             why = counting_misleads(result.kills, names) if counted else when_gone(result.kills, one.arm)
@@ -429,7 +468,8 @@ def nothing_changed(plan: Plan, result: Result) -> str:
     ratios = [one for one in found.ratios if one.metric in COMPARED]
     if not ratios or any(one.verdict in (Verdict.MORE, Verdict.LESS) for one in ratios):
         return ""
-    what = listed([WORDS[metric] for metric in COMPARED])
+    unit = unit_of(plan.arms)
+    what = in_units(listed([WORDS[metric] for metric in COMPARED]), unit)
     if all(one.verdict is Verdict.EQUAL for one in ratios):
         return (
             f"The arms change nothing that can be measured here: {what} are equal within "
@@ -439,5 +479,5 @@ def nothing_changed(plan: Plan, result: Result) -> str:
         return ""
     return (
         f"No difference between the arms was shown, in {what}; one of {percent(2 * found.half_width)} in "
-        "uploads per second would most likely have been."
+        f"{unit}s per second would most likely have been."
     )

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.harness.records.samples import Intent, Outcome, StepSample
+from loadtests.harness.records.samples import Intent, Outcome, StepSample, UploadSample
+from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass
 
 MS_PER_S = 1000.0
+OTHER_BYTES = "other-bytes"  # k6's code for a download that is not what was uploaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Lines:
     intents: list[Intent] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     steps: list[StepSample] = field(default_factory=list)
+    downloads: list[UploadSample] = field(default_factory=list)  # judged by k6: nothing of them is stored
     unreadable: int = 0
 
 
@@ -81,8 +84,11 @@ def _add(line: dict[str, Any], played: Played, lines: Lines) -> None:
                     sha256=line["h"],
                     at=line["t"] / MS_PER_S,
                     scheduled_at=_seconds(line.get("due")),
+                    key=line.get("k"),
                 )
             )
+        case "d":
+            lines.downloads.append(_download(line, played))
         case "o":
             lines.outcomes.append(
                 Outcome(
@@ -113,6 +119,32 @@ def _add(line: dict[str, Any], played: Played, lines: Lines) -> None:
             )
         case other:
             raise ValueError(f"no line is called {other!r}")
+
+
+def _download(line: dict[str, Any], played: Played) -> UploadSample:
+    """A download that ended. What arrived as it was uploaded is verified, what arrived otherwise is corrupt,
+    and the rest failed and left nothing."""
+    began_at, ended_at, ok = line["t0"] / MS_PER_S, line["t3"] / MS_PER_S, line["ok"]
+    failed = LedgerClass.CORRUPT if line["code"] == OTHER_BYTES else LedgerClass.CLEAN_FAILURE
+    return UploadSample(
+        upload_ref=line["ref"],
+        stretch=played.stretch,
+        arm=played.arms[line["a"]],
+        user_id=played.user_ids[line["a"]][line["u"]],
+        size_bytes=line["n"],
+        intent_at=began_at,
+        scheduled_at=_seconds(line.get("due")),
+        upload_uuid=line["ref"],
+        started_at=began_at,
+        acked_at=ended_at if ok else None,
+        failed_at=None if ok else ended_at,
+        failed_step=line["step"],
+        failed_status=line["st"],
+        failed_code=line["code"],
+        durable_at=ended_at if ok else None,
+        ledger=LedgerClass.VERIFIED if ok else failed,
+        flags=(DOWNLOADED, RESUMED) if line["re"] else (DOWNLOADED,),
+    )
 
 
 def _seconds(ms: float | None) -> float | None:

@@ -12,6 +12,7 @@ from loadtests.harness.records.notes import ceilings
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.result import Limit, evidence_id
 from loadtests.harness.records.vocabulary import service_of
+from loadtests.harness.wording import unit_of
 
 ALL_BUSY = 0.92  # of the host's cores
 ONE_CORE = 0.90
@@ -23,7 +24,7 @@ WAITING = 1.0  # requests without a database connection, on average
 REFUSED = 0.01  # of the uploads begun
 # One Python process, or one event loop, runs on one core whatever the machine has.
 SINGLE_THREADED = ("gateway", "auth", "upload", "files", "nginx", "pgbouncer", "redis")
-JUDGED = (PartKind.COMPARE, PartKind.SIZES, PartKind.SATURATION, PartKind.LEVELS)
+JUDGED = (PartKind.COMPARE, PartKind.SIZES, PartKind.SATURATION, PartKind.LEVELS, PartKind.FLEET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def rate_limiter(scene: Scene) -> Found | None:
     begun = refused + sum(period.touched for period in scene.periods)
     if not begun or refused / begun <= REFUSED:
         return None
-    said = f"{refused} of {begun} uploads were answered 429"
+    said = f"{refused} of {begun} {unit_of([scene.arm])}s were answered 429"
     return Found("the rate limiter", said, "set RATE_LIMIT=off, or ask for less load")
 
 
@@ -117,7 +118,7 @@ def load_generator(scene: Scene) -> Found | None:
         return Found("the load generator", said, "run k6 on cores of its own, or use fewer VUs")
     ceiling = ceilings(scene.facts.manifest.notes).get(scene.arm.strategy or "")
     rate = cost.uploads_in(scene.periods) / scene.seconds
-    if ceiling is None or ceiling.file_size_bytes != scene.arm.file_size_bytes:
+    if ceiling is None or scene.arm.download or ceiling.file_size_bytes != scene.arm.file_size_bytes:
         return None
     if rate / ceiling.uploads_per_s <= K6_CEILING:
         return None

@@ -74,6 +74,27 @@ class Files:
             return "(no log)"
 
 
+@dataclass(frozen=True, slots=True)
+class Stocked:
+    """A file that is there to be downloaded, by whoever asks."""
+
+    file_id: str
+    sha256: str
+
+
+Shelf = tuple[str, int]  # a stack, and the size of the files on it in bytes
+NO_FILES: Mapping[Shelf, Sequence[Stocked]] = {}
+
+
+def shelf_of(arm: Arm) -> Shelf:
+    """Where the files are that an arm downloads."""
+    return arm.stack, arm.file_size_bytes
+
+
+def _sends(arm: Arm) -> bool:
+    return arm.strategy is not None and arm.download is None
+
+
 @dataclass(slots=True)
 class Load:
     """One k6 process that was started, and what it asks."""
@@ -92,7 +113,7 @@ class Load:
 
     def lead_s(self, arms: Sequence[Arm]) -> float:
         """From now to the first period: every VU must have got what it sends."""
-        sent = {arm.file_size_bytes: arm.vus or self.workers.upload for arm in arms if arm.strategy}
+        sent = {arm.file_size_bytes: arm.vus or self.workers.upload for arm in arms if _sends(arm)}
         missing = sum(size * vus for size, vus in sent.items() if size not in self._sizes)
         self._sizes = set(sent)
         return LEAD_S + missing / PATTERN_BYTES_PER_S
@@ -106,14 +127,16 @@ class Load:
         identities: Mapping[str, Sequence[Identity]],
         login_each: bool = False,
         uploads: int = 0,
+        stocked: Mapping[Shelf, Sequence[Stocked]] = NO_FILES,
     ) -> int:
         """Let all VUs play a stretch; returns the number that the console's lines carry.
 
         ``gateways`` and ``identities`` are by stack. With ``uploads`` each VU of the first arm sends so
-        many files, one after the other, and the order does not matter.
+        many files, one after the other, and the order does not matter. ``stocked`` are the files of arms that
+        download.
         """
         for arm in part.arms:
-            if arm.strategy is not None:
+            if _sends(arm):
                 self.rows.payload(Kind.of(arm))
         spread_s = part.spread_s or min(stretch.washout_s / 2, SPREAD_PER_VU_S * self.workers.upload)
         index = {arm.name: at for at, arm in enumerate(part.arms)}
@@ -123,7 +146,7 @@ class Load:
             "period_ms": stretch.period_s * 1000,
             "spread_ms": spread_s * 1000,
             "order": [index[name] for name in stretch.order],
-            "arms": [self._told(at, arm, gateways) for at, arm in enumerate(part.arms)],
+            "arms": [self._told(at, arm, gateways, stocked) for at, arm in enumerate(part.arms)],
             "login_rate": part.login_rate_per_s,
             "list_rate": part.list_rate_per_s,
             "login_each": login_each,
@@ -132,13 +155,20 @@ class Load:
         await self.control.release(message, [identities[arm.stack] for arm in part.arms])
         return self.control.number
 
-    def _told(self, at: int, arm: Arm, gateways: Mapping[str, str]) -> dict[str, Any]:
+    def _told(
+        self, at: int, arm: Arm, gateways: Mapping[str, str], stocked: Mapping[Shelf, Sequence[Stocked]]
+    ) -> dict[str, Any]:
         strategy = self.strategies[arm.strategy] if arm.strategy else None
+        stock = stocked[shelf_of(arm)][: arm.files] if arm.download else ()
         return {
             "index": at,
             "name": arm.name,
             "strategy": arm.strategy,
             "variant": strategy.variant if strategy else "",
+            "download": arm.download,
+            "files": arm.files,
+            "cut_every": arm.cut_every,
+            "stock": [{"id": one.file_id, "sha256": one.sha256} for one in stock],
             "gateway": gateways[arm.stack],
             "file_bytes": arm.file_size_bytes if strategy else 0,
             "piece_bytes": arm.piece_bytes,

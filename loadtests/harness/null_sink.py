@@ -18,6 +18,7 @@ import uvloop
 
 HEAD_END = b"\r\n\r\n"
 MAX_HEAD_BYTES = 64 * 1024
+MOST_FILES = 5  # in one request of any strategy
 
 
 class Sink(asyncio.Protocol):
@@ -70,9 +71,11 @@ def content_length(head: bytes) -> int:
 
 
 def make_answer(url: str, parts: int) -> bytes:
-    """One answer for all: a session, a login, a stored part, a finished upload."""
+    """One answer for all: a session, a login, a stored part, a finished upload, a batch of them."""
+    upload_uuid = "00000000-0000-4000-8000-000000000000"
     facts = {
-        "upload_uuid": "00000000-0000-4000-8000-000000000000",
+        "upload_uuid": upload_uuid,
+        "results": [{"index": at, "success": True, "file_id": upload_uuid} for at in range(MOST_FILES)],
         "token": "none",
         "url": f"{url}/object",
         "parts": [{"part_number": index + 1, "url": f"{url}/part/{index + 1}"} for index in range(parts)],

@@ -2,8 +2,8 @@
 
 A block of two arms is ABBA or BAAB; of more arms, a drawn order forth and back. Every arm then has two turns
 in every block with the same mean place, so that a drift that is even over the block touches all arms alike
-(Bulej and others, ICPE 2020; crossover trials). Levels, rates, sizes, kills and the warm-up take rounds
-instead: every arm once, in a drawn order, as there are too many of them to go back and forth.
+(Bulej and others, ICPE 2020; crossover trials). Levels, rates, sizes, kills, crowds, fleets and the warm-up
+take rounds instead: every arm once, in a drawn order, as there are too many of them to go back and forth.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROUNDS = frozenset(
         PartKind.SIZES,
         PartKind.KILL,
         PartKind.CROWD,
+        PartKind.FLEET,
     }
 )
 

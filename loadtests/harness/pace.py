@@ -42,7 +42,7 @@ class Pace:
     def bytes_per_s(self, part: Part, names: Collection[str]) -> float:
         """What turns of these arms, one after the other, are expected to write."""
         arms = map(part.arm, names)
-        return fmean([self.uploads_per_s(arm) * arm.file_size_bytes for arm in arms]) if names else 0.0
+        return fmean([self.uploads_per_s(arm) * arm.stored_bytes for arm in arms]) if names else 0.0
 
     def blocks_at_once(self, part: Part, room_bytes: float) -> int:
         """Blocks of one stretch, which has ``room_bytes`` of disk for what they write."""

@@ -15,8 +15,8 @@ from typing import Any
 from grafana.colours import ARM_COLOURS
 from loadtests.harness.network import Link
 from loadtests.harness.order import turns_per_block
-from loadtests.harness.question import AB, Crowd, Profile, Question, QuestionError, StackMakings
-from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
+from loadtests.harness.question import AB, Crowd, Fleet, Profile, Question, QuestionError, StackMakings
+from loadtests.harness.records.plan import NOBODY, Arm, Delivery, Part, PartKind, Plan
 from loadtests.harness.records.ways import Way
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.warm_up import UPLOADS_PER_TURN
@@ -26,6 +26,9 @@ NOBODY_COLOUR = "#6b7280"
 WASHOUT_S, WASHOUT_SHARE = 0.7, 0.25  # at most a quarter of a period
 NEIGHBOUR_VUS = 40  # VUs that wait for arrivals; more than an open load of two cores ever has under way
 DEFAULT_STRATEGY, DEFAULT_FILE_BYTES, DEFAULT_SEED = "proxy-chunked", 1024**2, 7
+STOCKED_BY = "proxy-single"  # how files get there that arms download
+BATCH_FILES = 5  # whose addresses a batch download asks for at once
+FLEET_WASHOUT_SHARE = 1 / 3  # of a turn: what a larger fleet left under way ends in it
 # What a run takes beside its turns, measured on two cores; seconds.
 PREPARING_S, REPORT_S, RELEASE_S = 6.0, 6.0, 0.5
 CALIBRATION_S = 6.7  # of each arm
@@ -74,6 +77,8 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         raise QuestionError(f"{question.name}.yaml: profiles.{words.profile}.stacks: missing")
     if profile.kill:
         _refuse_to_kill_others(arms)
+    if profile.fleet:
+        arms = _of_a_fleet(profile.fleet, arms)
     link = common_link(words) or Link()
     parts = _parts(profile, arms, strategies, stacks)
     if profile.crowd:
@@ -116,35 +121,75 @@ def _refuse_to_kill_others(arms: Sequence[Arm]) -> None:
         )
 
 
+def _of_a_fleet(fleet: Fleet, arms: Sequence[Arm]) -> tuple[Arm, ...]:
+    """The arms with their cuts. Raises ``QuestionError`` for arms that upload."""
+    if others := [arm.name for arm in arms if arm.download is None]:
+        raise QuestionError(
+            f"{', '.join(others)}: a fleet downloads; expected arms with DOWNLOAD=proxied, presigned or batch"
+        )
+    return tuple(arm.model_copy(update={"cut_every": fleet.cut_every}) for arm in arms)
+
+
 def _says_vus(words: Words) -> bool:
     return words.every.vus is not None or any(arm.vus is not None for arm in words.arms.values())
 
 
 def _expected(arms: Sequence[Arm], strategies: Mapping[str, Strategy]) -> dict[str, dict[str, Any]]:
-    """What an upload of each arm is expected to ask for. With reads after it nobody can say: some are
-    answered from a cache."""
-    chosen = {arm.name: (arm, strategies[arm.strategy]) for arm in arms if arm.strategy}
-    alone = {name: one for name, one in chosen.items() if not one[0].reads}
+    """What an upload or a download of each arm is expected to ask for. Of some things nobody can say: reads
+    after an upload may be answered from a cache, and downloads that are cut ask a second time or not."""
+    known = {arm.name: _asked_for(arm, strategies[arm.strategy]) for arm in arms if arm.strategy}
     return {
-        "requests_per_upload": {
-            name: strategy.requests_per_flow(arm.file_size_bytes) + arm.reads
-            for name, (arm, strategy) in chosen.items()
-        },
+        "requests_per_upload": {name: asked.requests for name, asked in known.items()},
         "statements_per_upload": {
-            name: float(sum(strategy.expected_statements(strategy.pieces(arm.file_size_bytes)).values()))
-            for name, (arm, strategy) in alone.items()
+            name: asked.statements for name, asked in known.items() if asked.statements is not None
         },
         "store_requests_per_upload": {
-            name: float(strategy.expected_store_requests(strategy.pieces(arm.file_size_bytes)))
-            for name, (arm, strategy) in chosen.items()
+            name: asked.store_requests for name, asked in known.items() if asked.store_requests is not None
         },
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """For one file: requests of the client, SQL statements, and the services' requests to the store."""
+
+    requests: float
+    statements: float | None
+    store_requests: float | None
+
+
+def _asked_for(arm: Arm, strategy: Strategy) -> _Asked:
+    if arm.download is not None:
+        return _asked_for_download(arm, arm.download)
+    pieces = strategy.pieces(arm.file_size_bytes)
+    return _Asked(
+        requests=strategy.requests_per_flow(arm.file_size_bytes) / arm.files + arm.reads,
+        statements=None if arm.reads else float(sum(strategy.expected_statements(pieces).values())),
+        store_requests=float(strategy.expected_store_requests(pieces)),
+    )
+
+
+def _asked_for_download(arm: Arm, how: Delivery) -> _Asked:
+    """One statement finds a file, or several that are asked for together; who signs an address does not ask
+    the store."""
+    requests, statements, store = {
+        "proxied": (1.0, 1.0, 1.0),
+        "presigned": (2.0, 1.0, 0.0),
+        "batch": (1 + 1 / arm.files, 1 / arm.files, 0.0),
+    }[how]
+    if arm.cut_every is not None:
+        return _Asked(requests + 1 / arm.cut_every, None, None)
+    return _Asked(requests, statements, store)
+
+
 def _ways(arms: Sequence[Arm], strategies: Mapping[str, Strategy], *, asked_for: bool) -> tuple[Way, ...]:
     """The arms as ways to choose from: where they differ in their strategy, or somebody has named prices.
-    What another implementation asks of its store is not known."""
-    chosen = [(arm, strategies[arm.strategy]) for arm in arms if arm.strategy and arm.target is None]
+    What another implementation asks of its store is not known, and a download is no way to upload."""
+    chosen = [
+        (arm, strategies[arm.strategy])
+        for arm in arms
+        if arm.strategy and arm.target is None and arm.download is None
+    ]
     if not asked_for and len({strategy.name for _, strategy in chosen}) < 2:
         return ()
     return tuple(
@@ -270,7 +315,7 @@ def estimate(plan: Plan, *, long_turns: bool = True) -> Estimate:
         turned = _with_long_turns(part) if long_turns and not plan.calibrates else part
         seconds += _seconds_of(turned, part.first_blocks, stacks)
         most += _seconds_of(turned, part.most_blocks, stacks)
-        if part.kind in (PartKind.COMPARE, PartKind.CROWD) and not first_answer_s:
+        if part.kind in (PartKind.COMPARE, PartKind.CROWD, PartKind.FLEET) and not first_answer_s:
             first_answer_s = seconds
     load_s = most - before_s
     likely = LIKELY_BYTES_PER_S * load_s
@@ -283,7 +328,7 @@ def _with_long_turns(part: Part) -> Part:
     if part.kind is not PartKind.COMPARE:
         return part
     rates = (min(LIKELY_UPLOADS_PER_S, LIKELY_BYTES_PER_S / max(1, a.file_size_bytes)) for a in part.arms)
-    slowest_s = max(arm.vus / rate for arm, rate in zip(part.arms, rates, strict=True))
+    slowest_s = max(arm.vus * arm.files / rate for arm, rate in zip(part.arms, rates, strict=True))
     return part.model_copy(update={"period_s": max(part.period_s, UPLOADS_PER_TURN * slowest_s)})
 
 
@@ -302,14 +347,14 @@ def _seconds_of(part: Part, blocks: int, stacks: int) -> float:
 def memory_bytes(plan: Plan) -> int:
     """What the load generator holds at most at once: arms take turns, so the largest one counts."""
     arms = [arm for part in plan.parts for arm in part.arms]
-    return max(arm.vus * (VU_BYTES + COPIES_OF_FILE * arm.file_size_bytes) for arm in arms)
+    return max(arm.vus * (VU_BYTES + COPIES_OF_FILE * arm.files * arm.file_size_bytes) for arm in arms)
 
 
 def least_disk_bytes(plan: Plan) -> int:
     """What must fit on the disk even when the load pauses after every turn: the uploads under way at once,
     each in the spool and in the store, and what the shortest stretch writes."""
     arms = [arm for part in plan.parts for arm in part.arms]
-    under_way = max(arm.vus * arm.file_size_bytes for arm in arms)
+    under_way = max(arm.vus * arm.files * arm.stored_bytes for arm in arms)
     return COPIES_ON_DISK * under_way + STRETCH_BYTES
 
 
@@ -329,9 +374,10 @@ def stack_bytes(words: Words) -> int:
 def _arm(
     name: str, own: ArmWords, every: ArmWords, *, vus: int, strategies: Mapping[str, Strategy], stack: str
 ) -> Arm:
-    chosen = own.strategy or every.strategy or DEFAULT_STRATEGY
+    chosen = STOCKED_BY if own.download else own.strategy or every.strategy or DEFAULT_STRATEGY
     size = own.file_size_bytes or every.file_size_bytes or DEFAULT_FILE_BYTES
     strategy = strategies[chosen]
+    files = strategy.manifest.files if own.download is None else 1
     keep_alive = every.keep_alive if own.keep_alive is None else own.keep_alive
     reads = every.reads if own.reads is None else own.reads
     scraped = every.scraped if own.scraped is None else own.scraped
@@ -341,11 +387,13 @@ def _arm(
         title=_title(name, strategy, own),
         colour=strategy.manifest.colour,
         strategy=chosen,
+        download=own.download,
+        files=BATCH_FILES if own.download == "batch" else files,
         file_size_bytes=size,
         piece_bytes=strategy.piece_bytes(size),
         vus=own.vus or vus,
         keep_alive=keep_alive is not False,
-        reads=reads or 0,
+        reads=0 if own.download else reads or 0,
         scraped=scraped is True,
         stack=stack,
         asked=dict(own.asked),
@@ -370,8 +418,9 @@ def _typed(words: Mapping[str, str]) -> list[str]:
 
 
 def _told_apart(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-    """Arms of one strategy get colours of their own: a strategy's colour means that strategy."""
-    if len({arm.colour for arm in arms}) == len(arms):
+    """Arms of one strategy, or that download, get colours of their own: a strategy's colour means that
+    strategy."""
+    if len({arm.colour for arm in arms}) == len(arms) and not any(arm.download for arm in arms):
         return arms
     return tuple(
         arm.model_copy(update={"colour": ARM_COLOURS[at % len(ARM_COLOURS)]}) for at, arm in enumerate(arms)
@@ -416,6 +465,10 @@ def _parts(
     if kill := profile.kill:
         loads = [_killed(arm) for arm in arms]
         found.append(_part(PartKind.KILL, loads, kill.period_s, kill.rounds, kill_after_s=kill.after_s))
+    if fleet := profile.fleet:
+        levels = [_level(arm, vus) for vus in fleet.clients for arm in arms]
+        part = _part(PartKind.FLEET, levels, fleet.period_s, fleet.rounds)
+        found.append(part.model_copy(update={"washout_s": FLEET_WASHOUT_SHARE * fleet.period_s}))
     return tuple(found)
 
 

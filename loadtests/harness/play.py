@@ -65,6 +65,7 @@ class Player:
         """Play whole blocks without a pause. Returns the stretch and the acknowledged uploads per second in
         the counted part of each period. An interrupt cuts it. ``beside`` begins with the load and is waited
         for."""
+        await self.books.stock(part)
         await self.books.begin()
         order, numbers = in_turns(blocks, first_block)
         async with self._alone():
@@ -110,8 +111,9 @@ class Player:
 
     async def probe(self, part: Part, arm_name: str, uploads: int) -> list[Ack]:
         """Let each VU of one arm send a few files one after the other; returns what was acknowledged."""
-        await self.books.begin()
         one = part.model_copy(update={"arms": (part.arm(arm_name),)})
+        await self.books.stock(one)
+        await self.books.begin()
         begin = time.time()
         stretch = Stretch(
             stretch=self._name(), part=part.name, t0=begin, period_s=PROBE_LIMIT_S, washout_s=0.0,
@@ -172,6 +174,7 @@ class Player:
             identities={name: hold.identities for name, hold in holds.items()},
             login_each=self.login_each,
             uploads=uploads,
+            stocked=self.books.stocked,
         )
         return self.load.control.number
 

@@ -31,6 +31,7 @@ QUESTIONS = {
     PartKind.SIZES: "From which size on?",
     PartKind.KILL: "What is gone after a kill?",
     PartKind.CROWD: "How many slow clients?",
+    PartKind.FLEET: "Does the rate rise with the fleet?",
 }
 WITH_RATIO = frozenset({PartKind.COMPARE, PartKind.SATURATION})
 WIDE = 110  # columns; a narrower terminal shows less

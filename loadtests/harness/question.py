@@ -129,6 +129,15 @@ class Crowd(Turns):
     clients: list[int] = Field(min_length=2)
 
 
+class Fleet(Turns):
+    """Each arm with so many clients at once that download, once in a round. Every ``cut_every``-th download of
+    a client ends when half of it should have come, and the rest is asked for by range."""
+
+    rounds: int = Field(ge=1)
+    clients: list[int] = Field(min_length=2)
+    cut_every: int | None = Field(default=None, ge=2)
+
+
 class StackMakings(Record):
     """Arms with stacks of their own: how often these are made at least, and the blocks of each making."""
 
@@ -138,7 +147,8 @@ class StackMakings(Record):
 
 
 class Profile(Record):
-    """One size of the run; a part that is absent is not run. Without a comparison there is a crowd."""
+    """One size of the run; a part that is absent is not run. Without a comparison there is a crowd or a
+    fleet."""
 
     margin: float = Field(gt=0, lt=1)
     precision: float = Field(gt=0, lt=1)
@@ -154,12 +164,13 @@ class Profile(Record):
     rates: Rates | None = None
     kill: Kill | None = None
     crowd: Crowd | None = None
+    fleet: Fleet | None = None
     stacks: StackMakings | None = None
 
     @model_validator(mode="after")
     def _asks_something(self) -> Profile:
-        if self.compare is None and self.crowd is None:
-            raise ValueError("expected compare or crowd: without either nothing is asked")
+        if self.compare is None and self.crowd is None and self.fleet is None:
+            raise ValueError("expected compare, crowd or fleet: without any of them nothing is asked")
         return self
 
 
@@ -257,6 +268,18 @@ def _problems(question: Question) -> Iterator[str]:
         if pair[0] == pair[1]:
             yield f"pairs: {pair[0]!r} with itself; expected two arms"
     yield from _problems_of_crowds(question)
+    yield from _problems_of_fleets(question)
+
+
+def _problems_of_fleets(question: Question) -> Iterator[str]:
+    fleets = [profile.fleet for profile in question.profiles.values() if profile.fleet]
+    sizes = {clients for fleet in fleets for clients in fleet.clients}
+    known = ", ".join(map(str, sorted(sizes))) or "a profile with a fleet"
+    for at, claim in enumerate(question.claims):
+        for one in claim.decides:
+            for key, clients in (("clients", one.clients), ("over_clients", one.over_clients)):
+                if clients is not None and clients not in sizes:
+                    yield f"claims.{at}.decides.{key}: {clients}: no fleet is so large; expected {known}"
 
 
 def _problems_of_crowds(question: Question) -> Iterator[str]:

@@ -260,7 +260,14 @@ class Runner:
         times = [self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s]
         if part.kind is not PartKind.LEVELS:
             times = [[time_s * more for time_s in own] for own in times]
-        kept = (PartKind.WARM_UP, PartKind.RATES, PartKind.SIZES, PartKind.KILL, PartKind.CROWD)
+        kept = (
+            PartKind.WARM_UP,
+            PartKind.RATES,
+            PartKind.SIZES,
+            PartKind.KILL,
+            PartKind.CROWD,
+            PartKind.FLEET,
+        )
         if part.kind in kept or not times:
             return part
         period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
@@ -374,7 +381,7 @@ class Runner:
         )
         self._rested = False
         played = list(zip(map(part.arm, stretch.order), rates, strict=True))
-        self._unaudited_bytes += sum(rate * stretch.period_s * arm.file_size_bytes for arm, rate in played)
+        self._unaudited_bytes += sum(rate * stretch.period_s * arm.stored_bytes for arm, rate in played)
         if part.kind is PartKind.COMPARE:
             self._pace.seen({arm.of: fmean(rate for one, rate in played if one is arm) for arm, _ in played})
 
@@ -396,7 +403,7 @@ class Runner:
                 self._pace.probed_s[arm.strategy, arm.file_size_bytes] = median(
                     a.ended - a.began for a in acks
                 )
-            self._unaudited_bytes += len(acks) * arm.file_size_bytes
+            self._unaudited_bytes += len(acks) * arm.stored_bytes
         await self._audit()
 
     def _turn_of_size(self, part: Part, size: int) -> tuple[float, float]:
@@ -417,9 +424,10 @@ class Runner:
         wanted: dict[Kind, float] = {}
         for name in (name for block in order for name in block):
             arm = part.arm(name)
-            if arm.strategy is not None:
+            if arm.strategy is not None and arm.download is None:
                 kind = Kind.of(arm)
-                needed = self._pace.uploads_per_s(arm) * HEADROOM * period_s + arm.vus / len(order)
+                waiting = arm.vus * arm.files / len(order)
+                needed = self._pace.uploads_per_s(arm) * HEADROOM * period_s + waiting
                 wanted[kind] = wanted.get(kind, 0.0) + needed
         for kind, count in wanted.items():
             await self.player.load.rows.fill(kind, math.ceil(count))

@@ -18,6 +18,7 @@ from loadtests.harness.records.result import (
     Beside,
     Comparison,
     Crowd,
+    Fleet,
     Interval,
     Latency,
     Limit,
@@ -40,6 +41,7 @@ from loadtests.harness.wording import (
     capital,
     count,
     cpu_ms,
+    in_units,
     listed,
     mebibytes,
     network,
@@ -49,6 +51,7 @@ from loadtests.harness.wording import (
     ratio_digits,
     size,
     turned,
+    unit_of,
     waited,
     with_interval,
 )
@@ -78,7 +81,8 @@ def names_of(result: Result) -> dict[str, str]:
 def arms_of(result: Result) -> list[Arm]:
     """Every arm, and those of sizes, that the result speaks of."""
     crowd = result.crowd.arms if result.crowd else ()
-    return [*(found.arm for comparison in comparisons(result) for found in comparison.arms), *crowd]
+    fleet = result.fleet.arms if result.fleet else ()
+    return [*(found.arm for comparison in comparisons(result) for found in comparison.arms), *crowd, *fleet]
 
 
 def comparisons(result: Result) -> list[Comparison]:
@@ -113,6 +117,8 @@ def _answers(result: Result) -> Iterator[Sentence]:
         yield from story(result.kills, names)  # counts, which a smoke run has too
     if result.crowd is not None:
         yield from _crowd(result, result.crowd, names)
+    if result.fleet is not None:
+        yield from _fleet(result, result.fleet, names)
     if result.offers is not None and result.profile != "smoke":
         yield from _offers(result.offers, names)  # the closed loop before them only finds out what fits
     if result.compare is not None and result.compare.blocks:
@@ -146,7 +152,8 @@ def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sente
     if result.profile == "smoke":
         uploads = sum(arm.uploads for arm in found.arms)
         ways = count(len(found.arms), "arm")
-        text = f"A smoke run names no winner: {uploads:,} {files} were uploaded and verified by {ways}."
+        done = {"upload": "uploaded", "download": "downloaded"}.get(_unit(found), "uploaded or downloaded")
+        text = f"A smoke run names no winner: {uploads:,} {files} were {done} and verified by {ways}."
         return _answer(PartKind.COMPARE, text, found.id)
     if not rates:
         text = f"Too little was measured of {files} to compare anything."
@@ -170,6 +177,10 @@ def _winner(
     first = "the fastest" if len(found.arms) > 2 else "the faster"
     what = f"{first} way for {files} here" if ways_only(found) else f"{first} for {files} here"
     return f"{capital(names[best])} is {what}: {listed(clauses)}."
+
+
+def _unit(found: Comparison) -> str:
+    return unit_of(one.arm for one in found.arms)
 
 
 def _pair_of(one: Ratio) -> tuple[str, str]:
@@ -283,7 +294,8 @@ def _cost(found: Comparison, names: Mapping[str, str], margin: float) -> Iterato
     costs = _by_arm(found, names, [one.cpu_s_per_upload for one in found.arms])
     if not costs:
         return
-    text = f"In processor time of our services and databases an upload costs {listed(costs)}"
+    begin = in_units("In processor time of our services and databases an upload costs", _unit(found))
+    text = f"{begin} {listed(costs)}"
     ratios = [one for one in found.ratios if one.metric == "cpu_s_per_upload"]
     if len(ratios) == 1:
         text += f"; {_cost_pair(ratios[0], names, margin)}"
@@ -340,7 +352,7 @@ def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator
         else "no difference of the arms is shown in it"
     )
     text = (
-        "All processors were busy, and of their time each upload took the load generator "
+        f"All processors were busy, and of their time each {_unit(found)} took the load generator "
         f"{listed(own)}: {meaning}."
     )
     yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=ratios[0].id)
@@ -577,6 +589,76 @@ def _crowd(result: Result, found: Crowd, names: Mapping[str, str]) -> Iterator[S
     if costs:
         text = f"With {most} of them an upload costs {listed(costs)} of processor time of our services and"
         yield Sentence(kind="detail", question=PartKind.CROWD, text=f"{text} databases.", evidence=full[0].id)
+
+
+# -- what a fleet gets
+
+
+def _fleet(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """Whether the rate rises with the fleet, what the largest one gets, what of it was resumed, and its price."""
+    few, most = min(cell.clients for cell in found.cells), max(cell.clients for cell in found.cells)
+    what = f"one file of {size(found.file_size_bytes)}"
+    if result.profile == "smoke":
+        downloads = sum(cell.downloads for cell in found.cells)
+        text = f"A smoke run is too short for rates: {downloads:,} times {what} was downloaded and verified"
+        yield _answer(PartKind.FLEET, f"{text}, by up to {most} clients at once.", found.cells[0].id)
+        return
+    rises = [
+        one
+        for one in found.ratios
+        if one.arm == one.over and one.clients == most and one.ratio.low is not None
+    ]
+    if rises:
+        gains = [f"{ratio(one.ratio)} times the rate {_by(one.arm, names)}" for one in rises]
+        text = f"{most} clients instead of {few} that download {what} bring {listed(gains)}"
+        yield _answer(PartKind.FLEET, f"{text}.", rises[0].id)
+    full = [cell for cell in found.cells if cell.clients == most]
+    rates = [
+        f"{with_interval(cell.downloads_per_s)} downloads per second "
+        f"({number(cell.payload_mb_per_s.value)} MB/s) {_by(cell.arm, names)}"
+        for cell in full
+        if cell.downloads_per_s.low is not None
+    ]
+    if rates:
+        text = f"The fleet of {most} gets {listed(rates)}"
+        yield _answer(PartKind.FLEET, f"{text}.", full[0].id)
+    yield from _resumed(found, full[0].id, names)
+    costs = [
+        f"{_cpu(cell.cpu_s_per_download)} {_by(cell.arm, names)}"
+        for cell in full
+        if cell.cpu_s_per_download.low is not None
+    ]
+    if costs:
+        text = f"With {most} of them a download costs {listed(costs)} of processor time of our services and"
+        yield Sentence(kind="detail", question=PartKind.FLEET, text=f"{text} databases.", evidence=full[0].id)
+    yield from _what_set_it_for(result, most, names)
+
+
+def _resumed(found: Fleet, evidence: str, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """Over all numbers of clients: a share of each arm, and what failed."""
+    if found.cut_every is None:
+        return
+    shares = []
+    for arm in dict.fromkeys(cell.arm for cell in found.cells):
+        own = [cell for cell in found.cells if cell.arm == arm]
+        verified = sum(cell.resumed.n for cell in own)
+        resumed = sum(round((cell.resumed.value or 0.0) * cell.resumed.n) for cell in own)
+        failed = sum(cell.failed for cell in own)
+        if verified:
+            shares.append(f"{percent(resumed / verified)} ({failed:,} failed) {_by(arm, names)}")
+    if shares:
+        text = "Cut in the middle, resumed by range and equal to what was uploaded in the end were"
+        yield _answer(PartKind.FLEET, f"{text} {listed(shares)}.", evidence)
+
+
+def _what_set_it_for(result: Result, most: int, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """What set the rate of the largest fleet."""
+    levels = {f"{arm} {most} VU": arm for arm in names}
+    for one in result.limits:
+        if one.arm in levels and one.part == PartKind.FLEET and one.what:
+            advice = f"; {one.advice}" if one.advice else ""
+            text = f"What set the rate {_by(levels[one.arm], names)}: {one.what} ({one.evidence}){advice}."
+            yield Sentence(kind="detail", question=PartKind.FLEET, text=text, evidence=one.id)
 
 
 # -- from which size on

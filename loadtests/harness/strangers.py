@@ -4,8 +4,8 @@ A gateway counts what it was asked; the load generator writes down what it asks.
 second has not was somebody else's, and a comparison beside somebody else's load means nothing.
 
 k6 writes an upload down before it sends it, so a gateway's count of uploads is compared with the lines that
-are there now: one look later, our own uploads of that time would hide somebody else's. A login, a list or a
-look at a file is written down after the answer; while a stretch runs, their counts are compared with the
+are there now: one look later, our own uploads of that time would hide somebody else's. A login, a list, a look at a
+file or a download is written down after the answer; while a stretch runs, their counts are compared with the
 lines of one look later, when all that was counted has its line. At the end, when every VU is idle, all must
 agree at once.
 """
@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -39,6 +40,7 @@ UPLOADS = frozenset(
 LOGINS = frozenset({"/auth/login", "/auth/signup"})
 LISTS = frozenset({"/api/files/me/owned"})
 READS = frozenset({"/api/files/f/{file_id}"})
+DOWNLOADS = frozenset({"/api/files/f/{file_id}/download", "/api/files/batch-download"})
 # Steps of an upload that was counted when it began; several for each.
 STEPS = frozenset(
     f"/api/upload/{path}"
@@ -62,12 +64,13 @@ class Requests:
     lists: int = 0
     others: int = 0
     reads: int = 0
+    downloads: int = 0
 
     def __sub__(self, other: Requests) -> Requests:
         return Requests(*(mine - theirs for mine, theirs in zip(self.counts(), other.counts(), strict=True)))
 
     def counts(self) -> tuple[int, ...]:
-        return self.uploads, self.logins, self.lists, self.others, self.reads
+        return self.uploads, self.logins, self.lists, self.others, self.reads, self.downloads
 
 
 ByStack = Mapping[str, Requests]
@@ -87,7 +90,7 @@ def kind_of(path: str) -> str | None:
     """The kind of a route's template; None for what says nothing about who else is there."""
     if path in STEPS or path.endswith(HEALTH):
         return None
-    kinds = {"uploads": UPLOADS, "logins": LOGINS, "lists": LISTS, "reads": READS}
+    kinds = {"uploads": UPLOADS, "logins": LOGINS, "lists": LISTS, "reads": READS, "downloads": DOWNLOADS}
     return next((kind for kind, paths in kinds.items() if path in paths), "others")
 
 
@@ -106,16 +109,23 @@ class Sent:
         for text in raw:
             with contextlib.suppress(ValueError, KeyError, IndexError, TypeError):
                 line = json.loads(text)
-                kind = {"i": "uploads", "r": f"{line.get('step')}s"}.get(line["e"])
+                kind = {"i": "uploads", "r": f"{line.get('step')}s", "d": "downloads"}.get(line["e"])
                 if kind is not None:
                     stack = self.played[line["s"]].stacks[line["a"]]
-                    self._counts[stack, kind] = self._counts.get((stack, kind), 0) + 1
+                    self._counts[stack, kind] = self._counts.get((stack, kind), 0) + _requests(line)
         stacks = {stack for one in self.played.values() for stack in one.stacks}
         stacks |= {stack for stack, _ in self._counts}
         return {stack: self._of(stack) for stack in stacks}
 
     def _of(self, stack: str) -> Requests:
         return Requests(*(self._counts.get((stack, one.name), 0) for one in fields(Requests)))
+
+
+def _requests(line: Mapping[str, Any]) -> int:
+    """Requests to the gateway that a line stands for: of a batch's files, the first one counts."""
+    if line["e"] == "d":
+        return int(line["q"])
+    return int(line.get("k", "/0").endswith("/0"))
 
 
 def unexplained(seen: Requests, sent: Requests) -> Requests:
@@ -128,7 +138,7 @@ def unexplained(seen: Requests, sent: Requests) -> Requests:
 def sentence(stack: str, strange: Requests) -> str | None:
     """What was seen, for people; None where there is nothing to say."""
     words = {"uploads": "upload", "logins": "login", "lists": "list of files", "others": "other request",
-             "reads": "look at a file"}  # fmt: skip
+             "reads": "look at a file", "downloads": "download"}  # fmt: skip
     plural = {"lists": "lists of files", "reads": "looks at files"}
     found = [
         f"{count} {words[one.name] if count == 1 else plural.get(one.name, words[one.name] + 's')}"
@@ -199,6 +209,7 @@ def _written_down(now: ByStack, earlier: ByStack) -> dict[str, Requests]:
             logins=earlier[stack].logins,
             lists=earlier[stack].lists,
             reads=earlier[stack].reads,
+            downloads=earlier[stack].downloads,
         )
         for stack in now.keys() & earlier.keys()
     }

@@ -90,6 +90,7 @@ class Variant(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     title: str = Field(min_length=1)
     colour: str = Field(pattern=r"^#[0-9a-f]{6}$")
+    files: int = Field(default=1, ge=1)
 
 
 class StrategyManifest(BaseModel):
@@ -102,6 +103,7 @@ class StrategyManifest(BaseModel):
     colour: str = Field(pattern=r"^#[0-9a-f]{6}$")
     method: str = Field(min_length=1)  # the word that the session rows carry
     piece_bytes: int | None = Field(gt=0)  # chunk or part size; None sends the file whole
+    files: int = Field(default=1, ge=1)  # in one request; what is asked for is of one file all the same
     requests: Requests
     statements: dict[str, Formula]  # by database
     store_requests: dict[str, Formula]  # "total", and operations where they are to be exact
@@ -128,7 +130,7 @@ class Strategy:
         return -(-file_size_bytes // self.piece_bytes(file_size_bytes, override))
 
     def requests_per_flow(self, file_size_bytes: int) -> int:
-        """All requests of one upload, those to the store included."""
+        """All requests of one upload, those to the store included; of a batch, of all its files together."""
         pieces = self.pieces(file_size_bytes)
         asked = self.manifest.requests
         return evaluate(asked.gateway, pieces) + evaluate(asked.store, pieces)

@@ -1,4 +1,5 @@
-"""What the console lines say so far: acknowledged uploads, before any audit. For calibration and progress."""
+"""What the console lines say so far: acknowledged uploads and downloads that ended well, before any audit. For
+calibration and progress."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from pathlib import Path
 from loadtests.harness.console import read_tail
 from loadtests.harness.records.plan import Stretch
 
+ENDS = (b'"e":"o"', b'"e":"d"')  # of an upload, of a download
+
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """One acknowledged upload."""
+    """One acknowledged upload, or one download."""
 
     arm: int
     began: float
@@ -34,7 +37,7 @@ class Tally:
         """All acknowledged uploads of one stretch until now; those of earlier ones are forgotten."""
         raw, self._offset = read_tail(self.path, self._offset)
         for text in raw:
-            if b'"e":"o"' not in text:
+            if not any(kind in text for kind in ENDS):
                 continue
             line = json.loads(text)
             self.failed += not line["ok"]

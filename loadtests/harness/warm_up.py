@@ -15,7 +15,16 @@ GAIN = 0.10  # a level that gains less is not worth its VUs, nor told from noise
 UPLOADS_PER_TURN = 6  # of one VU: fewer would make the switch a large part of the turn
 WASHOUT_S = 0.7
 # Say themselves how many VUs they have.
-KEPT = frozenset({PartKind.LEVELS, PartKind.NEIGHBOURS, PartKind.RATES, PartKind.SIZES, PartKind.CROWD})
+KEPT = frozenset(
+    {
+        PartKind.LEVELS,
+        PartKind.NEIGHBOURS,
+        PartKind.RATES,
+        PartKind.SIZES,
+        PartKind.CROWD,
+        PartKind.FLEET,
+    }
+)
 NEIGHBOURS_SHARE = 0.6  # of the slower arm's rate: beside it, others are watched
 
 

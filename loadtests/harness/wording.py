@@ -139,6 +139,20 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def unit_of(arms: Iterable[Arm]) -> str:
+    """What rates and costs of these arms are of: "upload", "download", or "file" where some have several in
+    one request, or some upload and others download."""
+    known = [arm for arm in arms if arm.strategy is not None]
+    if any(arm.files > 1 for arm in known) or len({arm.download is None for arm in known}) > 1:
+        return "file"
+    return "download" if known and known[0].download else "upload"
+
+
+def in_units(text: str, unit: str) -> str:
+    """Words about uploads, said of another unit. Names of arms must not be among them."""
+    return text if unit == "upload" else text.replace("an upload", f"a {unit}").replace("upload", unit)
+
+
 def arm_names(arms: Iterable[Arm]) -> dict[str, str]:
     """An arm that is its strategy goes by the strategy's title. Others go by their name; where that is a mere
     letter, with what makes them differ, if that tells them apart."""

@@ -18,12 +18,14 @@ from urllib.parse import urlsplit
 
 from loadtests.harness.prices import PricesError, read_prices
 from loadtests.harness.records.base import parse_size
+from loadtests.harness.records.plan import Delivery
 from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.records.ways import UnitPrices
 from loadtests.harness.testbeds.target_testbed import read_pids
 
 ProfileName = Literal["smoke", "ci", "full"]
 PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
+DELIVERIES: tuple[Delivery, ...] = get_args(Delivery)
 LOGINS = ("prepared", "each")
 POOLERS = ("none", "pgbouncer")
 TOPOLOGIES = ("single", "scaled")
@@ -35,6 +37,7 @@ MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
 OF_NETWORK = ("RTT_MS", "BANDWIDTH_MBIT")
 OF_CLIENT = (
     "STRATEGY",
+    "DOWNLOAD",
     "FILE_SIZE",
     "VUS",
     *OF_NETWORK,
@@ -44,14 +47,15 @@ OF_CLIENT = (
     "TARGET",
     "PIDS",
 )
+OF_UPLOADS = ("STRATEGY", "READS")  # say nothing of a client that downloads
 OF_STACK = ("REPLICAS", "TOPOLOGY", "POOLER", "STORE", "REVISION")  # and every setting of every process
 OF_RUN = ("PROFILE", "PRECISION", "BUDGET_S", "SEED", "LOGIN", "PRICES")
 FAIL_ON_LOSS = "FAIL_ON_LOSS"
-OF_ALL_ARMS = tuple(name for name in OF_CLIENT if name not in ("TARGET", "PIDS"))
+OF_ALL_ARMS = tuple(name for name in OF_CLIENT if name not in ("DOWNLOAD", "TARGET", "PIDS"))
 OF_LOAD = (*OF_ALL_ARMS, "LOGIN", "SEED")  # what a question may say for all its arms
 ASK = ("Q", *OF_RUN, "STRATEGIES", *OF_ALL_ARMS)
 STRESS = tuple(name for name in ASK if name not in ("Q", "STRATEGY"))  # its arms are strategies
-AB = (*OF_RUN, *OF_CLIENT, "A", "B", "BASE", FAIL_ON_LOSS)
+AB = (*OF_RUN, *OF_ALL_ARMS, "TARGET", "PIDS", "A", "B", "BASE", FAIL_ON_LOSS)
 STUDY = ("SCALE", "TIME", "BUDGET_S", "DISK")
 NAMES = tuple(dict.fromkeys((*ASK, *AB, *STUDY)))
 # Of a study: a tenth of the source's time, so that all of it takes 20 minutes, and the disk it may fill.
@@ -73,13 +77,15 @@ class WordsError(Exception):
 class ArmWords:
     """One arm as asked for; ``None`` leaves what the run or the question says.
 
-    ``pids`` names the processes of ``target``; ``reads`` is how often a client looks at its file afterwards,
-    ``scraped`` whether somebody reads the metrics in the arm's turns;
+    ``download`` is how clients get files, where they upload none; ``pids`` names the processes of ``target``;
+    ``reads`` is how often a client looks at its file afterwards, ``scraped`` whether somebody reads the metrics
+    in the arm's turns;
     ``stack`` holds REPLICAS, TOPOLOGY, POOLER and STORE as typed, ``processes`` settings by service.
     ``revision`` is empty for the working tree as it is, ``None`` for whatever code runs anyway.
     """
 
     strategy: str | None = None
+    download: Delivery | None = None
     file_size_bytes: int | None = None
     vus: int | None = None
     rtt_ms: float | None = None
@@ -189,9 +195,10 @@ def read_question(
         for name, text in texts.items()
     }
     reader.problems += [
-        f"{name}: every arm of this question says its own, so it would change nothing"
+        f"{name}: every arm of this question says its own or only downloads, so it would change nothing"
         for name in OF_ALL_ARMS
-        if name in typed and all(name in arm.asked for arm in arms.values())
+        if name in typed
+        and all(name in arm.asked or (arm.download and name in OF_UPLOADS) for arm in arms.values())
     ]
     found = _finished(reader, strategies, arms=arms)
     return replace(found, given={name: value for name, value in typed.items() if name != "Q"})
@@ -364,9 +371,21 @@ def _stack(reader: _Reader) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _download(reader: _Reader) -> Delivery | None:
+    found = reader.one_of("DOWNLOAD", DELIVERIES)
+    if found is not None:
+        reader.problems += [
+            f"{reader.where}{name}={reader.values[name]}: an arm with DOWNLOAD uploads nothing"
+            for name in OF_UPLOADS
+            if reader.values.get(name)
+        ]
+    return next((one for one in DELIVERIES if one == found), None)
+
+
 def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWords:
     return ArmWords(
         strategy=reader.one_of("STRATEGY", strategies) if strategies else reader.values.get("STRATEGY"),
+        download=_download(reader),
         file_size_bytes=reader.take(
             "FILE_SIZE", _file_size, "bytes or a size such as 1MiB, from 64 bytes to 1GiB"
         ),

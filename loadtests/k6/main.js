@@ -9,14 +9,15 @@ import * as control from './lib/control.js';
 import * as data from './lib/data.js';
 import * as figures from './lib/figures.js';
 import * as lines from './lib/lines.js';
-import { Flow, StepFailed } from './lib/flow.js';
+import { download, mayGoOn } from './lib/download.js';
+import { Flow, failureOf } from './lib/flow.js';
 import { arrivals, periods, sleepUntil } from './lib/turns.js';
 
 // A strategy is found by its path, so that a new folder needs no line here.
 const strategies = {};
 for (const [name, path] of Object.entries(config.strategies)) strategies[name] = require(path);
 
-// A client that just failed waits before its next upload. Without it a fault that answers at once, such as
+// A client that just failed waits before its next file. Without it a fault that answers at once, such as
 // a full disk, would be counted thousands of times.
 const AFTER_FAILURE_S = 0.5;
 // Where more may arrive than fits, an arrival whose client is still busy is dropped: else clients would form a
@@ -66,9 +67,18 @@ function roleOf(index) {
 }
 
 const works = (arm, me) => arm.strategy !== null && (arm.rate_per_s !== null || me < arm.vus);
+const uploads = (arm) => arm.download === null;
+// What a client of the arm needs before its next request; false where the stretch was cut.
+const ready = (arm) => (uploads(arm) ? data.stocked(arm) : mayGoOn());
+
+function act(stretch, arm, due) {
+  if (stretch.login_each) logIn(stretch, arm, null);
+  const ok = uploads(arm) ? transfer(stretch, arm, due) : download(stretch, arm, due);
+  if (!ok && due === null) sleep(AFTER_FAILURE_S); // open arrivals are no more for it
+}
 
 function playUploads(stretch, me) {
-  data.prepare(stretch.arms.filter((arm) => works(arm, me)));
+  data.prepare(stretch.arms.filter((arm) => works(arm, me) && uploads(arm)));
   if (stretch.uploads > 0) return playCount(stretch, me);
   // Those that begin together are spread, however many of all VUs they are.
   const beginning = Math.max(...stretch.arms.map((arm) => arm.vus)) || config.uploadVus;
@@ -84,46 +94,48 @@ function playUploads(stretch, me) {
 // A set number of uploads, one after the other, whatever the clock says: to show one.
 function playCount(stretch, me) {
   const [arm] = stretch.arms;
-  for (let done = 0; works(arm, me) && done < stretch.uploads && data.stocked(arm); done += 1) {
-    transfer(stretch, arm, null);
-  }
+  for (let done = 0; works(arm, me) && done < stretch.uploads && ready(arm); done += 1) act(stretch, arm, null);
 }
 
 // The clock is looked at last: asking for rows may take a while.
 function closed(stretch, period) {
   for (;;) {
-    if (!data.stocked(period.arm)) return false;
+    if (!ready(period.arm)) return false;
     if (Date.now() >= period.endMs) return true;
-    transfer(stretch, period.arm, null);
+    act(stretch, period.arm, null);
   }
 }
 
 function open(stretch, period, me) {
   for (const due of arrivals(stretch, period, period.arm.rate_per_s, me, config.uploadVus)) {
     if (period.arm.drops && Date.now() > due + TOO_LATE_MS) continue;
-    if (!data.stocked(period.arm) || !sleepUntil(due)) return false;
-    transfer(stretch, period.arm, due);
+    if (!ready(period.arm) || !sleepUntil(due)) return false;
+    act(stretch, period.arm, due);
   }
   return true;
 }
 
+// Returns whether every file of the request was stored.
 function transfer(stretch, arm, due) {
-  const row = data.nextRow(arm);
-  if (stretch.login_each) logIn(stretch, arm, null);
-  lines.intent(row, stretch, arm, due);
+  const rows = data.nextRows(arm);
+  rows.forEach((row, at) => {
+    // The service gives each file of a batch a key of its own: the request's, and the file's number.
+    lines.intent(row, stretch, arm, due, rows.length > 1 ? `${rows[0].ref}/${at}` : null);
+  });
   figures.began(arm, due);
-  const flow = new Flow(row, arm);
+  const flow = new Flow(rows, arm);
   try {
     strategies[arm.strategy].upload(flow);
-    lines.outcome(row, stretch, arm, flow, null);
-    figures.ended(arm, flow, true);
-    readBack(stretch, arm, flow);
   } catch (error) {
-    const failure = error instanceof StepFailed ? error : new StepFailed('script', 0, String(error));
-    lines.outcome(row, stretch, arm, flow, failure);
-    figures.ended(arm, flow, false);
-    if (due === null) sleep(AFTER_FAILURE_S); // open arrivals are no more for it
+    flow.fail(failureOf(error));
   }
+  rows.forEach((row, at) => {
+    lines.outcome(row, stretch, arm, flow, at);
+    figures.ended(arm, flow, flow.failures[at] === null);
+  });
+  const ok = flow.failures.every((failure) => failure === null);
+  if (ok) readBack(stretch, arm, flow);
+  return ok;
 }
 
 // What a client does that looks at its file again and again; the upload has ended.
@@ -144,12 +156,12 @@ function paramsOf(arm, step, headers, responseType) {
 }
 
 // Timed requests beside the uploads, at a rate of their own through all turns.
-function playSteps(stretch, ratePerS, me, workers, spread, act) {
+function playSteps(stretch, ratePerS, me, workers, spread, step) {
   if (stretch.uploads > 0 || !(ratePerS > 0)) return;
   for (const period of periods(stretch)) {
     for (const due of arrivals(stretch, period, ratePerS, me, workers, spread)) {
       if (!sleepUntil(due)) return;
-      act(stretch, period.arm, due);
+      step(stretch, period.arm, due);
     }
   }
 }

@@ -63,11 +63,11 @@ ORDER: dict[str, dict[str, str]] = {
         "order stacks affinity users payload client warm_up pace",
         "what is seen": "console counters rows tally wall_clock watch scraping exporter strangers target",
         "audit": "ledger clean",
-        "judgement": "intervals periods verdict latency cost comparison offers ghosts crowd recovery sizes "
-        "decision best_ways knee facts limits checks validity timeline unusual analyse figures ghost_story "
-        "sentences claims",
+        "judgement": "intervals periods verdict latency cost comparison offers ghosts crowd fleet recovery "
+        "sizes decision best_ways knee facts limits checks validity timeline unusual analyse figures "
+        "ghost_story sentences claims",
         "load": "control load null_sink ceiling progress",
-        "a run": "rig session manifest alerting books scripted play kill run measure",
+        "a run": "rig session manifest alerting stock books scripted play kill run measure",
         "pages": "report panels",
         "a study": "govault",
         "commands": "commands",

@@ -131,9 +131,8 @@ def announce(plan: Plan, console: Console) -> None:
     expected = estimate(plan)
     console.print(f"[bold]{plan.asks}[/]")
     for arm in plan.arms:
-        console.print(
-            f"  {arm.name}: {arm.title} ({arm.strategy}, {arm.file_size_bytes:,} bytes, {arm.vus} VU)"
-        )
+        how = "download" if arm.download else arm.strategy
+        console.print(f"  {arm.name}: {arm.title} ({how}, {arm.file_size_bytes:,} bytes, {arm.vus} VU)")
     console.print(f"Profile {plan.profile}: {in_words(expected)}", highlight=False)
 
 

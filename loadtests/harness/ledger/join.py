@@ -63,6 +63,7 @@ class Join:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._intents = {intent.upload_ref: intent for intent in reversed(evidence.intents)}
+        self._by_key = {intent.key or ref: ref for ref, intent in self._intents.items()}
         self._by_content = _unique((intent.sha256, ref) for ref, intent in self._intents.items())
         # In the order of their references, so that the order of rows decides nothing.
         self._sessions = dict(sorted(self._claim_sessions().items()))
@@ -103,8 +104,8 @@ class Join:
         claimed: dict[str, dict[UUID, SessionRow]] = defaultdict(dict)
         by_id = self._refs_by_given_id()
         for row in self._evidence.snapshot.sessions:
-            keys = (row.idempotency_key, row.returned_key)
-            refs = {by_id.get(str(row.upload_uuid)), *map(self._known, keys)}
+            keys = (row.idempotency_key or "", row.returned_key or "")
+            refs = {by_id.get(str(row.upload_uuid)), *map(self._by_key.get, keys)}
             if refs == {None}:
                 refs.add(self._by_content.get(row.checksum or ""))
             for ref in refs - {None}:

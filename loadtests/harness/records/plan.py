@@ -15,6 +15,10 @@ from loadtests.harness.records.base import Record, Size
 from loadtests.harness.records.ways import UnitPrices, Way
 
 NOBODY = "nobody"  # name of the arm that uploads nothing
+STOCK = "prepared"  # stretch and arm of files that are uploaded before a stretch, for it to download
+# How a client that downloads gets its files: through the gateway, or from the store with an address that the
+# gateway signs, for one file or for several at once.
+Delivery = Literal["proxied", "presigned", "batch"]
 
 
 class PartKind(StrEnum):
@@ -29,6 +33,7 @@ class PartKind(StrEnum):
     SIZES = "sizes"  # from which file size on which strategy is faster
     KILL = "kill"  # each arm's upload service is killed under load: what was acknowledged and is gone
     CROWD = "crowd"  # memory and processor time by how many slow clients there are at once
+    FLEET = "fleet"  # downloads by how many clients there are at once
 
 
 class Arm(Record):
@@ -38,7 +43,10 @@ class Arm(Record):
     of: str  # the arm of the question that this is a level of; its own name where it is none
     title: str  # in words: "through the server, in chunks"
     colour: str  # "#rrggbb"
-    strategy: str | None  # None: nobody uploads
+    strategy: str | None  # None: nobody uploads; of an arm that downloads: how its files were put there
+    download: Delivery | None = None  # None: it uploads
+    files: int = 1  # in one request
+    cut_every: int | None = None  # every n-th download of a client is cut and resumed; None: none is
     file_size_bytes: int
     piece_bytes: int  # size of one request's body
     vus: int  # closed loop; 0 where arrivals are open
@@ -50,6 +58,11 @@ class Arm(Record):
     stack: str = ""  # which stack serves it; "" is the running testbed
     asked: dict[str, str] = Field(default_factory=dict)  # words that make it differ, as typed
     target: str | None = None  # base URL of another implementation of the contract
+
+    @property
+    def stored_bytes(self) -> int:
+        """What one of its files adds to the store."""
+        return 0 if self.download else self.file_size_bytes
 
 
 class Part(Record):
@@ -124,6 +137,7 @@ Metric = Literal[
     "failed_share",  # uploads that the client saw fail, of all it began
     "ghost_share",  # acknowledged uploads that are not there, of all it began
     "held_share",  # memory of gateway and upload that each further slow client takes, of its file
+    "downloads_per_s",  # verified downloads of a fleet
 ]
 
 
@@ -139,6 +153,8 @@ class Decides(Record):
     process: str | None = None  # of cpu_share: whose
     rate: float | None = None  # share of capacity that is offered; None: the closed loop
     over_rate: float | None = None  # of what it is compared with
+    clients: int | None = None  # of downloads_per_s: how many there are at once
+    over_clients: int | None = None
     file_size: Size | None = None  # bytes, of the part that compares sizes; None: the main comparison
     least: float | None = None
     most: float | None = None
@@ -157,6 +173,14 @@ class Decides(Record):
             raise ValueError("refusal_share says at which rate uploads cost what they cost: over_rate")
         if (self.process is not None) != (self.metric == "cpu_share"):
             raise ValueError("cpu_share, and nothing else, says whose: process")
+        fleet = self.metric == "downloads_per_s"
+        if (self.clients is not None) != fleet or (self.over_clients is not None) != (
+            fleet and self.over is not None
+        ):
+            raise ValueError(
+                "downloads_per_s, and nothing else, says of how many clients: clients, and over_clients of "
+                "what it is compared with"
+            )
         return self
 
 
@@ -191,7 +215,7 @@ class Plan(Record):
     login_each: bool = False
     calibrates: bool = False  # the warm-up decides how many VUs there are
     pairs: tuple[tuple[str, str], ...] = ()  # which arms are compared (base, arm); none: each with each
-    requests_per_upload: dict[str, int] = Field(default_factory=dict)  # by arm
+    requests_per_upload: dict[str, float] = Field(default_factory=dict)  # by arm; of a batch, a file's share
     statements_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
     store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
     claims: tuple[Claim, ...] = ()

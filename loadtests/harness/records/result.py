@@ -84,7 +84,7 @@ class Latency(Record):
 
 
 class ArmResult(Record):
-    """One arm in one part."""
+    """One arm in one part. Where it downloads, its uploads are downloads."""
 
     id: str
     arm: Arm
@@ -295,6 +295,46 @@ class Crowd(Record):
     held: tuple[Held, ...]  # from the fewest clients to the most
 
 
+class Fetched(Record):
+    """One arm with a fleet of so many clients that download. Units are rounds."""
+
+    id: str
+    arm: str
+    clients: int
+    downloads: int  # verified and counted
+    downloads_per_s: Interval
+    payload_mb_per_s: Interval  # 10^6 bytes
+    took_p50: Latency
+    took_p95: Latency
+    cpu_s_per_download: Interval  # our services and databases
+    cpu_s_by_process: dict[str, Interval]
+    resumed: Interval  # share of the verified ones that were cut and resumed by range
+    failed: int
+    busy_cores: Interval
+
+
+class FleetRatio(Record):
+    """Downloads per second over others of the same round: of the same arm with fewer clients, or of another
+    arm with as many."""
+
+    id: str
+    arm: str
+    clients: int
+    over: str
+    over_clients: int
+    ratio: Interval
+
+
+class Fleet(Record):
+    """Downloads by how many clients there are at once."""
+
+    arms: tuple[Arm, ...]  # of the question
+    file_size_bytes: int
+    cut_every: int | None  # every n-th download of a client was cut
+    cells: tuple[Fetched, ...]
+    ratios: tuple[FleetRatio, ...]
+
+
 class Size(Record):
     file_size_bytes: int
     comparison: Comparison
@@ -317,7 +357,7 @@ class Price(Record):
     store_requests_expected: float | None
     gateway_bytes_in: float | None  # per payload byte
     gateway_bytes_out: float | None
-    requests: int
+    requests: float  # of a client, those to the store included; of a batch, one file's share
     peak_rss_bytes: dict[str, int]
 
 
@@ -419,6 +459,7 @@ class Result(Record):
     offers: Offers | None = None
     kills: Kills | None = None
     crowd: Crowd | None = None
+    fleet: Fleet | None = None
     prices: tuple[Price, ...]
     decision: Decision | None = None
     limits: tuple[Limit, ...]

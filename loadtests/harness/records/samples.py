@@ -34,6 +34,7 @@ class Intent(Record):
     sha256: str
     at: float
     scheduled_at: float | None = None  # open arrivals: when it was due
+    key: str | None = None  # the session's idempotency key where it is not the reference: a file of a batch
 
 
 class Outcome(Record):
@@ -52,7 +53,9 @@ class Outcome(Record):
 
 
 class UploadSample(Record):
-    """One upload, joined from intent, outcome, rows and object by the ledger."""
+    """One upload, joined from intent, outcome, rows and object by the ledger; or one download (flag
+    ``DOWNLOADED``), which k6 compared with what was uploaded. Then ``upload_ref`` is the file's id, and it is
+    durable when it has arrived."""
 
     upload_ref: str
     stretch: str
@@ -73,7 +76,8 @@ class UploadSample(Record):
     durable_at: float | None = None  # database's clock, offset corrected
     visible_at: float | None = None
     ledger: LedgerClass
-    # "G-10" early ack, "G-12" hollow iteration, "hashed" = content read back, ``UNFINISHED``
+    # "G-10" early ack, "G-12" hollow iteration, "hashed" = content read back, ``UNFINISHED``, ``DOWNLOADED``,
+    # ``RESUMED``
     flags: tuple[str, ...] = ()
 
     @property

@@ -11,6 +11,8 @@ EMAIL_DOMAIN = "harness.vaultbench.invalid"
 STORES = ("minio", "versitygw")
 # Flag of an upload that counts as lost, as it never came to its end, and whose file is there all the same.
 UNFINISHED = "unfinished"
+# Flags of a sample that is a download, and of one whose rest was asked for by range after it had been cut.
+DOWNLOADED, RESUMED = "download", "resumed"
 _REPLICA = re.compile(r"(.+)-[0-9]+")
 
 

@@ -42,7 +42,16 @@ from loadtests.harness.report.charts import (
     row_name,
     to_svg,
 )
-from loadtests.harness.wording import cpu_ms, percent, precise, ratio, turned, waited, with_interval
+from loadtests.harness.wording import (
+    cpu_ms,
+    percent,
+    precise,
+    ratio,
+    turned,
+    unit_of,
+    waited,
+    with_interval,
+)
 
 MOST_PAIRS = 6  # of ratios drawn
 # What an upload makes work, in the order of the bars.
@@ -54,6 +63,7 @@ def speed(arms: Arms, found: Comparison) -> Chart | None:
     shown = [one for one in found.arms if one.uploads_per_s.value is not None]
     if not shown:
         return None
+    unit = unit_of(one.arm for one in found.arms)
     with figure(0.6 + 0.62 * len(shown)) as (drawn, (axes,)):
         for place, one in enumerate(shown):
             own, rate = arms.colour(one.arm.name), one.uploads_per_s
@@ -64,7 +74,7 @@ def speed(arms: Arms, found: Comparison) -> Chart | None:
             row_name(axes, place, arms.name(one.arm.name), with_interval(rate))
         as_rows(axes, len(shown))
         axes.set_xlim(0, max(max((*one.per_period, one.uploads_per_s.value or 0.0)) for one in shown) * 1.05)
-        axes.set_xlabel("verified uploads per second")
+        axes.set_xlabel(f"verified {unit}s per second")
         svg = to_svg(drawn, "speed")
     values = ", ".join(f"{arms.name(one.arm.name)} {with_interval(one.uploads_per_s)}" for one in shown)
     return Chart(
@@ -72,7 +82,7 @@ def speed(arms: Arms, found: Comparison) -> Chart | None:
         "Speed",
         "Large dots are the rates, bars their 95 % intervals, small dots single turns of a second or two. "
         "The machine itself gets faster and slower, so ways are compared turn by turn, not by these rates.",
-        f"Verified uploads per second: {values}",
+        f"Verified {unit}s per second: {values}",
         svg,
     )
 
@@ -90,6 +100,7 @@ def price(arms: Arms, found: Comparison) -> Chart | None:
     if not shown:
         return None
     names = [name for name in _PRICED if any(_ms(one, name) for one in shown)]
+    unit = unit_of(one.arm for one in found.arms)
     with figure(1.05 + 0.62 * len(shown)) as (drawn, (axes,)):
         starts = [0.0] * len(shown)
         for name in names:
@@ -103,7 +114,7 @@ def price(arms: Arms, found: Comparison) -> Chart | None:
             row_name(axes, place, arms.name(one.arm.name), _ours(one))
         as_rows(axes, len(shown))
         axes.set_xlim(0, max(starts) * 1.02)
-        axes.set_xlabel("CPU milliseconds of one upload, by process")
+        axes.set_xlabel(f"CPU milliseconds of one {unit}, by process")
         drawn.legend(loc="outside upper left", ncols=4, columnspacing=1.1, handlelength=1.0)
         svg = to_svg(drawn, "price")
     values = ", ".join(
@@ -111,10 +122,10 @@ def price(arms: Arms, found: Comparison) -> Chart | None:
     )
     return Chart(
         "price",
-        "What one upload costs",
+        f"What one {unit} costs",
         "The numbers are our services and their databases. The store (minio) and the client (k6) are drawn "
         "behind them and not in the numbers; logins are left out.",
-        f"CPU time of one upload, our services and databases: {values}",
+        f"CPU time of one {unit}, our services and databases: {values}",
         svg,
     )
 
@@ -152,7 +163,7 @@ def blocks(arms: Arms, found: Comparison, margin: float) -> Chart | None:
         f"Each dot is the ratio of one {unit}; the line and the dark band are their mean with its 95 % "
         "interval, "
         "the pale band is the margin within which arms count as equal. A drift or a jump would show here.",
-        f"Ratios of verified uploads per second: {values}",
+        f"Ratios of verified {unit_of(one.arm for one in found.arms)}s per second: {values}",
         svg,
     )
 

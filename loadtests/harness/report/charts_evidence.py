@@ -11,7 +11,13 @@ from matplotlib.axes import Axes
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.cost import process_order
 from loadtests.harness.records.result import Result, Timeline
-from loadtests.harness.report import charts_answers, charts_crowd, charts_kill, charts_sizes
+from loadtests.harness.report import (
+    charts_answers,
+    charts_crowd,
+    charts_fleet,
+    charts_kill,
+    charts_sizes,
+)
 from loadtests.harness.report.charts import MUTED, RULE, Arms, Chart, figure, heading, only, to_svg
 
 NAMED_SHARE = 0.05  # of the time that was played
@@ -23,6 +29,7 @@ def charts(result: Result) -> dict[str, Chart]:
     arms, found = Arms.of(result), result.compare
     drawn = (
         charts_crowd.crowd(arms, result.crowd) if result.crowd else None,
+        charts_fleet.fleet(arms, result.fleet) if result.fleet else None,
         *charts_sizes.by_size(arms, result.sizes),
         *charts_kill.killed(arms, result.kills),
         charts_answers.speed(arms, found) if found else None,

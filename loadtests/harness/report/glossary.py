@@ -263,6 +263,26 @@ TERMS: tuple[Term, ...] = (
         ("G-12",),
     ),
     Term(
+        "batch",
+        "Several files in one request: their bytes in an upload, their addresses in a download. What is "
+        "counted is one file all the same.",
+    ),
+    Term(
+        "fleet",
+        "Many clients that download the same file at once, as machines do that are told of an update.",
+        ("fleets",),
+    ),
+    Term(
+        "resumed",
+        "The client ended the download in the middle and asked for the rest by range. It counts when all of it "
+        "together has the bytes that were uploaded.",
+    ),
+    Term(
+        "verified download",
+        "Its length and its SHA-256 are those of the file that was uploaded; the client computes both.",
+        ("verified downloads", "downloads/s"),
+    ),
+    Term(
         "kill",
         "All processes of a service end at once, without being asked (SIGKILL). What was only in their "
         "memory is gone; what was stored stays. Whoever supervises them starts them again.",

@@ -32,9 +32,10 @@ from loadtests.harness.wording import capital, duration, listed, size
 ANALYSIS, HTML, MARKDOWN = "analysis.json", "report.html", "report.md"
 TEMPLATES = Path(__file__).parent / "templates"
 # Of these the first that were drawn.
-FIRST_CHARTS = (("kill", "kept"), ("crowd",), ("size-speed", "size-cpu"), ("speed", "price"))
+FIRST_CHARTS = (("kill", "kept"), ("crowd",), ("fleet",), ("size-speed", "size-cpu"), ("speed", "price"))
 # Whose answer comes first, where there is one.
-HEADS = (PartKind.KILL, PartKind.CROWD, PartKind.RATES, PartKind.COMPARE)
+HEADS = (PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES, PartKind.COMPARE)
+_WHOLE = (PartKind.CROWD, PartKind.FLEET, PartKind.COMPARE)  # of these a run asks one
 # Questions that a warning about the whole run touches; others touch the comparison.
 _TOUCHES = {"not-saturated": PartKind.SATURATION, "slip": PartKind.NEIGHBOURS}
 _UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
@@ -64,6 +65,8 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.RATES, "What if more arrive than fit?", ("offers", "recovery"), ("offers", "recovery")),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
     (PartKind.CROWD, "What do slow clients cost?", ("crowd",), ("crowd", "counted")),
+    (PartKind.FLEET, "Does the rate rise with the fleet?", ("fleet",),
+     ("fleet", "fleet-ratios", "counted", "limits")),
 )  # fmt: skip
 
 
@@ -128,10 +131,11 @@ def about(result: Result) -> str:
     """The first line under the question: what was uploaded, by how many, over what, on what and when."""
     found, host = result.conditions, result.conditions.get("host") or {}
     arms = _first_arms(result)
-    crowd = [cell.clients for cell in result.crowd.cells] if result.crowd else []
+    cells = [*(result.crowd.cells if result.crowd else ()), *(result.fleet.cells if result.fleet else ())]
+    at_once = sorted(cell.clients for cell in cells)
     sizes, clients = (list(dict.fromkeys(values)) for values in (
         [size(arm.file_size_bytes) for arm in arms],
-        [str(vus) for vus in sorted(crowd) or [arm.vus for arm in arms] if vus],
+        [str(vus) for vus in at_once or [arm.vus for arm in arms] if vus],
     ))  # fmt: skip
     network = network_of(result)
     parts = [
@@ -220,7 +224,7 @@ def _head(result: Result) -> dict[str, list[Sentence]]:
     own = [one for one in result.sentences if one.question is main]
     answers, details = ([one for one in own if one.kind == kind] for kind in ("answer", "detail"))
     # What follows the first answer is a hazard in a comparison, and else what other arms did.
-    shown = len(answers) if main is PartKind.CROWD else 1
+    shown = len(answers) if main in (PartKind.CROWD, PartKind.FLEET) else 1
     hazards, others = ([], answers[shown:]) if main is PartKind.RATES else (answers[shown:], [])
     return {
         "before": [one for one in result.sentences if one.kind == "invalid"],
@@ -232,11 +236,18 @@ def _head(result: Result) -> dict[str, list[Sentence]]:
     }
 
 
+def _whole(result: Result) -> PartKind:
+    """The question that the run as a whole asks."""
+    if result.crowd:
+        return PartKind.CROWD
+    return PartKind.FLEET if result.fleet else PartKind.COMPARE
+
+
 def _cautions(result: Result, plan: Plan) -> dict[PartKind, list[Warn]]:
     """Warnings by the question whose sentences they touch."""
     kinds = {part.name: part.kind for part in plan.parts}
     found: dict[PartKind, list[Warn]] = {}
-    whole = PartKind.CROWD if result.crowd else PartKind.COMPARE
+    whole = _whole(result)
     for one in result.warnings:
         if one.severity is not Severity.INFO:
             kind = kinds.get(one.part or "") or _TOUCHES.get(one.code, whole)
@@ -250,9 +261,9 @@ def _sections(
     by_ident: dict[str, Table],
     cautions: dict[PartKind, list[Warn]],
 ) -> Iterator[Section]:
-    unasked = PartKind.COMPARE if result.crowd else PartKind.CROWD  # both have what was counted
+    unasked = {*_WHOLE} - {_whole(result)}  # all of them have what was counted
     for kind, title, chart_names, table_names in _QUESTIONS:
-        if kind is unasked:
+        if kind in unasked:
             continue
         found = Section(
             ident=f"question-{kind.value}",

@@ -14,6 +14,7 @@ from loadtests.harness.records.result import (
     Beside,
     Comparison,
     Crowd,
+    Fleet,
     Kills,
     Latency,
     Limit,
@@ -26,11 +27,12 @@ from loadtests.harness.records.result import (
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.report.charts import Arms
 from loadtests.harness.report.charts_answers import knee_range
-from loadtests.harness.sentences import meaningful
+from loadtests.harness.sentences import arms_of, meaningful
 from loadtests.harness.wording import (
     MISSING,
     cpu_ms,
     duration,
+    in_units,
     mebibytes,
     milliseconds,
     number,
@@ -38,6 +40,7 @@ from loadtests.harness.wording import (
     precise,
     ratio,
     size,
+    unit_of,
     waited,
     with_interval,
 )
@@ -75,7 +78,7 @@ def tables(result: Result) -> dict[str, Table]:
     made = (
         *compared,
         processes(arms, found) if found else None,
-        prices(arms, result.prices),
+        prices(arms, result.prices, unit_of(arms_of(result))),
         limits(arms, result),
         saturation(arms, result),
         levels(arms, result),
@@ -84,6 +87,8 @@ def tables(result: Result) -> dict[str, Table]:
         recoveries(arms, result.offers),
         kills(arms, result.kills),
         crowd(arms, result.crowd),
+        fleet(arms, result.fleet),
+        fleet_ratios(arms, result.fleet),
         *sizes(arms, result),
         ledger(arms, result),
         seconds(result),
@@ -113,23 +118,26 @@ def without_equal(table: Table) -> Table:
 
 def summary(result: Result) -> Table | None:
     """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm; of a crowd
-    memory; after kills, what became of the uploads."""
+    memory; of a fleet downloads; after kills, what became of the uploads."""
     if result.kills is not None:
         return after_kills(Arms.of(result), result.kills)
     if result.crowd is not None:
         return crowd_summary(Arms.of(result), result.crowd)
+    if result.fleet is not None:
+        return fleet_summary(Arms.of(result), result.fleet)
     found = result.compare
     if found is None or not found.blocks:
         return None
     arms, base = Arms.of(result), found.arms[0].arm.name
     over = {one.arm: one for one in found.ratios if one.metric == "uploads_per_s" and one.base == base}
+    unit = _unit(found)
     return Table(
         "summary",
         "The arms",
-        f"Ratio of uploads per second: over \"{arms.name(base)}\". CPU: our services and databases, "
+        f"Ratio of {unit}s per second: over \"{arms.name(base)}\". CPU: our services and databases, "
         "login and "
         "store apart. In brackets 95 % intervals.",
-        ("arm", "uploads/s", "CPU ms/upload", "p95 durable", "ratio"),
+        ("arm", f"{unit}s/s", f"CPU ms/{unit}", "p95 durable", "ratio"),
         tuple(
             (
                 arms.name(one.arm.name), with_interval(one.uploads_per_s),
@@ -141,18 +149,23 @@ def summary(result: Result) -> Table | None:
     )  # fmt: skip
 
 
+def _unit(found: Comparison) -> str:
+    return unit_of(one.arm for one in found.arms)
+
+
 def rates(arms: Arms, found: Comparison) -> Table:
+    unit = _unit(found)
     return Table(
         "rates",
         "The arms",
         "Rates, prices and percentiles with their 95 % intervals. CPU is that of our services and "
         "databases; the "
         "store, logins and k6 stand apart. Busy cores are those of the whole machine.",
-        ("arm", "file", "clients", "uploads", "failed", "uploads/s", "MB/s", "CPU ms", "acknowledged p50",
+        ("arm", "file", "clients", f"{unit}s", "failed", f"{unit}s/s", "MB/s", "CPU ms", "acknowledged p50",
          "acknowledged p95", "durable p50", "durable p95", "busy cores"),
         tuple(_rates_row(arms, one) for one in found.arms),
         tuple(one.id for one in found.arms),
-        spare=("uploads", "MB/s", "acknowledged p50", "acknowledged p95", "busy cores"),
+        spare=(f"{unit}s", "MB/s", "acknowledged p50", "acknowledged p95", "busy cores"),
     )  # fmt: skip
 
 
@@ -187,16 +200,16 @@ def ratios(arms: Arms, result: Result, found: Comparison) -> Table:
         f"metric (Holm). Only rates name a winner.{spread}",
         ("arm", "over", "of", "ratio", "p", "verdict", "winner", f"{unit}s",
          *(("spread within", "between") if unit == "instance" else ())),
-        tuple(_ratio_row(arms, one, unit) for one in shown),
+        tuple(_ratio_row(arms, one, unit, in_units(METRICS[one.metric], _unit(found))) for one in shown),
         tuple(one.id for one in shown),
         first=3,
     )  # fmt: skip
 
 
-def _ratio_row(arms: Arms, one: Ratio, unit: str) -> tuple[str, ...]:
+def _ratio_row(arms: Arms, one: Ratio, unit: str, metric: str) -> tuple[str, ...]:
     spread = (percent(one.within), percent(one.between)) if unit == "instance" else ()
     return (
-        arms.name(one.arm), arms.name(one.base), METRICS[one.metric], ratio(one.ratio), _p(one.p_holm),
+        arms.name(one.arm), arms.name(one.base), metric, ratio(one.ratio), _p(one.p_holm),
         one.verdict.value, _winner(arms, one), str(one.ratio.n), *spread,
     )  # fmt: skip
 
@@ -231,7 +244,7 @@ def processes(arms: Arms, found: Comparison) -> Table:
     names = sorted({name for one in found.arms for name in one.cpu_s_by_process}, key=process_order)
     return Table(
         "processes",
-        "CPU milliseconds of one upload, by process",
+        f"CPU milliseconds of one {_unit(found)}, by process",
         "Of one core, with 95 % intervals. Rest is everything on the machine that was not watched.",
         ("process", *(arms.name(one.arm.name) for one in found.arms)),
         tuple((name, *(_used(one, name) for one in found.arms)) for name in names),
@@ -243,17 +256,17 @@ def _used(one: ArmResult, process: str) -> str:
     return MISSING if found is None else with_interval(found, cpu_ms)
 
 
-def prices(arms: Arms, found: Sequence[Price]) -> Table:
+def prices(arms: Arms, found: Sequence[Price], unit: str) -> Table:
     return Table(
         "counted",
-        "What else one upload needs",
+        f"What else one {unit} needs",
         "Counted by the services over the whole load; in brackets what the code of the strategy asks for. "
         "Gateway "
         "bytes are for each byte of the file.",
         ("arm", "requests", "SQL statements", "store requests", "gateway in", "gateway out", "most memory"),
         tuple(
             (
-                arms.name(one.arm), str(one.requests), _expected(one.statements, one.statements_expected),
+                arms.name(one.arm), number(one.requests), _expected(one.statements, one.statements_expected),
                 _expected(one.store_requests, one.store_requests_expected), number(one.gateway_bytes_in),
                 number(one.gateway_bytes_out), _most_memory(one),
             )
@@ -509,6 +522,77 @@ def crowd(arms: Arms, found: Crowd | None) -> Table:
 def _per_mib(one: AtOnce, found: Crowd | None) -> float | None:
     used = one.cpu_s_per_upload.value
     return None if used is None or found is None else used * _MIB / found.file_size_bytes
+
+
+def fleet_summary(arms: Arms, found: Fleet) -> Table:
+    """Downloads per second by arm and number of clients."""
+    levels = sorted({cell.clients for cell in found.cells})
+    cells = {(cell.arm, cell.clients): cell for cell in found.cells}
+    return Table(
+        "summary",
+        "The arms",
+        "Verified downloads per second, by clients at once. In brackets 95 % intervals over rounds.",
+        ("arm", *(f"{clients} clients" for clients in levels)),
+        tuple(
+            (
+                arms.name(arm),
+                *(
+                    with_interval(cells[arm, n].downloads_per_s) if (arm, n) in cells else MISSING
+                    for n in levels
+                ),
+            )
+            for arm in dict.fromkeys(cell.arm for cell in found.cells)
+        ),
+    )
+
+
+def fleet(arms: Arms, found: Fleet | None) -> Table:
+    cells = found.cells if found else ()
+    processes = sorted({name for cell in cells for name in cell.cpu_s_by_process}, key=process_order)
+    return Table(
+        "fleet",
+        "Fleets",
+        "Downloads whose bytes are those that were uploaded. Resumed: cut in the middle, and the rest asked "
+        "for by range. CPU is that of our services and databases; busy cores are those of the whole machine.",
+        ("arm", "clients", "downloads", "failed", "resumed", "downloads/s", "MB/s", "p50", "p95", "CPU ms",
+         "busy cores", *(f"{name} CPU ms" for name in processes)),
+        tuple(
+            (
+                arms.name(one.arm), str(one.clients), f"{one.downloads:,}", f"{one.failed:,}",
+                percent(one.resumed.value), with_interval(one.downloads_per_s),
+                with_interval(one.payload_mb_per_s), _wait(one.took_p50), _wait(one.took_p95),
+                with_interval(one.cpu_s_per_download, cpu_ms), with_interval(one.busy_cores),
+                *(
+                    with_interval(one.cpu_s_by_process[name], cpu_ms)
+                    if name in one.cpu_s_by_process
+                    else MISSING
+                    for name in processes
+                ),
+            )
+            for one in cells
+        ),
+        tuple(one.id for one in cells),
+        spare=("MB/s", "p50", "busy cores", *(f"{name} CPU ms" for name in processes)),
+    )  # fmt: skip
+
+
+def fleet_ratios(arms: Arms, found: Fleet | None) -> Table:
+    shown = found.ratios if found else ()
+    return Table(
+        "fleet-ratios",
+        "Ratios of downloads per second",
+        "Of turns in the same round, with their 95 % intervals over rounds.",
+        ("arm", "clients", "over", "its clients", "ratio", "rounds"),
+        tuple(
+            (
+                arms.name(one.arm), str(one.clients), arms.name(one.over), str(one.over_clients),
+                ratio(one.ratio), str(one.ratio.n),
+            )
+            for one in shown
+        ),
+        tuple(one.id for one in shown),
+        first=4,
+    )  # fmt: skip
 
 
 def sizes(arms: Arms, result: Result) -> tuple[Table, Table] | tuple[()]:

@@ -16,19 +16,21 @@ export function prepare(arms) {
   }
 }
 
-/** Have a row for the arm's next upload; false where the stretch was cut. */
+/** Have the rows of the arm's next request; false where the stretch was cut. */
 export function stocked(arm) {
-  const left = stock.get(arm.kind);
-  if (left !== undefined && left.length > 0) return true;
-  const rows = control.rows(arm.kind);
-  if (rows === null) return false;
-  stock.set(arm.kind, rows);
+  let left = stock.get(arm.kind) || [];
+  while (left.length < arm.files) {
+    const rows = control.rows(arm.kind);
+    if (rows === null) return false;
+    left = left.concat(rows);
+    stock.set(arm.kind, left);
+  }
   return true;
 }
 
-/** The row of the arm's next upload, of those that are in stock. */
-export function nextRow(arm) {
-  return stock.get(arm.kind).shift();
+/** The rows of the arm's next request, of those that are in stock: one for each file in it. */
+export function nextRows(arm) {
+  return stock.get(arm.kind).splice(0, arm.files);
 }
 
 // A stamp with less room than its text keeps the text's last characters.

@@ -1,12 +1,15 @@
-// What leaves k6 while it runs: one JSON line per intent, outcome and timed step. A killed k6 loses
+// What leaves k6 while it runs: one JSON line per intent, outcome, download and timed step. A killed k6 loses
 // nothing that was decided before it died. `s` is the stretch, `a` the arm's index in it.
 
-export function intent(row, stretch, arm, due) {
+/** `key` is what the upload is known by where that is not its reference: one of several files in a request. */
+export function intent(row, stretch, arm, due, key) {
   const line = { e: 'i', s: stretch.n, a: arm.index, u: arm.identity.index, due, ref: row.ref, t: Date.now(), n: arm.file_bytes, h: row.sha256 };
-  console.log(JSON.stringify(line));
+  console.log(JSON.stringify(key === null ? line : { ...line, k: key }));
 }
 
-export function outcome(row, stretch, arm, flow, failure) {
+/** The end of the file that is number `at` of its flow. */
+export function outcome(row, stretch, arm, flow, at) {
+  const failure = flow.failures[at];
   console.log(
     JSON.stringify({
       e: 'o',
@@ -14,7 +17,7 @@ export function outcome(row, stretch, arm, flow, failure) {
       a: arm.index,
       ref: row.ref,
       ok: failure === null,
-      id: flow.uploadUuid,
+      id: flow.ids[at],
       t0: flow.startedAt,
       t1: flow.authorisedAt,
       t2: flow.transferredAt,
@@ -22,6 +25,29 @@ export function outcome(row, stretch, arm, flow, failure) {
       step: failure === null ? null : failure.step,
       st: failure === null ? null : failure.status,
       code: failure === null ? null : failure.code,
+    }),
+  );
+}
+
+/** A download that ended. Nothing is stored by one, so nothing is said before; `q` counts requests to the gateway. */
+export function download(stretch, arm, due, startedAt, file, got) {
+  console.log(
+    JSON.stringify({
+      e: 'd',
+      s: stretch.n,
+      a: arm.index,
+      u: arm.identity.index,
+      due,
+      ref: file.id,
+      n: arm.file_bytes,
+      t0: startedAt,
+      t3: Date.now(),
+      ok: got.failure === null,
+      re: got.resumed,
+      q: got.requests,
+      step: got.failure === null ? null : got.failure.step,
+      st: got.failure === null ? null : got.failure.status,
+      code: got.failure === null ? null : got.failure.code,
     }),
   );
 }

@@ -4,8 +4,8 @@ import { sleep } from 'k6';
 import { config } from './config.js';
 import * as control from './control.js';
 
-// Longer sleeps ask in between whether the stretch was cut.
-const LOOK_EVERY_MS = 1000;
+// Longer sleeps ask in between whether the stretch was cut: many VUs each less often, or the asking would be a load.
+const LOOK_EVERY_MS = Math.max(1000, 20 * config.uploadVus);
 
 /** Sleep until an instant; false where the stretch was cut meanwhile. */
 export function sleepUntil(atMs) {

@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from loadtests.harness.console import Lines, Played, by_stack, read_tail
-from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load
+from loadtests.harness.load import Files, Load, LoadFailed, Stocked, Workers, open_load
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Stretch
+from loadtests.harness.records.vocabulary import RESUMED, LedgerClass
 from loadtests.harness.rows import Rows
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import find_k6
@@ -258,6 +260,138 @@ async def test_a_script_that_cannot_begin_says_why(tmp_path: Path) -> None:
         with pytest.raises(LoadFailed, match="not/there"):
             await load.ready()
     rows.close()
+
+
+FILE = os.urandom(40_000)
+SHA256 = sha256(FILE).hexdigest()
+
+
+@asynccontextmanager
+async def serving_files(asked: list[tuple[str, str | None]]) -> AsyncIterator[str]:
+    """The URL of a gateway and store that have one file under every id. Half of what is asked for comes at
+    once, the rest after a while. Paths and ranges go to ``asked``."""
+    url = ""
+
+    async def send(request: web.Request) -> web.StreamResponse:
+        wanted = request.headers.get("Range")
+        asked.append((request.path, wanted))
+        first = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        rest = FILE[first:]
+        answer = web.StreamResponse(status=206 if wanted else 200, headers={"Content-Length": str(len(rest))})
+        await answer.prepare(request)
+        await answer.write(rest[: len(rest) // 2])
+        await asyncio.sleep(ANSWER_S)
+        await answer.write(rest[len(rest) // 2 :])
+        return answer
+
+    async def one(request: web.Request) -> web.StreamResponse:
+        if request.query.get("delivery") == "proxied":
+            return await send(request)
+        asked.append((request.path, None))
+        return web.json_response({"download_url": f"{url}/store"})
+
+    async def many(request: web.Request) -> web.StreamResponse:
+        asked.append((request.path, None))
+        told = {"success": True, "download_url": f"{url}/store"}
+        return web.json_response({"results": [told for _ in (await request.json())["file_ids"]]})
+
+    app = web.Application()
+    app.router.add_get("/api/files/f/{file_id}/download", one)
+    app.router.add_post("/api/files/batch-download", many)
+    app.router.add_get("/store", send)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+def downloading(delivery: str, *, files: int = 1, cut_every: int | None = None) -> Part:
+    """One arm of two clients, for a second and a half."""
+    own = arm("down", "proxy-single", len(FILE), download=delivery, files=files, cut_every=cut_every)
+    return part_of(own).model_copy(update={"period_s": 1.5})
+
+
+def stock_of(files: int = 1, digest: str = SHA256) -> dict[tuple[str, int], list[Stocked]]:
+    return {("", len(FILE)): [Stocked(f"f{at}", digest) for at in range(files)]}
+
+
+@pytest.mark.parametrize(("delivery", "files"), [("proxied", 1), ("presigned", 1), ("batch", 3)])
+async def test_downloads_are_verified_and_what_was_cut_is_resumed(
+    tmp_path: Path, delivery: str, files: int
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+    part = downloading(delivery, files=files, cut_every=3)
+    async with serving_files(asked) as gateway, loading(tmp_path, Workers(2)) as load:
+        stretch = stretch_of(part, "down")
+        lines = await play(load, gateway, part, stretch, stocked=stock_of(files))
+    assert lines.intents == lines.outcomes == [] and lines.unreadable == 0
+    assert {one.ledger for one in lines.downloads} == {LedgerClass.VERIFIED}
+    assert {one.upload_ref for one in lines.downloads} == {f"f{at}" for at in range(files)}
+    resumed = [one for one in lines.downloads if RESUMED in one.flags]
+    assert 0 < len(resumed) < len(lines.downloads)
+    assert len(resumed) == sum(wanted is not None for _, wanted in asked), "by range, and only then"
+    to_gateway = sum(path != "/store" for path, _ in asked)
+    texts = [json.loads(line) for line in read_tail(load.files.console)[0]]
+    assert sum(line["q"] for line in texts) == to_gateway, "as many as the watch for strangers is told of"
+    if delivery == "batch":
+        assert Counter(path for path, _ in asked)["/api/files/batch-download"] * files == len(lines.downloads)
+
+
+async def test_other_bytes_than_were_uploaded_are_no_download(tmp_path: Path) -> None:
+    part = downloading("proxied")
+    async with serving_files([]) as gateway, loading(tmp_path, Workers(2)) as load:
+        lines = await play(load, gateway, part, stretch_of(part, "down"), stocked=stock_of(digest="0" * 64))
+    assert {one.ledger for one in lines.downloads} == {LedgerClass.CORRUPT}
+    assert {one.failed_step for one in lines.downloads} == {"compare"}
+
+
+async def test_a_file_that_is_not_there_is_a_failed_download(tmp_path: Path, gateway: str) -> None:
+    """This gateway agrees to everything and has no address of a file."""
+    part = downloading("presigned")
+    async with loading(tmp_path, Workers(2)) as load:
+        lines = await play(load, gateway, part, stretch_of(part, "down"), stocked=stock_of())
+    assert {one.ledger for one in lines.downloads} == {LedgerClass.CLEAN_FAILURE}
+
+
+async def test_files_of_a_batch_go_in_one_request_and_fail_one_by_one(tmp_path: Path) -> None:
+    """A gateway that reads the form and takes every file but the second."""
+    seen: list[tuple[str, list[str]]] = []
+
+    async def batch(request: web.Request) -> web.Response:
+        digests = []
+        async for field in await request.multipart():
+            assert isinstance(field, BodyPartReader)
+            digests.append(sha256(await field.read()).hexdigest())
+        seen.append((request.headers["Idempotency-Key"], digests))
+        results = [
+            {"index": at, "success": at != 1, "file_id": f"id-{at}", "error": "too_bad"}
+            for at in range(len(digests))
+        ]
+        return web.json_response({"results": results})
+
+    app = web.Application()
+    app.router.add_post("/api/upload/batch", batch)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    part = part_of(arm("batch", "proxy-single-batch", 1000, files=5))
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        gateway = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with loading(tmp_path, Workers(2)) as load:
+            lines = await play(load, gateway, part, stretch_of(part, "batch"), uploads=1)
+    finally:
+        await runner.cleanup()
+    assert len(seen) == 2
+    known = {one.key: one for one in lines.intents}
+    for key, digests in seen:
+        assert digests == [known[f"{key}/{at}"].sha256 for at in range(5)], "the bytes are those of the rows"
+    failed = [one for one in lines.outcomes if not one.acked]
+    assert len(lines.outcomes) == 10 and {one.error_code for one in failed} == {"too_bad"}
+    assert {one.upload_ref for one in failed} == {known[f"{key}/1"].upload_ref for key, _ in seen}
 
 
 async def _first_line(load: Load) -> None:

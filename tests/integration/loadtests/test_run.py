@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,8 +24,9 @@ from loadtests.harness.console import read_tail
 from loadtests.harness.network import Link, slowed
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
-from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
-from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.records.plan import NOBODY, STOCK, Arm, Part, PartKind, Plan
+from loadtests.harness.records.samples import UploadSample
+from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.run import run_plan
 from loadtests.harness.strategies import load_strategies
@@ -314,6 +316,88 @@ async def _compared(folder: Path) -> None:
     """Wait until uploads of the comparison have ended."""
     while not any(b'"e":"o","s":4,' in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
         await asyncio.sleep(0.05)
+
+
+def check_downloads(bundle: Bundle, uploads: int) -> list[UploadSample]:
+    """Every upload is verified by its audit, every download by whoever received it; returns the downloads."""
+    samples = bundle.uploads()
+    assert {sample.ledger for sample in samples} == {LedgerClass.VERIFIED}
+    for table in bundle.ledgers():
+        assert not table.failed, table.offending
+    down = [sample for sample in samples if DOWNLOADED in sample.flags]
+    assert sum(table.intents for table in bundle.ledgers()) == len(samples) - len(down) >= uploads
+    there = {sample.upload_uuid for sample in samples if sample.stretch == STOCK}
+    assert {sample.upload_uuid for sample in down} <= there, "each is of a file that was put there for it"
+    return down
+
+
+async def test_a_fleet_downloads_one_file_and_resumes_what_was_cut(system: System, tmp_path: Path) -> None:
+    """Through the gateway and from the store, by 3 and by 8 clients in one round. Of a large file most of the
+    time is between its first byte and its last."""
+    (upload,) = arms_of(("proxy-single",), size=4 * MIB)
+    arms = tuple(
+        upload.model_copy(update={"name": name, "of": name, "download": name, "cut_every": 3})
+        for name in ("proxied", "presigned")
+    )
+    levels = tuple(
+        one.model_copy(update={"name": f"{one.name} {vus} VU", "vus": vus}) for vus in (3, 8) for one in arms
+    )
+    fleet = part_of(PartKind.FLEET, levels, period_s=1.6, washout_s=0.4)
+    plan = plan_of("fleet", fleet).model_copy(
+        update={"arms": arms, "parts": (part_of(PartKind.WARM_UP, arms), fleet)}
+    )
+    async with rig_of(system, "fleet") as rig:
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
+        assert not await left(rig)
+    bundle = Bundle(tmp_path)
+    down = check_downloads(bundle, uploads=2)  # one is put there again after the audit of the warm-up
+    assert {one.arm for one in down} >= {level.name for level in levels}
+    assert any(RESUMED in one.flags for one in down), "some were cut between their first byte and their last"
+    assert not bundle.warnings(), "none of the requests was taken for a stranger's"
+    result = analyse(bundle)
+    assert result.fleet is not None
+    assert [(cell.arm, cell.clients) for cell in result.fleet.cells] == [
+        (arm.name, vus) for arm in arms for vus in (3, 8)
+    ]
+    for cell in result.fleet.cells:
+        assert (cell.downloads_per_s.value or 0) > 0 and cell.failed == 0
+        assert cell.cpu_s_per_download.value is not None
+    through = {price.arm: price.gateway_bytes_out for price in result.prices}
+    assert (through["proxied"] or 0) > 0.9 and (through["presigned"] or 0) < 0.1, "of each byte of the file"
+
+
+async def test_a_batch_of_files_beside_one_by_one(system: System, tmp_path: Path) -> None:
+    size, upload = 50_000, "proxy-single"
+    one, together = arms_of((upload, f"{upload}-batch"), size=size, vus=2)
+    down = one.model_copy(update={"name": "down", "of": "down", "download": "presigned"})
+    arms = (
+        one,
+        together.model_copy(update={"files": 5}),
+        down,
+        down.model_copy(update={"name": "down-batch", "of": "down-batch", "download": "batch", "files": 5}),
+    )
+    compare = part_of(PartKind.COMPARE, arms)
+    plan = plan_of("batch", compare).model_copy(
+        update={"arms": arms, "parts": (part_of(PartKind.WARM_UP, arms), compare)}
+    )
+    async with rig_of(system, "batch") as rig:
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
+        assert not await left(rig)
+    bundle = Bundle(tmp_path)
+    downloads = Counter(sample.arm for sample in check_downloads(bundle, uploads=10))
+    assert set(downloads) == {"down", "down-batch"} and downloads["down-batch"] % 5 == 0
+    uploads = Counter(sample.arm for sample in bundle.uploads())
+    assert uploads[together.name] % 5 == 0 < uploads[together.name]
+    assert not bundle.warnings()
+    price = {
+        name: (sum(one.statements.values()) / files, sum(one.store_requests.values()) / files)
+        for one in bundle.counted()
+        if len(one.uploads) == 1
+        for name, files in one.uploads.items()
+    }
+    assert price[one.name] == price[together.name] == (4, 1), "a file in a batch takes what it takes alone"
+    assert price["down"] == (1, 0)
+    assert price["down-batch"] == (pytest.approx(1 / 5), 0)
 
 
 async def test_slow_clients_begin_one_after_another_and_keep_to_their_lines(

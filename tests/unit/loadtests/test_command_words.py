@@ -132,6 +132,14 @@ class TestAQuestion:
         arms = {"a": "VUS=2", "b": "FILE_SIZE=1KiB"}
         assert read_stress({"VUS": "4"}, arms).every.vus == 4
 
+    def test_an_arm_that_downloads_has_no_way_to_upload(self) -> None:
+        texts = {"a": "DOWNLOAD=Presigned", "b": "DOWNLOAD=proxied FILE_SIZE=1KiB"}
+        found = read_stress({"VUS": "4"}, texts).arms
+        assert found["a"] == ArmWords(download="presigned")
+        assert not any(arm.needs_stack for arm in found.values())
+        with pytest.raises(WordsError, match=r"READS: every arm .* says its own or only downloads"):
+            read_stress({"READS": "2"}, texts)
+
     def test_before_the_services_are_asked_any_setting_is_taken(self) -> None:
         texts = {"a": "DB_POOL_MAX=5 upload.FINALISE=inline VUS=2", "b": "REPLICAS=2"}
         wrong: list[str] = []
@@ -163,6 +171,16 @@ class TestArms:
             {"A": "POOLER=none", "B": "POOLER=pgbouncer REPLICAS=2 STORE=versitygw"}, STRATEGIES, KNOWN
         )
         assert found.arms["B"].stack == {"POOLER": "pgbouncer", "REPLICAS": "2", "STORE": "versitygw"}
+
+    def test_who_downloads_says_so_in_the_arm_and_nothing_of_uploads(self) -> None:
+        found = read_ab({"A": "DOWNLOAD=batch", "B": "DOWNLOAD=proxied"}, STRATEGIES, {}).arms
+        assert (found["A"].download, found["B"].download) == ("batch", "proxied")
+        assert problems(A="DOWNLOAD=presined", B="DOWNLOAD=proxied STRATEGY=direct-single READS=2") == (
+            "A: DOWNLOAD=presined: expected one of proxied, presigned, batch; did you mean presigned?",
+            "B: STRATEGY=direct-single: an arm with DOWNLOAD uploads nothing",
+            "B: READS=2: an arm with DOWNLOAD uploads nothing",
+        )
+        assert "DOWNLOAD" not in words.NAMES, "a whole run has both"
 
     def test_quotes_hold_a_value_together(self) -> None:
         known = {"gateway": {"RATE_LIMIT_TIERS": "a comma list"}}

@@ -213,6 +213,21 @@ def test_shared_content_joins_nothing() -> None:
     assert result.flags["G-11"] == 1
 
 
+def test_files_of_one_request_are_known_by_the_keys_that_the_service_made_of_its_own() -> None:
+    """Nobody was told of an id, and contents that are equal tell nothing."""
+    some = World().verified("a", "b")
+    some.outcomes = [world.outcome(ref, acked=False, upload_uuid=None) for ref in "ab"]
+    some.intents = [replace_intent(ref, key=f"a/{at}", sha256="0" * 64) for at, ref in enumerate("ab")]
+    for at, ref in enumerate("ab"):
+        some.sessions[at] = replace(some.sessions[at], idempotency_key=f"a/{at}", checksum="0" * 64)
+        some.files[at] = replace(some.files[at], checksum="0" * 64)
+    result = classify(some.evidence())
+    assert {verdict.intent.upload_ref: verdict.kind for verdict in result.verdicts} == dict.fromkeys(
+        "ab", C.LATE_SUCCESS
+    )
+    assert result.flags["G-11"] == 0
+
+
 def replace_intent(ref: str, **changes: str) -> Intent:
     return world.intent(ref).model_copy(update=changes)
 

@@ -56,7 +56,7 @@ def test_every_order_of_the_arms_is_drawn_about_equally_often() -> None:
     assert all(850 < count < 1150 for count in drawn.values())
 
 
-@pytest.mark.parametrize("kind", [PartKind.LEVELS, PartKind.SIZES])
+@pytest.mark.parametrize("kind", [PartKind.LEVELS, PartKind.SIZES, PartKind.FLEET])
 def test_a_round_visits_every_arm_once(kind: PartKind) -> None:
     one = part(5, kind)
     blocks = list(islice(blocks_of(one, seed=3), 20))

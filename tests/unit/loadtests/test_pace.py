@@ -47,6 +47,13 @@ def test_nobody_uploads_nothing() -> None:
     assert Pace().uploads_per_s(arm().model_copy(update={"strategy": None})) == 0.0
 
 
+def test_a_download_stores_nothing() -> None:
+    down = arm("b").model_copy(update={"download": "proxied"})
+    pace = Pace(rates={"a": 100.0, "b": 200.0})
+    assert pace.uploads_per_s(down) == 200.0
+    assert pace.bytes_per_s(part(arm(), down), ["a", "b"]) == 50.0 * MIB
+
+
 def test_a_stretch_fits_its_disk_and_its_time() -> None:
     two, pace = part(arm(), arm("b")), Pace(rates={"a": 100.0, "b": 100.0})
     block_bytes = 100 * MIB * 4 * 3.0

@@ -194,7 +194,8 @@ class TestPreparedQuestions:
     def test_every_profile_makes_a_plan(self, name: str, profile: ProfileName) -> None:
         plan = ask(name, PROFILE=profile)
         assert [arm.name for arm in plan.arms] == list(load_question(name).arms)
-        if any(part.kind is PartKind.CROWD for part in plan.parts):  # compares no speed
+        if not any(part.kind is PartKind.COMPARE for part in plan.parts):
+            assert {part.kind for part in plan.parts} & {PartKind.CROWD, PartKind.FLEET}
             return
         (main,) = [part for part in plan.parts if part.kind is PartKind.COMPARE]
         others = (PartKind.RATES, PartKind.KILL)  # beside these, the comparison only calibrates
@@ -277,6 +278,48 @@ class TestQuestions:
         (slower, *_) = [one for one in ask("slow-clients", BANDWIDTH_MBIT="1.9").parts if one.spread_s]
         assert slower.period_s == pytest.approx(4.9)
         assert not plan.calibrates
+
+    def test_a_fleet_has_every_arm_with_every_number_of_clients_in_one_round(self) -> None:
+        plan = ask("fleet")
+        part = plan.parts[-1]
+        assert (part.kind, turns_per_block(part), part.first_blocks) == (PartKind.FLEET, 6, 6)
+        assert [(arm.name, arm.of, arm.vus) for arm in part.arms][1:3] == [
+            ("presigned 10 VU", "presigned", 10), ("proxied 50 VU", "proxied", 50),
+        ]  # fmt: skip
+        assert part.washout_s == pytest.approx(part.period_s / 3)
+        assert {(arm.download, arm.files, arm.cut_every, arm.stack) for arm in part.arms} == {
+            ("proxied", 1, 5, ""), ("presigned", 1, 5, ""),
+        }  # fmt: skip
+        assert plan.requests_per_upload == pytest.approx({"proxied": 1.2, "presigned": 2.2})
+        assert plan.statements_per_upload == plan.store_requests_per_upload == {}, "a cut may ask twice"
+        assert len({arm.colour for arm in plan.arms}) == 2 and plan.ways == () and not plan.calibrates
+
+    def test_a_fleet_stores_nothing_while_it_downloads(self) -> None:
+        assert planning.least_disk_bytes(ask("fleet")) == planning.STRETCH_BYTES
+
+    def test_a_fleet_of_uploads_is_refused(self) -> None:
+        asked = load_question("fleet")
+        texts = {name: f"STRATEGY={name}" for name in ("proxy-chunked", "direct-single")}
+        typed = read_question({}, ASK, STRATEGIES, as_typed(texts), texts=texts, load=asked.load)
+        with pytest.raises(QuestionError, match="proxy-chunked, direct-single: a fleet downloads; expected"):
+            make_plan("run", asked, typed, STRATEGIES)
+
+    def test_a_batch_is_told_by_its_files(self) -> None:
+        plan = ask("batch")
+        one, together, down, down_together = plan.arms
+        assert [arm.files for arm in plan.arms] == [1, 5, 1, 5]
+        assert [arm.download for arm in plan.arms] == [None, None, "presigned", "batch"]
+        assert {arm.file_size_bytes for arm in plan.arms} == {50_000}
+        assert plan.requests_per_upload == pytest.approx(
+            {one.name: 1, together.name: 0.2, down.name: 2, down_together.name: 1.2}
+        )
+        assert plan.statements_per_upload == pytest.approx(
+            {one.name: 4, together.name: 4, down.name: 1, down_together.name: 0.2}
+        )
+        assert plan.store_requests_per_upload == {
+            one.name: 1, together.name: 1, down.name: 0, down_together.name: 0,
+        }  # fmt: skip
+        assert len(plan.pairs) == 3 and {arm.stack for arm in plan.arms} == {""}
 
     def test_with_reads_nobody_expects_a_number_of_statements(self) -> None:
         plan = ask("cache")
@@ -369,7 +412,17 @@ class TestFiles:
             ]),
             (GOOD + CROWD, ["load.BANDWIDTH_MBIT: missing; a crowd is one of clients on slow lines"]),
             (GOOD + CROWD.replace("crowd:", "levels:").replace("clients:", "vus:"), [
-                "expected compare or crowd",
+                "expected compare, crowd or fleet",
+            ]),
+            (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s"), [
+                "says of how many clients: clients, and over_clients of what it is compared with",
+            ]),
+            (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s, clients: 9, over_clients: 2")
+             + CROWD.replace("crowd:", "fleet:"), [
+                "claims.0.decides.clients: 9: no fleet is so large; expected 1, 2",
+            ]),
+            (GOOD + CLAIM.replace("shows: more", "clients: 3, shows: more"), [
+                "downloads_per_s, and nothing else, says of how many clients",
             ]),
             (GOOD + CLAIM.replace("shows: more", "file_size: big, least: 2"), [
                 "claims.0.decides.0.file_size: 'big': expected bytes or a size such as 1MiB",

@@ -19,6 +19,7 @@ from loadtests.harness.console import Played
 from loadtests.harness.counters import parse
 from loadtests.harness.play import Player
 from loadtests.harness.strangers import (
+    DOWNLOADS,
     LISTS,
     LOGINS,
     READS,
@@ -48,17 +49,21 @@ def test_gateways_count_by_kind() -> None:
             ("/auth/health", 200, 9),
             ("/health", 200, 9),
             ("/api/files/me/owned", 200, 6),
-            ("/api/files/f/{file_id}/download", 200, 7),
+            ("/api/files/f/{file_id}/download", 206, 7),
+            ("/api/files/batch-download", 200, 1),
             ("/api/files/f/{file_id}", 200, 8),
+            ("/api/files/search", 200, 2),
         )
     )
-    assert answered(parse(page + "\n")) == Requests(uploads=10, logins=4, lists=6, others=7, reads=8)
+    found = answered(parse(page + "\n"))
+    assert found == Requests(uploads=10, logins=4, lists=6, others=2, reads=8, downloads=8)
 
 
 def test_the_routes_are_the_gateway_s() -> None:
     known = {entry.template for entry in entries()}
-    assert known >= UPLOADS | LOGINS | LISTS | READS | STEPS
-    assert kind_of("/api/files/batch-download") == "others"
+    assert known >= UPLOADS | LOGINS | LISTS | READS | DOWNLOADS | STEPS
+    assert kind_of("/api/files/batch-download") == "downloads"
+    assert kind_of("/api/files/f/{file_id}/public") == "others"
 
 
 @pytest.mark.parametrize(
@@ -90,10 +95,16 @@ def test_k6_s_lines_count_by_stack(tmp_path: Path) -> None:
         {"e": "o", "s": 1, "a": 0},
         {"e": "r", "s": 1, "a": 1, "step": "login"},
         {"e": "r", "s": 1, "a": 1, "step": "list"},
+        {"e": "i", "s": 1, "a": 1, "k": "r7/0"},  # three files of one request
+        {"e": "i", "s": 1, "a": 1, "k": "r7/1"},
+        {"e": "i", "s": 1, "a": 1, "k": "r7/10"},
+        {"e": "d", "s": 1, "a": 0, "q": 2},  # cut and resumed
+        {"e": "d", "s": 1, "a": 0, "q": 0},  # the address came with another file's
     ]
     console.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"e":"i"')
     sent = Sent(console, {1: Played("s001", ("A", "B"), ("one", "two"), ((), ()))})
-    assert sent.read() == sent.read() == {"one": Requests(1), "two": Requests(1, 1, 1)}
+    expected = {"one": Requests(1, downloads=2), "two": Requests(2, 1, 1)}
+    assert sent.read() == sent.read() == expected
 
 
 class Bench:

@@ -48,6 +48,7 @@ def test_deciding_strategies_come_first_and_the_proxy_leads() -> None:
         ("direct-single", 12 * MIB, 3, 4, 1),
         ("proxy-single", 12 * MIB, 1, 4, 1),
         ("proxy-single-buffered", 12 * MIB, 1, 4, 1),
+        ("proxy-single-batch", 50_000, 1, 4, 1),
     ],
 )
 def test_costs_of_one_upload(name: str, size: int, requests: int, statements: int, store: int) -> None:
@@ -70,6 +71,7 @@ def test_a_variant_is_a_strategy_by_the_same_script() -> None:
     assert plain.script == spooled.script
     assert plain.manifest.title != spooled.manifest.title
     assert plain.manifest.statements == spooled.manifest.statements
+    assert (plain.manifest.files, found["proxy-single-batch"].manifest.files) == (1, 5)
     assert len({one.manifest.colour for one in found.values()}) == len(found)
 
 

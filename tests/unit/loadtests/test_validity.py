@@ -11,7 +11,7 @@ from loadtests.harness.analyse import analyse
 from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Counted, LoadSummary, StepSample, Warn
-from loadtests.harness.records.vocabulary import LedgerClass, Severity, Validity
+from loadtests.harness.records.vocabulary import DOWNLOADED, LedgerClass, Severity, Validity
 from loadtests.harness.sentences import told
 from loadtests.harness.validity import NEXT_COMMAND, again, once
 from tests.unit.loadtests.switchback import (
@@ -156,6 +156,14 @@ def few_cores(made: FakeBundle) -> None:
     made.of_manifest = manifest(host={"cores": 2, "memory_bytes": 8e9})
 
 
+def other_bytes(made: FakeBundle) -> None:
+    """A download that arrived otherwise than it was uploaded; no audit has it."""
+    made.world.uploads = [
+        *made.world.uploads,
+        upload(made.world.stretches[0], "A", 0.0, 0.0, ledger=LedgerClass.CORRUPT, flags=(DOWNLOADED,)),
+    ]
+
+
 def foreign(made: FakeBundle) -> None:
     made.of_warnings = [
         Warn(code="foreign-traffic", severity=Severity.INVALID, message="somebody else uploads")
@@ -168,6 +176,7 @@ def foreign(made: FakeBundle) -> None:
         (lambda made: table(made, failed=True, classes={"G-02": 2}), "ledger-mismatch", Validity.INVALID, 1),
         (lambda made: table(made, classes={}), "ledger-mismatch", Validity.INVALID, 2),
         (lambda made: table(made, stored_bytes=1), "bytes-mismatch", Validity.INVALID, 2),
+        (other_bytes, "bytes-mismatch", Validity.INVALID, 2),
         (lambda made: setattr(made, "of_ledgers", ()), "missing-samples", Validity.INVALID, 2),
         (restart, "restart-during-run", Validity.INVALID, 2),
         (
@@ -269,7 +278,7 @@ def test_services_that_count_something_else_are_noticed() -> None:
         )
     ]
     (warn,) = [w for w in analyse(made).warnings if w.code == "count-differs"]
-    assert warn.message == "A took 6.60 statements for one upload, not 6"
+    assert warn.message == "A took 6.60 statements for one file, not 6"
 
 
 def test_requests_that_k6_did_not_begin_are_noticed() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import wording
+from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import Interval
 from loadtests.harness.report import glossary
 from loadtests.harness.report.page import linked
+from tests.unit.loadtests.switchback import arm
 
 pytestmark = pytest.mark.unit
 
@@ -85,6 +87,21 @@ class TestWords:
         found = Interval(n=8, value=0.8, low=0.64, high=1.0)
         assert wording.turned(found) == Interval(n=8, value=1.25, low=1.0, high=1.5625)
         assert wording.turned(wording.turned(found)) == found
+
+    @pytest.mark.parametrize(
+        ("given", "unit", "text"),
+        [
+            ([{}], "upload", "an upload costs; uploads per second"),
+            ([{"download": "proxied"}], "download", "a download costs; downloads per second"),
+            ([{}, {"download": "proxied"}], "file", "a file costs; files per second"),
+            ([{}, {"files": 5}], "file", "a file costs; files per second"),
+            ([{"download": "batch", "files": 5}], "file", "a file costs; files per second"),
+        ],
+    )
+    def test_what_a_rate_is_of(self, given: list[dict[str, object]], unit: str, text: str) -> None:
+        arms = [arm(f"arm-{at}", **one) for at, one in enumerate(given)]
+        assert wording.unit_of([*arms, arm(NOBODY)]) == unit
+        assert wording.in_units("an upload costs; uploads per second", unit) == text
 
     def test_lists(self) -> None:
         assert [wording.listed(list(one)) for one in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]

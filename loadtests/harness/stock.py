@@ -1,0 +1,86 @@
+"""Files for a stretch to download: uploaded before it begins, and open to everybody.
+
+They belong to a stack's first user. The ledger judges them as it does any upload, and every audit deletes them:
+whoever plays the next stretch puts them there again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+
+from loadtests.harness.load import Stocked
+from loadtests.harness.payload import UploadRow
+from loadtests.harness.records.plan import STOCK
+from loadtests.harness.records.samples import Intent, Outcome
+from loadtests.harness.rig import Hold
+from loadtests.harness.rows import Kind, Rows
+
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60)
+CREATED = 201
+
+
+class StockFailed(Exception):
+    """A file could not be put where a stretch would download it; the message says what was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One file that is there now, and what the ledger is told of its upload."""
+
+    file: Stocked
+    intent: Intent
+    outcome: Outcome
+
+
+async def put(hold: Hold, rows: Rows, size_bytes: int, count: int) -> list[Put]:
+    """Upload and publish so many new files of one size. Raises ``StockFailed``."""
+    kind = Kind(size_bytes, size_bytes)
+    await rows.fill(kind, count)
+    taken: list[UploadRow] = []
+    while len(taken) < count:
+        taken += await rows.take(kind)
+    return [await _put(hold, row, rows.payload(kind).body(row.ref)) for row in taken[:count]]
+
+
+async def _put(hold: Hold, row: UploadRow, body: bytes) -> Put:
+    owner = hold.identities[0]
+    began_at = time.time()
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "X-File-Name": f"{row.ref}.bin",
+        "Checksum": row.sha256,
+        "Idempotency-Key": row.ref,
+    }
+    answer = await _post(hold, owner.token, "/api/upload/file", headers, body)
+    ended_at, file_id = time.time(), str(answer["upload_uuid"])
+    await _post(hold, owner.token, f"/api/files/f/{file_id}/public", {}, b"")
+    return Put(
+        Stocked(file_id, row.sha256),
+        Intent(
+            upload_ref=row.ref, stretch=STOCK, arm=STOCK, user_id=owner.user_id, size_bytes=len(body),
+            sha256=row.sha256, at=began_at,
+        ),
+        Outcome(
+            upload_ref=row.ref, acked=True, upload_uuid=file_id, started_at=began_at, ended_at=ended_at,
+        ),
+    )  # fmt: skip
+
+
+async def _post(
+    hold: Hold, token: str, path: str, headers: Mapping[str, str], body: bytes
+) -> dict[str, object]:
+    """The answer to a request that creates something."""
+    url, sent = hold.gateway_url + path, {"Authorization": f"Bearer {token}", **headers}
+    try:
+        async with hold.http.post(url, data=body, headers=sent, timeout=REQUEST_TIMEOUT) as answer:
+            if answer.status != CREATED:
+                text = (await answer.text())[:200]
+                raise StockFailed(f"a file to download: POST {path} was answered {answer.status}: {text}")
+            found: dict[str, object] = await answer.json()
+            return found
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise StockFailed(f"a file to download: POST {path} was not answered: {error!r}") from error
