@@ -96,9 +96,7 @@ class TestCommonKnee:
 def steps(*matters: bool | None) -> list[Step]:
     """Of 1, 2, 4, ... clients."""
     gain = Interval(n=9, value=1.1)
-    return [
-        Step(vus=2**at, more_vus=2 ** (at + 1), gain=gain, matters=one) for at, one in enumerate(matters)
-    ]
+    return [Step(vus=2**at, more_vus=2 ** (at + 1), gain=gain, matters=one) for at, one in enumerate(matters)]
 
 
 @pytest.mark.parametrize(
