@@ -225,16 +225,16 @@ class TestOthers:
     @pytest.mark.parametrize(
         ("low", "high", "text"),
         [
-            (4, 12, "Taking all ways together, more clients bring more uploads until between 4 and 12 at once: "
-             "12 bring at least 1.36 times, most likely 1.40 times (at most 1.44) the rate of 4, and 24 bring "
-             "less than 10 % more than 12, 1.02 (0.99 to 1.05) times their rate."),
+            (4, 12, "Taking all ways together, more clients bring more uploads until between 4 and 12 at "
+             "once: 12 bring at least 1.36 times, most likely 1.40 times (at most 1.44) the rate of 4, and "
+             "24 bring less than 10 % more than 12, 1.02 (0.99 to 1.05) times their rate."),
             (None, 12, "Taking all ways together, more clients bring more uploads until at most 12 at once: "
              "24 bring less than 10 % more than 12, 1.02 (0.99 to 1.05) times their rate."),
-            (4, None, "Taking all ways together, more clients bring more uploads beyond 4 at once: 12 bring at "
-             "least 1.36 times, most likely 1.40 times (at most 1.44) the rate of 4; until when was not shown "
-             "with up to 48, the most tried; PROFILE=full measures longer."),
-            (None, None, "Until how many clients more of them bring more uploads was not found (neither a gain "
-             "of 10 % nor its absence was shown); PROFILE=full measures longer."),
+            (4, None, "Taking all ways together, more clients bring more uploads beyond 4 at once: 12 bring "
+             "at least 1.36 times, most likely 1.40 times (at most 1.44) the rate of 4; until when was not "
+             "shown with up to 48, the most tried; PROFILE=full measures longer."),
+            (None, None, "Until how many clients more of them bring more uploads was not found (neither a "
+             "gain of 10 % nor its absence was shown); PROFILE=full measures longer."),
         ],
     )  # fmt: skip
     def test_a_knee_has_two_ends_or_one_or_is_said_to_be_missing(
