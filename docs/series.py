@@ -16,6 +16,7 @@ from pathlib import Path
 from docs.tables import table
 from loadtests.harness.records.base import Record
 from loadtests.harness.records.result import Interval, Metric, Ratio, Result
+from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.report.page import facts, moment, read_result
 from loadtests.harness.wording import arm_names, duration, listed, percent, ratio
 
@@ -26,10 +27,9 @@ CPU: Metric = "cpu_s_per_upload"
 HEAD = """
 ## Whole runs on a real machine
 
-Each series is of runs one after the other on a machine that did nothing else, all of them listed. "Holds
-1" is of the intervals that hold the ratio 1; of equal arms 95 of 100 should, of others none. One run of
-`make stress`, the first, met a virtual disk that stood still for seconds: it says so itself, and is as wide
-as that makes it.
+Each series is of runs one after the other on one machine, all of them listed. "Holds 1" is of the intervals
+that hold the ratio 1; of equal arms 95 of 100 should, of others none. Half-widths are shares of the ratio,
+and cautions are what each run's own checks found.
 """
 
 
@@ -69,7 +69,7 @@ class KeptRun(Record):
     command: str
     started_at_s: float
     took_s: float
-    exit_reason: str
+    cautions: tuple[str, ...]  # codes, each once
     ratios: tuple[KeptRatio, ...]
 
 
@@ -108,7 +108,9 @@ def _kept(result: Result) -> KeptRun:
         command=str(found["command"]),
         started_at_s=found["started_at"],
         took_s=found["ended_at"] - found["started_at"],
-        exit_reason=result.exit_reason,
+        cautions=tuple(
+            dict.fromkeys(one.code for one in result.warnings if one.severity is Severity.CAUTION)
+        ),
         ratios=tuple(_kept_ratio(one, names) for one in ratios if one.metric in (RATE, CPU)),
     )
 
@@ -162,24 +164,24 @@ def _listed(series: Series, runs: Sequence[KeptRun]) -> str:
         (
             moment(run.started_at_s),
             duration(run.took_s),
-            *(f"{ratio(one.ratio)} ±{percent(_half(one.ratio))}" for one in _of(run, RATE)),
+            *(f"{ratio(one.ratio)} ±{percent(one.ratio.half_width)}" for one in _of(run, RATE)),
             *(ratio(one.ratio) for one in _of(run, CPU)),
+            ", ".join(run.cautions) or "none",
         )
         for run in runs
     ]
-    head = ("run", "took", *(f"uploads/s, {pair}" for pair in pairs), *(f"CPU, {pair}" for pair in pairs))
+    head = (
+        "run",
+        "took",
+        *(f"uploads/s, {pair}" for pair in pairs),
+        *(f"CPU, {pair}" for pair in pairs),
+        "cautions",
+    )
     machines = listed(tuple(dict.fromkeys(run.machine for run in runs)))
     return (
         f"\n### {series.title}\n\n`{first.command}`, on {machines}. What is true: {series.truth}.\n\n"
         + table(head, rows)
     )
-
-
-def _half(found: Interval) -> float | None:
-    """Of a ratio's interval, on the log scale, as a share."""
-    if found.low is None or found.high is None:
-        return None
-    return float((found.high / found.low) ** 0.5 - 1)
 
 
 def main() -> None:

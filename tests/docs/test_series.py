@@ -16,7 +16,7 @@ def run(folder: Path, ratio: float, took_s: float, started_at: float = make.STAR
     arms = (make.arm("A"), make.arm("B"))
     compared = make.comparison(arms, rates=[make.ratio("A", "B", ratio, half=0.04)])
     asked = make.conditions(command="make ab", started_at=started_at, ended_at=started_at + took_s)
-    found = make.result(arms, compare=compared, conditions=asked)
+    found = make.result(arms, compare=compared, conditions=asked, warnings=(make.warn(),))
     return make.bundle(folder, found)
 
 
@@ -26,6 +26,7 @@ def test_intervals_that_hold_1_and_winners_are_counted(tmp_path: Path) -> None:
     series.take("equal", [later, run(tmp_path / "b", 1.2, 150)], records)
     text = series.section(series.on_record(records))
     assert "| A against A on one stack | 2 | 1 min 40 s to 2 min 30 s | 1 of 2 | 2 of 2 | 1 of 2 |" in text
+    assert text.count("| noisy-host |") == 2  # what a run says against itself stands beside it
     assert text.index("1.20 (1.15 to 1.25)") < text.index("1.02 (0.98 to 1.06)")  # in the order run
 
 

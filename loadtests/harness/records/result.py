@@ -42,7 +42,7 @@ class Interval(Record):
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval's length as a share of the value; of a ratio: on the log scale."""
+        """Half of the interval's length as a share of the value."""
         if self.value is None or self.low is None or self.high is None or self.value == 0:
             return None
         return (self.high - self.low) / 2 / abs(self.value)
