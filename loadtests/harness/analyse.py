@@ -17,13 +17,15 @@ from loadtests.harness.decision import decision
 from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.ghosts import kills
 from loadtests.harness.knee import knees, saturations
-from loadtests.harness.latency import neighbours
+from loadtests.harness.latency import beside_uploads, neighbours
 from loadtests.harness.limits import limits
 from loadtests.harness.offers import offers
 from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
+    Beside,
     Comparison,
+    Crowd,
     Kills,
     LedgerTotal,
     Neighbours,
@@ -71,6 +73,7 @@ def analyse_facts(facts: Facts) -> Result:
     if invalid := found.validity is Validity.INVALID:
         main = without_winner(main) if main else None
         by_size = _sizes_without_winner(by_size) if by_size else None
+    slow = _crowd(facts)
     result = Result(
         run=plan.run,
         question=plan.question,
@@ -92,9 +95,9 @@ def analyse_facts(facts: Facts) -> Result:
         sizes=by_size,
         offers=_offers(facts),
         kills=_kills(facts),
-        crowd=crowd(plan.arms, facts.parts(PartKind.CROWD), facts.periods),
+        crowd=slow,
         prices=answers.prices,
-        decision=None if invalid else decision(plan, main, answers.prices),
+        decision=None if invalid else decision(plan, main or slow, answers.prices),
         limits=limits(facts),
         ledger=ledger_total(facts),
         timeline=timeline(facts),
@@ -147,6 +150,15 @@ def _kills(facts: Facts) -> Kills | None:
     if part is None:
         return None
     return kills(part, facts.stretches, facts.uploads, facts.events, facts.ledgers)
+
+
+def _crowd(facts: Facts) -> Crowd | None:
+    parts, beside = facts.parts(PartKind.CROWD), dict[str, Beside]()
+    for part in parts:
+        if part.login_rate_per_s or part.list_rate_per_s:
+            periods = facts.periods[part.name]
+            beside |= beside_uploads(part, facts.stretches, periods, facts.steps, facts.plan.seed)
+    return crowd(facts.plan.arms, parts, facts.periods, beside)
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:

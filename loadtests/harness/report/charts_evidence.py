@@ -23,6 +23,7 @@ def charts(result: Result) -> dict[str, Chart]:
     arms, found = Arms.of(result), result.compare
     drawn = (
         charts_crowd.crowd(arms, result.crowd) if result.crowd else None,
+        charts_crowd.others(arms, result.crowd) if result.crowd else None,
         *charts_sizes.by_size(arms, result.sizes),
         *charts_kill.killed(arms, result.kills),
         charts_answers.speed(arms, found) if found else None,
