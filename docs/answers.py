@@ -2,8 +2,8 @@
 
 ``python -m docs.answers results/<run-id>…`` puts runs on record, a newer one of a question in the place of
 the older one, and writes both pages; without an argument the pages are written again from what is there. Of a
-run only the plan and the result are kept, without its course in time. No verdict stands without a run: a
-question that has none is listed with the command that asks it.
+run only the plan and the result are kept, without its course in time and its single uploads. No verdict
+stands without a run: a question that has none is listed with the command that asks it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def take(run: Path, records: Path = RECORDS) -> str:
     scrubber = Scrubber.of_machine(os.environ, recorded_secrets(known.manifest))
     folder = records / known.plan.question
     folder.mkdir(parents=True, exist_ok=True)
-    kept = result.model_copy(update={"timeline": NO_COURSE})
+    ledger = result.ledger and result.ledger.model_copy(update={"offending": ()})
+    kept = result.model_copy(update={"timeline": NO_COURSE, "ledger": ledger})
     for name, record in ((PLAN, known.plan), (ANALYSIS, kept)):
         text = json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1)
         (folder / name).write_text(scrubber.clean(text) + "\n", encoding="utf-8")

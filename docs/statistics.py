@@ -1,12 +1,13 @@
-"""Writes docs/statistics.md: how sure an answer is, by simulation.
+"""Writes docs/statistics.md: how sure an answer is, by simulation and by whole runs on record.
 
-``python -m docs.statistics`` rewrites it; a test holds the page to the simulation.
+``python -m docs.statistics`` rewrites it; a test holds the page to both.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from docs.series import Kept, on_record, section
 from docs.tables import table
 from loadtests.simulation import (
     CI,
@@ -105,7 +106,7 @@ part of a turn.
 """
 
 
-def page(found: Findings) -> str:
+def page(found: Findings, kept: Kept) -> str:
     coverage_rows = [
         (name, _percent(none.shown), _percent(none.named), _percent(none.covered), _percent(some.shown),
          _percent(some.covered), f"{none.blocks:g}")
@@ -138,6 +139,7 @@ def page(found: Findings) -> str:
             table(("equal arms", "shown", "named", "covered"), stack_rows),
             COUNTING, "\n",
             table(("an upload takes", "by share", "by its end", "whole ones only"), counting_rows),
+            section(kept),
         )
     )  # fmt: skip
 
@@ -147,4 +149,4 @@ def _percent(share: float) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(simulate()), encoding="utf-8")
+    PAGE.write_text(page(simulate(), on_record()), encoding="utf-8")

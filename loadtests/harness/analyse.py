@@ -16,7 +16,7 @@ from loadtests.harness.crowd import crowd
 from loadtests.harness.decision import decision
 from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.ghosts import kills
-from loadtests.harness.knee import knees, saturations
+from loadtests.harness.knee import common_knee, knees, saturations
 from loadtests.harness.latency import beside_uploads, neighbours
 from loadtests.harness.limits import limits
 from loadtests.harness.offers import offers
@@ -24,6 +24,7 @@ from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
     Beside,
+    CommonKnee,
     Comparison,
     Crowd,
     Kills,
@@ -91,6 +92,7 @@ def analyse_facts(facts: Facts) -> Result:
         knees=tuple(
             knee for part in facts.parts(PartKind.LEVELS) for knee in knees(part, facts.blocks[part.name])
         ),
+        common_knee=_common_knee(facts),
         neighbours=_neighbours(facts),
         sizes=by_size,
         offers=_offers(facts),
@@ -128,6 +130,11 @@ def _sizes_without_winner(by_size: Sizes) -> Sizes:
         for size in by_size.sizes
     )
     return by_size.model_copy(update={"sizes": stripped, "crossovers": ()})
+
+
+def _common_knee(facts: Facts) -> CommonKnee | None:
+    part = next(iter(facts.parts(PartKind.LEVELS)), None)
+    return None if part is None else common_knee(part, facts.blocks[part.name])
 
 
 def _neighbours(facts: Facts) -> Neighbours | None:

@@ -166,7 +166,7 @@ def decide(one: Decides, measured: Interval, margin: float, p_holm: float | None
         return Decision.UNDECIDED
     if one.shows is not None:
         return _direction(one.shows, measured, margin, p_holm)
-    least = 0.0 if one.least is None else one.least / (1 + margin)
+    least = float("-inf") if one.least is None else one.least / (1 + margin)
     most = float("inf") if one.most is None else one.most * (1 + margin)
     if least <= measured.low and measured.high <= most:
         return Decision.HOLDS

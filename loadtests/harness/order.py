@@ -9,9 +9,9 @@ instead: every arm once, in a drawn order, as there are too many of them to go b
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from loadtests.harness.records.plan import Part, PartKind
+from loadtests.harness.records.plan import Arm, Part, PartKind
 
 FAR = 2.0  # times what fits: an overload, and not a rate near the limit
 ROUNDS = frozenset(
@@ -34,11 +34,35 @@ def turns_per_block(part: Part) -> int:
 def blocks_of(part: Part, seed: int) -> Iterator[tuple[str, ...]]:
     """Blocks of arm names without an end; the same seed gives the same blocks to the same part."""
     draw, behind = random.Random(f"{seed}/{part.name}"), calm_after(part)
+    if part.kind is PartKind.LEVELS:
+        yield from _ramps(part, draw)
+        return
     names = [arm.name for arm in part.arms if arm.name not in behind.values()]
     while True:
         drawn = draw.sample(names, len(names))
         forth = tuple(name for one in drawn for name in (one, behind.get(one)) if name is not None)
         yield forth if part.kind in ROUNDS else forth + forth[::-1]
+
+
+def _ramps(part: Part, draw: random.Random) -> Iterator[tuple[str, ...]]:
+    """Rounds in which the levels of an arm stand together, up or down by a toss.
+
+    A level is compared with the next one, so these two have neighbouring turns. Every arm has a toss of its
+    own in every round: by chance what the machine does meanwhile is then for or against more clients, so that
+    the errors of all arms and rounds do not go together, and each gain counts as a unit.
+    """
+    levels = {of: [arm.name for arm in own] for of, own in levels_by_arm(part.arms).items()}
+    while True:
+        drawn = draw.sample(list(levels), len(levels))
+        yield tuple(name for of in drawn for name in levels[of][:: draw.choice((1, -1))])
+
+
+def levels_by_arm(arms: Iterable[Arm]) -> dict[str, list[Arm]]:
+    """Levels of each arm of the question, fewest VUs first."""
+    found: dict[str, list[Arm]] = {}
+    for arm in sorted(arms, key=lambda arm: arm.vus):
+        found.setdefault(arm.of, []).append(arm)
+    return found
 
 
 def calm_after(part: Part) -> dict[str, str]:

@@ -23,6 +23,7 @@ from loadtests.harness.records.result import (
     Saturation,
     Sentence,
     Sizes,
+    Step,
     Verdict,
 )
 from loadtests.harness.records.vocabulary import Validity
@@ -112,7 +113,7 @@ def _answers(result: Result) -> Iterator[Sentence]:
     if result.profile == "smoke":
         return
     yield from _saturation(result, names)
-    yield from _knees(result, names)
+    yield from _knee(result)
     if result.neighbours is not None:
         yield from others_story.story(result.neighbours, names, result.profile)
     if result.sizes is not None:
@@ -387,49 +388,65 @@ def _what_set_it(limits: Iterable[Limit], found: Comparison, names: Mapping[str,
 
 
 def _saturation(result: Result, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """One sentence: whom more clients would not help, whom they help, and of whom neither was shown."""
     known = [proof for proof in result.saturation if proof.gain.low is not None]
-    groups = {
-        "More clients would not help": [one for one in known if one.proven],
-        "More clients help": [one for one in known if not one.proven and _gains(one)],
-        "Whether more clients would help was not shown": [
-            one for one in known if not one.proven and not _gains(one)
-        ],
-    }
-    for begin, own in groups.items():
-        same = len({(proof.vus, proof.more_vus) for proof in own}) == 1
+    if not known:
+        return
+    unsettled = [one for one in known if not one.proven and not _gains(one)]
+    groups = (
+        ("More clients would not help", "they would not help", [one for one in known if one.proven]),
+        ("More clients help", "they help", [one for one in known if not one.proven and _gains(one)]),
+        ("Whether more clients would help was not shown", "whether they would was not shown", unsettled),
+    )
+    same = len({(proof.vus, proof.more_vus) for proof in known}) == 1
+    clients = f"{known[0].more_vus} instead of {known[0].vus}" if same else "more of them"
+    clauses: list[str] = []
+    for begin, go_on, own in groups:
         gains = [
             f"{ratio(proof.gain)} times the rate {by_way(proof.arm, names)}"
             + ("" if same else f" ({proof.more_vus} instead of {proof.vus})")
             for proof in own
         ]
-        if own:
-            clients = f"{own[0].more_vus} instead of {own[0].vus}" if same else "more of them"
-            settled = "" if own[0].proven or _gains(own[0]) else longer(result.profile)
-            text = f"{begin}: {clients} bring {listed(gains)}{settled}."
-            yield _answer(PartKind.SATURATION, text, own[0].id)
+        if gains:
+            said = f"{go_on}: " if clauses else f"{begin}: {clients} bring "
+            clauses.append(said + listed(gains))
+    settled = longer(result.profile) if unsettled else ""
+    yield _answer(PartKind.SATURATION, f"{'; '.join(clauses)}{settled}.", known[0].id)
 
 
 def _gains(proof: Saturation) -> bool:
     return proof.gain.low is not None and proof.gain.low > 1
 
 
-def _knees(result: Result, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """A range, or that there is none and why."""
-    ends: dict[tuple[int, int], list[str]] = {}
-    missing: dict[str, list[str]] = {}
-    for knee in result.knees:
-        if knee.low_vus is not None and knee.high_vus is not None:
-            ends.setdefault((knee.low_vus, knee.high_vus), []).append(by_way(knee.arm, names))
-        else:
-            missing.setdefault(knee.why_not or "not measured", []).append(by_way(knee.arm, names))
-    clauses = [f"between {low} and {high} at once {listed(arms)}" for (low, high), arms in ends.items()]
-    if clauses:
-        text = f"More clients bring more uploads until {listed(clauses, 'and until')}."
-        yield _answer(PartKind.LEVELS, text, result.knees[0].id)
-    if missing:
-        reasons = "; ".join(f"{listed(arms)} ({why})" for why, arms in missing.items())
-        text = f"Until how many clients more of them bring more uploads was not found {reasons}"
-        yield _answer(PartKind.LEVELS, f"{text}{longer(result.profile)}.", result.knees[0].id)
+def _knee(result: Result) -> Iterator[Sentence]:
+    """A range, the end of it that is known, or that neither is and why; with the gains that show it."""
+    found = result.common_knee
+    if found is None:
+        return
+    steps, low, high = {one.vus: one for one in found.steps}, found.low_vus, found.high_vus
+    begin = "Taking all ways together, more clients" if len(result.knees) > 1 else "More clients"
+    proofs = [_still_gains(steps[low])] if low is not None else []
+    if high is not None:
+        where = f"between {low} and {high}" if low is not None else f"at most {high}"
+        proofs.append(_gains_less(steps[high], found.limit))
+        text = f"{begin} bring more uploads until {where} at once: {', and '.join(proofs)}"
+    elif low is not None:
+        most = f"with up to {found.steps[-1].more_vus}, the most tried"
+        text = f"{begin} bring more uploads beyond {low} at once: {proofs[0]}"
+        text += f"; until when was not shown {most}{longer(result.profile)}"
+    else:
+        text = f"Until how many clients more of them bring more uploads was not found ({found.why_not})"
+        text += longer(result.profile)
+    yield _answer(PartKind.LEVELS, f"{text}.", found.id)
+
+
+def _still_gains(step: Step) -> str:
+    return f"{step.more_vus} bring {near_end_first(step.gain)} the rate of {step.vus}"
+
+
+def _gains_less(step: Step, limit: float) -> str:
+    shown = f"{ratio(step.gain)} times their rate"
+    return f"{step.more_vus} bring less than {percent(limit)} more than {step.vus}, {shown}"
 
 
 # -- from which size on

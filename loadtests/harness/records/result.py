@@ -42,7 +42,7 @@ class Interval(Record):
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval's length as a share of the value; of a ratio: on the log scale."""
+        """Half of the interval's length as a share of the value."""
         if self.value is None or self.low is None or self.high is None or self.value == 0:
             return None
         return (self.high - self.low) / 2 / abs(self.value)
@@ -145,15 +145,35 @@ class Level(Record):
 
 
 class Knee(Record):
-    """Where an arm stops gaining, as a range; without a range nothing is said."""
+    """Levels of one arm, and where it stops gaining by its own turns alone. Either end may be unknown."""
 
     id: str
     arm: str
     levels: tuple[Level, ...]
     low_vus: int | None  # it still gained up to here
     high_vus: int | None  # from here on it did not
-    reached: bool
-    why_not: str | None = None
+    reached: bool  # both ends are known
+    why_not: str | None = None  # neither is
+
+
+class Step(Record):
+    """From one number of clients to the next one tried."""
+
+    vus: int
+    more_vus: int
+    gain: Interval  # ratio of rates, more over fewer
+    matters: bool | None  # the gain is shown to be above the limit, or below it; None: neither was shown
+
+
+class CommonKnee(Record):
+    """Where all arms together stop gaining: their gains' geometric mean. Either end may be unknown."""
+
+    id: str
+    steps: tuple[Step, ...]  # fewest clients first
+    limit: float  # gains below it do not matter
+    low_vus: int | None  # more than these brought more than the limit
+    high_vus: int | None  # from here on no step did
+    why_not: str | None = None  # neither is known
 
 
 class Beside(Record):
@@ -416,6 +436,7 @@ class Result(Record):
     compare: Comparison | None
     saturation: tuple[Saturation, ...]
     knees: tuple[Knee, ...]
+    common_knee: CommonKnee | None = None
     neighbours: Neighbours | None
     sizes: Sizes | None
     offers: Offers | None = None

@@ -221,8 +221,13 @@ def levels(arms: Arms, knees: Sequence[Knee]) -> Chart | None:
 
 
 def knee_range(knee: Knee) -> str:
-    if knee.low_vus is None or knee.high_vus is None:
+    """Both ends, or the one that is known."""
+    if knee.why_not is not None:
         return f"not found: {knee.why_not}"
+    if knee.high_vus is None:
+        return f"more than {knee.low_vus}"
+    if knee.low_vus is None:
+        return f"at most {knee.high_vus}"
     return f"between {knee.low_vus} and {knee.high_vus}"
 
 

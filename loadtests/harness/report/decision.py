@@ -4,6 +4,8 @@ possible, and why."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from loadtests.harness.best_ways import best_ways
 from loadtests.harness.comparison import scaled
@@ -19,19 +21,34 @@ TITLE = "Which way to choose?"
 DAY_H = 24.0
 MEASURED, COUNTED = "measured", "measured; the clients' own given"
 TITLES = {"million": "A million uploads", "terabyte": "A terabyte (10^12 bytes) of files"}
-# What stands in a row: its name, where the figure is from, and the figure of one arm.
-_ROWS: tuple[tuple[str, str, Callable[[Cost], str]], ...] = (
-    ("processors, core-hours", MEASURED, lambda one: with_interval(one.core_hours)),
-    (
+
+
+class _Row(NamedTuple):
+    """One figure of a cost."""
+
+    name: str
+    source: str
+    say: Callable[[Cost], str]
+    short: bool = True  # a terminal shows it too
+
+
+_ROWS = (
+    _Row("processors, core-hours", MEASURED, lambda one: with_interval(one.core_hours)),
+    _Row(
         "cores, if all come within a day",
         MEASURED,
         lambda one: with_interval(scaled(one.core_hours, 1 / DAY_H)),
     ),
-    ("the store's processors, core-hours", MEASURED, lambda one: with_interval(one.store_core_hours)),
-    ("memory, GiB-hours", MEASURED, lambda one: precise(one.memory_gib_hours)),
-    ("through the gateway, GB", MEASURED, lambda one: precise(one.gateway_gb)),
-    ("store requests", COUNTED, lambda one: number(one.store_requests)),
-    ("SQL statements", MEASURED, lambda one: number(one.statements)),
+    _Row(
+        "the store's processors, core-hours",
+        MEASURED,
+        lambda one: with_interval(one.store_core_hours),
+        short=False,
+    ),
+    _Row("memory, GiB-hours", MEASURED, lambda one: precise(one.memory_gib_hours)),
+    _Row("through the gateway, GB", MEASURED, lambda one: precise(one.gateway_gb)),
+    _Row("store requests", COUNTED, lambda one: number(one.store_requests)),
+    _Row("SQL statements", MEASURED, lambda one: number(one.statements), short=False),
 )
 
 
@@ -43,6 +60,30 @@ def decision_tables(result: Result) -> tuple[Table, ...]:
         made += [_costs(arms, found, one) for one in found.costs]
         made += [_abilities(found.ways)] if found.ways else []
     return tuple(table for table in made if table.rows)
+
+
+def short_decision(result: Result) -> Table | None:
+    """The few rows of a million uploads that fit a terminal, cell by cell as in the report."""
+    found = result.decision
+    million = next((one for one in found.costs if one.of == "million"), None) if found else None
+    if found is None or million is None:
+        return None
+    whole = _costs(Arms.of(result), found, million)
+    left_out = {row.name for row in _ROWS if not row.short}
+    files = listed([size(one) for one in found.file_sizes], "or")
+    possible = ", and what each way makes possible" if found.ways else ""
+    return replace(
+        whole,
+        caption=f"Files of {files}; our services and databases. In the report: every figure, which are "
+        f"measured and which given, the same for a terabyte{possible}.",
+        columns=_without_source(whole.columns),
+        rows=tuple(_without_source(row) for row in whole.rows if row[0] not in left_out),
+        first=1,
+    )
+
+
+def _without_source(cells: tuple[str, ...]) -> tuple[str, ...]:
+    return cells[0], *cells[2:]
 
 
 def _map(arms: Arms, result: Result) -> Table:
@@ -98,9 +139,9 @@ def reasons(result: Result) -> Table | None:
 
 def _costs(arms: Arms, found: Decision, of: Costs) -> Table:
     rows = [
-        (name, source, *(say(one) for one in of.costs))
-        for name, source, say in _ROWS
-        if any(say(one) != MISSING for one in of.costs)
+        (row.name, row.source, *(row.say(one) for one in of.costs))
+        for row in _ROWS
+        if any(row.say(one) != MISSING for one in of.costs)
     ]
     if found.prices is not None:
         sums = [MISSING if one.money is None else with_interval(one.money) for one in of.costs]

@@ -73,9 +73,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "knee",
-        "The range of clients at once within which more of them stop bringing more uploads. Where the "
-        "measured "
-        "levels do not show both ends, no knee is stated.",
+        "The range of clients at once within which more of them stop bringing 10 % more uploads. Where only "
+        "one end is shown, only that one is stated.",
     ),
     Term(
         "lower bound",

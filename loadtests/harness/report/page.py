@@ -59,7 +59,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.COMPARE, "Which is faster, and what does an upload cost?", ("speed", "price", "blocks"),
      ("rates", "ratios", "processes", "counted", "limits", "carry-over")),
     (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
-    (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("levels",)),
+    (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("gains", "levels")),
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
     (PartKind.RATES, "What if more arrive than fit?", ("offers", "recovery"), ("offers", "recovery")),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),

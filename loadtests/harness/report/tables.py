@@ -81,6 +81,7 @@ def tables(result: Result) -> dict[str, Table]:
         prices(arms, result.prices),
         limits(arms, result),
         saturation(arms, result),
+        gains(result),
         levels(arms, result),
         neighbours(arms, result),
         offers(arms, result.offers),
@@ -322,6 +323,24 @@ def saturation(arms: Arms, result: Result) -> Table:
     )  # fmt: skip
 
 
+def gains(result: Result) -> Table:
+    """Of all arms together, step by step; what the sentence rests on."""
+    found = result.common_knee
+    steps = found.steps if found else ()
+    limit = percent(found.limit) if found else ""
+    shown = {True: "yes", False: "no", None: "not shown"}
+    return Table(
+        "gains",
+        "From one number of clients to the next",
+        "Mean gain of all ways, over all rounds of each. It is shown where its whole interval is above the "
+        "limit, and ruled out where it is below.",
+        ("clients", "instead of", "rate with more, over that with fewer", f"gain of {limit}"),
+        tuple((str(one.more_vus), str(one.vus), ratio(one.gain), shown[one.matters]) for one in steps),
+        (found.id, *("" for _ in steps[1:])) if found else (),
+        first=2,
+    )
+
+
 def levels(arms: Arms, result: Result) -> Table:
     rows, anchors = [], []
     for knee in result.knees:
@@ -338,7 +357,7 @@ def levels(arms: Arms, result: Result) -> Table:
     return Table(
         "levels",
         "Levels",
-        "All levels of all arms were visited in each round, in a drawn order.",
+        "Every arm had every level once in each round. Gains until: by the arm's own turns alone.",
         ("arm", "clients", "uploads/s", "p95 durable", "busy cores", "gains until"),
         tuple(rows),
         tuple(anchors),

@@ -16,7 +16,7 @@ from loadtests.harness.records.plan import Part, Plan
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
-from loadtests.harness.report.decision import decision_tables
+from loadtests.harness.report.decision import short_decision
 from loadtests.harness.report.page import HTML, not_default
 from loadtests.harness.report.tables import Table, summary
 from loadtests.harness.sentences import of_question
@@ -28,11 +28,15 @@ _VALIDITY_STYLES = {"valid": "green", "valid with cautions": "yellow", "invalid"
 
 
 def answers(console: Console) -> Callable[[Bundle, Part], None]:
-    """What to call when a part has ended: prints what it answers, from the bundle as it is then."""
+    """What to call when a part has ended: prints what it answers, from the bundle as it is then.
+
+    The last part's answer is not said: the whole follows at once, and says it.
+    """
 
     def say(bundle: Bundle, part: Part) -> None:
-        alike = [one.name for one in bundle.plan().parts if one.kind is part.kind]
-        if part.name != alike[-1]:  # the answer is of all of them
+        parts = bundle.plan().parts
+        alike = [one.name for one in parts if one.kind is part.kind]  # the answer is of all of them
+        if part.name != alike[-1] or part.name == parts[-1].name:
             return
         for sentence in of_question(analyse(bundle), part.kind):
             _say(sentence, console)
@@ -41,7 +45,8 @@ def answers(console: Console) -> Callable[[Bundle, Part], None]:
 
 
 def print_result(result: Result, plan: Plan, path: Path, console: Console) -> None:
-    """The outcome of the bundle at ``path``: a table, the sentences, where to read on, what to do next."""
+    """The outcome of the bundle at ``path``: a table, the sentences, whether to believe them, what a decision
+    needs most, where to read on, what to do next."""
     console.print()
     table = summary(result)
     if table is not None:
@@ -49,19 +54,26 @@ def print_result(result: Result, plan: Plan, path: Path, console: Console) -> No
     for sentence in result.sentences:
         _say(sentence, console)
         console.print()
+    _print_validity(result, console)
     _print_ending(ending(plan, result), console)
-    for table in decision_tables(result):
-        console.print(Text(table.title, style="bold"))
-        _print_table(table, console, folded=True)
+    costs = short_decision(result)
+    if costs is not None:
+        console.print(Text(costs.title, style="bold"))
+        _print_table(costs, console, folded=True)
+    console.print(f"Report   {path / HTML}", markup=False, highlight=False, soft_wrap=True)
+    if result.next_command:
+        console.print(f"Next     {result.next_command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_validity(result: Result, console: Console) -> None:
+    """Before any long table: who reads no further has seen it."""
     if unlike := not_default(result):
         console.print(f"Not the default: {unlike}", markup=False, highlight=False, soft_wrap=True)
     line = Text("Validity ").append(result.validity.value, style=_VALIDITY_STYLES[result.validity.value])
     console.print(line.append(f" · {result.exit_reason}"), soft_wrap=True)
     for caution in cautions(result):
         console.print(f"         {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Report   {path / HTML}", markup=False, highlight=False, soft_wrap=True)
-    if result.next_command:
-        console.print(f"Next     {result.next_command}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
 
 
 def cautions(result: Result) -> list[str]:

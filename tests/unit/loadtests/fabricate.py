@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from loadtests.harness.records.result import (
     ArmResult,
     Beside,
     CarryOver,
+    CommonKnee,
     Comparison,
     Interval,
     Killed,
@@ -38,6 +40,7 @@ from loadtests.harness.records.result import (
     Saturation,
     Size,
     Sizes,
+    Step,
     Timeline,
     Verdict,
     evidence_id,
@@ -213,6 +216,17 @@ def knee(own: str, low: int | None = 4, high: int | None = 12) -> Knee:
     )  # fmt: skip
 
 
+def common_knee(low: int | None = 4, high: int | None = 12) -> CommonKnee:
+    """Of levels as in ``knee``: gains up to the step from ``low``, none from ``high`` on, else it is open."""
+    steps = []
+    for vus, more_vus in pairwise((1, 4, 12, 24, 48)):
+        matters = True if low and vus <= low else False if high and vus >= high else None
+        gain = around({True: 1.4, False: 1.02, None: 1.1}[matters], 0.03, 15)
+        steps.append(Step(vus=vus, more_vus=more_vus, gain=gain, matters=matters))
+    why_not = None if low or high else "neither a gain of 10 % nor its absence was shown"
+    return CommonKnee(id="knee", steps=tuple(steps), limit=0.1, low_vus=low, high_vus=high, why_not=why_not)
+
+
 def beside(own: str, login_ms: float) -> Beside:
     quiet = own == NOBODY
     return Beside(
@@ -340,6 +354,7 @@ def result(arms: Sequence[Arm] = STRATEGIES, **given: Any) -> Result:
         "interrupted": False, "headline": "", "sentences": (), "next_command": None,
         "compare": comparison(arms), "saturation": tuple(saturation(one.name) for one in arms),
         "knees": tuple(knee(one.name) for one in arms),
+        "common_knee": common_knee() if given.get("knees", arms) else None,
         "neighbours": Neighbours(
             id="neighbours", rate_per_s=26.0,
             arms=(beside(NOBODY, 12.0), *(beside(one.name, 25.0 + 5 * at) for at, one in enumerate(arms))),

@@ -43,6 +43,8 @@ def test_every_answer_is_there_with_its_id() -> None:
     assert result.compare is not None and result.compare.best == "B"
     assert [one.id for one in result.saturation] == ["saturation.A"]
     assert [one.id for one in result.knees] == ["knee.A"]
+    assert result.common_knee is not None
+    assert (result.common_knee.low_vus, result.common_knee.high_vus) == (2, 4)
     assert result.neighbours is not None
     assert [one.id for one in result.neighbours.arms] == ["neighbours.nobody", "neighbours.A"]
     assert [price.id for price in result.prices] == ["price.A", "price.B"]
@@ -70,6 +72,7 @@ def test_the_middle_of_a_run_is_analysed_as_far_as_it_is() -> None:
     made.of_ledgers = [ledger(made.world.stretches, made.world.uploads)]
     result = analyse(made)
     assert result.compare is not None and result.knees == () and result.neighbours is None
+    assert result.common_knee is None
     assert "not-reached" in {warn.code for warn in result.warnings}
 
 

@@ -21,7 +21,7 @@ from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import Cost, Decision, Result
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.records.ways import ABILITIES, Abilities, Ability
-from loadtests.harness.report.decision import TITLE, decision_tables, reasons
+from loadtests.harness.report.decision import TITLE, decision_tables, reasons, short_decision
 from loadtests.harness.report.page import html, markdown, view_of
 from loadtests.harness.report.tables import Table
 from loadtests.harness.report.terminal import print_result
@@ -226,20 +226,45 @@ def table_of(result: Result, ident: str) -> Table:
 
 
 class TestTables:
-    def test_page_twin_and_terminal_say_the_same(self, result: Result) -> None:
-        page, twin, said = shown(result)
+    def test_page_and_twin_say_the_same(self, result: Result) -> None:
+        page, twin, _ = shown(result)
         tables = decision_tables(result)
         assert [table.ident for table in tables] == ["map", "cost-million", "cost-terabyte", "abilities"]
         for table in tables:
             assert f"<h3>{table.title}</h3>" in page
             assert f"### {table.title}" in twin
-            assert table.title in said
             for row in table.rows:
                 assert f"| {' | '.join(row)} |" in twin
                 for cell in row:
-                    value = cell.partition(" (")[0]
-                    assert escape(value) in page
-                    assert all(word in said for word in value.split())
+                    assert escape(cell.partition(" (")[0]) in page
+
+    def test_the_terminal_says_few_rows_of_it_cell_by_cell_and_where_the_rest_is(
+        self, result: Result
+    ) -> None:
+        _, _, said = shown(result)
+        few, whole = short_decision(result), table_of(result, "cost-million")
+        assert few is not None and few.title == whole.title
+        assert [row[0] for row in few.rows] == [
+            "processors, core-hours", "cores, if all come within a day", "memory, GiB-hours",
+            "through the gateway, GB", "store requests", "cost, EUR",
+        ]  # fmt: skip
+        cells = {row[0]: row[2:] for row in whole.rows}
+        assert few.columns == ("what it takes", *whole.columns[2:])
+        assert {row[0]: row[1:] for row in few.rows} == {row[0]: cells[row[0]] for row in few.rows}
+        assert few.title in said and "In the report: every figure" in said
+        for row in few.rows:
+            assert all(word in said for cell in row for word in cell.partition(" (")[0].split())
+        for table in decision_tables(result):
+            assert table.title not in said or table.ident == whole.ident
+
+    def test_the_terminal_s_table_fits_a_screen(self, result: Result) -> None:
+        out = StringIO()
+        print_result(result, make.plan(result), Path("results"), Console(file=out, width=80))
+        lines = out.getvalue().splitlines()
+        begin = lines.index("A million uploads")
+        end = next(at for at, line in enumerate(lines) if line.startswith("Report "))
+        assert end - begin <= 24
+        assert max(map(len, lines[begin:end])) <= 80
 
     def test_money_stands_there_only_with_prices(self, result: Result) -> None:
         million = table_of(result, "cost-million")
@@ -274,9 +299,9 @@ class TestTables:
 
     def test_where_nothing_was_decided_nothing_is_said(self) -> None:
         quiet = make.result(decision=None, sizes=None)
-        page, twin, _ = shown(quiet)
-        assert decision_tables(quiet) == () and reasons(quiet) is None
-        assert 'id="decision"' not in page and TITLE not in twin
+        page, twin, said = shown(quiet)
+        assert decision_tables(quiet) == () and reasons(quiet) is None and short_decision(quiet) is None
+        assert 'id="decision"' not in page and TITLE not in twin and "A million uploads" not in said
 
 
 class TestMap:

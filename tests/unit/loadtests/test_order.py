@@ -65,6 +65,26 @@ def test_a_round_visits_every_arm_once(kind: PartKind) -> None:
     assert len(set(blocks)) > 10
 
 
+def test_levels_of_an_arm_stand_together_up_or_down_each_by_a_toss_of_its_own() -> None:
+    levels = tuple(
+        arm.model_copy(update={"name": f"{arm.name} {vus} VU", "vus": vus})
+        for vus in (3, 16, 32)
+        for arm in part(2).arms
+    )
+    own = part(2, PartKind.LEVELS).model_copy(update={"arms": levels})
+    ramps = {name: tuple(f"{name} {vus} VU" for vus in (3, 16, 32)) for name in "ab"}
+    either = {
+        one + other
+        for first, second in ("ab", "ba")
+        for one in (ramps[first], ramps[first][::-1])
+        for other in (ramps[second], ramps[second][::-1])
+    }
+    drawn = Counter(islice(blocks_of(own, seed=4), 4000))
+    assert set(drawn) == either and len(either) == 8
+    assert all(400 < count < 600 for count in drawn.values())
+    assert turns_per_block(own) == 6
+
+
 def test_behind_an_overload_comes_the_calm_of_the_same_arm() -> None:
     arms = tuple(
         arm.model_copy(update={"name": f"{arm.name} {share}", "of_capacity": share})

@@ -89,7 +89,7 @@ class TestProxyOrDirect:
         assert [arm.strategy for arm in plan.arms] == ["proxy-chunked", "direct-multipart", "direct-single"]
         assert {arm.vus for arm in parts[PartKind.SATURATION].arms} == {16, 24}
         assert [arm.name for arm in parts[PartKind.LEVELS].arms][:4] == [
-            "proxy-chunked 1 VU", "direct-multipart 1 VU", "direct-single 1 VU", "proxy-chunked 4 VU",
+            "proxy-chunked 3 VU", "direct-multipart 3 VU", "direct-single 3 VU", "proxy-chunked 16 VU",
         ]  # fmt: skip
         beside = parts[PartKind.NEIGHBOURS]
         assert (beside.arms[0].name, beside.arms[0].strategy, beside.arms[0].vus) == (NOBODY, None, 0)

@@ -147,6 +147,16 @@ class TestPage:
         assert "bcrypt" in made.headline and "PASSWORD_HASH" not in made.headline
         assert "arms" not in dict(facts(make.result()))
 
+    def test_the_steps_between_numbers_of_clients_have_a_table(self, result: Result) -> None:
+        table = tables(result)["gains"]
+        assert table.columns[-1] == "gain of 10 %"
+        assert [row[:2] for row in table.rows] == [("4", "1"), ("12", "4"), ("24", "12"), ("48", "24")]
+        assert [row[-1] for row in table.rows] == ["yes", "yes", "no", "no"]
+        assert table.rows[2][2] == "1.02 (0.99 to 1.05)"
+        section = page_of(result)
+        section = section[section.index('id="question-levels"') : section.index('id="question-neighbours"')]
+        assert '<tr id="knee">' in section
+
     def test_offered_rates_have_a_picture_and_a_table(self, result: Result) -> None:
         offered = told(result.model_copy(update={"offers": make.offers()}))
         shown = page_of(offered)
@@ -294,6 +304,15 @@ class TestTerminal:
         assert places == sorted(places) and flat.index("uploads/s") < places[0]
         assert flat.index("report.html") < flat.index("make stress PROFILE=full")
 
+    def test_whether_to_believe_it_comes_before_every_long_table(self, result: Result) -> None:
+        flat = " ".join(printed(result, claims=(make.CLAIM,), expected="Less than that.").split())
+        order = (
+            result.sentences[-1].text, f"Validity {result.validity.value}", result.warnings[0].message,
+            "Claimed, measured, why", "A million uploads", "Report results/",
+        )  # fmt: skip
+        places = [flat.index(piece) for piece in order]
+        assert places == sorted(places)
+
     def test_why_a_run_has_cautions(self, result: Result) -> None:
         noisy = [Warn(code="slip", severity=Severity.CAUTION, message=f"late {n}") for n in (1, 2)]
         shown = printed(result.model_copy(update={"warnings": tuple(noisy)}), 140)
@@ -328,7 +347,8 @@ class TestOfABundle:
             say(bundle, part)
             said = out.getvalue()
             assert ("is the faster for" in said) is (part.kind is PartKind.COMPARE)
-            assert ("until between 2 and 4 at once for A." in said) is (part.kind is PartKind.LEVELS)
+            assert ("until between 2 and 4 at once: 4 bring" in said) is (part.kind is PartKind.LEVELS)
+            assert bool(said) is (part.kind is not PartKind.NEIGHBOURS)  # the last: the whole follows
 
     def test_two_processes_write_identical_bytes(self, path: Path) -> None:
         code = (

@@ -222,33 +222,61 @@ class TestOthers:
             "most likely 1.20 times (at most 1.25) that of A (FINALISE=inline)."
         ) in said(make.result((A, B), compare=compare))
 
-    def test_a_knee_is_a_range_or_is_said_to_be_missing(self) -> None:
-        knees = (make.knee(PROXY, 4, 12), make.knee(MULTIPART, 8, 16), make.knee(SINGLE, 12, None))
-        found, missing = of_question(make.result(knees=knees), PartKind.LEVELS)
-        assert found.text == (
-            "More clients bring more uploads until between 4 and 12 at once through the server in chunks "
-            "and until "
-            "between 8 and 16 at once direct in parts."
-        )
-        assert missing.text == (
-            "Until how many clients more of them bring more uploads was not found direct in one PUT (a gain "
-            "up to 48, the most tried, is not ruled out); PROFILE=full measures longer."
-        )
+    @pytest.mark.parametrize(
+        ("low", "high", "text"),
+        [
+            (4, 12, "Taking all ways together, more clients bring more uploads until between 4 and 12 at "
+             "once: 12 bring at least 1.36 times, most likely 1.40 times (at most 1.44) the rate of 4, and "
+             "24 bring less than 10 % more than 12, 1.02 (0.99 to 1.05) times their rate."),
+            (None, 12, "Taking all ways together, more clients bring more uploads until at most 12 at once: "
+             "24 bring less than 10 % more than 12, 1.02 (0.99 to 1.05) times their rate."),
+            (4, None, "Taking all ways together, more clients bring more uploads beyond 4 at once: 12 bring "
+             "at least 1.36 times, most likely 1.40 times (at most 1.44) the rate of 4; until when was not "
+             "shown with up to 48, the most tried; PROFILE=full measures longer."),
+            (None, None, "Until how many clients more of them bring more uploads was not found (neither a "
+             "gain of 10 % nor its absence was shown); PROFILE=full measures longer."),
+        ],
+    )  # fmt: skip
+    def test_a_knee_has_two_ends_or_one_or_is_said_to_be_missing(
+        self, low: int | None, high: int | None, text: str
+    ) -> None:
+        made = make.result(common_knee=make.common_knee(low, high))
+        (found,) = of_question(made, PartKind.LEVELS)
+        assert (found.text, found.evidence) == (text, "knee")
 
-    def test_saturation_is_proven_or_not(self) -> None:
-        proofs = (make.saturation(PROXY), make.saturation(SINGLE, proven=False))
-        yes, no = of_question(make.result(saturation=proofs), PartKind.SATURATION)
-        assert yes.text == (
-            "More clients would not help: 24 instead of 16 bring 1.01 (0.98 to 1.04) times the rate "
-            "through the "
-            "server in chunks."
+    def test_the_knee_of_a_single_way_is_not_one_of_all_together(self) -> None:
+        (found,) = of_question(make.result(knees=(make.knee(PROXY),)), PartKind.LEVELS)
+        assert found.text.startswith("More clients bring more uploads until between 4 and 12 at once: ")
+
+    def test_saturation_is_one_sentence_whatever_was_shown_of_whom(self) -> None:
+        helped = make.saturation(SINGLE, proven=False)
+        wide = make.saturation(MULTIPART).model_copy(update={"gain": make.around(1.0, 0.2), "proven": False})
+        (every,) = of_question(
+            make.result(saturation=(make.saturation(PROXY), wide, helped)), PartKind.SATURATION
         )
-        assert no.text.startswith("More clients help: 24 instead of 16 bring 1.12 (1.09 to 1.15) times")
-        wide = proofs[0].model_copy(update={"gain": make.around(1.0, 0.2), "proven": False})
+        assert every.text == (
+            "More clients would not help: 24 instead of 16 bring 1.01 (0.98 to 1.04) times the rate through "
+            "the server in chunks; they help: 1.12 (1.09 to 1.15) times the rate direct in one PUT; whether "
+            "they would was not shown: 1.00 (0.80 to 1.20) times the rate direct in parts; PROFILE=full "
+            "measures longer."
+        )
+        (no,) = of_question(make.result(saturation=(helped,)), PartKind.SATURATION)
+        assert no.text == (
+            "More clients help: 24 instead of 16 bring 1.12 (1.09 to 1.15) times the rate direct in one PUT."
+        )
         (open_,) = of_question(make.result(saturation=(wide,)), PartKind.SATURATION)
         assert open_.text == (
             "Whether more clients would help was not shown: 24 instead of 16 bring 1.00 (0.80 to 1.20) times "
-            "the rate through the server in chunks; PROFILE=full measures longer."
+            "the rate direct in parts; PROFILE=full measures longer."
+        )
+
+    def test_ways_with_other_numbers_of_clients_say_theirs(self) -> None:
+        few = make.saturation(SINGLE).model_copy(update={"vus": 8, "more_vus": 12})
+        (found,) = of_question(make.result(saturation=(make.saturation(PROXY), few)), PartKind.SATURATION)
+        assert found.text == (
+            "More clients would not help: more of them bring 1.01 (0.98 to 1.04) times the rate through the "
+            "server in chunks (24 instead of 16) and 1.01 (0.98 to 1.04) times the rate direct in one PUT "
+            "(12 instead of 8)."
         )
 
     def test_too_few_logins_are_said_with_what_helps(self) -> None:

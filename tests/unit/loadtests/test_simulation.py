@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from docs import statistics
+from docs import series, statistics
 from loadtests.simulation import PERIOD_S, SCENES, WASHOUT_S, Findings, simulate
 
 pytestmark = pytest.mark.unit
@@ -65,4 +65,4 @@ def test_shares_are_without_bias_and_whole_uploads_are_not(found: Findings) -> N
 
 def test_the_page_shows_what_was_simulated(found: Findings) -> None:
     text = statistics.PAGE.read_text(encoding="utf-8")
-    assert text == statistics.page(found), "stale: python -m docs.statistics"
+    assert text == statistics.page(found, series.on_record()), "stale: python -m docs.statistics"
