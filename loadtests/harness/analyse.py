@@ -18,14 +18,16 @@ from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.fleet import fleet
 from loadtests.harness.ghosts import kills
 from loadtests.harness.knee import common_knee, knees, saturations
-from loadtests.harness.latency import neighbours
+from loadtests.harness.latency import beside_uploads, neighbours
 from loadtests.harness.limits import limits
 from loadtests.harness.offers import offers
 from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
+    Beside,
     CommonKnee,
     Comparison,
+    Crowd,
     Fleet,
     Kills,
     LedgerTotal,
@@ -74,6 +76,7 @@ def analyse_facts(facts: Facts) -> Result:
     if invalid := found.validity is Validity.INVALID:
         main = without_winner(main) if main else None
         by_size = _sizes_without_winner(by_size) if by_size else None
+    slow = _crowd(facts)
     result = Result(
         run=plan.run,
         question=plan.question,
@@ -96,10 +99,10 @@ def analyse_facts(facts: Facts) -> Result:
         sizes=by_size,
         offers=_offers(facts),
         kills=_kills(facts),
-        crowd=crowd(plan.arms, facts.parts(PartKind.CROWD), facts.periods),
+        crowd=slow,
         fleet=_fleet(facts),
         prices=answers.prices,
-        decision=None if invalid else decision(plan, main, answers.prices),
+        decision=None if invalid else decision(plan, main or slow, answers.prices),
         limits=limits(facts),
         ledger=ledger_total(facts),
         timeline=timeline(facts),
@@ -164,6 +167,15 @@ def _fleet(facts: Facts) -> Fleet | None:
     if part is None:
         return None
     return fleet(facts.plan.arms, part, facts.blocks[part.name], facts.stretches, facts.uploads)
+
+
+def _crowd(facts: Facts) -> Crowd | None:
+    parts, beside = facts.parts(PartKind.CROWD), dict[str, Beside]()
+    for part in parts:
+        if part.login_rate_per_s or part.list_rate_per_s:
+            periods = facts.periods[part.name]
+            beside |= beside_uploads(part, facts.stretches, periods, facts.steps, facts.plan.seed)
+    return crowd(facts.plan.arms, parts, facts.periods, beside)
 
 
 def ledger_total(facts: Facts) -> LedgerTotal:

@@ -400,7 +400,7 @@ def disk_stalled(facts: Facts, _: Answers) -> Iterator[Warn]:
 
 def offered_missed(facts: Facts, _: Answers) -> Iterator[Warn]:
     """Beside open arrivals: fewer begun than were due means that k6 fell behind."""
-    for part in facts.parts(PartKind.NEIGHBOURS):
+    for part in facts.parts(PartKind.NEIGHBOURS, PartKind.CROWD):
         own = facts.periods[part.name]
         begun = Counter(
             step.step for step in facts.steps if _due_in(step.scheduled_at or step.started_at, own)

@@ -146,7 +146,10 @@ def prices(plan: Plan, stretches: Sequence[Stretch], counted: Sequence[Counted],
 
 
 def _price(plan: Plan, arm: Arm, books: Books, periods: Mapping[str, Sequence[Period]]) -> Price:
-    turns = [p for part in plan.parts for p in periods.get(part.name, ()) if p.arm == arm.name]
+    crowds = (one for part in plan.parts if part.kind is PartKind.CROWD for one in part.arms)
+    # A crowd has no other turns than those of its levels.
+    names = {arm.name, *(one.name for one in crowds if one.of == arm.name)}
+    turns = [p for part in plan.parts for p in periods.get(part.name, ()) if p.arm in names]
     gateway_in, gateway_out = books.gateway_in(arm), books.gateway_out(arm)
     return Price(
         id=evidence_id("price", arm.name),

@@ -1,7 +1,8 @@
 """What slow clients cost gateway and upload: memory and processor time by how many there are at once.
 
 A turn is the unit. Each arm has processes of its own and meets the fewest clients first, so that memory which
-a process keeps after a larger load is nobody else's and nobody's before.
+a process keeps after a larger load is nobody else's and nobody's before. What others wait meanwhile is judged
+as it is beside any uploads, in ``latency``.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from loadtests.harness.comparison import rate_of
 from loadtests.harness.intervals import NOTHING, ratio_of_sums
 from loadtests.harness.periods import Period
 from loadtests.harness.records.plan import Arm, Part
-from loadtests.harness.records.result import AtOnce, Crowd, Held, Interval, evidence_id
+from loadtests.harness.records.result import AtOnce, Beside, Crowd, Held, Interval, evidence_id
 
 PASSED = ("gateway", "upload")  # the services that a proxied file passes
 
 
 def crowd(
-    arms: Sequence[Arm], parts: Sequence[Part], periods: Mapping[str, Sequence[Period]]
+    arms: Sequence[Arm],
+    parts: Sequence[Part],
+    periods: Mapping[str, Sequence[Period]],
+    beside: Mapping[str, Beside],
 ) -> Crowd | None:
     """Every arm with every number of clients, arm by arm; None where nothing was played.
 
-    ``arms`` are the question's, ``periods`` are by part.
+    ``arms`` are the question's, ``periods`` are by part, ``beside`` by the arm of a part.
     """
     turns = {
         (arm.of, arm.vus): (arm, own)
@@ -37,12 +41,18 @@ def crowd(
     return Crowd(
         arms=tuple(arms),
         file_size_bytes=arms[0].file_size_bytes,
-        cells=tuple(_cell(arm, own) for levels in by_arm for arm, own in levels),
+        cells=tuple(_cell(arm, own, beside.get(arm.name)) for levels in by_arm for arm, own in levels),
         held=tuple(_held(levels) for levels in by_arm if levels),
     )
 
 
-def _cell(arm: Arm, own: Sequence[Period]) -> AtOnce:
+def fullest(found: Crowd) -> tuple[AtOnce, ...]:
+    """The cells with the most clients that there were."""
+    most = max(cell.clients for cell in found.cells)
+    return tuple(cell for cell in found.cells if cell.clients == most)
+
+
+def _cell(arm: Arm, own: Sequence[Period], beside: Beside | None) -> AtOnce:
     units = [(period,) for period in own]
     return AtOnce(
         id=evidence_id("crowd", arm.name),
@@ -55,7 +65,8 @@ def _cell(arm: Arm, own: Sequence[Period]) -> AtOnce:
         },
         uploads_per_s=rate_of(units),
         cpu_s_per_upload=cost.cpu_per_upload(units, arm),
-        cpu_s_by_process={name: cost.cpu_per_upload(units, arm, name) for name in PASSED},
+        cpu_s_by_process=cost.cpu_by_process(units, arm),
+        beside=beside,
     )
 
 

@@ -1,23 +1,27 @@
 """What each way costs for a million uploads and for a terabyte, in cores and in money.
 
-Nothing is measured here. Processor time and rate are the comparison's, what the services counted is that of
-the price of one upload; both are multiplied. Given are the prices, what a strategy makes possible, and how
-many requests clients send to the store themselves.
+Nothing is measured here. Processor time and rate are those of the comparison, or of the largest crowd where
+nothing was compared; what the services counted is that of the price of one upload; both are multiplied. Given
+are the prices, what a strategy makes possible, and how many requests clients send to the store themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from loadtests.harness.comparison import scaled
 from loadtests.harness.cost import DATABASES, JOINTS, SERVICES
+from loadtests.harness.crowd import fullest
 from loadtests.harness.intervals import NOTHING
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import (
     ArmResult,
+    AtOnce,
     Comparison,
     Cost,
     Costs,
+    Crowd,
     Decision,
     Interval,
     Price,
@@ -31,25 +35,28 @@ HOUR_S = 3600.0
 OURS = (*SERVICES, *DATABASES, *JOINTS)  # whose memory counts, as it is whose processor time does
 
 
-def decision(plan: Plan, main: Comparison | None, prices: Sequence[Price]) -> Decision | None:
-    """None where nothing was compared, or the plan has no ways to choose from."""
-    loaded = {one.arm.name: one for one in main.arms} if main and main.blocks else {}
-    counted = {one.arm: one for one in prices}
-    known = [
-        (way, loaded[way.arm], counted[way.arm])
-        for way in plan.ways
-        if way.arm in loaded and way.arm in counted
-    ]
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One way under load, whatever part that was."""
+
+    way: Way
+    found: ArmResult | AtOnce
+    file_size_bytes: int
+    counted: Price
+
+
+def decision(plan: Plan, source: Comparison | Crowd | None, prices: Sequence[Price]) -> Decision | None:
+    """None where nothing was loaded that can be decided on, or the plan has no ways to choose from."""
+    known = _loaded(plan, source, prices)
     if not known:
         return None
-    millions = [cost(way, one, price, MILLION, plan.prices) for way, one, price in known]
-    terabytes = [
-        cost(way, one, price, TERABYTE / one.arm.file_size_bytes, plan.prices) for way, one, price in known
-    ]
+    millions = [cost(one, MILLION, plan.prices) for one in known]
+    terabytes = [cost(one, TERABYTE / one.file_size_bytes, plan.prices) for one in known]
     strategies = {way.strategy for way in plan.ways}
     return Decision(
         id="decision",
-        file_sizes=tuple(dict.fromkeys(one.arm.file_size_bytes for _, one, _ in known)),
+        file_sizes=tuple(dict.fromkeys(one.file_size_bytes for one in known)),
+        clients=next((one.found.clients for one in known if isinstance(one.found, AtOnce)), None),
         costs=(
             Costs(id=evidence_id("decision", "million"), of="million", costs=tuple(millions)),
             Costs(id=evidence_id("decision", "terabyte"), of="terabyte", costs=tuple(terabytes)),
@@ -59,22 +66,38 @@ def decision(plan: Plan, main: Comparison | None, prices: Sequence[Price]) -> De
     )
 
 
-def cost(way: Way, one: ArmResult, counted: Price, uploads: float, prices: UnitPrices | None) -> Cost:
+def _loaded(plan: Plan, source: Comparison | Crowd | None, prices: Sequence[Price]) -> list[Loaded]:
+    """The ways that were loaded and whose price is known, in the plan's order."""
+    found: dict[str, tuple[ArmResult | AtOnce, int]] = {}
+    if isinstance(source, Comparison) and source.blocks:
+        found = {one.arm.name: (one, one.arm.file_size_bytes) for one in source.arms}
+    elif isinstance(source, Crowd) and plan.profile != "smoke":  # too short to say what a crowd costs
+        found = {cell.arm: (cell, source.file_size_bytes) for cell in fullest(source)}
+    counted = {one.arm: one for one in prices}
+    return [
+        Loaded(way, *found[way.arm], counted[way.arm])
+        for way in plan.ways
+        if way.arm in found and way.arm in counted
+    ]
+
+
+def cost(one: Loaded, uploads: float, prices: UnitPrices | None) -> Cost:
     """Of so many uploads."""
-    rate_per_s, hours = one.uploads_per_s.value, uploads / HOUR_S
-    held = sum(size for name, size in counted.peak_rss_bytes.items() if name in OURS)
-    store = next((one.cpu_s_by_process[name] for name in STORES if name in one.cpu_s_by_process), NOTHING)
+    rate_per_s, hours = one.found.uploads_per_s.value, uploads / HOUR_S
+    held = sum(size for name, size in one.counted.peak_rss_bytes.items() if name in OURS)
+    used = one.found.cpu_s_by_process
+    store = next((used[name] for name in STORES if name in used), NOTHING)
     found = Cost(
-        arm=way.arm,
-        core_hours=scaled(one.cpu_s_per_upload, hours),
+        arm=one.way.arm,
+        core_hours=scaled(one.found.cpu_s_per_upload, hours),
         store_core_hours=scaled(store, hours),
         memory_gib_hours=held / GIB * hours / rate_per_s if held and rate_per_s else None,
         gateway_gb=_sum(
-            (counted.gateway_bytes_in, counted.gateway_bytes_out),
-            one.arm.file_size_bytes * uploads / GIGABYTE,
+            (one.counted.gateway_bytes_in, one.counted.gateway_bytes_out),
+            one.file_size_bytes * uploads / GIGABYTE,
         ),
-        store_requests=_sum((counted.store_requests, way.client_store_requests), uploads),
-        statements=_sum((counted.statements,), uploads),
+        store_requests=_sum((one.counted.store_requests, one.way.client_store_requests), uploads),
+        statements=_sum((one.counted.statements,), uploads),
         money=None,
     )
     return found if prices is None else found.model_copy(update={"money": money(found, prices)})

@@ -1,7 +1,7 @@
 """What a fleet of clients gets that all download the same file, by how many they are.
 
-A round is the unit: every arm with every number of clients has one turn in it, so that ratios are of turns that
-met the same machine.
+A round is the unit: every arm with every number of clients has one turn in it, so that ratios are of turns
+that met the same machine.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _cell(level: Arm, blocks: Sequence[Block], verified: Collection[UploadSample
 
 
 def _ratios(by_arm: Sequence[Sequence[Arm]], blocks: Sequence[Block]) -> Iterator[FleetRatio]:
-    """Every arm with more clients over itself with the fewest; with as many, every other arm over the first."""
+    """Every arm with more clients over itself with the fewest; with as many, others over the first arm."""
     for levels in by_arm:
         yield from (_ratio(levels[0], more, blocks) for more in levels[1:])
     for others in by_arm[1:]:

@@ -94,10 +94,25 @@ def neighbours(
     seed: int,
 ) -> Neighbours:
     """Logins and lists beside nobody's uploads and beside those of each arm."""
-    found = _by_period([s for s in stretches if s.part == part.name], periods, steps)
     rates = [arm.rate_per_s for arm in part.arms if arm.rate_per_s]
-    arms = tuple(_beside(arm, [p for p in periods if p.arm == arm.name], found, seed) for arm in part.arms)
-    return Neighbours(id=evidence_id("neighbours"), rate_per_s=min(rates, default=0.0), arms=arms)
+    found = beside_uploads(part, stretches, periods, steps, seed)
+    return Neighbours(
+        id=evidence_id("neighbours"), rate_per_s=min(rates, default=0.0), arms=tuple(found.values())
+    )
+
+
+def beside_uploads(
+    part: Part,
+    stretches: Iterable[Stretch],
+    periods: Sequence[Period],
+    steps: Iterable[StepSample],
+    seed: int,
+) -> dict[str, Beside]:
+    """By name of each arm of a part, levels of one arm apart: logins and lists in its turns."""
+    found = _by_period([s for s in stretches if s.part == part.name], periods, steps)
+    return {
+        arm.name: _beside(arm, [p for p in periods if p.arm == arm.name], found, seed) for arm in part.arms
+    }
 
 
 def _beside(
@@ -113,7 +128,7 @@ def _beside(
     durable = [period.durable_s for period in periods]
     return Beside(
         id=evidence_id("neighbours", arm.name),
-        arm=NOBODY if arm.strategy is None else arm.name,
+        arm=NOBODY if arm.strategy is None else arm.of,
         rate_per_s=arm.rate_per_s,
         login_p50=wait("login", 0.5),
         login_p95=wait("login", 0.95),

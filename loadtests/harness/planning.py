@@ -36,7 +36,9 @@ AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: t
 MAKING_S = 4.0  # of each stack that is made anew
 SETTLING_S = 10.0  # after kills: an upload that nobody goes on with is given up only then
 FEWEST_BLOCKS = 6  # below which nothing is shown
-UPLOADS_PER_SLOW_TURN = 2.2  # over a line of its own: one that came before the turn, and one that counts
+# Over a line of its own: one upload of the turn before must end, a little later than the line alone allows;
+# then most of one counts, which suffices, as uploads count by shares.
+UPLOADS_PER_SLOW_WASHOUT, UPLOADS_PER_SLOW_TURN = 1.1, 1.75
 # Of two cores: how much they store, for the estimate of the disk, and how fast, for that of long turns.
 LIKELY_BYTES_PER_S, LIKELY_UPLOADS_PER_S = 150e6, 120.0
 # What a VU takes in k6, and how often its file is in memory at most: k6 has it whole and in pieces, and twice
@@ -474,13 +476,22 @@ def _parts(
 
 def _crowd(crowd: Crowd, arms: Sequence[Arm], link: Link) -> Iterator[Part]:
     """A part for each number of clients, the fewest first. What the turn before left under way ends in the
-    first half of a turn; clients begin one after another, as no two people begin at once."""
+    washout; clients begin one after another, as no two people begin at once."""
     longest_s = max(link.transfer_s(arm.file_size_bytes) for arm in arms)
     period_s = max(crowd.period_s, round(UPLOADS_PER_SLOW_TURN * longest_s, 1))
-    for vus in sorted(crowd.clients):
-        part = _part(PartKind.CROWD, [_level(arm, vus) for arm in arms], period_s, crowd.rounds)
-        slow = {"name": f"{PartKind.CROWD.value}-{vus}", "washout_s": period_s / 2, "spread_s": longest_s}
-        yield part.model_copy(update=slow)
+    washout_s = round(UPLOADS_PER_SLOW_WASHOUT * longest_s, 1)
+    for vus, rounds in sorted(crowd.clients.items()):
+        part = _part(
+            PartKind.CROWD,
+            [_level(arm, vus) for arm in arms],
+            period_s,
+            rounds,
+            login_rate_per_s=crowd.login_rate_per_s,
+            list_rate_per_s=crowd.list_rate_per_s,
+            spread_s=longest_s,
+        )
+        name = f"{PartKind.CROWD.value}-{vus}"
+        yield part.model_copy(update={"name": name, "washout_s": max(part.washout_s, washout_s)})
 
 
 def _part(

@@ -50,6 +50,7 @@ def _text(value: Any, check: ValidatorFunctionWrapHandler) -> str:
 
 
 Share = Annotated[float, Field(gt=0, le=10)]
+AtLeastOne = Annotated[int, Field(ge=1)]
 Text = Annotated[str, WrapValidator(_text), Field(min_length=1)]
 Typed = Annotated[str, WrapValidator(_text), BeforeValidator(_typed)]
 
@@ -81,12 +82,17 @@ class Levels(Turns):
     vus: list[int] = Field(min_length=2)
 
 
-class Neighbours(Turns):
-    """Logins and lists per second beside nobody and beside each arm."""
+class Beside(Turns):
+    """Turns through which others log in and list their files, so many per second."""
 
-    blocks: int = Field(ge=1)
     login_rate_per_s: float = Field(gt=0)
     list_rate_per_s: float = Field(gt=0)
+
+
+class Neighbours(Beside):
+    """Beside nobody and beside each arm."""
+
+    blocks: int = Field(ge=1)
 
 
 class Sizes(Turns):
@@ -120,18 +126,17 @@ class Kill(Turns):
         return self
 
 
-class Crowd(Turns):
+class Crowd(Beside):
     """Each arm with so many clients at once, once in a round; numbers of clients one after another, the
-    fewest first, because a process seldom gives memory back. A turn lasts at least as long as two uploads
-    over the line that each client has."""
+    fewest first, because a process seldom gives memory back. A turn is as long as the line of each client
+    asks for, where ``period_s`` is shorter."""
 
-    rounds: int = Field(ge=1)
-    clients: list[int] = Field(min_length=2)
+    clients: dict[AtLeastOne, AtLeastOne] = Field(min_length=2)  # rounds by clients at once
 
 
 class Fleet(Turns):
-    """Each arm with so many clients at once that download, once in a round. Every ``cut_every``-th download of
-    a client ends when half of it should have come, and the rest is asked for by range."""
+    """Each arm with so many clients at once that download, once in a round. Every ``cut_every``-th download
+    of a client ends when half of it should have come, and the rest is asked for by range."""
 
     rounds: int = Field(ge=1)
     clients: list[int] = Field(min_length=2)

@@ -10,23 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from loadtests.harness import crowd_story, fleet_story, ghost_story, others_story, overload_story
 from loadtests.harness.cost import GENERATOR
-from loadtests.harness.ghost_story import story
-from loadtests.harness.latency import FEWEST_PERIODS
-from loadtests.harness.records.plan import NOBODY, Arm, PartKind
+from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import (
-    Beside,
     Comparison,
-    Crowd,
-    Fleet,
     Interval,
     Latency,
     Limit,
-    Neighbours,
-    Offered,
-    Offers,
     Ratio,
-    Recovery,
     Result,
     Saturation,
     Sentence,
@@ -39,14 +31,14 @@ from loadtests.harness.validity import EXIT_LOSS
 from loadtests.harness.wording import (
     UNITS,
     arm_names,
+    by_way,
     capital,
     count,
-    cpu_ms,
+    cpu_interval,
     in_units,
     listed,
-    mebibytes,
+    longer,
     network,
-    number,
     percent,
     ratio,
     ratio_digits,
@@ -54,7 +46,6 @@ from loadtests.harness.wording import (
     turned,
     unit_of,
     waited,
-    with_interval,
 )
 
 EARLY_ACK = "G-10"
@@ -115,13 +106,13 @@ def _sentences(result: Result) -> Iterator[Sentence]:
 def _answers(result: Result) -> Iterator[Sentence]:
     names = names_of(result)
     if result.kills is not None:
-        yield from story(result.kills, names)  # counts, which a smoke run has too
+        yield from ghost_story.story(result.kills, names)  # counts, which a smoke run has too
     if result.crowd is not None:
-        yield from _crowd(result, result.crowd, names)
+        yield from crowd_story.story(result.crowd, names, network_of(result), result.profile)
     if result.fleet is not None:
-        yield from _fleet(result, result.fleet, names)
+        yield from fleet_story.story(result, result.fleet, names)
     if result.offers is not None and result.profile != "smoke":
-        yield from _offers(result.offers, names)  # the closed loop before them only finds out what fits
+        yield from overload_story.story(result.offers, names)  # the closed loop before finds out what fits
     if result.compare is not None and result.compare.blocks:
         yield from _comparison(result, result.compare, names)
     if result.profile == "smoke":
@@ -129,7 +120,7 @@ def _answers(result: Result) -> Iterator[Sentence]:
     yield from _saturation(result, names)
     yield from _knee(result)
     if result.neighbours is not None:
-        yield from _neighbours(result, result.neighbours, names)
+        yield from others_story.story(result.neighbours, names, result.profile)
     if result.sizes is not None:
         yield from _sizes(result, result.sizes, names)
 
@@ -307,16 +298,10 @@ def _cost(found: Comparison, names: Mapping[str, str], margin: float) -> Iterato
 def _by_arm(found: Comparison, names: Mapping[str, str], used: Sequence[Interval | None]) -> list[str]:
     """CPU of each arm in its words; a way needs no preposition: "9.5 ms (9.2 to 9.8) direct in one PUT"."""
     return [
-        f"{_cpu(cpu)} {_by(one.arm.name, names)}"
+        f"{cpu_interval(cpu)} {by_way(one.arm.name, names)}"
         for one, cpu in zip(found.arms, used, strict=True)
         if cpu is not None and cpu.low is not None
     ]
-
-
-def _by(arm: str, names: Mapping[str, str]) -> str:
-    """ "direct in one PUT", but "for A (FINALISE=inline)"."""
-    name = names[arm]
-    return f"for {name}" if name.startswith(arm) else name
 
 
 def ways_only(found: Comparison) -> bool:
@@ -333,11 +318,6 @@ def _cost_pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
     if one.verdict is Verdict.EQUAL:
         return f"the two are equal within ±{percent(margin)}, {ratio(over)} times"
     return f"{ratio(over)} times, which shows no difference"
-
-
-def _cpu(found: Interval) -> str:
-    """Milliseconds of one core."""
-    return f"{cpu_ms(found.value)} ms ({cpu_ms(found.low)} to {cpu_ms(found.high)})"
 
 
 def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
@@ -434,24 +414,19 @@ def _saturation(result: Result, names: Mapping[str, str]) -> Iterator[Sentence]:
     clauses: list[str] = []
     for begin, go_on, own in groups:
         gains = [
-            f"{ratio(proof.gain)} times the rate {_by(proof.arm, names)}"
+            f"{ratio(proof.gain)} times the rate {by_way(proof.arm, names)}"
             + ("" if same else f" ({proof.more_vus} instead of {proof.vus})")
             for proof in own
         ]
         if gains:
             said = f"{go_on}: " if clauses else f"{begin}: {clients} bring "
             clauses.append(said + listed(gains))
-    settled = _longer(result) if unsettled else ""
+    settled = longer(result.profile) if unsettled else ""
     yield _answer(PartKind.SATURATION, f"{'; '.join(clauses)}{settled}.", known[0].id)
 
 
 def _gains(proof: Saturation) -> bool:
     return proof.gain.low is not None and proof.gain.low > 1
-
-
-def _longer(result: Result) -> str:
-    """What would settle a question that was measured too briefly."""
-    return "; PROFILE=full measures longer" if result.profile != "full" else ""
 
 
 def _knee(result: Result) -> Iterator[Sentence]:
@@ -469,10 +444,10 @@ def _knee(result: Result) -> Iterator[Sentence]:
     elif low is not None:
         most = f"with up to {found.steps[-1].more_vus}, the most tried"
         text = f"{begin} bring more uploads beyond {low} at once: {proofs[0]}"
-        text += f"; until when was not shown {most}{_longer(result)}"
+        text += f"; until when was not shown {most}{longer(result.profile)}"
     else:
         text = f"Until how many clients more of them bring more uploads was not found ({found.why_not})"
-        text += _longer(result)
+        text += longer(result.profile)
     yield _answer(PartKind.LEVELS, f"{text}.", found.id)
 
 
@@ -483,199 +458,6 @@ def _still_gains(step: Step) -> str:
 def _gains_less(step: Step, limit: float) -> str:
     shown = f"{ratio(step.gain)} times their rate"
     return f"{step.more_vus} bring less than {percent(limit)} more than {step.vus}, {shown}"
-
-
-# -- what it does to the others
-
-
-def _neighbours(result: Result, found: Neighbours, names: Mapping[str, str]) -> Iterator[Sentence]:
-    logins = _beside([(arm, arm.login_p95) for arm in found.arms], names)
-    lists = _beside([(arm, arm.list_p95) for arm in found.arms], names)
-    if not logins:
-        fewest = min((arm.login_p95 for arm in found.arms), key=lambda one: one.samples)
-        text = (
-            "How long others wait beside uploads cannot be said: beside one of the ways only "
-            f"{count(fewest.samples, 'login')} in {count(fewest.ms.n, 'turn')} were measured, and it takes "
-            f"{fewest.minimum} in at least {FEWEST_PERIODS}{_longer(result)}."
-        )
-        yield _answer(PartKind.NEIGHBOURS, text, found.id)
-        return
-    offered = f"While {number(found.rate_per_s)} uploads arrive per second"
-    text = f"{offered}, 95 of 100 logins take at most {listed(logins)}"
-    if lists:
-        text += f"; file lists {listed(lists)}"
-    yield _answer(PartKind.NEIGHBOURS, f"{text}.", found.id)
-
-
-def _beside(waits: Iterable[tuple[Beside, Latency]], names: Mapping[str, str]) -> list[str]:
-    """The arms first, then what is the case without uploads."""
-    known = sorted(
-        ((arm, found) for arm, found in waits if found.ms.low is not None),
-        key=lambda one: one[0].arm == NOBODY,
-    )
-    if all(arm.arm == NOBODY for arm, _ in known):
-        return []
-    return [
-        f"{waited(found.ms)} {'while nobody uploads' if arm.arm == NOBODY else _uploads(arm.arm, names)}"
-        for arm, found in known
-    ]
-
-
-def _uploads(arm: str, names: Mapping[str, str]) -> str:
-    """ "beside uploads direct in parts", "beside uploads of A (FINALISE=inline)"."""
-    name = names[arm]
-    return f"beside uploads of {name}" if name.startswith(arm) else f"beside uploads {name}"
-
-
-# -- what if more arrive than fit
-
-
-def _offers(found: Offers, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """One sentence for each arm: waits and refusals by rate, then what a refusal costs."""
-    for arm in dict.fromkeys(cell.arm for cell in found.cells):
-        own = sorted((cell for cell in found.cells if cell.arm == arm), key=lambda cell: cell.share)
-        clauses = [_at_rate(cell) for cell in own if cell.acked_p95.ms.low is not None]
-        if not clauses:
-            continue
-        text = f"{capital(names[arm])}: 95 of 100 are acknowledged within {'; '.join(clauses)}"
-        yield _answer(PartKind.RATES, f"{text}.", own[-1].id)
-        dear = own[-1].refusal_cpu_s
-        if dear.low is not None:
-            text = f"A refusal costs {_cpu(dear)} of processor time {_by(arm, names)}."
-            yield Sentence(kind="detail", question=PartKind.RATES, text=text, evidence=own[-1].id)
-    for one in found.recoveries:
-        yield from _recovery(one, names)
-
-
-def _recovery(one: Recovery, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """How soon it is over; nothing where too few turns saw it."""
-    what = f"serves {percent(one.share)} of capacity again, within 10 % of its calm rate,"
-    after = f"a turn at {percent(one.after_share)}"
-    seconds, turns = one.seconds, count(one.seconds.n, "turn")
-    if seconds.value is not None and seconds.low is not None and seconds.high is not None:
-        soon = f"{seconds.value:.1f} s ({seconds.low:.1f} to {seconds.high:.1f}) after {after}"
-        most = f"at most {one.longest_s:.1f} s in {turns}" if one.longest_s is not None else _not_back(one)
-        yield _answer(PartKind.RATES, f"{capital(names[one.arm])} {what} {soon}, {most}.", one.id)
-    elif one.not_back:
-        text = f"Whether {names[one.arm]} {what} soon after {after} was not shown: {_not_back(one)}."
-        yield _answer(PartKind.RATES, text, one.id)
-
-
-def _not_back(one: Recovery) -> str:
-    return f"in {one.not_back} of {count(one.seconds.n, 'turn')} of {one.turn_s:g} s it did not"
-
-
-def _at_rate(cell: Offered) -> str:
-    """ "30.2 ms (28.0 to 33.1) at 80 % of capacity", with what was not served."""
-    lost = {"refused": cell.refused, "failed": cell.failed, "not begun": cell.dropped}
-    some = [f"{percent(share)} {what}" for what, share in lost.items() if share and share >= 0.005]
-    apart = f" ({listed(some)})" if some else ""
-    return f"{waited(cell.acked_p95.ms)} at {percent(cell.share)} of capacity{apart}"
-
-
-# -- what slow clients cost
-
-
-def _crowd(result: Result, found: Crowd, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """Memory with the most clients, what each further one takes of it, and processor time."""
-    line = network_of(result)
-    what = f"files of {size(found.file_size_bytes)}{f' over lines of {line} each' if line else ''}"
-    most = max(cell.clients for cell in found.cells)
-    if result.profile == "smoke":
-        text = f"A smoke run is too short to say what slow clients cost: up to {most} at once sent {what}."
-        yield _answer(PartKind.CROWD, text, found.cells[0].id)
-        return
-    full = [cell for cell in found.cells if cell.clients == most]
-    held = [f"{mebibytes(c.most_bytes)} {_by(c.arm, names)}" for c in full if c.most_bytes.low is not None]
-    if held:
-        text = f"While {most} clients at once send {what}, gateway and upload together hold at most"
-        yield _answer(PartKind.CROWD, f"{text} {listed(held)}.", full[0].id)
-    shares = [
-        f"{with_interval(one.share, percent)} of its file {_by(one.arm, names)}"
-        for one in found.held
-        if one.share.low is not None
-    ]
-    if shares:
-        text = f"In their memory each further client takes {listed(shares)}"
-        yield _answer(PartKind.CROWD, f"{text}.", full[-1].id)
-    costs = [
-        f"{_cpu(cell.cpu_s_per_upload)} {_by(cell.arm, names)}"
-        for cell in full
-        if cell.cpu_s_per_upload.low is not None
-    ]
-    if costs:
-        text = f"With {most} of them an upload costs {listed(costs)} of processor time of our services and"
-        yield Sentence(kind="detail", question=PartKind.CROWD, text=f"{text} databases.", evidence=full[0].id)
-
-
-# -- what a fleet gets
-
-
-def _fleet(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """Whether the rate rises with the fleet, what the largest one gets, what of it was resumed, and its price."""
-    few, most = min(cell.clients for cell in found.cells), max(cell.clients for cell in found.cells)
-    what = f"one file of {size(found.file_size_bytes)}"
-    if result.profile == "smoke":
-        downloads = sum(cell.downloads for cell in found.cells)
-        text = f"A smoke run is too short for rates: {downloads:,} times {what} was downloaded and verified"
-        yield _answer(PartKind.FLEET, f"{text}, by up to {most} clients at once.", found.cells[0].id)
-        return
-    rises = [
-        one
-        for one in found.ratios
-        if one.arm == one.over and one.clients == most and one.ratio.low is not None
-    ]
-    if rises:
-        gains = [f"{ratio(one.ratio)} times the rate {_by(one.arm, names)}" for one in rises]
-        text = f"{most} clients instead of {few} that download {what} bring {listed(gains)}"
-        yield _answer(PartKind.FLEET, f"{text}.", rises[0].id)
-    full = [cell for cell in found.cells if cell.clients == most]
-    rates = [
-        f"{with_interval(cell.downloads_per_s)} downloads per second "
-        f"({number(cell.payload_mb_per_s.value)} MB/s) {_by(cell.arm, names)}"
-        for cell in full
-        if cell.downloads_per_s.low is not None
-    ]
-    if rates:
-        text = f"The fleet of {most} gets {listed(rates)}"
-        yield _answer(PartKind.FLEET, f"{text}.", full[0].id)
-    yield from _resumed(found, full[0].id, names)
-    costs = [
-        f"{_cpu(cell.cpu_s_per_download)} {_by(cell.arm, names)}"
-        for cell in full
-        if cell.cpu_s_per_download.low is not None
-    ]
-    if costs:
-        text = f"With {most} of them a download costs {listed(costs)} of processor time of our services and"
-        yield Sentence(kind="detail", question=PartKind.FLEET, text=f"{text} databases.", evidence=full[0].id)
-    yield from _what_set_it_for(result, most, names)
-
-
-def _resumed(found: Fleet, evidence: str, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """Over all numbers of clients: a share of each arm, and what failed."""
-    if found.cut_every is None:
-        return
-    shares = []
-    for arm in dict.fromkeys(cell.arm for cell in found.cells):
-        own = [cell for cell in found.cells if cell.arm == arm]
-        verified = sum(cell.resumed.n for cell in own)
-        resumed = sum(round((cell.resumed.value or 0.0) * cell.resumed.n) for cell in own)
-        failed = sum(cell.failed for cell in own)
-        if verified:
-            shares.append(f"{percent(resumed / verified)} ({failed:,} failed) {_by(arm, names)}")
-    if shares:
-        text = "Cut in the middle, resumed by range and equal to what was uploaded in the end were"
-        yield _answer(PartKind.FLEET, f"{text} {listed(shares)}.", evidence)
-
-
-def _what_set_it_for(result: Result, most: int, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """What set the rate of the largest fleet."""
-    levels = {f"{arm} {most} VU": arm for arm in names}
-    for one in result.limits:
-        if one.arm in levels and one.part == PartKind.FLEET and one.what:
-            advice = f"; {one.advice}" if one.advice else ""
-            text = f"What set the rate {_by(levels[one.arm], names)}: {one.what} ({one.evidence}){advice}."
-            yield Sentence(kind="detail", question=PartKind.FLEET, text=text, evidence=one.id)
 
 
 # -- from which size on
@@ -692,7 +474,7 @@ def _sizes(result: Result, found: Sizes, names: Mapping[str, str]) -> Iterator[S
     best = [(one.file_size_bytes, _of(one.comparison, one.comparison.best)) for one in found.sizes]
     if not any(name for _, name in best):
         every = listed([size(one.file_size_bytes) for one in found.sizes], "or")
-        text = f"No fastest way was shown for files of {every}{_longer(result)}."
+        text = f"No fastest way was shown for files of {every}{longer(result.profile)}."
         yield _answer(PartKind.SIZES, text, found.id)
         return
     groups = [(name, [size(b) for b, _ in same]) for name, same in groupby(best, key=lambda one: one[1])]

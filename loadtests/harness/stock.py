@@ -1,7 +1,7 @@
 """Files for a stretch to download: uploaded before it begins, and open to everybody.
 
-They belong to a stack's first user. The ledger judges them as it does any upload, and every audit deletes them:
-whoever plays the next stretch puts them there again.
+They belong to a stack's first user. The ledger judges them as it does any upload, and every audit deletes
+them: whoever plays the next stretch puts them there again.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ A gateway counts what it was asked; the load generator writes down what it asks.
 second has not was somebody else's, and a comparison beside somebody else's load means nothing.
 
 k6 writes an upload down before it sends it, so a gateway's count of uploads is compared with the lines that
-are there now: one look later, our own uploads of that time would hide somebody else's. A login, a list, a look at a
-file or a download is written down after the answer; while a stretch runs, their counts are compared with the
-lines of one look later, when all that was counted has its line. At the end, when every VU is idle, all must
-agree at once.
+are there now: one look later, our own uploads of that time would hide somebody else's. A login, a list, a
+look at a file or a download is written down after the answer; while a stretch runs, their counts are compared
+with the lines of one look later, when all that was counted has its line. At the end, when every VU is idle,
+all must agree at once.
 """
 
 from __future__ import annotations

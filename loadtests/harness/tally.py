@@ -1,5 +1,5 @@
-"""What the console lines say so far: acknowledged uploads and downloads that ended well, before any audit. For
-calibration and progress."""
+"""What the console lines say so far: acknowledged uploads and downloads that ended well, before any audit.
+For calibration and progress."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from loadtests.harness.records.plan import NOBODY, Arm
 from loadtests.harness.records.result import Interval
@@ -61,6 +61,11 @@ def waited(found: Interval) -> str:
 def cpu_ms(seconds: float | None) -> str:
     """CPU-seconds of one upload as milliseconds of one core, without the unit."""
     return MISSING if seconds is None else precise(seconds * 1000)
+
+
+def cpu_interval(found: Interval) -> str:
+    """The same with its interval and the unit: "9.50 ms (9.20 to 9.80)"."""
+    return f"{cpu_ms(found.value)} ms ({cpu_ms(found.low)} to {cpu_ms(found.high)})"
 
 
 def duration(seconds: float) -> str:
@@ -137,6 +142,17 @@ def count(amount: int, noun: str) -> str:
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def longer(profile: str) -> str:
+    """What would settle a question that was measured too briefly."""
+    return "; PROFILE=full measures longer" if profile != "full" else ""
+
+
+def by_way(arm: str, names: Mapping[str, str]) -> str:
+    """ "direct in one PUT", but "for A (FINALISE=inline)": a way needs no preposition."""
+    name = names[arm]
+    return f"for {name}" if name.startswith(arm) else name
 
 
 def unit_of(arms: Iterable[Arm]) -> str:

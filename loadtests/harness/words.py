@@ -78,8 +78,8 @@ class ArmWords:
     """One arm as asked for; ``None`` leaves what the run or the question says.
 
     ``download`` is how clients get files, where they upload none; ``pids`` names the processes of ``target``;
-    ``reads`` is how often a client looks at its file afterwards, ``scraped`` whether somebody reads the metrics
-    in the arm's turns;
+    ``reads`` is how often a client looks at its file afterwards, ``scraped`` whether somebody reads the
+    metrics in the arm's turns;
     ``stack`` holds REPLICAS, TOPOLOGY, POOLER and STORE as typed, ``processes`` settings by service.
     ``revision`` is empty for the working tree as it is, ``None`` for whatever code runs anyway.
     """

@@ -296,7 +296,8 @@ class AtOnce(Record):
     most_by_process: dict[str, Interval]
     uploads_per_s: Interval
     cpu_s_per_upload: Interval  # our services and databases
-    cpu_s_by_process: dict[str, Interval]  # gateway and upload
+    cpu_s_by_process: dict[str, Interval]  # services, databases, store, k6, rest
+    beside: Beside | None = None  # logins and lists meanwhile, where there were any
 
 
 class Held(Record):
@@ -408,6 +409,7 @@ class Decision(Record):
 
     id: str
     file_sizes: tuple[int, ...]  # of the files that were uploaded, in bytes
+    clients: int | None = None  # slow ones at once, where the figures are those of a crowd
     costs: tuple[Costs, ...]
     prices: UnitPrices | None
     ways: tuple[Way, ...]  # none where all arms are one strategy

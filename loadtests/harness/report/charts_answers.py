@@ -19,6 +19,7 @@ from loadtests.harness import cost
 from loadtests.harness.records.result import (
     COURSE_S,
     ArmResult,
+    Beside,
     Comparison,
     Interval,
     Knee,
@@ -260,26 +261,35 @@ def _levels_of(left: Axes, right: Axes, arms: Arms, knee: Knee) -> None:
 
 def neighbours(arms: Arms, found: Neighbours) -> Chart | None:
     """p95 of login and list beside each arm and beside nobody."""
-    if not any(wait.ms.value for one in found.arms for wait in (one.login_p95, one.list_p95)):
+    return others(
+        arms,
+        found.arms,
+        "neighbours",
+        f"while each arm was offered {precise(found.rate_per_s)} uploads per second",
+    )
+
+
+def others(arms: Arms, found: Sequence[Beside], name: str, meanwhile: str) -> Chart | None:
+    """p95 of login and list beside each; ``meanwhile`` says in the caption what uploads there were."""
+    if not any(wait.ms.value for one in found for wait in (one.login_p95, one.list_p95)):
         return None
-    with figure(1.1 + 0.96 * len(found.arms), rows=2) as (drawn, panels):
+    with figure(1.1 + 0.96 * len(found), rows=2) as (drawn, panels):
         for axes, title, step in zip(
             panels, ("logins", "file lists"), ("login_p95", "list_p95"), strict=True
         ):
-            _waits(axes, arms, [(one.arm, getattr(one, step)) for one in found.arms])
+            _waits(axes, arms, [(one.arm, getattr(one, step)) for one in found])
             heading(axes, f"95 of 100 {title} take at most, ms")
-        waits = [wait.ms for one in found.arms for wait in (one.login_p95, one.list_p95)]
+        waits = [wait.ms for one in found for wait in (one.login_p95, one.list_p95)]
         panels[-1].set_xlim(0, max(ms.high or ms.value or 1.0 for ms in waits) * 1.05)
-        svg = to_svg(drawn, "neighbours")
+        svg = to_svg(drawn, name)
     values = "; ".join(
         f"{arms.name(one.arm)}: login {waited(one.login_p95.ms)}, list {waited(one.list_p95.ms)}"
-        for one in found.arms
+        for one in found
     )
     return Chart(
-        "neighbours",
+        name,
         "What uploads do to the others",
-        f"95 of 100 took at most so long while each arm was offered {precise(found.rate_per_s)} uploads "
-        "per second. "
+        f"95 of 100 took at most so long {meanwhile}. "
         "Dark lines are 95 % intervals; where they overlap, a difference is not shown for sure.",
         values,
         svg,

@@ -1,14 +1,24 @@
-"""The chart of slow clients: memory of gateway and upload by how many there are at once."""
+"""Charts of slow clients: memory of gateway and upload by how many there are, and what others wait."""
 
 from __future__ import annotations
 
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
+from loadtests.harness.crowd import fullest
 from loadtests.harness.records.result import Crowd
+from loadtests.harness.report import charts_answers
 from loadtests.harness.report.charts import MUTED, Arms, Chart, figure, heading, to_svg
 from loadtests.harness.wording import mebibytes, size
 
 MIB = 1024**2
+
+
+def others(arms: Arms, found: Crowd) -> Chart | None:
+    """What logins and lists take beside the most clients; nothing where no login has an interval."""
+    full = fullest(found)
+    shown = [one.beside for one in full if one.beside and one.beside.login_p95.ms.low is not None]
+    meanwhile = f"while {full[0].clients} slow clients uploaded"
+    return charts_answers.others(arms, shown, "crowd-others", meanwhile)
 
 
 def crowd(arms: Arms, found: Crowd) -> Chart | None:

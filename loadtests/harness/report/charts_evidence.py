@@ -29,6 +29,7 @@ def charts(result: Result) -> dict[str, Chart]:
     arms, found = Arms.of(result), result.compare
     drawn = (
         charts_crowd.crowd(arms, result.crowd) if result.crowd else None,
+        charts_crowd.others(arms, result.crowd) if result.crowd else None,
         charts_fleet.fleet(arms, result.fleet) if result.fleet else None,
         *charts_sizes.by_size(arms, result.sizes),
         *charts_kill.killed(arms, result.kills),

@@ -1,4 +1,4 @@
-"""The chart of a fleet: downloads per second, and how long one takes, by how many clients there are at once."""
+"""The chart of a fleet: downloads per second, and how long one takes, by clients at once."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def fleet(arms: Arms, found: Fleet) -> Chart | None:
         "fleet",
         "Downloads by the size of the fleet",
         f"All clients download one file of {size(found.file_size_bytes)}. Where the upper lines turn flat, "
-        "more clients only wait longer: the lower lines rise. Upright lines are 95 % intervals, of rates over "
-        "rounds.",
+        "more clients only wait longer: the lower lines rise. Upright lines are 95 % intervals, of rates "
+        "over rounds.",
         f"Verified downloads per second by clients at once: {values_shown}",
         svg,
     )

@@ -162,11 +162,20 @@ def _caption(found: Decision, of: Costs) -> Iterator[str]:
     if of.of != "million":
         yield f"The same for 10^12 bytes in files of {files}."
         return
-    yield (
-        f"Files of {files}. Processors and memory are those of our services and their databases; logins and "
-        "the load generator are left out. Memory is the most they held, for as long as the uploads take at "
-        "the rate measured here."
-    )
+    if found.clients is None:
+        yield (
+            f"Files of {files}. Processors and memory are those of our services and their databases; logins "
+            "and the load generator are left out. Memory is the most they held, for as long as the uploads "
+            "take at the rate measured here."
+        )
+    else:
+        yield (
+            f"Files of {files}, sent by {found.clients} slow clients at once. Processors and memory are "
+            "those of our services and their databases; what these did for the logins and lists beside the "
+            "uploads is in them, alike for every way, and the load generator is left out. Memory is the "
+            "most they held, for as long as the uploads take at the rate measured here, which the lines set: "
+            "with fewer clients at once, what the processes hold anyway is shared by fewer uploads."
+        )
     if found.prices is None:
         yield f"No prices were given; PRICES={EXAMPLE} adds the sum in money."
     else:

@@ -273,8 +273,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "resumed",
-        "The client ended the download in the middle and asked for the rest by range. It counts when all of it "
-        "together has the bytes that were uploaded.",
+        "The client ended the download in the middle and asked for the rest by range. It counts when all "
+        "of it together has the bytes that were uploaded.",
     ),
     Term(
         "verified download",

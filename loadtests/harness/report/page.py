@@ -64,7 +64,8 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
     (PartKind.RATES, "What if more arrive than fit?", ("offers", "recovery"), ("offers", "recovery")),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
-    (PartKind.CROWD, "What do slow clients cost?", ("crowd",), ("crowd", "counted")),
+    (PartKind.CROWD, "What do slow clients cost?", ("crowd", "crowd-others"),
+     ("crowd", "crowd-others", "counted")),
     (PartKind.FLEET, "Does the rate rise with the fleet?", ("fleet",),
      ("fleet", "fleet-ratios", "counted", "limits")),
 )  # fmt: skip

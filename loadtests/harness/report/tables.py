@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loadtests.harness.cost import process_order
+from loadtests.harness.crowd import PASSED
 from loadtests.harness.ghost_story import ended
+from loadtests.harness.latency import FEWEST_PERIODS
 from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import (
     ArmResult,
@@ -30,6 +32,7 @@ from loadtests.harness.report.charts_answers import knee_range
 from loadtests.harness.sentences import arms_of, meaningful
 from loadtests.harness.wording import (
     MISSING,
+    count,
     cpu_ms,
     duration,
     in_units,
@@ -88,6 +91,7 @@ def tables(result: Result) -> dict[str, Table]:
         recoveries(arms, result.offers),
         kills(arms, result.kills),
         crowd(arms, result.crowd),
+        beside_crowd(arms, result.crowd),
         fleet(arms, result.fleet),
         fleet_ratios(arms, result.fleet),
         *sizes(arms, result),
@@ -252,7 +256,7 @@ def processes(arms: Arms, found: Comparison) -> Table:
     )
 
 
-def _used(one: ArmResult, process: str) -> str:
+def _used(one: ArmResult | AtOnce, process: str) -> str:
     found = one.cpu_s_by_process.get(process)
     return MISSING if found is None else with_interval(found, cpu_ms)
 
@@ -261,9 +265,8 @@ def prices(arms: Arms, found: Sequence[Price], unit: str) -> Table:
     return Table(
         "counted",
         f"What else one {unit} needs",
-        "Counted by the services over the whole load; in brackets what the code of the strategy asks for. "
-        "Gateway "
-        "bytes are for each byte of the file.",
+        "Counted by the services over all load without logins and lists beside it; in brackets what the code "
+        "of the strategy asks for. Gateway bytes are for each byte of the file.",
         ("arm", "requests", "SQL statements", "store requests", "gateway in", "gateway out", "most memory"),
         tuple(
             (
@@ -389,11 +392,14 @@ def neighbours(arms: Arms, result: Result) -> Table:
 def _beside_row(arms: Arms, one: Beside) -> tuple[str, ...]:
     name = "nobody" if one.arm == NOBODY else arms.name(one.arm)
     durable = _wait(one.durable_p95) if one.durable_p95 else MISSING
-    failed = ", ".join(f"{count} x {step}" for step, count in one.failed.items() if count) or "0"
     return (
         name, number(one.rate_per_s), _wait(one.login_p50), _wait(one.login_p95), _wait(one.list_p50),
-        _wait(one.list_p95), durable, failed,
+        _wait(one.list_p95), durable, _failed_steps(one),
     )  # fmt: skip
+
+
+def _failed_steps(one: Beside) -> str:
+    return ", ".join(f"{failed} x {step}" for step, failed in one.failed.items() if failed) or "0"
 
 
 def offers(arms: Arms, found: Offers | None) -> Table:
@@ -520,22 +526,48 @@ def crowd(arms: Arms, found: Crowd | None) -> Table:
         "Slow clients",
         "Memory is that of gateway and upload together: the most of any look in a turn, and the mean of all "
         "looks. CPU is that of our services and databases. With few clients it is largely what the processes "
-        "do anyway, being looked at included.",
-        ("arm", "clients", "most memory", "mean memory", "gateway", "upload", "uploads/s", "CPU ms",
-         "CPU ms/MiB", "gateway CPU ms", "upload CPU ms"),
+        "do anyway: being looked at, and the logins and lists beside the uploads.",
+        ("arm", "clients", "most memory", "mean memory", *PASSED, "uploads/s", "CPU ms", "CPU ms/MiB",
+         *(f"{name} CPU ms" for name in PASSED)),
         tuple(
             (
                 arms.name(one.arm), str(one.clients), mebibytes(one.most_bytes), mebibytes(one.mean_bytes),
-                *(mebibytes(held) for held in one.most_by_process.values()),
+                *(mebibytes(one.most_by_process[name]) for name in PASSED),
                 with_interval(one.uploads_per_s), with_interval(one.cpu_s_per_upload, cpu_ms),
-                cpu_ms(_per_mib(one, found)),
-                *(with_interval(used, cpu_ms) for used in one.cpu_s_by_process.values()),
+                cpu_ms(_per_mib(one, found)), *(_used(one, name) for name in PASSED),
             )
             for one in cells
         ),
         tuple(one.id for one in cells),
-        spare=("gateway", "upload", "uploads/s", "gateway CPU ms", "upload CPU ms"),
+        spare=(*PASSED, "uploads/s", *(f"{name} CPU ms" for name in PASSED)),
     )  # fmt: skip
+
+
+def beside_crowd(arms: Arms, found: Crowd | None) -> Table:
+    shown = [(one, one.beside) for one in (found.cells if found else ()) if one.beside]
+    return Table(
+        "crowd-others",
+        "Logins and lists beside slow clients",
+        "Open arrivals, over lines as slow as those of the uploads; waits count from when a request was due. "
+        "Successes only; failures are counted apart. No figure without an interval.",
+        ("arm", "clients", "login p95", "list p95", "failed"),
+        tuple(
+            (
+                arms.name(one.arm), str(one.clients), _surely(beside.login_p95), _surely(beside.list_p95),
+                _failed_steps(beside),
+            )
+            for one, beside in shown
+        ),
+        tuple(beside.id for _, beside in shown),
+    )  # fmt: skip
+
+
+def _surely(found: Latency) -> str:
+    """Nothing without an interval."""
+    if found.ms.low is not None:
+        return waited(found.ms)
+    measured = f"{found.samples} in {count(found.ms.n, 'turn')}"
+    return f"not enough ({measured}; it takes {found.minimum} in {FEWEST_PERIODS})"
 
 
 def _per_mib(one: AtOnce, found: Crowd | None) -> float | None:
@@ -659,7 +691,7 @@ def ledger(arms: Arms, result: Result) -> Table:
         (_level_name(arms, arm), *(f"{counts.get(name, 0):,}" for name in classes))
         for arm, counts in total.by_arm.items()
     ]
-    flags = "".join(f" {name}: {count:,}." for name, count in total.flags.items())
+    flags = "".join(f" {name}: {flagged:,}." for name, flagged in total.flags.items())
     if result.kills is not None:
         never_ended = sum(one.unfinished for one in result.kills.arms)
         flags += (

@@ -108,7 +108,9 @@ class TestPlans:
         typed = read_question(words, ASK, STRATEGIES, known, texts=asked.arms, load=asked.load)
         return make_plan("run", asked, typed, STRATEGIES)
 
-    @pytest.mark.parametrize(("name", "ways"), [("proxy-or-direct", 3), ("size", 3), ("distance", 6)])
+    @pytest.mark.parametrize(
+        ("name", "ways"), [("proxy-or-direct", 3), ("size", 3), ("distance", 6), ("slow-clients", 5)]
+    )
     def test_questions_of_ways_have_a_decision(self, name: str, ways: int) -> None:
         plan = self.ask(name)
         assert [way.arm for way in plan.ways] == [arm.name for arm in plan.arms]

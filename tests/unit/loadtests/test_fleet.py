@@ -131,7 +131,9 @@ class TestWords:
 
     def test_a_smoke_run_has_no_rate(self) -> None:
         headline = result(profile="smoke").headline
-        assert headline.startswith("A smoke run is too short for rates: ") and "by up to 8 clients" in headline
+        assert (
+            headline.startswith("A smoke run is too short for rates: ") and "by up to 8 clients" in headline
+        )
 
     @pytest.mark.parametrize(
         ("own", "decision"), [("presigned", Decision.HOLDS), ("proxied", Decision.REFUTED)]

@@ -218,7 +218,7 @@ def test_files_of_one_request_are_known_by_the_keys_that_the_service_made_of_its
     some = World().verified("a", "b")
     some.outcomes = [world.outcome(ref, acked=False, upload_uuid=None) for ref in "ab"]
     some.intents = [replace_intent(ref, key=f"a/{at}", sha256="0" * 64) for at, ref in enumerate("ab")]
-    for at, ref in enumerate("ab"):
+    for at in range(2):
         some.sessions[at] = replace(some.sessions[at], idempotency_key=f"a/{at}", checksum="0" * 64)
         some.files[at] = replace(some.files[at], checksum="0" * 64)
     result = classify(some.evidence())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import planning, question
+from loadtests.harness.latency import FEWEST_PERIODS, FEWEST_SAMPLES
 from loadtests.harness.order import turns_per_block
 from loadtests.harness.planning import (
     VU_BYTES,
@@ -272,12 +273,24 @@ class TestQuestions:
         crowds = [one for one in plan.parts if one.kind is PartKind.CROWD]
         assert [one.name for one in crowds] == ["crowd-10", "crowd-50", "crowd-200"]
         assert [one.arms[0].vus for one in crowds] == [10, 50, 200]
+        assert [one.first_blocks for one in crowds] == [3, 3, 6]
         assert len({arm.stack for arm in plan.arms}) == len(plan.arms) == 5, "memory of its own for each"
-        assert {(one.period_s, one.washout_s) for one in crowds} == {(4.6, 2.3)}
+        assert {(one.period_s, one.washout_s) for one in crowds} == {(3.7, 2.3)}
         assert crowds[0].spread_s == pytest.approx(2.097, abs=1e-3)
         (slower, *_) = [one for one in ask("slow-clients", BANDWIDTH_MBIT="1.9").parts if one.spread_s]
-        assert slower.period_s == pytest.approx(4.9)
+        assert (slower.period_s, slower.washout_s) == (3.9, 2.4)
         assert not plan.calibrates
+
+    @pytest.mark.parametrize(("profile", "levels"), [("ci", 1), ("full", 4)])
+    def test_beside_the_largest_crowds_enough_others_log_in_and_list(
+        self, profile: ProfileName, levels: int
+    ) -> None:
+        crowds = [one for one in ask("slow-clients", PROFILE=profile).parts if one.kind is PartKind.CROWD]
+        for one in crowds[-levels:]:
+            assert one.first_blocks >= FEWEST_PERIODS
+            # One of each turn may lie beyond its bounds.
+            in_a_turn = min(one.login_rate_per_s, one.list_rate_per_s) * (one.period_s - one.washout_s) - 1
+            assert in_a_turn * one.first_blocks > FEWEST_SAMPLES[0.95]
 
     def test_a_fleet_has_every_arm_with_every_number_of_clients_in_one_round(self) -> None:
         plan = ask("fleet")
@@ -334,12 +347,13 @@ arms: {one: VUS=2, two: VUS=4}
 CLAIM = (
     "claims: [{source: s, claim: c, decides: [{metric: uploads_per_s, arm: one, over: two, shows: more}]}]"
 )
-CROWD = """
+CI = """
 profiles:
   ci:
     {margin: 0.1, precision: 0.1, budget_s: 9, disk: 1GB, vus: 1, warm_up: {period_s: 1},
-     crowd: {period_s: 1, rounds: 1, clients: [1, 2]}}
-"""
+     """
+CROWD = CI + "crowd: {period_s: 1, clients: {1: 1, 2: 1}, login_rate_per_s: 1, list_rate_per_s: 1}}"
+LEVELS = CI + "levels: {period_s: 1, rounds: 1, vus: [1, 2]}}"
 
 
 class TestFiles:
@@ -411,9 +425,6 @@ class TestFiles:
                 "claims.0.decides: held_share: expected a profile with a crowd",
             ]),
             (GOOD + CROWD, ["load.BANDWIDTH_MBIT: missing; a crowd is one of clients on slow lines"]),
-            (GOOD + CROWD.replace("crowd:", "levels:").replace("clients:", "vus:"), [
-                "expected compare, crowd or fleet",
-            ]),
             (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s"), [
                 "says of how many clients: clients, and over_clients of what it is compared with",
             ]),
@@ -424,6 +435,14 @@ class TestFiles:
             (GOOD + CLAIM.replace("shows: more", "clients: 3, shows: more"), [
                 "downloads_per_s, and nothing else, says of how many clients",
             ]),
+            (GOOD + CROWD.replace("{1: 1, 2: 1}", "{0: 1, 2: 0}"), [
+                "profiles.ci.crowd.clients.0: 0: Input should be greater than or equal to 1",
+                "profiles.ci.crowd.clients.2: 0: Input should be greater than or equal to 1",
+            ]),
+            (GOOD + CROWD.replace(", login_rate_per_s: 1", ""), [
+                "profiles.ci.crowd.login_rate_per_s: missing",
+            ]),
+            (GOOD + LEVELS, ["expected compare, crowd or fleet"]),
             (GOOD + CLAIM.replace("shows: more", "file_size: big, least: 2"), [
                 "claims.0.decides.0.file_size: 'big': expected bytes or a size such as 1MiB",
             ]),

@@ -1,0 +1,76 @@
+"""What is said of slow clients: memory with the most of them, what each further one takes, what others wait,
+and processor time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from loadtests.harness import others_story
+from loadtests.harness.crowd import fullest
+from loadtests.harness.records.plan import PartKind
+from loadtests.harness.records.result import AtOnce, Crowd, Sentence
+from loadtests.harness.wording import (
+    by_way,
+    cpu_interval,
+    listed,
+    longer,
+    mebibytes,
+    percent,
+    size,
+    with_interval,
+)
+
+
+def story(found: Crowd, names: Mapping[str, str], line: str, profile: str) -> Iterator[Sentence]:
+    """``names`` are what arms are called in the middle of a sentence, ``line`` is that of each client."""
+    what = f"files of {size(found.file_size_bytes)}{f' over lines of {line} each' if line else ''}"
+    full = fullest(found)
+    most = full[0].clients
+    if profile == "smoke":
+        text = f"A smoke run is too short to say what slow clients cost: up to {most} at once sent {what}."
+        yield _sentence("answer", text, found.cells[0].id)
+        return
+    held = [
+        f"{mebibytes(one.most_bytes)} {by_way(one.arm, names)}"
+        for one in full
+        if one.most_bytes.low is not None
+    ]
+    if held:
+        text = f"While {most} clients at once send {what}, gateway and upload together hold at most"
+        yield _sentence("answer", f"{text} {listed(held)}.", full[0].id)
+    shares = [
+        f"{with_interval(one.share, percent)} of its file {by_way(one.arm, names)}"
+        for one in found.held
+        if one.share.low is not None
+    ]
+    if shares:
+        text = f"In their memory each further client takes {listed(shares)}"
+        yield _sentence("answer", f"{text}.", full[-1].id)
+    yield from _others(full, names, profile)
+    costs = [
+        f"{cpu_interval(one.cpu_s_per_upload)} {by_way(one.arm, names)}"
+        for one in full
+        if one.cpu_s_per_upload.low is not None
+    ]
+    if costs:
+        text = f"With {most} of them an upload costs {listed(costs)} of processor time of our services and"
+        yield _sentence("detail", f"{text} databases.", full[0].id)
+
+
+def _others(full: Sequence[AtOnce], names: Mapping[str, str], profile: str) -> Iterator[Sentence]:
+    """Beside the most clients; nothing where nobody logged in or listed."""
+    beside = [one.beside for one in full if one.beside is not None]
+    if not beside:
+        return
+    said = others_story.waits(beside, names)
+    text = (
+        f"While {full[0].clients} slow clients upload, {said}."
+        if said
+        else f"{others_story.too_few(beside)}{longer(profile)}."
+    )
+    yield _sentence("answer", text, beside[0].id)
+
+
+def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:
+    return Sentence(kind=kind, question=PartKind.CROWD, text=text, evidence=evidence)

@@ -1,0 +1,91 @@
+"""What is said of a fleet: whether its rate rises with it, what the largest one gets, what was resumed, and
+what a download costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from loadtests.harness.records.plan import PartKind
+from loadtests.harness.records.result import Fleet, Result, Sentence
+from loadtests.harness.wording import (
+    by_way,
+    cpu_interval,
+    listed,
+    number,
+    percent,
+    ratio,
+    size,
+    with_interval,
+)
+
+
+def story(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """``names`` are what arms are called in the middle of a sentence."""
+    few, most = min(cell.clients for cell in found.cells), max(cell.clients for cell in found.cells)
+    what = f"one file of {size(found.file_size_bytes)}"
+    if result.profile == "smoke":
+        downloads = sum(cell.downloads for cell in found.cells)
+        text = f"A smoke run is too short for rates: {downloads:,} times {what} was downloaded and verified"
+        yield _sentence("answer", f"{text}, by up to {most} clients at once.", found.cells[0].id)
+        return
+    rises = [
+        one
+        for one in found.ratios
+        if one.arm == one.over and one.clients == most and one.ratio.low is not None
+    ]
+    if rises:
+        gains = [f"{ratio(one.ratio)} times the rate {by_way(one.arm, names)}" for one in rises]
+        text = f"{most} clients instead of {few} that download {what} bring {listed(gains)}"
+        yield _sentence("answer", f"{text}.", rises[0].id)
+    full = [cell for cell in found.cells if cell.clients == most]
+    rates = [
+        f"{with_interval(cell.downloads_per_s)} downloads per second "
+        f"({number(cell.payload_mb_per_s.value)} MB/s) {by_way(cell.arm, names)}"
+        for cell in full
+        if cell.downloads_per_s.low is not None
+    ]
+    if rates:
+        text = f"The fleet of {most} gets {listed(rates)}"
+        yield _sentence("answer", f"{text}.", full[0].id)
+    yield from _resumed(found, full[0].id, names)
+    costs = [
+        f"{cpu_interval(cell.cpu_s_per_download)} {by_way(cell.arm, names)}"
+        for cell in full
+        if cell.cpu_s_per_download.low is not None
+    ]
+    if costs:
+        text = f"With {most} of them a download costs {listed(costs)} of processor time of our services and"
+        yield _sentence("detail", f"{text} databases.", full[0].id)
+    yield from _what_set_it(result, most, names)
+
+
+def _resumed(found: Fleet, evidence: str, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """Over all numbers of clients: a share of each arm, and what failed."""
+    if found.cut_every is None:
+        return
+    shares = []
+    for arm in dict.fromkeys(cell.arm for cell in found.cells):
+        own = [cell for cell in found.cells if cell.arm == arm]
+        verified = sum(cell.resumed.n for cell in own)
+        resumed = sum(round((cell.resumed.value or 0.0) * cell.resumed.n) for cell in own)
+        failed = sum(cell.failed for cell in own)
+        if verified:
+            shares.append(f"{percent(resumed / verified)} ({failed:,} failed) {by_way(arm, names)}")
+    if shares:
+        text = "Cut in the middle, resumed by range and equal to what was uploaded in the end were"
+        yield _sentence("answer", f"{text} {listed(shares)}.", evidence)
+
+
+def _what_set_it(result: Result, most: int, names: Mapping[str, str]) -> Iterator[Sentence]:
+    """What set the rate of the largest fleet."""
+    levels = {f"{arm} {most} VU": arm for arm in names}
+    for one in result.limits:
+        if one.arm in levels and one.part == PartKind.FLEET and one.what:
+            advice = f"; {one.advice}" if one.advice else ""
+            text = f"What set the rate {by_way(levels[one.arm], names)}: {one.what} ({one.evidence}){advice}."
+            yield _sentence("detail", text, one.id)
+
+
+def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:
+    return Sentence(kind=kind, question=PartKind.FLEET, text=text, evidence=evidence)
