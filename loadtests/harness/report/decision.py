@@ -71,6 +71,7 @@ def short_decision(result: Result) -> Table | None:
     whole = _costs(Arms.of(result), found, million)
     left_out = {row.name for row in _ROWS if not row.short}
     files = listed([size(one) for one in found.file_sizes], "or")
+    files += f", sent by {found.clients} slow clients at once" if found.clients else ""
     possible = ", and what each way makes possible" if found.ways else ""
     return replace(
         whole,

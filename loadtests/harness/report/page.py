@@ -132,8 +132,8 @@ def about(result: Result) -> str:
     """The first line under the question: what was uploaded, by how many, over what, on what and when."""
     found, host = result.conditions, result.conditions.get("host") or {}
     arms = _first_arms(result)
-    cells = [*(result.crowd.cells if result.crowd else ()), *(result.fleet.cells if result.fleet else ())]
-    at_once = sorted(cell.clients for cell in cells)
+    slow = [cell.clients for cell in result.crowd.cells] if result.crowd else []
+    at_once = sorted([*slow, *([cell.clients for cell in result.fleet.cells] if result.fleet else [])])
     sizes, clients = (list(dict.fromkeys(values)) for values in (
         [size(arm.file_size_bytes) for arm in arms],
         [str(vus) for vus in at_once or [arm.vus for arm in arms] if vus],
