@@ -14,7 +14,7 @@ from loadtests.harness.records.result import Cost, Costs, Decision, Result
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.records.ways import ABILITIES, Ability, UnitPrices, Way
 from loadtests.harness.report.charts import Arms
-from loadtests.harness.report.tables import Table
+from loadtests.harness.report.table import Table
 from loadtests.harness.wording import MISSING, capital, listed, number, precise, size, with_interval
 
 TITLE = "Which way to choose?"

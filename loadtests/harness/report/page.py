@@ -25,7 +25,8 @@ from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.decision import TITLE, decision_tables, reasons
-from loadtests.harness.report.tables import Table, summary, tables
+from loadtests.harness.report.table import Table
+from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.sentences import arms_of, comparisons, network_of, told
 from loadtests.harness.wording import capital, duration, listed, size
 
