@@ -24,7 +24,7 @@ WAITING = 1.0  # requests without a database connection, on average
 REFUSED = 0.01  # of the uploads begun
 # One Python process, or one event loop, runs on one core whatever the machine has.
 SINGLE_THREADED = ("gateway", "auth", "upload", "files", "nginx", "pgbouncer", "redis")
-JUDGED = (PartKind.COMPARE, PartKind.SIZES, PartKind.SATURATION, PartKind.LEVELS, PartKind.FLEET)
+JUDGED = (PartKind.COMPARE, PartKind.SIZES, PartKind.LEVELS, PartKind.FLEET)
 
 
 @dataclass(frozen=True, slots=True)

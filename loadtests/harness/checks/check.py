@@ -8,7 +8,7 @@ from functools import partial
 
 from loadtests.harness.facts import Facts
 from loadtests.harness.records.plan import Arm, PartKind
-from loadtests.harness.records.result import Comparison, Price, Saturation
+from loadtests.harness.records.result import CommonKnee, Comparison, Price
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.wording import arm_names, by_way
@@ -21,7 +21,7 @@ class Answers:
     """What was found so far, as far as checks need it."""
 
     comparisons: tuple[Comparison, ...]
-    saturation: tuple[Saturation, ...]
+    common_knee: CommonKnee | None
     prices: tuple[Price, ...]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadtests.harness.checks.check import Answers, caution, title, way
+from loadtests.harness.checks.check import Answers, caution, way
 from loadtests.harness.facts import Facts
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import Ratio
@@ -36,27 +36,26 @@ def carried_over(_: Facts, answers: Answers) -> Iterator[Warn]:
 
 
 def not_saturated(facts: Facts, answers: Answers) -> Iterator[Warn]:
-    missing = [proof for proof in answers.saturation if not proof.proven and proof.gain.value is not None]
-    gaining = [proof for proof in missing if (proof.gain.low or 0.0) > 1]
-    for own, code, advice in (
-        (gaining, "not-saturated", "raise the VUs, for example VUS={double}"),
-        ([proof for proof in missing if proof not in gaining], "saturation-open", "measure longer"),
-    ):
-        if not own:
-            continue
-        most = max(own, key=lambda proof: proof.gain.value or 0.0)
-        which = listed([title(facts, proof.arm) for proof in own])
-        gain = f"{most.more_vus} of them brought {((most.gain.value or 1.0) - 1) * 100:+.0f} %"
-        ruled_out = f"{most.more_vus} of them may bring {most.limit * 100:g} % more or not"
-        yield caution(
-            code,
-            f"it was not shown that {most.vus} clients fill the system ({which}): "
-            f"{gain if own is gaining else ruled_out}",
-            metric="gain with more VUs",
-            value=round((most.gain.value or 1.0) - 1, 4),
-            limit=most.limit,
-            advice=advice.format(double=2 * most.vus),
-        )
+    """Of all ways together: each by itself is known too coarsely in a few minutes."""
+    found, vus = answers.common_knee, max(arm.vus for arm in facts.plan.arms)
+    step = next((one for one in found.steps if one.vus == vus), None) if found else None
+    if found is None or step is None or step.gain.value is None or step.matters is False:
+        return
+    gains = (step.gain.low or 0.0) > 1
+    change = (step.gain.value - 1) * 100
+    what = (
+        f"{step.more_vus} of them brought {change:+.0f} %"
+        if gains
+        else f"{step.more_vus} of them may bring {found.limit * 100:g} % more or not"
+    )
+    yield caution(
+        "not-saturated" if gains else "saturation-open",
+        f"it was not shown that {step.vus} clients fill the system: {what}",
+        metric="gain with more VUs",
+        value=round(step.gain.value - 1, 4),
+        limit=found.limit,
+        advice=f"raise the VUs, for example VUS={2 * step.vus}" if gains else "measure longer",
+    )
 
 
 def few_uploads(facts: Facts, _: Answers) -> Iterator[Warn]:

@@ -38,7 +38,7 @@ FIRST_CHARTS = (("kill", "kept"), ("crowd",), ("fleet",), ("size-speed", "size-c
 HEADS = (PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES, PartKind.COMPARE)
 _WHOLE = (PartKind.CROWD, PartKind.FLEET, PartKind.COMPARE)  # of these a run asks one
 # Questions that a warning about the whole run touches; others touch the comparison.
-_TOUCHES = {"not-saturated": PartKind.SATURATION, "slip": PartKind.NEIGHBOURS}
+_TOUCHES = {"not-saturated": PartKind.LEVELS, "slip": PartKind.NEIGHBOURS}
 _UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
 _THEME = {INK: "ink", MUTED: "muted", RULE: "rule", FAINT: "faint", PAPER: "paper"}
 
@@ -60,8 +60,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.KILL, "What is gone after a kill?", ("kill", "kept"), ("kills",)),
     (PartKind.COMPARE, "Which is faster, and what does an upload cost?", ("speed", "price", "blocks"),
      ("rates", "ratios", "processes", "counted", "limits", "carry-over")),
-    (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
-    (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("gains", "levels")),
+    (PartKind.LEVELS, "Would more clients help, and until how many?", ("levels",), ("gains", "levels")),
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
     (PartKind.RATES, "What if more arrive than fit?", ("offers", "recovery"), ("offers", "recovery")),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),

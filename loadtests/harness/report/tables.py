@@ -30,7 +30,6 @@ def tables(result: Result) -> dict[str, Table]:
         tables_compare.processes(arms, found) if found else None,
         tables_compare.prices(arms, result.prices, unit_of(arms_of(result))),
         tables_compare.limits(arms, result.limits),
-        tables_levels.saturation(arms, result.saturation),
         tables_levels.gains(result.common_knee) if result.common_knee else None,
         tables_levels.levels(arms, result.knees),
         tables_neighbours.neighbours(arms, result.neighbours) if result.neighbours else None,

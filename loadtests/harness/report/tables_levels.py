@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtests.harness.records.result import CommonKnee, Knee, Saturation
+from loadtests.harness.records.result import CommonKnee, Knee
 from loadtests.harness.report.charts import Arms
 from loadtests.harness.report.charts_answers import knee_range
 from loadtests.harness.report.table import Table
 from loadtests.harness.wording import milliseconds, percent, precise, ratio, with_interval
-
-
-def saturation(arms: Arms, found: Sequence[Saturation]) -> Table:
-    return Table(
-        "saturation",
-        "With more clients",
-        "Each arm against itself. Saturated where a gain of the limit or more is ruled out.",
-        ("arm", "clients", "more clients", "rate with more, over that with fewer", "limit", "saturated"),
-        tuple(
-            (
-                arms.name(one.arm), str(one.vus), str(one.more_vus), ratio(one.gain), f"{1 + one.limit:.2f}",
-                "yes" if one.proven else "not shown",
-            )
-            for one in found
-        ),
-        tuple(one.id for one in found),
-    )  # fmt: skip
 
 
 def gains(found: CommonKnee) -> Table:

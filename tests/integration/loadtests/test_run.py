@@ -212,7 +212,7 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
         for arm in arms_of(THREE[:1])
         for vus in (3, 6)
     )
-    whole = plan_of("found", compare, part_of(PartKind.SATURATION, more))
+    whole = plan_of("found", compare, part_of(PartKind.LEVELS, more))
     plan = whole.model_copy(update={"profile": "ci", "calibrates": True})
     made: list[tuple[int, int]] = []
     running = {"": find_system(environ_of(system))}
@@ -231,7 +231,7 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
     assert vus in (1, 2)
     found = bundle.plan()
     assert {arm.vus for arm in found.arms} == {vus}
-    assert [arm.vus for part in found.parts if part.kind is PartKind.SATURATION for arm in part.arms] == [
+    assert [arm.vus for part in found.parts if part.kind is PartKind.LEVELS for arm in part.arms] == [
         vus, 2 * vus,
     ]  # fmt: skip
     assert [number for number, _ in made] == [1, 2]

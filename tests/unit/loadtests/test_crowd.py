@@ -81,7 +81,7 @@ def found() -> Crowd:
 
 def result(**given: object) -> Result:
     values: dict[str, object] = {
-        "crowd": found(), "compare": None, "saturation": (), "knees": (), "neighbours": None, "sizes": None,
+        "crowd": found(), "compare": None, "knees": (), "neighbours": None, "sizes": None,
         "limits": (), "prices": (), "conditions": make.conditions(bandwidth_mbit=2.0),
     }  # fmt: skip
     return make.result(arms(), **(values | given))

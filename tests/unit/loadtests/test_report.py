@@ -401,7 +401,7 @@ def of_stacks() -> Comparison:
 
 
 NOTHING_ELSE: dict[str, object] = {
-    "saturation": (), "knees": (), "neighbours": None, "sizes": None, "limits": ()
+    "knees": (), "neighbours": None, "sizes": None, "limits": ()
 }  # fmt: skip
 CUT: dict[str, object] = {"interrupted": True, "exit_code": 3, "exit_reason": "the run was interrupted"}
 UNSEEN = make.timeline().model_copy(update={"at_s": (), "cores": {}})
