@@ -38,6 +38,7 @@ from docs.texts import (
     WORDS_HEAD,
 )
 from loadtests.harness.exporter import FAMILIES as HARNESS_METRICS
+from loadtests.harness.report import glossary
 from services.kit.errors import RETRY_AFTER_S, STATUS
 from services.kit.metrics import Values
 from services.kit.settings import expected
@@ -176,6 +177,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "commands.md": commands_page,
     "dashboards.md": dashboards_page,
+    "glossary.md": lambda: MARK + glossary.markdown(),
 }
 
 

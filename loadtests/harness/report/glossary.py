@@ -1,6 +1,6 @@
 """Words of the reports, for people who do not measure computers for a living.
 
-One source: the report links to it, and ``docs/glossary.md`` is its text (a test keeps them equal).
+One source: the report links to it, and ``docs/glossary.md`` is its text (written by ``docs.generate``).
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from loadtests.harness import wording
@@ -14,8 +12,6 @@ from loadtests.harness.report.page import linked
 from tests.unit.loadtests.switchback import arm
 
 pytestmark = pytest.mark.unit
-
-ROOT = Path(__file__).parents[3]
 
 
 class TestTerms:
@@ -30,10 +26,6 @@ class TestTerms:
 
     def test_a_number_keeps_its_unit(self) -> None:
         assert "12\u00a0ms" in linked("12 ms")
-
-    def test_glossary_page_is_the_glossary(self) -> None:
-        page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-        assert page == glossary.markdown()
 
     def test_words_a_newcomer_asks_for(self) -> None:
         asked = {"VU", "real users", "RPS", "percentiles", "iteration", "knee", "pool wait", "block", "A/A"}
