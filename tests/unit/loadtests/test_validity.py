@@ -246,6 +246,17 @@ def test_few_blocks_and_a_wide_interval_are_said() -> None:
     assert result.next_command == "make stress PROFILE=full"
 
 
+@pytest.mark.parametrize("kind", [PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES])
+def test_how_precise_a_comparison_is_is_no_matter_where_nobody_asked_for_it(kind: PartKind) -> None:
+    world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
+    world.play(PAIR, 4)
+    result = told(analyse(bundle(world, PAIR, part(arm("A"), name=kind.value, kind=kind))))
+    assert result.point is kind
+    assert {"few-blocks", "not-precise"} & set(codes(result)) == set()
+    assert result.next_command == "make stress", "the other part was not run"
+    assert not any("fastest" in one.text or "as fast as" in one.text for one in result.sentences)
+
+
 def test_work_that_is_left_for_the_next_turn_is_noticed() -> None:
     world = World(rates={"A": 40.0, "B": 40.0})
     stretch = world.play(PAIR, 10)
