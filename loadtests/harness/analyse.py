@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from loadtests.harness.checks import Answers
+from loadtests.harness.checks.check import Answers
 from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
 from loadtests.harness.crowd import crowd

@@ -74,11 +74,7 @@ def limits(facts: Facts) -> tuple[Limit, ...]:
 
 
 def scenes(facts: Facts) -> Iterator[tuple[Part, Scene]]:
-    for part in facts.parts(*JUDGED):
-        for arm in part.arms:
-            own = [period for period in facts.periods[part.name] if period.arm == arm.name]
-            if own and arm.strategy is not None:
-                yield part, Scene(facts, arm, own)
+    return ((part, Scene(facts, arm, own)) for part, arm, own in facts.turns(*JUDGED))
 
 
 def _limit(part: str, scene: Scene) -> Limit:

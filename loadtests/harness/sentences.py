@@ -33,7 +33,7 @@ from loadtests.harness.records.result import (
     Step,
     Verdict,
 )
-from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.records.vocabulary import EARLY_ACK, Validity
 from loadtests.harness.validity import EXIT_LOSS
 from loadtests.harness.verdict import FEWEST_TO_JUDGE, far_enough
 from loadtests.harness.wording import (
@@ -57,7 +57,6 @@ from loadtests.harness.wording import (
     waited,
 )
 
-EARLY_ACK = "G-10"
 ALL_PROCESSORS = "all processors"  # as ``limits`` names it
 WITHOUT_K6 = "uploads_per_s_without_k6"
 _NOT_ASKED = frozenset({"REVISION"})  # two revisions may hold the same code

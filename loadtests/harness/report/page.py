@@ -25,7 +25,8 @@ from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.decision import TITLE, decision_tables, reasons
-from loadtests.harness.report.tables import Table, summary, tables
+from loadtests.harness.report.table import Table
+from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.sentences import arms_of, comparisons, names_of, network_of, told
 from loadtests.harness.wording import capital, duration, listed, listed_arms, network, size
 from loadtests.harness.words import OF_NETWORK
@@ -134,8 +135,8 @@ def about(result: Result) -> str:
     """The first line under the question: what was uploaded, by how many, over what, on what and when."""
     found, host = result.conditions, result.conditions.get("host") or {}
     arms = _first_arms(result)
-    cells = [*(result.crowd.cells if result.crowd else ()), *(result.fleet.cells if result.fleet else ())]
-    at_once = sorted(cell.clients for cell in cells)
+    slow = [cell.clients for cell in result.crowd.cells] if result.crowd else []
+    at_once = sorted([*slow, *([cell.clients for cell in result.fleet.cells] if result.fleet else [])])
     sizes, clients = (list(dict.fromkeys(values)) for values in (
         [size(arm.file_size_bytes) for arm in arms],
         [str(vus) for vus in at_once or [arm.vus for arm in arms] if vus],

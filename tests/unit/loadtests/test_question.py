@@ -360,6 +360,7 @@ profiles:
     {margin: 0.1, precision: 0.1, budget_s: 9, disk: 1GB, vus: 1, warm_up: {period_s: 1},
      """
 CROWD = CI + "crowd: {period_s: 1, clients: {1: 1, 2: 1}, login_rate_per_s: 1, list_rate_per_s: 1}}"
+FLEET = CI + "fleet: {period_s: 1, rounds: 1, clients: [1, 2]}}"
 LEVELS = CI + "levels: {period_s: 1, rounds: 1, vus: [1, 2]}}"
 
 
@@ -435,8 +436,7 @@ class TestFiles:
             (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s"), [
                 "says of how many clients: clients, and over_clients of what it is compared with",
             ]),
-            (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s, clients: 9, over_clients: 2")
-             + CROWD.replace("crowd:", "fleet:"), [
+            (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s, clients: 9, over_clients: 2") + FLEET, [
                 "claims.0.decides.clients: 9: no fleet is so large; expected 1, 2",
             ]),
             (GOOD + CLAIM.replace("shows: more", "clients: 3, shows: more"), [
