@@ -2,8 +2,9 @@
 
 ``python -m docs.answers results/<run-id>…`` puts runs on record, a newer one of a question in the place of
 the older one, and writes both pages; without an argument the pages are written again from what is there. Of a
-run only the plan and the result are kept, without its course in time and its single uploads. No verdict
-stands without a run: a question that has none is listed with the command that asks it.
+run only the plan and the result are kept, without its course in time and its single uploads; what is said of
+its figures is said anew each time. No verdict stands without a run: a question that has none is listed with
+the command that asks it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from loadtests.harness.records.result import Result, Timeline
 from loadtests.harness.report.charts import Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.page import ANALYSIS, facts, moment, read_result
+from loadtests.harness.sentences import told
 from loadtests.harness.wording import capital, size
 
 FOLDER = Path(__file__).parent
@@ -117,7 +119,7 @@ def _answer(question: Question, folder: Path) -> Answer:
         return Answer(question, None, None)
     plan = Plan.model_validate_json((folder / PLAN).read_bytes())
     result = Result.model_validate_json((folder / ANALYSIS).read_bytes())
-    return Answer(question, plan, result)
+    return Answer(question, plan, told(result.model_copy(update={"point": plan.point})))
 
 
 def pages(found: Sequence[Answer]) -> dict[Path, str]:

@@ -81,6 +81,7 @@ def analyse_facts(facts: Facts) -> Result:
         run=plan.run,
         question=plan.question,
         asks=plan.asks,
+        point=plan.point,
         profile=plan.profile,
         validity=found.validity,
         exit_code=found.exit_code,

@@ -33,11 +33,11 @@ from loadtests.harness.wording import (
     listed,
     number,
     percent,
+    percent_interval,
     ratio,
     size,
     turned,
     unit_of,
-    with_interval,
 )
 
 SERVICES = ("gateway", "auth", "upload", "files")
@@ -419,7 +419,7 @@ def _figure(one: Decides, measured: Interval) -> str:
     if measured.value is None:
         return "too little to say"
     if _is_share(one):
-        return with_interval(measured, percent)
+        return percent_interval(measured)
     exact = measured.low == measured.high == measured.value
     return f"{f'{measured.value:.2f}' if exact else ratio(measured)}{_unit(one)}"
 

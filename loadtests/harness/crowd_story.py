@@ -16,9 +16,8 @@ from loadtests.harness.wording import (
     listed,
     longer,
     mebibytes,
-    percent,
+    percent_interval,
     size,
-    with_interval,
 )
 
 
@@ -40,7 +39,7 @@ def story(found: Crowd, names: Mapping[str, str], line: str, profile: str) -> It
         text = f"While {most} clients at once send {what}, gateway and upload together hold at most"
         yield _sentence("answer", f"{text} {listed(held)}.", full[0].id)
     shares = [
-        f"{with_interval(one.share, percent)} of its file {by_way(one.arm, names)}"
+        f"{percent_interval(one.share)} of its file {by_way(one.arm, names)}"
         for one in found.held
         if one.share.low is not None
     ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from loadtests.harness import limit_story
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import Fleet, Result, Sentence
 from loadtests.harness.wording import (
@@ -79,12 +80,9 @@ def _resumed(found: Fleet, evidence: str, names: Mapping[str, str]) -> Iterator[
 
 def _what_set_it(result: Result, most: int, names: Mapping[str, str]) -> Iterator[Sentence]:
     """What set the rate of the largest fleet."""
-    levels = {f"{arm} {most} VU": arm for arm in names}
-    for one in result.limits:
-        if one.arm in levels and one.part == PartKind.FLEET and one.what:
-            advice = f"; {one.advice}" if one.advice else ""
-            text = f"What set the rate {by_way(levels[one.arm], names)}: {one.what} ({one.evidence}){advice}."
-            yield _sentence("detail", text, one.id)
+    levels = {f"{arm} {most} VU": name for arm, name in names.items()}
+    own = [one for one in result.limits if one.part == PartKind.FLEET and one.arm in levels]
+    yield from limit_story.story(own, levels, PartKind.FLEET)
 
 
 def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:

@@ -7,17 +7,24 @@ has evidence for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum, auto
 from itertools import groupby
 
-from loadtests.harness import crowd_story, fleet_story, ghost_story, others_story, overload_story
+from loadtests.harness import (
+    crowd_story,
+    fleet_story,
+    ghost_story,
+    limit_story,
+    others_story,
+    overload_story,
+)
 from loadtests.harness.cost import GENERATOR
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import (
     Comparison,
     Interval,
     Latency,
-    Limit,
     Ratio,
     Result,
     Sentence,
@@ -27,6 +34,7 @@ from loadtests.harness.records.result import (
 )
 from loadtests.harness.records.vocabulary import EARLY_ACK, Validity
 from loadtests.harness.validity import EXIT_LOSS
+from loadtests.harness.verdict import FEWEST_TO_JUDGE, far_enough
 from loadtests.harness.wording import (
     UNITS,
     arm_names,
@@ -36,6 +44,7 @@ from loadtests.harness.wording import (
     cpu_interval,
     in_units,
     listed,
+    listed_arms,
     longer,
     network,
     percent,
@@ -126,13 +135,26 @@ def _answers(result: Result) -> Iterator[Sentence]:
 
 
 def _comparison(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
-    yield _first(result, found, names)
+    speaks = _speaks_of_speed(result, found)
+    if speaks:
+        yield _first(result, found, names)
     yield from _early(result, found, names)
     if result.profile == "smoke":
         return
     yield from _cost(found, names, result.margin)
-    yield from _k6(result, found, names)
-    yield from _what_set_it(result.limits, found, names)
+    if speaks:
+        yield from _k6(result, found, names)
+    own = [one for one in result.limits if one.part == found.part]
+    # Offered rates are shares of what this comparison says fits.
+    if speaks or (result.offers is not None and any(one.what for one in own)):
+        yield from limit_story.story(own, names, PartKind.COMPARE)
+
+
+def _speaks_of_speed(result: Result, found: Comparison) -> bool:
+    """Where the question's point is another, only a winner is worth a word. Of offered rates a smoke run says
+    nothing, so it says how much was uploaded."""
+    small = result.profile == "smoke" and result.point is PartKind.RATES
+    return result.point is PartKind.COMPARE or small or any(one.winner_named for one in found.ratios)
 
 
 def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sentence:
@@ -151,7 +173,7 @@ def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sente
         return _answer(PartKind.COMPARE, _aa(rates[0], found, files), rates[0].id)
     if found.best is not None:
         return _answer(PartKind.COMPARE, _winner(found.best, found, rates, names, files), rates[0].id)
-    clauses = [_pair(one, names, result.margin) for one in rates]
+    clauses = _clauses(rates, names, result.margin)
     some = len(rates) < len(found.arms) * (len(found.arms) - 1) // 2  # the question compares some pairs only
     begin = f"With {files} here" if some else f"No fastest way was shown for {files} here"
     text = f"{begin}: {'; '.join(clauses)}."
@@ -192,23 +214,108 @@ def near_end_first(over: Interval) -> str:
     return f"at least {low} times, most likely {value} times (at most {high})"
 
 
-def _pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
-    """Two arms in a clause, the faster one first where one is."""
-    slower = one.verdict is Verdict.LESS
-    first, second = (one.base, one.arm) if slower else (one.arm, one.base)
-    over = turned(one.ratio) if slower else one.ratio
-    if over.low is None:
-        measured = count(one.ratio.n, UNITS[one.unit])
-        return f"{measured} cannot tell {names[first]} from {names[second]}"
+class _Shows(Enum):
+    """What the ratio of two arms shows."""
+
+    WINNER = auto()
+    DIFFERENCE = auto()  # too near to 1 to name a winner
+    EQUAL = auto()
+    NOTHING = auto()  # its interval holds 1
+    CHANCE = auto()  # it does not, as among several pairs one may not by chance (Holm)
+    TOO_FEW = auto()  # blocks or makings to judge
+    NO_INTERVAL = auto()
+    UNPROVEN = auto()  # no invalid run names a winner
+
+
+def _shows(one: Ratio, margin: float) -> _Shows:
+    low, high = one.ratio.low, one.ratio.high
+    if low is None or high is None:
+        return _Shows.NO_INTERVAL
     if one.winner_named:
-        return f"{names[first]} is {near_end_first(over)} as fast as {names[second]}"
+        return _Shows.WINNER
     if one.verdict is Verdict.EQUAL:
+        return _Shows.EQUAL
+    if one.verdict is not Verdict.NOT_SHOWN:
+        return _Shows.UNPROVEN if far_enough(one.ratio, one.verdict, margin) else _Shows.DIFFERENCE
+    if low <= 1 <= high:
+        return _Shows.NOTHING
+    return _Shows.TOO_FEW if one.ratio.n < FEWEST_TO_JUDGE else _Shows.CHANCE
+
+
+def _clauses(rates: Sequence[Ratio], names: Mapping[str, str], margin: float) -> list[str]:
+    """What pairs show: each winner by itself, all else once with every pair that shows it."""
+    groups: dict[object, list[Ratio]] = {}
+    for one in rates:
+        shows = _shows(one, margin)
+        groups.setdefault(one.id if shows is _Shows.WINNER else shows, []).append(one)
+    return [_clause(own, names, margin, len(rates)) for own in groups.values()]
+
+
+def _clause(own: Sequence[Ratio], names: Mapping[str, str], margin: float, pairs: int) -> str:
+    """Pairs that show the same; of ``pairs`` in all."""
+    first, second, over = _more_first(own[0])
+    shows = _shows(own[0], margin)
+    if shows is _Shows.WINNER:
+        return f"{names[first]} is {near_end_first(over)} as fast as {names[second]}"
+    if shows is _Shows.EQUAL and len(own) == 1:
         both = f"{names[first]} and {names[second]}"
         return f"{both} are equally fast within ±{percent(margin)}, {ratio(over)} times"
-    measured = f"{names[first]} measured {ratio(over)} times as fast as {names[second]}"
-    if one.verdict is Verdict.NOT_SHOWN:
-        return f"{measured}, which shows no difference"
-    return f"{measured}, too little to name a winner"
+    if shows is _Shows.NO_INTERVAL:
+        told = [f"{listed_arms(firsts)} from {base}" for base, (firsts, _) in _by_second(own, names).items()]
+        return f"{_units(own)} cannot tell {listed(told, 'or')}"
+    return f"{_measured(own, names)}, {_end(own, margin, pairs)}"
+
+
+def _measured(own: Sequence[Ratio], names: Mapping[str, str]) -> str:
+    """ "2 and 5 connections measured 0.94 (0.84 to 1.06) and 1.00 (0.90 to 1.11) times as fast as 20
+    connections"."""
+    clauses: list[str] = []
+    for second, (firsts, ratios) in _by_second(own, names).items():
+        verb = "" if clauses else "measured "
+        over = listed([ratio(one) for one in ratios])
+        clauses.append(f"{listed_arms(firsts)} {verb}{over} times as fast as {second}")
+    *before, last = clauses
+    return f"{', '.join(before)}, and {last}" if before else last
+
+
+def _by_second(own: Sequence[Ratio], names: Mapping[str, str]) -> dict[str, tuple[list[str], list[Interval]]]:
+    """By the arm that others are held against: these, and their ratios over it."""
+    found: dict[str, tuple[list[str], list[Interval]]] = {}
+    for one in own:
+        first, second, over = _more_first(one)
+        firsts, ratios = found.setdefault(names[second], ([], []))
+        firsts.append(names[first])
+        ratios.append(over)
+    return found
+
+
+def _more_first(one: Ratio) -> tuple[str, str, Interval]:
+    """Two arms, and the first over the second: the one with more comes first where it is shown to have it."""
+    if one.verdict is Verdict.LESS:
+        return one.base, one.arm, turned(one.ratio)
+    return one.arm, one.base, one.ratio
+
+
+def _end(own: Sequence[Ratio], margin: float, pairs: int) -> str:
+    """What pairs that show the same show, said behind their ratios."""
+    shows = _shows(own[0], margin)
+    if shows is _Shows.DIFFERENCE:
+        return "faster by an amount that may be too small to matter"
+    if shows is _Shows.EQUAL:
+        return f"all equally fast within ±{percent(margin)}"
+    if shows is _Shows.CHANCE:
+        return f"a difference that among {pairs} pairs may be chance"
+    if shows is _Shows.UNPROVEN:
+        return "which an invalid run does not prove"
+    if shows is _Shows.NOTHING:
+        return "which shows no difference"
+    return f"too little to judge with {_units(own)}"
+
+
+def _units(own: Sequence[Ratio]) -> str:
+    """Of which the fewest of these ratios are made."""
+    fewest = min(own, key=lambda one: one.ratio.n)
+    return count(fewest.ratio.n, UNITS[fewest.unit])
 
 
 def is_aa(result: Result, found: Comparison) -> bool:
@@ -307,14 +414,12 @@ def ways_only(found: Comparison) -> bool:
 
 
 def _cost_pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
-    cheaper = one.verdict is Verdict.LESS
-    first, second = (one.base, one.arm) if cheaper else (one.arm, one.base)
-    over = turned(one.ratio) if cheaper else one.ratio
+    first, second, over = _more_first(one)
     if one.verdict in (Verdict.MORE, Verdict.LESS):
         return f"{names[first]} takes {near_end_first(over)} that of {names[second]}"
     if one.verdict is Verdict.EQUAL:
         return f"the two are equal within ±{percent(margin)}, {ratio(over)} times"
-    return f"{ratio(over)} times, which shows no difference"
+    return f"{ratio(over)} times, {_end([one], margin, pairs=1)}"
 
 
 def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
@@ -373,23 +478,6 @@ def meaningful(result: Result, found: Comparison) -> list[Ratio]:
     """The ratios without those that say nothing where the machine was not full."""
     full = on_full_machine(result, found)
     return [one for one in found.ratios if one.metric != WITHOUT_K6 or full.issuperset(_pair_of(one))]
-
-
-def _what_set_it(limits: Iterable[Limit], found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
-    own = sorted((one for one in limits if one.part == found.part), key=lambda one: one.what or "")
-    known = [one for one in own if one.what]
-    if not own:
-        return
-    if not known:
-        text = "What set the rates was not identified."
-        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=own[0].id)
-    for what, same in groupby(known, key=lambda one: one.what):
-        group = list(same)
-        which = "" if len(group) == len(found.arms) else f" of {listed([names[one.arm] for one in group])}"
-        evidence = "; ".join(dict.fromkeys(one.evidence or "" for one in group))
-        advice = f"; {group[0].advice}" if group[0].advice else ""
-        text = f"What set the rate{which}: {what} ({evidence}){advice}."
-        yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=group[0].id)
 
 
 # -- would more clients help, and until how many

@@ -20,6 +20,8 @@ from loadtests.harness.wording import listed, percent, ratio
 
 EXIT_OK, EXIT_FAILED, EXIT_INVALID, EXIT_NOT_REACHED, EXIT_LOSS = 0, 1, 2, 3, 4
 STRESS, AB = "proxy-or-direct", "ab"  # questions with a command of their own
+# How precise the comparison is: no matter where the question's point is another.
+OF_PRECISION = frozenset({"few-blocks", "not-precise"})
 # What would help, by warning, the most important first; "again" is the run's own command with other words.
 NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("ledger-mismatch", "make ledger RUN={run}"),
@@ -53,8 +55,12 @@ class Outcome:
 def warnings_of(facts: Facts, answers: Answers) -> tuple[Warn, ...]:
     """Every warning about the run, the gravest first. What was warned of already is not found again."""
     known = {(warn.code, warn.metric) for warn in facts.recorded}
+    unasked = frozenset[str]() if facts.plan.point is PartKind.COMPARE else OF_PRECISION
     found = [
-        warn for check in CHECKS for warn in check(facts, answers) if (warn.code, warn.metric) not in known
+        warn
+        for check in CHECKS
+        for warn in check(facts, answers)
+        if (warn.code, warn.metric) not in known and warn.code not in unasked
     ]
     order = list(Severity)
     return tuple(sorted(once([*facts.recorded, *found]), key=lambda warn: -order.index(warn.severity)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from loadtests.harness.records.plan import NOBODY, Arm
@@ -31,10 +32,30 @@ def precise(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    if share is None:
-        return MISSING
-    digits = 0 if abs(share) >= 0.1 or round(share * 100, 6) == round(share * 100) else 1
-    return f"{share * 100:.{digits}f} %"
+    """What is not nothing never reads as 0 %, however small it is."""
+    return MISSING if share is None else f"{share * 100:.{_decimals(share)}f} %"
+
+
+def _decimals(share: float) -> int:
+    """Of a percentage: none from 10 % on or where it is whole, else one, or what its first digit takes."""
+    value = abs(share * 100)
+    if value >= 10 or round(value, 6) == round(value):
+        return 0
+    return 1 if value >= 0.1 else -math.floor(math.log10(value))
+
+
+def percent_interval(found: Interval) -> str:
+    """A share and its interval: "19 % (18 % to 20 %)". Of none, or of all, only the end that says something:
+    "0 % (at most 0.05 %)"."""
+    value, low, high = found.value, found.low, found.high
+    if value is None or low is None or high is None:
+        return percent(value)
+    if value == low == 0 < high:
+        return f"0 % (at most {percent(high)})"
+    if low < high == value == 1:
+        return f"100 % (at least {low * 100:.{_decimals(1 - low)}f} %)"
+    nothing = low < 0 < high and round(value, 3) == 0  # beside such ends its digits are noise
+    return f"{percent(0 if nothing else value)} ({percent(low)} to {percent(high)})"
 
 
 def milliseconds(value: float | None) -> str:
@@ -132,6 +153,14 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     """ "a", "a and b", "a, b and c"."""
     *first, end = words
     return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def listed_arms(names: Sequence[str]) -> str:
+    """ "2, 5 and 100 connections", "proxy and direct at 20 ms": what follows each first word is said once."""
+    rest = names[0].partition(" ")[2]
+    if len(names) == 1 or not rest or any(name.partition(" ")[2] != rest for name in names):
+        return listed(names)
+    return f"{listed([name.partition(' ')[0] for name in names])} {rest}"
 
 
 def count(amount: int, noun: str) -> str:

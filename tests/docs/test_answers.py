@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_a_run_on_record_decides_the_claims_of_its_question(run: Path, tmp_path:
     assert told.count("Not asked yet.") == len(questions()) - 1
     (picture,) = answers.pictures(list(found.values()), tmp_path)
     assert picture == tmp_path / f"{ASKED}.svg"
+
+
+def test_figures_on_record_are_told_in_today_s_words(run: Path, tmp_path: Path) -> None:
+    answers.take(run, tmp_path)
+    file = tmp_path / ASKED / "analysis.json"
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    said = kept["sentences"][0]["text"]
+    kept["sentences"][0]["text"] = kept["headline"] = "Words of an older version."
+    del kept["point"]  # older ones have none
+    file.write_text(json.dumps(kept), encoding="utf-8")
+    page = answers.answers_page(answers.answers(tmp_path))
+    assert said in page and "older version" not in page
 
 
 def test_size_and_distance_make_one_map(tmp_path: Path) -> None:

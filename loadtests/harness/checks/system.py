@@ -59,7 +59,8 @@ def limiter_in_force(facts: Facts, _: Answers) -> Iterator[Warn]:
 
 def uploads_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
     for part, arm, periods in facts.turns(*UNDISTURBED):
-        failed = sum(period.failed for period in periods)
+        offered = arm.of_capacity is not None  # to refuse is what is asked there
+        failed = sum(period.failed - (period.refused if offered else 0) for period in periods)
         begun = failed + sum(len(period.durable_s) for period in periods)
         if begun and failed / begun > FAILED:
             yield caution(

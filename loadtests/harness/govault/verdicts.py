@@ -22,7 +22,7 @@ from loadtests.harness.intervals import FEWEST_UNITS, mean_ratio, t_quantile
 from loadtests.harness.records.plan import Decides
 from loadtests.harness.records.result import Interval
 from loadtests.harness.verdict import FEWEST_TO_JUDGE
-from loadtests.harness.wording import count, listed, percent, ratio, size, with_interval
+from loadtests.harness.wording import count, listed, percent_interval, ratio, size, with_interval
 
 MARGIN = 0.10
 FAR = 2.0  # factor by which a share of one ramp must miss a claimed one
@@ -126,7 +126,7 @@ def proxy_breaks(study: Study) -> Said:
     proxy, direct = study.row(850, "proxy"), study.row(850, "direct")
     if proxy is None or direct is None:
         return Said("not measured at 850 clients", Decision.NOT_REACHED, _unreached(study, 850))
-    ours = f"{percent_of(proxy.errors)} through the server, {percent_of(direct.errors)} direct"
+    ours = f"{percent_interval(proxy.errors)} through the server, {percent_interval(direct.errors)} direct"
     return Said(ours, _more_errors(proxy.errors, direct.errors, 0.14), _failures([proxy, direct]))
 
 
@@ -212,7 +212,7 @@ def head_of_line(study: Study) -> Said:
     if not shares:
         return Said("too few requests", Decision.NOT_REACHED)
     found = _mean(shares)
-    ours = f"{with_interval(found, percent)} of the gap is left inside the kinds of requests"
+    ours = f"{percent_interval(found)} of the gap is left inside the kinds of requests"
     if found.low is None or found.high is None:
         return Said(ours, Decision.UNDECIDED)
     why = "The rest is between kinds: a login takes longer than a list, whoever waits behind whom."
@@ -241,7 +241,7 @@ def password_hash(study: Study) -> Said:
     if not shares:
         return Said("processors were not looked at", Decision.NOT_REACHED)
     found = _mean(shares)
-    taken = f"auth takes {with_interval(found, percent)} of the four services' processor time"
+    taken = f"auth takes {percent_interval(found)} of the four services' processor time"
     ours = f"{taken} with {study.password_hash}"
     if not (study.password_hash or "").startswith("bcrypt"):
         return Said(
@@ -336,10 +336,6 @@ def _unreached(study: Study, level: int) -> str:
     if study.scale <= FULL_SCALE:
         return f"SCALE={study.scale:g}: no ramp has {level} clients."
     return f"The ramp to {level} clients did not end; the table says why."
-
-
-def percent_of(found: Interval) -> str:
-    return with_interval(found, percent)
 
 
 def _failures(rows: Sequence[Row]) -> str:

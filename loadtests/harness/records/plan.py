@@ -35,6 +35,11 @@ class PartKind(StrEnum):
     FLEET = "fleet"  # downloads by how many clients there are at once
 
 
+# Parts that a question is about where it has one: its comparison then only says what fits, or how soon arms
+# answer, and nobody asks which of them is the fastest.
+POINTS = (PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES)
+
+
 class Arm(Record):
     """What one side of a comparison is. Every record and picture is keyed by ``name``, never by strategy."""
 
@@ -221,3 +226,9 @@ class Plan(Record):
     expected: str | None = None  # what we expected before measuring
     ways: tuple[Way, ...] = ()  # of arms whose cost is told: those that differ in their strategy
     prices: UnitPrices | None = None  # for that cost in money; a report may be given others
+
+    @property
+    def point(self) -> PartKind:
+        """The part that the question is about."""
+        kinds = {part.kind for part in self.parts}
+        return next((kind for kind in POINTS if kind in kinds), PartKind.COMPARE)

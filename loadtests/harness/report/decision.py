@@ -19,6 +19,7 @@ from loadtests.harness.wording import MISSING, capital, listed, number, precise,
 
 TITLE = "Which way to choose?"
 DAY_H = 24.0
+SIDE_BY_SIDE = 3  # ways that fit a terminal as columns
 MEASURED, COUNTED = "measured", "measured; the clients' own given"
 TITLES = {"million": "A million uploads", "terabyte": "A terabyte (10^12 bytes) of files"}
 
@@ -30,10 +31,16 @@ class _Row(NamedTuple):
     source: str
     say: Callable[[Cost], str]
     short: bool = True  # a terminal shows it too
+    head: str = ""  # as a column of the terminal's table of many ways; none where it has none there
 
 
 _ROWS = (
-    _Row("processors, core-hours", MEASURED, lambda one: with_interval(one.core_hours)),
+    _Row(
+        "processors, core-hours",
+        MEASURED,
+        lambda one: with_interval(one.core_hours),
+        head="processors\ncore-hours",
+    ),
     _Row(
         "cores, if all come within a day",
         MEASURED,
@@ -45,9 +52,19 @@ _ROWS = (
         lambda one: with_interval(one.store_core_hours),
         short=False,
     ),
-    _Row("memory, GiB-hours", MEASURED, lambda one: precise(one.memory_gib_hours)),
-    _Row("through the gateway, GB", MEASURED, lambda one: precise(one.gateway_gb)),
-    _Row("store requests", COUNTED, lambda one: number(one.store_requests)),
+    _Row(
+        "memory, GiB-hours",
+        MEASURED,
+        lambda one: precise(one.memory_gib_hours),
+        head="memory\nGiB-hours",
+    ),
+    _Row(
+        "through the gateway, GB",
+        MEASURED,
+        lambda one: precise(one.gateway_gb),
+        head="gateway\nGB",
+    ),
+    _Row("store requests", COUNTED, lambda one: number(one.store_requests), head="store\nrequests"),
     _Row("SQL statements", MEASURED, lambda one: number(one.statements), short=False),
 )
 
@@ -73,13 +90,27 @@ def short_decision(result: Result) -> Table | None:
     files = listed([size(one) for one in found.file_sizes], "or")
     files += f", sent by {found.clients} slow clients at once" if found.clients else ""
     possible = ", and what each way makes possible" if found.ways else ""
-    return replace(
+    shown = replace(
         whole,
         caption=f"Files of {files}; our services and databases. In the report: every figure, which are "
         f"measured and which given, the same for a terabyte{possible}.",
         columns=_without_source(whole.columns),
         rows=tuple(_without_source(row) for row in whole.rows if row[0] not in left_out),
         first=1,
+    )
+    return shown if len(million.costs) <= SIDE_BY_SIDE else _turned(shown, found.prices)
+
+
+def _turned(table: Table, prices: UnitPrices | None) -> Table:
+    """A row for each way: as columns, many of them leave no figure whole."""
+    heads = {row.name: row.head for row in _ROWS if row.head}
+    if prices is not None:
+        heads[_sum_in(prices)] = f"cost\n{prices.currency}"
+    kept = [row for row in table.rows if row[0] in heads]
+    return replace(
+        table,
+        columns=("way", *(heads[row[0]] for row in kept)),
+        rows=tuple((way, *(row[at] for row in kept)) for at, way in enumerate(table.columns[1:], 1)),
     )
 
 
@@ -146,7 +177,7 @@ def _costs(arms: Arms, found: Decision, of: Costs) -> Table:
     ]
     if found.prices is not None:
         sums = [MISSING if one.money is None else with_interval(one.money) for one in of.costs]
-        rows.append((f"cost, {found.prices.currency}", "measured, times given prices", *sums))
+        rows.append((_sum_in(found.prices), "measured, times given prices", *sums))
     return Table(
         f"cost-{of.of}",
         TITLES[of.of],
@@ -155,6 +186,10 @@ def _costs(arms: Arms, found: Decision, of: Costs) -> Table:
         tuple(rows),
         first=2,
     )
+
+
+def _sum_in(prices: UnitPrices) -> str:
+    return f"cost, {prices.currency}"
 
 
 def _caption(found: Decision, of: Costs) -> Iterator[str]:

@@ -92,9 +92,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "not shown",
-        "The interval holds 1 and reaches beyond the margin: there may be a difference or none. A longer "
-        "run may "
-        "tell.",
+        "The interval holds 1 and reaches beyond the margin, or it is one of several that may miss 1 by "
+        "chance: there may be a difference or none. A longer run may tell.",
     ),
     Term(
         "RSS",

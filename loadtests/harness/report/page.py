@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from loadtests.harness.analyse import analyse
 from loadtests.harness.claims import ending
 from loadtests.harness.records.bundle import Bundle, BundleWriter
-from loadtests.harness.records.plan import Arm, PartKind, Plan
+from loadtests.harness.records.plan import POINTS, Arm, PartKind, Plan
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Manifest, Warn
 from loadtests.harness.records.vocabulary import Severity, Validity
@@ -27,15 +27,17 @@ from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.decision import TITLE, decision_tables, reasons
 from loadtests.harness.report.table import Table
 from loadtests.harness.report.tables import summary, tables
-from loadtests.harness.sentences import arms_of, comparisons, network_of, told
-from loadtests.harness.wording import capital, duration, listed, size
+from loadtests.harness.sentences import arms_of, comparisons, names_of, network_of, told
+from loadtests.harness.wording import capital, duration, listed, listed_arms, network, size
+from loadtests.harness.words import OF_NETWORK
 
+OWN_NETWORK = "the machine's own"
 ANALYSIS, HTML, MARKDOWN = "analysis.json", "report.html", "report.md"
 TEMPLATES = Path(__file__).parent / "templates"
 # Of these the first that were drawn.
 FIRST_CHARTS = (("kill", "kept"), ("crowd",), ("fleet",), ("size-speed", "size-cpu"), ("speed", "price"))
 # Whose answer comes first, where there is one.
-HEADS = (PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES, PartKind.COMPARE)
+HEADS = (*POINTS, PartKind.COMPARE)
 _WHOLE = (PartKind.CROWD, PartKind.FLEET, PartKind.COMPARE)  # of these a run asks one
 # Questions that a warning about the whole run touches; others touch the comparison.
 _TOUCHES = {"not-saturated": PartKind.LEVELS, "slip": PartKind.NEIGHBOURS}
@@ -138,11 +140,11 @@ def about(result: Result) -> str:
         [size(arm.file_size_bytes) for arm in arms],
         [str(vus) for vus in at_once or [arm.vus for arm in arms] if vus],
     ))  # fmt: skip
-    network = network_of(result)
+    slower = network_of(result)
     parts = [
         f"files of {listed(sizes)}" if sizes else "",
         f"{listed(clients)} clients at once" if clients else "",
-        f"a network of {network}" if network else "",
+        f"a network of {slower}" if slower else "",
         f"{_cores(host.get('cores'))} for everything, load generator included",
         moment(found.get("started_at")),
     ]
@@ -166,7 +168,7 @@ def facts(result: Result) -> list[tuple[str, str]]:
         ("arms", "; ".join(named)),
         ("machine", ", ".join(machine)),
         ("measured", f"{moment(found.get('started_at'))}, {_took(found)}, profile {result.profile}"),
-        ("network", network_of(result) or "the machine's own"),
+        ("network", networks(result)),
         ("not the default", not_default(result) or "nothing"),
         ("revision", revision(result)),
         ("command", str(found.get("command") or "")),
@@ -175,6 +177,27 @@ def facts(result: Result) -> list[tuple[str, str]]:
     if found.get("runtime", "native") != "native":
         lines.insert(2, ("runs in", "containers; do not compare with a run of plain processes"))
     return [(name, text) for name, text in lines if text]
+
+
+def networks(result: Result) -> str:
+    """What is between clients and system; where arms differ in it, what each has."""
+    names, found = names_of(result), dict[str, list[str]]()
+    for arm in _first_arms(result):
+        own = _network_of_arm(arm, result.conditions) or OWN_NETWORK
+        found.setdefault(own, []).append(names.get(arm.of, arm.name))
+    if len(found) > 1:
+        return "; ".join(f"{own} ({listed_arms(arms)})" for own, arms in found.items())
+    return next(iter(found), network_of(result) or OWN_NETWORK)
+
+
+def _network_of_arm(arm: Arm, conditions: dict[str, Any]) -> str:
+    """Its own word, else the run's, else the question's for all arms."""
+    words = conditions.get("words") or {}
+    rtt_ms, bandwidth = (
+        float(arm.asked.get(word) or words.get(word) or conditions.get(word.lower()) or 0.0)
+        for word in OF_NETWORK
+    )
+    return network(rtt_ms, bandwidth)
 
 
 def _named(arm: Arm) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.report import (
     tables_compare,
@@ -51,12 +52,14 @@ def tables(result: Result) -> dict[str, Table]:
 
 def summary(result: Result) -> Table | None:
     """The few columns that fit a terminal and a comment: speed, price, wait and ratio by arm; of a crowd
-    memory; of a fleet downloads; after kills, what became of the uploads."""
+    memory; of a fleet downloads; of offered rates waits and refusals; after kills, what became of uploads."""
     arms, found = Arms.of(result), result.compare
     if result.kills is not None:
         return tables_kill.summary(arms, result.kills)
     if result.crowd is not None:
         return tables_crowd.summary(arms, result.crowd)
+    if result.offers is not None and result.point is PartKind.RATES:
+        return tables_offers.summary(arms, result.offers)
     if result.fleet is not None:
         return tables_fleet.summary(arms, result.fleet)
     return tables_compare.summary(arms, found) if found is not None and found.blocks else None

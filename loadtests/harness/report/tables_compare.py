@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from loadtests.harness.cost import process_order
 from loadtests.harness.records.result import ArmResult, Comparison, Limit, Price, Ratio, Result, Verdict
@@ -46,11 +46,17 @@ def summary(arms: Arms, found: Comparison) -> Table:
             (
                 arms.name(one.arm.name), with_interval(one.uploads_per_s),
                 with_interval(one.cpu_s_per_upload, cpu_ms), milliseconds(one.durable_p95.ms.value),
-                ratio(over[one.arm.name].ratio) if one.arm.name in over else "1",
+                _over_first(one.arm.name, base, over),
             )
             for one in found.arms
         ),
     )  # fmt: skip
+
+
+def _over_first(name: str, base: str, over: Mapping[str, Ratio]) -> str:
+    if name == base:
+        return "1"
+    return ratio(over[name].ratio) if name in over else MISSING
 
 
 def _unit(found: Comparison) -> str:

@@ -29,6 +29,23 @@ def offers(arms: Arms, found: Offers) -> Table:
     )  # fmt: skip
 
 
+def summary(arms: Arms, found: Offers) -> Table:
+    return Table(
+        "summary",
+        "The arms",
+        "By what is offered, of the capacity of the slowest arm. p95: of the acknowledged, from when each "
+        "was due. In brackets 95 % intervals.",
+        ("arm", "offered", "uploads/s", "p95", "refused"),
+        tuple(
+            (
+                arms.name(one.arm), percent(one.share), with_interval(one.uploads_per_s), wait(one.acked_p95),
+                percent(one.refused),
+            )
+            for one in found.cells
+        ),
+    )  # fmt: skip
+
+
 def recoveries(arms: Arms, found: Offers) -> Table:
     return Table(
         "recovery",

@@ -108,12 +108,12 @@ def _print_ending(lines: Sequence[tuple[str, str]], console: Console) -> None:
 
 
 def _print_table(table: Table, console: Console, *, folded: bool = False) -> None:
-    """Intervals stand below their values, so that eighty columns suffice; ``folded`` columns of numbers have
-    names that need several lines."""
+    """Intervals stand below their values, so that eighty columns suffice; ``folded`` columns of intervals
+    have names that need several lines. A number by itself is never broken."""
     shown = RichTable(box=None, pad_edge=False, header_style="dim", width=min(WIDTH, console.width))
     for index, name in enumerate(table.columns):
         words = index < table.first
-        wraps = words or folded
+        wraps = words or (folded and any(" (" in row[index] for row in table.rows))
         shown.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
         shown.add_row(*(cell.replace(" (", "\n(") for cell in row))

@@ -106,6 +106,18 @@ def test_a_share_has_an_exact_interval() -> None:
     assert found.high == pytest.approx(0.0362, abs=1e-4)
 
 
+def test_none_is_said_with_the_most_that_it_may_be() -> None:
+    result = make.result()
+    counted = {PROXY: {"verified": 7797}}
+    quiet = result.model_copy(update={"ledger": result.ledger.model_copy(update={"by_arm": counted})})
+    share = wanted(metric="ghost_share", arm=PROXY, over=None, most=0.002)
+    (found,) = judged_claims(make.plan(quiet, claims=(claim(share),)), quiet)
+    assert found.conditions[0].text == (
+        "share of uploads that were acknowledged and are gone, through the server in chunks: "
+        "claimed at most 0.2 %, measured 0 % (at most 0.05 %): holds"
+    )
+
+
 class TestARun:
     def test_the_comparison_s_own_ratio_decides_whichever_way_round(self) -> None:
         result = make.result()  # one PUT is 97/84 times as fast

@@ -285,6 +285,7 @@ class TestWords:
         assert said[1].startswith(
             "In their memory each further client takes 160 % (160 % to 160 %) of its file"
         )
+        assert said[1].endswith("and 0 % (0 % to 0 %) of its file for direct.")
         assert "8.00 ms (8.00 to 8.00) for buffered" in said[2]
 
     def test_a_smoke_run_has_no_figure(self) -> None:

@@ -266,6 +266,37 @@ class TestTables:
         assert end - begin <= 24
         assert max(map(len, lines[begin:end])) <= 80
 
+    @pytest.mark.parametrize("width", [80, 120])
+    def test_many_ways_are_rows_and_no_figure_is_broken(self, width: int) -> None:
+        ways = [
+            (short, way, rtt) for rtt in (0, 20, 80) for short, way in (("proxy", PROXY), ("direct", SINGLE))
+        ]
+        arms = tuple(
+            make.arm(f"{short} at {rtt} ms", strategy=way, asked={"STRATEGY": way, "RTT_MS": str(rtt)})
+            for short, way, rtt in ways
+        )
+        made, out = make.result(arms), StringIO()
+        print_result(made, make.plan(made), Path("results"), Console(file=out, width=width))
+        few, whole = short_decision(made), table_of(made, "cost-million")
+        assert few is not None
+        assert few.columns == (
+            "way", "processors\ncore-hours", "memory\nGiB-hours", "gateway\nGB", "store\nrequests",
+            "cost\nEUR",
+        )  # fmt: skip
+        assert [row[0] for row in few.rows] == [f"{short.capitalize()} at {rtt} ms" for short, _, rtt in ways]
+        by_name = {row[0]: row[2:] for row in whole.rows}
+        assert [row[1] for row in few.rows] == list(by_name["processors, core-hours"])
+        assert [row[-1] for row in few.rows] == list(by_name["cost, EUR"])
+        lines = out.getvalue().splitlines()
+        begin = lines.index("A million uploads")
+        shown = lines[begin : next(at for at, line in enumerate(lines) if line.startswith("Report "))]
+        assert max(map(len, shown)) <= 80 and len(shown) <= 24
+        pieces = [
+            piece for row in few.rows for cell in row for piece in cell.replace(" (", "\n(").split("\n")
+        ]
+        heads = [piece for name in few.columns for piece in name.split("\n")]
+        assert [piece for piece in (*pieces, *heads) if not any(piece in line for line in shown)] == []
+
     def test_money_stands_there_only_with_prices(self, result: Result) -> None:
         million = table_of(result, "cost-million")
         assert million.rows[-1][:2] == ("cost, EUR", "measured, times given prices")

@@ -9,6 +9,7 @@ from loadtests.harness.offers import offers
 from loadtests.harness.periods import Period
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import Offered, Offers
+from loadtests.harness.report.tables import summary
 from loadtests.harness.sentences import told
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests.switchback import arm, part
@@ -83,3 +84,11 @@ def test_the_sentence_comes_first_and_says_what_was_not_served(found: Offers) ->
     assert "at 80 % of capacity; 59" in result.headline
     assert "at 300 % of capacity (50 % refused, 1.7 % failed and 15 % not begun)" in result.headline
     assert any(one.text.startswith("A refusal costs 2.00 ms (") for one in result.sentences)
+
+
+def test_the_first_table_is_of_what_is_offered(found: Offers) -> None:
+    arms = (make.arm("limit", asked={"ADMISSION": "on"}), make.arm("no limit", asked={"ADMISSION": "off"}))
+    table = summary(make.result(arms, point=PartKind.RATES, offers=found))
+    assert table is not None
+    assert table.columns == ("arm", "offered", "uploads/s", "p95", "refused")
+    assert [(row[1], row[4]) for row in table.rows] == [("80 %", "0 %"), ("300 %", "50 %")]

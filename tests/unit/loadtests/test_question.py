@@ -210,6 +210,13 @@ class TestPreparedQuestions:
         most_s = 480 if name == "proxy-or-direct" else 300
         assert estimate(ask(name)).most_seconds <= most_s
 
+    def test_what_it_is_about_is_more_than_a_comparison_where_it_has_such_a_part(self, name: str) -> None:
+        others = {
+            "durable": PartKind.KILL, "fleet": PartKind.FLEET, "slow-clients": PartKind.CROWD,
+            **dict.fromkeys(("overload", "rates", "loops"), PartKind.RATES),
+        }  # fmt: skip
+        assert ask(name).point is others.get(name, PartKind.COMPARE)
+
     def test_it_says_what_was_expected(self, name: str) -> None:
         assert load_question(name).expected
 

@@ -148,6 +148,30 @@ class TestPage:
         assert "bcrypt" in made.headline and "PASSWORD_HASH" not in made.headline
         assert "arms" not in dict(facts(make.result()))
 
+    def test_arms_with_networks_of_their_own_say_each_one_s(self) -> None:
+        def network(*own: dict[str, str], **conditions: object) -> str:
+            arms = tuple(
+                make.arm(f"{way} at {at}", strategy=name, asked=asked)
+                for at, asked in enumerate(own)
+                for way, name in (("proxy", make.PROXY), ("direct", make.SINGLE))
+            )
+            found = make.result(arms, conditions=make.conditions(**conditions))
+            shown = dict(facts(found))["network"]
+            view = view_of(found, make.plan(found), make.manifest(found))
+            assert f"<dd>{escape(shown)}</dd>" in html(view) and f"- Network: {shown}" in markdown(view)
+            return shown
+
+        assert network({"RTT_MS": "0"}, {"RTT_MS": "20"}, {"RTT_MS": "80", "BANDWIDTH_MBIT": "2"}) == (
+            "the machine's own (proxy and direct at 0); 20 ms round trip (proxy and direct at 1); 80 ms "
+            "round trip and 2 Mbit/s (proxy and direct at 2)"
+        )
+        assert network({"RTT_MS": "40"}, {}, words={"RTT_MS": "10"}) == (
+            "40 ms round trip (proxy and direct at 0); 10 ms round trip (proxy and direct at 1)"
+        )
+        assert network({}, {}, bandwidth_mbit=2.0) == "2 Mbit/s"
+        assert network({"RTT_MS": "20"}, {"RTT_MS": "20"}) == "20 ms round trip"
+        assert network({}, {}) == "the machine's own"
+
     def test_the_steps_between_numbers_of_clients_have_a_table(self, result: Result) -> None:
         table = tables(result)["gains"]
         assert table.columns[-1] == "gain of 10 %"

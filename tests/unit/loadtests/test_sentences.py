@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from loadtests.harness.records.plan import NOBODY, PartKind
-from loadtests.harness.records.result import Interval, Result
+from loadtests.harness.records.plan import NOBODY, Arm, PartKind
+from loadtests.harness.records.result import Interval, Ratio, Result, Verdict
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.sentences import names_of, of_question, told
 from tests.unit.loadtests import fabricate as make
@@ -64,7 +64,11 @@ class TestFirst:
 
     def test_too_close_to_1_is_no_winner(self) -> None:
         text = first(two_arms(1.05, half=0.04))  # from 1.008
-        assert text.startswith("No fastest way was shown") and "too little to name a winner" in text
+        assert text == (
+            "No fastest way was shown for files of 1 MiB here: B (FINALISE=detached) measured 1.05 (1.01 "
+            "to 1.09) times as fast as A (FINALISE=inline), faster by an amount that may be too small to "
+            "matter."
+        )
 
     def test_wide_shows_no_difference(self) -> None:
         assert "which shows no difference" in first(two_arms(1.05, half=0.2))
@@ -95,6 +99,139 @@ class TestFirst:
         large = B.model_copy(update={"file_size_bytes": 64 << 20})
         result = make.result((A, large), compare=make.comparison((A, large)))
         assert "files of 1 MiB or 64 MiB" in first(result)
+
+
+class TestSeveral:
+    """What several pairs show is said once, with the ratio of each."""
+
+    NAMES = ("20 connections", "2 connections", "5 connections", "100 connections")
+    ARMS = tuple(make.arm(name, asked={"DB_POOL_MAX": name.split()[0]}) for name in NAMES)
+
+    def over_20(self, **changes: tuple[float, float]) -> list[Ratio]:
+        """Each over 20 connections, from one end to the other."""
+        ends = {"2": (0.84, 1.06), "5": (0.90, 1.11), "100": (0.86, 1.05)} | changes
+        return [over(self.NAMES[0], f"{name} connections", *own) for name, own in ends.items()]
+
+    def said(self, rates: list[Ratio], arms: tuple[Arm, ...] = ARMS, **given: object) -> str:
+        return first(make.result(arms, compare=make.comparison(arms, rates=rates, best=None), **given))
+
+    def test_no_difference(self) -> None:
+        assert self.said(self.over_20()) == (
+            "With files of 1 MiB here: 2, 5 and 100 connections measured 0.95 (0.84 to 1.06), 1.01 (0.90 to "
+            "1.11) and 0.96 (0.86 to 1.05) times as fast as 20 connections, which shows no difference."
+        )
+
+    def test_an_interval_without_1_never_shows_no_difference(self) -> None:
+        """One of three pairs, which Holm takes back."""
+        *rates, last = self.over_20(**{"100": (0.79, 0.98)})
+        rates.append(last.model_copy(update={"verdict": Verdict.NOT_SHOWN, "winner_named": False}))
+        assert self.said(rates) == (
+            "With files of 1 MiB here: 2 and 5 connections measured 0.95 (0.84 to 1.06) and 1.01 (0.90 to "
+            "1.11) times as fast as 20 connections, which shows no difference; 100 connections measured 0.89 "
+            "(0.79 to 0.98) times as fast as 20 connections, a difference that among 3 pairs may be chance."
+        )
+
+    def test_slower_by_little_is_a_difference(self) -> None:
+        text = self.said(self.over_20(**{"100": (0.79, 0.98)}))
+        assert text.endswith(
+            "; 20 connections measured 1.13 (1.02 to 1.27) times as fast as 100 connections, faster by an "
+            "amount that may be too small to matter."
+        )
+
+    def test_too_few_makings_show_neither_a_difference_nor_none(self) -> None:
+        rates = [over(A.name, B.name, 0.79, 0.98, n=2)]
+        assert self.said(rates, (A, B)).endswith(
+            "B (FINALISE=detached) measured 0.89 (0.79 to 0.98) times as fast as A (FINALISE=inline), too "
+            "little to judge with 2 blocks of turns."
+        )
+
+    def test_an_invalid_run_proves_no_winner(self) -> None:
+        rates = [make.ratio(A.name, B.name, 1.3, may_name=False)]
+        result = make.result(
+            (A, B), compare=make.comparison((A, B), rates=rates, best=None), validity=Validity.INVALID,
+            exit_code=2, exit_reason="k6 ended with code 1",
+        )  # fmt: skip
+        assert "times as fast as A (FINALISE=inline), which an invalid run does not prove." in said(result)
+
+    def test_equal_arms_each_with_each(self) -> None:
+        names = ("json-queued", "stdlib-sync", "no log")
+        arms = tuple(make.arm(name, asked={"LOGGING": name}) for name in names)
+        queued, sync, off = names
+        rates = [over(queued, sync, 0.99, 1.05), over(queued, off, 0.97, 1.02), over(sync, off, 0.95, 1.01)]
+        assert self.said(rates, arms) == (
+            "No fastest way was shown for files of 1 MiB here: stdlib-sync and no log measured 1.02 (0.99 to "
+            "1.05) and 0.99 (0.97 to 1.02) times as fast as json-queued, and no log 0.98 (0.95 to 1.01) "
+            "times as fast as stdlib-sync, all equally fast within ±10 %."
+        )
+
+    def test_one_block_tells_none_from_another(self) -> None:
+        rates = [
+            one.model_copy(update={"ratio": Interval(n=1, value=0.9), "verdict": Verdict.NOT_SHOWN})
+            for one in self.over_20()
+        ]
+        assert self.said(rates) == (
+            "With files of 1 MiB here: 1 block of turns cannot tell 2, 5 and 100 connections from 20 "
+            "connections."
+        )
+
+    def test_each_winner_has_its_own_clause(self) -> None:
+        rates = self.over_20(**{"100": (0.70, 0.80), "2": (0.70, 0.80)})
+        assert self.said(rates).count(" is at least ") == 2
+
+
+def over(base: str, arm: str, low: float, high: float, n: int = 8) -> Ratio:
+    """A ratio with these ends, judged as the analysis judges."""
+    value = (low + high) / 2
+    return make.ratio(base, arm, value, half=(high - low) / 2 / value, n=n)
+
+
+class TestAnotherPoint:
+    """Where a question is about kills or offered rates, its comparison only says what fits."""
+
+    ARMS = (make.arm("limit", asked={"ADMISSION": "on"}), make.arm("no limit", asked={"ADMISSION": "off"}))
+
+    def result(self, ratio: float, half: float, **given: object) -> Result:
+        rates = [make.ratio("limit", "no limit", ratio, half=half)]
+        compare = make.comparison(self.ARMS, rates=rates)
+        values = {
+            "compare": compare,
+            "knees": (),
+            "neighbours": None,
+            "point": PartKind.RATES,
+        }
+        return make.result(self.ARMS, **(values | {"offers": make.offers(self.ARMS)} | given))
+
+    def test_without_a_winner_it_ends_with_its_own_answer(self) -> None:
+        result = self.result(1.03, 0.4)
+        answers = [one for one in result.sentences if one.kind == "answer"]
+        assert {one.question for one in answers} == {PartKind.RATES}
+        for words in ("as fast as", "fastest", "load generator"):
+            assert words not in said(result)
+
+    def test_a_winner_is_worth_a_word(self) -> None:
+        result = self.result(1.3, 0.04)
+        assert result.headline.startswith("Limit: 95 of 100")
+        assert "No limit is the faster for files of 1 MiB here: at least 1.25 times" in said(result)
+
+    def test_after_kills_too_and_who_promises_early_is_said_all_the_same(self) -> None:
+        names = ("inline", "detached")
+        arms = tuple(make.arm(name, asked={"FINALISE": name}) for name in names)
+        compare = make.comparison(arms, rates=[make.ratio(*names, 1.0, half=0.6)], early=("detached",))
+        result = make.result(
+            arms, compare=compare, ledger=make.ledger(arms, early=9), point=PartKind.KILL,
+            knees=(), neighbours=None, kills=make.kills(inline=(0, 0), detached=(5, 7)), limits=(),
+        )  # fmt: skip
+        assert "as fast as" not in said(result)
+        *_, last = [one for one in result.sentences if one.kind == "answer"]
+        assert last.text.startswith("Detached acknowledges before the file is durable")
+
+    def test_what_fits_has_a_limit_only_where_it_was_found(self) -> None:
+        assert "What set the rate: all processors (" in said(self.result(1.03, 0.4))
+        unknown = tuple(make.limit(one.name, None) for one in self.ARMS)
+        assert "What set the rate" not in said(self.result(1.03, 0.4, limits=unknown))
+
+    def test_a_smoke_run_says_how_much_it_uploaded(self) -> None:
+        assert self.result(1.03, 0.4, profile="smoke").headline.startswith("A smoke run names no winner: ")
 
 
 class TestSame:
@@ -139,6 +276,22 @@ class TestHonesty:
         assert "What set the rate: all processors (1.9 of 2 cores were busy)." in said(make.result())
         blank = make.result(limits=tuple(make.limit(one.name, None) for one in make.STRATEGIES))
         assert "What set the rates was not identified." in said(blank)
+
+    def test_equal_evidence_is_said_once_and_other_behind_its_arm(self) -> None:
+        arms = tuple(
+            make.arm(name, asked={"RTT_MS": name}) for name in ("near", "far", "farther", "farthest")
+        )
+        busy, others = "1.9 of 2 cores were busy", "0.3 of them with other programs"
+        limits = [make.limit("near"), make.limit("far"), make.limit("farther"), make.limit("farthest", None)]
+        limits[1] = limits[1].model_copy(update={"evidence": f"{busy}, {others}"})
+        result = make.result(arms, compare=make.comparison(arms), limits=tuple(limits))
+        assert f"What set the rate of near, far and farther: all processors ({busy}; far: {others})." in said(
+            result
+        )
+        alike = tuple(one.model_copy(update={"evidence": f"{busy}, {others}"}) for one in limits)
+        assert f"all processors ({busy}, {others})." in said(
+            told(result.model_copy(update={"limits": alike}))
+        )
 
     def test_a_limit_of_one_arm_is_that_arm_s(self) -> None:
         limits = (

@@ -246,6 +246,28 @@ def test_few_blocks_and_a_wide_interval_are_said() -> None:
     assert result.next_command == "make stress PROFILE=full"
 
 
+def test_a_refusal_is_no_failure_where_more_is_offered_than_fits() -> None:
+    """Status 503 with a reason is what admission control is for; 500 is not."""
+    offered = part(
+        arm("A at 300 %", of="A", rate_per_s=60.0, of_capacity=3.0), name="rates", kind=PartKind.RATES
+    )
+    for status, code in ((503, []), (500, ["upload-errors"])):
+        world = World(rates={"A": 40.0, "B": 50.0, "A at 300 %": 20.0})
+        world.play(PAIR, 10)
+        stretch = world.play(offered, 8)
+        for index, name in enumerate(stretch.order):
+            at = stretch.t0 + 3.0 * index + 1.0
+            lost = {
+                "ledger": LedgerClass.CLEAN_FAILURE,
+                "acked_at": None,
+                "durable_at": None,
+                "failed_at": at,
+            }
+            world.uploads += [upload(stretch, name, at, at, failed_status=status, **lost) for _ in range(9)]
+        found = codes(analyse(bundle(world, PAIR, offered)))
+        assert [one for one in found if one == "upload-errors"] == code, status
+
+
 @pytest.mark.parametrize(
     ("more_rate", "noise", "code", "said"),
     [
@@ -271,6 +293,17 @@ def test_whether_more_clients_would_help_is_judged_by_the_levels(
     ]  # fmt: skip
     assert [warn.code for warn in found] == ([code] if code else [])
     assert all(said in warn.message for warn in found)
+
+
+@pytest.mark.parametrize("kind", [PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES])
+def test_how_precise_a_comparison_is_is_no_matter_where_nobody_asked_for_it(kind: PartKind) -> None:
+    world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
+    world.play(PAIR, 4)
+    result = told(analyse(bundle(world, PAIR, part(arm("A"), name=kind.value, kind=kind))))
+    assert result.point is kind
+    assert {"few-blocks", "not-precise"} & set(codes(result)) == set()
+    assert result.next_command == "make stress", "the other part was not run"
+    assert not any("fastest" in one.text or "as fast as" in one.text for one in result.sentences)
 
 
 def test_work_that_is_left_for_the_next_turn_is_noticed() -> None:

@@ -70,6 +70,55 @@ class TestWords:
     ) -> None:
         assert wording.ratio(Interval(n=8, value=value, low=low, high=high)) == text
 
+    @pytest.mark.parametrize(
+        ("share", "text"),
+        [
+            (None, "–"), (0.0, "0 %"), (0.19, "19 %"), (0.04, "4 %"), (0.063, "6.3 %"), (0.002, "0.2 %"),
+            (0.000473, "0.05 %"), (-0.0331, "-3.3 %"), (1.6, "160 %"),
+        ],
+    )  # fmt: skip
+    def test_a_share_that_is_not_nothing_does_not_read_as_nothing(
+        self, share: float | None, text: str
+    ) -> None:
+        assert wording.percent(share) == text
+
+    @pytest.mark.parametrize(
+        ("low", "value", "high", "text"),
+        [
+            (0.18, 0.19, 0.20, "19 % (18 % to 20 %)"),
+            (0.0, 0.0, 0.000473, "0 % (at most 0.05 %)"),  # none of 7,797
+            (0.0, 0.0, 0.0362, "0 % (at most 3.6 %)"),  # none of 100
+            (0.999527, 1.0, 1.0, "100 % (at least 99.95 %)"),
+            (0.000006, 0.0002, 0.0011, "0.02 % (0.0006 % to 0.1 %)"),
+            (-0.0331, 0.000163, 0.0402, "0 % (-3.3 % to 4.0 %)"),
+            (0.0, 0.0, 0.0, "0 % (0 % to 0 %)"),
+        ],
+    )
+    def test_a_share_with_its_interval(self, low: float, value: float, high: float, text: str) -> None:
+        assert wording.percent_interval(Interval(n=9, value=value, low=low, high=high)) == text
+
+    def test_a_share_without_an_interval(self) -> None:
+        assert wording.percent_interval(Interval(n=1, value=0.25)) == "25 %"
+        assert wording.percent_interval(Interval(n=0, value=None)) == "–"
+
+    @pytest.mark.parametrize(
+        ("names", "text"),
+        [
+            (["2 connections"], "2 connections"),
+            (["2 connections", "5 connections", "100 connections"], "2, 5 and 100 connections"),
+            (["proxy at 20 ms", "direct at 20 ms"], "proxy and direct at 20 ms"),
+            (["direct in parts", "direct in one PUT"], "direct in parts and direct in one PUT"),
+            (
+                ["nginx and new connections", "new connections"],
+                "nginx and new connections and new connections",
+            ),
+            (["no nginx", "nginx"], "no nginx and nginx"),
+            (["inline", "queued"], "inline and queued"),
+        ],
+    )
+    def test_what_names_of_arms_share_is_said_once(self, names: list[str], text: str) -> None:
+        assert wording.listed_arms(names) == text
+
     def test_a_wait_has_one_unit(self) -> None:
         assert wording.waited(Interval(n=8, value=1100.0, low=950.0, high=1300.0)) == "1.1 s (0.9 to 1.3)"
         assert wording.waited(Interval(n=8, value=25.0, low=23.0, high=27.0)) == "25.0 ms (23.0 to 27.0)"
