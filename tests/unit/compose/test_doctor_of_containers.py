@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
+from compose import ports, settings
 from tests.unit.compose.choice import WORKS, Desk, new_desk
 
 pytestmark = pytest.mark.unit
@@ -90,11 +92,18 @@ class TestDoctor:
             chosen = {"TOPOLOGY": "scaled", "NGINX_PORT": str(port)}
             (line,) = [one for one in self.found(desk, **chosen).items() if f"port {port} " in one[0]]
         assert "(NGINX_PORT) is taken by" in line[0]
-        assert line[1] == (
-            "fail",
-            f"end that process, or move ours: make up NGINX_PORT={port + 500}, or PORT_SHIFT=1000 for all of"
-            " them",
+        status, remedy = line[1]
+        said = re.fullmatch(
+            r"end that process, or move ours: make up NGINX_PORT=(\d+), or PORT_SHIFT=(\d+) for all of them",
+            remedy,
         )
+        assert status == "fail" and said is not None
+        assert ports.busy([int(said[1])]) == []
+        shift = int(said[2])
+        assert shift in settings.SHIFTS
+        names = ("GATEWAY_PORT", "NGINX_PORT", "S3_PORT", "S3_CONSOLE_PORT", "PROMETHEUS_PORT")
+        moved = settings.addresses({"PORT_SHIFT": str(shift)})
+        assert ports.busy([int(moved[name]) for name in names]) == []
 
     @pytest.mark.parametrize(
         ("words", "status", "kept"),
