@@ -102,9 +102,14 @@ def addresses(environ: Mapping[str, str]) -> dict[str, str]:
     return envfile.resolve(moved, {**environ, "GATEWAY_HOST": host, "GATEWAY_ADDRESS": bracketed(reached)})
 
 
+def unused_ports(env: Mapping[str, str]) -> frozenset[str]:
+    """Variables of ports on which no process of ours would listen."""
+    return scaling.unused_ports(env) | (set() if env.get("GRAFANA_HOME") else {"GRAFANA_PORT"})
+
+
 def free_shift(env: Mapping[str, str]) -> int | None:
     """The first of SHIFTS by which such a testbed could have all of its ports now."""
-    unused = scaling.unused_ports(env)
+    unused = unused_ports(env)
     for shift in SHIFTS:
         moved = {"PORT_SHIFT": str(shift), "GATEWAY_HOST": env.get("GATEWAY_HOST", "")}
         found = addresses(moved)

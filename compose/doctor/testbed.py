@@ -14,7 +14,7 @@ from compose.doctor.model import Check, Status, judge
 from compose.installer.cache import ToolError
 from compose.installer.programs import Installer
 from compose.room import existing
-from compose.settings import ROOT, Settings, free_shift
+from compose.settings import ROOT, Settings, free_shift, unused_ports
 from compose.unit import LOST, UP
 
 CHOOSER = ROOT / "compose" / "docker" / "main.sh"
@@ -59,7 +59,7 @@ def ports_free(now: Settings) -> Iterator[Check]:
     if life.locked(now.run_dir):
         yield Check("ports", "ok", "held by the running testbed")
         return
-    unused = scaling.unused_ports(now.env)
+    unused = unused_ports(now.env)
     names = {
         int(value): name
         for name, value in now.env.items()

@@ -126,6 +126,13 @@ class TestDoctor:
             ("fail", True)
         ]
 
+    def test_a_port_that_nothing_here_would_listen_on_is_somebody_else_s(self, tmp_path: Path) -> None:
+        """Grafana runs only where GRAFANA_HOME says where it is, nginx only before several gateways."""
+        with listening("127.0.0.1") as first, listening("127.0.0.1") as second:
+            now = read(tmp_path, GRAFANA_PORT=str(first), NGINX_PORT=str(second))
+            told = [one.text for one in testbed.ports_free(now)]
+        assert not [text for text in told if str(first) in text or str(second) in text]
+
     def test_finds_secrets_that_others_can_read(self, tmp_path: Path) -> None:
         now = read(tmp_path)
         now.secrets_file.write_text("JWT_SECRET=x\n")
