@@ -123,7 +123,7 @@ port_findings() {
         [ -n "$inode" ] || continue
         [ -n "$taken" ] || shift=$(free_shift)
         taken=1
-        bad ports "port $port ($name) is taken by $(owner_of "$inode")" "end that process, or move ours: make up $name=$(free_port $((port + 500)))${shift:+, or PORT_SHIFT=$shift for all of them}"
+        bad ports "port $port ($name) is taken by $(testbed_that_publishes "$port")$(owner_of "$inode")" "end that process, or move ours: make up $name=$(free_port $((port + 500)))${shift:+, or PORT_SHIFT=$shift for all of them}"
     done
     [ -n "$taken" ] || ok ports "all published ports are free"
 }
@@ -156,15 +156,30 @@ free_shift() {
     done
 }
 
-# The process that holds a socket, as far as this account may see it.
+# The process that holds a socket, as far as this account may see it, and the testbed that it belongs to.
 owner_of() {
     for folder in /proc/[0-9]*; do
         if ls -l "$folder/fd" 2>/dev/null | grep -q "socket:\[$1\]"; then
-            say "process ${folder#/proc/}: $(tr '\0' ' ' <"$folder/cmdline" | cut -c 1-80)"
+            testbed=$(testbed_of "${folder#/proc/}")
+            say "${testbed:+the testbed in $testbed, }process ${folder#/proc/}: $(tr '\0' ' ' <"$folder/cmdline" | cut -c 1-80)"
             return
         fi
     done
     say "somebody else's process"
+}
+
+# The run folder of the testbed whose supervisor started a process; nothing of any other process.
+testbed_of() {
+    above=$1
+    while [ "${above:-0}" -gt 1 ]; do
+        told=$(tr '\0' '\n' <"/proc/$above/cmdline" 2>/dev/null | sed -n '/^compose\.supervisor$/{n;p;q;}')
+        if [ -n "$told" ]; then say "$told"; return; fi
+        above=$(sed 's/.*) [A-Za-z] \([0-9]*\) .*/\1/' "/proc/$above/stat" 2>/dev/null)
+    done
+}
+
+testbed_that_publishes() {
+    docker ps --filter "publish=$1" --format '{{.Label "vaultbench.run_dir"}}' 2>/dev/null | sed -n '/./{s/.*/the testbed in & (containers), /;p;q;}'
 }
 
 secret_findings() {
