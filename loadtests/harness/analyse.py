@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from loadtests.harness.checks import Answers
+from loadtests.harness.checks.check import Answers
 from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
 from loadtests.harness.crowd import crowd
@@ -17,7 +17,7 @@ from loadtests.harness.decision import decision
 from loadtests.harness.facts import Facts, Recorded, read_facts
 from loadtests.harness.fleet import fleet
 from loadtests.harness.ghosts import kills
-from loadtests.harness.knee import common_knee, knees, saturations
+from loadtests.harness.knee import common_knee, knees
 from loadtests.harness.latency import beside_uploads, neighbours
 from loadtests.harness.limits import limits
 from loadtests.harness.offers import offers
@@ -68,7 +68,7 @@ def analyse_facts(facts: Facts) -> Result:
     by_size = sizes(plan, facts.blocks, main)
     answers = Answers(
         comparisons=_comparisons(main, by_size),
-        saturation=saturations(plan.parts, facts.blocks, plan.margin),
+        common_knee=_common_knee(facts),
         prices=prices(plan, facts.stretches, facts.counted, facts.periods),
     )
     warnings = warnings_of(facts, answers)
@@ -90,11 +90,10 @@ def analyse_facts(facts: Facts) -> Result:
         sentences=(),
         next_command=found.next_command,
         compare=main,
-        saturation=answers.saturation,
         knees=tuple(
             knee for part in facts.parts(PartKind.LEVELS) for knee in knees(part, facts.blocks[part.name])
         ),
-        common_knee=_common_knee(facts),
+        common_knee=answers.common_knee,
         neighbours=_neighbours(facts),
         sizes=by_size,
         offers=_offers(facts),

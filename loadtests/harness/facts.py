@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from loadtests.harness.periods import Block, Period, Samples, whole_blocks
-from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
+from loadtests.harness.records.plan import Arm, Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import (
     Counted,
     Event,
@@ -66,6 +66,14 @@ class Facts:
     def parts(self, *kinds: PartKind) -> tuple[Part, ...]:
         """Parts of these kinds that were begun, in the plan's order."""
         return tuple(part for part in self.plan.parts if part.kind in kinds and self.periods.get(part.name))
+
+    def turns(self, *kinds: PartKind) -> Iterator[tuple[Part, Arm, list[Period]]]:
+        """Every arm that uploads and had a turn in parts of these kinds, with its periods."""
+        for part in self.parts(*kinds):
+            for arm in part.arms:
+                own = [period for period in self.periods[part.name] if period.arm == arm.name]
+                if own and arm.strategy is not None:
+                    yield part, arm, own
 
 
 def read_facts(bundle: Recorded) -> Facts:

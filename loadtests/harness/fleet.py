@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from loadtests.harness import cost
 from loadtests.harness.comparison import busy_cores, rate_of, scaled
 from loadtests.harness.intervals import of_all
-from loadtests.harness.knee import gain, levels_by_arm
+from loadtests.harness.knee import gain
 from loadtests.harness.latency import merged, percentile
+from loadtests.harness.order import levels_by_arm
 from loadtests.harness.periods import Block, units_of
 from loadtests.harness.records.plan import Arm, Part, Stretch
 from loadtests.harness.records.result import Fetched, Fleet, FleetRatio, evidence_id

@@ -11,7 +11,7 @@ do not. Each arm by itself is judged by the same rule, for the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from loadtests.harness.comparison import busy_cores, observed, rate_of, rate_per_s
@@ -19,13 +19,12 @@ from loadtests.harness.intervals import mean_ratio
 from loadtests.harness.latency import merged, percentile
 from loadtests.harness.order import levels_by_arm
 from loadtests.harness.periods import Block, units_of
-from loadtests.harness.records.plan import Arm, Part, PartKind
+from loadtests.harness.records.plan import Arm, Part
 from loadtests.harness.records.result import (
     CommonKnee,
     Interval,
     Knee,
     Level,
-    Saturation,
     Step,
     evidence_id,
 )
@@ -34,7 +33,6 @@ from loadtests.harness.wording import percent
 
 FEWEST_ROUNDS = 5
 FEWEST_LEVELS = 3
-MORE_CLIENTS = 1.4  # "1.5 times the VUs", with room for rounding small numbers of VUs
 
 
 def knees(part: Part, blocks: Sequence[Block]) -> tuple[Knee, ...]:
@@ -124,29 +122,3 @@ def ends_of(steps: Sequence[Step]) -> tuple[int | None, int | None]:
 def gain(blocks: Sequence[Block], below: Arm, above: Arm) -> Interval:
     """Ratio of rates of two levels over rounds."""
     return mean_ratio([one.log for one in observed(blocks, below, above, rate_per_s)])
-
-
-def saturations(
-    parts: Iterable[Part], blocks: Mapping[str, Sequence[Block]], limit: float
-) -> tuple[Saturation, ...]:
-    """For each arm that ran against itself with more VUs: proven where a gain of ``limit`` is ruled out."""
-    found = []
-    for part in parts:
-        if part.kind is not PartKind.SATURATION:
-            continue
-        for name, levels in levels_by_arm(part.arms).items():
-            fewer, more = levels[0], levels[-1]
-            gained = gain(blocks.get(part.name, ()), fewer, more)
-            enough = more.vus >= MORE_CLIENTS * fewer.vus > 0
-            found.append(
-                Saturation(
-                    id=evidence_id("saturation", name),
-                    arm=name,
-                    vus=fewer.vus,
-                    more_vus=more.vus,
-                    gain=gained,
-                    limit=limit,
-                    proven=enough and gained.high is not None and gained.high < 1 + limit,
-                )
-            )
-    return tuple(found)

@@ -24,7 +24,7 @@ WAITING = 1.0  # requests without a database connection, on average
 REFUSED = 0.01  # of the uploads begun
 # One Python process, or one event loop, runs on one core whatever the machine has.
 SINGLE_THREADED = ("gateway", "auth", "upload", "files", "nginx", "pgbouncer", "redis")
-JUDGED = (PartKind.COMPARE, PartKind.SIZES, PartKind.SATURATION, PartKind.LEVELS, PartKind.FLEET)
+JUDGED = (PartKind.COMPARE, PartKind.SIZES, PartKind.LEVELS, PartKind.FLEET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,7 @@ def limits(facts: Facts) -> tuple[Limit, ...]:
 
 
 def scenes(facts: Facts) -> Iterator[tuple[Part, Scene]]:
-    for part in facts.parts(*JUDGED):
-        for arm in part.arms:
-            own = [period for period in facts.periods[part.name] if period.arm == arm.name]
-            if own and arm.strategy is not None:
-                yield part, Scene(facts, arm, own)
+    return ((part, Scene(facts, arm, own)) for part, arm, own in facts.turns(*JUDGED))
 
 
 def _limit(part: str, scene: Scene) -> Limit:

@@ -441,16 +441,11 @@ def _parts(
         found.append(
             _part(PartKind.COMPARE, arms, compare.period_s, first, most, blocks_per_making=per_making)
         )
-    if more := profile.saturation:
-        levels = [
-            _level(arm, vus)
-            for arm in arms
-            for vus in (arm.vus, max(arm.vus + 1, round(arm.vus * more.factor)))
-        ]
-        found.append(_part(PartKind.SATURATION, levels, more.period_s, more.blocks))
-    if ramp := profile.levels:
-        levels = [_level(arm, vus) for vus in ramp.vus for arm in arms]
-        found.append(_part(PartKind.LEVELS, levels, ramp.period_s, ramp.rounds))
+    if more := profile.levels:
+        compared = max(arm.vus for arm in arms)
+        numbers = dict.fromkeys(max(1, round(compared * times)) for times in more.of_vus)
+        levels = [_level(arm, vus) for vus in numbers for arm in arms]
+        found.append(_part(PartKind.LEVELS, levels, more.period_s, more.rounds))
     if beside := profile.neighbours:
         loads = [_nobody(arms[0]), *(arm.model_copy(update={"vus": NEIGHBOUR_VUS}) for arm in arms)]
         rates = {"login_rate_per_s": beside.login_rate_per_s, "list_rate_per_s": beside.list_rate_per_s}

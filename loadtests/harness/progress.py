@@ -24,8 +24,7 @@ from loadtests.harness.tally import Tally
 QUESTIONS = {
     PartKind.WARM_UP: "Warm-up",
     PartKind.COMPARE: "Which is faster?",
-    PartKind.SATURATION: "Would more VUs help?",
-    PartKind.LEVELS: "Until when?",
+    PartKind.LEVELS: "Would more clients help?",
     PartKind.NEIGHBOURS: "And the others?",
     PartKind.RATES: "What if more arrive?",
     PartKind.SIZES: "From which size on?",
@@ -33,7 +32,7 @@ QUESTIONS = {
     PartKind.CROWD: "How many slow clients?",
     PartKind.FLEET: "Does the rate rise with the fleet?",
 }
-WITH_RATIO = frozenset({PartKind.COMPARE, PartKind.SATURATION})
+WITH_RATIO = frozenset({PartKind.COMPARE})
 WIDE = 110  # columns; a narrower terminal shows less
 
 

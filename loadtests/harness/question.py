@@ -68,18 +68,18 @@ class Compare(Turns):
     most_blocks: int = Field(ge=1)
 
 
-class Saturation(Turns):
-    """Each arm against itself with ``factor`` times the VUs."""
-
-    blocks: int = Field(ge=1)
-    factor: float = Field(gt=1)
-
-
 class Levels(Turns):
-    """Each arm at each number of VUs, once in a round."""
+    """Each arm at each number of VUs, once in a round. Numbers are multiples of the comparison's VUs, the
+    fewest first; between 1 and the next is the step that says whether more clients would help."""
 
     rounds: int = Field(ge=1)
-    vus: list[int] = Field(min_length=2)
+    of_vus: list[Annotated[float, Field(gt=0)]] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _around_the_comparison(self) -> Levels:
+        if 1 not in self.of_vus or sorted(set(self.of_vus)) != self.of_vus:
+            raise ValueError("of_vus: expected rising numbers, 1 among them: the VUs of the comparison")
+        return self
 
 
 class Beside(Turns):
@@ -162,7 +162,6 @@ class Profile(Record):
     vus: int = Field(ge=1)
     warm_up: Turns
     compare: Compare | None = None
-    saturation: Saturation | None = None
     levels: Levels | None = None
     neighbours: Neighbours | None = None
     sizes: Sizes | None = None

@@ -159,7 +159,7 @@ def workers_of(plan: Plan) -> Workers:
     if plan.calibrates:
         planned = max(arm.vus for arm in plan.arms)
         scaled = max(
-            (arm.vus for part in plan.parts if part.kind is PartKind.SATURATION for arm in part.arms),
+            (arm.vus for part in plan.parts if part.kind is PartKind.LEVELS for arm in part.arms),
             default=planned,
         )
         most = max(most, math.ceil(max(warm_up.VU_LEVELS) * scaled / planned))

@@ -20,13 +20,12 @@ from loadtests.harness.records.result import (
     Limit,
     Ratio,
     Result,
-    Saturation,
     Sentence,
     Sizes,
     Step,
     Verdict,
 )
-from loadtests.harness.records.vocabulary import Validity
+from loadtests.harness.records.vocabulary import EARLY_ACK, Validity
 from loadtests.harness.validity import EXIT_LOSS
 from loadtests.harness.wording import (
     UNITS,
@@ -48,7 +47,6 @@ from loadtests.harness.wording import (
     waited,
 )
 
-EARLY_ACK = "G-10"
 ALL_PROCESSORS = "all processors"  # as ``limits`` names it
 WITHOUT_K6 = "uploads_per_s_without_k6"
 _NOT_ASKED = frozenset({"REVISION"})  # two revisions may hold the same code
@@ -117,7 +115,6 @@ def _answers(result: Result) -> Iterator[Sentence]:
         yield from _comparison(result, result.compare, names)
     if result.profile == "smoke":
         return
-    yield from _saturation(result, names)
     yield from _knee(result)
     if result.neighbours is not None:
         yield from others_story.story(result.neighbours, names, result.profile)
@@ -396,37 +393,6 @@ def _what_set_it(limits: Iterable[Limit], found: Comparison, names: Mapping[str,
 
 
 # -- would more clients help, and until how many
-
-
-def _saturation(result: Result, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """One sentence: whom more clients would not help, whom they help, and of whom neither was shown."""
-    known = [proof for proof in result.saturation if proof.gain.low is not None]
-    if not known:
-        return
-    unsettled = [one for one in known if not one.proven and not _gains(one)]
-    groups = (
-        ("More clients would not help", "they would not help", [one for one in known if one.proven]),
-        ("More clients help", "they help", [one for one in known if not one.proven and _gains(one)]),
-        ("Whether more clients would help was not shown", "whether they would was not shown", unsettled),
-    )
-    same = len({(proof.vus, proof.more_vus) for proof in known}) == 1
-    clients = f"{known[0].more_vus} instead of {known[0].vus}" if same else "more of them"
-    clauses: list[str] = []
-    for begin, go_on, own in groups:
-        gains = [
-            f"{ratio(proof.gain)} times the rate {by_way(proof.arm, names)}"
-            + ("" if same else f" ({proof.more_vus} instead of {proof.vus})")
-            for proof in own
-        ]
-        if gains:
-            said = f"{go_on}: " if clauses else f"{begin}: {clients} bring "
-            clauses.append(said + listed(gains))
-    settled = longer(result.profile) if unsettled else ""
-    yield _answer(PartKind.SATURATION, f"{'; '.join(clauses)}{settled}.", known[0].id)
-
-
-def _gains(proof: Saturation) -> bool:
-    return proof.gain.low is not None and proof.gain.low > 1
 
 
 def _knee(result: Result) -> Iterator[Sentence]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 
 import aiohttp
 
@@ -76,7 +77,7 @@ async def _post(
     """The answer to a request that creates something."""
     url, sent = hold.gateway_url + path, {"Authorization": f"Bearer {token}", **headers}
     try:
-        async with hold.http.post(url, data=body, headers=sent, timeout=REQUEST_TIMEOUT) as answer:
+        async with hold.http.post(url, data=BytesIO(body), headers=sent, timeout=REQUEST_TIMEOUT) as answer:
             if answer.status != CREATED:
                 text = (await answer.text())[:200]
                 raise StockFailed(f"a file to download: POST {path} was answered {answer.status}: {text}")

@@ -17,7 +17,6 @@ WASHOUT_S = 0.7
 # Say themselves how many VUs they have.
 KEPT = frozenset(
     {
-        PartKind.LEVELS,
         PartKind.NEIGHBOURS,
         PartKind.RATES,
         PartKind.SIZES,
@@ -72,7 +71,7 @@ def turn_s(period_s: float, washout_s: float, times_s: Iterable[Sequence[float]]
 def with_vus(part: Part, planned: int, found: int) -> Part:
     """The part with its VUs in the proportion that the plan gave them to ``planned``.
 
-    Levels say themselves how many VUs they have, and files of other sizes are limited by memory.
+    Files of other sizes are limited by memory, and say themselves how many VUs they have.
     """
     if part.kind in KEPT or planned == found:
         return part

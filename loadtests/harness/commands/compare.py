@@ -19,7 +19,7 @@ from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import ArmResult, Ratio
 from loadtests.harness.report.page import flat, moment
-from loadtests.harness.report.tables import METRICS
+from loadtests.harness.report.tables_compare import METRICS
 from loadtests.harness.session import find_bundle
 from loadtests.harness.wording import MISSING, cpu_ms, milliseconds, ratio, with_interval
 

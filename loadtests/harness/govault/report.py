@@ -20,7 +20,7 @@ from loadtests.harness.govault.source import NAMES, PUBLISHED, Published
 from loadtests.harness.records.bundle import BundleError, BundleWriter
 from loadtests.harness.report import glossary
 from loadtests.harness.report.page import HTML, MARKDOWN, template
-from loadtests.harness.report.tables import Table
+from loadtests.harness.report.table import Table
 from loadtests.harness.wording import MISSING, milliseconds, number, percent, precise, size
 
 ROW_NAMES = 2  # columns that say which ramp a row is

@@ -26,8 +26,7 @@ class PartKind(StrEnum):
 
     WARM_UP = "warm-up"  # both arms, judged by nobody; yields the time of an upload and the VUs
     COMPARE = "compare"  # which arm is faster, and what an upload costs
-    SATURATION = "saturation"  # each arm against itself with more VUs
-    LEVELS = "levels"  # VUs until which an arm gains
+    LEVELS = "levels"  # each arm against itself with fewer and with more VUs
     NEIGHBOURS = "neighbours"  # logins and lists beside nobody and beside each arm
     RATES = "rates"  # each arm at each offered rate, below what it can do and above
     SIZES = "sizes"  # from which file size on which strategy is faster

@@ -125,18 +125,6 @@ class Comparison(Record):
     carry_over: tuple[CarryOver, ...] = ()
 
 
-class Saturation(Record):
-    """Whether more VUs raise the rate: an arm against itself."""
-
-    id: str
-    arm: str
-    vus: int
-    more_vus: int
-    gain: Interval  # ratio of rates, more over fewer
-    limit: float
-    proven: bool
-
-
 class Level(Record):
     vus: int
     uploads_per_s: Interval
@@ -474,7 +462,6 @@ class Result(Record):
     sentences: tuple[Sentence, ...]
     next_command: str | None
     compare: Comparison | None
-    saturation: tuple[Saturation, ...]
     knees: tuple[Knee, ...]
     common_knee: CommonKnee | None = None
     neighbours: Neighbours | None

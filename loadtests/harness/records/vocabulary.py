@@ -9,6 +9,8 @@ from enum import StrEnum
 EMAIL_DOMAIN = "harness.vaultbench.invalid"
 # Object stores by the name of their part; one of them runs.
 STORES = ("minio", "versitygw")
+# Flag of an upload that was acknowledged before it was durable.
+EARLY_ACK = "G-10"
 # Flag of an upload that counts as lost, as it never came to its end, and whose file is there all the same.
 UNFINISHED = "unfinished"
 # Flags of a sample that is a download, and of one whose rest was asked for by range after it had been cut.

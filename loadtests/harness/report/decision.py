@@ -14,7 +14,7 @@ from loadtests.harness.records.result import Cost, Costs, Decision, Result
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.records.ways import ABILITIES, Ability, UnitPrices, Way
 from loadtests.harness.report.charts import Arms
-from loadtests.harness.report.tables import Table
+from loadtests.harness.report.table import Table
 from loadtests.harness.wording import MISSING, capital, listed, number, precise, size, with_interval
 
 TITLE = "Which way to choose?"
@@ -71,6 +71,7 @@ def short_decision(result: Result) -> Table | None:
     whole = _costs(Arms.of(result), found, million)
     left_out = {row.name for row in _ROWS if not row.short}
     files = listed([size(one) for one in found.file_sizes], "or")
+    files += f", sent by {found.clients} slow clients at once" if found.clients else ""
     possible = ", and what each way makes possible" if found.ways else ""
     return replace(
         whole,

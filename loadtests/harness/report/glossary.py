@@ -104,9 +104,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "saturated",
-        "Half as many clients again bring hardly more uploads. Only then does a rate say something about "
-        "the system "
-        "and not about the number of clients.",
+        "Twice as many clients bring less than a tenth more uploads. Only then does a rate say something "
+        "about the system and not about the number of clients.",
         ("saturation",),
     ),
     Term(

@@ -25,7 +25,8 @@ from loadtests.harness.report import glossary
 from loadtests.harness.report.charts import FAINT, INK, MUTED, PAPER, RULE, Arms, Chart
 from loadtests.harness.report.charts_evidence import charts
 from loadtests.harness.report.decision import TITLE, decision_tables, reasons
-from loadtests.harness.report.tables import Table, summary, tables
+from loadtests.harness.report.table import Table
+from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.sentences import arms_of, comparisons, network_of, told
 from loadtests.harness.wording import capital, duration, listed, size
 
@@ -37,7 +38,7 @@ FIRST_CHARTS = (("kill", "kept"), ("crowd",), ("fleet",), ("size-speed", "size-c
 HEADS = (PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES, PartKind.COMPARE)
 _WHOLE = (PartKind.CROWD, PartKind.FLEET, PartKind.COMPARE)  # of these a run asks one
 # Questions that a warning about the whole run touches; others touch the comparison.
-_TOUCHES = {"not-saturated": PartKind.SATURATION, "slip": PartKind.NEIGHBOURS}
+_TOUCHES = {"not-saturated": PartKind.LEVELS, "slip": PartKind.NEIGHBOURS}
 _UNIT = re.compile(r"(\d) (%|ms|s|MiB|KiB|GiB|VUs?)(?![\w])")  # a number and its unit stay on one line
 _THEME = {INK: "ink", MUTED: "muted", RULE: "rule", FAINT: "faint", PAPER: "paper"}
 
@@ -59,8 +60,7 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
     (PartKind.KILL, "What is gone after a kill?", ("kill", "kept"), ("kills",)),
     (PartKind.COMPARE, "Which is faster, and what does an upload cost?", ("speed", "price", "blocks"),
      ("rates", "ratios", "processes", "counted", "limits", "carry-over")),
-    (PartKind.SATURATION, "Would more clients help?", (), ("saturation",)),
-    (PartKind.LEVELS, "Until when do more clients help?", ("levels",), ("gains", "levels")),
+    (PartKind.LEVELS, "Would more clients help, and until how many?", ("levels",), ("gains", "levels")),
     (PartKind.NEIGHBOURS, "What does it do to the others?", ("neighbours",), ("neighbours",)),
     (PartKind.RATES, "What if more arrive than fit?", ("offers", "recovery"), ("offers", "recovery")),
     (PartKind.SIZES, "From which file size on?", ("sizes",), ("sizes", "size-ratios")),
@@ -132,8 +132,8 @@ def about(result: Result) -> str:
     """The first line under the question: what was uploaded, by how many, over what, on what and when."""
     found, host = result.conditions, result.conditions.get("host") or {}
     arms = _first_arms(result)
-    cells = [*(result.crowd.cells if result.crowd else ()), *(result.fleet.cells if result.fleet else ())]
-    at_once = sorted(cell.clients for cell in cells)
+    slow = [cell.clients for cell in result.crowd.cells] if result.crowd else []
+    at_once = sorted([*slow, *([cell.clients for cell in result.fleet.cells] if result.fleet else [])])
     sizes, clients = (list(dict.fromkeys(values)) for values in (
         [size(arm.file_size_bytes) for arm in arms],
         [str(vus) for vus in at_once or [arm.vus for arm in arms] if vus],

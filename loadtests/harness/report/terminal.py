@@ -18,7 +18,8 @@ from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.report.decision import short_decision
 from loadtests.harness.report.page import HTML, not_default
-from loadtests.harness.report.tables import Table, summary
+from loadtests.harness.report.table import Table
+from loadtests.harness.report.tables import summary
 from loadtests.harness.sentences import of_question
 from loadtests.harness.wording import capital
 

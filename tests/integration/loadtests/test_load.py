@@ -328,7 +328,7 @@ async def test_downloads_are_verified_and_what_was_cut_is_resumed(
     async with serving_files(asked) as gateway, loading(tmp_path, Workers(2)) as load:
         stretch = stretch_of(part, "down")
         lines = await play(load, gateway, part, stretch, stocked=stock_of(files))
-    assert lines.intents == lines.outcomes == [] and lines.unreadable == 0
+    assert not lines.intents and not lines.outcomes and lines.unreadable == 0
     assert {one.ledger for one in lines.downloads} == {LedgerClass.VERIFIED}
     assert {one.upload_ref for one in lines.downloads} == {f"f{at}" for at in range(files)}
     resumed = [one for one in lines.downloads if RESUMED in one.flags]

@@ -37,7 +37,6 @@ from loadtests.harness.records.result import (
     Price,
     Ratio,
     Result,
-    Saturation,
     Size,
     Sizes,
     Step,
@@ -194,13 +193,6 @@ def limit(own: str, what: str | None = "all processors", part: str = "compare") 
     return Limit(id=evidence_id("limit", part, own), part=part, arm=own, what=what, evidence=evidence)
 
 
-def saturation(own: str, *, proven: bool = True) -> Saturation:
-    gain = around(1.01 if proven else 1.12, 0.03)
-    return Saturation(
-        id=evidence_id("saturation", own), arm=own, vus=16, more_vus=24, gain=gain, limit=0.1, proven=proven
-    )
-
-
 def knee(own: str, low: int | None = 4, high: int | None = 12) -> Knee:
     rate = RATES.get(own, 80.0)
     found = tuple(
@@ -352,7 +344,7 @@ def result(arms: Sequence[Arm] = STRATEGIES, **given: Any) -> Result:
         "run": "20260910-033320-proxyordirect-ci", "question": "proxy-or-direct", "asks": "Proxy or direct?",
         "profile": "ci", "validity": Validity.VALID, "exit_code": 0, "exit_reason": "the audit passed",
         "interrupted": False, "headline": "", "sentences": (), "next_command": None,
-        "compare": comparison(arms), "saturation": tuple(saturation(one.name) for one in arms),
+        "compare": comparison(arms),
         "knees": tuple(knee(one.name) for one in arms),
         "common_knee": common_knee() if given.get("knees", arms) else None,
         "neighbours": Neighbours(

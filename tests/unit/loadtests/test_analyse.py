@@ -14,9 +14,6 @@ pytestmark = pytest.mark.unit
 
 PAIR = part(arm("A"), arm("B"))
 WARM_UP = part(arm("A"), arm("B"), name="warm-up", kind=PartKind.WARM_UP)
-SATURATION = part(
-    arm("A"), arm("A more", of="A", vus=12), name="saturation", kind=PartKind.SATURATION, first=4, most=8
-)
 LEVELS = part(
     *(arm(f"A {vus} VU", of="A", vus=vus) for vus in (2, 4, 8)), name="levels", kind=PartKind.LEVELS
 )
@@ -25,15 +22,15 @@ EVENTS = (
     Event(at=T0 + 100.0, kind="audit"),
     Event(at=T0 + 103.5, kind="renewed", detail={"took_s": 6.0}),
 )
-PARTS = (PAIR, WARM_UP, SATURATION, LEVELS, NEIGHBOURS)
+PARTS = (PAIR, WARM_UP, LEVELS, NEIGHBOURS)
 
 
 def whole() -> FakeBundle:
     world = World(
-        rates={"A": 40.0, "B": 50.0, "A more": 40.0, "A 2 VU": 20.0, "A 4 VU": 40.0, "A 8 VU": 40.0},
+        rates={"A": 40.0, "B": 50.0, "A 2 VU": 20.0, "A 4 VU": 40.0, "A 8 VU": 40.0},
         noise=0.02,
     )
-    for own, blocks in ((WARM_UP, 1), (PAIR, 8), (SATURATION, 6), (LEVELS, 6), (NEIGHBOURS, 6)):
+    for own, blocks in ((WARM_UP, 1), (PAIR, 8), (LEVELS, 6), (NEIGHBOURS, 6)):
         world.play(own, blocks)
     return bundle(world, *PARTS, of_events=EVENTS)
 
@@ -41,14 +38,13 @@ def whole() -> FakeBundle:
 def test_every_answer_is_there_with_its_id() -> None:
     result = analyse(whole())
     assert result.compare is not None and result.compare.best == "B"
-    assert [one.id for one in result.saturation] == ["saturation.A"]
     assert [one.id for one in result.knees] == ["knee.A"]
     assert result.common_knee is not None
     assert (result.common_knee.low_vus, result.common_knee.high_vus) == (2, 4)
     assert result.neighbours is not None
     assert [one.id for one in result.neighbours.arms] == ["neighbours.nobody", "neighbours.A"]
     assert [price.id for price in result.prices] == ["price.A", "price.B"]
-    assert {limit.part for limit in result.limits} == {"compare", "saturation", "levels"}
+    assert {limit.part for limit in result.limits} == {"compare", "levels"}
     assert " " not in "".join(limit.id for limit in result.limits)
 
 

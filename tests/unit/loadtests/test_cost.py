@@ -145,7 +145,7 @@ class TestBooks:
     def price(self, *counted: Counted) -> list[float | None]:
         a, b = arm("A"), arm("B")
         more = arm("A 12 VU", of="A", vus=12)
-        own, other = part(a, b), part(a, more, name="saturation", kind=PartKind.SATURATION)
+        own, other = part(a, b), part(a, more, name="levels", kind=PartKind.LEVELS)
         world = World(rates={"A": 10.0, "B": 10.0})
         world.play(own, 1)
         world.play(other, 1)

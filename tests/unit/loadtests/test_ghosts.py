@@ -204,7 +204,7 @@ ARMS = tuple(make.arm(name, asked={"FINALISE": name}) for name in ("inline", "qu
 @pytest.fixture(scope="module")
 def result() -> Result:
     after = make.kills(inline=(0, 0), queued=(0, 0), detached=(5, 7))
-    return make.result(ARMS, kills=after, neighbours=None, saturation=(), knees=())
+    return make.result(ARMS, kills=after, neighbours=None, knees=())
 
 
 class TestTheStory:

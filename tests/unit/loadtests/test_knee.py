@@ -1,4 +1,4 @@
-"""The knee as a range, how often a run of ci finds it, and the proof of saturation."""
+"""The knee as a range, how often a run of ci finds it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from loadtests.harness.knee import common_knee, ends_of, knees, saturations, step
+from loadtests.harness.knee import common_knee, ends_of, knees, step
 from loadtests.harness.order import blocks_of, levels_by_arm, turns_per_block
 from loadtests.harness.periods import Block, Samples, whole_blocks
 from loadtests.harness.records.plan import Part, PartKind
-from loadtests.harness.records.result import Interval, Knee, Saturation, Step
+from loadtests.harness.records.result import Interval, Knee, Step
 from loadtests.simulation import (
     SEED,
     Disturbance,
@@ -199,27 +199,3 @@ def test_the_interval_holds_the_gain(turns: Turns, name: str) -> None:
     truth = USUAL[2] / USUAL[1]
     last = [run[-1].gain for run in simulated(turns, SCENES[name], USUAL)]
     assert share((one.low or 0.0) <= truth <= (one.high or 0.0) for one in last) >= 0.93
-
-
-class TestSaturation:
-    def prove(self, rate: float, more_rate: float, more_vus: int = 12) -> Saturation:
-        own = part(
-            arm("A", vus=8), arm("A more", of="A", vus=more_vus), name="saturation", kind=PartKind.SATURATION
-        )
-        world = World(rates={"A": rate, "A more": more_rate}, noise=0.02)
-        world.play(own, 6)
-        periods = Samples(world.uploads, world.looks).periods(own, world.stretches)
-        (found,) = saturations([own], {"saturation": whole_blocks(periods, world.stretches)}, 0.10)
-        return found
-
-    def test_more_clients_gain_nothing(self) -> None:
-        found = self.prove(40.0, 40.0)
-        assert (found.arm, found.vus, found.more_vus, found.proven) == ("A", 8, 12, True)
-
-    def test_more_clients_gain(self) -> None:
-        found = self.prove(40.0, 56.0)
-        assert not found.proven
-        assert found.gain.value == pytest.approx(1.4, rel=0.05)
-
-    def test_hardly_more_clients_prove_nothing(self) -> None:
-        assert not self.prove(40.0, 40.0, more_vus=9).proven

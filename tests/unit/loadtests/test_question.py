@@ -87,7 +87,6 @@ class TestProxyOrDirect:
         plan = stress()
         parts = {part.kind: part for part in plan.parts}
         assert [arm.strategy for arm in plan.arms] == ["proxy-chunked", "direct-multipart", "direct-single"]
-        assert {arm.vus for arm in parts[PartKind.SATURATION].arms} == {16, 24}
         assert [arm.name for arm in parts[PartKind.LEVELS].arms][:4] == [
             "proxy-chunked 3 VU", "direct-multipart 3 VU", "direct-single 3 VU", "proxy-chunked 16 VU",
         ]  # fmt: skip
@@ -155,10 +154,10 @@ class TestBudget:
         for before, after in zip(small.parts, large.parts, strict=True):
             more = after.most_blocks > before.most_blocks
             assert more is (after.kind is PartKind.COMPARE)
-        assert large.parts[1].most_blocks == 18, "the question's own limit"
+        assert large.parts[1].most_blocks == 20, "the question's own limit"
 
     def test_a_budget_below_the_first_stage_is_refused_with_what_it_takes(self) -> None:
-        with pytest.raises(QuestionError, match=r"BUDGET_S=100 is too little: this takes about 4\d\d s"):
+        with pytest.raises(QuestionError, match=r"BUDGET_S=100 is too little: this takes about 3\d\d s"):
             stress(BUDGET_S="100")
 
     def test_the_estimate_counts_every_turn(self) -> None:
@@ -353,7 +352,8 @@ profiles:
     {margin: 0.1, precision: 0.1, budget_s: 9, disk: 1GB, vus: 1, warm_up: {period_s: 1},
      """
 CROWD = CI + "crowd: {period_s: 1, clients: {1: 1, 2: 1}, login_rate_per_s: 1, list_rate_per_s: 1}}"
-LEVELS = CI + "levels: {period_s: 1, rounds: 1, vus: [1, 2]}}"
+FLEET = CI + "fleet: {period_s: 1, rounds: 1, clients: [1, 2]}}"
+LEVELS = CI + "levels: {period_s: 1, rounds: 1, of_vus: [1, 2]}}"
 
 
 class TestFiles:
@@ -428,8 +428,7 @@ class TestFiles:
             (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s"), [
                 "says of how many clients: clients, and over_clients of what it is compared with",
             ]),
-            (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s, clients: 9, over_clients: 2")
-             + CROWD.replace("crowd:", "fleet:"), [
+            (GOOD + CLAIM.replace("uploads_per_s", "downloads_per_s, clients: 9, over_clients: 2") + FLEET, [
                 "claims.0.decides.clients: 9: no fleet is so large; expected 1, 2",
             ]),
             (GOOD + CLAIM.replace("shows: more", "clients: 3, shows: more"), [
@@ -443,6 +442,9 @@ class TestFiles:
                 "profiles.ci.crowd.login_rate_per_s: missing",
             ]),
             (GOOD + LEVELS, ["expected compare, crowd or fleet"]),
+            (GOOD + LEVELS.replace("[1, 2]", "[2, 0.5]"), [
+                "profiles.ci.levels:", "expected rising numbers, 1 among them: the VUs of the comparison",
+            ]),
             (GOOD + CLAIM.replace("shows: more", "file_size: big, least: 2"), [
                 "claims.0.decides.0.file_size: 'big': expected bytes or a size such as 1MiB",
             ]),

@@ -26,7 +26,8 @@ from loadtests.harness.report.charts import plain_figure, to_svg
 from loadtests.harness.report.charts_answers import faster_first
 from loadtests.harness.report.charts_evidence import charts, parts_in_time
 from loadtests.harness.report.page import facts, html, markdown, read_result, view_of, write_report
-from loadtests.harness.report.tables import Table, summary, tables, without_equal
+from loadtests.harness.report.table import Table, without_equal
+from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.report.terminal import answers, print_result
 from loadtests.harness.sentences import told
 from loadtests.harness.wording import capital, with_interval
@@ -400,7 +401,7 @@ def of_stacks() -> Comparison:
 
 
 NOTHING_ELSE: dict[str, object] = {
-    "saturation": (), "knees": (), "neighbours": None, "sizes": None, "limits": ()
+    "knees": (), "neighbours": None, "sizes": None, "limits": ()
 }  # fmt: skip
 CUT: dict[str, object] = {"interrupted": True, "exit_code": 3, "exit_reason": "the run was interrupted"}
 UNSEEN = make.timeline().model_copy(update={"at_s": (), "cores": {}})

@@ -201,7 +201,7 @@ class TestHonesty:
 
     def test_nothing_measured(self) -> None:
         result = make.result(
-            compare=None, saturation=(), knees=(), neighbours=None, sizes=None, exit_code=3,
+            compare=None, knees=(), neighbours=None, sizes=None, exit_code=3,
             exit_reason="the run was interrupted", interrupted=True,
         )  # fmt: skip
         assert first(result) == "Nothing was compared: the run was interrupted."
@@ -247,37 +247,6 @@ class TestOthers:
     def test_the_knee_of_a_single_way_is_not_one_of_all_together(self) -> None:
         (found,) = of_question(make.result(knees=(make.knee(PROXY),)), PartKind.LEVELS)
         assert found.text.startswith("More clients bring more uploads until between 4 and 12 at once: ")
-
-    def test_saturation_is_one_sentence_whatever_was_shown_of_whom(self) -> None:
-        helped = make.saturation(SINGLE, proven=False)
-        wide = make.saturation(MULTIPART).model_copy(update={"gain": make.around(1.0, 0.2), "proven": False})
-        (every,) = of_question(
-            make.result(saturation=(make.saturation(PROXY), wide, helped)), PartKind.SATURATION
-        )
-        assert every.text == (
-            "More clients would not help: 24 instead of 16 bring 1.01 (0.98 to 1.04) times the rate through "
-            "the server in chunks; they help: 1.12 (1.09 to 1.15) times the rate direct in one PUT; whether "
-            "they would was not shown: 1.00 (0.80 to 1.20) times the rate direct in parts; PROFILE=full "
-            "measures longer."
-        )
-        (no,) = of_question(make.result(saturation=(helped,)), PartKind.SATURATION)
-        assert no.text == (
-            "More clients help: 24 instead of 16 bring 1.12 (1.09 to 1.15) times the rate direct in one PUT."
-        )
-        (open_,) = of_question(make.result(saturation=(wide,)), PartKind.SATURATION)
-        assert open_.text == (
-            "Whether more clients would help was not shown: 24 instead of 16 bring 1.00 (0.80 to 1.20) times "
-            "the rate direct in parts; PROFILE=full measures longer."
-        )
-
-    def test_ways_with_other_numbers_of_clients_say_theirs(self) -> None:
-        few = make.saturation(SINGLE).model_copy(update={"vus": 8, "more_vus": 12})
-        (found,) = of_question(make.result(saturation=(make.saturation(PROXY), few)), PartKind.SATURATION)
-        assert found.text == (
-            "More clients would not help: more of them bring 1.01 (0.98 to 1.04) times the rate through the "
-            "server in chunks (24 instead of 16) and 1.01 (0.98 to 1.04) times the rate direct in one PUT "
-            "(12 instead of 8)."
-        )
 
     def test_too_few_logins_are_said_with_what_helps(self) -> None:
         whole = make.result()

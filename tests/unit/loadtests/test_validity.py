@@ -246,6 +246,33 @@ def test_few_blocks_and_a_wide_interval_are_said() -> None:
     assert result.next_command == "make stress PROFILE=full"
 
 
+@pytest.mark.parametrize(
+    ("more_rate", "noise", "code", "said"),
+    [
+        (40.0, 0.02, None, ""),
+        (60.0, 0.02, "not-saturated", "8 clients fill the system: 16 of them brought +"),
+        (41.0, 0.3, "saturation-open", "8 clients fill the system: 16 of them may bring 10 % more or not"),
+    ],
+)
+def test_whether_more_clients_would_help_is_judged_by_the_levels(
+    more_rate: float, noise: float, code: str | None, said: str
+) -> None:
+    levels = part(
+        *(arm(f"A {vus} VU", of="A", vus=vus) for vus in (2, 8, 16)), name="levels", kind=PartKind.LEVELS
+    )
+    world = World(
+        rates={"A": 40.0, "B": 50.0, "A 2 VU": 20.0, "A 8 VU": 40.0, "A 16 VU": more_rate}, noise=noise
+    )
+    world.play(PAIR, 8)
+    world.play(levels, 7)
+    found = [
+        warn for warn in analyse(bundle(world, PAIR, levels)).warnings
+        if warn.code in {"not-saturated", "saturation-open"}
+    ]  # fmt: skip
+    assert [warn.code for warn in found] == ([code] if code else [])
+    assert all(said in warn.message for warn in found)
+
+
 def test_work_that_is_left_for_the_next_turn_is_noticed() -> None:
     world = World(rates={"A": 40.0, "B": 40.0})
     stretch = world.play(PAIR, 10)

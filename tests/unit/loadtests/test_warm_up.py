@@ -66,10 +66,10 @@ def part(kind: PartKind, *vus: int, strategy: str | None = "s") -> Part:
 
 
 def test_vus_of_a_part_keep_their_proportion() -> None:
-    found = with_vus(part(PartKind.SATURATION, 16, 24), 16, 32)
-    assert [(arm.name, arm.vus) for arm in found.arms] == [("s 32 VU", 32), ("s 48 VU", 48)]
-    levels = part(PartKind.LEVELS, 1, 8)
-    assert with_vus(levels, 16, 32) == levels
+    found = with_vus(part(PartKind.LEVELS, 3, 16, 32), 16, 32)
+    assert [(arm.name, arm.vus) for arm in found.arms] == [("s 6 VU", 6), ("s 32 VU", 32), ("s 64 VU", 64)]
+    sizes = part(PartKind.SIZES, 1, 8)
+    assert with_vus(sizes, 16, 32) == sizes
 
 
 def test_neighbours_are_watched_beside_a_rate_that_the_slower_arm_keeps_up_with() -> None:

@@ -1,0 +1,1 @@
+"""The checks of a run: what may spoil an answer, one module for each thing that is judged."""
