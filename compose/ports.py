@@ -61,8 +61,16 @@ def busy(ports: Iterable[int], hosts: Mapping[int, str] | None = None) -> list[B
     return [_with_owner(one, owners.get(one.port, 0)) for one in refused]
 
 
-def explained(taken: Sequence[Busy], env: Mapping[str, str]) -> str:
-    """What is taken, by the names of `env`, and what may be done about it."""
+def are_free(wanted: Mapping[int, str]) -> bool:
+    """Whether all of these can be had now: on loopback, and on the address each stands with."""
+    return not any(_refused(port, host) for port, host in wanted.items())
+
+
+def explained(taken: Sequence[Busy], env: Mapping[str, str], shift: int | None = None) -> str:
+    """What is taken, by the names of `env`, and what may be done about it.
+
+    `shift` is a PORT_SHIFT by which every port is free, when there is one.
+    """
     names = {value: name for name, value in env.items() if name.endswith("_PORT")}
     said = [f"{names.get(str(one.port), 'port')}: {one}" for one in taken]
     if any(one.error for one in taken):
@@ -72,11 +80,9 @@ def explained(taken: Sequence[Busy], env: Mapping[str, str]) -> str:
     held = [names[str(one.port)] for one in taken if not one.error and str(one.port) in names]
     if held:
         words = [f"{name}={port}" for name, port in zip(held, free(len(held)), strict=True)]
-        said += [
-            "End what holds it, or move ours:",
-            f"  make up {' '.join(words)}",
-            "  make up PORT_SHIFT=1000        moves all ports, for a testbed beside another",
-        ]
+        said += ["End what holds it, or move ours:", f"  make up {' '.join(words)}"]
+        if shift is not None:
+            said.append(f"  make up PORT_SHIFT={shift}        moves all ports, for a testbed beside another")
     return "\n".join(said)
 
 

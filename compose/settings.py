@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile, grafana, scaling, store, switches
+from compose import envfile, grafana, ports, scaling, store, switches
 from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = Path(__file__).with_name("ports.env")
 WORDS = PORTS.with_name("words.list")
 SHIFT, MOST_SHIFT = re.compile("0|[1-9][0-9]*"), 50_000
+# Of two testbeds by two of these, no port is the same, with as many processes as there can be (of containers
+# behind OVERLAYS=faults: beside up to 21 of each). Of others it may be: by 0 and 100, one's store is where
+# the other's gateway is; the second is then refused.
+SHIFTS = tuple(tens + ones for tens in range(0, MOST_SHIFT, 10_000) for ones in (0, 1000, 2000))
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "RUNTIME": ("", "native", "compose"),
     "PROMETHEUS_SOURCE": ("", "auto", "debian", "go", "off"),
@@ -96,6 +100,30 @@ def addresses(environ: Mapping[str, str]) -> dict[str, str]:
     host = (environ.get("GATEWAY_HOST") or raw["GATEWAY_HOST"]).strip("[]")
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (what people may set)
     return envfile.resolve(moved, {**environ, "GATEWAY_HOST": host, "GATEWAY_ADDRESS": bracketed(reached)})
+
+
+def unused_ports(env: Mapping[str, str]) -> frozenset[str]:
+    """Variables of ports on which no process of ours would listen."""
+    return scaling.unused_ports(env) | (set() if env.get("GRAFANA_HOME") else {"GRAFANA_PORT"})
+
+
+def free_shift(env: Mapping[str, str]) -> int | None:
+    """The first of SHIFTS by which such a testbed could have all of its ports now."""
+    unused = unused_ports(env)
+    for shift in SHIFTS:
+        moved = {"PORT_SHIFT": str(shift), "GATEWAY_HOST": env.get("GATEWAY_HOST", "")}
+        found = addresses(moved)
+        hosts = dict.fromkeys(("GATEWAY_PORT", "NGINX_PORT"), found["GATEWAY_HOST"])
+        found |= scaling.default_ports({**env, **moved})
+        if ports.are_free(
+            {
+                int(value): hosts.get(name, ports.LOOPBACK[0])
+                for name, value in found.items()
+                if name.endswith("_PORT") and name not in unused
+            }
+        ):
+            return shift
+    return None
 
 
 def bracketed(host: str) -> str:

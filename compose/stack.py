@@ -147,7 +147,7 @@ def check_ports(parts: Iterable[Part], env: Mapping[str, str]) -> None:
     """Tries every port of every part before anything starts; `env` has their names."""
     wanted = {port: one.host for one in parts for port in one.ports}
     if taken := ports.busy(wanted, wanted):
-        raise StackError(ports.explained(taken, env))
+        raise StackError(ports.explained(taken, env, settings.free_shift(env)))
 
 
 def wait_healthy(

@@ -57,11 +57,14 @@ def edge(work: Callable[[Console], int]) -> None:
     try:
         code = work(console)
     except EXPECTED as error:
-        console.print(f"[red]{error}[/]", highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False)
         code = INVALID
     except aiohttp.ClientConnectorError as error:
         console.print(
-            f"[red]The system does not answer: {error}. What is wrong says: make status[/]", highlight=False
+            f"The system does not answer: {error}. What is wrong says: make status",
+            style="red",
+            markup=False,
+            highlight=False,
         )
         code = INVALID
     except OSError as error:
@@ -69,8 +72,10 @@ def edge(work: Callable[[Console], int]) -> None:
             raise
         place = f" for {error.filename}" if error.filename else ""
         console.print(
-            f"[red]No space is left on the disk{place}. Make room and run it again: the records of this run"
-            " are not complete.[/]",
+            f"No space is left on the disk{place}. Make room and run it again: the records of this run"
+            " are not complete.",
+            style="red",
+            markup=False,
             highlight=False,
         )
         code = INVALID

@@ -32,14 +32,14 @@ image() {
     done
     mkdir -p "$RUN_DIR/logs"
     log=$RUN_DIR/logs/build-$(printf '%s' "$name" | tr '/:' '--').log
-    began=$(date +%s)
+    began=$(steady_s)
     (cd "$ROOT" && exec docker build -t "$name" "$@" .) >"$log" 2>&1 &
     building=$!
     trap 'kill "$building" 2>/dev/null; rm -f "$HERE"/extra-ca/extra-*.crt; exit 130' INT TERM
     told=$began
     while kill -0 "$building" 2>/dev/null; do
         sleep 0.2 2>/dev/null || sleep 1
-        now=$(date +%s)
+        now=$(steady_s)
         if [ $((now - told)) -ge "$PROGRESS_EVERY_S" ]; then
             told=$now
             say "building  $name: $((now - began)) s of usually $usual_s, $(wc -l <"$log" | tr -d ' ') lines in $log"
@@ -47,7 +47,7 @@ image() {
     done
     wait "$building" || { tail -n 30 "$log" >&2; rm -f "$HERE"/extra-ca/extra-*.crt; fail "$name could not be built; the whole log is $log. For a proxy, certificates or mirrors: docs/compose.md, Networks that are not open"; }
     trap - INT TERM
-    took=$(($(date +%s) - began))
+    took=$(($(steady_s) - began))
     [ "$took" -lt "$PROGRESS_EVERY_S" ] || say "built     $name in $took s"
 }
 

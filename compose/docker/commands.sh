@@ -3,7 +3,7 @@
 HEALTHY_WITHIN_S=180 WELL_WITHIN_S=30
 
 up() {
-    began=$(date +%s) STARTS=1
+    began=$(steady_s) STARTS=1
     choose_overlays >/dev/null
     own_volumes
     own_run_folder
@@ -30,7 +30,7 @@ up() {
         if command -v "show_$extra" >/dev/null 2>&1; then "show_$extra"; fi
     done
     say ""
-    say "ready after $(($(date +%s) - began)) s. Next: make demo, make stress"
+    say "ready after $(($(steady_s) - began)) s. Next: make demo, make stress"
 }
 
 # All parts but those of WITHOUT.
@@ -87,10 +87,10 @@ end_up() {
 }
 
 wait_healthy() {
-    end=$(($(date +%s) + HEALTHY_WITHIN_S))
+    end=$(($(steady_s) + HEALTHY_WITHIN_S))
     while states | grep -qv -e ' healthy ' -e ' running ' -e ' done '; do
         ! print_lost || fail "Not everything is well."
-        [ "$(date +%s)" -lt "$end" ] || { table; fail "Not everything was healthy within $HEALTHY_WITHIN_S s."; }
+        [ "$(steady_s)" -lt "$end" ] || { table; fail "Not everything was healthy within $HEALTHY_WITHIN_S s."; }
         sleep 0.5 2>/dev/null || sleep 1
     done
 }
@@ -98,9 +98,9 @@ wait_healthy() {
 # The last two questions: does the gateway find everything well, does Prometheus see all? A store of another
 # kind may have no figures, and the harness is there only during a run.
 wait_well() {
-    end=$(($(date +%s) + WELL_WITHIN_S))
+    end=$(($(steady_s) + WELL_WITHIN_S))
     until gateway_status | grep -q '^200' && ! { scraped | grep -v -e '^minio' -e '^harness' | grep -qv ' up$'; }; do
-        [ "$(date +%s)" -lt "$end" ] || fail "The gateway says $(gateway_status); Prometheus says:
+        [ "$(steady_s)" -lt "$end" ] || fail "The gateway says $(gateway_status); Prometheus says:
 $(scraped)"
         sleep 0.5 2>/dev/null || sleep 1
     done
@@ -199,13 +199,13 @@ roll_workers() {
         # shellcheck disable=SC2046
         set -- $(workers_of "$part")
         for pid; do
-            began=$(date +%s) rolled=1
+            began=$(steady_s) rolled=1
             in_compose exec -T "$part" bash -c "kill $pid"
             until ! workers_of "$part" | grep -qx "$pid" && all_answer "$part"; do
-                [ $(($(date +%s) - began)) -lt "$HEALTHY_WITHIN_S" ] || fail "a process of $part did not come back; see: make logs NAME=$part"
+                [ $(($(steady_s) - began)) -lt "$HEALTHY_WITHIN_S" ] || fail "a process of $part did not come back; see: make logs NAME=$part"
                 sleep 0.5 2>/dev/null || sleep 1
             done
-            say "$part (process $pid) restarted after $(($(date +%s) - began)) s"
+            say "$part (process $pid) restarted after $(($(steady_s) - began)) s"
             sleep "$ROLL_SETTLE_S"
         done
     done
@@ -220,10 +220,10 @@ all_answer() { in_compose exec -T "$1" bash -c 'for p in ${ADMIN_PORTS//,/ }; do
 
 roll_containers() {
     for part in gateway gateway-2 upload upload-2 files files-2; do
-        began=$(date +%s)
+        began=$(steady_s)
         in_compose restart -t "$ROLL_GRACE_S" "$part" >/dev/null 2>&1 || fail "$part could not be restarted; see: make logs NAME=$part"
         wait_healthy
-        say "$part restarted after $(($(date +%s) - began)) s"
+        say "$part restarted after $(($(steady_s) - began)) s"
         sleep "$ROLL_SETTLE_S"
     done
 }

@@ -116,26 +116,70 @@ place_findings() {
 port_findings() {
     if [ -n "$(containers)" ]; then ok ports "held by the running testbed"; return; fi
     [ -r /proc/net/tcp ] || return 0
-    taken=''
-    for name in GATEWAY_PORT S3_PORT S3_CONSOLE_PORT PROMETHEUS_PORT GRAFANA_PORT ${OVERLAY_PUBLISHED:-}; do
+    published="GATEWAY_PORT S3_PORT S3_CONSOLE_PORT PROMETHEUS_PORT GRAFANA_PORT ${OVERLAY_PUBLISHED:-}" taken='' shift=''
+    for name in $published; do
         eval "port=\$$name"
-        inode=$(awk -v port="$(printf '%04X' "$port")" '$4 == "0A" && substr($2, length($2) - 3) == port { print $10; exit }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+        inode=$(listener_of "$port")
         [ -n "$inode" ] || continue
+        [ -n "$taken" ] || shift=$(free_shift)
         taken=1
-        bad ports "port $port ($name) is taken by $(owner_of "$inode")" "end that process, or move ours: make up $name=$((port + 500)), or PORT_SHIFT=1000 for all of them"
+        bad ports "port $port ($name) is taken by $(testbed_that_publishes "$port")$(owner_of "$inode")" "end that process, or move ours: make up $name=$(free_port $((port + 500)))${shift:+, or PORT_SHIFT=$shift for all of them}"
     done
     [ -n "$taken" ] || ok ports "all published ports are free"
 }
 
-# The process that holds a socket, as far as this account may see it.
+# The inode of a socket that listens on a port; nothing where none does.
+listener_of() {
+    awk -v port="$(printf '%04X' "$1")" '$4 == "0A" && substr($2, length($2) - 3) == port { print $10; exit }' /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
+
+# A port that is free, from this one on.
+free_port() {
+    candidate=$1
+    [ "$candidate" -le 65000 ] || candidate=20000
+    while [ -n "$(listener_of "$candidate")" ]; do candidate=$((candidate + 1)); done
+    echo "$candidate"
+}
+
+# The first of settings.py's SHIFTS by which every published port is free; nothing where none is.
+free_shift() {
+    for tens in 0 10000 20000 30000 40000; do
+        for ones in 0 1000 2000; do
+            held=''
+            for each in $published; do
+                usual=$(sed -n "s/^$each=//p" "$HERE/ports.env")
+                eval "usual=\${usual:-\$((\$$each - PORT_SHIFT))}"
+                [ -z "$(listener_of $((usual + tens + ones)))" ] || held=1
+            done
+            if [ -z "$held" ]; then echo $((tens + ones)); return; fi
+        done
+    done
+}
+
+# The process that holds a socket, as far as this account may see it, and the testbed that it belongs to.
 owner_of() {
     for folder in /proc/[0-9]*; do
         if ls -l "$folder/fd" 2>/dev/null | grep -q "socket:\[$1\]"; then
-            say "process ${folder#/proc/}: $(tr '\0' ' ' <"$folder/cmdline" | cut -c 1-80)"
+            testbed=$(testbed_of "${folder#/proc/}")
+            say "${testbed:+the testbed in $testbed, }process ${folder#/proc/}: $(tr '\0' ' ' <"$folder/cmdline" | cut -c 1-80)"
             return
         fi
     done
     say "somebody else's process"
+}
+
+# The run folder of the testbed whose supervisor started a process; nothing of any other process.
+testbed_of() {
+    above=$1
+    while [ "${above:-0}" -gt 1 ]; do
+        told=$(tr '\0' '\n' <"/proc/$above/cmdline" 2>/dev/null | sed -n '/^compose\.supervisor$/{n;p;q;}')
+        if [ -n "$told" ]; then say "$told"; return; fi
+        above=$(sed 's/.*) [A-Za-z] \([0-9]*\) .*/\1/' "/proc/$above/stat" 2>/dev/null)
+    done
+}
+
+testbed_that_publishes() {
+    docker ps --filter "publish=$1" --format '{{.Label "vaultbench.run_dir"}}' 2>/dev/null | sed -n '/./{s/.*/the testbed in & (containers), /;p;q;}'
 }
 
 secret_findings() {

@@ -14,7 +14,7 @@ from compose.doctor.model import Check, Status, judge
 from compose.installer.cache import ToolError
 from compose.installer.programs import Installer
 from compose.room import existing
-from compose.settings import ROOT, Settings
+from compose.settings import ROOT, Settings, free_shift, unused_ports
 from compose.unit import LOST, UP
 
 CHOOSER = ROOT / "compose" / "docker" / "main.sh"
@@ -59,7 +59,7 @@ def ports_free(now: Settings) -> Iterator[Check]:
     if life.locked(now.run_dir):
         yield Check("ports", "ok", "held by the running testbed")
         return
-    unused = scaling.unused_ports(now.env)
+    unused = unused_ports(now.env)
     names = {
         int(value): name
         for name, value in now.env.items()
@@ -67,8 +67,10 @@ def ports_free(now: Settings) -> Iterator[Check]:
     }
     entry = "NGINX_PORT" if scaling.scaled(now.env) else "GATEWAY_PORT"
     taken = ports.busy(sorted(names), {int(now.env[entry]): now.env["GATEWAY_HOST"]})
+    shift = free_shift(now.env) if taken else None
     for one, other in zip(taken, ports.free(len(taken)), strict=True):
         remedy = f"end what holds it, or move ours: make up {names[one.port]}={other}"
+        remedy += "" if shift is None else f", or PORT_SHIFT={shift} for all of them"
         yield Check("ports", "fail", f"{names[one.port]}: {one}", remedy)
     if not taken:
         yield Check("ports", "ok", f"all {len(names)} are free")

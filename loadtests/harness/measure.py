@@ -36,7 +36,7 @@ async def measure(
     interrupted it. A run that ends before any load leaves no folder, and raises ``KeyboardInterrupt`` where
     a person ended it."""
     writer = BundleWriter(results_folder(environ) / plan.run)
-    console.print(f"Records go to {writer.path}", highlight=False, soft_wrap=True)
+    console.print(f"Records go to {writer.path}", markup=False, highlight=False, soft_wrap=True)
 
     async def renew(instance: int, moved: int) -> Mapping[str, Place]:
         if stacks is None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from loadtests.harness import room, strangers, wall_clock
+from loadtests.harness import room, strangers
 from loadtests.harness.books import Books
 from loadtests.harness.load import REQUEST_LIMIT_S, Load
 from loadtests.harness.order import in_turns
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
-from loadtests.harness.records.samples import Look, Warn
+from loadtests.harness.records.samples import Look
 from loadtests.harness.rig import Rig
 from loadtests.harness.scraping import scrape
 from loadtests.harness.tally import Ack, Tally, rates_per_s
@@ -114,36 +114,29 @@ class Player:
         one = part.model_copy(update={"arms": (part.arm(arm_name),)})
         await self.books.stock(one)
         await self.books.begin()
-        begin = time.time()
+        began = time.monotonic()
         stretch = Stretch(
-            stretch=self._name(), part=part.name, t0=begin, period_s=PROBE_LIMIT_S, washout_s=0.0,
+            stretch=self._name(), part=part.name, t0=time.time(), period_s=PROBE_LIMIT_S, washout_s=0.0,
             order=(arm_name,), blocks=(0,),
         )  # fmt: skip
         number = await self._release(stretch, one, uploads=uploads)
         if await self._interrupted(self.load.idle(PROBE_LIMIT_S)):
             stretch = await self._cut(stretch)
             await self.load.idle(IDLE_LIMIT_S)
-        stretch = stretch.model_copy(update={"period_s": time.time() - begin})
+        stretch = stretch.model_copy(update={"period_s": time.monotonic() - began})
         self.writer.append_stretch(stretch)
         await self._ended(stretch)
         return self.tally.read(number)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """While this lasts, traffic that is not ours and a clock that is set end the run in order."""
+        """While this lasts, traffic that is not ours ends the run in order."""
         # Nobody counts for us what another implementation is asked.
         gateways = {name: hold.gateways for name, hold in self.rig.holds.items() if hold.gateways}
-
-        def stepped(step_s: float) -> None:
-            self._spoiled("clock-step", wall_clock.sentence(step_s), wall_clock.warning(step_s))
-
         if self._sent is None:
             self._sent = strangers.Sent(self.load.files.console, self.books.played)
         look = partial(strangers.ask_gateways, self.rig.http, gateways)
-        async with (
-            strangers.watching_for_strangers(look, self._sent.read, self._foreign),
-            wall_clock.watching_the_clock(stepped),
-        ):
+        async with strangers.watching_for_strangers(look, self._sent.read, self._foreign):
             yield
 
     def _foreign(self, said: str) -> None:
@@ -154,11 +147,8 @@ class Player:
         except OSError:
             self.rig.stop.set()
             raise
-        self._spoiled("foreign-traffic", said, strangers.warning(said))
-
-    def _spoiled(self, event: str, said: str, warning: Warn) -> None:
-        self.books.warnings.append(warning)
-        self.rig.event(event, said=said)
+        self.books.warnings.append(strangers.warning(said))
+        self.rig.event("foreign-traffic", said=said)
         self.progress.say(said)
         self.rig.stop.set()
 
@@ -181,7 +171,7 @@ class Player:
     async def _cut(self, stretch: Stretch) -> Stretch:
         """No upload begins any more; what was begun ends."""
         self.load.control.cut()
-        cut = stretch.model_copy(update={"cut_at": time.time()})
+        cut = stretch.model_copy(update={"cut_at": self.rig.now()})
         self.writer.append_stretch(cut)
         return cut
 

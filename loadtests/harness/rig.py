@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +18,14 @@ from typing import Any
 
 import aiohttp
 
-from loadtests.harness import affinity, exporter, users
+from loadtests.harness import affinity, exporter, users, wall_clock
 from loadtests.harness.affinity import Cores, split
 from loadtests.harness.clean import Cleaner, ContractCleaner
 from loadtests.harness.exporter import Activity
 from loadtests.harness.ledger.audit import Auditor
 from loadtests.harness.ledger.by_contract import ContractAuditor
 from loadtests.harness.ledger.store import AuditStore
-from loadtests.harness.records.samples import Event
+from loadtests.harness.records.samples import Event, Warn
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.target import Target, TargetFailed
 from loadtests.harness.testbeds import connections
@@ -86,7 +86,8 @@ class Hold:
 
     async def fresh_tokens(self) -> None:
         """Log everybody in again if the tokens could end during the next stretch."""
-        if self.identities and time.time() - self._tokens_at > TOKEN_AGE_LIMIT_S:
+        # By the services' clock, which says when they end; one from later was made before a clock was set.
+        if self.identities and not 0 <= time.time() - self._tokens_at <= TOKEN_AGE_LIMIT_S:
             self.identities = await users.refresh(self.http, self.gateway_url, self.identities)
             self._tokens_at = time.time()
 
@@ -123,6 +124,7 @@ class Rig:
     cores: Cores = field(default_factory=lambda: split(os.sched_getaffinity(0)))
     events: list[Event] = field(default_factory=list)
     _held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+    _clock_s: float = field(default_factory=lambda: time.time() - time.monotonic(), repr=False)
 
     @property
     def hold(self) -> Hold:
@@ -138,8 +140,28 @@ class Rig:
         """Of ``hold``."""
         return next(found for hold in (self.hold, *self.holds.values()) if (found := hold.databases))
 
+    def now(self) -> float:
+        """The time of day, whether or not somebody sets the clock meanwhile: what ends has begun before."""
+        return self._clock_s + time.monotonic()
+
     def event(self, kind: str, **detail: Any) -> None:
-        self.events.append(Event(at=time.time(), kind=kind, detail=detail))
+        self.events.append(Event(at=self.now(), kind=kind, detail=detail))
+
+    @asynccontextmanager
+    async def stopped_by_the_clock(
+        self, warnings: list[Warn], say: Callable[[str], None]
+    ) -> AsyncIterator[None]:
+        """While this lasts, a clock that is set ends the run in order, and ``warnings`` says so."""
+
+        def stepped(step_s: float) -> None:
+            warnings.append(wall_clock.warning(step_s))
+            said = wall_clock.sentence(step_s)
+            self.event("clock-step", said=said)
+            say(said)
+            self.stop.set()
+
+        async with wall_clock.watching_the_clock(stepped):
+            yield
 
     def take_events(self) -> list[Event]:
         """Everything since the last call, what happened to the stacks' parts included."""

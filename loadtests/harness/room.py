@@ -6,7 +6,7 @@ import os
 import resource
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from loadtests.harness.planning import GIB, least_disk_bytes, memory_bytes
@@ -18,6 +18,7 @@ MEMORY_SHARE = 0.8  # of what is free; the system that is measured needs some to
 # Of any disk: the store writes no more where less would stay free, and the upload service accepts nothing
 # that it would first write to a file.
 STORE_SHARE, SPOOL_SHARE = 0.01, 0.10
+QUESTION = "Q="
 SPOOLING = {"CHUNK_STORE": "disk", "BODY_MODE": "spooled"}
 RECORDED = "settings.env"  # in the run folder
 RECORDS_BYTES = 200_000_000
@@ -71,7 +72,7 @@ def fitted(
     problems = []
     if usable < needed:
         whose = (
-            f"{word} writes uploads to files there, for which a tenth of the disk stays so. Leave {word} out,"
+            f"{word} writes uploads to files there, for which a tenth of the disk stays so. {_instead(word)},"
             " choose"
             if word
             else "the store leaves a hundredth of the disk so. Choose"
@@ -105,13 +106,48 @@ def spooling_setting(settings: Mapping[str, str]) -> str:
 
 def spooled_by(plan: Plan, settings: Mapping[str, str]) -> str:
     """The word by which uploads of some arm are written to files of the service; "" where none are."""
+    typed = {name: text.lower() for name, text in plan.words.items()}
     for arm in plan.arms:
-        if (arm.strategy or "").endswith("-spooled"):
-            return f"STRATEGY={arm.strategy}"
-        asked = {name.rpartition(".")[2]: value for name, value in arm.asked.items()}
-        if word := spooling_setting({**settings, **asked}):
-            return word
+        if spools(strategy := arm.strategy or ""):
+            if strategy in typed.get("STRATEGIES", "").replace(",", " ").split():
+                return f"{strategy} in STRATEGIES="
+            found = f"STRATEGY={strategy}"
+        else:
+            asked = {name.rpartition(".")[2]: value for name, value in arm.asked.items()}
+            if word := spooling_setting(settings):
+                return word
+            found = spooling_setting(asked)
+        if found:
+            said = any(
+                found.lower() in text for text in (*typed.values(), f"strategy={typed.get('STRATEGY')}")
+            )
+            return found if said else f"{QUESTION}{plan.question}"
     return ""
+
+
+def _instead(word: str) -> str:
+    return "Ask another question" if word.startswith(QUESTION) else f"Leave {word} out"
+
+
+def spools(strategy: str) -> bool:
+    """Whether the service writes each upload by a strategy to a file first."""
+    return strategy.endswith("-spooled")
+
+
+def left_out(
+    strategies: Iterable[str], file_bytes: int, data: Path, usage: Usage = shutil.disk_usage
+) -> dict[str, str]:
+    """Strategies by which the service would refuse such a file now, because it writes it to its disk first; a
+    sentence for each."""
+    total, _, free = usage(_existing(data))
+    if free - file_bytes >= kept_bytes(total, spooled=True):
+        return {}
+    why = (
+        f"left out, because it writes uploads to files in {data}, for which a tenth of the disk stays free:"
+        f" {free / GIB:.1f} of {total / GIB:.1f} GiB are. Make room, or name a folder on another disk with"
+        " VAULTBENCH_RUN_DIR="
+    )
+    return {name: why for name in strategies if spools(name)}
 
 
 def recorded(run_dir: Path) -> dict[str, str]:

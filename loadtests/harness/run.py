@@ -28,7 +28,7 @@ from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.notes import noted
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
-from loadtests.harness.records.samples import Manifest, UploadSample
+from loadtests.harness.records.samples import Manifest, UploadSample, Warn
 from loadtests.harness.rig import Place, Rig
 from loadtests.harness.rows import Kind, Rows
 from loadtests.harness.tally import Tally
@@ -73,40 +73,44 @@ async def run_plan(
         answered: told when a part has ended and its samples are in the bundle.
         renew: makes the stacks anew, for parts with a number of blocks for each making.
     """
-    started_at = time.time()
-    writer.write_plan(plan)
-    workers = workers_of(plan)
-    progress.phase("signing up users")
-    for hold in rig.holds.values():
-        await hold.create_identities(plan.run, workers.upload)
-    manifest = await make_manifest(rig, plan, started_at=started_at, command=command)
-    if plan.profile == "full":
-        progress.phase("what k6 does by itself")
-        manifest = await with_ceilings(rig, plan, manifest)
-    writer.write_manifest(manifest)
-    rows, files = Rows(plan.run), Files.within(writer.k6_folder)
-    books = Books(rig, rows, writer, files.console, plan.seed)
-    try:
-        progress.phase("cleaning")
-        await books.clean()
-        await rig.pin()
-        async with open_load(
-            rig.k6_program, files, rows=rows, strategies=rig.strategies, workers=workers, seed=plan.seed,
-            variables=await _surroundings(rig), tags={"testid": plan.run}, cores=rig.cores.generator,
-        ) as load:  # fmt: skip
-            progress.phase("starting k6")
-            await load.ready()
-            tally = Tally(files.console)
-            progress.follow(tally)
-            player = Player(rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each)
-            await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
-            writer.write_load(await load.end())
-    except LoadFailed:
-        await books.audit(clients_came_back=False)  # k6 is gone: what it had begun is judged as it stands
-        raise
-    finally:
-        rows.close()
-        _finish(rig, writer, manifest, books)
+    warnings: list[Warn] = []
+    async with rig.stopped_by_the_clock(warnings, progress.say):
+        started_at = time.time()
+        writer.write_plan(plan)
+        workers = workers_of(plan)
+        progress.phase("signing up users")
+        for hold in rig.holds.values():
+            await hold.create_identities(plan.run, workers.upload)
+        manifest = await make_manifest(rig, plan, started_at=started_at, command=command)
+        if plan.profile == "full":
+            progress.phase("what k6 does by itself")
+            manifest = await with_ceilings(rig, plan, manifest)
+        writer.write_manifest(manifest)
+        rows, files = Rows(plan.run), Files.within(writer.k6_folder)
+        books = Books(rig, rows, writer, files.console, plan.seed, warnings=warnings)
+        try:
+            progress.phase("cleaning")
+            await books.clean()
+            await rig.pin()
+            async with open_load(
+                rig.k6_program, files, rows=rows, strategies=rig.strategies, workers=workers, seed=plan.seed,
+                variables=await _surroundings(rig), tags={"testid": plan.run}, cores=rig.cores.generator,
+            ) as load:  # fmt: skip
+                progress.phase("starting k6")
+                await load.ready()
+                tally = Tally(files.console)
+                progress.follow(tally)
+                player = Player(
+                    rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each
+                )
+                await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
+                writer.write_load(await load.end())
+        except LoadFailed:
+            await books.audit(clients_came_back=False)  # k6 is gone: what it had begun is judged as it stands
+            raise
+        finally:
+            rows.close()
+            _finish(rig, writer, manifest, books)
 
 
 async def with_ceilings(rig: Rig, plan: Plan, manifest: Manifest) -> Manifest:
@@ -121,7 +125,7 @@ def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) ->
     whole = not rig.stop.is_set() and not books.open
     writer.append_events(rig.take_events())
     writer.write_warnings(books.warnings)
-    writer.write_manifest(manifest.model_copy(update={"ended_at": time.time(), "interrupted": not whole}))
+    writer.write_manifest(manifest.model_copy(update={"ended_at": rig.now(), "interrupted": not whole}))
 
 
 def _watcher(rig: Rig, load: Load) -> Watcher:

@@ -1,4 +1,4 @@
-"""A clock that is set while a stretch is played.
+"""A clock that is set while a run goes on.
 
 Turns, logs and samples of several processes are put together by the time of day. When that jumps, by hand, by
 a first synchronisation, or because the machine slept, nothing of before and after fits.

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.__main__ import in_blocks, library, possible, told
+from tests.chaos.__main__ import in_blocks, possible, told
 from tests.chaos.attack import run_case
 from tests.chaos.bed import Bed, running_bed
 from tests.chaos.plan import draw
+from tests.faketime import library
 
 pytestmark = [pytest.mark.adversity, pytest.mark.timeout(360)]
 

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import click
 
-from compose.installer.cache import ToolError
-from compose.installer.programs import Installer
 from tests.chaos.attack import Result, run_case
 from tests.chaos.bed import Bed, running_bed
 from tests.chaos.plan import Case, draw
+from tests.faketime import library
 
 BLOCK = 100
-
-
-def library(say: object = click.echo) -> Path | None:
-    """The library that shifts a clock, installed when missing; None where it cannot be had."""
-    assert callable(say)
-    try:
-        with Installer(os.environ, echo=click.echo) as tools:
-            program = Path(tools.locate(["faketime"])["FAKETIME_BIN"])
-    except (ToolError, KeyError) as error:
-        say(f"no replica two minutes ahead: {str(error).splitlines()[0]}")
-        return None
-    return next(program.parent.parent.rglob("libfaketime.so.1"), None)
 
 
 def in_blocks(cases: list[Case], block_size: int = BLOCK) -> list[Case]:
@@ -97,7 +82,7 @@ def run(first: int, cases: int, limit_s: float | None, *, keep_going: bool) -> i
     began, results, skipped = time.monotonic(), list[Result](), Counter[str]()
     click.echo("starting the system …")
     try:
-        with running_bed(library(), say=click.echo) as bed, asyncio.Runner() as runner:
+        with running_bed(library(click.echo), say=click.echo) as bed, asyncio.Runner() as runner:
             for number, case in enumerate(drawn, start=1):
                 if limit_s is not None and time.monotonic() - began > limit_s:
                     break

@@ -117,8 +117,8 @@ class Trying:
     async def control(self, verdicts: Sequence[Verdict], control_s: float) -> None:
         """Everything is well: nobody may fire."""
         self._say(f"control: a healthy system for {control_s:.0f} s")
-        end = time.time() + control_s
-        while time.time() < end and not self.rig.stop.is_set():
+        end = time.monotonic() + control_s
+        while time.monotonic() < end and not self.rig.stop.is_set():
             fired = {one.name for one in await self.tower.alerts() if one.firing}
             for verdict in verdicts:
                 verdict.silent_in_control &= verdict.alert not in fired
@@ -129,16 +129,16 @@ class Trying:
         names = ", ".join(one.alert for one in verdicts)
         self._say(f"{how}: provoking {names}")
         # What an earlier provocation did to them is in their rates for a while.
-        await self._until(lambda: self._silent(verdicts), time.time() + self._aftermath_s)
+        await self._until(lambda: self._silent(verdicts), time.monotonic() + self._aftermath_s)
         before = {one.name for one in await self.tower.alerts() if one.firing}
         for verdict in verdicts:
             verdict.silent_before = verdict.alert not in before
         slowest_s = PATIENCE_S + WINDOW_S + max(one.for_s for one in verdicts) + 4 * self.tower.scrape_s
         async with PROVOCATIONS[how](self.rig):
-            began = time.time()
-            await self._until(lambda: self._look(verdicts, began), began + slowest_s)
-            await self._explain(verdicts, time.time() - began)
-        ended = time.time()
+            began, began_at = time.monotonic(), time.time()
+            await self._until(lambda: self._look(verdicts, began, began_at), began + slowest_s)
+            await self._explain(verdicts, time.monotonic() - began)
+        ended = time.monotonic()
         self._say(f"{how}: over; waiting until they clear")
         await self._until(lambda: self._cleared(verdicts, ended), ended + self._aftermath_s)
         return verdicts
@@ -153,18 +153,19 @@ class Trying:
         return all(one.alert not in active for one in verdicts)
 
     async def _until(self, look: Look, end: float) -> None:
-        while time.time() < end and not self.rig.stop.is_set():
+        while time.monotonic() < end and not self.rig.stop.is_set():
             if await look():
                 return
             await asyncio.sleep(POLL_S)
 
-    async def _look(self, verdicts: Sequence[Verdict], began: float) -> bool:
+    async def _look(self, verdicts: Sequence[Verdict], began: float, began_at: float) -> bool:
+        """``began_at`` is the time of day, which Prometheus goes by."""
         active = await self.tower.alerts()
         for verdict in verdicts:
             for one in active:
                 if one.name == verdict.alert and one.firing and verdict.fired_s is None:
-                    verdict.fired_s = time.time() - began
-                    verdict.seen_s = max(0.0, one.active_at - began)
+                    verdict.fired_s = time.monotonic() - began
+                    verdict.seen_s = max(0.0, one.active_at - began_at)
                     verdict.labels = dict(one.labels)
                     self._say(f"  {one.name} fires after {verdict.fired_s:.1f} s")
         return all(one.fired_s is not None for one in verdicts)
@@ -182,7 +183,7 @@ class Trying:
         firing = {one.name for one in await self.tower.alerts() if one.firing}
         for verdict in verdicts:
             if verdict.fired_s is not None and verdict.cleared_s is None and verdict.alert not in firing:
-                verdict.cleared_s = time.time() - ended
+                verdict.cleared_s = time.monotonic() - ended
         return all(one.alert not in firing for one in verdicts)
 
     def _say(self, text: str) -> None:

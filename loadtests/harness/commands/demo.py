@@ -16,6 +16,7 @@ from loadtests.harness.counters import Change, Scrape
 from loadtests.harness.network import Link, slowed
 from loadtests.harness.planning import link_of
 from loadtests.harness.rig import Rig, open_rig
+from loadtests.harness.room import left_out
 from loadtests.harness.session import interruptible, only_one, run_id
 from loadtests.harness.strategies import Strategy, load_strategies
 from loadtests.harness.testbeds.system import System, find_system
@@ -53,9 +54,13 @@ async def _demo(near: System, link: Link, console: Console) -> None:
     ):
         console.print(f"One file of {FILE_BYTES:,} random bytes by each strategy, one at a time{link}.\n")
         user = await users.sign_up(rig.http, system.gateway_url, f"demo-{secrets.token_hex(6)}")
+        lacking = left_out(strategies, FILE_BYTES, near.run_dir)
         for strategy in strategies.values():
             if rig.stop.is_set():
                 break
+            if why := lacking.get(strategy.name):
+                console.print(f"{strategy.name}: {why}\n", markup=False, highlight=False, soft_wrap=True)
+                continue
             await _show(rig, strategy, user.token, console)
         await rig.hold.cleaner.clean()
     console.print(

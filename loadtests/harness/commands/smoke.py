@@ -14,6 +14,7 @@ from loadtests.harness.client import StepFailed, Uploader
 from loadtests.harness.network import Link, slowed
 from loadtests.harness.planning import link_of
 from loadtests.harness.rig import Rig, open_rig
+from loadtests.harness.room import left_out
 from loadtests.harness.session import only_one, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
@@ -61,13 +62,17 @@ async def _smoke(near: System, link: Link, console: Console) -> list[str]:
             problems.append(f"sign-up: {error}")
         else:
             await rig.hold.create_identities(rig.run, 1)
+            lacking = left_out(rig.strategies, FILE_BYTES, near.run_dir)
             for name in rig.strategies:
+                if why := lacking.get(name):
+                    console.print(f"{name}: {why}", markup=False, highlight=False, soft_wrap=True)
+                    continue
                 problem = await _upload(rig, name, user.token)
                 console.print(f"{name}: {problem or 'stored, listed and read back byte by byte'}")
                 problems += [problem] if problem else []
         await rig.hold.cleaner.clean()
     for problem in problems:
-        console.print(f"[red]{problem}[/]", highlight=False)
+        console.print(problem, style="red", markup=False, highlight=False)
     return problems
 
 

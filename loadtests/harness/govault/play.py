@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,12 +101,17 @@ async def play(
     return ramp.model_copy(
         update={
             "began_at": seen.first_at,
-            "ended_at": time.time(),
+            "ended_at": rig.now(),
             "iterations": iterations_of(files.summary),
             "stopped": stopped[0] if stopped else None,
             "why": stopped[1] if stopped else "",
         }
     )
+
+
+def why_stopped(rig: Rig) -> tuple[str, str]:
+    """Who ended the study."""
+    return "interrupt", "Ctrl-C" if rig.interrupted else "the clock was set"
 
 
 async def _watched(
@@ -132,7 +136,7 @@ async def _watched(
             seen.read()
             tell(seen)
             if interrupted.done():
-                return "interrupt", "Ctrl-C"
+                return why_stopped(rig)
             if found := exhausted(seen, course.disk_bytes, available_bytes()):
                 return found
     finally:

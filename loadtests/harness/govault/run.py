@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from loadtests.harness.books import Books
-from loadtests.harness.govault.play import Seen, play
+from loadtests.harness.govault.play import Seen, play, why_stopped
 from loadtests.harness.govault.reach import Means, obstacle
 from loadtests.harness.govault.records import COURSE, Course, Ramp
 from loadtests.harness.govault.source import FILE_BYTES, GRACE_S, NAMES, RAMP_S, STRATEGIES
@@ -30,7 +30,7 @@ async def run_study(
     rig: Rig, course: Course, writer: BundleWriter, command: str, *, say: Say, show: Show
 ) -> Course:
     """Run every ramp that can be run. An interrupt ends in an audited bundle that says so."""
-    started_at = time.time()
+    started_at, began = time.time(), time.monotonic()
     _keep(writer, course)
     most = max(ramp.vus for ramp in course.ramps)
     show(f"signing up {most} users")
@@ -43,24 +43,25 @@ async def run_study(
     await rig.pin()
     warnings: list[Warn] = []
     audits = 0
-    try:
-        for at, ramp in enumerate(course.ramps):
-            left_s = None if course.budget_s is None else started_at + course.budget_s - time.time()
-            done = _not_run(rig, ramp, course, left_s)
-            if done is None:
-                await rig.hold.fresh_tokens()
-                done = await _audited(
-                    rig, course, at + 1, writer, warnings=warnings, audits=audits, show=show
-                )
-                audits += 1
-            course = course.with_ramp(at, done)
-            _keep(writer, course)
-            say(f"{_title(done)}: {done.stopped or 'done'}{f' ({done.why})' if done.why else ''}")
-    finally:
-        writer.append_events(rig.take_events())
-        writer.write_warnings(warnings)
-        ended = {"ended_at": time.time(), "interrupted": rig.stop.is_set()}
-        writer.write_manifest(manifest.model_copy(update=ended))
+    async with rig.stopped_by_the_clock(warnings, say):
+        try:
+            for at, ramp in enumerate(course.ramps):
+                left_s = None if course.budget_s is None else began + course.budget_s - time.monotonic()
+                done = _not_run(rig, ramp, course, left_s)
+                if done is None:
+                    await rig.hold.fresh_tokens()
+                    done = await _audited(
+                        rig, course, at + 1, writer, warnings=warnings, audits=audits, show=show
+                    )
+                    audits += 1
+                course = course.with_ramp(at, done)
+                _keep(writer, course)
+                say(f"{_title(done)}: {done.stopped or 'done'}{f' ({done.why})' if done.why else ''}")
+        finally:
+            writer.append_events(rig.take_events())
+            writer.write_warnings(warnings)
+            ended = {"ended_at": rig.now(), "interrupted": rig.stop.is_set()}
+            writer.write_manifest(manifest.model_copy(update=ended))
     return course
 
 
@@ -72,7 +73,7 @@ def _not_run(rig: Rig, ramp: Ramp, course: Course, left_s: float | None) -> Ramp
     """The ramp with the reason why it is left out; nothing where it can be run."""
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     means = Means(available_bytes(), course.disk_bytes, open_files, left_s)
-    found = ("interrupt", "Ctrl-C") if rig.stop.is_set() else obstacle(ramp, course.time, means)
+    found = why_stopped(rig) if rig.stop.is_set() else obstacle(ramp, course.time, means)
     return None if found is None else ramp.model_copy(update={"stopped": found[0], "why": found[1]})
 
 

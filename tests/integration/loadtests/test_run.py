@@ -26,12 +26,13 @@ from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, STOCK, Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import UploadSample
-from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass
+from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass, Severity
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.run import run_plan
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, find_system
 from loadtests.harness.testbeds.system import System as Stack
+from tests import faketime
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -297,6 +298,60 @@ async def test_a_killed_harness_leaves_a_readable_bundle_and_no_k6(system: Syste
     async with rig_of(system, "after") as rig:
         await rig.hold.cleaner.clean()
         assert not await left(rig)
+
+
+SET_BACK_S = 600  # the store, whose clock stays, takes signatures of up to 15 minutes ago
+WATCHED = """
+import asyncio, io, os, sys
+from pathlib import Path
+from tests.integration.loadtests.test_run import *
+
+async def main() -> None:
+    compare, out = part_of(PartKind.COMPARE, arms_of(), period_s=30.0), io.StringIO()
+    async with open_rig("set-back", {"": find_system(os.environ)}, load_strategies()) as rig:
+        writer = BundleWriter(Path(sys.argv[1]))
+        await run_plan(rig, plan_of("set-back", compare), writer, progress_to(out), "")
+        assert not await left(rig)
+    print(out.getvalue())
+
+asyncio.run(main())
+"""
+
+
+async def test_a_clock_that_is_set_back_ends_the_run_audited_and_no_time_is_negative(
+    system: System, tmp_path: Path
+) -> None:
+    """The harness's own clock alone: k6, like the servers, does not ask the library for the time."""
+    if (library := faketime.library()) is None:
+        pytest.skip("libfaketime cannot be had here")
+    clock, folder = tmp_path / "clock", tmp_path / "bundle"
+    clock.write_text("+0\n")
+    folder.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WATCHED, str(folder), cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        env=environ_of(system) | {
+            "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        },
+    )  # fmt: skip
+    began = time.monotonic()
+    await _compared(folder)
+    clock.write_text(f"-{SET_BACK_S}\n")
+    out, _ = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode == 0
+    assert f"The clock of this machine was set back by {SET_BACK_S}.0 s." in " ".join(out.decode().split())
+
+    bundle, lasted_s = Bundle(folder), time.monotonic() - began
+    check_books(bundle)
+    assert [event.kind for event in bundle.events()].count("clock-step") == 1
+    assert [one.severity for one in bundle.warnings() if one.code == "clock-step"] == [Severity.INVALID]
+    manifest, last = bundle.manifest(), bundle.stretches()[-1]
+    assert manifest.interrupted and manifest.ended_at is not None
+    assert 0 < manifest.ended_at - manifest.started_at <= lasted_s
+    assert last.part == "compare" and last.cut_at is not None
+    assert last.t0 - last.lead_in_s <= last.cut_at < last.t0 + lasted_s
+    assert all(event.at >= manifest.started_at for event in bundle.events())
+    assert min(analyse(bundle).seconds.values()) >= 0
 
 
 def k6_of(folder: Path) -> list[int]:

@@ -206,6 +206,11 @@ def test_two_testbeds_side_by_side_with_the_same_words_in_every_command(busy_des
             taken = second.bad("up", VAULTBENCH_RUN_DIR=str(folder / "third"), GATEWAY_HOST="127.0.0.1")
             assert f"S3_PORT: port {9100 + shift} is taken by the testbed in {second.run_dir} (" in taken
             assert re.search(r"^ +make up .*S3_PORT=\d+", taken, re.MULTILINE)
+            # 100 further on the second's store is where the gateway would be.
+            near = second.bad("up", VAULTBENCH_RUN_DIR=str(folder / "third"), PORT_SHIFT=str(shift + 100))
+            assert f"GATEWAY_PORT: port {9100 + shift} is taken by the testbed in {second.run_dir} (" in near
+            (free,) = re.findall(r"^ +make up PORT_SHIFT=(\d+) ", near, re.MULTILINE)
+            assert ports.busy([one + int(free) for one in defaults]) == []
             assert "stopped" in second.good("down")
         finally:
             second.type("clean", ALL="1")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from compose import envfile, joints, settings
+from compose import envfile, joints, scaling, settings
 from compose.part import Part
+from docs import texts
 from tests.unit.compose.choice import WORKS, Desk, new_desk
 from tests.unit.compose.test_scaling import scaled
 from tests.unit.compose.test_topology import env, parts
@@ -27,6 +30,7 @@ HOSTS = [
     ("[::1]", "::1", "[::1]"),
     ("fd00::5", "fd00::5", "[fd00::5]"),
 ]
+FAULTS = (8474, 8600, 8611)  # what overlay-faults.sh publishes
 WRONG_HOSTS = ["localhost", "my-laptop", "[", "fe80::1%eth0", "http://127.0.0.1"]
 WRONG_SHIFTS = ["-1", "01", "1e3", "60000", "500000", "x"]
 
@@ -34,6 +38,15 @@ WRONG_SHIFTS = ["-1", "01", "1e3", "60000", "500000", "x"]
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return new_desk(tmp_path)
+
+
+def every_port(shift: int, processes: int) -> set[int]:
+    """Whatever a testbed may listen on: by either topology, with so many processes of each service."""
+    found = set[int]()
+    for words in ({"WORKERS": str(processes)}, {"TOPOLOGY": "scaled", "REPLICAS": str(processes)}):
+        env = settings.read({"PORT_SHIFT": str(shift), "DB_POOL_MAX": "10", **words}).env
+        found |= {int(value) for name, value in env.items() if name.endswith("_PORT")}
+    return found
 
 
 def in_effect(said: Mapping[str, str]) -> dict[str, str]:
@@ -131,6 +144,28 @@ class TestShift:
         both = [name for name in names if name in written]
         assert {"GATEWAY_PORT", "S3_PORT", "UPLOAD_3_ADMIN_PORT"} <= set(both)
         assert {name: written[name] for name in both} == {name: found[name] for name in both}
+
+    def test_by_those_that_the_documentation_names_no_two_testbeds_ever_meet(self, desk: Desk) -> None:
+        assert {0, 1000, 2000, 10000, 42000} <= set(settings.SHIFTS)
+        said = texts.STARTUP["PORT_SHIFT"]
+        assert {int(one) for one in re.findall(r"\d+", said)} - {100, 50000} <= {*settings.SHIFTS}
+        most, with_faults = scaling.MOST_REPLICAS, 21
+        processes = {by: every_port(by, most) for by in settings.SHIFTS}
+        faults = {by: every_port(by, with_faults) | {by + one for one in FAULTS} for by in settings.SHIFTS}
+        for one, other in itertools.combinations(settings.SHIFTS, 2):
+            assert not processes[one] & processes[other], (one, other)
+            assert not faults[one] & faults[other], (one, other)
+        assert max(map(max, processes.values())) <= 65535
+
+    def test_by_others_they_may(self) -> None:
+        assert {9100, 9101} <= every_port(0, 1) & every_port(100, 2)
+
+    def test_containers_behind_bad_networks_are_moved_as_well(self, desk: Desk) -> None:
+        ask = LOAD + 'echo "$TOXIPROXY_PORT $FAULTS_GATEWAY_PORT $FAULTS_PUBLIC_STORE_PORT"'
+        for shift in (0, 1000):
+            done = desk.script(ask, **WORKS, OVERLAYS="faults", PORT_SHIFT=str(shift))
+            assert done.returncode == 0, done.stderr
+            assert [int(one) - shift for one in done.stdout.split()] == list(FAULTS)
 
     @pytest.mark.parametrize("said", WRONG_SHIFTS)
     def test_what_is_no_shift_is_refused(self, desk: Desk, said: str) -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.unit.compose.choice import WORKS, Desk, new_desk
+from compose import ports, settings
+from tests.unit.compose.choice import DOCKER, WORKS, Desk, new_desk
 
 pytestmark = pytest.mark.unit
+# One that publishes whatever is asked for, for another testbed.
+CONTAINERS = DOCKER.replace(
+    'case "$1 ${2-}" in', 'case "$*" in *publish=*) echo /data/third; exit ;; esac\ncase "$1 ${2-}" in', 1
+)
 
 
 @pytest.fixture
@@ -90,10 +98,38 @@ class TestDoctor:
             chosen = {"TOPOLOGY": "scaled", "NGINX_PORT": str(port)}
             (line,) = [one for one in self.found(desk, **chosen).items() if f"port {port} " in one[0]]
         assert "(NGINX_PORT) is taken by" in line[0]
-        assert line[1] == (
-            "fail",
-            f"end that process, or move ours: make up NGINX_PORT={port + 500}, or PORT_SHIFT=1000 for all of"
-            " them",
+        status, remedy = line[1]
+        said = re.fullmatch(
+            r"end that process, or move ours: make up NGINX_PORT=(\d+), or PORT_SHIFT=(\d+) for all of them",
+            remedy,
+        )
+        assert status == "fail" and said is not None
+        assert ports.busy([int(said[1])]) == []
+        shift = int(said[2])
+        assert shift in settings.SHIFTS
+        names = ("GATEWAY_PORT", "NGINX_PORT", "S3_PORT", "S3_CONSOLE_PORT", "PROMETHEUS_PORT")
+        moved = settings.addresses({"PORT_SHIFT": str(shift)})
+        assert ports.busy([int(moved[name]) for name in names]) == []
+
+    def test_a_port_of_another_testbed_is_told_with_its_folder(self, desk: Desk) -> None:
+        held = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); "
+        held += "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+        supervisor = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {held!r}])"
+        with subprocess.Popen(
+            [sys.executable, "-c", supervisor, "-m", "compose.supervisor", "/data/other testbed"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdin and process.stdout
+            port = process.stdout.readline().strip()
+            native = self.found(desk, GATEWAY_PORT=port)
+            desk.put("docker", CONTAINERS)
+            containers = self.found(desk, GATEWAY_PORT=port)
+            process.stdin.close()
+        said = f"port {port} (GATEWAY_PORT) is taken by "
+        assert any(text.startswith(f"{said}the testbed in /data/other testbed, process ") for text in native)
+        assert any(
+            text.startswith(f"{said}the testbed in /data/third (containers), the testbed in")
+            for text in containers
         )
 
     @pytest.mark.parametrize(

@@ -84,12 +84,30 @@ class TestPorts:
     def test_the_words_that_move_ours_are_said_and_can_be_used(self) -> None:
         with listening("127.0.0.1") as first, listening("::1") as second:
             env = {"GATEWAY_PORT": str(first), "S3_PORT": str(second), "AUTH_PORT": "1"}
-            said = ports.explained(ports.busy([first, second]), env).splitlines()
+            said = ports.explained(ports.busy([first, second]), env, 2000).splitlines()
+            silent = ports.explained(ports.busy([first, second]), env)
         assert said[0].startswith(f"GATEWAY_PORT: port {first} is taken by process {os.getpid()}: ")
         assert said[1].startswith(f"S3_PORT: port {second} is taken by process {os.getpid()}: ")
         (words,) = re.findall(r"^  make up GATEWAY_PORT=(\d+) S3_PORT=(\d+)$", "\n".join(said), re.MULTILINE)
         assert ports.busy(map(int, words)) == []
-        assert any("PORT_SHIFT=1000" in line for line in said)
+        assert said[-1].startswith("  make up PORT_SHIFT=2000 ")
+        assert "PORT_SHIFT" not in silent
+
+    def test_the_shift_that_is_named_is_free_for_every_port(self, tmp_path: Path) -> None:
+        env = dict(read(tmp_path, TOPOLOGY="scaled", REPLICAS="3").env)
+        found = settings.free_shift(env)
+        assert found in settings.SHIFTS
+        at = [name for name in ("NGINX_PORT", "UPLOAD_3_ADMIN_PORT") if env[name].isdecimal()]
+        for name in at:  # somebody takes one of them
+            with socket.create_server(("127.0.0.1", int(env[name]) + found)):
+                other = settings.free_shift(env)
+            assert other is not None and other > found, name
+
+    def test_the_doctor_names_it_too(self, tmp_path: Path) -> None:
+        with listening("127.0.0.1") as port:
+            now = read(tmp_path, GATEWAY_PORT=str(port))
+            (told,) = [one for one in testbed.ports_free(now) if f"port {port} " in one.text]
+            assert told.remedy.endswith(f", or PORT_SHIFT={settings.free_shift(now.env)} for all of them")
 
     def test_a_long_command_is_cut(self) -> None:
         told = str(ports.Busy(9000, 7, "/a/program " + "--option " * 50))
@@ -107,6 +125,13 @@ class TestDoctor:
         assert [(one.status, str(port) in one.text) for one in found if str(port) in one.text] == [
             ("fail", True)
         ]
+
+    def test_a_port_that_nothing_here_would_listen_on_is_somebody_else_s(self, tmp_path: Path) -> None:
+        """Grafana runs only where GRAFANA_HOME says where it is, nginx only before several gateways."""
+        with listening("127.0.0.1") as first, listening("127.0.0.1") as second:
+            now = read(tmp_path, GRAFANA_PORT=str(first), NGINX_PORT=str(second))
+            told = [one.text for one in testbed.ports_free(now)]
+        assert not [text for text in told if str(first) in text or str(second) in text]
 
     def test_finds_secrets_that_others_can_read(self, tmp_path: Path) -> None:
         now = read(tmp_path)

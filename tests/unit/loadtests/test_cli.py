@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from rich.console import Console
 
 from loadtests import cli
+from loadtests.harness.question import QuestionError
 from loadtests.harness.words import NAMES
 
 pytestmark = pytest.mark.unit
@@ -67,3 +70,19 @@ def test_a_system_that_does_not_answer_is_told_in_a_sentence(capsys: pytest.Capt
         cli.edge(lambda _: asyncio.run(asked()))
     assert ended.value.code == cli.INVALID
     assert "The system does not answer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        QuestionError("need 3 GiB of disk in /data/[red]x"),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/[red]x"),
+    ],
+)
+def test_brackets_of_a_path_are_shown(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: Console) -> int:
+        raise error
+
+    with pytest.raises(SystemExit):
+        cli.edge(work)
+    assert "/data/[red]x" in capsys.readouterr().out

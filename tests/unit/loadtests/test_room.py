@@ -15,9 +15,16 @@ import pytest
 from loadtests.harness.planning import GIB, least_disk_bytes, make_plan
 from loadtests.harness.question import QuestionError, load_question
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.room import Usage, available_bytes, fitted, prove_writable, refuse_beyond_memory
+from loadtests.harness.room import (
+    Usage,
+    available_bytes,
+    fitted,
+    left_out,
+    prove_writable,
+    refuse_beyond_memory,
+)
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.words import arm_texts, as_typed, read_ab
+from loadtests.harness.words import arm_texts, as_typed, read_ab, read_question
 
 pytestmark = pytest.mark.unit
 
@@ -146,6 +153,43 @@ class TestDisk:
         with pytest.raises(QuestionError, match=told):
             fitted(ab(**words), tmp_path, tmp_path, usage=disk(512, 45))
         assert fitted(ab(**words), tmp_path, tmp_path, usage=disk(512, 54.2)).disk_bytes == 3 * GB
+
+    @pytest.mark.parametrize(
+        ("question", "words", "said", "advice"),
+        [
+            (
+                "proxy-or-direct",
+                {"STRATEGIES": "proxy-single-spooled,direct-single"},
+                "proxy-single-spooled in STRATEGIES=",
+                "Leave proxy-single-spooled in STRATEGIES= out",
+            ),
+            ("slow-clients", {}, "Q=slow-clients", "Ask another question"),
+        ],
+    )
+    def test_what_is_named_is_what_somebody_typed(
+        self, tmp_path: Path, question: str, words: dict[str, str], said: str, advice: str
+    ) -> None:
+        asked = load_question(question)
+        typed = read_question(
+            words, ["STRATEGIES"], STRATEGIES, as_typed(asked.arms), texts=asked.arms, load=asked.load
+        )
+        plan = make_plan("run", asked, typed, STRATEGIES)
+        with pytest.raises(QuestionError) as caught:
+            fitted(plan, tmp_path, tmp_path, usage=disk(512, 45))
+        assert f", and {said} writes uploads to files there" in str(caught.value)
+        assert f"stays so. {advice}, choose fewer VUs" in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+
+    def test_commands_that_try_every_strategy_leave_those_out_that_would_be_refused(
+        self, tmp_path: Path
+    ) -> None:
+        assert left_out(STRATEGIES, 1000, tmp_path, disk(512, 52)) == {}
+        found = left_out(STRATEGIES, 1000, tmp_path, disk(512, 51))
+        assert list(found) == ["proxy-single-spooled"]
+        assert found["proxy-single-spooled"].startswith(
+            f"left out, because it writes uploads to files in {tmp_path}, for which a tenth of the disk stays"
+            " free: 47.5 of 476.8 GiB are. Make room,"
+        )
 
     def test_a_setting_of_the_command_counts(self, tmp_path: Path) -> None:
         with pytest.raises(QuestionError, match="CHUNK_STORE=disk writes uploads to files there"):
