@@ -15,6 +15,7 @@ from aiohttp import web
 
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Kind, Panel, Query, Threshold, Unit
+from grafana.parts import PAIR_COLOURS
 from grafana.strategies import strategies
 from loadtests.harness.panels import page, scales
 from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
@@ -160,6 +161,16 @@ class TestCurves:
         assert shown[0].xs == (5 / 60, 15 / 60, 20 / 60)  # in the middle of the ten seconds they look back
         assert shown[0].ys == (1.0, 3.0, 2.0)
 
+    def test_an_arm_of_any_name_has_its_report_s_colour(self) -> None:
+        panel, (strategy, *_) = BY_TITLE["Uploads by arm"], strategies()
+        names = ("few clients", "2 connections", "A", strategy.arm)
+        series = tuple(Series({"arm": name}, 2, (1.0, 2.0)) for name in names)
+        arms = {"few clients": "#101010", "2 connections": "#202020"}
+        shown = curves_of(panel, recording({panel.queries[0].expr: series}), arms).shown
+        assert {one.name: one.colour for one in shown} == {
+            **arms, "A": PAIR_COLOURS["A"], strategy.arm: strategy.colour,
+        }  # fmt: skip
+
     def test_what_does_not_look_back_stands_at_its_own_moment(self) -> None:
         panel = Panel("t", "d", Unit.COUNT, (Query("q", "{{name}}"),))
         (curve,) = curves_of(panel, recording({"q": (Series({"name": "n"}, 2, (1.0,)),)})).shown
@@ -267,6 +278,16 @@ class TestPage:
         old = replace(some, answers={}, refused={STICK.queries[0].expr: "bad"})
         assert page.picture(GOODPUT, old, [], "n").reason.startswith("not recorded")
         assert page.picture(STICK, old, [], "n").reason == "Prometheus refused the expression: bad"
+
+    def test_curves_have_the_colours_of_the_arms_above_them(self) -> None:
+        colours = {"few clients": "#101010", "many clients": "#202020"}
+        arms = tuple(fabricate.arm(name, colour=colour) for name, colour in colours.items())
+        own = page.arms_of(fabricate.plan(fabricate.result(arms)))
+        assert own == colours
+        series = tuple(Series({"arm": name}, 2, (1.0, 2.0)) for name in colours)
+        some = recording({BY_TITLE["Uploads by arm"].queries[0].expr: series})
+        (drawn,) = [one for one in page.sections(some, [], own)[0].pictures() if one.svg]
+        assert [colour for colour in colours.values() if colour not in (drawn.svg or "")] == []
 
     def test_questions_and_faults_are_behind_the_curves(self, bundle: Path) -> None:
         found = page.shades(Bundle(bundle), read_recording(bundle))
