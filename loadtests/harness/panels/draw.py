@@ -29,7 +29,7 @@ WIDE = 8  # grid columns of a plot
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A span of time behind the curves, in minutes: a question of the run, or a fault."""
+    """A span of time behind the curves, in minutes: a question of the run."""
 
     begin: float
     end: float

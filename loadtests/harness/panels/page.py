@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Panel
-from grafana.parts import GREY, RED
+from grafana.parts import GREY
 from loadtests.harness.panels.curves import NO_ARMS, Colours
 from loadtests.harness.panels.draw import Shade, draw
 from loadtests.harness.panels.recording import Recording, read_recording
@@ -21,7 +21,6 @@ from loadtests.harness.report.charts import INK
 from loadtests.harness.report.page import moment, template
 
 HTML = "panels.html"
-FAULT = "fault"
 GREYS = (GREY, INK)
 
 
@@ -111,22 +110,12 @@ def _reason(panel: Panel, recording: Recording) -> str:
 
 
 def shades(bundle: Bundle, recording: Recording) -> list[Shade]:
-    """Questions of the run in two greys by turns, and faults."""
+    """Questions of the run in two greys by turns. Runs that kill have stacks of their own and no panels."""
     stretches = [
         (one.part, one.t0 - recording.start, one.t0 + len(one.order) * one.period_s - recording.start)
         for one in bundle.stretches()
     ]
-    found = of_parts(stretches)
-    begun: dict[object, float] = {}
-    for event in bundle.events():
-        if event.kind == "fault":
-            key = event.detail.get("fault"), event.detail.get("target")
-            at = (event.at - recording.start) / 60
-            if key in begun:
-                found.append(Shade(begun.pop(key), at, RED, FAULT))
-            else:
-                begun[key] = at
-    return found
+    return of_parts(stretches)
 
 
 def of_parts(spans: Iterable[tuple[str, float, float]]) -> list[Shade]:

@@ -25,7 +25,6 @@ from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, Recording, Series, read_recording, write_recording
 from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter
 from loadtests.harness.records.plan import Stretch
-from loadtests.harness.records.samples import Event
 from tests.unit.loadtests import fabricate
 
 pytestmark = pytest.mark.unit
@@ -80,9 +79,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, some: Recording) -> Path:
     )  # fmt: skip
     BundleWriter(path).append_stretch(stretch)
     write_recording(path, replace(some, start=first - 5, end=first + 295))
-    fault = {"fault": "slow-store", "target": "minio"}
-    events = [Event(at=first + at, kind="fault", detail=fault) for at in (60.0, 90.0)]
-    BundleWriter(path).append_events(events)
     return path
 
 
@@ -289,14 +285,11 @@ class TestPage:
         (drawn,) = [one for one in page.sections(some, [], own)[0].pictures() if one.svg]
         assert [colour for colour in colours.values() if colour not in (drawn.svg or "")] == []
 
-    def test_questions_and_faults_are_behind_the_curves(self, bundle: Path) -> None:
-        found = page.shades(Bundle(bundle), read_recording(bundle))
-        (question,) = [shade for shade in found if shade.name != page.FAULT]
+    def test_questions_are_behind_the_curves(self, bundle: Path) -> None:
+        (question,) = page.shades(Bundle(bundle), read_recording(bundle))
         (stretch,) = Bundle(bundle).stretches()
         assert question.name == stretch.part
         assert (question.end - question.begin) * 60 == pytest.approx(len(stretch.order) * stretch.period_s)
-        (fault,) = [shade for shade in found if shade.name == page.FAULT]
-        assert (round(fault.begin * 60), round(fault.end * 60)) == (65, 95)
 
     def test_parts_that_follow_each_other_differ_and_a_part_stays_the_same(self) -> None:
         first, second, again = page.of_parts([("a", 0, 60), ("b", 60, 90), ("a", 90, 120)])
