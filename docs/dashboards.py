@@ -31,13 +31,13 @@ in its folder, and `make panels RUN=` draws it again, from what Prometheus had r
 **In Grafana**: the same panels from `grafana/json`, provisioned read-only with one data source; `make stress`
 prints the link with the run and its span of time. `python -m grafana` writes the JSON.
 
-Grey spans are the questions of a run (its parts: comparison, levels, sizes); red ones, in Grafana, are faults,
-kills among them. Single turns are shorter than the time between two scrapes and are not drawn: lines by arm
-come from k6, which knows whose each upload is. A fault that is as short is drawn at the next scrape. The first dashboard is
-one screen; `panels.html` shows it and keeps the others behind their names. A percentile that comes from
-histogram buckets says so in its title, and names the buckets in its description. Rates look back four scrapes
-in Grafana (20 s) and two in `panels.html` (10 s), where they stand in the middle of it: a turn shorter than
-that is shown lower than it was, and the report has the exact number.
+Grey spans are the questions of a run (its parts: comparison, levels, sizes); red ones, in Grafana, are
+faults, kills among them. Single turns are shorter than the time between two scrapes and are not drawn: lines
+by arm come from k6, which knows whose each upload is. A fault that is as short is drawn at the next scrape.
+The first dashboard is one screen; `panels.html` shows it and keeps the others behind their names. A
+percentile that comes from histogram buckets says so in its title, and names the buckets in its description.
+Rates look back four scrapes in Grafana (20 s) and two in `panels.html` (10 s), where they stand in the
+middle of it: a turn shorter than that is shown lower than it was, and the report has the exact number.
 
 *Arm* lists the arms of the chosen run, whatever they are called; a strategy's colour means that strategy, in
 the report too. Where arms have stacks of their own (`make ask Q=durable`, settings behind `make ab`),
