@@ -11,7 +11,7 @@ from docs.tables import table
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Query
 from loadtests.harness.panels.draw import Shade
-from loadtests.harness.panels.page import Section, of_parts, sections
+from loadtests.harness.panels.page import Section, arms_of, of_parts, sections
 from loadtests.harness.panels.poster import poster, single
 from loadtests.harness.panels.recording import FILE, Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
@@ -31,15 +31,23 @@ in its folder, and `make panels RUN=` draws it again, from what Prometheus had r
 **In Grafana**: the same panels from `grafana/json`, provisioned read-only with one data source; `make stress`
 prints the link with the run and its span of time. `python -m grafana` writes the JSON.
 
-Grey spans are the questions of a run (its parts: comparison, levels, sizes); red ones are faults. Single
-turns are shorter than the time between two scrapes and are not drawn: lines by arm come from k6, which knows
-whose each upload is. The first dashboard is one screen; `panels.html` shows it and keeps the others behind
-their names. A percentile that comes from histogram buckets says so in its title, and names the buckets in its
-description. Rates look back four scrapes in Grafana (20 s) and two in `panels.html` (10 s), where they stand
-in the middle of it: a turn shorter than that is shown lower than it was, and the report has the exact number.
+Grey spans are the questions of a run (its parts: comparison, levels, sizes); red ones, in Grafana, are
+faults, kills among them. Single turns are shorter than the time between two scrapes and are not drawn: lines
+by arm come from k6, which knows whose each upload is. A fault that is as short is drawn at the next scrape.
+The first dashboard is one screen; `panels.html` shows it and keeps the others behind their names. A
+percentile that comes from histogram buckets says so in its title, and names the buckets in its description.
+Rates look back four scrapes in Grafana (20 s) and two in `panels.html` (10 s), where they stand in the
+middle of it: a turn shorter than that is shown lower than it was, and the report has the exact number.
+
+*Arm* lists the arms of the chosen run, whatever they are called; a strategy's colour means that strategy, in
+the report too. Where arms have stacks of their own (`make ask Q=durable`, settings behind `make ab`),
+Prometheus scrapes the running testbed and not those: what the harness tells is shown (the numbers by arm, the
+row *Questions*, spans, kills), what services and k6 count is not, and there is no `panels.html`.
 
 The JSON is checked against Grafana's published types of version 13.2.3, and every expression against running
-Prometheus servers of versions 2.42 and 3. The pictures below are the second renderer's, not Grafana's.
+Prometheus servers of versions 2.42 and 3. The pictures below are the second renderer's, not Grafana's, of
+which nobody here has seen one: the workflow on GitHub opens every dashboard in a real Grafana with a browser,
+fails on an error and on "No data" where some is expected, and keeps what it saw (artifact `grafana`).
 """
 
 
@@ -68,7 +76,7 @@ def pictures(bundle: Path) -> dict[Path, str]:
     if not (bundle / FILE).exists():
         return {}
     recording = thinned(read_recording(bundle))
-    drawn = sections(recording, _questions(bundle, recording))
+    drawn = sections(recording, _questions(bundle, recording), arms_of(Bundle(bundle).plan()))
     found = {PICTURES / f"{section.dashboard.uid}.svg": poster(section) for section in drawn}
     return found | _shown(drawn, recorded(bundle))
 

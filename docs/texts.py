@@ -56,8 +56,9 @@ processes, so panels take the memory of databases from the harness too, which co
 HARNESS_HEAD = """
 ## harness
 
-On port 9014, while a run is on. `testbed_arm_*` are the report's figures, made by its own functions of what
-was audited so far: turns are shorter than the time between two scrapes, so that no rate over the services'
+On port 9014, while a run is on, also where its arms have stacks of their own: the testbed beside them is
+told. `testbed_arm_*` and `testbed_ratio` are the report's figures, made by its own functions of what was
+audited so far: turns are shorter than the time between two scrapes, so that no rate over the services'
 counters tells whose uploads they count.
 
 """
@@ -80,10 +81,15 @@ HARNESS_LABELS = {
     "testbed_turn_active": "`run`, `part`, `arm`: whose turn it is",
     "testbed_fault_active": "`fault`, `target`: of the fault that is in force",
     "testbed_memory_bytes": "`run`, `process`: while a stretch of a run is played",
+    "testbed_blocks_done": "`run`, `part`: of each question, from when it is asked first",
+    "testbed_blocks_wanted": "`run`, `part`: the same",
     "testbed_arm_uploads_per_second": "`run`, `arm`: of the comparison, from its first audit on",
     "testbed_arm_cpu_seconds_per_upload": "`run`, `arm`: the same",
     "testbed_arm_time_to_durable_seconds": "`run`, `arm`: the same",
     "testbed_arm_gateway_bytes_per_file_byte": "`run`, `arm`: the same, without logins or lists beside",
+    "testbed_ratio": "`run`, `part`: the comparison, from its first audit on; `metric`: uploads_per_s, "
+    "cpu_s_per_upload; `arm`, `over`: what is compared with what; `bound`: low, middle, high",
+    "testbed_half_width_wanted": "`run`, `part`: the comparison, from its first audit on",
 }
 
 RECORDED_HEAD = """

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from grafana.dashboards import DASHBOARDS
-from grafana.model import Dashboard
-
-ANYTHING = ".*"
+from grafana.model import ANYTHING, Dashboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +18,11 @@ class Span:
     run: str = ANYTHING
 
     def fill(self, expr: str) -> str:
-        """An expression that Prometheus understands, for all services and strategies."""
+        """An expression that Prometheus understands, for all services, strategies and arms."""
         values = {
             "$__rate_interval": f"{self.rate_window_s:g}s",
             "$__range": f"{max(1, round(self.range_s))}s",
+            "$arm": ANYTHING,
             "$strategy": ANYTHING,
             "$service": ANYTHING,
             "$run": self.run,

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 DATASOURCE_UID = "vaultbench-prometheus"
 COLUMNS = 24  # of Grafana's grid
+# Of a variable of which everything is chosen: every value, and not the absence of one.
+ANYTHING = ".+"
 
 
 class Kind(StrEnum):

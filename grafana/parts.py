@@ -27,11 +27,16 @@ STRATEGY = Variable(
     "strategy", "Strategy", ", ".join(f"{one.arm} : {one.method}" for one in strategies()), fixed=True
 )
 RUN = Variable("run", "Run", "label_values(testbed_turn_active, run)", empty=NOT_MEASURING)
+# Of the chosen run, from the first audit of its comparison on.
+ARM = Variable(
+    "arm", "Arm", 'label_values(testbed_arm_uploads_per_second{run=~"$run"}, arm)', empty=NOT_MEASURING
+)
 
 
 def spans() -> tuple[Annotation, ...]:
     """Questions of a run while they are asked, and faults. Single turns are shorter than the time between two
-    scrapes and cannot be drawn; whose they were is in the series by arm."""
+    scrapes and cannot be drawn; whose they were is in the series by arm. A fault that is as short is told at
+    the next scrape."""
     questions = Annotation(
         name="Questions",
         expr='max by (part) (testbed_turn_active{run=~"$run"}) > 0',

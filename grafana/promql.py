@@ -9,6 +9,9 @@ from pathlib import Path
 # Written by ``python -m docs.generate`` from the processes' own declarations.
 BUCKETS = Path(__file__).with_name("buckets.json")
 WINDOW = "$__rate_interval"  # Grafana's: at least four scrapes
+# What stands behind the name of an arm that a run has several times: "A 24 VU", "A 1.5 MiB", "A at 80 %", "A
+# with a kill". Anything else is a name of its own: "2 connections", "proxy at 20 ms".
+LEVEL = "( [0-9.]+ ([KMG]i)?[A-Z]+| at [0-9.]+ %| with a kill)?"
 
 
 def rate(selector: str) -> str:
@@ -27,8 +30,13 @@ def total(expr: str, *by: str) -> str:
 
 def by_arm(expr: str) -> str:
     """Summed by arm of the question: "proxy-chunked 24 VU", a level of an arm, is "proxy-chunked"."""
-    of = f'label_replace({expr}, "of", "$1", "arm", "(.+?)( [0-9.]+ ([KMG]i)?[A-Z]+)?")'
+    of = f'label_replace({expr}, "of", "$1", "arm", "(.+?){LEVEL}")'
     return f'label_replace({total(of, "of")}, "arm", "$1", "of", "(.*)")'
+
+
+def or_zero(expr: str) -> str:
+    """A sum over everything that is 0 where there is nothing to add up. In brackets: ``or`` binds last."""
+    return f"({expr} or vector(0))"
 
 
 def over(above: str, below: str, *, on: str = "") -> str:

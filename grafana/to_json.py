@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from grafana.model import COLUMNS, DATASOURCE_UID, Annotation, Dashboard, Panel, Row, Variable
+from grafana.model import ANYTHING, COLUMNS, DATASOURCE_UID, Annotation, Dashboard, Panel, Row, Variable
 from grafana.to_json_panel import panel_json
 
 SCHEMA_VERSION = 41
@@ -93,14 +93,13 @@ def _datasource() -> Json:
 
 def _variable(variable: Variable) -> Json:
     found: Json = {"name": variable.name, "label": variable.label, "hide": 0, "options": [], "multi": True}
+    everything: Json = {
+        "includeAll": True,
+        "allValue": ANYTHING,  # not only what is listed: what nobody thought of is shown too
+        "current": {"text": ["All"], "value": ["$__all"]},
+    }
     if variable.fixed:
-        everything = {"text": ["All"], "value": ["$__all"]}
-        return found | {
-            "type": "custom",
-            "query": variable.query,
-            "includeAll": True,
-            "current": everything,
-        }
+        return found | everything | {"type": "custom", "query": variable.query}
     found |= {
         "type": "query",
         "datasource": DATASOURCE,
@@ -110,7 +109,7 @@ def _variable(variable: Variable) -> Json:
     }
     if variable.name == "run":  # one run, the newest first: the link to its report needs exactly one
         return found | {"multi": False, "includeAll": False, "sort": 2}
-    return found | {"includeAll": True, "sort": 1, "current": {"text": ["All"], "value": ["$__all"]}}
+    return found | everything | {"sort": 1}
 
 
 def _annotation(annotation: Annotation) -> Json:

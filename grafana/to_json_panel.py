@@ -9,7 +9,7 @@ from typing import Any
 from grafana.colours import PROCESS_COLOURS
 from grafana.model import Kind, Panel, Query
 from grafana.parts import PAIR_COLOURS
-from grafana.strategies import strategies
+from grafana.strategies import strategies, with_variants
 
 Json = dict[str, Any]
 LEGEND: Json = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
@@ -61,9 +61,11 @@ def _target(ref: str, expr: str, legend: str, instant: bool, datasource: Json) -
 def _defaults(panel: Panel) -> Json:
     steps: list[Json] = [{"color": "green" if panel.thresholds else "text", "value": None}]
     steps += [{"color": one.colour, "value": one.value} for one in panel.thresholds]
+    # An arm may be called anything. By its name it has one colour, whichever others a panel shows.
+    by_name = any("{{arm}}" in query.legend for query in panel.queries)
     found: Json = {
         "unit": panel.unit.value,
-        "color": {"mode": "palette-classic"},
+        "color": {"mode": "palette-classic-by-name" if by_name else "palette-classic"},
         "thresholds": {"mode": "absolute", "steps": steps},
         "mappings": [],
         "min": 0,
@@ -97,13 +99,12 @@ def _custom(panel: Panel) -> Json:
 def _overrides(panel: Panel) -> Iterator[Json]:
     """Colours that the report uses too; a method is shown under its strategy's name."""
     legends = {query.legend for query in panel.queries}
-    for one in strategies():
-        if "{{method}}" in legends:
+    if "{{method}}" in legends:
+        for one in strategies():
             yield _override(one.method, one.colour, [("displayName", one.arm)])
-        if "{{arm}}" in legends or one.arm in legends:
-            yield _override(one.arm, one.colour, [])
-    if "{{arm}}" in legends:
-        for name, colour in PAIR_COLOURS.items():
+    known = {one.arm: one.colour for one in with_variants()} | PAIR_COLOURS
+    for name, colour in known.items():
+        if "{{arm}}" in legends or name in legends:
             yield _override(name, colour, [])
     if legends & {"{{process}}", "{{service}}"}:
         for name, colour in PROCESS_COLOURS.items():

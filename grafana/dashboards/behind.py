@@ -1,12 +1,93 @@
-"""Behind the answer: what each strategy does on the way, as the services count it."""
+"""Behind the answer: how far the run's questions are, and what each strategy does on the way."""
 
 from __future__ import annotations
 
-from grafana.colours import PROCESS_COLOURS
-from grafana.dashboards.proxy_direct import DONE, FEW, MANY_DONE, METHOD, TTD
+from grafana.colours import INK, PROCESS_COLOURS
+from grafana.dashboards.proxy_direct import FEW, MANY_DONE
 from grafana.model import Dashboard, Panel, Query, Row, Unit
-from grafana.parts import NO_PUSH, RUN, SO_FAR, STRATEGY, lines, percentile, spans
-from grafana.promql import per_s
+from grafana.parts import NO_PUSH, NOT_MEASURING, RUN, SO_FAR, STRATEGY, lines, percentile, spans
+from grafana.promql import over, per_s
+
+METHOD = '{method=~"$strategy"}'
+DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
+TTD = "upload_time_to_durable_seconds"
+
+OF_RUN = '{run=~"$run"}'
+PAIR = "{{arm}} / {{over}}"
+ONE_BLOCK = "a spread, and so an interval, takes two blocks or more"
+UNTIL_NOW = (
+    "Of the comparison as far as it is audited, told by the harness: what the report would say if the run "
+    "ended now."
+)
+
+
+def _ratio(metric: str, bound: str) -> str:
+    return f'max by (arm, over) (testbed_ratio{{run=~"$run", metric="{metric}", bound="{bound}"}})'
+
+
+def _ratios(metric: str) -> tuple[Query, ...]:
+    """The ratio of each pair of arms, and the ends of its interval."""
+    return (
+        Query(_ratio(metric, "middle"), PAIR, empty=NOT_MEASURING),
+        Query(_ratio(metric, "low"), f"{PAIR} at least", empty=ONE_BLOCK),
+        Query(_ratio(metric, "high"), f"{PAIR} at most", empty=ONE_BLOCK),
+    )
+
+
+RATE = "uploads_per_s"
+QUESTIONS: tuple[Panel, ...] = (
+    lines(
+        "Question under way",
+        "1 while a question of the run is asked. Between two of them uploads are audited and deleted, or "
+        "stacks made anew; a long gap with nothing at 1 is an audit of very many files.",
+        Unit.COUNT,
+        Query(f"max by (part) (testbed_turn_active{OF_RUN})", "{{part}}", empty=NOT_MEASURING),
+        maximum=1,
+    ),
+    lines(
+        "Blocks done of those wanted",
+        "Each question of the run, the block under way by its turns. It falls once where the spread of the "
+        "first blocks asks for more of them; a line that stands still while its question is asked is a load "
+        "that hangs.",
+        Unit.SHARE,
+        Query(
+            over(
+                f"max by (part) (testbed_blocks_done{OF_RUN})",
+                f"max by (part) (testbed_blocks_wanted{OF_RUN})",
+            ),
+            "{{part}}",
+            empty=NOT_MEASURING,
+        ),
+        maximum=1,
+    ),
+    lines(
+        "Ratio of uploads per second",
+        f"One arm over another with its 95 % interval. {UNTIL_NOW} An interval that holds 1 names no winner; "
+        "one that goes on wandering is a machine that changes.",
+        Unit.RATIO,
+        *_ratios(RATE),
+    ),
+    lines(
+        "Ratio of CPU of one upload",
+        "Processor time of gateway, services and databases for one upload, one arm over another with its "
+        f"95 % interval. {UNTIL_NOW} Above 1 the first one costs more.",
+        Unit.RATIO,
+        *_ratios("cpu_s_per_upload"),
+    ),
+    lines(
+        "How sure the ratio is",
+        "Half of the interval of the ratio of uploads per second, as a share of the ratio. The run has as "
+        "many blocks as the wanted one takes, within its time; far above it, neighbouring turns differ too "
+        "much.",
+        Unit.SHARE,
+        Query(
+            f"({_ratio(RATE, 'high')} - {_ratio(RATE, 'low')}) / 2 / {_ratio(RATE, 'middle')}",
+            PAIR,
+            empty=ONE_BLOCK,
+        ),
+        Query(f"max(testbed_half_width_wanted{OF_RUN})", "wanted", colour=INK, empty=NOT_MEASURING),
+    ),
+)
 
 WAY: tuple[Panel, ...] = (
     lines(
@@ -84,9 +165,9 @@ def dashboard() -> Dashboard:
     return Dashboard(
         uid="vaultbench-behind",
         title="Behind the answer",
-        answers="What an upload of each strategy asks of databases and store, when it is durable, and where "
-        "uploads fail.",
-        rows=(Row("On the way", WAY),),
+        answers="How far the questions of a run are and how sure the answer is; what an upload of each "
+        "strategy asks of databases and store, when it is durable, and where uploads fail.",
+        rows=(Row("Questions", QUESTIONS), Row("On the way", WAY)),
         variables=(STRATEGY, RUN),
         annotations=spans(),
     )

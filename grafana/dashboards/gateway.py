@@ -1,10 +1,11 @@
-"""Gateway: what clients see of it, and what it waits for."""
+"""Gateway: what clients see of it, what it does with more than fits, and what it waits for."""
 
 from __future__ import annotations
 
+from grafana.dashboards.proxy_direct import ALL_DONE
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import RED, RUN, YELLOW, lines, percentile, spans
-from grafana.promql import error_of, over, per_s, quantile
+from grafana.parts import NO_PUSH, RED, RUN, SO_FAR, YELLOW, lines, percentile, spans
+from grafana.promql import error_of, or_zero, over, per_s, quantile
 
 MINE = 'service="gateway"'
 SLOW = (Threshold(0.2, YELLOW), Threshold(1, RED))
@@ -26,11 +27,9 @@ REQUESTS: tuple[Panel, ...] = (
         "Answers of 500 and above, and 429, among all answers. Yellow from 0.1 %, red from 1 %: the "
         "limits of the alerts.",
         Unit.SHARE,
-        Query(
-            over(per_s(f'http_requests_total{{{MINE}, status=~"5.."}}') + " or vector(0)", all_answers), "5xx"
-        ),
-        Query(
-            over(per_s(f'http_requests_total{{{MINE}, status="429"}}') + " or vector(0)", all_answers), "429"
+        *(
+            Query(over(or_zero(per_s(f"http_requests_total{{{MINE}, {status}}}")), all_answers), legend)
+            for legend, status in (("5xx", 'status=~"5.."'), ("429", 'status="429"'))
         ),
         limits=FAILING,
     ),
@@ -103,24 +102,6 @@ UPSTREAMS: tuple[Panel, ...] = (
             empty="nothing was sent again",
         ),
     ),
-    lines(
-        "Refused by rate limits",
-        "Answers of 429: the gateway limits addresses and users (by tier), auth limits logins. Wanted under "
-        "an attack; under a measured load they mean that the limit was measured, not the system.",
-        Unit.PER_S,
-        Query(
-            per_s("rate_limited_total", "service", "scope", "tier"),
-            "{{service}}: {{scope}} {{tier}}",
-            empty="nobody was refused",
-        ),
-    ),
-    lines(
-        "Limits counted without Redis",
-        "With RATE_LIMIT_BACKEND=redis all gateway processes share one count. These requests were counted by "
-        "one process alone, because Redis did not answer; meanwhile a client may send more than its limit.",
-        Unit.REQUESTS_PER_S,
-        Query(per_s(f"rate_limit_fallback_total{{{MINE}}}", "reason"), "{{reason}}"),
-    ),
     Panel(
         title="Gateway's own time, p95 ± its bucket",
         description="Of all requests to the upload service: the whole time in the gateway and the part "
@@ -138,14 +119,55 @@ UPSTREAMS: tuple[Panel, ...] = (
 )
 
 
-admission = f"admission_running{{{MINE}}}"
-ADMISSION: tuple[Panel, ...] = (
+NOT_HEALTH = 'path!~"(/.*)?/(live|ready|health|health/detailed|ping)"'
+NOBODY_REFUSED = "nobody was refused"
+OFFERED = per_s(f"http_requests_total{{{MINE}, {NOT_HEALTH}}}")
+REFUSED = or_zero(per_s(f"admission_rejected_total{{{MINE}}}"))
+LIMITED = or_zero(per_s(f"rate_limited_total{{{MINE}}}"))
+
+
+def _time_of(status: str) -> str:
+    """Of requests that belong to uploads, as k6 saw them, by their status."""
+    selector = f'role="load", status=~"{status}", name!~"login|list|read"'
+    return f"max by (arm) (k6_http_req_duration_p95{{{selector}}})"
+
+
+OVERLOAD: tuple[Panel, ...] = (
+    lines(
+        "Offered, admitted and refused",
+        "Requests that the gateway answered, health checks apart; those of them that it let in; and those "
+        "that admission control or a rate limit turned away. Offered above admitted: more arrives than fits, "
+        "and admitted should stay level. It falls where refusing costs so much that less is served.",
+        Unit.REQUESTS_PER_S,
+        Query(OFFERED, "offered"),
+        Query(f"{OFFERED} - {REFUSED} - {LIMITED}", "admitted"),
+        Query(f"{REFUSED} + {LIMITED}", "refused"),
+    ),
+    lines(
+        "Uploads ended, acknowledged and durable",
+        "Uploads that came to an end at their clients in whatever way, those of them that were acknowledged, "
+        "and those that became durable, as the services count them: the goodput. Under overload the first "
+        "runs ahead; the goodput should stay where it was.",
+        Unit.PER_S,
+        Query(per_s("k6_uploads_total"), "ended", empty=NO_PUSH),
+        Query(per_s('k6_uploads_total{result="acknowledged"}'), "acknowledged", empty=NO_PUSH),
+        Query(per_s(ALL_DONE), "durable"),
+    ),
+    lines(
+        "Time of the admitted and of the refused, p95",
+        "Requests of uploads that were answered with 200 or 201, and those that were refused with 429 or "
+        "503, by arm. Admission control does its work where the first stay as fast as before, whatever is "
+        f"offered, and the second are answered at once. {SO_FAR}",
+        Unit.SECONDS,
+        Query(_time_of("2.."), "{{arm}}", empty=NO_PUSH),
+        Query(_time_of("429|503"), "{{arm}}, refused", empty=NOBODY_REFUSED),
+    ),
     lines(
         "Admitted requests",
         "Requests that run and that wait their turn, and how many may do either at once, over all gateway "
         "processes. At the limit the next one is refused.",
         Unit.COUNT,
-        Query(f"sum({admission})", "running"),
+        Query(f"sum(admission_running{{{MINE}}})", "running"),
         Query(f"sum(admission_queued{{{MINE}}})", "waiting"),
         Query(f"sum(admission_limit{{{MINE}}})", "limit"),
     ),
@@ -160,12 +182,33 @@ ADMISSION: tuple[Panel, ...] = (
     lines(
         "Refused by admission control",
         "`full`: no place, neither to run nor to wait. `deadline`: waited too long. Wanted under overload; "
-        "what is admitted stays fast.",
+        "what is admitted stays fast. Each answer says when to try again (`Retry-After`); a line that stays "
+        "high while little is offered is clients that do not wait.",
+        Unit.PER_S,
+        Query(per_s(f"admission_rejected_total{{{MINE}}}", "reason"), "{{reason}}", empty=NOBODY_REFUSED),
+    ),
+    lines(
+        "Refused by rate limits",
+        "Answers of 429: the gateway limits addresses and users (by tier), auth limits logins. Wanted under "
+        "an attack; under a measured load they mean that the limit was measured, not the system.",
         Unit.PER_S,
         Query(
-            per_s(f"admission_rejected_total{{{MINE}}}", "reason"), "{{reason}}", empty="nobody was refused"
+            per_s("rate_limited_total", "service", "scope", "tier"),
+            "{{service}}: {{scope}} {{tier}}",
+            empty=NOBODY_REFUSED,
         ),
     ),
+    lines(
+        "Limits counted without Redis",
+        "With RATE_LIMIT_BACKEND=redis all gateway processes share one count. These requests were counted by "
+        "one process alone, because Redis did not answer; meanwhile a client may send more than its limit.",
+        Unit.REQUESTS_PER_S,
+        Query(per_s(f"rate_limit_fallback_total{{{MINE}}}", "reason"), "{{reason}}"),
+    ),
+)
+
+
+BREAKERS: tuple[Panel, ...] = (
     lines(
         "Breakers",
         "The worst state of all breakers before a service: 0 closed, 1 half-open (a few requests try), 2 open"
@@ -191,12 +234,12 @@ def dashboard() -> Dashboard:
     return Dashboard(
         uid="vaultbench-gateway",
         title="Gateway",
-        answers="Which routes are asked for, how fast and how well they are answered, and what holds "
-        "requests up on the way.",
+        answers="Which routes are asked for, how fast and how well they are answered, what becomes of more "
+        "than fits, and what holds requests up on the way.",
         rows=(
             Row("Requests", REQUESTS),
-            Row("Admission and breakers", ADMISSION),
-            Row("Limits and upstreams", UPSTREAMS),
+            Row("Overload", OVERLOAD),
+            Row("Breakers and upstreams", (*BREAKERS, *UPSTREAMS)),
         ),
         variables=(RUN,),
         annotations=spans(),

@@ -6,25 +6,22 @@ from grafana import promql
 from grafana.colours import INK
 from grafana.model import Dashboard, Kind, Panel, Query, Row, Unit
 from grafana.parts import (
+    ARM,
     BRIEF,
     NO_PAIR,
     NO_PUSH,
     NOT_MEASURING,
     PAIR_COLOURS,
     RUN,
-    STRATEGY,
     lines,
     spans,
     stat,
 )
 from grafana.processes import SYSTEM_CPU
-from grafana.promql import per_s
-from grafana.strategies import strategies
+from grafana.promql import LEVEL, per_s
+from grafana.strategies import with_variants
 
-METHOD = '{method=~"$strategy"}'
-DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
 ALL_DONE = 'upload_sessions_total{event="completed"}'
-TTD = "upload_time_to_durable_seconds"
 # Turns are shorter than the time between two scrapes.
 ALL_ARMS = "Of all strategies together, whose turns scrapes cannot tell apart, and with the store."
 
@@ -35,18 +32,21 @@ BESIDE_UPLOADS = "users logged in or listed beside the uploads, so that the byte
 
 def of_arm(family: str, empty: str = NOT_MEASURING) -> Query:
     """What the harness found of each arm, as it said last."""
-    chosen = f'last_over_time({family}{{run=~"$run"}}[$__range])'
+    chosen = f'last_over_time({family}{{run=~"$run", arm=~"$arm"}}[$__range])'
     return Query(f"max by (arm) ({chosen})", "{{arm}}", empty=empty, instant=True)
 
 
 def _stick(arm: str, colour: str, empty: str) -> Query:
-    mine = f'arm=~"{arm}( .+)?"'
-    time, uploads = per_s(f"k6_upload_time_sum{{{mine}}}"), per_s(f"{UPLOADS[:-1]}, {mine}}}")
+    """A curve needs a name: one for each arm whose name is known beforehand."""
+    mine = f', arm=~"{arm}{LEVEL}"}}'
+    time, uploads = (per_s(counted[:-1] + mine) for counted in (TIME, UPLOADS))
     return Query(expr=promql.over(time, uploads), x=time, legend=arm, colour=colour, empty=empty)
 
 
-UPLOADS = 'k6_uploads_total{result="acknowledged"}'
-UNDER_WAY = promql.by_arm(promql.rate("k6_upload_time_sum"))
+CHOSEN = f'arm=~"$arm{LEVEL}"'
+UPLOADS = f'k6_uploads_total{{result="acknowledged", {CHOSEN}}}'
+TIME = f"k6_upload_time_sum{{{CHOSEN}}}"
+UNDER_WAY = promql.by_arm(promql.rate(TIME))
 # A price needs uploads: between stretches a few of them, or none, would bear what the machine does anyway.
 MANY_DONE = f"({per_s(ALL_DONE)} > 0.1 * max_over_time({per_s(ALL_DONE)}[$__range:5s] @ end()))"
 FEW = "Moments with less than a tenth of the highest rate are left out."
@@ -87,7 +87,7 @@ NUMBERS: tuple[Panel, ...] = (
         "other numbers here.",
         Unit.COUNT,
         Query(
-            'sum(increase(upload_sessions_total{event=~"failed|aborted", method=~"$strategy"}[$__range]))',
+            'sum(increase(upload_sessions_total{event=~"failed|aborted"}[$__range]))',
             "all arms",
             instant=True,
         ),
@@ -117,11 +117,12 @@ CURVES: tuple[Panel, ...] = (
         title="Time of an upload over uploads at once",
         description="The hockey stick: each dot is one moment, the exact mean time of an upload over the "
         "uploads that were under way (their summed time per second, by Little's law). Flat at first; where "
-        "it turns up, more clients only wait. The arm whose stick bends further right carries more. The "
-        "report has it by number of clients.",
+        "it turns up, more clients only wait. The arm whose stick bends further right carries more. Of "
+        "strategies and of A and B; the two panels by arm have those with other names, and the report has "
+        "all of them by number of clients.",
         unit=Unit.SECONDS,
         queries=(
-            *(_stick(one.arm, one.colour, NO_PUSH if one.decides else BRIEF) for one in strategies()),
+            *(_stick(one.arm, one.colour, NO_PUSH if one.decides else BRIEF) for one in with_variants()),
             *(_stick(arm, colour, NO_PAIR) for arm, colour in PAIR_COLOURS.items()),
         ),
         kind=Kind.CURVE,
@@ -144,7 +145,7 @@ COSTS: tuple[Panel, ...] = (
         "Files by strategy, and what clients sent through the gateway. With a proxied strategy both are the "
         "same; with a direct one the gateway stays near 0. Gateway above files: chunks were sent again.",
         Unit.BYTES_PER_S,
-        Query(per_s(f"upload_bytes_total{METHOD}", "method"), "{{method}}"),
+        Query(per_s("upload_bytes_total", "method"), "{{method}}"),
         Query(THROUGH_GATEWAY, "gateway", colour=INK),
     ),
     lines(
@@ -165,6 +166,6 @@ def dashboard() -> Dashboard:
         answers="What each arm of a comparison stores, how long it takes, what it costs, and from where on "
         "more clients only wait.",
         rows=(Row("The answer", (*NUMBERS, *CURVES, *COSTS)),),
-        variables=(STRATEGY, RUN),
+        variables=(RUN, ARM),
         annotations=spans(),
     )

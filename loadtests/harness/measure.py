@@ -16,6 +16,8 @@ from loadtests.harness.run import Answered, in_silence, run_plan
 from loadtests.harness.session import interruptible, results_folder
 from loadtests.harness.stacks import Stacks
 from loadtests.harness.strategies import load_strategies
+from loadtests.harness.testbeds.system import System, find_system
+from loadtests.harness.testbeds.testbed import SystemNotUp
 
 INTERRUPTED = 130
 # Analyses, renders and prints a bundle; the answer is the exit code.
@@ -47,7 +49,7 @@ async def measure(
     try:
         async with open_rig(
             plan.run, places, load_strategies(), shared=stacks.shared if stacks else None,
-            read_all=plan.profile == "full",
+            read_all=plan.profile == "full", watching=running(environ) if stacks else None,
         ) as rig:  # fmt: skip
             with Progress(console) as progress:
                 async with interruptible(rig, console):
@@ -62,3 +64,11 @@ async def measure(
         if not writer.begun:
             writer.remove()
             console.print("Nothing was measured, so nothing was kept.", style="dim")
+
+
+def running(environ: Mapping[str, str]) -> System | None:
+    """The testbed that is up beside the stacks of a comparison, if one is."""
+    try:
+        return find_system(environ)
+    except SystemNotUp:
+        return None

@@ -266,8 +266,10 @@ async def open_rig(
     *,
     shared: Testbed | None = None,
     read_all: bool = False,
+    watching: System | None = None,
 ) -> AsyncIterator[Rig]:
-    """A hold on stacks by name and everything else, closed and deleted at the end."""
+    """A hold on stacks by name and everything else, closed and deleted at the end. ``watching`` is a testbed
+    beside these stacks whose Prometheus is to see what goes on."""
     first = next(place for place in places.values() if isinstance(place, System))
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(limit=64, resolver=first.resolver())
@@ -276,7 +278,7 @@ async def open_rig(
         work_dir = Path(tempfile.mkdtemp(prefix=f"{WORK}{os.getpid()}-"))
         stack.callback(shutil.rmtree, work_dir, ignore_errors=True)
         activity = Activity(run)
-        await stack.enter_async_context(shown(activity, first))
+        await stack.enter_async_context(shown(activity, watching or first))
         rig = Rig(
             run=run,
             holds={},

@@ -294,15 +294,20 @@ class Runner:
             for arm in part.arms:
                 self._pace.probed_s[arm.strategy, arm.file_size_bytes] = link.transfer_s(arm.file_size_bytes)
         blocks = blocks_of(part, self.plan.seed)
-        self.progress.part(part, part.first_blocks, first_stage=part.first_blocks < part.most_blocks)
+        self._wants(part, part.first_blocks, first_stage=part.first_blocks < part.most_blocks)
         await self._makings(part, blocks, 0, part.first_blocks)
         if self.rig.stop.is_set() or part.first_blocks >= part.most_blocks:
             return
         asked = self.blocks_wanted(Bundle(self.writer.path), part)
         wanted = min(max(asked, part.first_blocks), part.most_blocks)
         self.rig.event("blocks", part=part.name, asked=asked, wanted=wanted)
-        self.progress.part(part, wanted, first_stage=False)
+        self._wants(part, wanted, first_stage=False)
         await self._makings(part, blocks, part.first_blocks, wanted)
+
+    def _wants(self, part: Part, blocks: int, *, first_stage: bool) -> None:
+        """Tell whoever watches that the part is to have so many blocks."""
+        self.progress.part(part, blocks, first_stage=first_stage)
+        self.rig.activity.asks(part.name, blocks, turns_per_block(part))
 
     def _offering(self, part: Part) -> Part:
         """The part with the rates that follow from what was seen so far: shares of the slowest arm's."""
@@ -464,7 +469,7 @@ class Runner:
         bundle = Bundle(self.writer.path)
         self._figures.add(self.plan, bundle.stretches(), judged, samples, self.player.looks)
         self.player.looks = []
-        self.rig.activity.found(self._figures.of_arms(self.plan, bundle.counted()))
+        self.rig.activity.found(self._figures.so_far(self.plan, bundle.counted()))
 
     def _expected_s(self, part: Part) -> float:
         """How long a part takes if its first stage is enough."""

@@ -1,7 +1,7 @@
 """Every dashboard in a real Grafana: no error banner, and no "No data" outside the panels that may be empty.
 
 Needs a Grafana with data (GRAFANA_URL; ``make up`` with GRAFANA_HOME, or in containers, then ``make stress``)
-and Chromium. Screenshots stay in GRAFANA_SHOTS.
+and Chromium. Screenshots and pages stay in GRAFANA_SHOTS.
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ def test_opens_without_error_and_with_data(
     grafana: str, program: str, dashboard: Dashboard, tmp_path: Path
 ) -> None:
     shots = Path(os.environ.get("GRAFANA_SHOTS") or tmp_path)
+    shots.mkdir(parents=True, exist_ok=True)
     url = f"{grafana}/d/{dashboard.uid}?{SPAN}"
     size = "--window-size=1440,4200"  # tall: panels out of sight are not loaded
     common = (size, "--virtual-time-budget=20000", "--host-resolver-rules=")
     chromium.run(program, tmp_path / "a", *common, f"--screenshot={shots / dashboard.uid}.png", url)
     dom = unescape(chromium.run(program, tmp_path / "b", *common, "--dump-dom", url))
+    (shots / f"{dashboard.uid}.html").write_text(dom, encoding="utf-8")  # what this test has seen
     assert not ERRORS.search(dom)
     may_be_empty = {p.title for p in dashboard.panels() if any(query.empty for query in p.queries)}
     parts = re.split(r'data-testid="data-testid Panel header ', dom)[1:]

@@ -7,7 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from compose import envfile
+from compose.settings import PORTS
 from docs import generate
 from loadtests.harness.planning import estimate, make_plan
 from loadtests.harness.question import load_question
@@ -113,6 +116,27 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert any("make test" in block for block in code(ROOT / "README.md"))
     workflows = list((ROOT / ".github" / "workflows").glob("*.y*ml"))
     assert any(".ci/run" in path.read_text(encoding="utf-8") for path in workflows)
+
+
+def test_a_browser_opens_the_grafana_of_the_containers_before_they_are_cleaned_away() -> None:
+    """On GitHub only: with both named nothing is skipped, and what was seen is kept."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    steps = jobs["containers"]["steps"]
+    runs = [step.get("run", "") for step in steps]
+    (opened,) = [at for at, run in enumerate(runs) if "tests/browser/test_grafana_opens.py" in run]
+    measured, cleaned = (
+        next(at for at, run in enumerate(runs) if command in run) for command in ("make stress", "make clean")
+    )
+    pythons = [at for at, step in enumerate(steps) if "setup-python" in step.get("uses", "")]
+    assert measured < pythons[0] < opened < cleaned
+    assert len(pythons) == 1
+    environment = steps[opened]["env"]
+    port = envfile.read(PORTS)["GRAFANA_PORT"]
+    assert (environment["GRAFANA_URL"], environment["CHROMIUM_BIN"]) == (
+        f"http://127.0.0.1:{port}", "google-chrome",
+    )  # fmt: skip
+    (kept,) = [step for step in steps if "upload-artifact" in step.get("uses", "")]
+    assert (kept["if"], kept["with"]["path"]) == ("always()", environment["GRAFANA_SHOTS"])
 
 
 @pytest.mark.parametrize("page", ["README.md", "Makefile"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from grafana.model import Kind, Panel, Query, Unit
 from grafana.promql import WINDOW
-from grafana.strategies import strategies
+from grafana.strategies import strategies, with_variants
 from loadtests.harness.panels.recording import Recording, Series
 
 # Okabe and Ito's hues and darker ones between, for series that have no colour of their own.
@@ -25,6 +25,9 @@ PALETTE = (
     "#a05195",
 )
 MOST_CURVES = 9
+BY_ARM = "{{arm}}"
+Colours = Mapping[str, str]
+NO_ARMS: Colours = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,12 @@ class Curves:
     at_zero: int = 0
 
 
-def curves_of(panel: Panel, recording: Recording) -> Curves:
+def curves_of(panel: Panel, recording: Recording, arms: Colours = NO_ARMS) -> Curves:
     """All curves of a panel, the largest ones if there are many; none when nothing was recorded. Lines that
-    stay at 0 beside others that do not are only counted."""
+    stay at 0 beside others that do not are only counted. ``arms`` are the colours of the run's arms."""
     look = _against if panel.kind is Kind.CURVE else _over_time
     found = [
-        (name, query.colour or _colour(panel, name), points)
+        (name, query.colour or _colour(panel, query, name, arms), points)
         for query in panel.queries
         for name, points in look(query, recording)
         if points
@@ -74,7 +77,7 @@ def curves_of(panel: Panel, recording: Recording) -> Curves:
 
 def _place(name: str) -> tuple[int, str]:
     """Strategies in their order, everything else by name."""
-    order = [one.arm for one in strategies()]
+    order = [one.arm for one in with_variants()]
     return (order.index(name) if name in order else len(order), name)
 
 
@@ -118,9 +121,11 @@ def legend(template: str, labels: Mapping[str, str]) -> str:
     return next((one.arm for one in strategies() if template == "{{method}}" and one.method == text), text)
 
 
-def _colour(panel: Panel, name: str) -> str | None:
-    """The colour of whoever the curve belongs to; two curves of one owner must differ instead."""
-    return panel.colours.get(name)
+def _colour(panel: Panel, query: Query, name: str, arms: Colours) -> str | None:
+    """The colour of whoever the curve belongs to, an arm's as its report has it; two curves of one owner must
+    differ instead."""
+    own = arms.get(name) if query.legend == BY_ARM else None
+    return own or panel.colours.get(name)
 
 
 def _mean(points: Points) -> float:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from grafana.model import Kind, Panel
 from loadtests.harness.panels import scales
-from loadtests.harness.panels.curves import Curve, Curves, amount, curves_of
+from loadtests.harness.panels.curves import NO_ARMS, Colours, Curve, Curves, amount, curves_of
 from loadtests.harness.panels.recording import Recording
 from loadtests.harness.report.charts import INK, MUTED, plain_figure, to_svg
 
@@ -29,7 +29,7 @@ WIDE = 8  # grid columns of a plot
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A span of time behind the curves, in minutes: a question of the run, or a fault."""
+    """A span of time behind the curves, in minutes: a question of the run."""
 
     begin: float
     end: float
@@ -37,9 +37,11 @@ class Shade:
     name: str
 
 
-def draw(panel: Panel, recording: Recording, shades: Sequence[Shade], name: str) -> str | None:
+def draw(
+    panel: Panel, recording: Recording, shades: Sequence[Shade], name: str, arms: Colours = NO_ARMS
+) -> str | None:
     """The panel's picture, or nothing when Prometheus had no answer for it."""
-    found = curves_of(panel, recording)
+    found = curves_of(panel, recording, arms)
     curves = found.shown
     if not curves:
         return None

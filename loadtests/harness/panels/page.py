@@ -11,16 +11,16 @@ from pathlib import Path
 
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard, Panel
-from grafana.parts import GREY, RED
+from grafana.parts import GREY
+from loadtests.harness.panels.curves import NO_ARMS, Colours
 from loadtests.harness.panels.draw import Shade, draw
 from loadtests.harness.panels.recording import Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.records.plan import NOBODY
+from loadtests.harness.records.plan import NOBODY, Plan
 from loadtests.harness.report.charts import INK
 from loadtests.harness.report.page import moment, template
 
 HTML = "panels.html"
-FAULT = "fault"
 GREYS = (GREY, INK)
 
 
@@ -57,15 +57,15 @@ class Section:
 def render_panels(path: Path) -> Path:
     """Write the page of a bundle. Raises ``BundleError`` when the run recorded no panels."""
     recording, bundle = read_recording(path), Bundle(path)
-    spans = shades(bundle, recording)
+    spans, arms = shades(bundle, recording), arms_of(bundle.plan())
     manifest = bundle.manifest()
-    drawn = sections(recording, spans)
+    drawn = sections(recording, spans, arms)
     view = {
         "run": manifest.run,
         "started": moment(recording.start),
         "recording": recording,
         "sections": drawn,
-        "arms": {arm.of: arm.colour for part in bundle.plan().parts for arm in part.arms if arm.of != NOBODY},
+        "arms": arms,
         "count": sum(1 for section in drawn for _ in section.pictures()),
     }
     target = path / HTML
@@ -73,11 +73,16 @@ def render_panels(path: Path) -> Path:
     return target
 
 
-def sections(recording: Recording, spans: Sequence[Shade]) -> list[Section]:
+def arms_of(plan: Plan) -> dict[str, str]:
+    """The arms of a run's question, with the colours that its report gives them."""
+    return {arm.of: arm.colour for part in plan.parts for arm in part.arms if arm.of != NOBODY}
+
+
+def sections(recording: Recording, spans: Sequence[Shade], arms: Colours = NO_ARMS) -> list[Section]:
     return [
         Section(dashboard, tuple(
             (row.title, tuple(
-                picture(panel, recording, spans, f"{dashboard.uid}-{number}-{place}")
+                picture(panel, recording, spans, f"{dashboard.uid}-{number}-{place}", arms)
                 for place, panel in enumerate(row.panels)
             ))
             for number, row in enumerate(dashboard.rows)
@@ -86,8 +91,10 @@ def sections(recording: Recording, spans: Sequence[Shade]) -> list[Section]:
     ]  # fmt: skip
 
 
-def picture(panel: Panel, recording: Recording, spans: Sequence[Shade], name: str) -> Picture:
-    svg = draw(panel, recording, spans, name)
+def picture(
+    panel: Panel, recording: Recording, spans: Sequence[Shade], name: str, arms: Colours = NO_ARMS
+) -> Picture:
+    svg = draw(panel, recording, spans, name, arms)
     return Picture(panel, name, svg, "" if svg else _reason(panel, recording))
 
 
@@ -103,22 +110,12 @@ def _reason(panel: Panel, recording: Recording) -> str:
 
 
 def shades(bundle: Bundle, recording: Recording) -> list[Shade]:
-    """Questions of the run in two greys by turns, and faults."""
+    """Questions of the run in two greys by turns. Runs that kill have stacks of their own and no panels."""
     stretches = [
         (one.part, one.t0 - recording.start, one.t0 + len(one.order) * one.period_s - recording.start)
         for one in bundle.stretches()
     ]
-    found = of_parts(stretches)
-    begun: dict[object, float] = {}
-    for event in bundle.events():
-        if event.kind == "fault":
-            key = event.detail.get("fault"), event.detail.get("target")
-            at = (event.at - recording.start) / 60
-            if key in begun:
-                found.append(Shade(begun.pop(key), at, RED, FAULT))
-            else:
-                begun[key] = at
-    return found
+    return of_parts(stretches)
 
 
 def of_parts(spans: Iterable[tuple[str, float, float]]) -> list[Shade]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from loadtests.harness.exporter import BLOCKS_DONE, FAULT, RATIO, TURN
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import KILL, RECOVERED
@@ -33,9 +40,15 @@ async def test_only_the_run_s_own_stacks_are_killed_and_every_upload_is_accounte
     system: System, tmp_path: Path
 ) -> None:
     before = await state_of(system)
-    code, said = await ended(await ask(system, tmp_path, Q="durable", PROFILE="smoke", VUS="16"))
+    process = await ask(system, tmp_path, Q="durable", PROFILE="smoke", VUS="16")
+    running = asyncio.create_task(ended(process))
+    told = await told_to_the_testbed(system, running)
+    code, said = await running
     assert code == 0, said
     assert await state_of(system) == before, "the running testbed has the processes that it had"
+    assert told >= {
+        (TURN, "kill"), (FAULT, "killed upload"), (BLOCKS_DONE, "kill"), (RATIO, "compare"),
+    }  # fmt: skip
     bundle = bundle_in(tmp_path)
     kills = check_kills(bundle)
     check_uploads(bundle, kills)
@@ -49,6 +62,26 @@ async def test_only_the_run_s_own_stacks_are_killed_and_every_upload_is_accounte
         assert "Of 13,425 iterations that ended" in text
     assert result.headline in " ".join(said.split())
     assert result.headline in (bundle.path / MARKDOWN).read_text(encoding="utf-8")
+
+
+async def told_to_the_testbed(system: System, running: asyncio.Task[Any]) -> set[tuple[str, str]]:
+    """What Prometheus of the running testbed would read until the run has ended: names of series, with the
+    part that each is of, or the fault."""
+    url = f"http://127.0.0.1:{system.stack.env['HARNESS_METRICS_PORT']}/metrics"
+    found = set[tuple[str, str]]()
+    async with aiohttp.ClientSession() as http:
+        while not running.done():
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with http.get(url) as answer:
+                    page = await answer.text()
+                samples = (one for family in text_string_to_metric_families(page) for one in family.samples)
+                found |= {(one.name, _of_what(one.labels)) for one in samples}
+            await asyncio.sleep(0.2)
+    return found
+
+
+def _of_what(labels: Mapping[str, str]) -> str:
+    return f"{labels['fault']} {labels['target']}" if "fault" in labels else labels.get("part", "")
 
 
 def check_kills(bundle: Bundle) -> dict[str, str]:

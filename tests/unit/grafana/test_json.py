@@ -16,8 +16,11 @@ from jsonschema import Draft7Validator
 import grafana.__main__ as written
 from grafana.colours import ARM_COLOURS, PROCESS_COLOURS
 from grafana.dashboards import DASHBOARDS
-from grafana.model import DATASOURCE_UID, Dashboard, Kind
-from grafana.strategies import strategies
+from grafana.model import ANYTHING, DATASOURCE_UID, Dashboard, Kind
+from grafana.parts import GREY, PAIR_COLOURS, RED, YELLOW
+from grafana.strategies import with_variants
+from loadtests.harness.panels.curves import PALETTE
+from loadtests.harness.strategies import load_strategies
 
 pytestmark = pytest.mark.unit
 
@@ -206,6 +209,47 @@ def test_dashboards_are_provisioned_by_file() -> None:
 
 
 def test_a_colour_of_a_strategy_means_that_strategy() -> None:
-    own = {one.colour for one in strategies()}
-    assert not own & set(ARM_COLOURS)
-    assert not own & set(PROCESS_COLOURS.values())
+    """Variants are strategies too; nothing else has their colours, nor two of them the same."""
+    own = {one.arm: one.colour for one in with_variants()}
+    assert own == {name: one.manifest.colour for name, one in load_strategies().items()}
+    assert len(set(own.values())) == len(own)
+    others = {*ARM_COLOURS, *PROCESS_COLOURS.values(), *PALETTE, GREY, RED, YELLOW}
+    assert not set(own.values()) & others
+
+
+def test_an_arm_has_one_colour_on_every_panel() -> None:
+    """A strategy's and A's and B's are fixed; of any other name Grafana makes one."""
+    seen = 0
+    for panel in (panel for dashboard in DASHBOARDS for panel in panels(dashboard)):
+        if "{{arm}}" not in {target["legendFormat"] for target in panel["targets"]}:
+            continue
+        seen += 1
+        assert panel["fieldConfig"]["defaults"]["color"] == {"mode": "palette-classic-by-name"}
+        fixed = {
+            one["matcher"]["options"]: one["properties"][0]["value"]["fixedColor"]
+            for one in panel["fieldConfig"]["overrides"]
+        }
+        known = {one.arm: one.colour for one in with_variants()} | PAIR_COLOURS
+        assert fixed == {f"/^{arm}$/": colour for arm, colour in known.items()}, panel["title"]
+    assert seen > 8
+
+
+@every
+def test_everything_chosen_is_every_value_and_the_arms_are_those_of_the_run(dashboard: Dashboard) -> None:
+    variables = {one["name"]: one for one in load(dashboard)["templating"]["list"]}
+    for name, one in variables.items():
+        assert one.get("allValue") == (ANYTHING if one.get("includeAll") else None), name
+    if "arm" in variables:
+        assert 'run=~"$run"' in variables["arm"]["query"]["query"]
+    first = dashboard is DASHBOARDS[0]
+    assert ("arm" in variables) is first and ("strategy" not in variables or not first)
+
+
+def test_rows_of_their_own_tell_of_overload_and_of_the_run_s_questions() -> None:
+    rows = {row.title: row.panels for dashboard in DASHBOARDS for row in dashboard.rows}
+    for title, words in (
+        ("Overload", ("offered", "refused", "wait for a turn", "p95", "durable", "rate limits")),
+        ("Questions", ("under way", "blocks done", "ratio of uploads", "ratio of cpu", "how sure")),
+    ):
+        titles = " ".join(panel.title for panel in rows[title]).lower()
+        assert [word for word in words if word not in titles] == []

@@ -54,15 +54,53 @@ async def test_figures_stay_and_the_last_ones_are_read_once_more(monkeypatch: py
     monkeypatch.setattr(exporter, "LAST_SCRAPE_S", 60.0)
     activity, (port,) = Activity("r"), ports.free(1)
     async with serving(activity, "127.0.0.1", port):
-        activity.found([Figure(CPU_S, "a", 0.5)])
+        activity.found([Figure(CPU_S, {"arm": "a"}, 0.5)])
         await activity.told()  # nobody has asked yet, nobody is waited for
         assert await scraped(port) == {CPU_S: [({"run": "r", "arm": "a"}, 0.5)]}
-        activity.found([Figure(CPU_S, "a", 0.25), Figure(UPLOADS_PER_S, "a", 4.0)])
+        activity.found([Figure(CPU_S, {"arm": "a"}, 0.25), Figure(UPLOADS_PER_S, {"arm": "a"}, 4.0)])
         waiting = asyncio.create_task(activity.told())
         await asyncio.sleep(0)
         assert not waiting.done()
         assert (await scraped(port))[UPLOADS_PER_S] == [({"run": "r", "arm": "a"}, 4.0)]
         await waiting
+
+
+async def test_a_fault_that_is_over_before_anybody_looks_is_told_once() -> None:
+    activity, (port,) = Activity("r"), ports.free(1)
+    async with serving(activity, "127.0.0.1", port):
+        with activity.fault("killed", "upload"):
+            pass
+        with activity.fault("killed", "upload"):  # a second one in the same time is not another series
+            pass
+        told = {"testbed_fault_active": [({"fault": "killed", "target": "upload"}, 1)]}
+        assert await scraped(port) == told
+        assert await scraped(port) == {}
+        with activity.fault("killed", "upload"):
+            assert await scraped(port) == await scraped(port) == told, "as long as it is in force"
+        assert await scraped(port) == {}
+
+
+async def test_how_far_a_question_is_follows_its_turns() -> None:
+    now = [0.0]
+    activity, (port,) = Activity("r", clock=lambda: now[0]), ports.free(1)
+
+    async def blocks() -> tuple[float, float]:
+        page = await scraped(port)
+        ((done_of, done),) = page["testbed_blocks_done"]
+        ((wanted_of, wanted),) = page["testbed_blocks_wanted"]
+        assert done_of == wanted_of == {"run": "r", "part": "compare"}
+        return done, wanted
+
+    async with serving(activity, "127.0.0.1", port):
+        activity.asks("compare", 3, 2)
+        assert await blocks() == (0, 3)
+        with activity.stretch(STRETCH):
+            for now[0], done in ((99.0, 0), (102.9, 0), (103.0, 0.5), (106.0, 1), (110.0, 1)):
+                assert await blocks() == (done, 3)
+        assert await blocks() == (1, 3)
+        activity.asks("compare", 5, 2)
+        with activity.stretch(STRETCH.model_copy(update={"part": "warm-up"})):
+            assert await blocks() == (1, 5), "other parts count for nothing, and nobody asks how far they are"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from grafana.dashboards import DASHBOARDS
 from grafana.model import Kind, Panel, Query, Threshold, Unit
+from grafana.parts import PAIR_COLOURS
 from grafana.strategies import strategies
 from loadtests.harness.panels import page, scales
 from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
@@ -24,7 +25,6 @@ from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import FILE, Recording, Series, read_recording, write_recording
 from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter
 from loadtests.harness.records.plan import Stretch
-from loadtests.harness.records.samples import Event
 from tests.unit.loadtests import fabricate
 
 pytestmark = pytest.mark.unit
@@ -79,9 +79,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, some: Recording) -> Path:
     )  # fmt: skip
     BundleWriter(path).append_stretch(stretch)
     write_recording(path, replace(some, start=first - 5, end=first + 295))
-    fault = {"fault": "slow-store", "target": "minio"}
-    events = [Event(at=first + at, kind="fault", detail=fault) for at in (60.0, 90.0)]
-    BundleWriter(path).append_events(events)
     return path
 
 
@@ -159,6 +156,16 @@ class TestCurves:
         assert [(one.name, one.colour) for one in shown] == [(one.arm, one.colour) for one in strategies()]
         assert shown[0].xs == (5 / 60, 15 / 60, 20 / 60)  # in the middle of the ten seconds they look back
         assert shown[0].ys == (1.0, 3.0, 2.0)
+
+    def test_an_arm_of_any_name_has_its_report_s_colour(self) -> None:
+        panel, (strategy, *_) = BY_TITLE["Uploads by arm"], strategies()
+        names = ("few clients", "2 connections", "A", strategy.arm)
+        series = tuple(Series({"arm": name}, 2, (1.0, 2.0)) for name in names)
+        arms = {"few clients": "#101010", "2 connections": "#202020"}
+        shown = curves_of(panel, recording({panel.queries[0].expr: series}), arms).shown
+        assert {one.name: one.colour for one in shown} == {
+            **arms, "A": PAIR_COLOURS["A"], strategy.arm: strategy.colour,
+        }  # fmt: skip
 
     def test_what_does_not_look_back_stands_at_its_own_moment(self) -> None:
         panel = Panel("t", "d", Unit.COUNT, (Query("q", "{{name}}"),))
@@ -268,14 +275,21 @@ class TestPage:
         assert page.picture(GOODPUT, old, [], "n").reason.startswith("not recorded")
         assert page.picture(STICK, old, [], "n").reason == "Prometheus refused the expression: bad"
 
-    def test_questions_and_faults_are_behind_the_curves(self, bundle: Path) -> None:
-        found = page.shades(Bundle(bundle), read_recording(bundle))
-        (question,) = [shade for shade in found if shade.name != page.FAULT]
+    def test_curves_have_the_colours_of_the_arms_above_them(self) -> None:
+        colours = {"few clients": "#101010", "many clients": "#202020"}
+        arms = tuple(fabricate.arm(name, colour=colour) for name, colour in colours.items())
+        own = page.arms_of(fabricate.plan(fabricate.result(arms)))
+        assert own == colours
+        series = tuple(Series({"arm": name}, 2, (1.0, 2.0)) for name in colours)
+        some = recording({BY_TITLE["Uploads by arm"].queries[0].expr: series})
+        (drawn,) = [one for one in page.sections(some, [], own)[0].pictures() if one.svg]
+        assert [colour for colour in colours.values() if colour not in (drawn.svg or "")] == []
+
+    def test_questions_are_behind_the_curves(self, bundle: Path) -> None:
+        (question,) = page.shades(Bundle(bundle), read_recording(bundle))
         (stretch,) = Bundle(bundle).stretches()
         assert question.name == stretch.part
         assert (question.end - question.begin) * 60 == pytest.approx(len(stretch.order) * stretch.period_s)
-        (fault,) = [shade for shade in found if shade.name == page.FAULT]
-        assert (round(fault.begin * 60), round(fault.end * 60)) == (65, 95)
 
     def test_parts_that_follow_each_other_differ_and_a_part_stays_the_same(self) -> None:
         first, second, again = page.of_parts([("a", 0, 60), ("b", 60, 90), ("a", 90, 120)])
