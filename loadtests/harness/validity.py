@@ -55,7 +55,8 @@ class Outcome:
 def warnings_of(facts: Facts, answers: Answers) -> tuple[Warn, ...]:
     """Every warning about the run, the gravest first. What was warned of already is not found again."""
     known = {(warn.code, warn.metric) for warn in facts.recorded}
-    unasked = frozenset[str]() if facts.plan.point is PartKind.COMPARE else OF_PRECISION
+    precise = facts.plan.point is PartKind.COMPARE and facts.plan.profile != "smoke"
+    unasked = frozenset[str]() if precise else OF_PRECISION
     found = [
         warn
         for check in CHECKS
@@ -124,6 +125,8 @@ def next_command(facts: Facts, warnings: Iterable[Warn]) -> str | None:
     codes = {warn.code for warn in warnings if warn.severity is not Severity.INFO}
     vus = max((arm.vus for arm in facts.plan.arms), default=0) or 8
     template = next((command for code, command in NEXT_COMMAND if code in codes), None)
+    if facts.plan.profile == "smoke" and not facts.manifest.interrupted and template in {None, "again"}:
+        template = "again {longer}"
     if template is None:
         return None
     command = template.format(

@@ -295,6 +295,15 @@ def test_whether_more_clients_would_help_is_judged_by_the_levels(
     assert all(said in warn.message for warn in found)
 
 
+def test_a_smoke_run_is_known_to_be_imprecise_and_leads_to_the_next_profile() -> None:
+    world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
+    world.play(PAIR, 1)
+    planned = plan(PAIR).model_copy(update={"profile": "smoke"})
+    result = analyse(bundle(world, PAIR, planned=planned))
+    assert {"few-blocks", "not-precise"} & set(codes(result)) == set()
+    assert result.next_command == "make stress PROFILE=ci"
+
+
 @pytest.mark.parametrize("kind", [PartKind.KILL, PartKind.CROWD, PartKind.FLEET, PartKind.RATES])
 def test_how_precise_a_comparison_is_is_no_matter_where_nobody_asked_for_it(kind: PartKind) -> None:
     world = World(rates={"A": 40.0, "B": 40.0}, noise=0.2)
