@@ -1,8 +1,8 @@
 """Whole runs one after the other, on record: the measured half of docs/statistics.md.
 
-``python -m docs.series equal results/<run-id>…`` puts runs on record as one of ``SERIES``, in the place of
-what it held; ``python -m docs.statistics`` writes the page. Every run of a series belongs on record, also
-one that says what nobody likes. Of a run are kept its ratios and how long it took.
+``python -m docs.series equal results/<run-id>…`` adds runs to one of ``SERIES``; the page is written by
+``python -m docs.statistics``. Every run of a series belongs on record, also one that says what nobody likes.
+Of a run are kept its ratios and how long it took.
 """
 
 from __future__ import annotations
@@ -84,14 +84,16 @@ def on_record(records: Path = RECORDS) -> Kept:
 
 
 def take(name: str, runs: Sequence[Path], records: Path = RECORDS) -> None:
-    """Put ``runs`` on record. Raises ``SystemExit`` for an unknown series and a run without a comparison."""
+    """Add ``runs`` to those on record. Raises ``SystemExit`` for an unknown series and a run without a
+    comparison."""
     if name not in SERIES:
         raise SystemExit(f"{name}: no series; expected one of {listed(tuple(SERIES), 'or')}")
     results = [read_result(run) for run in runs]
     if without := [str(run) for run, result in zip(runs, results, strict=True) if result.compare is None]:
         raise SystemExit(f"{listed(without)}: nothing was compared")
-    kept = sorted((_kept(result) for result in results), key=lambda run: run.started_at_s)
-    series = on_record(records).series | {name: tuple(kept)}
+    before = on_record(records).series
+    by_start = {one.started_at_s: one for one in (*before.get(name, ()), *map(_kept, results))}
+    series = before | {name: tuple(by_start[at] for at in sorted(by_start))}
     text = json.dumps(
         Kept(series=series).model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False
     )

@@ -30,13 +30,14 @@ def test_intervals_that_hold_1_and_winners_are_counted(tmp_path: Path) -> None:
     assert text.index("1.20 (1.15 to 1.25)") < text.index("1.02 (0.98 to 1.06)")  # in the order run
 
 
-def test_a_series_takes_the_place_of_its_older_self_and_of_no_other(tmp_path: Path) -> None:
+def test_runs_are_added_to_their_series_and_stand_there_once(tmp_path: Path) -> None:
     records = tmp_path / "series.json"
     one = run(tmp_path / "a", 1.02, 100)
     for name in ("equal", "no-op", "equal"):
         series.take(name, [one], records)
+    series.take("equal", [run(tmp_path / "b", 1.02, 100, make.STARTED_AT + 500)], records)
     kept = series.on_record(records).series
-    assert {name: len(runs) for name, runs in kept.items()} == {"equal": 1, "no-op": 1}
+    assert {name: len(runs) for name, runs in kept.items()} == {"equal": 2, "no-op": 1}
 
 
 def test_what_cannot_be_put_on_record_changes_nothing(tmp_path: Path) -> None:
