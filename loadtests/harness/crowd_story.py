@@ -9,10 +9,10 @@ from typing import Literal
 from loadtests.harness import others_story
 from loadtests.harness.crowd import fullest
 from loadtests.harness.records.plan import PartKind
-from loadtests.harness.records.result import AtOnce, Crowd, Sentence
+from loadtests.harness.records.result import AtOnce, Crowd, Interval, Sentence
 from loadtests.harness.wording import (
-    by_way,
     cpu_interval,
+    known_of_each,
     listed,
     longer,
     mebibytes,
@@ -30,29 +30,14 @@ def story(found: Crowd, names: Mapping[str, str], line: str, profile: str) -> It
         text = f"A smoke run is too short to say what slow clients cost: up to {most} at once sent {what}."
         yield _sentence("answer", text, found.cells[0].id)
         return
-    held = [
-        f"{mebibytes(one.most_bytes)} {by_way(one.arm, names)}"
-        for one in full
-        if one.most_bytes.low is not None
-    ]
-    if held:
+    if held := known_of_each([(one.arm, one.most_bytes) for one in full], mebibytes, names):
         text = f"While {most} clients at once send {what}, gateway and upload together hold at most"
         yield _sentence("answer", f"{text} {listed(held)}.", full[0].id)
-    shares = [
-        f"{percent_interval(one.share)} of its file {by_way(one.arm, names)}"
-        for one in found.held
-        if one.share.low is not None
-    ]
-    if shares:
+    if shares := known_of_each([(one.arm, one.share) for one in found.held], _of_its_file, names):
         text = f"In their memory each further client takes {listed(shares)}"
         yield _sentence("answer", f"{text}.", full[-1].id)
     yield from _others(full, names, profile)
-    costs = [
-        f"{cpu_interval(one.cpu_s_per_upload)} {by_way(one.arm, names)}"
-        for one in full
-        if one.cpu_s_per_upload.low is not None
-    ]
-    if costs:
+    if costs := known_of_each([(one.arm, one.cpu_s_per_upload) for one in full], cpu_interval, names):
         text = f"With {most} of them an upload costs {listed(costs)} of processor time of our services and"
         yield _sentence("detail", f"{text} databases.", full[0].id)
 
@@ -69,6 +54,10 @@ def _others(full: Sequence[AtOnce], names: Mapping[str, str], profile: str) -> I
         else f"{others_story.too_few(beside)}{longer(profile)}."
     )
     yield _sentence("answer", text, beside[0].id)
+
+
+def _of_its_file(share: Interval) -> str:
+    return f"{percent_interval(share)} of its file"
 
 
 def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:

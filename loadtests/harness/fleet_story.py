@@ -8,10 +8,11 @@ from typing import Literal
 
 from loadtests.harness import limit_story
 from loadtests.harness.records.plan import PartKind
-from loadtests.harness.records.result import Fleet, Result, Sentence
+from loadtests.harness.records.result import Fleet, Interval, Result, Sentence
 from loadtests.harness.wording import (
     by_way,
     cpu_interval,
+    known_of_each,
     listed,
     number,
     percent,
@@ -30,13 +31,8 @@ def story(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Se
         text = f"A smoke run is too short for rates: {downloads:,} times {what} was downloaded and verified"
         yield _sentence("answer", f"{text}, by up to {most} clients at once.", found.cells[0].id)
         return
-    rises = [
-        one
-        for one in found.ratios
-        if one.arm == one.over and one.clients == most and one.ratio.low is not None
-    ]
-    if rises:
-        gains = [f"{ratio(one.ratio)} times the rate {by_way(one.arm, names)}" for one in rises]
+    rises = [one for one in found.ratios if one.arm == one.over and one.clients == most]
+    if gains := known_of_each([(one.arm, one.ratio) for one in rises], _times_the_rate, names):
         text = f"{most} clients instead of {few} that download {what} bring {listed(gains)}"
         yield _sentence("answer", f"{text}.", rises[0].id)
     full = [cell for cell in found.cells if cell.clients == most]
@@ -50,12 +46,7 @@ def story(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Se
         text = f"The fleet of {most} gets {listed(rates)}"
         yield _sentence("answer", f"{text}.", full[0].id)
     yield from _resumed(found, full[0].id, names)
-    costs = [
-        f"{cpu_interval(cell.cpu_s_per_download)} {by_way(cell.arm, names)}"
-        for cell in full
-        if cell.cpu_s_per_download.low is not None
-    ]
-    if costs:
+    if costs := known_of_each([(one.arm, one.cpu_s_per_download) for one in full], cpu_interval, names):
         text = f"With {most} of them a download costs {listed(costs)} of processor time of our services and"
         yield _sentence("detail", f"{text} databases.", full[0].id)
     yield from _what_set_it(result, most, names)
@@ -83,6 +74,10 @@ def _what_set_it(result: Result, most: int, names: Mapping[str, str]) -> Iterato
     levels = {f"{arm} {most} VU": name for arm, name in names.items()}
     own = [one for one in result.limits if one.part == PartKind.FLEET and one.arm in levels]
     yield from limit_story.story(own, levels, PartKind.FLEET)
+
+
+def _times_the_rate(gain: Interval) -> str:
+    return f"{ratio(gain)} times the rate"
 
 
 def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:
