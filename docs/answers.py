@@ -20,7 +20,7 @@ from docs import study
 from docs.sample_run import standing_alone
 from docs.tables import table
 from loadtests.harness.best_ways import best_ways
-from loadtests.harness.claims import Decision, Judged, ending, judged_claims, reason
+from loadtests.harness.claims import Decision, Judged, ending, judged_claims
 from loadtests.harness.commands.runs import read_run
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
 from loadtests.harness.govault.records import is_study
@@ -50,13 +50,16 @@ stand 95 % intervals. `make ask` alone lists the questions and whether your mach
 CLAIMS_HEAD = """# Claims
 
 Sentences of the reports that this testbed's questions come from, restated, each with what a run on record
-says of it. **holds**: the whole interval agrees (a number may be missed by the margin); **refuted**: the
-whole interval disagrees; **mixed**: it does in one thing and not in another; **undecided**: the run cannot
-tell; **not reached**: the run had no such load, or nothing to compare; **not run**: no run is on record. The
+says of it. **holds**: the whole interval agrees (a number may be missed by the margin, 10 % in profile ci; a
+direction must be passed by a quarter of it); **refuted**: the whole interval disagrees, or shows no
+difference beyond the margin where one is claimed; **mixed**: it does in one thing and not in another;
+**undecided**: the run cannot tell, as where a difference is too near to 1 or may be chance among several
+pairs; **not reached**: the run had no such load, or nothing to compare; **not run**: no run is on record. The
 whole story of each is in [Answers](answers.md).
 """
 MAPPED = ("size", "distance")
-MAP_HEAD = """From the answers to *size* and *distance*; `~`: no way was shown to be faster than all others.
+MAP_HEAD = """From the answers to *size* and *distance*; `~`: no way was shown to be faster than all
+others that were asked there (*distance* asks through the server in chunks and direct in one PUT).
 """
 
 
@@ -209,7 +212,7 @@ def _row(one: Answer, judged: Judged) -> tuple[str, ...]:
     if one.result is None:
         return judged.claim.claim, judged.decision.value, _number(judged.claim), "", "", f"`{one.command}`"
     measured = " ".join(f"{capital(condition.text)}." for condition in judged.conditions)
-    why = judged.why or reason(one.result) or "Not identified."
+    why = judged.why or "Not identified."
     run = f"[{moment(one.result.conditions.get('started_at'))}](answers.md#{one.question.name})"
     return judged.claim.claim, f"**{judged.decision.value}**", measured, why, run, f"`{one.command}`"
 

@@ -1,7 +1,8 @@
 """Claimed, measured, why: what a run says about the sentences of its question's sources.
 
 A claim names a number or a direction. It holds when the whole interval of what was measured agrees, the
-margin given away to the number; it is refuted when the whole interval disagrees; else the run cannot decide.
+margin given away to the number, a direction passed by a quarter of it; it is refuted when the whole interval
+disagrees, or lies within the margin of no difference where one is claimed; else the run cannot decide.
 A reason is given only where the run itself has evidence of it.
 """
 
@@ -28,6 +29,7 @@ from loadtests.harness.records.vocabulary import LedgerClass, Validity
 from loadtests.harness.sentences import is_aa, names_of
 from loadtests.harness.verdict import far_enough, judge
 from loadtests.harness.wording import (
+    by_way,
     capital,
     in_units,
     listed,
@@ -108,7 +110,7 @@ def ending(plan: Plan, result: Result) -> list[tuple[str, str]]:
     if not judged and plan.expected:
         lines.append(("measured", result.headline))
     if lines and plan.expected:
-        lines.append(("expected before measuring", plan.expected))
+        lines.append(("expected before measuring, not judged", plan.expected))
     if lines and (nothing := nothing_changed(plan, result)):
         lines.append(("to note", nothing))
     if lines:
@@ -439,7 +441,7 @@ def _whys(claim: Claim, plan: Plan, result: Result) -> Iterator[str]:
             and all(asked.values())
         ):
             unit = unit_of(plan.arms)
-            counts = [f"{number(count)} requests {names.get(name, name)}" for name, count in asked.items()]
+            counts = [f"{number(count)} requests {by_way(name, names)}" for name, count in asked.items()]
             said = in_units("requests per second do not say uploads per second", unit)
             yield f"{capital(in_units('an upload takes', unit))} {listed(counts)}: {said}."
         if one.metric == "ghost_share" and result.kills is not None:

@@ -38,8 +38,8 @@ def story(found: Crowd, names: Mapping[str, str], line: str, profile: str) -> It
         yield _sentence("answer", f"{text}.", full[-1].id)
     yield from _others(full, names, profile)
     if costs := known_of_each([(one.arm, one.cpu_s_per_upload) for one in full], cpu_interval, names):
-        text = f"With {most} of them an upload costs {listed(costs)} of processor time of our services and"
-        yield _sentence("detail", f"{text} databases.", full[0].id)
+        text = "In processor time of our services and databases an upload costs,"
+        yield _sentence("detail", f"{text} with {most} of them, {listed(costs)}.", full[0].id)
 
 
 def _others(full: Sequence[AtOnce], names: Mapping[str, str], profile: str) -> Iterator[Sentence]:

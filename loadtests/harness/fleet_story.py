@@ -45,10 +45,14 @@ def story(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Se
     if rates:
         text = f"The fleet of {most} gets {listed(rates)}"
         yield _sentence("answer", f"{text}.", full[0].id)
+    for one in found.ratios:
+        if one.arm != one.over and one.clients == one.over_clients == most and one.ratio.low is not None:
+            gain = f"{ratio(one.ratio)} times the downloads per second of {names[one.over]}"
+            yield _sentence("answer", f"With {most} clients {names[one.arm]} brings {gain}.", one.id)
     yield from _resumed(found, full[0].id, names)
     if costs := known_of_each([(one.arm, one.cpu_s_per_download) for one in full], cpu_interval, names):
-        text = f"With {most} of them a download costs {listed(costs)} of processor time of our services and"
-        yield _sentence("detail", f"{text} databases.", full[0].id)
+        text = "In processor time of our services and databases a download costs,"
+        yield _sentence("detail", f"{text} with {most} of them, {listed(costs)}.", full[0].id)
     yield from _what_set_it(result, most, names)
 
 
@@ -65,7 +69,10 @@ def _resumed(found: Fleet, evidence: str, names: Mapping[str, str]) -> Iterator[
         if verified:
             shares.append(f"{percent(resumed / verified)} ({failed:,} failed) {by_way(arm, names)}")
     if shares:
-        text = "Cut in the middle, resumed by range and equal to what was uploaded in the end were"
+        text = (
+            f"Of all downloads, each {found.cut_every}th of which was to be cut, those that were cut between "
+            "their first byte and their last, resumed by range and whole in the end were"
+        )
         yield _sentence("answer", f"{text} {listed(shares)}.", evidence)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from loadtests.harness.latency import FEWEST_PERIODS
 from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Beside, Latency, Neighbours, Sentence
-from loadtests.harness.wording import count, listed, longer, number, waited
+from loadtests.harness.wording import count, listed, longer, precise, waited
 
 
 def story(found: Neighbours, names: Mapping[str, str], profile: str) -> Iterator[Sentence]:
     """``names`` are what arms are called in the middle of a sentence."""
     said = waits(found.arms, names)
     text = (
-        f"While {number(found.rate_per_s)} uploads arrive per second, {said}."
+        f"While {precise(found.rate_per_s)} uploads arrive per second, {said}."
         if said
         else f"{too_few(found.arms)}{longer(profile)}."
     )

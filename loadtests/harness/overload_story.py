@@ -7,7 +7,7 @@ from typing import Literal
 
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import Offered, Offers, Recovery, Sentence
-from loadtests.harness.wording import by_way, capital, count, cpu_interval, listed, percent, waited
+from loadtests.harness.wording import by_way, capital, count, cpu_interval, listed, number, percent, waited
 
 
 def story(found: Offers, names: Mapping[str, str]) -> Iterator[Sentence]:
@@ -19,13 +19,20 @@ def story(found: Offers, names: Mapping[str, str]) -> Iterator[Sentence]:
         if not clauses:
             continue
         text = f"{capital(names[arm])}: 95 of 100 are acknowledged within {'; '.join(clauses)}"
-        yield _sentence("answer", f"{text}.", own[-1].id)
+        yield _sentence("answer", f"{text}.{_of_whom(found)}", own[-1].id)
         dear = own[-1].refusal_cpu_s
         if dear.low is not None:
             text = f"A refusal costs {cpu_interval(dear)} of processor time {by_way(arm, names)}."
             yield _sentence("detail", text, own[-1].id)
     for one in found.recoveries:
         yield from _recovery(one, names)
+
+
+def _of_whom(found: Offers) -> str:
+    """What a share is of, where an arm may serve more than it says."""
+    if len({cell.arm for cell in found.cells}) == 1:
+        return ""
+    return f" Capacity is the slowest arm's, {number(found.capacity_per_s)} uploads per second."
 
 
 def _at_rate(cell: Offered) -> str:

@@ -58,6 +58,7 @@ from loadtests.harness.wording import (
 
 ALL_PROCESSORS = "all processors"  # as ``limits`` names it
 WITHOUT_K6 = "uploads_per_s_without_k6"
+_SEVERAL = frozenset({"uploads", "downloads", "clients", "connections"})  # in names of arms
 _NOT_ASKED = frozenset({"REVISION"})  # two revisions may hold the same code
 
 
@@ -256,7 +257,7 @@ def _clause(own: Sequence[Ratio], names: Mapping[str, str], margin: float, pairs
     first, second, over = _more_first(own[0])
     shows = _shows(own[0], margin)
     if shows is _Shows.WINNER:
-        return f"{names[first]} is {near_end_first(over)} as fast as {names[second]}"
+        return f"{names[first]} {_is(names[first])} {near_end_first(over)} as fast as {names[second]}"
     if shows is _Shows.EQUAL and len(own) == 1:
         both = f"{names[first]} and {names[second]}"
         return f"{both} are equally fast within ±{percent(margin)}, {ratio(over)} times"
@@ -264,6 +265,11 @@ def _clause(own: Sequence[Ratio], names: Mapping[str, str], margin: float, pairs
         told = [f"{listed_arms(firsts)} from {base}" for base, (firsts, _) in _by_second(own, names).items()]
         return f"{_units(own)} cannot tell {listed(told, 'or')}"
     return f"{_measured(own, names)}, {_end(own, margin, pairs)}"
+
+
+def _is(name: str) -> str:
+    """ "direct in one PUT is", but "uploads in a batch are"."""
+    return "are" if _SEVERAL & set(name.split()) else "is"
 
 
 def _measured(own: Sequence[Ratio], names: Mapping[str, str]) -> str:
@@ -424,13 +430,16 @@ def _cost_pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
 
 def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
     """On a full machine what the client needs is taken from the system."""
-    own = _by_arm(found, names, [one.cpu_s_by_process.get(GENERATOR) for one in found.arms])
-    ratios = [one for one in found.ratios if one.metric == "k6_cpu_s_per_upload"]
-    if not on_full_machine(result, found) or not own or not ratios:
+    full = on_full_machine(result, found)
+    used = [one.cpu_s_by_process.get(GENERATOR) if one.arm.name in full else None for one in found.arms]
+    own = _by_arm(found, names, used)
+    both = [one for one in found.ratios if full.issuperset(_pair_of(one))]
+    ratios = [one for one in both if one.metric == "k6_cpu_s_per_upload"]
+    if not own or not ratios:
         return
     differs = any(one.verdict in (Verdict.MORE, Verdict.LESS) for one in ratios)
     meaning = (
-        "part of every ratio above is the client's own work"
+        "part of their ratios is the client's own work"
         if differs
         else "no difference of the arms is shown in it"
     )

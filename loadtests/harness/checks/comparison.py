@@ -26,9 +26,9 @@ def carried_over(_: Facts, answers: Answers) -> Iterator[Warn]:
             yield caution(
                 "carry-over",
                 f"{one.arm} after {one.after} changed by {change:+.0f} % within its turns: "
-                "what came before was still at work",
-                metric="last over first third of the counted part",
-                value=round(one.change.value or 1, 4),
+                "what came before may still have been at work",
+                metric="last over first third of the counted part, less 1",
+                value=round((one.change.value or 1) - 1, 4),
                 limit=CARRY_OVER,
                 advice="use longer periods",
                 part=comparison.part,
@@ -111,7 +111,7 @@ def not_precise(facts: Facts, answers: Answers) -> Iterator[Warn]:
             "not-precise",
             f"the ratios are known to ±{found.half_width * 100:.0f} % only, not to "
             f"±{facts.plan.precision * 100:g} %: {count(found.blocks, 'block of turns')} were measured, and "
-            f"it takes about {found.wanted_blocks}",
+            f"about {found.wanted_blocks} are needed",
             metric="half-width",
             value=round(found.half_width, 4),
             limit=facts.plan.precision,

@@ -139,7 +139,7 @@ def announce(plan: Plan, console: Console) -> None:
 def in_words(expected: Estimate) -> str:
     """The estimate as a sentence."""
     least, most = round(expected.seconds), round(expected.most_seconds)
-    longest = "" if most == least else f", at most {most} s if the spread asks for more"
+    longest = "" if most == least else f", about {most} s if the spread asks for more"
     return f"about {least} s{longest}; up to {expected.bytes / GIB:.1f} GiB of disk at once"
 
 

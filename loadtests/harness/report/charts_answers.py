@@ -220,11 +220,12 @@ def levels(arms: Arms, knees: Sequence[Knee]) -> Chart | None:
         drawn.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2, handlelength=1.4)
         svg = to_svg(drawn, "levels")
     ends = ", ".join(f"{arms.name(knee.arm)} {knee_range(knee)}" for knee in shown)
+    shaded = "Shaded: where an arm stops gaining. " if any(knee.reached for knee in shown) else ""
     return Chart(
         "levels",
         "More clients: until when they bring more",
-        "Where the upper lines turn flat, more clients only wait longer: the lower lines rise. Shaded: the "
-        "range in which an arm stops gaining, where one was found. Upright lines are 95 % intervals. Waits "
+        "Where the upper lines run flat, more clients only wait longer: the lower lines rise. "
+        f"{shaded}Upright lines are 95 % intervals. Waits "
         "are of all uploads of a level, not from buckets.",
         f"Verified uploads per second by clients at once; gains until: {ends}",
         svg,
@@ -289,7 +290,7 @@ def others(arms: Arms, found: Sequence[Beside], name: str, meanwhile: str) -> Ch
     return Chart(
         name,
         "What uploads do to the others",
-        f"95 of 100 took at most so long {meanwhile}. "
+        f"How long 95 of 100 took at most {meanwhile}. "
         "Dark lines are 95 % intervals; where they overlap, a difference is not shown for sure.",
         values,
         svg,

@@ -46,7 +46,7 @@ def fleet(arms: Arms, found: Fleet) -> Chart | None:
     return Chart(
         "fleet",
         "Downloads by the size of the fleet",
-        f"All clients download one file of {size(found.file_size_bytes)}. Where the upper lines turn flat, "
+        f"All clients download one file of {size(found.file_size_bytes)}. Where the upper lines run flat, "
         "more clients only wait longer: the lower lines rise. Upright lines are 95 % intervals, of rates "
         "over rounds.",
         f"Verified downloads per second by clients at once: {values_shown}",

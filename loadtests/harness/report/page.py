@@ -274,7 +274,7 @@ def _cautions(result: Result, plan: Plan) -> dict[PartKind, list[Warn]]:
     whole = _whole(result)
     for one in result.warnings:
         if one.severity is not Severity.INFO:
-            kind = kinds.get(one.part or "") or _TOUCHES.get(one.code, whole)
+            kind = kinds.get((one.part or "").partition(".")[0]) or _TOUCHES.get(one.code, whole)
             found.setdefault(kind, []).append(one)
     return found
 
@@ -360,7 +360,7 @@ def _two_lines(cell: str) -> Markup:
     value, bracket, rest = cell.partition(" (")
     if not bracket or not rest.endswith(")"):
         return escape(cell)
-    return escape(value) + Markup(" <small>({}</small>").format(rest)
+    return escape(_UNIT.sub("\\1\u00a0\\2", value)) + Markup(" <small>({}</small>").format(rest)
 
 
 def _code(text: str) -> Markup:

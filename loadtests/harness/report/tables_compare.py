@@ -41,7 +41,7 @@ def summary(arms: Arms, found: Comparison) -> Table:
         "The arms",
         f"Ratio of {unit}s per second: over \"{arms.name(base)}\". CPU: our services and databases, "
         "login and store apart. In brackets 95 % intervals.",
-        ("arm", f"{unit}s/s", f"CPU ms/{unit}", "p95 durable", "ratio"),
+        ("arm", f"{unit}s/s", f"CPU ms/{unit}", "p95 durable" if unit == "upload" else "p95", "ratio"),
         tuple(
             (
                 arms.name(one.arm.name), with_interval(one.uploads_per_s),

@@ -13,7 +13,7 @@ def offers(arms: Arms, found: Offers) -> Table:
         "offers",
         "Arrivals that wait for nobody",
         "Of what is offered; waits of the acknowledged count from when each was due. Capacity is what the "
-        "slowest arm did in the comparison.",
+        "slowest arm did in the comparison. CPU holds what processes do anyway: few uploads bear more each.",
         ("arm", "of capacity", "offered/s", "uploads/s", "p95", "refused", "failed", "not begun", "CPU ms",
          "cores"),
         tuple(

@@ -224,7 +224,7 @@ class TestTheEnding:
         result = make.result()
         lines = ending(make.plan(result, claims=(make.CLAIM,), expected="Less."), result)
         assert [name for name, _ in lines] == [
-            "claimed (A source)", "measured", "verdict", "expected before measuring", "why",
+            "claimed (A source)", "measured", "verdict", "expected before measuring, not judged", "why",
         ]  # fmt: skip
         named = dict(lines)
         assert named["measured"].startswith(

@@ -125,9 +125,10 @@ class TestWords:
         assert whole.headline.startswith("8 clients instead of 2 that download one file of 977 KiB bring ")
         assert whole.headline.endswith(" times the rate for presigned.")
         assert said[1].startswith("The fleet of 8 gets ") and "MB/s) for proxied and" in said[1]
-        assert said[2].startswith("Cut in the middle, resumed by range and equal to what was uploaded")
-        assert "(0 failed) for proxied" in said[2]
-        assert said[3].startswith("With 8 of them a download costs ")
+        assert said[2].startswith("With 8 clients presigned brings 1.87")
+        assert said[2].endswith(" times the downloads per second of proxied.")
+        assert said[3].startswith("Of all downloads, each ") and "(0 failed) for proxied" in said[3]
+        assert said[4].startswith("In processor time of our services and databases a download costs, with 8 ")
 
     def test_a_smoke_run_has_no_rate(self) -> None:
         headline = result(profile="smoke").headline

@@ -92,3 +92,12 @@ def test_the_first_table_is_of_what_is_offered(found: Offers) -> None:
     assert table is not None
     assert table.columns == ("arm", "offered", "uploads/s", "p95", "refused")
     assert [(row[1], row[4]) for row in table.rows] == [("80 %", "0 %"), ("300 %", "50 %")]
+
+
+def test_capacity_is_told_where_an_arm_may_serve_more_than_it(found: Offers) -> None:
+    arms = (make.arm("limit", asked={"ADMISSION": "on"}), make.arm("no limit", asked={"ADMISSION": "off"}))
+    other = tuple(one.model_copy(update={"arm": "no limit"}) for one in found.cells)
+    both = found.model_copy(update={"cells": (*found.cells, *other)})
+    text = told(make.result(arms, offers=both)).headline
+    assert text.endswith(". Capacity is the slowest arm's, 100 uploads per second.")
+    assert "Capacity is" not in told(make.result(arms, offers=found)).headline

@@ -176,7 +176,7 @@ class TestSeveral:
 
     def test_each_winner_has_its_own_clause(self) -> None:
         rates = self.over_20(**{"100": (0.70, 0.80), "2": (0.70, 0.80)})
-        assert self.said(rates).count(" is at least ") == 2
+        assert self.said(rates).count(" are at least ") == 2
 
 
 def over(base: str, arm: str, low: float, high: float, n: int = 8) -> Ratio:
@@ -308,8 +308,15 @@ class TestHonesty:
         assert (
             "each upload took the load generator 4.00 ms (3.88 to 4.12) through the server in chunks" in text
         )
-        assert "part of every ratio above is the client's own work" in text
+        assert "part of their ratios is the client's own work" in text
         assert "the load generator" not in said(make.result(limits=()))
+
+    def test_only_arms_that_filled_the_machine_are_said_to_share_it_with_the_client(self) -> None:
+        idle = make.limit(MULTIPART, None)
+        text = said(make.result(limits=(make.limit(PROXY), idle, make.limit(SINGLE))))
+        sentence = text.split("All processors were busy")[1].split(":")[0]
+        assert "through the server in chunks" in sentence and "direct in one PUT" in sentence
+        assert "direct in parts" not in sentence
 
     def test_the_ratio_without_the_client_s_work_stands_there_too(self) -> None:
         assert (
@@ -427,7 +434,7 @@ class TestOthers:
     def test_neighbours_with_nobody_last(self) -> None:
         (found,) = of_question(make.result(), PartKind.NEIGHBOURS)
         assert found.text.startswith(
-            "While 26 uploads arrive per second, 95 of 100 logins take at most 25.0 ms (23.0 to 27.0) "
+            "While 26.0 uploads arrive per second, 95 of 100 logins take at most 25.0 ms (23.0 to 27.0) "
             "beside uploads "
             "through the server in chunks, "
         )
