@@ -16,7 +16,7 @@ from loadtests.harness.load import Files
 from loadtests.harness.records.bundle import K6_FOLDER, Bundle
 from loadtests.harness.records.samples import Look, Manifest
 from loadtests.harness.report.page import moment
-from loadtests.harness.wording import count, duration, listed, size
+from loadtests.harness.wording import count, duration, size
 
 REACHED = 0.95  # of a level's clients that began a round
 AUDIT_FAILED = 1
@@ -92,10 +92,10 @@ def _missed(ramp: Ramp, reason: str, why: str) -> Missing:
 
 def _headline(course: Course, rows: Sequence[Row], decided: Sequence[str]) -> str:
     whole = sum(row.whole for row in rows)
-    found = [f"{decided.count(one.value)} {one.value}" for one in Decision if one.value in decided]
+    found = [f"{one.value}: {decided.count(one.value)}" for one in Decision if one.value in decided]
     return (
-        f"{whole} of {len(course.ramps)} of GoVault's ramps were run to their end; of its"
-        f" {count(len(decided), 'sentence')}: {listed(found)}."
+        f"{whole} of {len(course.ramps)} of GoVault's ramps were run to their end, and its"
+        f" {count(len(decided), 'sentence')} judged ({', '.join(found)})."
     )
 
 
@@ -125,7 +125,8 @@ def _cautions(course: Course, rows: Sequence[Row], manifest: Manifest, *, failed
         yield f"TIME={course.time:g}: ramps are that part of the source's length{few}."
     yield (
         "A ramp never stays at its number of clients: the label is its peak. Each ramp was run once, so"
-        " differences between two rows may be chance; sentences rest on all levels together."
+        " differences between two rows may be chance; ratios rest on several levels together, what is said of"
+        " 850 clients and more on those ramps alone."
     )
 
 

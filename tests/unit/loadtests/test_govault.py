@@ -227,6 +227,28 @@ def study(scale: float = 1.0, levels: Sequence[int] = LEVELS, **of_proxy: Any) -
     return Study(spread, scale, "argon2id")
 
 
+def steps_of(method: Method, logins: int, p95_ms: float = 60) -> tuple[Step, ...]:
+    """All of 900 tries of each step came through, but of the logins only ``logins``."""
+    return tuple(
+        Step(step=name, tried=900, ok=came, median=latency(50), p95=latency(p95_ms))
+        for name in STEPS[method]
+        for came in (logins if name == "login" else 900,)
+    )
+
+
+def waits(**from_600_on: Any) -> Study:
+    """Direct, every wait is about half as long as through the server; ``logins`` of 900 are answered."""
+    logins = from_600_on.pop("logins", 900)
+    rows = []
+    for place, level in enumerate(LEVELS):
+        late = level >= 600
+        for method in STEPS:
+            p95_ms = 1000.0 if method == "proxy" else 500.0 + place
+            steps = steps_of(method, logins if late else 900, p95_ms)
+            rows.append(row(level, method, p95=latency(p95_ms), steps=steps, **(from_600_on if late else {})))
+    return Study(rows, 1.0, None)
+
+
 class TestVerdicts:
     def test_more_requests_are_not_more_files(self) -> None:
         said = verdicts.throughput(study())
@@ -246,6 +268,50 @@ class TestVerdicts:
         found = study(failed=failed, errors=of_all(failed, 4000), failures={"login 503": failed})
         assert verdicts.proxy_breaks(found).decision is decision
 
+    @pytest.mark.parametrize(
+        ("direct_failed", "decision"),
+        [(20, Decision.HOLDS), (450, Decision.UNDECIDED), (720, Decision.REFUTED)],
+    )
+    def test_direct_requests_that_fail_too(self, direct_failed: int, decision: Decision) -> None:
+        """Of 6,000: 0.3 %, 7.5 % (6.8 to 8.2) and 12 % (11 to 13), beside 17 % through the server."""
+        rows = [
+            row(850, "proxy", failed=690, errors=of_all(690, 4000)),
+            row(850, "direct", failed=direct_failed, errors=of_all(direct_failed, 6000)),
+        ]
+        assert verdicts.proxy_breaks(Study(rows, 1.0, None)).decision is decision
+
+    def test_equal_losses_of_logins_look_unequal_over_all_requests(self) -> None:
+        rows = [
+            row(850, "proxy", steps=steps_of("proxy", 279)),
+            row(850, "direct", steps=steps_of("direct", 252)),
+        ]
+        assert verdicts.proxy_breaks(Study(rows, 1.0, None)).why.endswith(
+            "Of the logins 69 % failed through the server and 72 % direct; a login is one of 4 requests"
+            " through the server and one of 6 direct."
+        )
+        assert "Of the logins" not in verdicts.proxy_breaks(study()).why
+
+    @pytest.mark.parametrize(
+        ("ok", "decision", "levels"),
+        [(900, Decision.HOLDS, 7), (855, Decision.HOLDS, 7), (854, Decision.UNDECIDED, 2)],
+    )
+    def test_the_p95_of_what_was_not_answered_is_not_compared(
+        self, ok: int, decision: Decision, levels: int
+    ) -> None:
+        said = verdicts.neighbours(waits(logins=ok))
+        assert said.decision is decision
+        assert re.search(rf"p95 of login, .* over {levels} levels; p95 of list, .* over 7 levels", said.ours)
+        assert ("at 2 levels; it takes 6. A level counts where at least 95 %" in said.why) is (levels == 2)
+
+    @pytest.mark.parametrize(
+        ("failed", "decision", "levels"), [(50, Decision.HOLDS, 7), (51, Decision.UNDECIDED, 2)]
+    )
+    def test_quicker_is_said_of_answers(self, failed: int, decision: Decision, levels: int) -> None:
+        """Failures of 1,000 requests, from 600 clients on."""
+        said = verdicts.quicker(waits(requests=1000, failed=failed))
+        assert said.decision is decision
+        assert said.ours.endswith(f"over {levels} levels")
+
     @pytest.mark.parametrize("scale", [0.5, 0.1])
     def test_levels_of_another_scale_are_not_the_sources(self, scale: float) -> None:
         said = verdicts.proxy_breaks(study(scale))
@@ -264,11 +330,19 @@ class TestVerdicts:
             ({NO_UPLOAD: 3, CUT_OFF: 2}, Decision.HOLDS),
             ({NO_UPLOAD: 3, FAILED: 2}, Decision.MIXED),
             ({FAILED: 5}, Decision.REFUTED),
+            ({NO_ROUND: 1}, Decision.NOT_REACHED),
+            ({NO_ROUND: 1, CUT_OFF: 2}, Decision.HOLDS),
+            ({NO_ROUND: 1, FAILED: 2}, Decision.REFUTED),
         ],
     )
     def test_users_without_a_file(self, why: dict[str, int], decision: Decision) -> None:
         found = study(without_why=why, users_without=sum(why.values()))
         assert verdicts.starved(found).decision is decision
+
+    def test_who_never_began_was_not_starved(self) -> None:
+        said = verdicts.starved(study(without_why={NO_ROUND: 1}, users_without=1))
+        assert said.ours == "849 of 850 users have a file; 1 never began a round"
+        assert said.why == "Nobody who began was left out."
 
     def test_the_gap_between_kinds_is_not_inside_them(self) -> None:
         assert verdicts.head_of_line(study()).decision is Decision.REFUTED
@@ -351,6 +425,25 @@ class TestTheBundle:
         assert texts[2].count("<figure") == 7
         assert "file verified" in texts[1], "the funnel"
         assert "142 / " in texts[1], "theirs beside ours"
+
+    def test_the_headline_counts_verdicts_by_name(self, bundle: Path) -> None:
+        assert read_findings(bundle).headline == (
+            "1 of 2 of GoVault's ramps were run to their end, and its 10 sentences judged (not reached: 10)."
+        )
+
+    def test_the_caution_says_what_each_verdict_rests_on(self, bundle: Path) -> None:
+        last = read_findings(bundle).cautions[-1]
+        assert last.endswith(
+            "ratios rest on several levels together, what is said of 850 clients and more on those ramps"
+            " alone."
+        )
+
+    def test_on_a_phone_a_label_is_not_squeezed_to_single_letters(self, bundle: Path) -> None:
+        """Its text may break anywhere beside it, so what can shrink shrinks to one letter."""
+        finish(bundle, Console(file=io.StringIO()))
+        style = (bundle / "report.html").read_text(encoding="utf-8")
+        (label,) = re.findall(r"\.cards td:not\(:first-child\)::before \{([^}]*)\}", style)
+        assert "flex: none;" in label and "overflow-wrap: break-word;" in label
 
     def test_writing_it_again_gives_equal_bytes(self, bundle: Path) -> None:
         finish(bundle, Console(file=io.StringIO()))
