@@ -18,6 +18,7 @@ STALLED_ALWAYS = 0.5  # of the turns: there the disk is what is measured
 IDLE_CORE = 0.06  # of one core, that stacks whose turn it is not may use
 K6_DIFFERENCE = 0.10
 OWN_CORES = 4  # with fewer, k6 shares its cores with what it measures
+ANSWERING = tuple(kind for kind in PartKind if kind is not PartKind.WARM_UP)  # parts that a sentence rests on
 
 
 def memory_short(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -38,8 +39,8 @@ def disk_stalled(facts: Facts, _: Answers) -> Iterator[Warn]:
     """A disk that stands still for seconds, as shared and virtual ones do, is nobody's slowness."""
     if not facts.cores:
         return
-    for part, own in facts.periods.items():
-        known = [period for period in own if period.disk_wait_s is not None]
+    for part in facts.parts(*ANSWERING):
+        known = [period for period in facts.periods[part.name] if period.disk_wait_s is not None]
         stalled = [one for one in known if (one.disk_wait_s or 0) > STALLED * one.counted_s * facts.cores]
         if stalled and len(stalled) < STALLED_ALWAYS * len(known):
             worst = max((one.disk_wait_s or 0) / one.counted_s / facts.cores for one in stalled)
@@ -51,7 +52,7 @@ def disk_stalled(facts: Facts, _: Answers) -> Iterator[Warn]:
                 value=round(worst, 4),
                 limit=STALLED,
                 advice="see what else uses the disk, or measure again",
-                part=part,
+                part=part.name,
             )
 
 
