@@ -284,12 +284,19 @@ def test_ctrl_c_ends_the_live_view_with_success(busy_desk: Desk) -> None:
     busy_desk.good("up")
     env = {**os.environ, **busy_desk.env}
     command = [sys.executable, "-m", "compose", "top"]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as top:
+    # A shell script's own background jobs are born deaf to Ctrl-C, and this suite may be one.
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as top:  # fmt: skip
         assert top.stdout is not None
         while "process" not in top.stdout.readline():
             assert top.poll() is None
         top.send_signal(signal.SIGINT)
-        assert top.wait(10) == 0
+        try:
+            assert top.wait(10) == 0
+        finally:
+            top.kill()
 
 
 def test_nothing_to_watch_and_nothing_to_follow(desk: Desk) -> None:
