@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -249,7 +249,7 @@ async def test_an_interrupt_lets_uploads_end_and_is_audited(system: System, tmp_
                 rig, plan_of("stopped", compare), BundleWriter(tmp_path), progress_to(io.StringIO()), "a test"
             )
         )
-        await _compared(tmp_path)
+        await _compared(tmp_path, run.done)
         rig.stop.set()
         await asyncio.wait_for(run, 60)
         assert not await left(rig)
@@ -282,7 +282,7 @@ async def test_a_killed_harness_leaves_a_readable_bundle_and_no_k6(system: Syste
         sys.executable, "-c", KILLED, str(tmp_path), cwd=ROOT,
         env=environ_of(system) | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    await _compared(tmp_path)
+    await _compared(tmp_path, lambda: process.returncode is not None)
     k6 = k6_of(tmp_path)
     assert k6
     process.send_signal(signal.SIGKILL)
@@ -335,7 +335,11 @@ async def test_a_clock_that_is_set_back_ends_the_run_audited_and_no_time_is_nega
         },
     )  # fmt: skip
     began = time.monotonic()
-    await _compared(folder)
+    try:
+        await _compared(folder, lambda: process.returncode is not None)
+    except AssertionError:
+        print((await process.communicate())[0].decode())
+        raise
     clock.write_text(f"-{SET_BACK_S}\n")
     out, _ = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0
@@ -367,9 +371,10 @@ def k6_of(folder: Path) -> list[int]:
     return found
 
 
-async def _compared(folder: Path) -> None:
-    """Wait until uploads of the comparison have ended."""
+async def _compared(folder: Path, ended: Callable[[], bool]) -> None:
+    """Wait until uploads of the comparison have ended; whoever plays them may have ``ended`` before."""
     while not any(b'"e":"o","s":4,' in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
+        assert not ended(), "it ended before its comparison"
         await asyncio.sleep(0.05)
 
 
