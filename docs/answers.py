@@ -122,7 +122,7 @@ def _answer(question: Question, folder: Path) -> Answer:
         return Answer(question, None, None)
     plan = Plan.model_validate_json((folder / PLAN).read_bytes())
     result = Result.model_validate_json((folder / ANALYSIS).read_bytes())
-    return Answer(question, plan, told(result.model_copy(update={"point": plan.point})))
+    return Answer(question, plan, told(result))
 
 
 def pages(found: Sequence[Answer]) -> dict[Path, str]:

@@ -13,6 +13,7 @@ import uvloop
 from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from tests import limits
 from tests.stack import Backends, System, running_backends, running_system
 
 HERE = Path(__file__).parent
@@ -33,6 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Layer by layer: pytest would run those without an event loop after all others, and a layer whose
     fixtures were closed in between would find its own users signed up already."""
     items.sort(key=lambda item: LAYERS.index(layer_of(item)))
+    limits.keep(items)
 
 
 @pytest.hookimpl(optionalhook=True)

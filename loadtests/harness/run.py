@@ -260,10 +260,9 @@ class Runner:
 
     def _with_turns(self, part: Part, more: float) -> Part:
         """The part with periods that fit the time its arms' uploads took, which grows with the VUs: ``more``
-        times as many as in the warm-up. Levels have all numbers of VUs and keep to the warm-up's."""
-        times = [self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s]
-        if part.kind is not PartKind.LEVELS:
-            times = [[time_s * more for time_s in own] for own in times]
+        times as many as in the warm-up."""
+        known = (self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s)
+        times = [[time_s * more for time_s in own] for own in known]
         kept = (
             PartKind.WARM_UP,
             PartKind.RATES,

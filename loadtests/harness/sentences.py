@@ -38,11 +38,11 @@ from loadtests.harness.verdict import FEWEST_TO_JUDGE, far_enough
 from loadtests.harness.wording import (
     UNITS,
     arm_names,
-    by_way,
     capital,
     count,
     cpu_interval,
     in_units,
+    known_of_each,
     listed,
     listed_arms,
     longer,
@@ -393,7 +393,8 @@ def _later(durable: Latency, acked: Latency) -> bool:
 
 
 def _cost(found: Comparison, names: Mapping[str, str], margin: float) -> Iterator[Sentence]:
-    costs = _by_arm(found, names, [one.cpu_s_per_upload for one in found.arms])
+    used = [(one.arm.name, one.cpu_s_per_upload) for one in found.arms]
+    costs = known_of_each(used, cpu_interval, names)
     if not costs:
         return
     begin = in_units("In processor time of our services and databases an upload costs", _unit(found))
@@ -403,15 +404,6 @@ def _cost(found: Comparison, names: Mapping[str, str], margin: float) -> Iterato
         text += f"; {_cost_pair(ratios[0], names, margin)}"
     evidence = ratios[0].id if ratios else found.arms[0].id
     yield Sentence(kind="detail", question=PartKind.COMPARE, text=f"{text}.", evidence=evidence)
-
-
-def _by_arm(found: Comparison, names: Mapping[str, str], used: Sequence[Interval | None]) -> list[str]:
-    """CPU of each arm in its words; a way needs no preposition: "9.5 ms (9.2 to 9.8) direct in one PUT"."""
-    return [
-        f"{cpu_interval(cpu)} {by_way(one.arm.name, names)}"
-        for one, cpu in zip(found.arms, used, strict=True)
-        if cpu is not None and cpu.low is not None
-    ]
 
 
 def ways_only(found: Comparison) -> bool:
@@ -431,8 +423,9 @@ def _cost_pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
 def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
     """On a full machine what the client needs is taken from the system."""
     full = on_full_machine(result, found)
-    used = [one.cpu_s_by_process.get(GENERATOR) if one.arm.name in full else None for one in found.arms]
-    own = _by_arm(found, names, used)
+    busy = [one for one in found.arms if one.arm.name in full and GENERATOR in one.cpu_s_by_process]
+    used = [(one.arm.name, one.cpu_s_by_process[GENERATOR]) for one in busy]
+    own = known_of_each(used, cpu_interval, names)
     both = [one for one in found.ratios if full.issuperset(_pair_of(one))]
     ratios = [one for one in both if one.metric == "k6_cpu_s_per_upload"]
     if not own or not ratios:

@@ -453,7 +453,7 @@ class Result(Record):
     run: str
     question: str
     asks: str
-    point: PartKind = PartKind.COMPARE  # the part that the question is about
+    point: PartKind  # the part that the question is about
     profile: str
     validity: Validity
     exit_code: int

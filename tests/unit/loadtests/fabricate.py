@@ -342,7 +342,8 @@ def result(arms: Sequence[Arm] = STRATEGIES, **given: Any) -> Result:
     """A whole run of the prepared question, with its sentences."""
     values: dict[str, Any] = {
         "run": "20260910-033320-proxyordirect-ci", "question": "proxy-or-direct", "asks": "Proxy or direct?",
-        "profile": "ci", "validity": Validity.VALID, "exit_code": 0, "exit_reason": "the audit passed",
+        "point": PartKind.COMPARE, "profile": "ci", "validity": Validity.VALID, "exit_code": 0,
+        "exit_reason": "the audit passed",
         "interrupted": False, "headline": "", "sentences": (), "next_command": None,
         "compare": comparison(arms),
         "knees": tuple(knee(one.name) for one in arms),
