@@ -51,7 +51,7 @@ async def measure(
             plan.run, places, load_strategies(), shared=stacks.shared if stacks else None,
             read_all=plan.profile == "full", watching=running(environ) if stacks else None,
         ) as rig:  # fmt: skip
-            with Progress(console) as progress:
+            with Progress(console, stopping=rig.stop.is_set) as progress:
                 async with interruptible(rig, console):
                     await run_plan(
                         rig, plan, writer, progress, command,

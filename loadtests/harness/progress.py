@@ -94,13 +94,21 @@ class Now:
 class Progress:
     """A live line on a terminal, plain lines elsewhere. Use as a context manager."""
 
-    def __init__(self, console: Console, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._console = console
+        self._stopping = stopping
         self._clock = clock
         self._now: Now | None = None
         self._phase = "preparing"
         self._tally: Tally | None = None
         self._left_s: Mapping[str, float] = {}
+        self._closing_s = 0.0
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._line, transient=True)
 
     def __enter__(self) -> Progress:
@@ -122,9 +130,10 @@ class Progress:
         """Where acknowledged uploads are read."""
         self._tally = tally
 
-    def left(self, seconds: Mapping[str, float]) -> None:
-        """Seconds that the parts still to come, this one included, take with their first stage."""
-        self._left_s = dict(seconds)
+    def left(self, seconds: Mapping[str, float], closing_s: float) -> None:
+        """Seconds that the parts still to come, this one included, take with their first stage; of each the
+        last ``closing_s`` are those after its last turn."""
+        self._left_s, self._closing_s = dict(seconds), closing_s
 
     def phase(self, name: str) -> None:
         """What is done between two stretches."""
@@ -147,6 +156,7 @@ class Progress:
         """A stretch has ended, with the rates of its periods."""
         if self._now is None:
             return
+        self._now.stretch = None  # its turns are in the sum from here on
         self._now.so_far.add(stretch, rates)
         if not self._console.is_terminal:
             self.say(self.text(wide=True))
@@ -167,7 +177,7 @@ class Progress:
         pieces.append(self._rates(so_far, turn, wide=wide) if now.stretch or so_far.blocks else self._phase)
         if self._tally is not None and self._tally.failed:
             pieces.append(f"{self._tally.failed} failed")
-        pieces.append(f"about {minutes(self._left())} left")
+        pieces.append("stopping" if self._stopping() else f"about {minutes(self._left())} left")
         return "  ".join(piece for piece in pieces if piece)
 
     def _ratio(self, so_far: SoFar, *, wide: bool) -> str:
@@ -203,10 +213,12 @@ class Progress:
         return now.stretch.order[index], done / max(at - begin, 0.5)
 
     def _left(self) -> float:
+        """Seconds, never none: whoever reads this is still waiting."""
         left, now = dict(self._left_s), self._now
         if now is not None and now.part.name in left:
-            left[now.part.name] *= self._turns_left(now) / (now.part.first_blocks * turns_per_block(now.part))
-        return sum(left.values())
+            share = self._turns_left(now) / (now.part.first_blocks * turns_per_block(now.part))
+            left[now.part.name] = max(share * left[now.part.name], self._closing_s)
+        return max(1.0, sum(left.values()))
 
     def _turns_left(self, now: Now) -> float:
         """Turns of the part under way that are still to come."""

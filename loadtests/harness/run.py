@@ -6,6 +6,7 @@ is asked about the bundle (how many blocks, what is the answer) is asked of func
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from loadtests.harness.manifest import make_manifest
 from loadtests.harness.network import Link
 from loadtests.harness.order import blocks_of, places_moved, turns_per_block
 from loadtests.harness.pace import HEADROOM, Pace
+from loadtests.harness.planning import CALIBRATION_S, MAKING_S, RELEASE_S, SETTLING_S
 from loadtests.harness.play import Player, nothing_else
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
@@ -107,6 +109,11 @@ async def run_plan(
                 writer.write_load(await load.end())
         except LoadFailed:
             await books.audit(clients_came_back=False)  # k6 is gone: what it had begun is judged as it stands
+            raise
+        except OSError:
+            # A full disk: nothing can be written down any more, and most of what fills it may be ours.
+            with contextlib.suppress(Exception):
+                await books.clean()
             raise
         finally:
             rows.close()
@@ -461,7 +468,7 @@ class Runner:
         self.writer.append_events(self.rig.take_events())
 
     def _expect(self, parts: Sequence[Part]) -> None:
-        self.progress.left({part.name: self._expected_s(part) for part in parts})
+        self.progress.left({part.name: self._expected_s(part) for part in parts}, self._audit_s())
 
     def _tell(self, judged: Collection[str], samples: Sequence[UploadSample]) -> None:
         """Let panels show what the report would say now; ``judged`` are the stretches of the last audit."""
@@ -472,9 +479,18 @@ class Runner:
 
     def _expected_s(self, part: Part) -> float:
         """How long a part takes if its first stage is enough."""
-        played_s = part.first_blocks * turns_per_block(part) * part.period_s
+        turns = part.first_blocks * turns_per_block(part)
         if part.kind is PartKind.WARM_UP:
-            return played_s
+            calibrating_s = CALIBRATION_S * len(part.arms) if self.plan.calibrates else 0.0
+            return turns * part.period_s + calibrating_s + self._audit_s()
         stretches = math.ceil(part.first_blocks / self._pace.blocks_at_once(part, self.plan.disk_bytes / 2))
-        pause_s = LEAD_IN_S + (fmean(self._audits_s) if self._audits_s else AUDIT_S)
-        return played_s + stretches * pause_s
+        seconds = turns * part.period_s + stretches * (LEAD_IN_S + self._audit_s())
+        if part.kind is PartKind.KILL:
+            seconds += SETTLING_S + turns * RELEASE_S
+        if part.blocks_per_making and self.renew is not None:
+            stacks = len({arm.stack for arm in part.arms})
+            seconds += (math.ceil(part.first_blocks / part.blocks_per_making) - 1) * MAKING_S * stacks
+        return seconds
+
+    def _audit_s(self) -> float:
+        return fmean(self._audits_s) if self._audits_s else AUDIT_S

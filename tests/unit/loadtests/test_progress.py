@@ -91,15 +91,23 @@ def test_the_ratio_so_far_has_an_interval_from_three_blocks_on() -> None:
     assert many.rate_per_s("direct-single") == 5.0
 
 
-def shown(width: int, *, terminal: bool = False, at: float = 1001.0) -> tuple[Progress, io.StringIO]:
+class Clock:
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def shown(width: int, *, terminal: bool = False, clock: Clock | None = None) -> tuple[Progress, io.StringIO]:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=terminal)
-    return Progress(console, clock=lambda: at), out
+    return Progress(console, clock=clock or Clock(1001.0)), out
 
 
 def test_one_line_says_where_the_run_is() -> None:
     progress, out = shown(160)
-    progress.left({"compare": 100.0, "levels": 60.0})
+    progress.left({"compare": 100.0, "levels": 60.0}, 4.0)
     progress.part(part(), 2, first_stage=True)
     played = stretch(1)
     progress.playing(played, 1)
@@ -119,12 +127,62 @@ def test_a_narrow_terminal_gets_a_line_that_fits(tmp_path: Path) -> None:
     progress, _ = shown(80, terminal=True)
     progress.follow(Tally(tmp_path / "none"))
     progress.part(part(), 8, first_stage=False)
-    progress.left({"compare": 100.0})
+    progress.left({"compare": 100.0}, 4.0)
     progress.played(stretch(3), [rate for _ in range(3) for rate in (10.0, 11.0, 12.0, 12.0, 11.0, 10.0)])
     progress.playing(stretch(3), 1)
     text = progress.text(wide=False)
     assert "1.10 (1.10 to 1.10), 1.20 (1.20 to 1.20)" in text
     assert "proxy-chunked 0/s" in text
+
+
+def left_s(progress: Progress) -> int:
+    return int(progress.text(wide=True).partition("about ")[2].partition(" s left")[0])
+
+
+def test_turns_that_were_played_count_once() -> None:
+    """Two stretches of one part: when the first has ended, the second is still to come."""
+    clock = Clock(1000.0)
+    progress, out = shown(160, clock=clock)
+    progress.left({"compare": 100.0}, 4.0)
+    progress.part(part(PartKind.FLEET), 4, first_stage=False)  # rounds of three turns of 2 s
+    rates = [10.0] * 6
+    progress.playing(stretch(1), 1)  # two rounds at once
+    clock.at = 1012.0
+    progress.played(stretch(1), rates)
+    assert "about 100 s left" in out.getvalue(), "6 of 12 turns, where the first stage has 6"
+    assert left_s(progress) == 100
+    progress.playing(stretch(1).model_copy(update={"t0": 1020.0}), 2)
+    clock.at = 1026.0
+    assert left_s(progress) == 50
+
+
+@pytest.mark.parametrize("kind", [PartKind.CROWD, PartKind.FLEET, PartKind.KILL, PartKind.COMPARE])
+def test_while_something_is_still_to_come_it_takes_time(kind: PartKind) -> None:
+    """After the last turn slow clients end what they began, and the audit looks at it."""
+    clock = Clock(1000.0)
+    progress, _ = shown(160, clock=clock)
+    first, second = part(kind), part(kind).model_copy(update={"name": "more clients"})
+    progress.left({"compare": 100.0, "more clients": 70.0}, 6.0)
+    progress.part(first, 2, first_stage=False)
+    progress.playing(stretch(2), 1)
+    clock.at = 1500.0
+    assert left_s(progress) == 76
+    progress.left({"more clients": 70.0}, 6.0)
+    progress.part(second, 2, first_stage=False)
+    assert left_s(progress) == 70
+    progress.playing(stretch(2).model_copy(update={"part": "more clients", "t0": 1600.0}), 2)
+    clock.at = 2000.0
+    assert left_s(progress) == 6
+    progress.phase("auditing")
+    progress.left({}, 0.0)
+    assert left_s(progress) == 1
+
+
+def test_a_run_that_is_asked_to_end_does_not_count_down() -> None:
+    progress = Progress(Console(file=io.StringIO(), width=160), stopping=lambda: True, clock=Clock(1001.0))
+    progress.left({"compare": 100.0}, 4.0)
+    progress.part(part(), 2, first_stage=True)
+    assert progress.text(wide=True).endswith("stopping")
 
 
 def test_durations_are_said_as_people_do() -> None:
