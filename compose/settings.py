@@ -56,7 +56,6 @@ class Settings:
     secrets_file: Path
     env: Mapping[str, str]
     runtime: str
-    prometheus_source: str
     offline: bool
 
 
@@ -85,7 +84,6 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         secrets_file=Path(environ.get("VAULTBENCH_ENV_FILE") or root / ".env").absolute(),
         env={**environ, **defaults, "STORE_CORS_ORIGINS": store_origins(environ)},
         runtime=environ.get("RUNTIME", ""),
-        prometheus_source=environ.get("PROMETHEUS_SOURCE") or "auto",
         offline=environ.get("VAULTBENCH_OFFLINE") == "1",
     )
 

@@ -23,7 +23,7 @@ import yaml
 
 from compose.scraping import RULES
 from grafana.dashboards import DASHBOARDS
-from grafana.expressions import Expression, Span, all_expressions
+from grafana.expressions import Span
 from grafana.parts import NO_EXPORTER, NO_PUSH, NO_STORE_METRICS, NOBODY_LOGGED_IN, NOT_MEASURING
 from loadtests.harness.analyse import analyse
 from loadtests.harness.commands.panels import deep_link
@@ -34,6 +34,7 @@ from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.report.page import read_result
 from loadtests.harness.testbeds.system import ROOT
+from tests.expressions import Expression, all_expressions
 from tests.integration.grafana import servers
 from tests.stack import System, running_watched
 

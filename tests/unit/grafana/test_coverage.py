@@ -12,9 +12,10 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from docs.families import declared
-from grafana.expressions import Span, all_expressions, of_panels
+from grafana.expressions import Span
 from loadtests.harness.exporter import FAMILIES
 from services.kit.metrics import Values
+from tests.expressions import all_expressions, of_panels
 
 pytestmark = pytest.mark.unit
 
