@@ -72,8 +72,8 @@ def edge(work: Callable[[Console], int]) -> None:
             raise
         place = f" for {error.filename}" if error.filename else ""
         console.print(
-            f"No space is left on the disk{place}. Make room and run it again: the records of this run"
-            " are not complete.",
+            f"No space is left on the disk{place}. Make room and run it again: what was being written is"
+            " not complete.",
             style="red",
             markup=False,
             highlight=False,

@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from loadtests.harness.ledger.findings import ORPHAN_OBJECT
 from loadtests.harness.records.plan import Arm, Part, Stretch
 from loadtests.harness.records.result import AfterKill, Killed, Kills, Moment, evidence_id
 from loadtests.harness.records.samples import KILL, RECOVERED, Event, LedgerTable, UploadSample
-from loadtests.harness.records.vocabulary import UNFINISHED, LedgerClass
+from loadtests.harness.records.vocabulary import UNFINISHED, LedgerClass, LedgerFlag
 
 STEP_S = 0.25
 THERE = (LedgerClass.VERIFIED, LedgerClass.LATE_SUCCESS)
@@ -96,7 +95,7 @@ def _is_gone(upload: UploadSample) -> bool:
 
 def _orphans(ledgers: Iterable[LedgerTable]) -> frozenset[str]:
     """References of uploads that left an object which no file row names."""
-    rows = (row for table in ledgers for row in table.offending if row["class"] == ORPHAN_OBJECT)
+    rows = (row for table in ledgers for row in table.offending if row["class"] == LedgerFlag.ORPHAN_OBJECT)
     return frozenset(str(row["upload_ref"]) for row in rows if row.get("upload_ref"))
 
 

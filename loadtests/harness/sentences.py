@@ -32,7 +32,7 @@ from loadtests.harness.records.result import (
     Step,
     Verdict,
 )
-from loadtests.harness.records.vocabulary import EARLY_ACK, Validity
+from loadtests.harness.records.vocabulary import LedgerFlag, Validity
 from loadtests.harness.validity import EXIT_LOSS
 from loadtests.harness.verdict import FEWEST_TO_JUDGE, far_enough
 from loadtests.harness.wording import (
@@ -371,7 +371,7 @@ def network_of(result: Result) -> str:
 
 def _early(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
     """Who acknowledges before a crash could no longer lose the file."""
-    early = result.ledger.flags.get(EARLY_ACK, 0)
+    early = result.ledger.flags.get(LedgerFlag.EARLY_ACK, 0)
     if not early:
         return
     waiting = [arm for arm in found.arms if _later(arm.durable_p50, arm.acked_p50)]

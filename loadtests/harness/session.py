@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.harness.records.bundle import MANIFEST, BundleError
+from loadtests.harness.records.bundle import MANIFEST, PLAN, BundleError
 from loadtests.harness.rig import Rig
 from loadtests.harness.testbeds.system import ROOT
 
@@ -45,6 +45,8 @@ def find_bundle(run: str | None, environ: Mapping[str, str]) -> Path:
         found = next((path for path in (Path(run), results / run) if path.is_dir()), None)
         if found is None:
             raise BundleError(f"there is no run {run} in {results}")
+        if not any((found / name).exists() for name in (MANIFEST, PLAN)):
+            raise BundleError(f"{found} is no run: it holds neither {MANIFEST} nor {PLAN}")
         return found
     bundles = by_start(results)
     if not bundles:

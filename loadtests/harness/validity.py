@@ -28,6 +28,7 @@ NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("bytes-mismatch", "make ledger RUN={run}"),
     ("restart-during-run", "make logs"),
     ("generator-failed", "make doctor"),
+    ("not-ended", "again"),
     ("missing-samples", "make doctor"),
     ("foreign-traffic", "make status"),
     ("generator-limited", "again VUS={half}"),
@@ -157,6 +158,8 @@ def _quoted(value: str) -> str:
 def _not_reached(facts: Facts, comparison: Comparison | None) -> str | None:
     if facts.manifest.interrupted:
         return "the run was interrupted"
+    if facts.manifest.ended_at is None:
+        return "the run was cut off before its end"
     planned = any(part.kind is PartKind.COMPARE for part in facts.plan.parts)
     if facts.plan.profile == "smoke" or not planned:
         return None

@@ -8,6 +8,7 @@ from loadtests.harness.checks.check import Check
 CHECKS: tuple[Check, ...] = (
     ledger.mismatch,
     missing.audits,
+    missing.samples,
     ledger.other_bytes,
     system.restarted,
     load.failed,

@@ -6,18 +6,9 @@ from collections.abc import Iterator
 
 from loadtests.harness.checks.check import Answers, caution, invalid
 from loadtests.harness.facts import Facts
+from loadtests.harness.ledger.table import failing
 from loadtests.harness.records.samples import LedgerTable, Warn
-from loadtests.harness.records.vocabulary import DOWNLOADED, EARLY_ACK, LedgerClass, Severity
-
-_FAILING = (
-    LedgerClass.LOST,
-    LedgerClass.CORRUPT,
-    LedgerClass.ORPHAN_ROW,
-    LedgerClass.DUPLICATE,
-    "G-04",
-    "G-09",
-    "G-11",
-)
+from loadtests.harness.records.vocabulary import DOWNLOADED, LedgerClass, LedgerFlag, Severity
 
 
 def mismatch(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -55,9 +46,8 @@ def mismatch(facts: Facts, _: Answers) -> Iterator[Warn]:
 
 
 def _classes(table: LedgerTable) -> str:
-    counts = {**table.classes, **table.flags}
-    named = [f"{counts[str(name)]} x {name}" for name in _FAILING if counts.get(str(name))]
-    return ", ".join(named) or "no class named"
+    found = failing(table.classes, table.flags, killed=table.killed)
+    return ", ".join(f"{number} x {name}" for name, number in found.items()) or "no class named"
 
 
 def other_bytes(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -96,7 +86,7 @@ def notes(facts: Facts, _: Answers) -> Iterator[Warn]:
             limit=0,
             advice="delete them with CLEAN=1",
         )
-    early = sum(table.flags.get(EARLY_ACK, 0) for table in facts.ledgers)
+    early = sum(table.flags.get(LedgerFlag.EARLY_ACK, 0) for table in facts.ledgers)
     if early:
         yield Warn(
             code="early-ack",

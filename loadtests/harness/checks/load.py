@@ -25,7 +25,18 @@ _LESS_LOAD = "ask for less load, or run k6 on processors of its own"
 
 
 def failed(facts: Facts, _: Answers) -> Iterator[Warn]:
-    if facts.load is not None and facts.load.exit_code and not facts.manifest.interrupted:
+    if facts.manifest.interrupted:
+        return
+    if facts.load is None and facts.manifest.ended_at is not None:
+        yield invalid(
+            "generator-failed",
+            "k6 did not come to its end, or what it said then is gone",
+            metric="ends of k6",
+            value=0,
+            limit=1,
+            advice="read k6's log",
+        )
+    if facts.load is not None and facts.load.exit_code:
         code = facts.load.exit_code
         yield invalid(
             "generator-failed",

@@ -7,23 +7,43 @@ from collections.abc import Iterator
 from loadtests.harness import cost
 from loadtests.harness.checks.check import Answers, caution, invalid
 from loadtests.harness.facts import Facts
+from loadtests.harness.ledger.table import unaudited
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn
-from loadtests.harness.records.vocabulary import Severity
+from loadtests.harness.records.vocabulary import DOWNLOADED, Severity
 
 
 def audits(facts: Facts, _: Answers) -> Iterator[Warn]:
-    audited = {name for table in facts.ledgers for name in table.stretches}
-    missing = [stretch.stretch for stretch in facts.stretches if stretch.stretch not in audited]
+    missing = unaudited(facts.stretches, facts.ledgers)
     if missing:
+        killed = facts.manifest.ended_at is None
+        why = "the run was cut off before its end: " if killed else ""
         yield invalid(
-            "missing-samples",
-            f"nobody audited {', '.join(missing[:5])}",
+            "not-ended" if killed else "missing-samples",
+            f"{why}nobody audited {', '.join(missing[:5])}",
             metric="stretches without an audit",
             value=len(missing),
             limit=0,
-            advice="keep the bundle whole",
+            advice="run it again" if killed else "keep the bundle whole",
         )
+
+
+def samples(facts: Facts, _: Answers) -> Iterator[Warn]:
+    """What the audits judged must be there: every upload is written down before its audit's table is."""
+    played = {one.stretch for one in facts.stretches}
+    gone = sorted({name for table in facts.ledgers for name in table.stretches} - played)
+    judged = sum(table.intents for table in facts.ledgers)
+    kept = sum(DOWNLOADED not in upload.flags for upload in facts.uploads)
+    for what, lost in (("stretches", len(gone)), ("uploads", max(0, judged - kept))):
+        if lost:
+            yield invalid(
+                "missing-samples",
+                f"records of {lost:,} {what} that were audited are gone",
+                metric=f"{what} audited and gone",
+                value=lost,
+                limit=0,
+                advice="keep the bundle whole",
+            )
 
 
 def processor_time(facts: Facts, _: Answers) -> Iterator[Warn]:

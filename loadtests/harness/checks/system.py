@@ -11,7 +11,7 @@ from loadtests.harness.intervals import ratio_of_sums
 from loadtests.harness.limits import REFUSED, rate_limiter, scenes
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn
-from loadtests.harness.records.vocabulary import EARLY_ACK
+from loadtests.harness.records.vocabulary import LedgerFlag
 from loadtests.harness.wording import unit_of
 
 FAILED = 0.01
@@ -76,7 +76,7 @@ def uploads_failed(facts: Facts, _: Answers) -> Iterator[Warn]:
 
 def backlog_growing(facts: Facts, _: Answers) -> Iterator[Warn]:
     """Where uploads are acknowledged before they are durable, promises may outrun storing."""
-    if not any(table.flags.get(EARLY_ACK) for table in facts.ledgers):
+    if not any(table.flags.get(LedgerFlag.EARLY_ACK) for table in facts.ledgers):
         return
     for part, arm, periods in facts.turns(PartKind.COMPARE, PartKind.SIZES):
         growth = ratio_of_sums(

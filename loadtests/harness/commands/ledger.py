@@ -11,11 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.harness.ledger.table import unaudited
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.samples import LedgerTable
 from loadtests.harness.records.vocabulary import LedgerClass
 
 EXAMPLES = 10
+FAILED, INCOMPLETE = 1, 2
 COUNTED = (LedgerClass.VERIFIED, LedgerClass.PENDING)
 # The rare ones stand there only when they say something.
 WORDS, RARE = ("audit", "stretches"), ("other", "flags")
@@ -39,14 +41,22 @@ class Finding:
 
 
 def show_ledger(path: Path, console: Console) -> int:
-    """Print the ledger; 1 if an audit failed."""
+    """Print the ledger; 1 if an audit failed, 2 if there is none of something that was played.
+
+    Raises ``BundleError``.
+    """
     bundle = Bundle(path)
+    bundle.refuse_torn()
     tables = list(bundle.ledgers())
     console.print(f"Ledger of {bundle.manifest().run}", highlight=False)
     console.print(overview(tables))
     for kind, findings in grouped(tables).items():
         show_kind(kind, findings, console)
-    return int(any(table.failed for table in tables))
+    if open_ones := unaudited(bundle.stretches(), tables):
+        text = f"Nobody audited {', '.join(open_ones)}: the run was cut off, or records of it are gone."
+        console.print(text, style="red", highlight=False, soft_wrap=True)
+    failed = any(table.failed for table in tables)
+    return FAILED if failed else INCOMPLETE if open_ones else 0
 
 
 def overview(tables: Sequence[LedgerTable]) -> Table:

@@ -25,6 +25,7 @@ AUDIT_FAILED = 1
 def findings_of(path: Path) -> Findings:
     """Raises ``BundleError``."""
     bundle, course = Bundle(path), read_course(path)
+    bundle.refuse_torn()
     manifest = bundle.manifest()
     rows = tuple(_rows(path, bundle, course, manifest))
     missing = tuple(_missing(course, rows))

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from loadtests.harness.claims import Decision
 from loadtests.harness.govault.source import Method
 from loadtests.harness.records.base import Record
-from loadtests.harness.records.bundle import BundleError
+from loadtests.harness.records.bundle import BundleError, unreadable
 from loadtests.harness.records.result import Interval, Latency, LedgerTotal
 from loadtests.harness.records.samples import Warn
 
@@ -149,6 +149,4 @@ def read_course(path: Path) -> Course:
     except FileNotFoundError as error:
         raise BundleError(f"{path} holds no {COURSE}: it is no run of make govault") from error
     except ValidationError as error:
-        raise BundleError(
-            f"{path / COURSE} cannot be read; another version of the harness made it"
-        ) from error
+        raise unreadable(path / COURSE, error) from error

@@ -17,7 +17,7 @@ from loadtests.harness.govault.findings import findings_of
 from loadtests.harness.govault.records import FINDINGS, Findings, Row
 from loadtests.harness.govault.run import ASKS
 from loadtests.harness.govault.source import NAMES, PUBLISHED, Published
-from loadtests.harness.records.bundle import BundleError, BundleWriter
+from loadtests.harness.records.bundle import BundleWriter, unreadable
 from loadtests.harness.report import glossary
 from loadtests.harness.report.page import HTML, MARKDOWN, template
 from loadtests.harness.report.table import Table
@@ -54,7 +54,7 @@ def read_findings(path: Path) -> Findings:
     try:
         return Findings.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        raise BundleError(f"{file} cannot be read; another version of the harness made it") from error
+        raise unreadable(file, error) from error
 
 
 def view_of(found: Findings) -> dict[str, Any]:

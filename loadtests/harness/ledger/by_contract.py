@@ -10,7 +10,7 @@ acknowledgements before the file was durable. So a verified upload counts as dur
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -26,20 +26,19 @@ from loadtests.harness.ledger.evidence import (
     StoredObject,
     Verdict,
 )
-from loadtests.harness.ledger.findings import FOREIGN
 from loadtests.harness.ledger.remarks import remarks
 from loadtests.harness.ledger.settle import ABANDONED_QUIET_S, OpenUpload, settle
 from loadtests.harness.ledger.table import WHOLE_CLASSES, make_samples, make_table
 from loadtests.harness.payload import UploadRow
 from loadtests.harness.records.samples import Intent, Outcome, Warn
-from loadtests.harness.records.vocabulary import LedgerClass, Severity
+from loadtests.harness.records.vocabulary import HASHED, LedgerClass, LedgerFlag, Severity
 from loadtests.harness.target import Downloaded, ListedFile, Status, Target, for_all
 from loadtests.harness.users import Identity
 
 NOT_DECIDABLE = {
-    "G-04": "objects without a file",
-    "G-09": "leftovers of ended uploads",
-    "G-10": "acknowledgements before the file was durable",
+    LedgerFlag.ORPHAN_OBJECT: "objects without a file",
+    LedgerFlag.LEFTOVER: "leftovers of ended uploads",
+    LedgerFlag.EARLY_ACK: "acknowledgements before the file was durable",
 }
 DRIVEN_STATES = frozenset({"assembling", "completing"})  # the target's own work; the others wait for a client
 SUFFIX = ".bin"  # see k6/lib/flow.js
@@ -238,17 +237,20 @@ def classify_seen(seen: Iterable[Seen], strange: Iterable[Finding], clients_came
     """Every upload's class, in the ledger's terms. Flags that cannot be decided are absent, not zero."""
     verdicts = tuple(_verdict(one, clients_came_back) for one in seen)
     findings = tuple(strange)
-    flags = Counter({FOREIGN: len(findings), "G-12": sum("G-12" in one.flags for one in verdicts)})
+    flags = {
+        LedgerFlag.FOREIGN.value: len(findings),
+        LedgerFlag.HOLLOW.value: sum(LedgerFlag.HOLLOW in one.flags for one in verdicts),
+    }
     return Classified(verdicts, findings, flags)
 
 
 def _verdict(seen: Seen, clients_came_back: bool) -> Verdict:
     ruling = rule_seen(seen)
-    flags = []
+    flags: list[str] = []
     if (seen.outcome is not None or clients_came_back) and ruling.kind is not LedgerClass.VERIFIED:
-        flags.append("G-12")
+        flags.append(LedgerFlag.HOLLOW)
     if seen.download is not None:
-        flags.append("hashed")
+        flags.append(HASHED)
     file = seen.files[0] if seen.files else None
     verified = ruling.kind is LedgerClass.VERIFIED and seen.outcome is not None
     return Verdict(
@@ -267,7 +269,7 @@ def strangers(listed: Iterable[Iterable[ListedFile]], intents: Iterable[Intent])
     """Files of our users that none of our uploads explains."""
     known = {f"{intent.upload_ref}{SUFFIX}" for intent in intents}
     return [
-        Finding(FOREIGN, f"file {file.file_id} ({file.name}) of no known upload", file.size_bytes)
+        Finding(LedgerFlag.FOREIGN, f"file {file.file_id} ({file.name}) of no known upload", file.size_bytes)
         for files in listed
         for file in files
         if file.name not in known

@@ -23,7 +23,7 @@ from loadtests.harness.ledger.evidence import (
 )
 from loadtests.harness.ledger.findings import findings_of
 from loadtests.harness.ledger.join import Join, Joined
-from loadtests.harness.records.vocabulary import UNFINISHED, LedgerClass
+from loadtests.harness.records.vocabulary import HASHED, UNFINISHED, LedgerClass, LedgerFlag
 
 # k6 stamps whole milliseconds, cut off: an ack may look up to this much earlier than it was.
 CLIENT_CLOCK_STEP_S = 0.001
@@ -122,11 +122,11 @@ def _verdict(evidence: Evidence, content: Content, joined: Joined, found: set[st
     durable_at, visible_at = _times(evidence, joined)
     flags = set(found)
     if joined.acked and _is_early(evidence, joined, durable_at):
-        flags.add("G-10")
+        flags.add(LedgerFlag.EARLY_ACK)
     if _ended(evidence, joined) and ruling.kind is not LedgerClass.VERIFIED:
-        flags.add("G-12")
+        flags.add(LedgerFlag.HOLLOW)
     if joined.stored is not None and joined.stored.key in evidence.hashes:
-        flags.add("hashed")
+        flags.add(HASHED)
     if ruling.kind is LedgerClass.LOST and _is_there(joined, content):
         flags.add(UNFINISHED)
     return Verdict(
@@ -185,6 +185,6 @@ def _count_flags(
     evidence: Evidence, verdicts: Sequence[Verdict], findings: Sequence[Finding]
 ) -> dict[str, int]:
     counts = Counter(finding.flag for finding in findings)
-    for flag in ("G-10", "G-12"):
+    for flag in (LedgerFlag.EARLY_ACK, LedgerFlag.HOLLOW):
         counts[flag] = sum(flag in verdict.flags for verdict in verdicts)
-    return {flag: counts[flag] for flag in ("G-04", "G-09", "G-10", "G-11", "G-12")}
+    return {flag.value: counts[flag] for flag in LedgerFlag}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from loadtests.harness.records.samples import Intent, Outcome
-from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.records.vocabulary import LedgerClass, LedgerFlag
 
 OPEN_STATES = frozenset({"pending", "assembling", "uploading", "completing"})
 UPLOAD_DATABASE = "upload_db"
@@ -155,7 +155,7 @@ class Verdict:
 class Finding:
     """Something that is no intent's class: an orphan, a leftover, a stranger."""
 
-    flag: str
+    flag: LedgerFlag
     what: str
     size_bytes: int = 0
     upload_ref: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from loadtests.harness.console import Lines
 from loadtests.harness.ledger.settle import Settled
-from loadtests.harness.ledger.table import FAILING_FLAGS, USER_SHORT, failing_classes
+from loadtests.harness.ledger.table import USER_SHORT, failing
 from loadtests.harness.records.samples import LedgerTable, Warn
 from loadtests.harness.records.vocabulary import Severity
 
@@ -44,16 +44,14 @@ def remarks(
 
 
 def _mismatch(table: LedgerTable) -> Iterator[Warn]:
-    counts = {**table.classes, **table.flags}
-    names = sorted({kind.value for kind in failing_classes(killed=table.killed)} | FAILING_FLAGS)
-    present = [f"{name}: {counts[name]}" for name in names if counts.get(name)]
+    present = failing(table.classes, table.flags, killed=table.killed)
     if present:
         yield Warn(
             code="ledger-mismatch",
             severity=Severity.INVALID,
             message="what clients were told and what is stored do not agree",
             metric="uploads by class",
-            value=", ".join(present),
+            value=", ".join(f"{name}: {number}" for name, number in present.items()),
             limit=0.0,
             advice="read the offending rows: make ledger",
         )

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from loadtests.harness.ledger.evidence import Classified, Verdict
+from loadtests.harness.records.plan import Stretch
 from loadtests.harness.records.samples import LedgerTable, UploadSample
-from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.records.vocabulary import HASHED, LedgerClass, LedgerFlag
 
 # Any of these fails the audit. Orphan objects, stuck sessions and leftovers are counted: whether they
 # stay is known only after a sweep.
 FAILING_CLASSES = frozenset(
     {LedgerClass.LOST, LedgerClass.CORRUPT, LedgerClass.ORPHAN_ROW, LedgerClass.DUPLICATE}
 )
-FAILING_FLAGS = frozenset({"G-11"})
+FAILING_FLAGS = frozenset({LedgerFlag.FOREIGN})
 # Classes of which every row is listed; the others are plain in the samples.
 LISTED_CLASSES = FAILING_CLASSES | {LedgerClass.STUCK, LedgerClass.LATE_SUCCESS, LedgerClass.PENDING}
 # Not a class of an upload: a user some of whose acknowledged uploads are no files of theirs.
@@ -23,9 +24,14 @@ USER_SHORT = "user"
 WHOLE_CLASSES = frozenset({LedgerClass.VERIFIED, LedgerClass.LATE_SUCCESS})
 
 
-def failing_classes(*, killed: bool) -> frozenset[LedgerClass]:
-    """Classes that fail an audit. After a planned kill what was lost is what the run asks about."""
-    return FAILING_CLASSES - {LedgerClass.LOST} if killed else FAILING_CLASSES
+def failing(classes: Mapping[str, int], flags: Mapping[str, int], *, killed: bool) -> dict[str, int]:
+    """What fails an audit, and how often it is there: nothing where it passed.
+
+    After a planned kill (``killed``) what was lost is what the run asks about.
+    """
+    fatal = FAILING_CLASSES - {LedgerClass.LOST} if killed else FAILING_CLASSES
+    counts = {**classes, **flags}
+    return {name: counts[name] for name in sorted(fatal | FAILING_FLAGS) if counts.get(name)}
 
 
 def make_table(
@@ -41,7 +47,7 @@ def make_table(
     verdicts = classified.verdicts
     classes = Counter(verdict.kind.value for verdict in verdicts)
     whole = [verdict for verdict in verdicts if verdict.kind in WHOLE_CLASSES]
-    hashed = sum("hashed" in verdict.flags for verdict in verdicts)
+    hashed = sum(HASHED in verdict.flags for verdict in verdicts)
     verified = [verdict for verdict in verdicts if verdict.kind is LedgerClass.VERIFIED]
     return LedgerTable(
         audit=audit,
@@ -54,13 +60,13 @@ def make_table(
         by_user=_by_user(verdicts),
         flags=dict(classified.flags),
         hashed=hashed,
-        compared=sum("hashed" not in verdict.flags for verdict in whole),
+        compared=sum(HASHED not in verdict.flags for verdict in whole),
         baseline_files=baseline_files,
         verified_bytes=sum(verdict.intent.size_bytes for verdict in verified),
         stored_bytes=sum(verdict.stored.size_bytes for verdict in verified if verdict.stored),
         offending=_offending(classified),
         killed=killed,
-        failed=is_failed(classes, classified.flags, killed=killed),
+        failed=bool(failing(classes, classified.flags, killed=killed)),
     )
 
 
@@ -91,11 +97,10 @@ def _by_user(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
     return {user: dict(counts) for user, counts in found.items()}
 
 
-def is_failed(classes: Mapping[str, int], flags: Mapping[str, int], *, killed: bool = False) -> bool:
-    """Whether a class or flag that fails an audit is present."""
-    return any(classes.get(kind.value) for kind in failing_classes(killed=killed)) or any(
-        flags.get(flag) for flag in FAILING_FLAGS
-    )
+def unaudited(stretches: Iterable[Stretch], tables: Iterable[LedgerTable]) -> list[str]:
+    """Stretches that were played and are in no audit."""
+    audited = {name for table in tables for name in table.stretches}
+    return [one.stretch for one in stretches if one.stretch not in audited]
 
 
 def make_samples(classified: Classified) -> tuple[UploadSample, ...]:

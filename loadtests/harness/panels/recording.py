@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,17 +52,25 @@ def write_recording(bundle: Path, recording: Recording) -> Path:
 
 
 def read_recording(bundle: Path) -> Recording:
-    """Raises ``BundleError`` when the run recorded none."""
+    """Raises ``BundleError`` when the run recorded none, or it cannot be read."""
+    file = bundle / FILE
     try:
-        value: dict[str, Any] = json.loads(gzip.decompress((bundle / FILE).read_bytes()))
+        value: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
     except FileNotFoundError:
         raise BundleError(
             f"{bundle} holds no {FILE}: Prometheus did not run, or the run ended before it was asked"
         ) from None
-    if value.pop("format") != FORMAT:
-        raise BundleError(f"{bundle / FILE} has another format than {FORMAT}")
-    answers = {
-        expr: tuple(Series(one["labels"], one["first"], tuple(one["values"])) for one in series)
-        for expr, series in value.pop("answers").items()
-    }
-    return Recording(**value, answers=answers)
+    except (gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
+        raise BundleError(f"{file} is damaged: {error}") from error
+    if value.pop("format", None) != FORMAT:
+        raise BundleError(f"{file} has another format than {FORMAT}")
+    try:
+        answers = {
+            expr: tuple(Series(one["labels"], one["first"], tuple(one["values"])) for one in series)
+            for expr, series in value.pop("answers").items()
+        }
+        return Recording(**value, answers=answers)
+    except (KeyError, TypeError) as error:
+        raise BundleError(
+            f"{file} cannot be read; another version of the harness made it ({error})"
+        ) from error

@@ -3,7 +3,7 @@
 Writing never holds data back: every append is one ``write`` to a file opened for appending, synced
 before it returns, and whole files are replaced by rename. So a run killed at any moment leaves a
 bundle that can be read: at worst the last line, or the last compressed member, is torn, and the
-reader drops exactly that.
+reader drops exactly that. A run that came to its end leaves nothing torn: there it is an error.
 
 Compressed files are sequences of gzip members, one for each append, without time stamps: the same
 records give the same bytes.
@@ -17,10 +17,11 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from loadtests.harness.records.base import Record
 from loadtests.harness.records.plan import Plan, Stretch
@@ -48,6 +49,9 @@ EVENTS = "events.jsonl"
 WARNINGS = "warnings.json"
 LOAD = "load.json"
 K6_FOLDER = "k6"  # its log and console lines, kept beside what was made of them
+APPENDED = (STRETCHES, UPLOADS, STEPS, LOOKS, LEDGER, COUNTED, EVENTS)
+OF_EVERY_END = (STRETCHES, WARNINGS)  # however a run ended, unless it was killed
+OF_A_WHOLE_RUN = (*OF_EVERY_END, UPLOADS, LOOKS, LEDGER, COUNTED, EVENTS)
 
 RecordT = TypeVar("RecordT", bound=Record)
 _WARNINGS = TypeAdapter(tuple[Warn, ...])
@@ -56,6 +60,17 @@ _GZIP_WBITS = 31
 
 class BundleError(Exception):
     """A bundle, or a part of it that is asked for, is absent or cannot be read."""
+
+
+def unreadable(where: object, error: ValidationError) -> BundleError:
+    """One sentence about a file of a bundle, or a line of one, that is none of our records."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return BundleError(f"{where} is damaged: {first['msg']}")
+    member = ".".join(map(str, first["loc"]))
+    return BundleError(
+        f"{where} cannot be read; another version of the harness made it ({member}: {first['msg']})"
+    )
 
 
 class BundleWriter:
@@ -124,18 +139,22 @@ class BundleWriter:
     def _append(self, name: str, data: bytes) -> None:
         if not data:
             return
-        with (self.path / name).open("ab", buffering=0) as file:
+        target = self.path / name
+        with _named(target), target.open("ab", buffering=0) as file:
             _write_all(file.fileno(), data)
             os.fsync(file.fileno())
 
     def _replace(self, name: str, text: str) -> None:
         target = self.path / name
         draft = target.with_name(f".{name}.{os.getpid()}")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
+        try:
+            with _named(target), draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 class Bundle:
@@ -147,20 +166,22 @@ class Bundle:
         self.path = path
 
     def manifest(self) -> Manifest:
-        return Manifest.model_validate_json(self._whole(MANIFEST))
+        return self._whole(MANIFEST, Manifest)
 
     def plan(self) -> Plan:
-        return Plan.model_validate_json(self._whole(PLAN))
+        return self._whole(PLAN, Plan)
 
     def load(self) -> LoadSummary | None:
         """What k6 said of itself; None while it has not ended."""
-        path = self.path / LOAD
-        return LoadSummary.model_validate_json(path.read_bytes()) if path.exists() else None
+        return self._whole(LOAD, LoadSummary) if (self.path / LOAD).exists() else None
 
     def warnings(self) -> tuple[Warn, ...]:
         """Warnings of the whole run; empty while the run has not written them."""
         path = self.path / WARNINGS
-        return _WARNINGS.validate_json(path.read_bytes()) if path.exists() else ()
+        try:
+            return _WARNINGS.validate_json(path.read_bytes()) if path.exists() else ()
+        except ValidationError as error:
+            raise unreadable(path, error) from error
 
     def stretches(self) -> tuple[Stretch, ...]:
         """Stretches in the order run."""
@@ -186,29 +207,69 @@ class Bundle:
     def events(self) -> tuple[Event, ...]:
         return tuple(self._records(EVENTS, Event))
 
-    def _whole(self, name: str) -> bytes:
+    def refuse_torn(self) -> None:
+        """Raises ``BundleError`` where a run came to its end and its records stop in the middle of one."""
+        if self.manifest().ended_at is None:
+            return
+        for name in APPENDED:
+            path = self.path / name
+            if path.exists() and _split(name, path.read_bytes())[1]:
+                raise BundleError(f"{path} is damaged: it stops in the middle of a record")
+
+    def refuse_incomplete(self) -> None:
+        """The same, and where records are gone without which something else would be found."""
+        self.refuse_torn()
+        manifest = self.manifest()
+        if manifest.ended_at is None:
+            return
+        whole = not manifest.interrupted and self._holds(LOAD)  # k6 came to its end, too
+        needed = OF_A_WHOLE_RUN if whole else OF_EVERY_END
+        if whole and any(part.login_rate_per_s or part.list_rate_per_s for part in self.plan().parts):
+            needed = (*needed, STEPS)
+        if gone := [name for name in needed if not self._holds(name)]:
+            raise BundleError(
+                f"{self.path} lacks {', '.join(gone)}: without it, something else would be found"
+            )
+
+    def _holds(self, name: str) -> bool:
+        path = self.path / name
+        return path.exists() and path.stat().st_size > 0
+
+    def _whole(self, name: str, kind: type[RecordT]) -> RecordT:
+        path = self.path / name
         try:
-            return (self.path / name).read_bytes()
+            return kind.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
             raise BundleError(f"{self.path} holds no {name}: the run ended before writing it") from error
+        except ValidationError as error:
+            raise unreadable(path, error) from error
 
     def _records(self, name: str, kind: type[RecordT]) -> Iterator[RecordT]:
         path = self.path / name
         if not path.exists():
             return
-        data = path.read_bytes()
-        for line in whole_lines(read_members(data) if name.endswith(".gz") else data):
-            yield kind.model_validate_json(line)
+        whole, _ = _split(name, path.read_bytes())
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                if line:
+                    yield kind.model_validate_json(line)
+            except ValidationError as error:
+                raise unreadable(f"{path}, line {number},", error) from error
 
 
-def whole_lines(data: bytes) -> Iterator[bytes]:
-    """Every line that was written to its end; a torn last line is left out."""
+def _split(name: str, data: bytes) -> tuple[bytes, bytes]:
+    """The lines of a file that were written to their end, and the torn rest."""
+    return whole_members(data) if name.endswith(".gz") else whole_lines(data)
+
+
+def whole_lines(data: bytes) -> tuple[bytes, bytes]:
+    """Every line that was written to its end, and what is left of a torn one."""
     end = data.rfind(b"\n") + 1
-    return (line for line in data[:end].splitlines() if line)
+    return data[:end], data[end:]
 
 
-def read_members(data: bytes) -> bytes:
-    """The content of all whole gzip members; a member torn by a kill is left out."""
+def whole_members(data: bytes) -> tuple[bytes, bytes]:
+    """The content of all whole gzip members, and what is left of a member that a kill tore."""
     parts: list[bytes] = []
     rest = data
     while rest:
@@ -221,7 +282,7 @@ def read_members(data: bytes) -> bytes:
             break
         parts.append(content)
         rest = member.unused_data
-    return b"".join(parts)
+    return b"".join(parts), rest
 
 
 def _lines(records: Sequence[Record]) -> bytes:
@@ -230,6 +291,15 @@ def _lines(records: Sequence[Record]) -> bytes:
 
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of writing say where; the system does not name an open file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -76,8 +76,7 @@ class UploadSample(Record):
     durable_at: float | None = None  # database's clock, offset corrected
     visible_at: float | None = None
     ledger: LedgerClass
-    # "G-10" early ack, "G-12" hollow iteration, "hashed" = content read back, ``UNFINISHED``, ``DOWNLOADED``,
-    # ``RESUMED``
+    # ``LedgerFlag``, ``HASHED``, ``UNFINISHED``, ``DOWNLOADED``, ``RESUMED``
     flags: tuple[str, ...] = ()
 
     @property
@@ -143,7 +142,7 @@ class LedgerTable(Record):
     classes: dict[str, int]  # LedgerClass value -> intents
     by_arm: dict[str, dict[str, int]]  # the same by arm
     by_user: dict[str, dict[str, int]]  # user id -> intents, acks, verified, files
-    flags: dict[str, int]  # "G-04", "G-09", "G-10", "G-11", "G-12" -> count
+    flags: dict[str, int]  # LedgerFlag value -> count
     hashed: int  # objects read back and hashed
     compared: int  # objects compared by size and ETag only
     baseline_files: int  # other users' files that were there before

@@ -9,8 +9,8 @@ from enum import StrEnum
 EMAIL_DOMAIN = "harness.vaultbench.invalid"
 # Object stores by the name of their part; one of them runs.
 STORES = ("minio", "versitygw")
-# Flag of an upload that was acknowledged before it was durable.
-EARLY_ACK = "G-10"
+# Flag of an upload whose content the audit read back and hashed.
+HASHED = "hashed"
 # Flag of an upload that counts as lost, as it never came to its end, and whose file is there all the same.
 UNFINISHED = "unfinished"
 # Flags of a sample that is a download, and of one whose rest was asked for by range after it had been cut.
@@ -49,3 +49,13 @@ class LedgerClass(StrEnum):
     STUCK = "G-06"
     DUPLICATE = "G-07"
     LATE_SUCCESS = "G-08"
+
+
+class LedgerFlag(StrEnum):
+    """What the ledger says beside the classes: of an upload, or of something that no upload explains."""
+
+    ORPHAN_OBJECT = "G-04"
+    LEFTOVER = "G-09"
+    EARLY_ACK = "G-10"  # acknowledged before it was durable
+    FOREIGN = "G-11"
+    HOLLOW = "G-12"  # the client was through with it, and it is not verified

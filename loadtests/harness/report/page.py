@@ -13,10 +13,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
+from pydantic import ValidationError
 
 from loadtests.harness.analyse import analyse
 from loadtests.harness.claims import ending
-from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.bundle import Bundle, BundleWriter, unreadable
 from loadtests.harness.records.plan import POINTS, Arm, PartKind, Plan
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Manifest, Warn
@@ -74,8 +75,12 @@ _QUESTIONS: tuple[tuple[PartKind, str, tuple[str, ...], tuple[str, ...]], ...] =
 
 
 def write_report(path: Path) -> Result:
-    """Analyse the bundle again and write ``analysis.json`` and both reports. Needs nothing but the folder."""
+    """Analyse the bundle again and write ``analysis.json`` and both reports. Needs nothing but the folder.
+
+    Raises ``BundleError`` where records are gone or damaged.
+    """
     bundle = Bundle(path)
+    bundle.refuse_incomplete()
     result = told(analyse(bundle))
     BundleWriter(path).write_json(ANALYSIS, result.model_dump(mode="json"))
     view = view_of(result, bundle.plan(), bundle.manifest())
@@ -85,9 +90,12 @@ def write_report(path: Path) -> Result:
 
 
 def read_result(path: Path) -> Result:
-    """What was found when the report was written; found now where it was not."""
+    """What was found when the report was written; found now where it was not. Raises ``BundleError``."""
     file = path / ANALYSIS
-    return Result.model_validate_json(file.read_bytes()) if file.exists() else write_report(path)
+    try:
+        return Result.model_validate_json(file.read_bytes()) if file.exists() else write_report(path)
+    except ValidationError as error:
+        raise unreadable(file, error) from error
 
 
 def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Warn
+from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.report.charts import Arms
 from loadtests.harness.report.table import Table
 from loadtests.harness.wording import MISSING, duration
@@ -13,7 +14,7 @@ from loadtests.harness.wording import MISSING, duration
 
 def ledger(arms: Arms, result: Result) -> Table:
     total = result.ledger
-    classes = ["verified", *(name for name in total.classes if name != "verified")]
+    classes = [LedgerClass.VERIFIED.value, *(name for name in total.classes if name != LedgerClass.VERIFIED)]
     rows = [
         (_level_name(arms, arm), *(f"{counts.get(name, 0):,}" for name in classes))
         for arm, counts in total.by_arm.items()
@@ -22,8 +23,8 @@ def ledger(arms: Arms, result: Result) -> Table:
     if result.kills is not None:
         never_ended = sum(one.unfinished for one in result.kills.arms)
         flags += (
-            " What a planned kill took along (G-02) is a finding and fails no audit; of these uploads "
-            f"{never_ended:,} have their file all the same and never ended."
+            f" What a planned kill took along ({LedgerClass.LOST}) is a finding and fails no audit; of these "
+            f"uploads {never_ended:,} have their file all the same and never ended."
         )
     return Table(
         "ledger",

@@ -224,6 +224,9 @@ def manifest(**given: object) -> Manifest:
     return Manifest.model_validate(values | given)
 
 
+K6_ENDED = LoadSummary(exit_code=0, requests=1)
+
+
 @dataclass
 class FakeBundle:
     """What ``Bundle`` gives, from memory."""
@@ -236,7 +239,7 @@ class FakeBundle:
     of_counted: Sequence[Counted] = ()
     of_events: Sequence[Event] = ()
     of_warnings: Sequence[Warn] = ()
-    of_load: LoadSummary | None = None
+    of_load: LoadSummary | None = K6_ENDED
 
     def manifest(self) -> Manifest:
         return self.of_manifest

@@ -1,13 +1,14 @@
 """A bundle survives whatever ends the run, and says the same whenever it is read."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter, read_members, whole_lines
+from loadtests.harness.records.bundle import Bundle, BundleError, BundleWriter, whole_lines, whole_members
 from loadtests.harness.records.plan import Stretch
 from loadtests.harness.records.samples import (
     Counted,
@@ -143,8 +144,8 @@ def test_garbage_after_whole_members_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "uploads.jsonl.gz"
     path.write_bytes(path.read_bytes() + b"\x00\x01")
     assert len(Bundle(tmp_path).uploads()) == 1
-    assert read_members(b"not gzip") == b""
-    assert list(whole_lines(b"a\n\nb\nc")) == [b"a", b"b"]
+    assert whole_members(b"not gzip") == (b"", b"not gzip")
+    assert whole_lines(b"a\n\nb\nc") == (b"a\n\nb\n", b"c")
 
 
 def test_absent_parts_are_named(tmp_path: Path) -> None:
@@ -158,6 +159,30 @@ def test_absent_parts_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_member_is_an_error_not_ignored(tmp_path: Path) -> None:
-    (tmp_path / "ledger.jsonl").write_text('{"audit": 1, "surprise": 1}\n')
-    with pytest.raises(ValidationError, match="surprise"):
+    BundleWriter(tmp_path).append_ledger(table(0))
+    path = tmp_path / "ledger.jsonl"
+    line = path.read_text()
+    path.write_text(line + line.replace('"audit"', '"surprise":1,"audit"'))
+    with pytest.raises(BundleError, match=r"ledger\.jsonl, line 2, .*another version .*\(surprise: "):
         Bundle(tmp_path).ledgers()
+
+
+def test_what_is_no_json_is_told_in_a_sentence(tmp_path: Path) -> None:
+    for name, read in (("manifest.json", Bundle.manifest), ("load.json", Bundle.load),
+                       ("warnings.json", Bundle.warnings), ("events.jsonl", Bundle.events)):  # fmt: skip
+        (tmp_path / name).write_bytes(b"\xff nonsense\n")
+        with pytest.raises(BundleError, match=rf"{name}.* is damaged: Invalid JSON"):
+            read(Bundle(tmp_path))
+
+
+def test_a_full_disk_is_named_and_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = BundleWriter(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"warnings\.json"):
+        writer.write_warnings([])
+    with pytest.raises(OSError, match=r"ledger\.jsonl"):
+        writer.append_ledger(table(0))
+    assert {path.name for path in tmp_path.iterdir()} == {"k6", "ledger.jsonl"}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from loadtests.harness.commands.ledger import EXAMPLES, grouped, overview, show_kind
+from loadtests.harness.commands.ledger import EXAMPLES, grouped, overview, show_kind, show_ledger
+from loadtests.harness.records.bundle import BundleError, BundleWriter
+from loadtests.harness.records.plan import Stretch
 from loadtests.harness.records.samples import LedgerTable
 from tests.unit.loadtests import ledger_world as world
 from tests.unit.loadtests.ledger_world import World
+from tests.unit.loadtests.switchback import manifest
 
 pytestmark = pytest.mark.unit
 
@@ -54,3 +58,33 @@ def test_a_group_shows_ten_examples_and_how_many_more() -> None:
     assert len([line for line in lines if line.startswith("  audit 0: ")]) == EXAMPLES
     assert lines[-1].strip().startswith("and 2 more")
     assert str(world.USER) in lines[1]
+
+
+def written(folder: Path, *, ended: bool) -> Path:
+    """Two stretches that were played, of which the first was audited."""
+    writer = BundleWriter(folder)
+    writer.write_manifest(manifest(ended_at=2000.0 if ended else None))
+    for name in ("s001", "s002"):
+        writer.append_stretch(
+            Stretch(stretch=name, part="p", t0=1.0, period_s=3.0, washout_s=0.7, order=("a",), blocks=(0,))
+        )
+    writer.append_ledger(World().verified("a").table().model_copy(update={"stretches": ("s001",)}))
+    return folder
+
+
+def test_what_nobody_audited_is_named_and_no_success(tmp_path: Path) -> None:
+    out = StringIO()
+    assert show_ledger(written(tmp_path, ended=False), Console(file=out, width=160)) == 2
+    assert "Nobody audited s002" in out.getvalue() and "passed" in out.getvalue()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_torn_ledger_is_damaged_where_the_run_came_to_its_end(tmp_path: Path, ended: bool) -> None:
+    path = written(tmp_path, ended=ended) / "ledger.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"audit":1')
+    console = Console(file=StringIO(), width=160)
+    if ended:
+        with pytest.raises(BundleError, match=r"ledger\.jsonl is damaged: it stops in the middle"):
+            show_ledger(tmp_path, console)
+    else:
+        assert show_ledger(tmp_path, console) == 2

@@ -98,6 +98,19 @@ def table(made: FakeBundle, **given: object) -> None:
     made.of_ledgers = [ledger(made.world.stretches, made.world.uploads, **given)]
 
 
+def unended(made: FakeBundle) -> None:
+    """Killed before its last stretch was audited."""
+    made.of_manifest = manifest(host={"cores": 8, "memory_bytes": 8e9}, ended_at=None)
+    made.of_load = None
+    made.of_ledgers = ()
+
+
+def unplayed(made: FakeBundle) -> None:
+    """A stretch that was audited stands nowhere."""
+    (known,) = made.of_ledgers
+    made.of_ledgers = [known.model_copy(update={"stretches": (*known.stretches, "s999")})]
+
+
 def restart(made: FakeBundle) -> None:
     looks = made.world.looks
     looks[20:] = [look.model_copy(update={"lives": {**look.lives, "upload": 8}}) for look in looks[20:]]
@@ -178,6 +191,10 @@ def foreign(made: FakeBundle) -> None:
         (lambda made: table(made, stored_bytes=1), "bytes-mismatch", Validity.INVALID, 2),
         (other_bytes, "bytes-mismatch", Validity.INVALID, 2),
         (lambda made: setattr(made, "of_ledgers", ()), "missing-samples", Validity.INVALID, 2),
+        (unended, "not-ended", Validity.INVALID, 2),
+        (lambda made: made.world.uploads.pop(), "missing-samples", Validity.INVALID, 2),
+        (unplayed, "missing-samples", Validity.INVALID, 2),
+        (lambda made: setattr(made, "of_load", None), "generator-failed", Validity.INVALID, 2),
         (restart, "restart-during-run", Validity.INVALID, 2),
         (
             lambda made: setattr(made, "of_load", LoadSummary(exit_code=107, requests=1)),
@@ -398,6 +415,27 @@ def test_what_the_audit_warned_of_is_not_found_again() -> None:
     said = Warn(code="ledger-mismatch", severity=Severity.INVALID, message="said", metric="uploads by class")
     made.of_warnings = [said]
     assert [warn.message for warn in analyse(made).warnings] == ["said"]
+
+
+@pytest.mark.parametrize(
+    ("killed", "said"),
+    [
+        (False, "audit 1 failed: 2 x G-02, 1 x G-11"),
+        (True, "audit 1 failed: 1 x G-11"),  # what a planned kill took along fails nothing
+    ],
+)
+def test_of_a_failed_audit_only_what_fails_it_is_named(killed: bool, said: str) -> None:
+    made = sound()
+    classes, flags = {"verified": len(made.world.uploads) - 2, "G-02": 2}, {"G-04": 3, "G-09": 4, "G-11": 1}
+    table(made, failed=True, killed=killed, classes=classes, flags=flags)
+    assert said in [warn.message for warn in analyse(made).warnings]
+
+
+def test_a_run_that_was_killed_between_two_audits_did_not_reach_its_end() -> None:
+    made = sound()
+    made.of_manifest, made.of_load = manifest(host={"cores": 8, "memory_bytes": 8e9}, ended_at=None), None
+    result = analyse(made)
+    assert (result.exit_code, result.exit_reason) == (3, "the run was cut off before its end")
 
 
 def test_every_next_command_can_be_said() -> None:
