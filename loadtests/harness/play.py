@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from loadtests.harness.order import in_turns
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
-from loadtests.harness.records.samples import Look
+from loadtests.harness.records.samples import Look, Warn
+from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.rig import Rig
 from loadtests.harness.scraping import scrape
 from loadtests.harness.tally import Ack, Tally, rates_per_s
@@ -48,6 +50,7 @@ class Player:
     login_each: bool = False
     looks: list[Look] = field(default_factory=list)  # since whoever wants them took them
     _stretches: int = 0
+    _failures: Counter[str] = field(default_factory=Counter)  # until the last stretch
     _sent: strangers.Sent | None = None  # reads on where it stopped
 
     async def play(
@@ -86,8 +89,12 @@ class Player:
                 async with _waited_for(beside(stretch)):
                     stretch = await self._watched(stretch, part)
         await self._ended(stretch)
-        rates = rates_per_s(stretch, [arm.name for arm in part.arms], self.tally.read(number))
+        before = self._failures
+        acks, self._failures = self.tally.read(number), self.tally.failures.copy()
+        rates = rates_per_s(stretch, [arm.name for arm in part.arms], acks)
         self.progress.played(stretch, rates)
+        if not acks and (failures := self._failures - before):
+            self._nothing_succeeded(stretch, failures)
         return stretch, rates
 
     async def _watched(self, stretch: Stretch, part: Part) -> Stretch:
@@ -149,6 +156,20 @@ class Player:
             raise
         self.books.warnings.append(strangers.warning(said))
         self.rig.event("foreign-traffic", said=said)
+        self.progress.say(said)
+        self.rig.stop.set()
+
+    def _nothing_succeeded(self, stretch: Stretch, failures: Counter[str]) -> None:
+        """Nothing can be compared any more, so the run ends in order."""
+        (what, times), *_ = failures.most_common(1)
+        said = f"All {failures.total()} transfers of {stretch.stretch} failed, {times} of them so: {what}"
+        warning = Warn(
+            code="all-failed", severity=Severity.INVALID, message=said, metric="share of failed in a stretch",
+            value=1.0, limit=1.0, part=stretch.part,
+            advice="make status says what is wrong with the system, and how full its disk is",
+        )  # fmt: skip
+        self.books.warnings.append(warning)
+        self.rig.event("all-failed", said=said)
         self.progress.say(said)
         self.rig.stop.set()
 

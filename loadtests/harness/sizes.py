@@ -16,8 +16,8 @@ def sizes(plan: Plan, blocks: Mapping[str, Sequence[Block]], main: Comparison | 
     compared beside it."""
     found: dict[int, Comparison] = {}
     for part in plan.parts:
-        if part.kind is PartKind.SIZES:
-            found |= _by_size(plan, part, blocks.get(part.name, ()))
+        if part.kind is PartKind.SIZES and (own := blocks.get(part.name)):
+            found |= _by_size(plan, part, own)
     if not found:
         return None
     main_sizes = {result.arm.file_size_bytes for result in main.arms} if main else set()

@@ -4,7 +4,7 @@ For calibration and progress."""
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ class Tally:
     """Follows the growing console file."""
 
     path: Path
-    failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)  # by what the client saw
     _offset: int = 0
     _acks: dict[int, list[Ack]] = field(default_factory=lambda: defaultdict(list))
 
@@ -40,12 +40,19 @@ class Tally:
             if not any(kind in text for kind in ENDS):
                 continue
             line = json.loads(text)
-            self.failed += not line["ok"]
-            if line["ok"]:
+            if not line["ok"]:
+                self.failures[failure(line.get("step"), line.get("st"), line.get("code"))] += 1
+            else:
                 self._acks[line["s"]].append(Ack(line["a"], line["t0"] / 1000, line["t3"] / 1000))
         for earlier in [key for key in self._acks if key < number]:
             del self._acks[earlier]
         return self._acks[number]
+
+
+def failure(step: str | None, status: int | None, code: str | None) -> str:
+    """What a client saw fail, in words."""
+    answered = f"answered {status}" if status else "not answered"
+    return f"{step or 'request'} {answered}" + (f" {code}" if code else "")
 
 
 def rates_per_s(stretch: Stretch, arms: Sequence[str], acks: Sequence[Ack]) -> list[float]:

@@ -31,6 +31,7 @@ NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("not-ended", "again"),
     ("missing-samples", "make doctor"),
     ("foreign-traffic", "make status"),
+    ("all-failed", "make status"),
     ("generator-limited", "again VUS={half}"),
     ("memory-short", "again VUS={half}"),
     ("not-reached", "again"),
@@ -126,7 +127,8 @@ def next_command(facts: Facts, warnings: Iterable[Warn]) -> str | None:
     codes = {warn.code for warn in warnings if warn.severity is not Severity.INFO}
     vus = max((arm.vus for arm in facts.plan.arms), default=0) or 8
     template = next((command for code, command in NEXT_COMMAND if code in codes), None)
-    if facts.plan.profile == "smoke" and not facts.manifest.interrupted and template in {None, "again"}:
+    ended = facts.manifest.ended_at is not None and not facts.manifest.interrupted
+    if facts.plan.profile == "smoke" and ended and template in {None, "again"}:
         template = "again {longer}"
     if template is None:
         return None

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtests.harness.ledger.table import unaudited
-from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.bundle import LEDGER, STRETCHES, Bundle
 from loadtests.harness.records.samples import LedgerTable
 from loadtests.harness.records.vocabulary import LedgerClass
 
@@ -46,7 +46,7 @@ def show_ledger(path: Path, console: Console) -> int:
     Raises ``BundleError``.
     """
     bundle = Bundle(path)
-    bundle.refuse_torn()
+    bundle.refuse_torn((LEDGER, STRETCHES))
     tables = list(bundle.ledgers())
     console.print(f"Ledger of {bundle.manifest().run}", highlight=False)
     console.print(overview(tables))

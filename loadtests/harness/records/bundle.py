@@ -207,11 +207,11 @@ class Bundle:
     def events(self) -> tuple[Event, ...]:
         return tuple(self._records(EVENTS, Event))
 
-    def refuse_torn(self) -> None:
-        """Raises ``BundleError`` where a run came to its end and its records stop in the middle of one."""
+    def refuse_torn(self, names: Iterable[str] = APPENDED) -> None:
+        """Raises ``BundleError`` where a run came to its end and these records stop in the middle of one."""
         if self.manifest().ended_at is None:
             return
-        for name in APPENDED:
+        for name in names:
             path = self.path / name
             if path.exists() and _split(name, path.read_bytes())[1]:
                 raise BundleError(f"{path} is damaged: it stops in the middle of a record")

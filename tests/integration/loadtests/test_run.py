@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import math
 import os
@@ -10,8 +11,9 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, STOCK, Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import UploadSample
 from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass, Severity
-from loadtests.harness.rig import Rig, open_rig
+from loadtests.harness.rig import Hold, Rig, open_rig
 from loadtests.harness.run import run_plan
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import ROOT, find_system
@@ -265,6 +267,45 @@ async def test_an_interrupt_lets_uploads_end_and_is_audited(system: System, tmp_
     assert last.part == "compare"
     assert last.cut_at is not None
     assert last.cut_at < last.t0 + 30
+
+
+class FullDisk(BundleWriter):
+    """No room is left when the first audit writes down its uploads."""
+
+    def append_uploads(self, samples: Sequence[UploadSample]) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+
+async def test_a_full_disk_of_the_records_leaves_nothing_in_the_system(
+    system: System, tmp_path: Path
+) -> None:
+    async with rig_of(system, "full") as rig:
+        with pytest.raises(OSError, match="No space left"):
+            await run_plan(rig, plan_of("full"), FullDisk(tmp_path), progress_to(io.StringIO()), "a test")
+        assert not await left(rig)
+    assert not k6_of(tmp_path)
+
+
+async def test_a_run_in_which_everything_fails_ends_and_says_at_what(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the system's disk is full; here nobody is let in."""
+    sign_up = Hold.create_identities
+
+    async def locked_out(hold: Hold, run: str, count: int) -> None:
+        await sign_up(hold, run, count)
+        hold.identities = [replace(user, token="no token") for user in hold.identities]  # noqa: S106
+
+    monkeypatch.setattr(Hold, "create_identities", locked_out)
+    compare, out = part_of(PartKind.COMPARE, arms_of(), period_s=30.0), io.StringIO()
+    async with rig_of(system, "refused") as rig:
+        await run_plan(rig, plan_of("refused", compare), BundleWriter(tmp_path), progress_to(out), "a test")
+    bundle = Bundle(tmp_path)
+    assert [stretch.part for stretch in bundle.stretches()] == ["warm-up"]
+    result = analyse(bundle)
+    assert (result.exit_code, result.next_command) == (2, "make status")
+    assert "transfers of s001 failed" in result.exit_reason and "answered 401" in result.exit_reason
+    assert "answered 401" in out.getvalue()
 
 
 KILLED = """

@@ -65,14 +65,18 @@ def test_the_tally_follows_one_stretch_at_a_time(tmp_path: Path) -> None:
 
     def line(s: int, *, ok: bool = True) -> str:
         return (
-            json.dumps({"e": "o", "s": s, "a": 1, "ok": ok, "t0": 1000, "t3": 2000}, separators=(",", ":"))
+            json.dumps(
+                {"e": "o", "s": s, "a": 1, "ok": ok, "t0": 1000, "t3": 2000}
+                | ({} if ok else {"step": "put", "st": 507, "code": "XMinioStorageFull"}),
+                separators=(",", ":"),
+            )
             + "\n"
         )
 
     path.write_text(line(1) + line(1, ok=False) + '{"e":"i","s":1}\n' + line(2) + '{"e":"o","s":2')
     tally = Tally(path)
     assert tally.read(1) == [Ack(1, 1.0, 2.0)]
-    assert tally.failed == 1
+    assert tally.failures == {"put answered 507 XMinioStorageFull": 1}
     assert tally.read(2) == [Ack(1, 1.0, 2.0)]
     assert tally.read(1) == []
 
