@@ -270,5 +270,8 @@ def sweep(dry_run: bool, older_than_s: int | None, unknown_older_than_s: int | N
 @main.command()
 @click.argument("run", required=False, envvar="RUN")
 def ledger(run: str | None) -> None:
-    """Print what became of every upload of a run, audit by audit; of the newest by default."""
+    """Print what became of every upload of a run, audit by audit; of the newest by default.
+
+    Ends with 0; 1 when an audit failed; 2 when something was not audited, or the run cannot be read.
+    """
     edge(lambda console: show_ledger(find_bundle(run, os.environ), console))

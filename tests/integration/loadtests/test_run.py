@@ -294,7 +294,7 @@ async def test_a_run_in_which_everything_fails_ends_and_says_at_what(
 
     async def locked_out(hold: Hold, run: str, count: int) -> None:
         await sign_up(hold, run, count)
-        hold.identities = [replace(user, token="no token") for user in hold.identities]  # noqa: S106
+        hold.identities = [replace(user, token="no token") for user in hold.identities]
 
     monkeypatch.setattr(Hold, "create_identities", locked_out)
     compare, out = part_of(PartKind.COMPARE, arms_of(), period_s=30.0), io.StringIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -147,6 +148,21 @@ class TestKeeping:
 
     def test_a_run_without_one_says_why(self, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="Prometheus did not run"):
+            read_recording(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "damaged"),
+            (b"no gzip", "damaged: Not a gzipped file"),
+            (gzip.compress(b"{}")[:-4], "damaged"),
+            (gzip.compress(b'{"format": 9}'), "another format than 1"),
+            (gzip.compress(b'{"format": 1, "answers": {}, "odd": 1}'), "another version .*odd"),
+        ],
+    )
+    def test_a_recording_that_cannot_be_read_is_told(self, tmp_path: Path, content: bytes, said: str) -> None:
+        (tmp_path / FILE).write_bytes(content)
+        with pytest.raises(BundleError, match=rf"panels\.json\.gz .*{said}"):
             read_recording(tmp_path)
 
 

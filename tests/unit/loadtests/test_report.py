@@ -17,7 +17,13 @@ from rich.console import Console
 
 from loadtests.harness.claims import ending
 from loadtests.harness.commands.report import finish
-from loadtests.harness.records.bundle import Bundle, BundleWriter
+from loadtests.harness.records.bundle import (
+    APPENDED,
+    OF_A_WHOLE_RUN,
+    Bundle,
+    BundleError,
+    BundleWriter,
+)
 from loadtests.harness.records.plan import NOBODY, PartKind
 from loadtests.harness.records.result import Comparison, Result
 from loadtests.harness.records.samples import Counted, Event, LoadSummary, Warn
@@ -419,6 +425,30 @@ def write_bundle(folder: Path) -> Path:
     writer.write_warnings(made.warnings())
     writer.write_load(LoadSummary(exit_code=0, requests=1))
     return writer.path
+
+
+@pytest.mark.parametrize("name", OF_A_WHOLE_RUN)
+def test_where_records_are_gone_nothing_else_is_found(tmp_path: Path, name: str) -> None:
+    path = write_bundle(tmp_path)
+    whole = (path / name).read_bytes()
+    (path / name).write_bytes(b"")
+    with pytest.raises(BundleError, match=rf"lacks {name}: "):
+        write_report(path)
+    if name in APPENDED:
+        (path / name).write_bytes(whole[: len(whole) - 1])
+        with pytest.raises(BundleError, match=rf"{name} is damaged: it stops in the middle"):
+            write_report(path)
+    (path / name).write_bytes(whole)
+    write_report(path)
+
+
+def test_what_a_killed_run_tore_is_left_out(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path)
+    BundleWriter(path).write_manifest(Bundle(path).manifest().model_copy(update={"ended_at": None}))
+    with (path / "events.jsonl").open("ab") as file:
+        file.write(b'{"at":1')
+    (path / "warnings.json").unlink()
+    assert write_report(path).exit_reason == "the run was cut off before its end"
 
 
 def of_stacks() -> Comparison:

@@ -65,6 +65,10 @@ class TestNewest:
             (first.parent / f"z{number}" / "manifest.json").write_text(text)
         assert find_bundle(None, {"VAULTBENCH_RESULTS": str(first.parent)}) == first
 
+    def test_another_folder_is_none(self, first: Path) -> None:
+        with pytest.raises(BundleError, match=r"is no run: it holds neither manifest\.json nor plan\.json"):
+            find_bundle(str(first.parent), {"VAULTBENCH_RESULTS": str(first.parent)})
+
 
 class TestRuns:
     def test_newest_first_with_machine_answer_and_validity(self, first: Path, second: Path) -> None:
