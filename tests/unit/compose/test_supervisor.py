@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from compose import control, life, neighbours, ports, process
+from compose import control, life, neighbours, ports, process, unit
 from compose.part import Probe
 from tests.unit.compose.beds import ENV, Bed, python, runs, within
 
@@ -115,6 +116,37 @@ class TestDeaths:
     def test_never_means_never(self, bed: Bed) -> None:
         bed.start(runs("part", "false", restart="never"))
         assert bed.reaches("part", "failed")["detail"] == "exit 1"
+
+
+class TestLateAnswers:
+    async def test_several_in_a_row_make_a_part_unhealthy_and_one_good_one_healthy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(unit, "LIVE_EVERY_S", 0)
+        (tmp_path / "logs").mkdir()
+        questions, answers = asyncio.Queue[str](), asyncio.Queue[int]()
+
+        async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await questions.put(part.state)  # which the last answer made
+            writer.write(f"HTTP/1.1 {await answers.get()} said\r\n\r\n".encode())
+            writer.close()
+
+        server = await asyncio.start_server(asked, "127.0.0.1")
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/live"
+        probe = Probe(http=url, timeout_s=60, retries=3)
+        part = unit.Unit(runs("part", live=probe), unit.Site(tmp_path, (), unit.Board(), {}))
+        part.launch()
+        states = []
+        for status in (503, 503, 200, 503, 503, 503, 503, 200):
+            states.append(await questions.get())
+            await answers.put(status)
+        states.append(await questions.get())
+        await part.stop()
+        await answers.put(200)
+        server.close()
+        await server.wait_closed()
+        assert states == [*["healthy"] * 6, "unhealthy", "unhealthy", "healthy"]
 
 
 class TestFullDisk:
