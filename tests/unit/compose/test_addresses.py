@@ -151,6 +151,7 @@ class TestShift:
         assert {int(one) for one in re.findall(r"\d+", said)} - {100, 50000} <= {*settings.SHIFTS}
         most, with_faults = scaling.MOST_REPLICAS, 21
         processes = {by: every_port(by, most) for by in settings.SHIFTS}
+        assert 9014 in processes[0], "that of runs is one of them"
         faults = {by: every_port(by, with_faults) | {by + one for one in FAULTS} for by in settings.SHIFTS}
         for one, other in itertools.combinations(settings.SHIFTS, 2):
             assert not processes[one] & processes[other], (one, other)

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from compose import control, life, neighbours, ports, process, unit
+from compose import control, life, neighbours, ports, process, stack, unit
 from compose.part import Probe
 from tests.unit.compose.beds import ENV, Bed, python, runs, within
 
@@ -197,6 +198,33 @@ class TestNeighbours:
         assert not [line for line in neighbours.lines(bed.run_dir) if line.endswith(words)]
         (taken,) = ports.busy([port])
         assert str(taken).startswith(f"port {port} is taken by the testbed in {bed.run_dir} (process {pid}: ")
+
+    def test_what_its_runs_will_listen_on_is_nobody_elses(self, bed: Bed) -> None:
+        """By shifts of 0 and 14, one's gateway is where runs of the other tell Prometheus of themselves."""
+        bed.run_dir.mkdir()
+        (port,) = ports.free(1)
+        (bed.run_dir / "ports.env").write_text(f"HARNESS_METRICS_PORT={port}\n")
+        assert ports.busy([port]) == []
+        bed.start(runs("part"))
+        bed.reaches("part", "healthy")
+        (kept,) = ports.busy([port])
+        assert str(kept) == f"port {port} is kept by the testbed in {bed.run_dir} for its runs"
+        assert not ports.are_free({port: "127.0.0.1"})
+        assert port not in ports.free(1)
+        (other,) = ports.free(1)
+        env = {"GATEWAY_PORT": str(port), "HARNESS_METRICS_PORT": str(other)}
+        with pytest.raises(stack.StackError, match=rf"GATEWAY_PORT: port {port} is kept by the testbed in"):
+            stack.check_ports([runs("gateway", ports=(port,))], env)
+
+    def test_nor_do_runs_listen_where_another_testbed_does(self, bed: Bed) -> None:
+        (port,) = ports.free(1)
+        serve = f"import http.server as h; h.HTTPServer(('127.0.0.1', {port}), None).serve_forever()"
+        with socket.create_server(("127.0.0.1", port)):
+            stack.check_ports([], {"HARNESS_METRICS_PORT": str(port)})  # such as a run, which will end
+        bed.start(python("part", serve, ready=Probe(tcp=port)))
+        bed.reaches("part", "healthy")
+        with pytest.raises(stack.StackError, match=rf"HARNESS_METRICS_PORT: port {port} is taken by the tes"):
+            stack.check_ports([], {"HARNESS_METRICS_PORT": str(port)})
 
 
 class TestControl:
