@@ -578,10 +578,10 @@ class TestGo:
 
         shop = self.workshop(tmp_path)
         shop.build(tiny, tmp_path / "first", self.job(tmp_path))
-        monkeypatch.setattr(golang.shutil, "rmtree", interrupted)
+        monkeypatch.setattr(shutil, "rmtree", interrupted)
         with pytest.raises(KeyboardInterrupt):
             shop.close()
-        monkeypatch.setattr(golang.shutil, "rmtree", delete)
+        monkeypatch.setattr(shutil, "rmtree", delete)
         assert not (place / "go").exists()
         shop = self.workshop(tmp_path)
         shop.build(tiny, tmp_path / "second", self.job(tmp_path))

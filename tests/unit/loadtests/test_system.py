@@ -65,6 +65,10 @@ def states(tmp_path: Path) -> Callable[..., None]:
     return write
 
 
+def unwanted(seconds: float) -> None:
+    raise AssertionError(f"it waits {seconds} s")
+
+
 class TestMomentsOfBusyMachines:
     @pytest.mark.parametrize("state", ["unhealthy", "starting"])
     def test_a_part_that_runs_is_waited_for(
@@ -103,13 +107,13 @@ class TestMomentsOfBusyMachines:
     ) -> None:
         states(gateway="unhealthy", upload=state)
         with pytest.raises(SystemNotUp) as caught:
-            find_system({}, tmp_path, sleep=pytest.fail)
+            find_system({}, tmp_path, sleep=unwanted)
         assert str(caught.value) == f"The system is not up (upload {state}). Start it with: make up"
 
     def test_who_only_looks_does_not_wait(self, tmp_path: Path, states: Callable[..., None]) -> None:
         states(gateway="unhealthy")
         with pytest.raises(SystemNotUp, match=r"^gateway runs, but not well\. What is wrong says"):
-            find_system({}, tmp_path, wait_s=0, sleep=pytest.fail)
+            find_system({}, tmp_path, wait_s=0, sleep=unwanted)
 
     async def test_inside_an_event_loop_others_go_on_meanwhile(
         self, tmp_path: Path, states: Callable[..., None]
