@@ -35,6 +35,13 @@ read_ports() {
         eval "value=\${$name:-}"
         [ -n "$value" ] || export "$name=$(($(sed -n "s/^$name=//p" "$HERE/ports.env") + PORT_SHIFT))"
     done
+    problems=$(for name in $(names_in "$HERE/ports.env" | grep '_PORT$'); do
+        eval "value=\$$name"
+        case $value in
+        *[!0-9]* | 0* | ??????* | 6553[6-9] | 655[4-9]? | 65[6-9]?? | 6[6-9]??? | [7-9]????) say "$name='$value': must be a port, 1 to 65535" ;;
+        esac
+    done)
+    [ -z "$problems" ] || fail "$problems"
     case ${GATEWAY_HOST:=127.0.0.1} in
     0.0.0.0) GATEWAY_ADDRESS=127.0.0.1 ;;
     :: | '[::]') GATEWAY_HOST='[::]' GATEWAY_ADDRESS='[::1]' ;;

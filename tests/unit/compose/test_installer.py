@@ -90,9 +90,13 @@ def _owns(line: str, one: Recipe) -> bool:
 
 
 class TestPlace:
-    def test_setting_then_user_cache_then_checkout(self, tmp_path: Path) -> None:
+    def test_setting_then_user_cache_then_checkout(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
         assert cache.root_folder({"VAULTBENCH_TOOLS": str(tmp_path)}, Path("/c")) == tmp_path
         assert cache.root_folder({"XDG_CACHE_HOME": str(tmp_path)}, Path("/c")) == tmp_path / "vaultbench"
+        assert cache.root_folder({"XDG_CACHE_HOME": "cache"}, Path("/c")) == tmp_path / "cache" / "vaultbench"
         blocked = tmp_path / "file"
         blocked.touch()
         assert cache.root_folder({"XDG_CACHE_HOME": str(blocked)}, Path("/c")) == Path("/c/.tools")
@@ -338,6 +342,15 @@ class TestInstall:
         with Installer(environment(tmp_path), echo=said.append) as installer, pytest.raises(ToolError):
             installer.locate(["postgres"])
         assert "installing, 41 s last time" in said[0]
+
+    def test_a_cache_that_cannot_be_written_to_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        where = tmp_path / "file" / "tools"  # root may write to any folder
+        with (
+            Installer(environment(where), echo=print) as installer,
+            pytest.raises(ToolError, match=f"in {where}, where nothing can be written: Not a directory"),
+        ):
+            installer.locate(["postgres"])
 
     def test_a_cache_from_which_nothing_can_run_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
