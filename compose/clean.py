@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from compose import behind, credentials, envfile, life, postgres, run_folder
+from compose import behind, credentials, envfile, life, postgres, room, run_folder
 from compose.installer import cache
 from compose.settings import Settings
 
@@ -79,15 +78,4 @@ def _tools(folder: Path) -> Iterator[Path]:
 
 
 def _mb(paths: list[Path]) -> float:
-    return sum(map(size_bytes, paths)) / MB
-
-
-def size_bytes(path: Path) -> int:
-    """Bytes on disk of a path and everything below it; links count as themselves."""
-    total = 0
-    for one in (path, *(Path(folder) / name for folder, _, files in os.walk(path) for name in files)):
-        try:
-            total += one.lstat().st_blocks * 512
-        except FileNotFoundError:
-            continue
-    return total
+    return sum(map(room.size_bytes, paths)) / MB

@@ -11,6 +11,7 @@ set -eu
 
 main() {
     case ${1-} in '' | -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$HERE/make.sh"; exit ;; esac
+    refuse_places
     refuse_words "${2-}" "$(recorded_runtime)"
     case "$1 ${2-}" in
     "compose up") start "$@" ;;
@@ -54,6 +55,7 @@ as_processes() {
     command -v "$interpreter" >/dev/null 2>&1 || fail "Without Docker, Python 3.11 or later is needed, and ${PYTHON:-python3} is not here.
 Install one of the two; \`make doctor\` says more once either is there.${why:+
 Docker: $why}"
+    [ -z "${PYTHON:-}" ] || [ "$("$interpreter" -I -c 'print("python")' 2>/dev/null)" = python ] || fail "PYTHON='$PYTHON': must be a Python 3.11 or later"
     dev=''
     case "$1 ${2-}" in "compose test"* | "compose check" | "compose chaos") dev=--dev ;; esac
     VAULTBENCH_KEPT=$({ words && inherited; } | sed 's/ .*//' | tr '\n' ' ')

@@ -18,13 +18,15 @@ Need = Literal["started", "healthy", "done"]
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One question to a part: `http` a URL that answers 200, `tcp` a port that accepts, `exec` a program
-    that exits 0. Exactly one of the three is set. `env` is the whole environment of the program."""
+    that exits 0. Exactly one of the three is set. `env` is the whole environment of the program. So many bad
+    answers in a row as `retries` says make a part that was healthy unhealthy."""
 
     http: str | None = None
     tcp: int | None = None
     exec: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 2.0
+    retries: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -9,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import process
+from compose import envfile, process
 
 FIRST, LAST = 20000, 32700  # below the range the kernel gives to outgoing connections
 LISTEN = "0A"
+OF_RUNS = "HARNESS_METRICS_PORT"
 SHOWN = 100  # characters of a command: enough to know it, some have ten options behind
 # `localhost` may be either: whoever listens on one of them answers for us.
 LOOPBACK = ("127.0.0.1", "::1")
@@ -21,16 +23,20 @@ LOOPBACK = ("127.0.0.1", "::1")
 @dataclass(frozen=True, slots=True)
 class Busy:
     """A port that cannot be had on an address. `pid` is 0 when it may not be seen; `testbed` is the run
-    folder when it belongs to one; `error` is set when it is not that somebody listens."""
+    folder when it belongs to one, `kept` when nobody listens there until its next run; `error` is set when it
+    is not that somebody listens."""
 
     port: int
     pid: int
     command: str
     host: str = LOOPBACK[0]
     testbed: str = ""
+    kept: bool = False
     error: str = ""
 
     def __str__(self) -> str:
+        if self.kept:
+            return f"port {self.port} is kept by the testbed in {self.testbed} for its runs"
         if self.error:
             return f"port {self.port} of {self.host} cannot be had: {self.error}"
         shown = self.command if len(self.command) <= SHOWN else self.command[: SHOWN - 1] + "…"
@@ -43,10 +49,10 @@ class Busy:
 def free(count: int) -> list[int]:
     """So many ports that nobody has now."""
     found: list[int] = []
-    candidates = iter(range(FIRST + os.getpid() * 37 % 10000, LAST))
+    candidates, kept = iter(range(FIRST + os.getpid() * 37 % 10000, LAST)), _kept()
     while len(found) < count:
         port = next(candidates)
-        if all(_refusal(host, port) != errno.EADDRINUSE for host in LOOPBACK):
+        if port not in kept and all(_refusal(host, port) != errno.EADDRINUSE for host in LOOPBACK):
             found.append(port)
     return found
 
@@ -56,14 +62,29 @@ def busy(ports: Iterable[int], hosts: Mapping[int, str] | None = None) -> list[B
 
     Each is tried on loopback, by IPv4 and IPv6; one that `hosts` names, on that address too.
     """
-    refused = [found for port in ports if (found := _refused(port, (hosts or {}).get(port, LOOPBACK[0])))]
+    own, kept = hosts or {}, _kept()
+    refused = [
+        found for port in ports if (found := _refused(port, own.get(port, LOOPBACK[0])) or kept.get(port))
+    ]
     owners = _owners(one.port for one in refused if not one.error)
     return [_with_owner(one, owners.get(one.port, 0)) for one in refused]
 
 
 def are_free(wanted: Mapping[int, str]) -> bool:
     """Whether all of these can be had now: on loopback, and on the address each stands with."""
-    return not any(_refused(port, host) for port, host in wanted.items())
+    kept = _kept()
+    return not any(port in kept or _refused(port, host) for port, host in wanted.items())
+
+
+def _kept() -> dict[int, Busy]:
+    """Ports on which the testbeds that run here listen only while one of their runs is on."""
+    found = {}
+    for folder in process.testbeds().values():
+        # Another user's, or one of a comparison, which has none.
+        with contextlib.suppress(OSError, ValueError, KeyError, envfile.EnvError):
+            port = int(envfile.read(Path(folder, "ports.env"))[OF_RUNS])
+            found[port] = Busy(port, 0, "", testbed=folder, kept=True)
+    return found
 
 
 def explained(taken: Sequence[Busy], env: Mapping[str, str], shift: int | None = None) -> str:

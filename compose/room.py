@@ -65,6 +65,17 @@ def existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
+def size_bytes(path: Path) -> int:
+    """Bytes on disk of a path and everything below it; links count as themselves."""
+    total = 0
+    for one in (path, *(Path(folder) / name for folder, _, files in os.walk(path) for name in files)):
+        try:
+            total += one.lstat().st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return total
+
+
 def refuse_tests() -> None:
     """Raises `RoomError` where `make test` would fail for lack of room, minutes later and in many places."""
     space = of(Path(tempfile.gettempdir()), SPOOLING)  # some of them upload that way

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import envfile, grafana, ports, scaling, store, switches
+from compose import envfile, grafana, ports, room, scaling, store, switches
 from compose.cores import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = Path(__file__).with_name("ports.env")
 WORDS = PORTS.with_name("words.list")
 SHIFT, MOST_SHIFT = re.compile("0|[1-9][0-9]*"), 50_000
+PORT, LAST_PORT = re.compile("[1-9][0-9]{0,4}"), 65_535
+FOLDERS = ("VAULTBENCH_RUN_DIR", "VAULTBENCH_TOOLS", "VAULTBENCH_RESULTS")
+SECRETS = "VAULTBENCH_ENV_FILE"
 # Of two testbeds by two of these, no port is the same, with as many processes as there can be (of containers
 # behind OVERLAYS=faults: beside up to 21 of each). Of others it may be: by 0 and 100, one's store is where
 # the other's gateway is; the second is then refused.
@@ -70,6 +73,7 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
         for name, allowed in CHOICES.items()
         if environ.get(name, "") not in allowed
     ]
+    problems += _bad_places(environ)
     wrong_words = _bad_addresses(environ)
     problems += wrong_words or _without_effect(environ)
     defaults = addresses({} if wrong_words else environ)
@@ -137,6 +141,23 @@ def in_effect(now: Settings) -> Settings:
     return dataclasses.replace(now, env={**now.env, **envfile.read(published)})
 
 
+def _bad_places(environ: Mapping[str, str]) -> list[str]:
+    """Places where nothing can be written; docker/words.sh has the same rules."""
+    problems = []
+    for name in (one for one in (*FOLDERS, SECRETS) if environ.get(one)):
+        path, said = Path(environ[name]).absolute(), f"{name}={environ[name]!r}"
+        above = room.existing(path)
+        if environ[name].startswith("~"):
+            problems.append(f"{said}: the shell left ~ as it is, so write the path in full")
+        elif name == SECRETS and path.is_dir():
+            problems.append(f"{said}: must be a file, and it is a folder")
+        elif name == SECRETS and not path.parent.is_dir():
+            problems.append(f"{said}: must be a file in a folder that is there")
+        elif name != SECRETS and not above.is_dir():
+            problems.append(f"{said}: must be a folder, and {above} is a file")
+    return problems
+
+
 def _bad_addresses(environ: Mapping[str, str]) -> list[str]:
     problems, shift, host = [], environ.get("PORT_SHIFT", ""), environ.get("GATEWAY_HOST", "")
     if shift and not (SHIFT.fullmatch(shift) and int(shift) <= MOST_SHIFT):
@@ -178,7 +199,7 @@ def _bad_ports(values: Mapping[str, str]) -> list[str]:
     problems, owner = [], dict[str, str]()
     for name in (key for key in values if key.endswith("_PORT")):
         value = values[name]
-        if not value.isdecimal() or not 1 <= int(value) <= 65535:
+        if not PORT.fullmatch(value) or int(value) > LAST_PORT:
             problems.append(f"{name}={value!r}: must be a port, 1 to 65535")
         elif value in owner:
             problems.append(f"{name}={value}: {owner[value]} has this port already")

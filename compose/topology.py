@@ -8,11 +8,13 @@ from typing import Any
 
 import yaml
 
-from compose import postgres, scaling, store, switches
+from compose import envfile, postgres, scaling, store, switches
 from compose.envfile import NAME, EnvError, expand
 from compose.part import Need, Part, Probe
 
 NATIVE = Path(__file__).with_name("native.yaml")
+HEALTH = NATIVE.with_name("health.env")
+RETRIES = int(envfile.read(HEALTH)["HEALTH_RETRIES"])
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -133,7 +135,8 @@ def _probe(raw: Mapping[str, str] | None, env: Mapping[str, str]) -> Probe | Non
         return None
     if "sql" in raw:
         return _sql(raw, env)
-    return Probe(http=raw["http"]) if "http" in raw else Probe(tcp=int(raw["tcp"]))
+    tcp = int(raw["tcp"]) if "tcp" in raw else None
+    return Probe(http=raw.get("http"), tcp=tcp, retries=RETRIES)
 
 
 def _sql(raw: Mapping[str, str], env: Mapping[str, str]) -> Probe:
@@ -141,4 +144,5 @@ def _sql(raw: Mapping[str, str], env: Mapping[str, str]) -> Probe:
     initialised would answer too."""
     command = (f"{env['POSTGRES_BIN_DIR']}/psql", "-w", "-X", "-q", "-c", "SELECT 1")
     login = {"PGHOST": "127.0.0.1", "PGPORT": raw["port"], "PGUSER": "app", "PGPASSWORD": raw["password"]}
-    return Probe(exec=command, env={**login, "PGDATABASE": raw["sql"], "PGCONNECT_TIMEOUT": "2"})
+    asked = {**login, "PGDATABASE": raw["sql"], "PGCONNECT_TIMEOUT": "2"}
+    return Probe(exec=command, env=asked, retries=RETRIES)

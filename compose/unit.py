@@ -189,7 +189,11 @@ class Unit:
             )
 
     async def _watch(self) -> None:
-        """Probes until healthy, then now and then: later failures are shown, never acted upon."""
+        """Probes until healthy, then now and then: later failures are shown, never acted upon.
+
+        One late answer of a busy machine says nothing about the part, so it takes several. That a process
+        ended is seen without any probe.
+        """
         while self.spec.ready and not await answers(self.spec.ready):  # noqa: ASYNC110  (a probe, no event)
             await asyncio.sleep(PROBE_EVERY_S)
         if self.spec.oneshot:
@@ -198,10 +202,13 @@ class Unit:
         self._proven = True
         if self.state == "starting":  # not while paused
             self._turn("healthy")
+        bad = 0
         while probe := self.spec.live or self.spec.ready:
             await asyncio.sleep(LIVE_EVERY_S)
             well = await answers(probe)
-            if self.state in ("healthy", "unhealthy"):
+            judged = self.state in ("healthy", "unhealthy")
+            bad = bad + 1 if judged and not well else 0
+            if judged and (well or bad >= probe.retries):
                 self._turn("healthy" if well else "unhealthy")
 
     async def _again(self, code: int) -> bool:

@@ -52,9 +52,7 @@ def up(settings: Settings, console: Console) -> None:
         with Installer(env, echo=lambda line: console.print(line, markup=False, highlight=False)) as tools:
             needed = (*FIRST, store.chosen(env), *scaling.programs(env))
             tools.missing((*needed, BEHIND))  # a wrong one of somebody's own is told before anything is built
-            env |= tools.locate(needed)
-            if env.get("PROMETHEUS_BIN"):
-                env |= tools.locate_optional(EXPORTER_PROGRAMS)
+            env |= tools.locate(needed, optional=EXPORTER_PROGRAMS if tools.find("prometheus") else ())
             env = prepare(settings.run_dir, env)
             waiting = _install_behind(tools, settings)
             testbed = _joined(settings, env, console) if running else _started(settings, env, console)
@@ -73,6 +71,7 @@ def _install_behind(tools: Installer, settings: Settings) -> str:
     if settings.offline:
         return f"{BEHIND} is missing: without a network make stress cannot run"
     log = behind.start(settings.run_dir, BEHIND)
+    tools.hand_on()  # it may not be so far yet that it has a hold on the caches
     return f"{BEHIND} is being built behind this ({log}); make stress waits for it, make down ends it"
 
 

@@ -160,7 +160,7 @@ def running_system(
 def running_watched() -> Iterator[System]:
     """The whole system with Prometheus and, where their packages can be had, the exporters."""
     with Installer(os.environ, echo=lambda line: print(line, file=sys.stderr)) as tools:
-        exporters = tools.locate_optional(EXPORTER_PROGRAMS)
+        exporters = tools.locate((), optional=EXPORTER_PROGRAMS)
     with _started(set(), lambda _: {"auth": FASTER}, exporters) as started:
         yield System(started)
 

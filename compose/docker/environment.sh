@@ -7,7 +7,7 @@ load_environment() {
     [ "${1:-}" = lenient ] || [ "${STORE:-minio}" = minio ] || fail "STORE=$STORE: containers have MinIO; another store runs with RUNTIME=native"
     built_minio=$(sed -n 's/^MINIO_IMAGE=//p' "$HERE/images.env")
     read_ports
-    for file in images memory; do read_values "$HERE/$file.env"; done
+    for file in images memory health; do read_values "$HERE/$file.env"; done
     [ ! -f "$SECRETS_FILE" ] || read_secrets "$SECRETS_FILE"
     while read -r name _; do
         case $name in '#'* | '') continue ;; esac
@@ -35,6 +35,13 @@ read_ports() {
         eval "value=\${$name:-}"
         [ -n "$value" ] || export "$name=$(($(sed -n "s/^$name=//p" "$HERE/ports.env") + PORT_SHIFT))"
     done
+    problems=$(for name in $(names_in "$HERE/ports.env" | grep '_PORT$'); do
+        eval "value=\$$name"
+        case $value in
+        *[!0-9]* | 0* | ??????* | 6553[6-9] | 655[4-9]? | 65[6-9]?? | 6[6-9]??? | [7-9]????) say "$name='$value': must be a port, 1 to 65535" ;;
+        esac
+    done)
+    [ -z "$problems" ] || fail "$problems"
     case ${GATEWAY_HOST:=127.0.0.1} in
     0.0.0.0) GATEWAY_ADDRESS=127.0.0.1 ;;
     :: | '[::]') GATEWAY_HOST='[::]' GATEWAY_ADDRESS='[::1]' ;;
@@ -89,7 +96,7 @@ write_files() {
         umask 077
         rm -f "$RUN_DIR/compose.env"
         for name in $(names_in "$HERE/ports.env" && names_in "$HERE/images.env" && names_in "$HERE/memory.env" &&
-            names_of_secrets) \
+            names_in "$HERE/health.env" && names_of_secrets) \
             CORES STORE_CORS_ORIGINS GRAFANA_HOME_DASHBOARD RUN_DIR $WORKER_NAMES $WORKER_VALUES ${OVERLAY_NAMES:-} ${OVERLAY_VALUES:-}; do
             eval "printf '%s=%s\n' $name \"\$$name\""
         done >"$RUN_DIR/compose.env"

@@ -2,7 +2,7 @@
 
 # A person's shell may print where `cd` goes, have a decimal comma, or sort letters otherwise; what we keep in
 # variables may not come from there either.
-unset CDPATH POSIXLY_CORRECT IN_EFFECT STARTS OVERLAY_NAMES OVERLAY_VALUES OVERLAY_MEMORY OVERLAY_IMAGES OVERLAY_PUBLISHED
+unset CDPATH POSIXLY_CORRECT HEALTH_RETRIES IN_EFFECT STARTS OVERLAY_NAMES OVERLAY_VALUES OVERLAY_MEMORY OVERLAY_IMAGES OVERLAY_PUBLISHED
 export LC_ALL=C
 ROOT=$(cd "$(dirname "$0")" && while [ ! -f Makefile ] && [ "$PWD" != / ]; do cd ..; done && pwd -P)
 HERE=$ROOT/compose

@@ -84,6 +84,27 @@ refuse_words() {
     [ -z "$problems" ] || fail "$problems"
 }
 
+# Ends with one line for each word that names a place where nothing can be written; settings.py has the same rules.
+refuse_places() {
+    problems=$(for name in VAULTBENCH_RUN_DIR VAULTBENCH_TOOLS VAULTBENCH_RESULTS VAULTBENCH_ENV_FILE; do
+        eval "value=\${$name:-}"
+        above=$value
+        case $value in
+        '') continue ;;
+        '~'*) say "$name='$value': the shell left ~ as it is, so write the path in full"; continue ;;
+        esac
+        if [ "$name" = VAULTBENCH_ENV_FILE ]; then
+            if [ -d "$value" ]; then say "$name='$value': must be a file, and it is a folder"
+            elif [ ! -d "$(dirname "$value")" ]; then say "$name='$value': must be a file in a folder that is there"
+            fi
+            continue
+        fi
+        while [ ! -e "$above" ]; do above=$(dirname "$above"); done
+        [ -d "$above" ] || say "$name='$value': must be a folder, and $above is a file"
+    done)
+    [ -z "$problems" ] || fail "$problems"
+}
+
 # The words that say how a testbed is, besides the programs and images it is made of.
 settings_of_testbed() {
     names_in "$HERE/ports.env"

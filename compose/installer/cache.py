@@ -11,6 +11,7 @@ golang.py, the next one uses).
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -19,10 +20,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import IO, Any
 
 Echo = Callable[[str], object]
 WAIT_POLL_S, WAIT_LINE_S = 0.2, 5.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
 STEP = "==> "  # begins the line of a log that names the next step
 
 
@@ -35,7 +37,7 @@ def root_folder(environ: Mapping[str, str], checkout: Path) -> Path:
     if environ.get("VAULTBENCH_TOOLS"):
         return Path(environ["VAULTBENCH_TOOLS"]).absolute()
     base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or "/nonexistent") / ".cache")
-    wanted = Path(base) / "vaultbench"
+    wanted = Path(base).absolute() / "vaultbench"  # Go takes no other
     try:
         wanted.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -62,8 +64,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def lock(cache: Path, name: str, echo: Echo, stop: Event) -> Iterator[None]:
     """Only one process per tool; who waits is told for whom and how long, and gives up after `stop`."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f".lock-{name}").open("a+") as file:
+    with _opened(cache, name) as file:
         began = said = time.monotonic()
         while not _taken(file.fileno()):
             if time.monotonic() - said > WAIT_LINE_S or said == began:
@@ -78,6 +79,20 @@ def lock(cache: Path, name: str, echo: Echo, stop: Event) -> Iterator[None]:
         for left in (cache / ".build").glob(f"{name}.*"):
             shutil.rmtree(left)
         yield
+
+
+def _opened(cache: Path, name: str) -> IO[str]:
+    """The file of a lock, in a cache that is made where it is missing."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        return (cache / f".lock-{name}").open("a+")
+    except OSError as exc:
+        if exc.errno in FULL:
+            raise
+        raise ToolError(
+            f"{name} is to be installed in {cache}, where nothing can be written: {exc.strerror}. "
+            "VAULTBENCH_TOOLS names another folder."
+        ) from exc
 
 
 class Use:

@@ -8,7 +8,6 @@ from what was whole.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
@@ -16,6 +15,7 @@ import subprocess
 from pathlib import Path
 from threading import Lock
 
+from compose import room
 from compose.cores import cores
 from compose.installer import command, wheel
 from compose.installer.cache import Echo, ToolError, Use, lock
@@ -23,7 +23,7 @@ from compose.installer.command import Job
 from compose.installer.recipe import Recipe, Toolchain
 
 NAME = "go"
-TEMPORARY = "tmp"
+TEMPORARY, GONE = "tmp", ".gone"
 CORES_PER_BUILD, MOST_BUILDS = 2, 2
 # Which way modules come, as somebody set it by environment or `go env -w`. All else that Go reads is set
 # aside: with GOOS or GOARCH it would build for another machine, with GOFLAGS other things.
@@ -47,6 +47,10 @@ class Workshop:
         self._go = ""
         self._unfinished = False
 
+    def hand_on(self) -> None:
+        """Somebody else goes on with what is there: closing leaves modules and compiled packages."""
+        self._unfinished = True
+
     def close(self) -> None:
         """Deletes the caches when nobody else uses them and nobody wants them any more."""
         if self._use:
@@ -55,21 +59,25 @@ class Workshop:
 
     def _delete(self) -> None:
         """Whole modules and compiled packages serve the next build; half-compiled ones serve nobody."""
-        left = self._folder / TEMPORARY if self._unfinished else self._folder
-        if left.exists():
-            shutil.rmtree(left)
+        beside = self._folder.with_suffix(GONE)
+        for left in (self._folder / TEMPORARY, beside):  # the second of one who was interrupted here
+            if left.exists():
+                shutil.rmtree(left)
+        if not self._unfinished and self._folder.exists():
+            self._folder.rename(beside)  # half a module that is still in its place would be taken for a whole
+            shutil.rmtree(beside)
 
     def build(self, recipe: Recipe, tree: Path, job: Job) -> str:
         """Builds one program into `tree`; its module and checksum as the program itself reports them."""
-        go = self._open(job)
         program = tree / recipe.program
         program.parent.mkdir(parents=True)
-        env, place = self._environment(go), recipe.module
         common = ["-mod=readonly", f"-tags={recipe.tags}"]
         flags = [*common, "-trimpath", f"-ldflags={recipe.ldflags}"]
-        listing = [go, "list", "-deps", *common, recipe.package]
-        building = [go, "build", "-v", *flags, "-o", str(program), recipe.package]
         try:
+            go = self._open(job)
+            env, place = self._environment(go), recipe.module
+            listing = [go, "list", "-deps", *common, recipe.package]
+            building = [go, "build", "-v", *flags, "-o", str(program), recipe.package]
             said = job.run("fetching its modules", listing, cwd=place, env=env, unit="modules")
             packages = sum(not line.startswith("go: ") for line in said)
             job.run("compiling", building, cwd=place, env=env, unit="packages", most=packages)
@@ -82,18 +90,17 @@ class Workshop:
         """The go program, with everything in place for it."""
         with self._opening:
             if not self._go:
-                self._require_room()
                 self._use = self._use or Use(self._cache, NAME)
+                self._require_room()  # with a hold, or somebody might delete what is being counted
                 for name in ("mod", "cache", TEMPORARY):
                     (self._folder / name).mkdir(parents=True, exist_ok=True)
                 self._go = host_go(self._toolchain) or self._fetched(job)
         return self._go
 
     def _require_room(self) -> None:
-        free, needed = shutil.disk_usage(self._cache).free, self._toolchain.build_bytes
-        for path in self._folder.rglob("*"):  # of a build that did not come to its end, or of one beside us
-            with contextlib.suppress(FileNotFoundError):
-                needed -= path.lstat().st_size
+        # There may be much of a build that did not come to its end, or of one beside us.
+        needed = self._toolchain.build_bytes - room.size_bytes(self._folder)
+        free = shutil.disk_usage(self._cache).free
         if free < needed:
             raise ToolError(
                 f"a build needs {needed / 1e9:.0f} GB free in {self._cache}, there are {free / 1e9:.1f}. "

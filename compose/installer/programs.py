@@ -141,12 +141,17 @@ class Installer:
             raise ToolError("\n".join(problems))
         return found
 
-    def locate(self, names: Iterable[str]) -> dict[str, str]:
-        """Settings that name the programs and their versions; installs what is missing."""
+    def locate(self, names: Iterable[str], *, optional: Iterable[str] = ()) -> dict[str, str]:
+        """Settings that name the programs and their versions; installs what is missing, all of it at once.
+
+        What of `optional` cannot be had is told and left out.
+        """
         wanted = list(dict.fromkeys(names))
-        self._install_all(self.missing(wanted))
+        missing = self.missing(wanted)
+        more = {name: lacking for name in optional if (lacking := self._lacks(name)) is not None}
+        self._install_all(missing, [name for name, lacking in more.items() if lacking])
         located: dict[str, str] = {}
-        for name in wanted:
+        for name in (*wanted, *more):
             found = self.find(name)
             if found and found.path:
                 self._mention(found)
@@ -154,15 +159,16 @@ class Installer:
                 located |= {found.recipe.variable: str(path), f"{name.upper()}_VERSION": found.recorded}
         return located
 
-    def locate_optional(self, names: Iterable[str]) -> dict[str, str]:
-        """As `locate`, but what cannot be had is told and left out."""
-        located: dict[str, str] = {}
-        for name in names:
-            try:
-                located |= self.locate([name])
-            except ToolError as exc:
-                self._echo(f"{name}: left out, its figures will be missing ({str(exc).splitlines()[0]})")
-        return located
+    def _lacks(self, name: str) -> bool | None:
+        """Whether an optional program is missing; None, and told, when somebody's own one is another."""
+        try:
+            return bool(self.missing([name]))
+        except ToolError as exc:
+            self._leave_out(name, exc)
+            return None
+
+    def _leave_out(self, name: str, why: ToolError) -> None:
+        self._echo(f"{name}: left out, its figures will be missing ({str(why).splitlines()[0]})")
 
     def _mention(self, found: Found) -> None:
         """What was chosen by hand is told; and when nobody has tried that version, that too."""
@@ -172,8 +178,11 @@ class Installer:
         doubt = "" if fits else f"; tested is {found.recipe.version}, results name yours"
         self._echo(f"{found.recipe.name} {found.version}: {found.source}, {found.path}{doubt}")
 
-    def _install_all(self, names: Sequence[str]) -> None:
-        """Builds beside downloads; the first failure ends the others."""
+    def hand_on(self) -> None:
+        """Another process builds next: closing leaves it what it can use."""
+        self._workshop.hand_on()
+
+    def _refuse_offline(self, names: Sequence[str]) -> None:
         if names and self._environ.get("VAULTBENCH_OFFLINE") == "1":
             lacking = [self.candidates(name)[0] for name in names]
             told = "; ".join(f"{one.name} {one.version} ({one.variables[0]})" for one in lacking)
@@ -181,9 +190,15 @@ class Installer:
                 f"Not in {self.cache}, and VAULTBENCH_OFFLINE=1 forbids fetching it: {told}. "
                 "Run `make tools` with a network, or name programs of your own by the words in brackets."
             )
-        builds = [name for name in names if self.candidates(name)[0].kind == "go"]
+
+    def _install_all(self, names: Sequence[str], optional: Sequence[str]) -> None:
+        """Builds beside downloads; the first failure ends the others, but not one of `optional`."""
+        self._refuse_offline(names)
         with ThreadPoolExecutor(golang.builds_at_once()) as builders, ThreadPoolExecutor(1) as fetchers:
-            tasks = [(builders if name in builds else fetchers).submit(self._install, name) for name in names]
+            tasks = []
+            for name in (*names, *optional):
+                workers = builders if self.candidates(name)[0].kind == "go" else fetchers
+                tasks.append(workers.submit(self._try if name in optional else self._install, name))
             try:
                 for task in as_completed(tasks):
                     task.result()
@@ -192,6 +207,14 @@ class Installer:
                 for task in tasks:
                     task.cancel()
                 raise
+
+    def _try(self, name: str) -> None:
+        try:
+            self._refuse_offline([name])
+            self._install(name)
+        except ToolError as exc:
+            if not self._stop.is_set():
+                self._leave_out(name, exc)
 
     def _install(self, name: str) -> None:
         """Tries the candidates in order; the last one's failure is the answer."""

@@ -69,6 +69,6 @@ async def measure(
 def running(environ: Mapping[str, str]) -> System | None:
     """The testbed that is up beside the stacks of a comparison, if one is."""
     try:
-        return find_system(environ)
+        return find_system(environ, wait_s=0)
     except SystemNotUp:
         return None

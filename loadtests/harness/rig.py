@@ -102,7 +102,7 @@ class Hold:
     async def has_prometheus(self) -> bool:
         """Whether there is one to ask."""
         found = (await self.testbed.parts()).get("prometheus")
-        return found is not None and found.state == "healthy"
+        return found is not None and found.runs
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ from loadtests.harness.run import Answered
 from loadtests.harness.session import only_one, results_folder, run_id
 from loadtests.harness.stacks import Making, Stacks, StacksError, open_helper, open_stacks
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.testbeds.system import ROOT, System, find_system
+from loadtests.harness.testbeds.system import ROOT, System, find_system_async
 from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.words import Known, Words, asks_for_settings, revision_of
 
@@ -75,7 +75,7 @@ class Asking:
             others = targets_of(words)
             plan = make_plan(run_id(question.name, words.profile), question, words, strategies)
             refuse_beyond_memory(plan, available_bytes(), stack_bytes(words))
-            system = None if needs_stacks(words) else find_system(environ)
+            system = None if needs_stacks(words) else await find_system_async(environ)
             plan = fitted(plan, run_dir_of(environ), results_folder(environ), environ)
             announce(plan, console)
             if system is not None:

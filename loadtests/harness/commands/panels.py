@@ -33,7 +33,7 @@ async def keep_panels(system: System, path: Path, environ: Mapping[str, str], co
     """Record and draw what Prometheus knows of a run that just ended; without it a run has no panels."""
     async with open_testbed(system) as testbed:
         prometheus = (await testbed.parts()).get("prometheus")
-    if prometheus is None or prometheus.state != "healthy":
+    if prometheus is None or not prometheus.runs:
         console.print("Prometheus does not run, so no panels were recorded.", style="dim")
         return
     found = Bundle(path).manifest()

@@ -109,7 +109,7 @@ def read_endpoints(environ: Mapping[str, str]) -> Endpoints:
 
     def need_port(name: str) -> str:
         value = need(name)
-        if value and not (value.isdecimal() and 0 < int(value) < 65536):
+        if value and not (value.isascii() and value.isdecimal() and 0 < int(value) < 65536):
             problems.append(f"{name}={value!r} is not a port")
         return value
 

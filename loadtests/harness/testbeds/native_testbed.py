@@ -88,7 +88,7 @@ def read_parts(run_dir: Path) -> dict[str, PartState]:
 def read_state(run_dir: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = json.loads((run_dir / "state.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise SystemNotUp("The system is not up. Start it with: make up") from None
     supervisor = state.get("supervisor_pid")
     if supervisor and processes.stat_fields(supervisor) is None:

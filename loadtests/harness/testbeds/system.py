@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from loadtests.harness.testbeds.store_route import StoreRoute
 from loadtests.harness.testbeds.testbed import PARTS, SERVICES, PartState, SystemNotUp, Testbed
 
 ROOT = Path(__file__).resolve().parents[3]
+WAIT_S, LOOK_S = 20.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +67,66 @@ class System:
         return self.store.resolver()
 
 
-def find_system(environ: Mapping[str, str], root: Path = ROOT) -> System:
+def find_system(
+    environ: Mapping[str, str],
+    root: Path = ROOT,
+    *,
+    wait_s: float = WAIT_S,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> System:
     """The system of this checkout. ``VAULTBENCH_RUN_DIR`` names another state folder; ``BENCH_PROJECT``
     says that we are the bench container of that Compose project.
 
-    Raises ``SystemNotUp`` if it does not run.
+    A part that runs and is not well now, as after a busy moment of the machine, is given ``wait_s`` seconds.
+    Raises ``SystemNotUp`` if it does not get well, and at once for a part that does not run.
     """
+    looks = _looks(environ, root, wait_s, clock)
+    while (found := next(looks)) is None:
+        sleep(LOOK_S)
+    return found
+
+
+async def find_system_async(environ: Mapping[str, str]) -> System:
+    """As ``find_system``, inside an event loop: Ctrl-C ends the wait."""
+    looks = _looks(environ, ROOT, WAIT_S, time.monotonic)
+    while (found := next(looks)) is None:  # noqa: ASYNC110  (another process's state, no event)
+        await asyncio.sleep(LOOK_S)
+    return found
+
+
+def _looks(
+    environ: Mapping[str, str], root: Path, wait_s: float, clock: Callable[[], float]
+) -> Iterator[System | None]:
+    """One look after the other: nothing while there is something to wait for, the system in the end."""
+    end, told = clock() + wait_s, False
+    while isinstance(found := _look(environ, root), list):
+        slow = f"{', '.join(found)} {'runs' if len(found) == 1 else 'run'}, but not well"
+        if clock() >= end:
+            waited = f" after {wait_s:.0f} s" if wait_s else ""
+            raise SystemNotUp(f"{slow}{waited}. What is wrong says: make status, make logs NAME={found[0]}")
+        if not told:
+            print(f"{slow}; waiting up to {wait_s:.0f} s", file=sys.stderr)
+            told = True
+        yield None
+    yield found
+
+
+def _look(environ: Mapping[str, str], root: Path) -> System | list[str]:
+    """The system, or the parts that run and are not well."""
     run_dir = Path(environ.get("VAULTBENCH_RUN_DIR") or root / ".run")
     project = environ.get("BENCH_PROJECT") or None
     settings = connections.read_environment(root, environ)
     if project:
-        refuse_down(compose_testbed.parts_now(project, ready_probe(settings)))
+        slow = refuse_down(compose_testbed.parts_now(project, ready_probe(settings)))
     else:
-        refuse_down(_native_parts(run_dir))
+        slow = refuse_down(_native_parts(run_dir))
         if wrong := connections.contradictions(run_dir, environ):
             meant = (
                 "Which testbed is meant says VAULTBENCH_RUN_DIR; ports and addresses change with `make up`."
             )
             raise SystemNotUp("\n".join([*wrong, meant]))
-    return system_of(settings, root, run_dir, project)
+    return slow or system_of(settings, root, run_dir, project)
 
 
 def system_of(settings: Mapping[str, str], root: Path, run_dir: Path, project: str | None = None) -> System:
@@ -114,13 +158,13 @@ def _native_parts(run_dir: Path) -> Mapping[str, PartState]:
     return native_testbed.read_parts(run_dir)
 
 
-def refuse_down(parts: Mapping[str, PartState]) -> None:
-    """Raises ``SystemNotUp`` naming every part that cannot be used."""
-    missing = PartState("missing")
+def refuse_down(parts: Mapping[str, PartState]) -> list[str]:
+    """Those that run and are not well. Raises ``SystemNotUp`` naming every part that does not run."""
     store = next((name for name in STORES if name in parts), STORES[0])
-    down = [name for name in (*PARTS, store) if parts.get(name, missing).state != "healthy"]
-    if down:
-        raise SystemNotUp(f"The system is not up ({', '.join(down)} not healthy). Start it with: make up")
+    needed = {name: parts.get(name, PartState("missing")) for name in (*PARTS, store)}
+    if down := [f"{name} {part.state}" for name, part in needed.items() if not part.runs]:
+        raise SystemNotUp(f"The system is not up ({', '.join(down)}). Start it with: make up")
+    return [name for name, part in needed.items() if part.state != "healthy"]
 
 
 def _processes(settings: Mapping[str, str]) -> list[str]:

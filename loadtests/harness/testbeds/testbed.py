@@ -15,6 +15,8 @@ Act = Literal["kill", "pause", "resume"]
 SERVICES = ("gateway", "auth", "upload", "files")
 CLUSTERS = ("pg-auth", "pg-upload", "pg-files")
 PARTS = (*SERVICES, *CLUSTERS)  # and the store
+# States of a part that has its process, as the supervisor or Docker says them.
+RUNNING = frozenset({"healthy", "unhealthy", "starting", "running"})
 
 
 class SystemNotUp(Exception):
@@ -33,6 +35,11 @@ class PartState:
 
     state: str
     version: str = ""  # where it is known without asking
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there, well or not."""
+        return self.state in RUNNING
 
 
 @dataclass(frozen=True, slots=True)

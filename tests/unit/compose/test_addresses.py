@@ -32,6 +32,18 @@ HOSTS = [
 ]
 FAULTS = (8474, 8600, 8611)  # what overlay-faults.sh publishes
 WRONG_HOSTS = ["localhost", "my-laptop", "[", "fe80::1%eth0", "http://127.0.0.1"]
+WRONG_PORTS = [
+    "0",
+    "09000",
+    "65536",
+    "70000",
+    "100000",
+    "9000x",
+    "-1",
+    "\u0669\u0660\u0660\u0660",
+    "9_000",
+    " 9000",
+]
 WRONG_SHIFTS = ["-1", "01", "1e3", "60000", "500000", "x"]
 
 
@@ -151,6 +163,7 @@ class TestShift:
         assert {int(one) for one in re.findall(r"\d+", said)} - {100, 50000} <= {*settings.SHIFTS}
         most, with_faults = scaling.MOST_REPLICAS, 21
         processes = {by: every_port(by, most) for by in settings.SHIFTS}
+        assert 9014 in processes[0], "that of runs is one of them"
         faults = {by: every_port(by, with_faults) | {by + one for one in FAULTS} for by in settings.SHIFTS}
         for one, other in itertools.combinations(settings.SHIFTS, 2):
             assert not processes[one] & processes[other], (one, other)
@@ -173,6 +186,22 @@ class TestShift:
         with pytest.raises(envfile.EnvError, match=expected):
             settings.read({"PORT_SHIFT": said})
         assert expected in desk.script(LOAD, **WORKS, PORT_SHIFT=said).stderr
+
+
+class TestPorts:
+    @pytest.mark.parametrize("said", WRONG_PORTS)
+    def test_what_is_no_port_is_refused(self, desk: Desk, said: str) -> None:
+        expected = f"S3_PORT={said!r}: must be a port, 1 to 65535"
+        with pytest.raises(envfile.EnvError) as caught:
+            settings.read({"WORKERS": "1", "S3_PORT": said})
+        assert expected in caught.value.problems
+        assert expected in desk.script(LOAD, **WORKS, S3_PORT=said).stderr
+
+    @pytest.mark.parametrize("said", ["1", "65535", "65529", "65499", "64999", "59999"])
+    def test_what_is_one_is_taken(self, desk: Desk, said: str) -> None:
+        assert settings.read({"WORKERS": "1", "S3_PORT": said}).env["S3_PORT"] == said
+        done = desk.script(LOAD + 'echo "$S3_PORT"', **WORKS, S3_PORT=said)
+        assert done.stdout.split() == [said], done.stderr
 
 
 class TestOfTheTestbedThatRuns:

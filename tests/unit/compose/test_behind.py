@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from compose import behind, process
+from compose import behind, process, settings, up
 from compose.cli import main
+from compose.installer.programs import Installer
 from tests.unit.compose.beds import within
 
 pytestmark = pytest.mark.unit
@@ -22,6 +23,9 @@ GO = """#!/bin/sh
 case "$*" in
 "env GOVERSION") echo go1.99.0 ;;
 env*) echo '{{}}' ;;
+"version -m"*) echo 'program: go1.99.0' ;;
+*"build "*minio*) while [ "$1" != -o ]; do shift; done; echo made >"$2" ;;
+*list*minio*) ;;
 *) echo half >"$GOTMPDIR/half"; sleep 600 & echo $! >{compiler}; wait ;;
 esac
 """
@@ -106,3 +110,23 @@ class TestStart:
         behind.start(place.run_dir, "k6")
         assert place.recorded() != first
         place.compiles()
+
+    def test_it_finds_the_caches_of_the_start_however_late_it_comes(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        caches = place.tools / ".build" / "go"
+
+        def later(run_dir: Path, name: str) -> Path:
+            """A process that begins on a busy machine: it is there, and has no hold yet."""
+            return run_dir / "logs" / f"{name}.log"
+
+        monkeypatch.setattr(behind, "start", later)
+        now = settings.read(os.environ)
+        with Installer(now.env, echo=print) as tools:
+            tools.locate(["minio"])
+            (caches / "mod" / "module").mkdir()
+            assert "k6 is being built behind this" in up._install_behind(tools, now)
+        assert (caches / "mod" / "module").is_dir()
+        assert not (caches / "tmp").exists()
+        with Installer(now.env, echo=print) as tools:
+            assert "MINIO_BIN" in tools.locate(["minio"])

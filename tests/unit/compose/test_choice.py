@@ -84,7 +84,8 @@ class TestRecord:
         desk.record("native")
         desk.put("python3.12", PYTHON)
         assert "bootstrap.py compose status" in desk.make("status").stdout
-        desk.put("mine", PYTHON.replace("python got", "mine got"))
+        says_so = '#!/bin/sh\n[ "$2" != -c ] || { echo python; exit; }\n'
+        desk.put("mine", says_so + PYTHON.replace("python got", "mine got"))
         assert desk.make("status", "PYTHON=mine").stdout.startswith("mine got")
         assert desk.run("make", "status", PYTHON="mine").stdout.startswith("python got"), "nobody typed it"
 

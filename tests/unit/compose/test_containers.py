@@ -13,6 +13,7 @@ from compose import envfile, scraping, settings, topology
 from compose.installer import recipe
 from compose.settings import ROOT
 from compose.top import containers
+from tests.unit.compose.test_topology import env
 
 pytestmark = pytest.mark.unit
 
@@ -28,7 +29,7 @@ OURS = ("auth", "upload", "files", "gateway")
 EXPORTERS = tuple(scraping.EXPORTERS)
 ONCE = tuple(name for name, part in PROCESSES.items() if part.get("oneshot"))
 UNASKED = "exporter-processes"  # its image holds one program and nothing that could ask it
-IMAGES, MEMORY = (envfile.read(FOLDER / f"{name}.env") for name in ("images", "memory"))
+IMAGES, MEMORY, HEALTH = (envfile.read(FOLDER / f"{name}.env") for name in ("images", "memory", "health"))
 MORE = {f"MORE_{name.upper()}_{what}" for name in OURS for what in ("PORTS", "ADMIN_PORTS", "URLS")}
 BY_WORKERS = (
     MORE | {f"PG_{name.upper()}_CONNECTIONS" for name in OURS} | {"UPLOAD_PROCESSES", "FILES_PROCESSES"}
@@ -106,6 +107,15 @@ def test_the_same_question_about_health(name: str) -> None:
         ).groups()  # type: ignore[union-attr]
         assert port in asked
         assert path in asked
+
+
+def test_as_many_bad_answers_as_natively_make_a_container_unhealthy() -> None:
+    described = [yaml.safe_load(file.read_text())["services"] for file in FOLDER.glob("compose*.yaml")]
+    asked = [part["healthcheck"] for parts in described for part in parts.values() if "healthcheck" in part]
+    assert {one["retries"] for one in asked} == {"${HEALTH_RETRIES}"}
+    found = topology.load_topology(env())
+    probes = [probe for part in found for probe in (part.ready, part.live) if probe]
+    assert {probe.retries for probe in probes} == {int(HEALTH["HEALTH_RETRIES"])} == {3}
 
 
 @pytest.mark.parametrize("name", [*OURS, *ONCE, "minio"])
@@ -261,7 +271,7 @@ def test_our_processes_come_back_after_a_crash(name: str) -> None:
 def test_every_name_has_a_value_from_a_file_a_secret_or_the_start_up() -> None:
     computed = {"CORES", "STORE_CORS_ORIGINS", "RUN_DIR", "GRAFANA_HOME_DASHBOARD", *BY_WORKERS}
     secrets = set(re.findall(r"^([A-Z]\w+) \d", (FOLDER / "secrets.list").read_text(), re.MULTILINE))
-    known = {*IMAGES, *MEMORY, *envfile.read(settings.PORTS), *secrets, *computed}
+    known = {*IMAGES, *MEMORY, *HEALTH, *envfile.read(settings.PORTS), *secrets, *computed}
     assert names(CONTAINERS) <= known
 
 

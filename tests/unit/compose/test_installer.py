@@ -14,10 +14,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from compose import process
+from compose import process, scraping
 from compose.installer import cache, command, debian, golang, recipe, trouble, wheel
 from compose.installer.cache import ToolError
 from compose.installer.command import Job
@@ -89,9 +90,13 @@ def _owns(line: str, one: Recipe) -> bool:
 
 
 class TestPlace:
-    def test_setting_then_user_cache_then_checkout(self, tmp_path: Path) -> None:
+    def test_setting_then_user_cache_then_checkout(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
         assert cache.root_folder({"VAULTBENCH_TOOLS": str(tmp_path)}, Path("/c")) == tmp_path
         assert cache.root_folder({"XDG_CACHE_HOME": str(tmp_path)}, Path("/c")) == tmp_path / "vaultbench"
+        assert cache.root_folder({"XDG_CACHE_HOME": "cache"}, Path("/c")) == tmp_path / "cache" / "vaultbench"
         blocked = tmp_path / "file"
         blocked.touch()
         assert cache.root_folder({"XDG_CACHE_HOME": str(blocked)}, Path("/c")) == Path("/c/.tools")
@@ -253,6 +258,60 @@ class TestInstall:
         with Installer(environment(tmp_path), echo=print) as installer:
             assert set(installer.locate(["minio", "postgres"])) >= {"MINIO_BIN", "POSTGRES_BIN_DIR"}
 
+    def test_what_is_optional_comes_beside_the_rest_and_may_be_missing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetched, said = set[str](), list[str]()
+        all_fetched = threading.Event()
+
+        def made(one: Recipe, tree: Path) -> str:
+            script = tree / one.program
+            script.parent.mkdir(parents=True)
+            script.write_text(f"#!/bin/sh\necho '{one.says} {one.version}.0'\n")
+            script.chmod(0o755)
+            return "here"
+
+        def fetch(one: Recipe, tree: Path, _: Job) -> str:
+            fetched.add(one.name)
+            if len(fetched) == 3:
+                all_fetched.set()
+            if one.name == "node_exporter":
+                raise ToolError("no such package\nmore words")
+            return made(one, tree)
+
+        def build(_: object, one: Recipe, tree: Path, __: Job) -> str:
+            assert all_fetched.wait(10), "what is optional waited for us"
+            return made(one, tree)
+
+        monkeypatch.setattr(debian, "available", lambda: True)
+        monkeypatch.setattr(debian, "install", fetch)
+        monkeypatch.setattr(wheel, "install", fetch)
+        monkeypatch.setattr(golang.Workshop, "build", build)
+        other = script(tmp_path / "other", "something else")
+        env = environment(tmp_path / "tools", PROCESS_EXPORTER_BIN=str(other))
+        with Installer(env, echo=said.append) as installer:
+            located = installer.locate(["minio", "postgres"], optional=scraping.EXPORTER_PROGRAMS)
+        assert {name for name in located if not name.endswith("_VERSION")} == {
+            "MINIO_BIN",
+            "POSTGRES_BIN_DIR",
+            "POSTGRES_EXPORTER_BIN",
+        }
+        left_out = [line for line in said if "left out" in line]
+        assert [line.partition(":")[0] for line in left_out] == ["process_exporter", "node_exporter"]
+        assert "no such package" in left_out[1]
+
+    def test_offline_only_what_is_needed_stops(self, tmp_path: Path) -> None:
+        said: list[str] = []
+        with Installer(environment(tmp_path, VAULTBENCH_OFFLINE="1"), echo=said.append) as installer:
+            planted(installer, "minio")
+            assert set(installer.locate(["minio"], optional=["node_exporter"])) == {
+                "MINIO_BIN",
+                "MINIO_VERSION",
+            }
+        assert [line.partition(" (")[0] for line in said] == [
+            "node_exporter: left out, its figures will be missing"
+        ]
+
     def test_the_first_failure_ends_the_others(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         building = threading.Event()
 
@@ -283,6 +342,15 @@ class TestInstall:
         with Installer(environment(tmp_path), echo=said.append) as installer, pytest.raises(ToolError):
             installer.locate(["postgres"])
         assert "installing, 41 s last time" in said[0]
+
+    def test_a_cache_that_cannot_be_written_to_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        where = tmp_path / "file" / "tools"  # root may write to any folder
+        with (
+            Installer(environment(where), echo=print) as installer,
+            pytest.raises(ToolError, match=f"in {where}, where nothing can be written: Not a directory"),
+        ):
+            installer.locate(["postgres"])
 
     def test_a_cache_from_which_nothing_can_run_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -382,6 +450,7 @@ class TestCommand:
         job = Job("k6", "", tmp_path, tmp_path / "log", print)
         with pytest.raises(ToolError, match="VAULTBENCH_TOOLS to a folder on another disk"):
             shop.build(RECIPES["k6"], tmp_path / "tree", job)
+        shop.close()
 
 
 class TestWheel:
@@ -455,6 +524,82 @@ class TestGo:
         assert (folder / "cache").exists()
         shops[1].close()
         assert not folder.exists()
+
+    def test_who_builds_next_finds_the_caches_however_late_it_comes(
+        self, tmp_path: Path, tiny: Recipe
+    ) -> None:
+        folder, first, next_one = (
+            tmp_path / "tools" / ".build" / "go",
+            self.workshop(tmp_path),
+            self.workshop(tmp_path),
+        )
+        first.build(tiny, tmp_path / "first", self.job(tmp_path))
+        first.hand_on()
+        first.close()
+        assert sorted(path.name for path in folder.iterdir()) == ["cache", "mod"]
+        next_one.build(tiny, tmp_path / "second", self.job(tmp_path))
+        next_one.close()
+        assert not folder.exists()
+
+    def test_who_comes_while_they_are_deleted_looks_at_them_afterwards(
+        self, tmp_path: Path, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else it counts files that go while it counts."""
+        order, arrived, deleting = list[str](), threading.Event(), threading.Event()
+        delete, free_bytes = shutil.rmtree, shutil.disk_usage
+
+        class Coming(cache.Use):
+            def __init__(self, *where: Any) -> None:
+                arrived.set()
+                super().__init__(*where)
+
+        def slowly(path: Path) -> None:
+            deleting.set()
+            assert arrived.wait(10)
+            delete(path)
+            order.append("deleted")
+
+        def looked(path: Path) -> object:
+            order.append("looked")
+            arrived.set()
+            return free_bytes(path)
+
+        first, second = self.workshop(tmp_path), self.workshop(tmp_path)
+        first.build(tiny, tmp_path / "first", self.job(tmp_path))
+        monkeypatch.setattr(golang, "Use", Coming)
+        monkeypatch.setattr(shutil, "rmtree", slowly)
+        monkeypatch.setattr(shutil, "disk_usage", looked)
+        closing = threading.Thread(target=first.close)
+        closing.start()
+        assert deleting.wait(10)
+        second.build(tiny, tmp_path / "second", self.job(tmp_path))
+        closing.join(10)
+        assert order == ["deleted", "deleted", "looked"]  # what was half made, then the rest
+        monkeypatch.undo()
+        second.close()
+
+    def test_whoever_is_interrupted_while_deleting_leaves_nothing_that_looks_whole(
+        self, tmp_path: Path, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place, delete = tmp_path / "tools" / ".build", shutil.rmtree
+
+        def interrupted(path: Path) -> None:
+            if path.name == "tmp":
+                return delete(path)
+            delete(path / "mod")
+            raise KeyboardInterrupt
+
+        shop = self.workshop(tmp_path)
+        shop.build(tiny, tmp_path / "first", self.job(tmp_path))
+        monkeypatch.setattr(shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shop.close()
+        monkeypatch.setattr(shutil, "rmtree", delete)
+        assert not (place / "go").exists()
+        shop = self.workshop(tmp_path)
+        shop.build(tiny, tmp_path / "second", self.job(tmp_path))
+        shop.close()
+        assert list(place.iterdir()) == []
 
     def test_after_a_failure_the_next_build_goes_on_with_the_caches(
         self, tmp_path: Path, tiny: Recipe

@@ -73,7 +73,7 @@ def test_a_machine_without_apt_is_told_what_is_missing_and_goes_on(
     monkeypatch.setattr(debian, "available", lambda: False)
     said: list[str] = []
     with Installer({"VAULTBENCH_TOOLS": str(tmp_path)}, echo=said.append) as installer:
-        assert installer.locate_optional(scraping.EXPORTER_PROGRAMS) == {}
+        assert installer.locate((), optional=scraping.EXPORTER_PROGRAMS) == {}
     for name in scraping.EXPORTER_PROGRAMS:
         assert any(line.startswith(f"{name}: left out") and "no apt-get" in line for line in said)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from compose import control, life, neighbours, ports, process
+from compose import control, life, neighbours, ports, process, stack, unit
 from compose.part import Probe
 from tests.unit.compose.beds import ENV, Bed, python, runs, within
 
@@ -117,6 +119,37 @@ class TestDeaths:
         assert bed.reaches("part", "failed")["detail"] == "exit 1"
 
 
+class TestLateAnswers:
+    async def test_several_in_a_row_make_a_part_unhealthy_and_one_good_one_healthy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(unit, "LIVE_EVERY_S", 0)
+        (tmp_path / "logs").mkdir()
+        questions, answers = asyncio.Queue[str](), asyncio.Queue[int]()
+
+        async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await questions.put(part.state)  # which the last answer made
+            writer.write(f"HTTP/1.1 {await answers.get()} said\r\n\r\n".encode())
+            writer.close()
+
+        server = await asyncio.start_server(asked, "127.0.0.1")
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/live"
+        probe = Probe(http=url, timeout_s=60, retries=3)
+        part = unit.Unit(runs("part", live=probe), unit.Site(tmp_path, (), unit.Board(), {}))
+        part.launch()
+        states = []
+        for status in (503, 503, 200, 503, 503, 503, 503, 200):
+            states.append(await questions.get())
+            await answers.put(status)
+        states.append(await questions.get())
+        await part.stop()
+        await answers.put(200)
+        server.close()
+        await server.wait_closed()
+        assert states == [*["healthy"] * 6, "unhealthy", "unhealthy", "healthy"]
+
+
 class TestFullDisk:
     """`/dev/full` takes no byte: each write ends with the error of a full disk."""
 
@@ -165,6 +198,33 @@ class TestNeighbours:
         assert not [line for line in neighbours.lines(bed.run_dir) if line.endswith(words)]
         (taken,) = ports.busy([port])
         assert str(taken).startswith(f"port {port} is taken by the testbed in {bed.run_dir} (process {pid}: ")
+
+    def test_what_its_runs_will_listen_on_is_nobody_elses(self, bed: Bed) -> None:
+        """By shifts of 0 and 14, one's gateway is where runs of the other tell Prometheus of themselves."""
+        bed.run_dir.mkdir()
+        (port,) = ports.free(1)
+        (bed.run_dir / "ports.env").write_text(f"HARNESS_METRICS_PORT={port}\n")
+        assert ports.busy([port]) == []
+        bed.start(runs("part"))
+        bed.reaches("part", "healthy")
+        (kept,) = ports.busy([port])
+        assert str(kept) == f"port {port} is kept by the testbed in {bed.run_dir} for its runs"
+        assert not ports.are_free({port: "127.0.0.1"})
+        assert port not in ports.free(1)
+        (other,) = ports.free(1)
+        env = {"GATEWAY_PORT": str(port), "HARNESS_METRICS_PORT": str(other)}
+        with pytest.raises(stack.StackError, match=rf"GATEWAY_PORT: port {port} is kept by the testbed in"):
+            stack.check_ports([runs("gateway", ports=(port,))], env)
+
+    def test_nor_do_runs_listen_where_another_testbed_does(self, bed: Bed) -> None:
+        (port,) = ports.free(1)
+        serve = f"import http.server as h; h.HTTPServer(('127.0.0.1', {port}), None).serve_forever()"
+        with socket.create_server(("127.0.0.1", port)):
+            stack.check_ports([], {"HARNESS_METRICS_PORT": str(port)})  # such as a run, which will end
+        bed.start(python("part", serve, ready=Probe(tcp=port)))
+        bed.reaches("part", "healthy")
+        with pytest.raises(stack.StackError, match=rf"HARNESS_METRICS_PORT: port {port} is taken by the tes"):
+            stack.check_ports([], {"HARNESS_METRICS_PORT": str(port)})
 
 
 class TestControl:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from compose import bootstrap
+from compose import bootstrap, settings
+from compose.envfile import EnvError
 from compose.settings import ROOT
 from tests.unit.compose.choice import WORKS, Desk, new_desk
 from tests.unit.compose.words import inherited, takers
@@ -107,6 +108,49 @@ class TestRefusals:
         done = desk.script("load_environment", **WORKS, **words)
         assert done.returncode == 1
         assert said in done.stderr
+
+
+PLACES = [
+    ("VAULTBENCH_RUN_DIR", "{file}", "must be a folder, and {file} is a file"),
+    ("VAULTBENCH_RUN_DIR", "{file}/below", "must be a folder, and {file} is a file"),
+    ("VAULTBENCH_TOOLS", "{file}", "must be a folder, and {file} is a file"),
+    ("VAULTBENCH_RESULTS", "{file}", "must be a folder, and {file} is a file"),
+    ("VAULTBENCH_RESULTS", "~/results", "the shell left ~ as it is, so write the path in full"),
+    ("VAULTBENCH_ENV_FILE", "{folder}", "must be a file, and it is a folder"),
+    ("VAULTBENCH_ENV_FILE", "{folder}/missing/env", "must be a file in a folder that is there"),
+    ("VAULTBENCH_ENV_FILE", "{file}/env", "must be a file in a folder that is there"),
+]
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(("name", "value", "why"), PLACES)
+    def test_where_nothing_can_be_written_is_said_at_once(
+        self, desk: Desk, tmp_path: Path, name: str, value: str, why: str
+    ) -> None:
+        (tmp_path / "a file").touch()
+        known = {"file": str(tmp_path / "a file"), "folder": str(tmp_path)}
+        word = value.format(**known)
+        told = f"{name}='{word}': {why.format(**known)}"
+        for command in ("up", "status", "stress", "clean"):
+            done = desk.make(command, **{name: word})
+            assert done.returncode != 0
+            assert told in done.stderr
+        with pytest.raises(EnvError) as caught:
+            settings.read({name: word})
+        assert caught.value.problems == [told]
+
+    def test_new_ones_are_taken(self, desk: Desk, tmp_path: Path) -> None:
+        new = {name: str(tmp_path / "new" / name) for name in settings.FOLDERS}
+        assert desk.make("status", **new).returncode == 0
+        assert settings.read(new).run_dir == tmp_path / "new" / "VAULTBENCH_RUN_DIR"
+
+
+class TestPython:
+    @pytest.mark.parametrize("program", ["ls", "true", "env"])
+    def test_what_is_no_python_is_refused(self, desk: Desk, program: str) -> None:
+        desk.put("true", "#!/bin/sh\n")
+        said = desk.make("status", PYTHON=program).stderr
+        assert f"PYTHON='{program}': must be a Python 3.11 or later" in said
 
 
 class TestEnvironment:

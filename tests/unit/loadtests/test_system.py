@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from loadtests.harness.records.vocabulary import service_of
 from loadtests.harness.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.testbeds.native_testbed import control
 from loadtests.harness.testbeds.store_route import StoreRoute
-from loadtests.harness.testbeds.system import _entry, _url, find_k6, find_system, system_of
+from loadtests.harness.testbeds.system import (
+    _entry,
+    _url,
+    find_k6,
+    find_system,
+    find_system_async,
+    system_of,
+)
 from loadtests.harness.testbeds.testbed import PARTS, SystemNotUp, TestbedRefused
 
 pytestmark = pytest.mark.unit
@@ -39,8 +47,86 @@ def test_parts_that_are_not_healthy_are_named(tmp_path: Path) -> None:
     parts = {name: {"state": "healthy", "pid": os.getpid()} for name in PARTS}
     state = {"parts": parts, "supervisor_pid": os.getpid()}
     (tmp_path / ".run" / "state.json").write_text(json.dumps(state))
-    with pytest.raises(SystemNotUp, match=r"minio not healthy.*make up"):
+    with pytest.raises(SystemNotUp, match=r"minio missing.*make up"):
         find_system({}, tmp_path)
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> Callable[..., None]:
+    """Writes what the supervisor of a testbed in `.run` would: all well, but for these states."""
+    (tmp_path / ".run").mkdir()
+
+    def write(**unwell: str) -> None:
+        known = dict.fromkeys((*PARTS, "minio"), "healthy") | unwell
+        parts = {name: {"state": state, "pid": os.getpid()} for name, state in known.items()}
+        content = json.dumps({"parts": parts, "supervisor_pid": os.getpid()})
+        (tmp_path / ".run" / "state.json").write_text(content)
+
+    return write
+
+
+def unwanted(seconds: float) -> None:
+    raise AssertionError(f"it waits {seconds} s")
+
+
+class TestMomentsOfBusyMachines:
+    @pytest.mark.parametrize("state", ["unhealthy", "starting"])
+    def test_a_part_that_runs_is_waited_for(
+        self, tmp_path: Path, states: Callable[..., None], state: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        states(gateway=state)
+        waits: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                states()
+
+        environ = {**settings.read({"WORKERS": "1"}).env, **generate()}
+        found = find_system(environ, tmp_path, clock=lambda: sum(waits), sleep=sleep)
+        assert found.run_dir == tmp_path / ".run"
+        assert len(waits) == 3
+        assert capsys.readouterr().err == "gateway runs, but not well; waiting up to 20 s\n"
+
+    def test_not_for_ever(self, tmp_path: Path, states: Callable[..., None]) -> None:
+        states(gateway="unhealthy", auth="starting")
+        waits: list[float] = []
+        with pytest.raises(SystemNotUp) as caught:
+            find_system({}, tmp_path, clock=lambda: sum(waits), sleep=waits.append)
+        assert sum(waits) == 20
+        assert str(caught.value) == (
+            "gateway, auth run, but not well after 20 s. "
+            "What is wrong says: make status, make logs NAME=gateway"
+        )
+
+    @pytest.mark.parametrize(
+        "state", ["waiting", "restarting", "stopping", "stopped", "paused", "failed", "given-up", "exited"]
+    )
+    def test_a_part_that_does_not_run_is_refused_at_once(
+        self, tmp_path: Path, states: Callable[..., None], state: str
+    ) -> None:
+        states(gateway="unhealthy", upload=state)
+        with pytest.raises(SystemNotUp) as caught:
+            find_system({}, tmp_path, sleep=unwanted)
+        assert str(caught.value) == f"The system is not up (upload {state}). Start it with: make up"
+
+    def test_who_only_looks_does_not_wait(self, tmp_path: Path, states: Callable[..., None]) -> None:
+        states(gateway="unhealthy")
+        with pytest.raises(SystemNotUp, match=r"^gateway runs, but not well\. What is wrong says"):
+            find_system({}, tmp_path, wait_s=0, sleep=unwanted)
+
+    async def test_inside_an_event_loop_others_go_on_meanwhile(
+        self, tmp_path: Path, states: Callable[..., None]
+    ) -> None:
+        states(gateway="unhealthy")
+        environ = {**settings.read({"WORKERS": "1"}).env, **generate()}
+        waiting = asyncio.create_task(
+            find_system_async({**environ, "VAULTBENCH_RUN_DIR": str(tmp_path / ".run")})
+        )
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        states()
+        assert (await waiting).run_dir == tmp_path / ".run"
 
 
 def test_words_of_another_testbed_are_refused(tmp_path: Path) -> None:
