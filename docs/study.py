@@ -12,8 +12,10 @@ from loadtests.harness.commands.share import Scrubber, recorded_secrets
 from loadtests.harness.govault.findings import findings_of, told
 from loadtests.harness.govault.records import FINDINGS, Findings
 from loadtests.harness.govault.report import main_table
+from loadtests.harness.govault.source import FILE_BYTES
 from loadtests.harness.govault.verdicts import not_run
 from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.wording import size
 
 NAME, SOURCE, COMMAND = "govault", "GoVault", "make govault"
 
@@ -45,9 +47,10 @@ def claim_rows(found: Findings | None) -> list[tuple[str, ...]]:
         ]
     facts = dict(found.facts)
     run = f"[{facts['measured'].partition(',')[0]}](answers.md#{NAME})"
+    ours = f"ours (files of {size(FILE_BYTES)})"
     return [
         (
-            one.claim, f"**{one.decision.value}**", f"theirs: {one.theirs}; ours: {one.ours}", one.why, run,
+            one.claim, f"**{one.decision.value}**", f"theirs: {one.theirs}; {ours}: {one.ours}", one.why, run,
             f"`{facts['command']}`",
         )
         for one in found.claims

@@ -160,14 +160,14 @@ def together(decisions: Sequence[Decision]) -> Decision:
 
 
 def _condition(one: Decides, plan: Plan, result: Result, *, decides: bool) -> Condition:
-    names, unit = names_of(result), unit_of(plan.arms)
+    what, names = _what(one, plan, result), names_of(result)
     if not {one.arm, one.over} - {None} <= names.keys():
-        return Condition(_NOTHING, Decision.NOT_RUN, f"{_what(one, names, unit)}: not measured")
+        return Condition(_NOTHING, Decision.NOT_RUN, f"{what}: not measured")
     measured, p_holm = _measured(one, result)
     decision, seen = decide(one, measured, plan.margin, p_holm), _figure(one, measured)
     if measured.value is None and one.metric in RARE and _value(one, one.over or one.arm, result).value == 0:
         decision, seen = Decision.NOT_REACHED, "there was none to compare"
-    text = f"{_what(one, names, unit)}: claimed {_claimed(one)}, measured {seen}"
+    text = f"{what}: claimed {_claimed(one)}, measured {seen}"
     return Condition(measured, decision, f"{text}: {decision.value}" if decides else text)
 
 
@@ -381,9 +381,13 @@ def _of(arm: ArmResult | None, pick: Callable[[ArmResult], Interval]) -> Interva
 # -- words
 
 
-def _what(one: Decides, names: Mapping[str, str], unit: str) -> str:
+def _what(one: Decides, plan: Plan, result: Result) -> str:
+    """The figure of a condition, with the size of the files that it was measured with."""
+    names, unit = names_of(result), unit_of(plan.arms)
     whose = f" that {one.process} takes" if one.process else ""
-    files = f" with files of {size(one.file_size)}" if one.file_size else ""
+    own = [arm.file_size_bytes for arm in plan.arms if arm.name in (one.arm, one.over)]
+    sizes = dict.fromkeys([one.file_size] if one.file_size else own)
+    files = f" (files of {listed([size(each) for each in sizes])})" if sizes else ""
     at = f" at {percent(one.rate)} of capacity" if one.rate is not None else ""
     at += f" with {one.clients} clients" if one.clients is not None else ""
     base = f" at {percent(one.over_rate)}" if one.over_rate is not None else ""
