@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from loadtests.harness.cost import share_of_services
 from loadtests.harness.ghost_story import after_kill, counting_misleads, when_gone
 from loadtests.harness.intervals import of_all
 from loadtests.harness.records.plan import Claim, Decides, Plan
@@ -42,7 +43,6 @@ from loadtests.harness.wording import (
     unit_of,
 )
 
-SERVICES = ("gateway", "auth", "upload", "files")
 SHARES = ("cpu_share", "failed_share", "ghost_share", "refusal_share", "held_share")
 RARE = ("failed_share", "ghost_share")  # nothing to compare where the base has none
 COMPARED = ("uploads_per_s", "cpu_s_per_upload", "durable_ms")
@@ -285,22 +285,7 @@ def _arm(one: Decides, name: str, result: Result) -> ArmResult | None:
 
 def _cpu_share(one: Decides, name: str, result: Result) -> Interval:
     arm = _arm(one, name, result)
-    used = {part: arm.cpu_s_by_process.get(part, _NOTHING) for part in SERVICES} if arm else {}
-    own = used.get(one.process or "", _NOTHING)
-    others = [found for part, found in used.items() if part != one.process]
-    if own.value is None or any(other.value is None for other in others):
-        return _NOTHING
-
-    def share(mine: float | None, rest: Sequence[float | None]) -> float | None:
-        known = [part for part in rest if part is not None]
-        return None if mine is None or len(known) < len(rest) else mine / (mine + sum(known))
-
-    return Interval(
-        n=own.n,
-        value=share(own.value, [other.value for other in others]),
-        low=share(own.low, [other.high for other in others]),
-        high=share(own.high, [other.low for other in others]),
-    )
+    return share_of_services(one.process or "", arm.cpu_s_by_process) if arm else _NOTHING
 
 
 def _failed_share(one: Decides, name: str, result: Result) -> Interval:

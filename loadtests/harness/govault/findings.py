@@ -97,7 +97,8 @@ def _missed(ramp: Ramp, reason: str, why: str) -> Missing:
 
 
 def _headline(found: Findings, claims: Sequence[Told]) -> str:
-    planned = {(one.level, one.method) for one in (*found.rows, *found.missing)}
+    planned = {(row.level, row.method) for row in found.rows}
+    planned |= {(one.level, one.method) for one in found.missing}
     whole = sum(row.whole for row in found.rows)
     decided = [one.decision for one in claims]
     counts = [f"{one.value}: {decided.count(one)}" for one in Decision if one in decided]
