@@ -14,17 +14,17 @@ from loadtests.harness.govault.records import FINDINGS, Findings
 from loadtests.harness.govault.report import main_table
 from loadtests.harness.govault.source import FILE_BYTES
 from loadtests.harness.govault.verdicts import not_run
-from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.bundle import Bundle, BundleError
 from loadtests.harness.wording import size
 
 NAME, SOURCE, COMMAND = "govault", "GoVault", "make govault"
 
 
 def take(run: Path, records: Path) -> str:
-    """Put a study on record; its name. Raises ``SystemExit`` where it can decide nothing."""
+    """Put a study on record; its name. Raises ``BundleError`` where it can decide nothing."""
     found = findings_of(run)
     if found.interrupted:
-        raise SystemExit(f"{run}: a study that was interrupted decides nothing")
+        raise BundleError(f"{run}: a study that was interrupted decides nothing")
     scrubber = Scrubber.of_machine(os.environ, recorded_secrets(Bundle(run).manifest()))
     (records / NAME).mkdir(parents=True, exist_ok=True)
     text = json.dumps(found.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1)
