@@ -1,22 +1,22 @@
 """What the prepared questions found: docs/answers.md and docs/claims.md, from runs on record.
 
-``python -m docs.answers results/<run-id>…`` puts runs on record, a newer one of a question in the place of
-the older one, and writes both pages; without an argument the pages are written again from what is there. Of a
-run only the plan and the result are kept, without its course in time and its single uploads; what is said of
-its figures is said anew each time. No verdict stands without a run: a question that has none is listed with
-the command that asks it.
+Of a run only the plan and the result are kept, without its course in time and its single uploads; what is
+said of its figures is said anew each time. No verdict stands without a run: a question that has none is
+listed with the command that asks it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from docs import study
+from docs.command import Command, Run, within
 from docs.sample_run import standing_alone
 from docs.tables import table
 from loadtests.harness.best_ways import best_ways
@@ -25,7 +25,7 @@ from loadtests.harness.commands.runs import read_run
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
 from loadtests.harness.govault.records import is_study
 from loadtests.harness.question import Question, load_question, questions
-from loadtests.harness.records.bundle import PLAN
+from loadtests.harness.records.bundle import PLAN, BundleError
 from loadtests.harness.records.plan import Claim, Plan
 from loadtests.harness.records.result import Result, Timeline
 from loadtests.harness.report.charts import Chart
@@ -93,14 +93,14 @@ class Answer:
 
 
 def take(run: Path, records: Path = RECORDS) -> str:
-    """Put a run on record; the name of its question. Raises ``SystemExit`` where it can decide nothing."""
+    """Put a run on record; the name of its question. Raises ``BundleError`` where it can decide nothing."""
     if is_study(run):
         return study.take(run, records)
     result, known = read_result(run), read_run(run)
     if known.plan.question not in questions():
-        raise SystemExit(f"{run}: {known.plan.question} is no prepared question")
+        raise BundleError(f"{run}: {known.plan.question} is no prepared question")
     if result.profile == "smoke" or result.interrupted:
-        raise SystemExit(f"{run}: a smoke run, or one that was interrupted, decides nothing")
+        raise BundleError(f"{run}: a smoke run, or one that was interrupted, decides nothing")
     scrubber = Scrubber.of_machine(os.environ, recorded_secrets(known.manifest))
     folder = records / known.plan.question
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def _answer(question: Question, folder: Path) -> Answer:
         return Answer(question, None, None)
     plan = Plan.model_validate_json((folder / PLAN).read_bytes())
     result = Result.model_validate_json((folder / ANALYSIS).read_bytes())
-    return Answer(question, plan, told(result))
+    return Answer(question, plan, told(result.model_copy(update={"share_of": question.share_of})))
 
 
 def pages(found: Sequence[Answer]) -> dict[Path, str]:
@@ -227,15 +227,23 @@ def size_bytes() -> int:
     return sum(path.stat().st_size for path in RECORDS.rglob("*") if path.is_file())
 
 
-def main() -> None:
-    for run in sys.argv[1:]:
-        take(Path(run))
+@click.command(cls=Command)
+@click.argument("runs", nargs=-1, type=Run())
+def main(runs: tuple[Path, ...]) -> None:
+    """Put runs of prepared questions on record, and write docs/answers.md and docs/claims.md.
+
+    RUNS are ids or folders; a newer run of a question takes the place of the older one. Without any, the
+    pages are written again from what is on record.
+
+    Example: python -m docs.answers results/20260731-101500-hash-ci
+    """
+    for run in runs:
+        take(run)
     found = answers()
     for path, text in (pages(found) | pictures(found)).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    if size_bytes() > MOST_BYTES:
-        raise SystemExit(f"docs/answers has {size_bytes():,} bytes, more than {MOST_BYTES:,}")
+    within("docs/answers", size_bytes(), MOST_BYTES)
 
 
 if __name__ == "__main__":

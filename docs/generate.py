@@ -1,6 +1,5 @@
 """Writes the pages of docs/ that are tables of facts, and the list of buckets, from the code.
 
-``python -m docs.generate`` rewrites them; ``--check`` only compares and exits 1 when a page is stale.
 A test runs the comparison, so these pages cannot drift.
 """
 
@@ -20,6 +19,7 @@ from compose import envfile
 from compose.scraping import RULES
 from compose.settings import PORTS, followers
 from docs import buckets, usual
+from docs.command import Command
 from docs.families import declared
 from docs.tables import table
 from docs.texts import (
@@ -190,8 +190,14 @@ def _equal(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
 
 
-def main() -> None:
-    if "--check" in sys.argv[1:]:
+@click.command(cls=Command)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a page is stale.")
+def main(check: bool) -> None:
+    """Write the pages of docs/ that are tables of facts, and two files of them for programs.
+
+    Example: python -m docs.generate --check
+    """
+    if check:
         old = stale()
         sys.exit(f"stale: {', '.join(old)}; run python -m docs.generate" if old else 0)
     for name, make in PAGES.items():

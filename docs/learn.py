@@ -1,4 +1,4 @@
-"""Fills the figures of the labs in docs/learn from the runs in docs/answers: ``python -m docs.learn``.
+"""Fills the figures of the labs in docs/learn from the runs in docs/answers.
 
 Only the marked part of a page is written here; a lab whose question has no run on record says so. What a law
 predicts is computed here from the measured figures too, so that no page holds a number that somebody typed.
@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from docs.answers import RECORDS, Answer, answers
+from docs.command import Command
 from docs.tables import table
 from loadtests.harness.records.result import ArmResult, Metric, Result
 from loadtests.harness.report.page import facts
@@ -258,7 +261,12 @@ def _filled(page: Path, text: str) -> str:
     return f"{before}{BEGIN}\n{text}{END}{after}"
 
 
+@click.command(cls=Command)
 def main() -> None:
+    """Write the figures of the labs in docs/learn from the runs on record in docs/answers.
+
+    Example: python -m docs.learn
+    """
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
 

@@ -1,19 +1,20 @@
-"""Puts one real run into the documentation: ``python -m docs.sample_run results/<run-id>``.
+"""Puts one real run into the documentation.
 
 Copies what its report and panels are drawn from to docs/sample/bundle, writes the report and some of the
 pictures beside it, and replaces the marked part of README.md. The run's single uploads stay out: they are
-megabytes. Without an argument the committed bundle is used again, so anybody can check that every word and
-picture comes from it.
+megabytes. Anybody can check that every word and picture comes from the committed bundle.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
+import click
+
 from docs import dashboards
+from docs.command import Command, Run, within
 from loadtests.harness.panels.recording import FILE as RECORDING
 from loadtests.harness.records.bundle import MANIFEST, PLAN, Bundle
 from loadtests.harness.records.result import Result
@@ -118,14 +119,20 @@ def _readme(text: str, section: str) -> str:
     return f"{before}{BEGIN}\n{section}\n{END}{after}"
 
 
-def main() -> None:
-    if len(sys.argv) > 1:
-        take(Path(sys.argv[1]))
+@click.command(cls=Command)
+@click.argument("run", required=False, type=Run())
+def main(run: Path | None) -> None:
+    """Write the sample of README.md and docs/sample, with RUN (an id or a folder) in the place of the present
+    one; without it from the committed bundle.
+
+    Example: python -m docs.sample_run results/20260731-101500-proxyordirect-ci
+    """
+    if run is not None:
+        take(run)
     for path, text in (words() | pictures()).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    if size_bytes() > MOST_BYTES:
-        raise SystemExit(f"docs/sample has {size_bytes():,} bytes, more than {MOST_BYTES:,}")
+    within("docs/sample", size_bytes(), MOST_BYTES)
 
 
 if __name__ == "__main__":

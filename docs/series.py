@@ -1,20 +1,22 @@
 """Whole runs one after the other, on record: the measured half of docs/statistics.md.
 
-``python -m docs.series equal results/<run-id>…`` adds runs to one of ``SERIES``; the page is written by
-``python -m docs.statistics``. Every run of a series belongs on record, also one that says what nobody likes.
-Of a run are kept its ratios and how long it took.
+The page is written by ``python -m docs.statistics``. Every run of a series belongs on record, also one that
+says what nobody likes. Of a run are kept its ratios and how long it took.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
+from docs.command import Command, Run
 from docs.tables import table
 from loadtests.harness.records.base import Record
+from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.result import Interval, Metric, Ratio, Result
 from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.report.page import facts, moment, read_result
@@ -84,13 +86,10 @@ def on_record(records: Path = RECORDS) -> Kept:
 
 
 def take(name: str, runs: Sequence[Path], records: Path = RECORDS) -> None:
-    """Add ``runs`` to those on record. Raises ``SystemExit`` for an unknown series and a run without a
-    comparison."""
-    if name not in SERIES:
-        raise SystemExit(f"{name}: no series; expected one of {listed(tuple(SERIES), 'or')}")
+    """Add ``runs`` to those on record. Raises ``BundleError`` for runs without a comparison."""
     results = [read_result(run) for run in runs]
     if without := [str(run) for run, result in zip(runs, results, strict=True) if result.compare is None]:
-        raise SystemExit(f"{listed(without)}: nothing was compared")
+        raise BundleError(f"{listed(without)}: nothing was compared")
     before = on_record(records).series
     by_start = {one.started_at_s: one for one in (*before.get(name, ()), *map(_kept, results))}
     series = before | {name: tuple(by_start[at] for at in sorted(by_start))}
@@ -186,10 +185,15 @@ def _listed(series: Series, runs: Sequence[KeptRun]) -> str:
     )
 
 
-def main() -> None:
-    if len(sys.argv) < 3:
-        raise SystemExit(f"python -m docs.series {'|'.join(SERIES)} results/<run-id>…")
-    take(sys.argv[1], [Path(run) for run in sys.argv[2:]])
+@click.command(cls=Command)
+@click.argument("series", type=click.Choice(tuple(SERIES)))
+@click.argument("runs", nargs=-1, required=True, type=Run())
+def main(series: str, runs: tuple[Path, ...]) -> None:
+    """Add RUNS, ids or folders, to those on record of a series.
+
+    Example: python -m docs.series equal results/20260731-101500-ab-ci results/20260731-102500-ab-ci
+    """
+    take(series, runs)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Writes docs/statistics.md: how sure an answer is, by simulation and by whole runs on record.
 
-``python -m docs.statistics`` rewrites it; a test holds the page to both.
+A test holds the page to both.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
+from docs.command import Command
 from docs.series import Kept, on_record, section
 from docs.tables import table
 from loadtests.simulation import (
@@ -148,5 +151,14 @@ def _percent(share: float) -> str:
     return f"{share * 100:.1f} %"
 
 
-if __name__ == "__main__":
+@click.command(cls=Command)
+def main() -> None:
+    """Simulate, and write docs/statistics.md with the runs on record in docs/series.json. Takes a minute.
+
+    Example: python -m docs.statistics
+    """
     PAGE.write_text(page(simulate(), on_record()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,19 +9,22 @@ from pathlib import Path
 
 from docs.tables import table
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
+from loadtests.harness.govault.findings import findings_of, told
 from loadtests.harness.govault.records import FINDINGS, Findings
-from loadtests.harness.govault.report import main_table, read_findings
+from loadtests.harness.govault.report import main_table
+from loadtests.harness.govault.source import FILE_BYTES
 from loadtests.harness.govault.verdicts import not_run
-from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.bundle import Bundle, BundleError
+from loadtests.harness.wording import size
 
 NAME, SOURCE, COMMAND = "govault", "GoVault", "make govault"
 
 
 def take(run: Path, records: Path) -> str:
-    """Put a study on record; its name. Raises ``SystemExit`` where it can decide nothing."""
-    found = read_findings(run)
+    """Put a study on record; its name. Raises ``BundleError`` where it can decide nothing."""
+    found = findings_of(run)
     if found.interrupted:
-        raise SystemExit(f"{run}: a study that was interrupted decides nothing")
+        raise BundleError(f"{run}: a study that was interrupted decides nothing")
     scrubber = Scrubber.of_machine(os.environ, recorded_secrets(Bundle(run).manifest()))
     (records / NAME).mkdir(parents=True, exist_ok=True)
     text = json.dumps(found.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1)
@@ -30,8 +33,9 @@ def take(run: Path, records: Path) -> str:
 
 
 def on_record(records: Path) -> Findings | None:
+    """Its figures, and the sentences as they are judged today."""
     file = records / NAME / FINDINGS
-    return Findings.model_validate_json(file.read_bytes()) if file.exists() else None
+    return told(Findings.model_validate_json(file.read_bytes())) if file.exists() else None
 
 
 def claim_rows(found: Findings | None) -> list[tuple[str, ...]]:
@@ -41,12 +45,13 @@ def claim_rows(found: Findings | None) -> list[tuple[str, ...]]:
             (one.claim, one.decision.value, f"theirs: {one.theirs}", "", "", f"`{COMMAND}`")
             for one in not_run()
         ]
-    told = dict(found.facts)
-    run = f"[{told['measured'].partition(',')[0]}](answers.md#{NAME})"
+    facts = dict(found.facts)
+    run = f"[{facts['measured'].partition(',')[0]}](answers.md#{NAME})"
+    ours = f"ours (files of {size(FILE_BYTES)})"
     return [
         (
-            one.claim, f"**{one.decision.value}**", f"theirs: {one.theirs}; ours: {one.ours}", one.why, run,
-            f"`{told['command']}`",
+            one.claim, f"**{one.decision.value}**", f"theirs: {one.theirs}; {ours}: {one.ours}", one.why, run,
+            f"`{facts['command']}`",
         )
         for one in found.claims
     ]  # fmt: skip

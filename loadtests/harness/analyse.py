@@ -82,6 +82,7 @@ def analyse_facts(facts: Facts) -> Result:
         question=plan.question,
         asks=plan.asks,
         point=plan.point,
+        share_of=plan.share_of,
         profile=plan.profile,
         validity=found.validity,
         exit_code=found.exit_code,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from loadtests.harness.cost import share_of_services
 from loadtests.harness.ghost_story import after_kill, counting_misleads, when_gone
 from loadtests.harness.intervals import of_all
 from loadtests.harness.records.plan import Claim, Decides, Plan
@@ -42,7 +43,6 @@ from loadtests.harness.wording import (
     unit_of,
 )
 
-SERVICES = ("gateway", "auth", "upload", "files")
 SHARES = ("cpu_share", "failed_share", "ghost_share", "refusal_share", "held_share")
 RARE = ("failed_share", "ghost_share")  # nothing to compare where the base has none
 COMPARED = ("uploads_per_s", "cpu_s_per_upload", "durable_ms")
@@ -160,14 +160,14 @@ def together(decisions: Sequence[Decision]) -> Decision:
 
 
 def _condition(one: Decides, plan: Plan, result: Result, *, decides: bool) -> Condition:
-    names, unit = names_of(result), unit_of(plan.arms)
+    what, names = _what(one, plan, result), names_of(result)
     if not {one.arm, one.over} - {None} <= names.keys():
-        return Condition(_NOTHING, Decision.NOT_RUN, f"{_what(one, names, unit)}: not measured")
+        return Condition(_NOTHING, Decision.NOT_RUN, f"{what}: not measured")
     measured, p_holm = _measured(one, result)
     decision, seen = decide(one, measured, plan.margin, p_holm), _figure(one, measured)
     if measured.value is None and one.metric in RARE and _value(one, one.over or one.arm, result).value == 0:
         decision, seen = Decision.NOT_REACHED, "there was none to compare"
-    text = f"{_what(one, names, unit)}: claimed {_claimed(one)}, measured {seen}"
+    text = f"{what}: claimed {_claimed(one)}, measured {seen}"
     return Condition(measured, decision, f"{text}: {decision.value}" if decides else text)
 
 
@@ -285,22 +285,7 @@ def _arm(one: Decides, name: str, result: Result) -> ArmResult | None:
 
 def _cpu_share(one: Decides, name: str, result: Result) -> Interval:
     arm = _arm(one, name, result)
-    used = {part: arm.cpu_s_by_process.get(part, _NOTHING) for part in SERVICES} if arm else {}
-    own = used.get(one.process or "", _NOTHING)
-    others = [found for part, found in used.items() if part != one.process]
-    if own.value is None or any(other.value is None for other in others):
-        return _NOTHING
-
-    def share(mine: float | None, rest: Sequence[float | None]) -> float | None:
-        known = [part for part in rest if part is not None]
-        return None if mine is None or len(known) < len(rest) else mine / (mine + sum(known))
-
-    return Interval(
-        n=own.n,
-        value=share(own.value, [other.value for other in others]),
-        low=share(own.low, [other.high for other in others]),
-        high=share(own.high, [other.low for other in others]),
-    )
+    return share_of_services(one.process or "", arm.cpu_s_by_process) if arm else _NOTHING
 
 
 def _failed_share(one: Decides, name: str, result: Result) -> Interval:
@@ -381,9 +366,13 @@ def _of(arm: ArmResult | None, pick: Callable[[ArmResult], Interval]) -> Interva
 # -- words
 
 
-def _what(one: Decides, names: Mapping[str, str], unit: str) -> str:
+def _what(one: Decides, plan: Plan, result: Result) -> str:
+    """The figure of a condition, with the size of the files that it was measured with."""
+    names, unit = names_of(result), unit_of(plan.arms)
     whose = f" that {one.process} takes" if one.process else ""
-    files = f" with files of {size(one.file_size)}" if one.file_size else ""
+    own = [arm.file_size_bytes for arm in plan.arms if arm.name in (one.arm, one.over)]
+    sizes = dict.fromkeys([one.file_size] if one.file_size else own)
+    files = f" (files of {listed([size(each) for each in sizes])})" if sizes else ""
     at = f" at {percent(one.rate)} of capacity" if one.rate is not None else ""
     at += f" with {one.clients} clients" if one.clients is not None else ""
     base = f" at {percent(one.over_rate)}" if one.over_rate is not None else ""

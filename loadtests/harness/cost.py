@@ -103,6 +103,30 @@ def cpu_by_process(units: Sequence[Sequence[Period]], arm: Arm) -> dict[str, Int
     return {name: cpu_per_upload(units, arm, name) for name in sorted(names, key=process_order)}
 
 
+def share_of(process: str, used: Mapping[str, Interval]) -> Interval:
+    """What a process takes of the processor time of all in ``used``, itself among them; from ends to ends:
+    wider than need be, never too narrow. Nothing where one of them was not watched."""
+    own, others = used.get(process, NOTHING), [one for name, one in used.items() if name != process]
+    if own.value is None or any(one.value is None for one in others):
+        return NOTHING
+
+    def share(mine: float | None, rest: Sequence[float | None]) -> float | None:
+        known = [part for part in rest if part is not None]
+        return None if mine is None or len(known) < len(rest) else mine / (mine + sum(known))
+
+    return Interval(
+        n=own.n,
+        value=share(own.value, [other.value for other in others]),
+        low=share(own.low, [other.high for other in others]),
+        high=share(own.high, [other.low for other in others]),
+    )
+
+
+def share_of_services(process: str, used: Mapping[str, Interval]) -> Interval:
+    """The same of the four services alone."""
+    return share_of(process, {name: used.get(name, NOTHING) for name in (*SERVICES, "auth")})
+
+
 def cpu_of(periods: Sequence[Period], arm: Arm, process: str | None = None) -> float | None:
     """CPU-seconds per upload in these periods alone; None without uploads or where nobody looked."""
     used, uploads = _used(periods, arm, process), uploads_in(periods)

@@ -108,6 +108,7 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         **_expected(arms, strategies),
         claims=question.claims,
         expected=question.expected,
+        share_of=question.share_of,
         ways=_ways(arms, strategies, asked_for=words.prices is not None),
         prices=words.prices,
     )

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
-from itertools import groupby
 
 from loadtests.harness import (
     crowd_story,
     fleet_story,
+    generator_story,
     ghost_story,
+    levels_story,
     limit_story,
     others_story,
     overload_story,
+    share_story,
+    sizes_story,
 )
 from loadtests.harness.cost import GENERATOR
+from loadtests.harness.pairs import more_first, other_of, over_of, pair_of
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import (
     Comparison,
@@ -28,8 +32,6 @@ from loadtests.harness.records.result import (
     Ratio,
     Result,
     Sentence,
-    Sizes,
-    Step,
     Verdict,
 )
 from loadtests.harness.records.vocabulary import LedgerFlag, Validity
@@ -45,19 +47,15 @@ from loadtests.harness.wording import (
     known_of_each,
     listed,
     listed_arms,
-    longer,
+    near_end_first,
     network,
     percent,
     ratio,
-    ratio_digits,
     size,
-    turned,
     unit_of,
     waited,
 )
 
-ALL_PROCESSORS = "all processors"  # as ``limits`` names it
-WITHOUT_K6 = "uploads_per_s_without_k6"
 _SEVERAL = frozenset({"uploads", "downloads", "clients", "connections"})  # in names of arms
 _NOT_ASKED = frozenset({"REVISION"})  # two revisions may hold the same code
 
@@ -125,11 +123,11 @@ def _answers(result: Result) -> Iterator[Sentence]:
         yield from _comparison(result, result.compare, names)
     if result.profile == "smoke":
         return
-    yield from _knee(result)
+    yield from levels_story.story(result)
     if result.neighbours is not None:
         yield from others_story.story(result.neighbours, names, result.profile)
     if result.sizes is not None:
-        yield from _sizes(result, result.sizes, names)
+        yield from sizes_story.story(result.sizes, names, result.profile)
 
 
 # -- which is faster, and what does an upload cost
@@ -137,14 +135,18 @@ def _answers(result: Result) -> Iterator[Sentence]:
 
 def _comparison(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
     speaks = _speaks_of_speed(result, found)
+    shares = [] if result.profile == "smoke" else list(share_story.story(result, found, names))
+    yield from shares
     if speaks:
-        yield _first(result, found, names)
+        first = _first(result, found, names)
+        yield first.model_copy(update={"kind": "detail"}) if shares else first
     yield from _early(result, found, names)
     if result.profile == "smoke":
         return
     yield from _cost(found, names, result.margin)
     if speaks:
-        yield from _k6(result, found, names)
+        without = result.share_of != GENERATOR and not is_aa(result, found)  # said first, or of no use
+        yield from generator_story.story(result, found, names, without=without)
     own = [one for one in result.limits if one.part == found.part]
     # Offered rates are shares of what this comparison says fits.
     if speaks or (result.offers is not None and any(one.what for one in own)):
@@ -184,7 +186,7 @@ def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sente
 def _winner(
     best: str, found: Comparison, rates: Sequence[Ratio], names: Mapping[str, str], files: str
 ) -> str:
-    own = {_other(one, best): _over(one, best) for one in rates if best in _pair_of(one)}
+    own = {other_of(one, best): over_of(one, best) for one in rates if best in pair_of(one)}
     clauses = [f"{near_end_first(over)} as fast as {names[other]}" for other, over in own.items()]
     first = "the fastest" if len(found.arms) > 2 else "the faster"
     what = f"{first} way for {files} here" if ways_only(found) else f"{first} for {files} here"
@@ -193,26 +195,6 @@ def _winner(
 
 def _unit(found: Comparison) -> str:
     return unit_of(one.arm for one in found.arms)
-
-
-def _pair_of(one: Ratio) -> tuple[str, str]:
-    return one.base, one.arm
-
-
-def _over(one: Ratio, arm: str) -> Interval:
-    """The ratio with this arm on top."""
-    return one.ratio if one.arm == arm else turned(one.ratio)
-
-
-def _other(one: Ratio, arm: str) -> str:
-    return one.base if one.arm == arm else one.arm
-
-
-def near_end_first(over: Interval) -> str:
-    """A ratio above 1: "at least 1.05, most likely 1.15, at most 1.26 times"."""
-    digits = ratio_digits(over)
-    low, value, high = (f"{end or 0.0:.{digits}f}" for end in (over.low, over.value, over.high))
-    return f"at least {low} times, most likely {value} times (at most {high})"
 
 
 class _Shows(Enum):
@@ -254,7 +236,7 @@ def _clauses(rates: Sequence[Ratio], names: Mapping[str, str], margin: float) ->
 
 def _clause(own: Sequence[Ratio], names: Mapping[str, str], margin: float, pairs: int) -> str:
     """Pairs that show the same; of ``pairs`` in all."""
-    first, second, over = _more_first(own[0])
+    first, second, over = more_first(own[0])
     shows = _shows(own[0], margin)
     if shows is _Shows.WINNER:
         return f"{names[first]} {_is(names[first])} {near_end_first(over)} as fast as {names[second]}"
@@ -288,18 +270,11 @@ def _by_second(own: Sequence[Ratio], names: Mapping[str, str]) -> dict[str, tupl
     """By the arm that others are held against: these, and their ratios over it."""
     found: dict[str, tuple[list[str], list[Interval]]] = {}
     for one in own:
-        first, second, over = _more_first(one)
+        first, second, over = more_first(one)
         firsts, ratios = found.setdefault(names[second], ([], []))
         firsts.append(names[first])
         ratios.append(over)
     return found
-
-
-def _more_first(one: Ratio) -> tuple[str, str, Interval]:
-    """Two arms, and the first over the second: the one with more comes first where it is shown to have it."""
-    if one.verdict is Verdict.LESS:
-        return one.base, one.arm, turned(one.ratio)
-    return one.arm, one.base, one.ratio
 
 
 def _end(own: Sequence[Ratio], margin: float, pairs: int) -> str:
@@ -412,135 +387,12 @@ def ways_only(found: Comparison) -> bool:
 
 
 def _cost_pair(one: Ratio, names: Mapping[str, str], margin: float) -> str:
-    first, second, over = _more_first(one)
+    first, second, over = more_first(one)
     if one.verdict in (Verdict.MORE, Verdict.LESS):
         return f"{names[first]} takes {near_end_first(over)} that of {names[second]}"
     if one.verdict is Verdict.EQUAL:
         return f"the two are equal within ±{percent(margin)}, {ratio(over)} times"
     return f"{ratio(over)} times, {_end([one], margin, pairs=1)}"
-
-
-def _k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """On a full machine what the client needs is taken from the system."""
-    full = on_full_machine(result, found)
-    busy = [one for one in found.arms if one.arm.name in full and GENERATOR in one.cpu_s_by_process]
-    used = [(one.arm.name, one.cpu_s_by_process[GENERATOR]) for one in busy]
-    own = known_of_each(used, cpu_interval, names)
-    both = [one for one in found.ratios if full.issuperset(_pair_of(one))]
-    ratios = [one for one in both if one.metric == "k6_cpu_s_per_upload"]
-    if not own or not ratios:
-        return
-    differs = any(one.verdict in (Verdict.MORE, Verdict.LESS) for one in ratios)
-    meaning = (
-        "part of their ratios is the client's own work"
-        if differs
-        else "no difference of the arms is shown in it"
-    )
-    text = (
-        f"All processors were busy, and of their time each {_unit(found)} took the load generator "
-        f"{listed(own)}: {meaning}."
-    )
-    yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=ratios[0].id)
-    yield from _without_k6(result, found, names)
-
-
-def _without_k6(result: Result, found: Comparison, names: Mapping[str, str]) -> Iterator[Sentence]:
-    """The ratios of the first sentence as they would be without the client's work."""
-    every = [one for one in meaningful(result, found) if one.metric == WITHOUT_K6]
-    told = [one for one in every if found.best in (None, *_pair_of(one)) and one.ratio.low is not None]
-    if not told or is_aa(result, found):
-        return
-    if found.best is not None:
-        clauses = [f"{_times(_over(one, found.best))} {names[_other(one, found.best)]}" for one in told]
-        would = f"{names[found.best]} would be {listed(clauses)}"
-    else:
-        would = "; ".join(_would(one, names) for one in told)
-    text = f"With the load generator on a machine of its own, {would}, if all else cost the same."
-    yield Sentence(kind="detail", question=PartKind.COMPARE, text=text, evidence=told[0].id)
-
-
-def _would(one: Ratio, names: Mapping[str, str]) -> str:
-    """Two arms in a clause, the one that measured more first."""
-    first = one.arm if (one.ratio.value or 0.0) >= 1 else one.base
-    return f"{names[first]} would be {_times(_over(one, first))} {names[_other(one, first)]}"
-
-
-def _times(over: Interval) -> str:
-    surely = over.low is not None and over.low > 1
-    return f"{near_end_first(over) if surely else f'{ratio(over)} times'} as fast as"
-
-
-def on_full_machine(result: Result, found: Comparison) -> frozenset[str]:
-    """Arms of a comparison whose rate was set by all processors."""
-    own = (one for one in result.limits if one.part == found.part and one.what == ALL_PROCESSORS)
-    return frozenset(one.arm for one in own)
-
-
-def meaningful(result: Result, found: Comparison) -> list[Ratio]:
-    """The ratios without those that say nothing where the machine was not full."""
-    full = on_full_machine(result, found)
-    return [one for one in found.ratios if one.metric != WITHOUT_K6 or full.issuperset(_pair_of(one))]
-
-
-# -- would more clients help, and until how many
-
-
-def _knee(result: Result) -> Iterator[Sentence]:
-    """A range, the end of it that is known, or that neither is and why; with the gains that show it."""
-    found = result.common_knee
-    if found is None:
-        return
-    steps, low, high = {one.vus: one for one in found.steps}, found.low_vus, found.high_vus
-    begin = "Taking all ways together, more clients" if len(result.knees) > 1 else "More clients"
-    proofs = [_still_gains(steps[low])] if low is not None else []
-    if high is not None:
-        where = f"between {low} and {high}" if low is not None else f"at most {high}"
-        proofs.append(_gains_less(steps[high], found.limit))
-        text = f"{begin} bring more uploads until {where} at once: {', and '.join(proofs)}"
-    elif low is not None:
-        most = f"with up to {found.steps[-1].more_vus}, the most tried"
-        text = f"{begin} bring more uploads beyond {low} at once: {proofs[0]}"
-        text += f"; until when was not shown {most}{longer(result.profile)}"
-    else:
-        text = f"Until how many clients more of them bring more uploads was not found ({found.why_not})"
-        text += longer(result.profile)
-    yield _answer(PartKind.LEVELS, f"{text}.", found.id)
-
-
-def _still_gains(step: Step) -> str:
-    return f"{step.more_vus} bring {near_end_first(step.gain)} the rate of {step.vus}"
-
-
-def _gains_less(step: Step, limit: float) -> str:
-    shown = f"{ratio(step.gain)} times their rate"
-    return f"{step.more_vus} bring less than {percent(limit)} more than {step.vus}, {shown}"
-
-
-# -- from which size on
-
-
-def _sizes(result: Result, found: Sizes, names: Mapping[str, str]) -> Iterator[Sentence]:
-    for below, above, small, large in found.crossovers:
-        text = (
-            f"{capital(names[below])} is faster than {names[above]} for files up to {size(small)}, and "
-            "slower from "
-            f"{size(large)} on."
-        )
-        yield _answer(PartKind.SIZES, text, found.id)
-    best = [(one.file_size_bytes, _of(one.comparison, one.comparison.best)) for one in found.sizes]
-    if not any(name for _, name in best):
-        every = listed([size(one.file_size_bytes) for one in found.sizes], "or")
-        text = f"No fastest way was shown for files of {every}{longer(result.profile)}."
-        yield _answer(PartKind.SIZES, text, found.id)
-        return
-    groups = [(name, [size(b) for b, _ in same]) for name, same in groupby(best, key=lambda one: one[1])]
-    clauses = [f"{listed(sizes)} {names[name] if name else 'no winner shown'}" for name, sizes in groups]
-    yield _answer(PartKind.SIZES, f"The fastest by file size: {'; '.join(clauses)}.", found.id)
-
-
-def _of(found: Comparison, name: str | None) -> str | None:
-    """The arm of the question that an arm of one size is."""
-    return next((arm.arm.of for arm in found.arms if arm.arm.name == name), None)
 
 
 def _answer(question: PartKind, text: str, evidence: str) -> Sentence:

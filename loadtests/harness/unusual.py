@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,25 @@ def _settings(manifest: Manifest) -> Iterator[str]:
         for name, value in settings.items():
             if name in usual and value != usual[name]:
                 found.setdefault(f"{name}={_plain(value)}", []).append(process)
+    stacks = {_stack(process) for process in manifest.settings}
     for text, processes in found.items():
-        yield f"{', '.join(processes)} {text}"
+        yield f"{_whose(processes, stacks)} {text}"
+
+
+def _whose(processes: Sequence[str], stacks: Set[str]) -> str:
+    """Processes by their names; where several stacks have the same ones: "auth, upload of A, B"."""
+    by_stack: dict[str, list[str]] = {}
+    for process in processes:
+        by_stack.setdefault(_stack(process), []).append(process.rpartition("/")[2])
+    kinds = list(by_stack.values())
+    if len(kinds) == 1 or any(own != kinds[0] for own in kinds):
+        return ", ".join(processes)
+    arms = "every arm" if by_stack.keys() == stacks and len(stacks) > 2 else ", ".join(by_stack)
+    return f"{', '.join(kinds[0])} of {arms}"
+
+
+def _stack(process: str) -> str:
+    return process.rpartition("/")[0]
 
 
 def _kind(process: str) -> str:

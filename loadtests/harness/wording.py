@@ -149,6 +149,13 @@ def ratio_digits(found: Interval) -> int:
     return 2 if told and beside_one else 3
 
 
+def near_end_first(over: Interval) -> str:
+    """A ratio above 1: "at least 1.05, most likely 1.15, at most 1.26 times"."""
+    digits = ratio_digits(over)
+    low, value, high = (f"{end or 0.0:.{digits}f}" for end in (over.low, over.value, over.high))
+    return f"at least {low} times, most likely {value} times (at most {high})"
+
+
 def listed(words: Sequence[str], last: str = "and") -> str:
     """ "a", "a and b", "a, b and c"."""
     *first, end = words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from docs import sample_run
+from loadtests.harness.panels.page import render_panels
 from loadtests.harness.report.page import html, view_of
 from tests.browser import chromium
 from tests.unit.loadtests import fabricate
@@ -22,6 +25,8 @@ CHARTS = {
 }  # fmt: skip
 SCREENS = {1280: 800, 390: 844}
 SMALLEST_LETTERS_PX = 9.0
+BETWEEN = (800, 1130, 1350)  # where panels.html changes how many stand side by side
+SMALLEST_OF_PANELS_PX = 11.0
 # Added to a copy of the page: what the browser made of it, left in the title for --dump-dom.
 PROBE = """<script>addEventListener('load', () => {
   if (location.hash === '#all') document.querySelectorAll('.all input').forEach((i) => { i.checked = true; });
@@ -141,6 +146,16 @@ def test_six_ways_to_choose_from_need_no_scrolling(program: str, tmp_path: Path,
     page = tmp_path / "report.html"
     page.write_text(html(view_of(result, fabricate.plan(result), fabricate.manifest(result))))
     assert probed(program, page, tmp_path, width)["overflow"] <= 0
+
+
+@pytest.mark.parametrize("width", [*SCREENS, *BETWEEN])
+def test_panels_can_be_read(program: str, tmp_path: Path, width: int) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(sample_run.BUNDLE, bundle)
+    seen = probed(program, render_panels(bundle), tmp_path, width)
+    assert seen["letters"] >= SMALLEST_OF_PANELS_PX
+    assert (seen["width"], seen["dead"]) == (width, 0)
+    assert seen["overflow"] <= 0
 
 
 def test_what_is_painted_is_no_empty_page(program: str, report: Path, tmp_path: Path) -> None:

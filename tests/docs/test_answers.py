@@ -9,6 +9,7 @@ import pytest
 
 from docs import answers, study
 from loadtests.harness.question import load_question, questions
+from loadtests.harness.records.bundle import BundleError
 from tests.unit.loadtests import fabricate
 
 pytestmark = pytest.mark.docs
@@ -97,6 +98,6 @@ def test_what_decides_nothing_is_not_put_on_record(
     change: dict[str, object], said: str, tmp_path: Path
 ) -> None:
     result = fabricate.result().model_copy(update={"question": ASKED, **change})
-    with pytest.raises(SystemExit, match=said):
+    with pytest.raises(BundleError, match=said):
         answers.take(fabricate.bundle(tmp_path / "results", result), tmp_path)
     assert not (tmp_path / ASKED).exists()

@@ -65,7 +65,8 @@ ORDER: dict[str, dict[str, str]] = {
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison offers ghosts crowd fleet recovery "
         "sizes decision best_ways knee facts limits checks validity timeline unusual analyse figures "
-        "ghost_story limit_story others_story crowd_story fleet_story overload_story sentences claims",
+        "pairs ghost_story limit_story others_story crowd_story fleet_story overload_story levels_story "
+        "sizes_story generator_story share_story sentences claims",
         "load": "control load null_sink ceiling progress",
         "a run": "rig session manifest alerting stock books scripted play kill run measure",
         "pages": "report panels",

@@ -8,10 +8,11 @@ from pathlib import Path
 from loadtests.harness.analyse import ledger_of
 from loadtests.harness.claims import Decision
 from loadtests.harness.console import read_tail
-from loadtests.harness.govault.records import Course, Findings, Missing, Ramp, Row, read_course
+from loadtests.harness.govault import verdicts
+from loadtests.harness.govault.records import Course, Findings, Missing, Ramp, Row, Told, read_course
 from loadtests.harness.govault.rows import read_lines, row_of
 from loadtests.harness.govault.source import FILE_BYTES, NAMES, RAMP_S
-from loadtests.harness.govault.verdicts import Study, told
+from loadtests.harness.govault.verdicts import Study
 from loadtests.harness.load import Files
 from loadtests.harness.records.bundle import K6_FOLDER, Bundle
 from loadtests.harness.records.samples import Look, Manifest
@@ -31,12 +32,9 @@ def findings_of(path: Path) -> Findings:
     missing = tuple(_missing(course, rows))
     ledger = ledger_of(bundle.ledgers())
     hashes = {settings.get("PASSWORD_HASH") for settings in manifest.settings.values()} - {None}
-    study = Study(rows, course.scale, str(hashes.pop()) if len(hashes) == 1 else None)
-    claims = told(study)
-    decided = [one.decision.value for one in claims]
-    return Findings(
+    found = Findings(
         run=course.run,
-        headline=_headline(course, rows, decided),
+        headline="",
         about=_about(course, manifest),
         cautions=tuple(_cautions(course, rows, manifest, failed=ledger.failed)),
         facts=tuple(_facts(manifest, course)),
@@ -45,11 +43,19 @@ def findings_of(path: Path) -> Findings:
         interrupted=manifest.interrupted,
         rows=rows,
         missing=missing,
-        claims=claims,
+        claims=(),
+        password_hash=str(hashes.pop()) if len(hashes) == 1 else None,
         ledger=ledger,
         warnings=bundle.warnings(),
         exit_code=AUDIT_FAILED if ledger.failed else 0,
     )
+    return told(found)
+
+
+def told(found: Findings) -> Findings:
+    """The findings with every sentence judged by their figures, and the headline that counts the verdicts."""
+    claims = verdicts.told(Study(found.rows, found.scale, found.password_hash))
+    return found.model_copy(update={"claims": claims, "headline": _headline(found, claims)})
 
 
 def _rows(path: Path, bundle: Bundle, course: Course, manifest: Manifest) -> Iterator[Row]:
@@ -91,12 +97,15 @@ def _missed(ramp: Ramp, reason: str, why: str) -> Missing:
     return Missing(level=ramp.level, vus=ramp.vus, method=ramp.method, reason=reason, why=why)
 
 
-def _headline(course: Course, rows: Sequence[Row], decided: Sequence[str]) -> str:
-    whole = sum(row.whole for row in rows)
-    found = [f"{one.value}: {decided.count(one.value)}" for one in Decision if one.value in decided]
+def _headline(found: Findings, claims: Sequence[Told]) -> str:
+    planned = {(row.level, row.method) for row in found.rows}
+    planned |= {(one.level, one.method) for one in found.missing}
+    whole = sum(row.whole for row in found.rows)
+    decided = [one.decision for one in claims]
+    counts = [f"{one.value}: {decided.count(one)}" for one in Decision if one in decided]
     return (
-        f"{whole} of {len(course.ramps)} of GoVault's ramps were run to their end, and its"
-        f" {count(len(decided), 'sentence')} judged ({', '.join(found)})."
+        f"{whole} of {len(planned)} of GoVault's ramps were run to their end, and its"
+        f" {count(len(decided), 'sentence')} judged ({', '.join(counts)})."
     )
 
 

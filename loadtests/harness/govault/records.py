@@ -132,6 +132,7 @@ class Findings(Record):
     rows: tuple[Row, ...]
     missing: tuple[Missing, ...]
     claims: tuple[Told, ...]
+    password_hash: str | None = None  # of the auth service; None: not known, or not the same everywhere
     ledger: LedgerTotal
     warnings: tuple[Warn, ...] = Field(default=())
     exit_code: int

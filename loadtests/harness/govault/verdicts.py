@@ -1,10 +1,10 @@
 """GoVault's sentences, restated, each with its number, ours, a verdict and why. Pure.
 
 A ratio of the two methods is taken level by level, where both ramps ran to their end, and the levels repeat
-each other: the interval is over levels. One of waits leaves out the levels at which more than a few requests
-failed: there a p95 is a time limit, and both methods have the same one. What is a share of one ramp has an
-exact binomial interval, which takes its requests as independent; they are not, so such a sentence is refuted
-only where the claimed share is missed by a factor of two.
+each other: the interval is over levels. What is said of waits leaves out the ramps in which more than a few
+requests failed: there a p95 is a time limit, and both methods have the same one. What is a share of one ramp
+has an exact binomial interval, which takes its requests as independent; they are not, so such a sentence is
+refuted only where the claimed share is missed by a factor of two.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ FAR = 2.0  # factor by which a share of one ramp must miss a claimed one
 FULL_SCALE = 0.999
 ANSWERED = 0.95  # of the requests behind a p95; where more fail, it is that of failures
 FEWEST_ACKS = 300  # of which none is lost: then at most one of 100 is, with 95 % confidence
+ANSWERED_RAMPS = (
+    f"A ramp counts where at least {percent(ANSWERED)} of each kind of request were answered without an"
+    " error."
+)
 SERVICES = ("gateway", "auth", "upload", "files")
 NEIGHBOURS = ("login", "list")
 
@@ -202,9 +206,14 @@ def neighbours(study: Study) -> Said:
 def _p95_of(name: str) -> Callable[[Row], float | None]:
     def pick(row: Row) -> float | None:
         one = _step(row, name)
-        return one.p95.ms.value if one.ok >= ANSWERED * one.tried else None
+        return one.p95.ms.value if _answered(one) else None
 
     return pick
+
+
+def _answered(step: Step) -> bool:
+    """Whether its p95 is one of answers."""
+    return step.ok >= ANSWERED * step.tried
 
 
 def _few_answered(study: Study, levels: int) -> str:
@@ -261,13 +270,24 @@ def starved(study: Study) -> Said:
 
 def head_of_line(study: Study) -> Said:
     """Which part of the gap between median and p95 is left inside each kind of request."""
-    shares = [share for row in study.rows if row.whole and (share := _left_inside(row)) is not None]
+    whole = [row for row in study.rows if row.whole]
+    shares = [share for row in whole if (share := _left_inside(row)) is not None]
     if not shares:
-        return Said("too few requests", Decision.NOT_REACHED)
+        return Said(
+            "no ramp that ended with enough answered requests",
+            Decision.NOT_REACHED,
+            ANSWERED_RAMPS if whole else "",
+        )
     found = _mean(shares)
-    ours = f"{percent_interval(found)} of the gap is left inside the kinds of requests"
-    if found.low is None or found.high is None:
-        return Said(ours, Decision.UNDECIDED)
+    ours = (
+        f"{percent_interval(found)} of the gap is left inside the kinds of requests,"
+        f" over {count(found.n, 'ramp')}"
+    )
+    if found.n < FEWEST_TO_JUDGE or found.low is None or found.high is None:
+        too_few = f"It takes {FEWEST_TO_JUDGE} ramps."
+        return Said(
+            ours, Decision.UNDECIDED, f"{too_few} {ANSWERED_RAMPS}" if found.n < len(whole) else too_few
+        )
     why = "The rest is between kinds: a login takes longer than a list, whoever waits behind whom."
     if found.low > 0.75:
         return Said(ours, Decision.HOLDS, why)
@@ -277,6 +297,9 @@ def head_of_line(study: Study) -> Said:
 
 
 def _left_inside(row: Row) -> float | None:
+    """Nothing where one of the p95s is of failures."""
+    if not all(_answered(one) for one in row.steps) or _p95_of_all(row) is None:
+        return None
     gap = _log_gap(row.median.ms.value, row.p95.ms.value)
     inside = [(_log_gap(one.median.ms.value, one.p95.ms.value), one.tried) for one in row.steps]
     known = [(own, tried) for own, tried in inside if own is not None]

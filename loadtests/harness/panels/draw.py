@@ -18,10 +18,10 @@ from loadtests.harness.panels.curves import NO_ARMS, Colours, Curve, Curves, amo
 from loadtests.harness.panels.recording import Recording
 from loadtests.harness.report.charts import INK, MUTED, plain_figure, to_svg
 
-WIDTH_IN, STAT_IN, PLOT_IN = 4.7, 0.74, 2.0
-LINE_IN, BELOW_IN, LEFT_IN, RIGHT_IN, TOP_IN = 0.19, 0.4, 0.72, 0.1, 0.26
-LETTER_IN = 0.066  # one letter of a legend, about
-LINE_LETTERS = 56
+WIDTH_IN, STAT_IN, PLOT_IN = 4.7, 0.8, 2.0
+LINE_IN, BELOW_IN, LEFT_IN, RIGHT_IN, TOP_IN = 0.25, 0.5, 0.92, 0.12, 0.38
+LETTER_IN = 0.092  # one letter of a legend, about
+LINE_LETTERS = 38
 SPAN_ALPHA = 0.1
 NAMED_SHARE = 0.05  # of the picture: shorter questions are shaded without their name
 WIDE = 8  # grid columns of a plot
@@ -80,7 +80,7 @@ def _lines(
     lasted = (recording.end - recording.start) / 60
     _names(axes, shades, lasted)
     axes.set_xlim(0, lasted)
-    axes.set_xlabel("minutes : seconds", fontsize=8, labelpad=1)
+    axes.set_xlabel("minutes : seconds", labelpad=1)
     axes.xaxis.set_major_locator(scales.times(lasted))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scales.clock(value)))
 
@@ -106,8 +106,8 @@ def _names(axes: Axes, shades: Sequence[Shade], lasted: float) -> None:
     named = [(name, begin) for name, begin in first.items() if took[name] >= NAMED_SHARE * lasted]
     for place, (name, begin) in enumerate(named):
         axes.text(
-            begin, 1.0 + 0.055 * (place % 2), name, transform=axes.get_xaxis_transform(), fontsize=7,
-            color=MUTED, va="bottom", clip_on=False,
+            begin, 1.0 + 0.085 * (place % 2), name, transform=axes.get_xaxis_transform(), color=MUTED,
+            va="bottom", clip_on=False,
         )  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def _cloud(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:
     for curve in curves:
         axes.scatter(curve.xs, curve.ys, s=16, color=curve.colour, alpha=0.75, linewidths=0)
     axes.set_xlim(left=0)
-    axes.set_xlabel(panel.x_title, fontsize=8, labelpad=1)
+    axes.set_xlabel(panel.x_title, labelpad=1)
 
 
 def _limits(axes: Axes, panel: Panel, curves: Sequence[Curve]) -> None:
@@ -190,10 +190,10 @@ def _legend(drawn: Figure, rows: Sequence[Sequence[str]], curves: Sequence[Curve
         for name in row:
             place = (x / drawn.get_figwidth(), y / drawn.get_figheight())
             if name in colours:
-                drawn.text(*place, "\u25a0", color=colours[name], fontsize=9, va="center")
-                place = (place[0] + 0.13 / drawn.get_figwidth(), place[1])
-            drawn.text(*place, name, color=INK, fontsize=8, va="center")
-            x += 0.32 + LETTER_IN * len(name)
+                drawn.text(*place, "\u25a0", color=colours[name], va="center")
+                place = (place[0] + 0.18 / drawn.get_figwidth(), place[1])
+            drawn.text(*place, name, color=INK, va="center")
+            x += 0.4 + LETTER_IN * len(name)
 
 
 def _numbers(panel: Panel, curves: Sequence[Curve], name: str) -> str:
@@ -203,8 +203,8 @@ def _numbers(panel: Panel, curves: Sequence[Curve], name: str) -> str:
         for index, curve in enumerate(curves):
             x, text = (index + 0.5) / len(curves), amount(curve.ys[-1], panel.unit, panel.decimals)
             drawn.text(
-                x, 0.74, text, ha="center", va="center", fontsize=14, fontweight="bold", color=curve.colour
+                x, 0.8, text, ha="center", va="center", fontsize=14, fontweight="bold", color=curve.colour
             )
             owner = curve.name.replace("-", "-\n", 1)
-            drawn.text(x, 0.5, owner, ha="center", va="top", fontsize=8, linespacing=1.1, color=MUTED)
+            drawn.text(x, 0.58, owner, ha="center", va="top", linespacing=1.1, color=MUTED)
         return to_svg(drawn, name)

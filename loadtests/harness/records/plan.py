@@ -16,6 +16,9 @@ from loadtests.harness.records.ways import UnitPrices, Way
 
 NOBODY = "nobody"  # name of the arm that uploads nothing
 STOCK = "prepared"  # stretch and arm of files that are uploaded before a stretch, for it to download
+# The process whose part in the processor time a question is about: the load generator's in all of it, or the
+# auth service's in that of the services.
+ShareOf = Literal["k6", "auth"]
 # How a client that downloads gets its files: through the gateway, or from the store with an address that the
 # gateway signs, for one file or for several at once.
 Delivery = Literal["proxied", "presigned", "batch"]
@@ -224,6 +227,7 @@ class Plan(Record):
     store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
     claims: tuple[Claim, ...] = ()
     expected: str | None = None  # what we expected before measuring
+    share_of: ShareOf | None = None  # what the first sentence says; None: which arm is faster
     ways: tuple[Way, ...] = ()  # of arms whose cost is told: those that differ in their strategy
     prices: UnitPrices | None = None  # for that cost in money; a report may be given others
 

@@ -123,7 +123,7 @@ def plain_figure(
     width_in: float, height_in: float, box: tuple[float, float, float, float]
 ) -> Iterator[tuple[Figure, Axes]]:
     """One small chart whose places its drawer sets itself: many of them are drawn for one page."""
-    with mpl.rc_context(_STYLE | {"font.size": 8.5}):
+    with mpl.rc_context(_STYLE):
         drawn = Figure(figsize=(width_in, height_in))
         yield drawn, drawn.add_axes(box)
 

@@ -115,6 +115,7 @@ def view_of(result: Result, plan: Plan, manifest: Manifest) -> dict[str, Any]:
         "cautions": len(result.warnings) - sum(one.severity is Severity.INFO for one in result.warnings),
         "summary": summary(result),
         "not_default": not_default(result),
+        "unusual": len(result.conditions.get("not_default") or []),
         "facts": facts(result),
         "claim": ending(plan, result),
         "sections": list(_sections(result, below, by_ident, cautions)),

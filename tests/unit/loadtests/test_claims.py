@@ -113,9 +113,26 @@ def test_none_is_said_with_the_most_that_it_may_be() -> None:
     share = wanted(metric="ghost_share", arm=PROXY, over=None, most=0.002)
     (found,) = judged_claims(make.plan(quiet, claims=(claim(share),)), quiet)
     assert found.conditions[0].text == (
-        "share of uploads that were acknowledged and are gone, through the server in chunks: "
+        "share of uploads that were acknowledged and are gone (files of 1 MiB), through the server in "
+        "chunks: "
         "claimed at most 0.2 %, measured 0 % (at most 0.05 %): holds"
     )
+
+
+def test_every_condition_names_the_size_of_its_files() -> None:
+    """That of its part, else those of its arms."""
+    small = make.arm(SINGLE, file_size_bytes=64 * 1024)
+    result = make.result((make.arm(PROXY), small, make.arm(MULTIPART)))
+    asked = (
+        wanted(shows="more"), wanted(over=MULTIPART, file_size="8MiB", shows="more"),
+        wanted(metric="failed_share", over=None, most=0.1),
+    )  # fmt: skip
+    (found,) = judged_claims(make.plan(result, claims=(claim(*asked),)), result)
+    assert [one.text.partition(", direct in one PUT")[0] for one in found.conditions] == [
+        "uploads per second (files of 1 MiB and 64 KiB)",
+        "uploads per second (files of 8 MiB)",
+        "share of uploads that failed (files of 64 KiB)",
+    ]
 
 
 class TestARun:
@@ -228,7 +245,7 @@ class TestTheEnding:
         ]  # fmt: skip
         named = dict(lines)
         assert named["measured"].startswith(
-            "Uploads per second, direct in parts over through the server in chunks: "
+            "Uploads per second (files of 1 MiB), direct in parts over through the server in chunks: "
             "claimed at least 1.46 times, measured 0.83"
         )
         assert named["verdict"] == "refuted"

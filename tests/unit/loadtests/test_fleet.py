@@ -147,7 +147,8 @@ class TestWords:
         (judged,) = judged_claims(switchback.plan(a_fleet(), arms=arms(), claims=(claim,)), whole)
         assert judged.decision is decision
         assert judged.conditions[0].text.startswith(
-            f"downloads per second, {own} with 8 clients over {own} with 2: claimed more, measured "
+            f"downloads per second (files of 977 KiB), {own} with 8 clients over {own} with 2: claimed more, "
+            "measured "
         )
 
     def test_a_rate_alone_and_the_other_way_round(self, whole: Result) -> None:

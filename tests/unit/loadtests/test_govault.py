@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from docs import study as study_page
 from loadtests.harness.claims import Decision
 from loadtests.harness.commands.compare import compare
 from loadtests.harness.commands.report import finish
@@ -20,7 +21,7 @@ from loadtests.harness.commands.share import share
 from loadtests.harness.govault import verdicts
 from loadtests.harness.govault.play import Seen, exhausted
 from loadtests.harness.govault.reach import Means, obstacle, planned, seconds_of
-from loadtests.harness.govault.records import COURSE, Course, Ramp, Row, Step
+from loadtests.harness.govault.records import COURSE, FINDINGS, Course, Ramp, Row, Step
 from loadtests.harness.govault.report import read_findings
 from loadtests.harness.govault.rows import CUT_OFF, FAILED, NO_ROUND, NO_UPLOAD, read_lines, row_of
 from loadtests.harness.govault.source import LEVELS, PEAK_VUS, PUBLISHED, RAMP_S, STEPS, Method
@@ -353,6 +354,26 @@ class TestVerdicts:
         found = Study([row(level, "proxy", steps=wide) for level in LEVELS], 1.0, None)
         assert verdicts.head_of_line(found).decision is Decision.HOLDS
 
+    @pytest.mark.parametrize(
+        ("logins", "decision", "ramps"),
+        [(855, Decision.HOLDS, 14), (854, Decision.UNDECIDED, 4)],
+    )
+    def test_a_gap_that_is_a_time_limit_is_no_waiting(
+        self, logins: int, decision: Decision, ramps: int
+    ) -> None:
+        """Of 900 logins, from 600 clients on: with less than 95 % their p95 is that of failures."""
+        said = verdicts.head_of_line(waits(logins=logins))
+        assert said.decision is decision
+        assert said.ours.endswith(f" over {ramps} ramps")
+        reason = "It takes 6 ramps. A ramp counts where at least 95 % of each kind of request were answered"
+        assert said.why.startswith(reason) is (ramps == 4)
+
+    def test_a_study_of_failures_says_nothing_of_waiting(self) -> None:
+        rows = [row(level, "proxy", steps=steps_of("proxy", 100)) for level in LEVELS]
+        said = verdicts.head_of_line(Study(rows, 1.0, None))
+        assert said.decision is Decision.NOT_REACHED
+        assert said.why.startswith("A ramp counts where")
+
     def test_another_hash_decides_nothing(self) -> None:
         said = verdicts.password_hash(study())
         assert said.decision is Decision.NOT_REACHED
@@ -458,6 +479,25 @@ class TestTheBundle:
         shared = printed(lambda console: share(bundle, {}, console))
         assert "through the server" in shared
         assert (bundle.parent / f"{bundle.name}.zip").exists()
+
+    def test_what_goes_on_record_is_computed_from_the_bundle(self, bundle: Path, tmp_path: Path) -> None:
+        """Not taken from the file that an older version of the harness may have left in it."""
+        finish(bundle, Console(file=io.StringIO()))
+        found = read_findings(bundle)
+        older = found.rows[0].model_copy(update={"verified": 99})
+        stored = found.model_copy(update={"rows": (older,), "headline": "Words of an older version."})
+        BundleWriter(bundle).write_json(FINDINGS, stored.model_dump(mode="json"))
+        study_page.take(bundle, tmp_path / "records")
+        assert study_page.on_record(tmp_path / "records") == found
+
+    def test_what_is_on_record_is_judged_as_today(self, bundle: Path, tmp_path: Path) -> None:
+        study_page.take(bundle, tmp_path)
+        found = study_page.on_record(tmp_path)
+        assert found is not None
+        older = found.model_copy(update={"claims": (), "headline": "Words of an older version."})
+        file = tmp_path / study_page.NAME / FINDINGS
+        file.write_text(json.dumps(older.model_dump(mode="json")), encoding="utf-8")
+        assert study_page.on_record(tmp_path) == found
 
     def test_compare_refuses_it_with_a_sentence(self, bundle: Path) -> None:
         with pytest.raises(BundleError, match="it has no arms"):

@@ -245,6 +245,14 @@ class TestHead:
         assert "Not the default: VUS=64; 2 of upload." in self.head(page_of(found))
         assert "Not the default: VUS=64; 2 of upload" in printed(found)
 
+    @pytest.mark.parametrize(("things", "shown"), [(4, "unusual few"), (5, "unusual")])
+    def test_much_that_is_not_the_default_is_folded_into_one_line(self, things: int, shown: str) -> None:
+        """A few things are so on a phone only."""
+        unusual = [f"WORD_{at}=1" for at in range(things)]
+        head = self.head(page_of(make.result(conditions=make.conditions(not_default=unusual))))
+        assert f'<details class="sub {shown}"><summary>Not the default: {things} things</summary>' in head
+        assert "WORD_0=1; WORD_1=1; " in head
+
     def test_the_badge_leads_to_the_cautions(self, text: str) -> None:
         assert re.search(r'class="badge \w+" href="#warnings">[^<]*\(1\)<', self.head(text))
 

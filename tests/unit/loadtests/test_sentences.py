@@ -457,3 +457,44 @@ class TestOthers:
     def test_saying_it_twice_says_the_same(self) -> None:
         result = make.result()
         assert told(result) == result
+
+
+class TestTheShareOfAProcess:
+    """A question that asks how much one process takes is answered with that, before anything of speed."""
+
+    def test_of_the_load_generator_with_the_ratios_as_they_would_be_without_it(self) -> None:
+        found = told(make.result().model_copy(update={"share_of": "k6"}))
+        (single,) = [one for one in found.compare.arms if one.arm.name == SINGLE] if found.compare else []
+        used = {name: one.value or 0.0 for name, one in single.cpu_s_by_process.items()}
+        share = used["k6"] / sum(used.values())
+        assert found.headline.startswith("Of the processor time that was spent, the load generator takes ")
+        assert f"{share * 100:.0f} % (" in found.headline
+        assert re.search(
+            r"direct in one PUT measured 1\.\d\d \(1\.\d\d to 1\.\d\d\) times as fast as .*, and would be "
+            r"1\.\d\d \(1\.\d\d to 1\.\d\d\) times as fast with the load generator on a machine of its own",
+            found.headline,
+        )
+        assert not any("would be at least" in one.text for one in found.sentences[1:]), "once"
+        assert found.sentences[1].kind == "detail" and "as fast as" in found.sentences[1].text
+
+    def test_of_the_auth_service_in_that_of_the_services(self) -> None:
+        arms = (make.arm("slow hash"), make.arm("quick hash"))
+        compared = make.comparison(arms)
+        used = {name: make.around(0.002, 0.0) for name in ("gateway", "upload", "files")}
+        slow, quick = (
+            one.model_copy(update={"cpu_s_by_process": used | {"auth": make.around(taken, 0.0)}})
+            for one, taken in zip(compared.arms, (0.018, 0.002), strict=True)
+        )
+        compared = compared.model_copy(update={"arms": (slow, quick)})
+        found = told(make.result(arms, compare=compared).model_copy(update={"share_of": "auth"}))
+        assert found.headline == (
+            "Of the services' processor time auth takes 75 % (75 % to 75 %) for slow hash and 25 % (25 % to"
+            " 25 %) for quick hash."
+        )
+
+    def test_where_it_was_not_watched_speed_is_what_can_be_said(self) -> None:
+        compared = make.result().compare
+        assert compared is not None
+        blind = tuple(one.model_copy(update={"cpu_s_by_process": {}}) for one in compared.arms)
+        result = make.result(compare=compared.model_copy(update={"arms": blind}))
+        assert told(result.model_copy(update={"share_of": "k6"})).headline == result.headline

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from itertools import combinations
+from math import dist
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,33 @@ def test_a_variant_is_a_strategy_by_the_same_script() -> None:
     assert plain.manifest.statements == spooled.manifest.statements
     assert (plain.manifest.files, found["proxy-single-batch"].manifest.files) == (1, 5)
     assert len({one.manifest.colour for one in found.values()}) == len(found)
+
+
+def oklab(colour: str) -> tuple[float, float, float]:
+    """Björn Ottosson's perceptual space (2020): distances in it are those that people see."""
+    r, g, b = (
+        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+        for channel in (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    )
+    long = (0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b) ** (1 / 3)
+    middle = (0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b) ** (1 / 3)
+    short = (0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
+
+
+def test_strategies_in_one_picture_are_told_apart_by_colour() -> None:
+    """Three browns were 0.04 to 0.15 apart."""
+    colours = {name: one.manifest.colour for name, one in load_strategies().items()}
+    close = [
+        (first, second)
+        for first, second in combinations(colours, 2)
+        if dist(oklab(colours[first]), oklab(colours[second])) < 0.16
+    ]
+    assert close == []
 
 
 def test_every_problem_of_every_folder_is_named_at_once(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ def test_a_setting_is_named_once_with_the_processes_that_have_it() -> None:
     assert named(settings=settings) == ["gateway, A/upload LOGGING=off", "B/upload FINALISE=detached"]
 
 
+def test_what_every_arm_has_is_not_listed_arm_by_arm() -> None:
+    pool = {"DB_POOL_MAX": 10}
+    settings = {f"{arm}/{name}": pool for arm in ("A", "B", "C") for name in ("auth", "files")}
+    assert named(settings=settings) == ["auth, files of every arm DB_POOL_MAX=10"]
+    assert named(settings=settings | {"D/auth": {}}) == ["auth, files of A, B, C DB_POOL_MAX=10"]
+    assert named(settings=settings | {"D/auth": pool}) == [
+        "A/auth, A/files, B/auth, B/files, C/auth, C/files, D/auth DB_POOL_MAX=10"
+    ]
+
+
 def test_topology() -> None:
     found = named(
         settings={"upload-1": {}, "upload-2": {}, "gateway-1": {}}, tools={"nginx": "1.24", "k6": "1.8"}
