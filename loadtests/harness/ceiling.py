@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import cast
 
+from loadtests.harness import background
 from loadtests.harness.console import Played, by_stack, read_tail
 from loadtests.harness.load import Files, Workers, open_load
 from loadtests.harness.records.notes import Ceiling
@@ -26,7 +27,7 @@ from loadtests.harness.users import Identity
 
 PERIOD_S, WASHOUT_S = 2.5, 0.5
 VUS = 16  # where an arm's arrivals are open
-LIMIT_S = 60.0
+LIMIT_S, END_LIMIT_S = 60.0, 5.0
 NOBODY = Identity("00000000-0000-4000-8000-000000000000", "", "", "none")  # the sink asks for no name
 
 
@@ -125,8 +126,4 @@ async def sink(parts: int) -> AsyncIterator[str]:
         yield (await asyncio.wait_for(stdout.readline(), LIMIT_S)).decode().strip()
     finally:
         stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 5.0)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await background.end(process, END_LIMIT_S, ask=None)

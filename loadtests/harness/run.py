@@ -136,9 +136,7 @@ def sites_of(rig: Rig) -> dict[str, Site]:
     """Where to look for processes: at every stack, and at what several stacks share."""
     sites = {
         stack: Site(
-            hold.testbed,
-            list(hold.gateways.values()),
-            {part: url for part, url in hold.admin_urls.items() if part not in hold.gateways},
+            hold.testbed, {part: url for part, url in hold.admin_urls.items() if part not in hold.gateways}
         )
         for stack, hold in rig.holds.items()
     }
@@ -385,7 +383,7 @@ class Runner:
             washout_s=turn[1],
             lead_in_s=LEAD_IN_S if self._rested else 0.0,
             instance=self._instance,
-            beside=partial(self._kill, part) if part.kill_after_s is not None else nothing_else,
+            meanwhile=partial(self._kill, part) if part.kill_after_s is not None else nothing_else,
         )
         self._rested = False
         played = list(zip(map(part.arm, stretch.order), rates, strict=True))

@@ -66,7 +66,7 @@ async def play(rig: Rig, strategy: Strategy, size_bytes: int, *, uploads: int = 
     lines = [json.loads(line) for line in read_tail(files.console)[0]]
     outcome = next((line for line in reversed(lines) if line["e"] == "o"), None)
     if outcome is None:
-        raise StepFailed(f"the script made no upload: {load.log_tail()}")
+        raise StepFailed(f"the script made no upload: {files.log_tail()}")
     if not outcome["ok"] or not outcome["id"]:
         raise StepFailed(f"{outcome['step']}: answered {outcome['st']}: {outcome['code']}")
     content = rows.payload(Kind.of(arm)).body(outcome["ref"])

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from loadtests.harness import background
 from loadtests.harness.network import Link, Network, open_network
 from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.testbeds.native_testbed import SharedParts
@@ -101,17 +102,10 @@ async def open_helper(environ: Mapping[str, str]) -> AsyncIterator[Helper]:
     try:
         yield Helper(process)
     finally:
-        await asyncio.shield(_let_go(process))
-
-
-async def _let_go(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        await asyncio.wait_for(process.wait(), END_LIMIT_S)
-    except TimeoutError:
-        process.kill()  # the next command takes away what it left
-        await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        # What it leaves where it must be killed, the next command takes away.
+        await asyncio.shield(background.end(process, END_LIMIT_S, ask=None))
 
 
 def remove_leftovers(environ: Mapping[str, str]) -> None:

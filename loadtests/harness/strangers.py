@@ -24,6 +24,7 @@ from typing import Any
 import aiohttp
 
 from loadtests.harness import counters
+from loadtests.harness.background import beside
 from loadtests.harness.console import Played, read_tail
 from loadtests.harness.counters import Scrape
 from loadtests.harness.records.samples import Warn
@@ -191,13 +192,8 @@ async def watching_for_strangers(
     the sentence, and should let the run end in order; what it raises ends the block.
     """
     watch = _Watch(look, sent, found, before=await look(), sent_before=sent())
-    task = asyncio.create_task(watch.run(look_s, sleep))
-    try:
+    async with beside(watch.run(look_s, sleep)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
     watch.compare(await look())
 
 

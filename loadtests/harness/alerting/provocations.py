@@ -78,16 +78,17 @@ def load_rules(path: Path, divide_for_by: int) -> Rules:
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     for_s, conditions = {}, {}
     for rule in (rule for group in content["groups"] for rule in group["rules"]):
-        for_s[rule["alert"]] = _seconds(rule["for"]) / divide_for_by
+        for_s[rule["alert"]] = seconds_of(rule["for"]) / divide_for_by
         conditions[rule["alert"]] = rule["expr"]
         rule["for"] = f"{round(for_s[rule['alert']] * 1000)}ms"
     return Rules(yaml.safe_dump(content, sort_keys=False), for_s, conditions)
 
 
-def _seconds(duration: str) -> float:
+def seconds_of(duration: str) -> float:
+    """A duration as Prometheus writes it. Raises ``ProvocationsError``."""
     match = re.fullmatch(r"(\d+)([smh])", duration)
     if match is None:
-        raise ProvocationsError(f"for: {duration!r}: expected a number with s, m or h")
+        raise ProvocationsError(f"duration {duration!r}: expected a number with s, m or h")
     return int(match[1]) * _UNITS_S[match[2]]
 
 

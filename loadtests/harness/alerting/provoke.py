@@ -12,6 +12,7 @@ from itertools import count
 import aiohttp
 
 from loadtests.harness.alerting.provocations import Provocation
+from loadtests.harness.background import tasks
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
 from loadtests.harness.rig import Rig
 
@@ -174,13 +175,8 @@ async def _clients(
                 await asyncio.sleep(BETWEEN_S)  # a system that is down must not be asked without a pause
             await asyncio.sleep(pause_s)
 
-    tasks = [asyncio.create_task(client()) for _ in range(number)]
-    try:
+    async with tasks(*(client() for _ in range(number))):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _list(rig: Rig) -> None:

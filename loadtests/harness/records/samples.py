@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from loadtests.harness.records.base import Record
 from loadtests.harness.records.vocabulary import LedgerClass, Severity
@@ -99,7 +99,12 @@ class StepSample(Record):
 
 
 class Look(Record):
-    """What every process had used up at one instant. Processes of a stack are named ``<stack>/<process>``."""
+    """What every process had used up at one instant. Processes of a stack are named ``<stack>/<process>``.
+
+    Members that only older runs have are passed over.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     at: float
     cpu_s: dict[str, float]  # since the process began
@@ -107,7 +112,6 @@ class Look(Record):
     rss_bytes: dict[str, int]
     host_busy_s: float
     disk_wait_s: float = 0.0  # of all processors together: idle, and something waited for a disk
-    in_flight: dict[str, float] = Field(default_factory=dict)  # gateway requests, by stack
     pool_waiting: dict[str, float] = Field(default_factory=dict)  # requests without a database connection
 
 

@@ -27,7 +27,7 @@ class NativeTestbed:
     runtime: ClassVar[str] = "native"
     run_mode: ClassVar[str] = "native processes on one host"
     look_s: ClassVar[float] = 0.0
-    observing: ClassVar[str] = "each process once a second; the gateway's metrics page once a second"
+    observing: ClassVar[str] = "each process once a second; waits for a database every three"
 
     async def parts(self) -> dict[str, PartState]:
         return read_parts(self.run_dir)
