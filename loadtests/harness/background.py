@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def tasks(*works: Awaitable[Any]) -> AsyncIterator[list[asyncio.Future[Any]]]:
+async def tasks(*works: Awaitable[Any]) -> AsyncIterator[Sequence[asyncio.Future[Any]]]:
     """Several at once, for the block to wait for; those that have not ended with it are left, and what they
     raise is nobody's business."""
     begun = [asyncio.ensure_future(work) for work in works]

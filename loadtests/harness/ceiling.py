@@ -76,10 +76,8 @@ async def _play(
     cores: frozenset[int] | None,
 ) -> Stretch:
     """One turn for each arm, each against a sink of its own."""
-    part = Part(
-        name="ceiling", kind=PartKind.WARM_UP, arms=tuple(asked.values()), period_s=PERIOD_S,
-        washout_s=WASHOUT_S, first_blocks=1, most_blocks=1,
-    )  # fmt: skip
+    arms = tuple(asked.values())
+    part = Part(name="ceiling", kind=PartKind.WARM_UP, arms=arms, period_s=PERIOD_S, washout_s=WASHOUT_S)
     used = {name: strategies[name] for name in asked}
     workers = Workers(max(arm.vus for arm in asked.values()))
     async with AsyncExitStack() as stack:

@@ -79,22 +79,6 @@ class Uploader:
         await self._api("report the file", "/api/upload/single/complete", facts)
         return str(session["upload_uuid"])
 
-    async def download(self, file_id: str) -> bytes:
-        """The file's bytes, through the gateway."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.gateway_url}/api/files/f/{file_id}/download?delivery=proxied"
-        async with self.http.get(url, headers=headers, timeout=REQUEST_TIMEOUT) as answer:
-            await _expect_ok("download", answer)
-            return await answer.read()
-
-    async def listed(self) -> set[str]:
-        """Ids on the first page of the user's files."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.gateway_url}/api/files/me/owned"
-        async with self.http.get(url, headers=headers, timeout=REQUEST_TIMEOUT) as answer:
-            await _expect_ok("list", answer)
-            return {str(file["file_id"]) for file in (await answer.json())["files"]}
-
     async def _api(
         self, name: str, path: str, facts: Mapping[str, Any], *, keyed: bool = False
     ) -> dict[str, Any]:

@@ -124,15 +124,14 @@ def refuse_dishonest(databases: Mapping[str, Mapping[str, str]]) -> None:
 
 def host_facts() -> dict[str, Any]:
     """The machine, as far as it bears on a result."""
-    meminfo = _first_number(Path("/proc/meminfo"), "MemTotal")
     limits = {name: _text(Path("/proc/sys") / path) for name, path in KERNEL_LIMITS.items()}
     return {
         "cpu_model": cpu_model(),
         "cores": float(len(os.sched_getaffinity(0))),
-        "memory_bytes": meminfo * 1024 if meminfo else None,
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "kernel": platform.release(),
         "system": platform.system(),
-        "nofile": _nofile(),
+        "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "cgroup": _text(Path("/proc/self/cgroup")).splitlines()[:1],
         "load_before": _text(Path("/proc/loadavg")),
         "pressure_cpu": _text(Path("/proc/pressure/cpu")).splitlines()[:1],
@@ -196,14 +195,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
-
-
-def _first_number(path: Path, key: str) -> int | None:
-    for line in _text(path).splitlines():
-        if line.startswith(key):
-            return int(line.split()[1])
-    return None
-
-
-def _nofile() -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -40,10 +40,10 @@ async def measure(
     writer = BundleWriter(results_folder(environ) / plan.run)
     console.print(f"Records go to {writer.path}", markup=False, highlight=False, soft_wrap=True)
 
-    async def renew(instance: int, moved: int) -> Mapping[str, Place]:
+    async def renew(moved: int) -> Mapping[str, Place]:
         if stacks is None:
             return places
-        await stacks.renew(instance, moved)
+        await stacks.renew(moved)
         return {**places, **stacks.systems}
 
     try:

@@ -57,7 +57,6 @@ class Estimate:
 
     seconds: float
     most_seconds: float
-    first_answer_s: float
     bytes: int
 
 
@@ -312,17 +311,14 @@ def estimate(plan: Plan, *, long_turns: bool = True) -> Estimate:
     before_s = PREPARING_S + (CALIBRATION_S * len(plan.arms) if plan.calibrates else 0.0)
     stacks = len({arm.stack for arm in plan.arms})
     seconds = most = before_s
-    first_answer_s = 0.0
     for part in plan.parts:
         turned = _with_long_turns(part) if long_turns and not plan.calibrates else part
         seconds += _seconds_of(turned, part.first_blocks, stacks)
         most += _seconds_of(turned, part.most_blocks, stacks)
-        if part.kind in (PartKind.COMPARE, PartKind.CROWD, PartKind.FLEET) and not first_answer_s:
-            first_answer_s = seconds
     load_s = most - before_s
     likely = LIKELY_BYTES_PER_S * load_s
     disk = max(min(plan.disk_bytes, round(likely)), least_disk_bytes(plan))
-    return Estimate(seconds + REPORT_S, most + REPORT_S, first_answer_s, disk)
+    return Estimate(seconds + REPORT_S, most + REPORT_S, disk)
 
 
 def _with_long_turns(part: Part) -> Part:

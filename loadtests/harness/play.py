@@ -117,8 +117,8 @@ class Player:
         await self.books.begin()
         began = time.monotonic()
         stretch = Stretch(
-            stretch=self._name(), part=part.name, t0=time.time(), period_s=PROBE_LIMIT_S, washout_s=0.0,
-            order=(arm_name,), blocks=(0,),
+            stretch=self._name(), part=part.name, t0=time.time(), period_s=PROBE_LIMIT_S, order=(arm_name,),
+            blocks=(0,),
         )  # fmt: skip
         number = await self._release(stretch, one, uploads=uploads)
         if await self._interrupted(self.load.idle(PROBE_LIMIT_S)):

@@ -214,8 +214,7 @@ def load_question(name: str) -> Question:
     try:
         found = Question(name=name, shared_profiles=shared, **QuestionFile.model_validate(content).members())
     except ValidationError as error:
-        lines = (f"{path}: {yaml_file.problem(one)}" for one in error.errors())
-        raise QuestionError("\n".join(lines)) from error
+        raise QuestionError("\n".join(f"{path}: {one}" for one in yaml_file.problems(error))) from error
     if problems := list(_problems(found)):
         raise QuestionError("\n".join(f"{path}: {one}" for one in problems))
     return found

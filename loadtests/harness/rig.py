@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import aiohttp
 from loadtests.harness import affinity, exporter, users, wall_clock
 from loadtests.harness.affinity import Cores, split
 from loadtests.harness.clean import Cleaner, ContractCleaner
+from loadtests.harness.counters import Scrape, scrape_all
 from loadtests.harness.exporter import Activity
 from loadtests.harness.ledger.audit import Auditor
 from loadtests.harness.ledger.by_contract import ContractAuditor
@@ -98,6 +99,10 @@ class Hold:
         )
         pairs = zip(self.admin_urls, found, strict=True)
         return {name: answer["settings"] for name, answer in pairs if isinstance(answer, dict)}
+
+    async def counters(self) -> dict[str, Scrape]:
+        """What the services have counted, by process; one that does not answer is absent."""
+        return await scrape_all(self.http, self.admin_urls)
 
     async def has_prometheus(self) -> bool:
         """Whether there is one to ask."""
@@ -213,12 +218,9 @@ class Rig:
         return self.system.environ.get("K6_PUSH") != "off" and await self.hold.has_prometheus()
 
 
-@asynccontextmanager
-async def open_hold(place: Place, *, read_all: bool = False) -> AsyncIterator[Hold]:
+def open_hold(place: Place, *, read_all: bool = False) -> AbstractAsyncContextManager[Hold]:
     """Connections to one stack, closed at the end."""
-    opened = open_target(place, read_all) if isinstance(place, TargetTestbed) else open_own(place, read_all)
-    async with opened as hold:
-        yield hold
+    return open_target(place, read_all) if isinstance(place, TargetTestbed) else open_own(place, read_all)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from loadtests.harness.planning import GIB, least_disk_bytes, memory_bytes
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.testbeds.connections import parse_env
+from loadtests.harness.testbeds.connections import settings_in
 
 MEMORY_SHARE = 0.8  # of what is free; the system that is measured needs some too
 # Of any disk: the store writes no more where less would stay free, and the upload service accepts nothing
@@ -152,7 +152,7 @@ def left_out(
 
 def recorded(run_dir: Path) -> dict[str, str]:
     """The settings that the testbed of a run folder was started with last."""
-    return parse_env("\n".join(_lines(run_dir / RECORDED)))
+    return settings_in(run_dir / RECORDED)
 
 
 def prove_writable(folder: Path) -> None:

@@ -41,8 +41,8 @@ LEAD_IN_S = 2.0  # of load that does not count after an audit: the store is stil
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
-# Takes the number of the making and by how many places the stacks move on; returns the new stacks.
-Renew = Callable[[int, int], Awaitable[Mapping[str, Place]]]
+# Takes by how many places the stacks move on; returns the new stacks.
+Renew = Callable[[int], Awaitable[Mapping[str, Place]]]
 Answered = Callable[[Bundle, Part], None]
 
 
@@ -227,7 +227,7 @@ class Runner:
         )
         part = Part(
             name=CALIBRATION, kind=PartKind.WARM_UP, arms=arms, period_s=CALIBRATION_TURN_S,
-            washout_s=CALIBRATION_WASHOUT_S, first_blocks=1, most_blocks=1,
+            washout_s=CALIBRATION_WASHOUT_S,
         )  # fmt: skip
         self.plan = self.plan.model_copy(update={"parts": (self.plan.parts[0], part, *self.plan.parts[1:])})
         names = tuple(arm.name for arm in arms)
@@ -261,15 +261,7 @@ class Runner:
         times as many as in the warm-up."""
         known = (self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s)
         times = [[time_s * more for time_s in own] for own in known]
-        kept = (
-            PartKind.WARM_UP,
-            PartKind.RATES,
-            PartKind.SIZES,
-            PartKind.KILL,
-            PartKind.CROWD,
-            PartKind.FLEET,
-        )
-        if part.kind in kept or not times:
+        if part.kind not in (PartKind.COMPARE, PartKind.LEVELS, PartKind.NEIGHBOURS) or not times:
             return part
         period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
         return part.model_copy(update={"period_s": period_s, "washout_s": washout_s})
@@ -333,7 +325,7 @@ class Runner:
         moved = places_moved(self._instance, self.plan.seed, stacks)
         began = time.monotonic()
         await self.rig.let_go()
-        await self.rig.take(await self.renew(self._instance, moved))
+        await self.rig.take(await self.renew(moved))
         self.player.books.forget()
         for hold in self.rig.holds.values():
             await hold.create_identities(self.plan.run, self.player.load.workers.upload)

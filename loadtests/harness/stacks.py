@@ -11,7 +11,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,7 +43,6 @@ class Making:
     """One making of all stacks. ``order`` says which arm was put into which place, and ``took_s`` how long
     ending, databases and starting took."""
 
-    instance: int
     order: tuple[str, ...]
     took_s: Mapping[str, float]
 
@@ -136,18 +135,19 @@ class Stacks:
     _network: Network | None = field(repr=False, default=None)
     _ways: Mapping[str, Mapping[str, str]] = field(repr=False, default_factory=dict)
 
-    async def renew(self, instance: int, moved: int) -> Making:
+    async def renew(self, moved: int) -> Making:
         """Make all stacks anew, each moved on by so many places, and read them back.
 
         Raises ``StacksError``.
         """
         order = self.arms[moved:] + self.arms[:moved]
-        await self._take(instance, order, await self._helper.ask("renew", order=list(order)))
+        await self._take(order, await self._helper.ask("renew", order=list(order)))
         return self.making
 
-    async def _take(self, instance: int, order: Sequence[str], answer: Mapping[str, Any]) -> None:
-        self.systems = {arm: _system(one) for arm, one in answer["stacks"].items()}
-        self.making = Making(instance, tuple(order), answer["took_s"])
+    async def _take(self, order: tuple[str, ...], answer: Mapping[str, Any]) -> None:
+        stacks = answer["stacks"].items()
+        self.systems = {arm: system_of(one["env"], ROOT, Path(one["run_dir"])) for arm, one in stacks}
+        self.making = Making(order, answer["took_s"])
         await read_back(self.systems, self.expected)
         if self._network is not None:
             for arm, ways in self._ways.items():
@@ -188,12 +188,12 @@ async def open_stacks(
             expected=prepared["settings"],
             revisions={arm: tree["commit"] for arm, tree in prepared["trees"].items()},
             same_code=_same_code(prepared["trees"]),
-            making=Making(0, order, {}),
+            making=Making(order, {}),
             _helper=helper,
             _network=network,
             _ways=ways,
         )
-        await found._take(0, order, answer)
+        await found._take(order, answer)
         yield found
 
 
@@ -259,10 +259,6 @@ def _wish(
         "revision": words.revision,
         "public_store": f"http://{public_store}" if public_store else "",
     }
-
-
-def _system(answer: Mapping[str, Any]) -> System:
-    return system_of(answer["env"], ROOT, Path(answer["run_dir"]))
 
 
 def _same_code(trees: Mapping[str, Mapping[str, str]]) -> bool:

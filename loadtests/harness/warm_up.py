@@ -13,17 +13,8 @@ VU_LEVELS = (16, 32, 64)
 DEFAULT_VUS = 16
 GAIN = 0.10  # a level that gains less is not worth its VUs, nor told from noise by turns of a second
 UPLOADS_PER_TURN = 6  # of one VU: fewer would make the switch a large part of the turn
-WASHOUT_S = 0.7
-# Say themselves how many VUs they have.
-KEPT = frozenset(
-    {
-        PartKind.NEIGHBOURS,
-        PartKind.RATES,
-        PartKind.SIZES,
-        PartKind.CROWD,
-        PartKind.FLEET,
-    }
-)
+# All others say themselves how many VUs they have.
+SCALED = (PartKind.WARM_UP, PartKind.COMPARE, PartKind.LEVELS, PartKind.KILL)
 NEIGHBOURS_SHARE = 0.6  # of the slower arm's rate: beside it, others are watched
 
 
@@ -73,7 +64,7 @@ def with_vus(part: Part, planned: int, found: int) -> Part:
 
     Files of other sizes are limited by memory, and say themselves how many VUs they have.
     """
-    if part.kind in KEPT or planned == found:
+    if part.kind not in SCALED or planned == found:
         return part
     return part.model_copy(update={"arms": tuple(_scaled(arm, planned, found) for arm in part.arms)})
 

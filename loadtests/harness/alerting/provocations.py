@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
+
+from loadtests.harness import yaml_file
+from loadtests.harness.records.base import Record
 
 FILE = Path(__file__).with_name("provocations.yaml")
 Provocation = Literal[
@@ -28,20 +31,16 @@ class ProvocationsError(Exception):
     """The file cannot be used; one line for each problem."""
 
 
-class Profile(BaseModel):
+class Profile(Record):
     """One size of the run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     divide_for_by: int = Field(ge=1)
     control_s: float = Field(gt=0)
     provoked: dict[str, Provocation]  # by alert
 
 
-class Provocations(BaseModel):
+class Provocations(Record):
     """The file as declared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profiles: dict[str, Profile]
 
@@ -63,9 +62,9 @@ class Rules:
 def load_provocations(profile: str, path: Path = FILE) -> Profile:
     """Raises ``ProvocationsError`` with every problem."""
     try:
-        found = Provocations.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        found = Provocations.model_validate(yaml_file.parse(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        lines = (f"{path.name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        lines = (f"{path.name}: {one}" for one in yaml_file.problems(error))
         raise ProvocationsError("\n".join(lines)) from error
     if profile not in found.profiles:
         known = ", ".join(found.profiles)

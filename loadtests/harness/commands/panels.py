@@ -16,6 +16,7 @@ from loadtests.harness.panels.page import render_panels
 from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import write_recording
 from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.samples import Manifest
 from loadtests.harness.testbeds.connections import read_environment
 from loadtests.harness.testbeds.system import ROOT, System, open_testbed
 
@@ -37,7 +38,7 @@ async def keep_panels(system: System, path: Path, environ: Mapping[str, str], co
         console.print("Prometheus does not run, so no panels were recorded.", style="dim")
         return
     found = Bundle(path).manifest()
-    begin, end = found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
+    begin, end = span_of(found)
     try:
         async with aiohttp.ClientSession() as http:
             recording = await record_panels(http, system.prometheus_url, start=begin, end=end, run=found.run)
@@ -45,28 +46,23 @@ async def keep_panels(system: System, path: Path, environ: Mapping[str, str], co
         console.print(f"No panels were recorded: {error}", style="yellow", markup=False, highlight=False)
         return
     write_recording(path, recording)
-    print_panels(path, environ, console)
-
-
-def print_panels(path: Path, environ: Mapping[str, str], console: Console) -> None:
-    """Draw them, and say where they are, without Grafana and with it."""
     panels(path, console)
     settings = read_environment(ROOT, environ)
     url = settings.get("GRAFANA_URL")
     # People open the published address; inside the network of the containers it would be ourselves.
     asked = f"http://grafana:{settings.get('GRAFANA_PORT')}" if settings.get("BENCH_PROJECT") else url
     if url and asked and grafana_answers(asked):
-        console.print(f"Grafana  {link_of(path, url)}", markup=False, highlight=False, soft_wrap=True)
+        link = deep_link(url, found.run, begin, end)
+        console.print(f"Grafana  {link}", markup=False, highlight=False, soft_wrap=True)
 
 
-def link_of(path: Path, grafana_url: str) -> str:
-    """The first dashboard in Grafana with this run and its span of time."""
-    found = Bundle(path).manifest()
-    ended = found.ended_at or found.started_at
-    return deep_link(grafana_url, found.run, found.started_at - AROUND_S, ended + AROUND_S)
+def span_of(found: Manifest) -> tuple[float, float]:
+    """From when to when its dashboards are looked at."""
+    return found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
 
 
 def deep_link(grafana_url: str, run: str, begin: float, end: float) -> str:
+    """The first dashboard in Grafana with this run and its span of time."""
     first, *_ = DASHBOARDS
     asked = urlencode({"var-run": run, "from": round(begin * 1000), "to": round(end * 1000)})
     return f"{grafana_url.rstrip('/')}/d/{first.uid}?{asked}"

@@ -76,12 +76,12 @@ class Part(Record):
     kind: PartKind
     arms: tuple[Arm, ...]
     period_s: float
-    washout_s: float
+    washout_s: float = 0.0
     login_rate_per_s: float = 0.0
     list_rate_per_s: float = 0.0
     spread_s: float | None = None  # within which the clients begin; None: as long as the washout allows
-    first_blocks: int  # blocks before the spread is looked at; a round counts as a block
-    most_blocks: int  # what the budget allows
+    first_blocks: int = 1  # blocks before the spread is looked at; a round counts as a block
+    most_blocks: int = 1  # what the budget allows
     blocks_per_making: int | None = None  # stacks are made anew after so many; None: never
     kill_after_s: float | None = None  # from the beginning of every period; None: nobody is killed
 
@@ -103,7 +103,7 @@ class Stretch(Record):
     part: str
     t0: float
     period_s: float
-    washout_s: float
+    washout_s: float = 0.0
     order: tuple[str, ...]
     blocks: tuple[int, ...]
     lead_in_s: float = 0.0

@@ -84,6 +84,16 @@ class UploadSample(Record):
     def verified(self) -> bool:
         return self.ledger is LedgerClass.VERIFIED
 
+    @property
+    def begun_at(self) -> float:
+        """Its first request; of one without a request, when it was decided on."""
+        return self.intent_at if self.started_at is None else self.started_at
+
+    @property
+    def due_at(self) -> float:
+        """From when its user waits: a load generator that is late itself must not shorten the wait."""
+        return self.begun_at if self.scheduled_at is None else self.scheduled_at
+
 
 class StepSample(Record):
     """One timed request that is not an upload: a login, a list or a look at a file."""
@@ -96,6 +106,15 @@ class StepSample(Record):
     status: int
     ok: bool
     scheduled_at: float | None = None
+
+    @property
+    def due_at(self) -> float:
+        """From when its user waits: a load generator that is late itself must not shorten the wait."""
+        return self.started_at if self.scheduled_at is None else self.scheduled_at
+
+    @property
+    def waited_s(self) -> float:
+        return self.started_at - self.due_at + self.duration_ms / 1000
 
 
 class Look(Record):

@@ -57,7 +57,6 @@ class ContainerTestbed:
         "each container once a second from its control group (Docker Engine API), its peak of memory is the "
         "highest of these looks; waits for a database every three seconds"
     )
-    look_s: ClassVar[float] = 1.2  # older engines answer from a look they take once a second
     _started: dict[str, int] = field(default_factory=dict)  # by container: start of the life last seen
     _cpu_s: dict[str, float] = field(default_factory=dict)
     _events: ChannelSubscriber = field(init=False, repr=False)

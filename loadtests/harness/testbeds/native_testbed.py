@@ -26,7 +26,6 @@ class NativeTestbed:
     run_dir: Path
     runtime: ClassVar[str] = "native"
     run_mode: ClassVar[str] = "native processes on one host"
-    look_s: ClassVar[float] = 0.0
     observing: ClassVar[str] = "each process once a second; waits for a database every three"
 
     async def parts(self) -> dict[str, PartState]:

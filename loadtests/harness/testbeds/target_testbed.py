@@ -28,7 +28,6 @@ class TargetTestbed:
     named: tuple[tuple[str, int], ...] = ()
     runtime: ClassVar[str] = "native"
     run_mode: ClassVar[str] = "another implementation, known by its address"
-    look_s: ClassVar[float] = 0.0
     observing: ClassVar[str] = "the processes that PIDS names, once a second"
 
     async def parts(self) -> dict[str, PartState]:

@@ -51,7 +51,6 @@ class Testbed(Protocol):
     runtime: ClassVar[str]  # "native" or "compose"
     run_mode: ClassVar[str]  # in words, for the manifest
     observing: ClassVar[str]  # how CPU and memory are read, for the manifest
-    look_s: ClassVar[float]  # how long after being asked for a look may be taken
 
     async def parts(self) -> Mapping[str, PartState]:
         """State of every part."""
