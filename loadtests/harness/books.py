@@ -73,10 +73,7 @@ class Books:
             there = self.stocked.setdefault((stack, size_bytes), [])
             lines = self._prepared.setdefault(stack, Lines())
             missing = max(0, files - len(there))
-            for one in await stock.put(self.rig.holds[stack], self.rows, size_bytes, missing):
-                there.append(one.file)
-                lines.intents.append(one.intent)
-                lines.outcomes.append(one.outcome)
+            there += await stock.put(self.rig.holds[stack], self.rows, size_bytes, missing, lines)
 
     async def begin(self) -> None:
         """Read the services' counters before a stretch."""

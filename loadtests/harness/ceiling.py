@@ -18,9 +18,8 @@ from typing import cast
 from loadtests.harness import background
 from loadtests.harness.console import Played, by_stack, read_tail
 from loadtests.harness.load import Files, Workers, open_load
-from loadtests.harness.records.notes import Ceiling
 from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
-from loadtests.harness.records.samples import Outcome
+from loadtests.harness.records.samples import Ceiling, Outcome
 from loadtests.harness.rows import Rows
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.users import Identity

@@ -251,30 +251,17 @@ def _fitted(plan: Plan) -> Plan:
     made = [plan]
     if main.blocks_per_making:
         makings = main.first_blocks // main.blocks_per_making
-        made += [
-            _with_blocks(plan, makings * each, each) for each in range(main.blocks_per_making - 1, 0, -1)
-        ]
+        fewer = [(makings * each, each) for each in range(main.blocks_per_making - 1, 0, -1)]
+        made += [plan.with_part(_with_blocks(main, first, each)) for first, each in fewer]
     else:
-        made += [
-            _with_blocks(plan, first, None) for first in range(main.first_blocks - 1, FEWEST_BLOCKS - 1, -1)
-        ]
+        firsts = range(main.first_blocks - 1, FEWEST_BLOCKS - 1, -1)
+        made += [plan.with_part(_with_blocks(main, first, None)) for first in firsts]
     return next((one for one in made if estimate(one).seconds <= plan.budget_s), made[-1])
 
 
-def _with_blocks(plan: Plan, first: int, each: int | None) -> Plan:
-    parts = tuple(
-        part.model_copy(
-            update={
-                "first_blocks": first,
-                "most_blocks": max(first, part.most_blocks - part.most_blocks % (each or 1)),
-                "blocks_per_making": each,
-            }
-        )
-        if part.kind is PartKind.COMPARE
-        else part
-        for part in plan.parts
-    )
-    return plan.model_copy(update={"parts": parts})
+def _with_blocks(part: Part, first: int, each: int | None) -> Part:
+    most = max(first, part.most_blocks - part.most_blocks % (each or 1))
+    return part.model_copy(update={"first_blocks": first, "most_blocks": most, "blocks_per_making": each})
 
 
 def within_budget(plan: Plan) -> Plan:
@@ -299,10 +286,7 @@ def within_budget(plan: Plan) -> Plan:
     )
     more = max(0, int((plan.budget_s - least.seconds) / each_s)) * step
     most = min(main.most_blocks, main.first_blocks + more)
-    parts = tuple(
-        part.model_copy(update={"most_blocks": most}) if part is main else part for part in plan.parts
-    )
-    return plan.model_copy(update={"parts": parts})
+    return plan.with_part(main.model_copy(update={"most_blocks": most}))
 
 
 def estimate(plan: Plan, *, long_turns: bool = True) -> Estimate:
@@ -444,14 +428,16 @@ def _parts(
         found.append(_part(PartKind.LEVELS, levels, more.period_s, more.rounds))
     if beside := profile.neighbours:
         loads = [_nobody(arms[0]), *(arm.model_copy(update={"vus": NEIGHBOUR_VUS}) for arm in arms)]
-        rates = {"login_rate_per_s": beside.login_rate_per_s, "list_rate_per_s": beside.list_rate_per_s}
-        part = _part(PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks)
-        found.append(part.model_copy(update=rates))
+        part = _part(
+            PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks,
+            login_rate_per_s=beside.login_rate_per_s, list_rate_per_s=beside.list_rate_per_s,
+        )  # fmt: skip
+        found.append(part)
     if offered := profile.rates:
         loads = [_offered(arm, share, offered.in_flight) for share in offered.of_capacity for arm in arms]
-        part = _part(PartKind.RATES, loads, offered.period_s, offered.rounds)
         # What a rate above capacity leaves behind must be over before the next one counts.
-        found.append(part.model_copy(update={"washout_s": offered.period_s / 2}))
+        washout_s = offered.period_s / 2
+        found.append(_part(PartKind.RATES, loads, offered.period_s, offered.rounds, washout_s=washout_s))
     if sizes := profile.sizes:
         loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
         found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
@@ -460,8 +446,8 @@ def _parts(
         found.append(_part(PartKind.KILL, loads, kill.period_s, kill.rounds, kill_after_s=kill.after_s))
     if fleet := profile.fleet:
         levels = [_level(arm, vus) for vus in fleet.clients for arm in arms]
-        part = _part(PartKind.FLEET, levels, fleet.period_s, fleet.rounds)
-        found.append(part.model_copy(update={"washout_s": FLEET_WASHOUT_SHARE * fleet.period_s}))
+        washout_s = FLEET_WASHOUT_SHARE * fleet.period_s
+        found.append(_part(PartKind.FLEET, levels, fleet.period_s, fleet.rounds, washout_s=washout_s))
     return tuple(found)
 
 
@@ -470,35 +456,36 @@ def _crowd(crowd: Crowd, arms: Sequence[Arm], link: Link) -> Iterator[Part]:
     washout; clients begin one after another, as no two people begin at once."""
     longest_s = max(link.transfer_s(arm.file_size_bytes) for arm in arms)
     period_s = max(crowd.period_s, round(UPLOADS_PER_SLOW_TURN * longest_s, 1))
-    washout_s = round(UPLOADS_PER_SLOW_WASHOUT * longest_s, 1)
     for vus, rounds in sorted(crowd.clients.items()):
-        part = _part(
+        yield _part(
             PartKind.CROWD,
             [_level(arm, vus) for arm in arms],
             period_s,
             rounds,
+            name=f"{PartKind.CROWD.value}-{vus}",
+            washout_s=max(washout_of(period_s), round(UPLOADS_PER_SLOW_WASHOUT * longest_s, 1)),
             login_rate_per_s=crowd.login_rate_per_s,
             list_rate_per_s=crowd.list_rate_per_s,
             spread_s=longest_s,
         )
-        name = f"{PartKind.CROWD.value}-{vus}"
-        yield part.model_copy(update={"name": name, "washout_s": max(part.washout_s, washout_s)})
 
 
 def _part(
     kind: PartKind, arms: Sequence[Arm], period_s: float, first: int, most: int | None = None, **more: Any
 ) -> Part:
-    washout_s = min(WASHOUT_S, WASHOUT_SHARE * period_s)
+    usual = {"name": kind.value, "washout_s": washout_of(period_s)}
     return Part(
-        name=kind.value,
         kind=kind,
         arms=tuple(arms),
         period_s=period_s,
-        washout_s=washout_s,
         first_blocks=first,
         most_blocks=first if most is None else most,
-        **more,
+        **(usual | more),
     )
+
+
+def washout_of(period_s: float) -> float:
+    return min(WASHOUT_S, WASHOUT_SHARE * period_s)
 
 
 def _level(arm: Arm, vus: int) -> Arm:

@@ -58,10 +58,9 @@ def _turns(stretches: Iterable[Stretch], busy: str, calm: str) -> Iterator[tuple
     """Stretch and begin of every calm turn right behind a busy one that was played to its end."""
     for stretch in stretches:
         for index in range(1, len(stretch.order)):
-            begin = stretch.t0 + index * stretch.period_s
-            whole = stretch.cut_at is None or begin + stretch.period_s <= stretch.cut_at
+            whole = stretch.cut_at is None or stretch.begin(index + 1) <= stretch.cut_at
             if whole and (stretch.order[index - 1], stretch.order[index]) == (busy, calm):
-                yield stretch, begin
+                yield stretch, stretch.begin(index)
 
 
 def _over_turns(times: Sequence[Floats], turn_s: float, washout_s: float) -> dict[str, Any]:

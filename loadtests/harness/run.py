@@ -18,7 +18,7 @@ from loadtests.harness.books import Books
 from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.figures import Figures
 from loadtests.harness.kill import kill_in
-from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
+from loadtests.harness.load import Files, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.manifest import make_manifest
 from loadtests.harness.network import Link
 from loadtests.harness.order import blocks_of, places_moved, turns_per_block
@@ -26,7 +26,6 @@ from loadtests.harness.pace import HEADROOM, Pace
 from loadtests.harness.play import Player, nothing_else
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
-from loadtests.harness.records.notes import noted
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import Manifest, UploadSample, Warn
 from loadtests.harness.rig import Place, Rig
@@ -84,7 +83,11 @@ async def run_plan(
         manifest = await make_manifest(rig, plan, started_at=started_at, command=command)
         if plan.profile == "full":
             progress.phase("what k6 does by itself")
-            manifest = await with_ceilings(rig, plan, manifest)
+            manifest = manifest.with_ceilings(
+                await measure_ceilings(
+                    rig.k6_program, plan.arms, rig.strategies, rig.work_dir, cores=rig.cores.generator
+                )
+            )
         writer.write_manifest(manifest)
         rows, files = Rows(plan.run), Files.within(writer.k6_folder)
         books = Books(rig, rows, writer, files.console, plan.seed, warnings=warnings)
@@ -100,9 +103,8 @@ async def run_plan(
                 await load.ready()
                 tally = Tally(files.console)
                 progress.follow(tally)
-                player = Player(
-                    rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each
-                )
+                watcher = Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
+                player = Player(rig, load, books, watcher, writer, progress, tally, plan.login_each)
                 await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
                 writer.write_load(await load.end())
         except LoadFailed:
@@ -113,23 +115,11 @@ async def run_plan(
             _finish(rig, writer, manifest, books)
 
 
-async def with_ceilings(rig: Rig, plan: Plan, manifest: Manifest) -> Manifest:
-    """The manifest with what k6 does by itself with each arm's script."""
-    found = await measure_ceilings(
-        rig.k6_program, plan.arms, rig.strategies, rig.work_dir, cores=rig.cores.generator
-    )
-    return manifest.model_copy(update={"notes": {**manifest.notes, **noted(found)}})
-
-
 def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) -> None:
     whole = not rig.stop.is_set() and not books.open
     writer.append_events(rig.take_events())
     writer.write_warnings(books.warnings)
     writer.write_manifest(manifest.model_copy(update={"ended_at": rig.now(), "interrupted": not whole}))
-
-
-def _watcher(rig: Rig, load: Load) -> Watcher:
-    return Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
 
 
 def sites_of(rig: Rig) -> dict[str, Site]:
@@ -302,7 +292,7 @@ class Runner:
         """The part with the rates that follow from what was seen so far: shares of the slowest arm's."""
         rates = [rate for rate in self._pace.rates.values() if rate > 0]
         found = warm_up.with_capacity(part, min(rates, default=1.0))
-        self._set_parts([found if one is part else one for one in self.plan.parts])
+        self._set_parts(self.plan.with_part(found).parts)
         return found
 
     async def _makings(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:

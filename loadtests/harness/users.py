@@ -32,6 +32,11 @@ class Identity:
     password: str = field(repr=False)
     token: str = field(repr=False)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a request under this name."""
+        return {"Authorization": f"Bearer {self.token}"}
+
 
 async def create_users(http: aiohttp.ClientSession, gateway_url: str, run: str, count: int) -> list[Identity]:
     """Sign up ``count`` users. Raises ``SignupFailed`` with the first refusal."""

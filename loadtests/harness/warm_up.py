@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from statistics import geometric_mean, median
 
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.samples import UploadSample
@@ -32,9 +31,7 @@ def saturating_vus(rates: Mapping[int, Mapping[str, float]]) -> int:
 
 def _geometric(values: Iterable[float]) -> float:
     found = list(values)
-    if not found or min(found) <= 0:
-        return 0.0
-    return math.exp(sum(map(math.log, found)) / len(found))
+    return geometric_mean(found) if found and min(found) > 0 else 0.0
 
 
 def durable_s(samples: Iterable[UploadSample]) -> dict[str, list[float]]:

@@ -16,9 +16,9 @@ from loadtests.harness.panels.page import render_panels
 from loadtests.harness.panels.recorder import PrometheusGone, record_panels
 from loadtests.harness.panels.recording import write_recording
 from loadtests.harness.records.bundle import Bundle
-from loadtests.harness.records.samples import Manifest
 from loadtests.harness.testbeds.connections import read_environment
 from loadtests.harness.testbeds.system import ROOT, System, open_testbed
+from loadtests.harness.testbeds.testbed import serves
 
 OK = 200
 AROUND_S = 5.0  # one scrape before and after, so that the first and last turn are seen whole
@@ -33,12 +33,12 @@ def panels(path: Path, console: Console) -> int:
 async def keep_panels(system: System, path: Path, environ: Mapping[str, str], console: Console) -> None:
     """Record and draw what Prometheus knows of a run that just ended; without it a run has no panels."""
     async with open_testbed(system) as testbed:
-        prometheus = (await testbed.parts()).get("prometheus")
-    if prometheus is None or prometheus.state != "healthy":
+        there = await serves(testbed, "prometheus")
+    if not there:
         console.print("Prometheus does not run, so no panels were recorded.", style="dim")
         return
     found = Bundle(path).manifest()
-    begin, end = span_of(found)
+    begin, end = found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
     try:
         async with aiohttp.ClientSession() as http:
             recording = await record_panels(http, system.prometheus_url, start=begin, end=end, run=found.run)
@@ -54,11 +54,6 @@ async def keep_panels(system: System, path: Path, environ: Mapping[str, str], co
     if url and asked and grafana_answers(asked):
         link = deep_link(url, found.run, begin, end)
         console.print(f"Grafana  {link}", markup=False, highlight=False, soft_wrap=True)
-
-
-def span_of(found: Manifest) -> tuple[float, float]:
-    """From when to when its dashboards are looked at."""
-    return found.started_at - AROUND_S, (found.ended_at or found.started_at) + AROUND_S
 
 
 def deep_link(grafana_url: str, run: str, begin: float, end: float) -> str:

@@ -33,7 +33,6 @@ class Seen:
     """What the lines of a ramp say so far."""
 
     console: Path
-    rounds: int = 0
     requests: int = 0
     failed: int = 0  # requests
     acked: int = 0
@@ -51,7 +50,6 @@ class Seen:
         if line["e"] == "o":
             self.acked += line["ok"]
         elif line.get("step") == "round":
-            self.rounds += 1
             self.vus.add(line["u"])
             self.first_at = self.first_at or line["t"] / 1000
         elif line["e"] == "q":

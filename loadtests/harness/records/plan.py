@@ -121,9 +121,13 @@ class Stretch(Record):
         end = self.t0 + self.period_s * len(self.order)
         return end if self.cut_at is None else min(end, self.cut_at)
 
+    def begin(self, index: int) -> float:
+        """Of a period."""
+        return self.t0 + index * self.period_s
+
     def counted(self, index: int) -> tuple[float, float]:
         """Begin and end of the counted part of a period."""
-        begin = self.t0 + index * self.period_s
+        begin = self.begin(index)
         return begin + self.washout_s, begin + self.period_s
 
 
@@ -226,6 +230,11 @@ class Plan(Record):
     expected: str | None = None  # what we expected before measuring
     ways: tuple[Way, ...] = ()  # of arms whose cost is told: those that differ in their strategy
     prices: UnitPrices | None = None  # for that cost in money; a report may be given others
+
+    def with_part(self, changed: Part) -> Plan:
+        """The same with this in the place of its part of that name."""
+        parts = tuple(changed if part.name == changed.name else part for part in self.parts)
+        return self.model_copy(update={"parts": parts})
 
     @property
     def point(self) -> PartKind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -134,6 +135,7 @@ class Look(Record):
     pool_waiting: dict[str, float] = Field(default_factory=dict)  # requests without a database connection
 
 
+GENERATOR = "generator"  # among the notes of a manifest
 KILL, RECOVERED = "kill", "recovered"  # events of a planned kill: its processes are gone, and serve again
 
 
@@ -187,6 +189,14 @@ class LoadSummary(Record):
     failed_requests: int = 0
 
 
+class Ceiling(Record):
+    """What the load generator can do by itself with one script and one file size."""
+
+    file_size_bytes: int
+    uploads_per_s: float
+    floor_ms: float  # median time of an upload that nobody works on
+
+
 class Manifest(Record):
     """Where, when and with what a run was made. Secrets never enter it."""
 
@@ -212,3 +222,13 @@ class Manifest(Record):
     verified_how: str
     k6_cores: float  # that the load generator may use
     notes: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def ceilings(self) -> dict[str, Ceiling]:
+        """By strategy; empty where nothing was measured."""
+        return {name: Ceiling.model_validate(own) for name, own in self.notes.get(GENERATOR, {}).items()}
+
+    def with_ceilings(self, found: Mapping[str, Ceiling]) -> Manifest:
+        """The same with these, by strategy."""
+        noted = {GENERATOR: {name: ceiling.model_dump() for name, ceiling in found.items()}}
+        return self.model_copy(update={"notes": self.notes | noted})

@@ -162,10 +162,7 @@ TERMS: tuple[Term, ...] = (
         "The books of a run: every intended upload is found again in the databases and in the store, or its "
         "loss is counted and named.",
     ),
-    Term(
-        "margin",
-        "Differences smaller than this count as equal. It is fixed before the run.",
-    ),
+    Term("margin", "Differences smaller than this count as equal. It is fixed before the run."),
     Term("median", "Half of the values are smaller. The same as p50.", ("p50",)),
     Term(
         "open loop",
@@ -217,11 +214,7 @@ TERMS: tuple[Term, ...] = (
         "Virtual user: one client of the load generator that does the same thing over and over.",
         ("VUs", "virtual user", "virtual users", "clients"),
     ),
-    Term(
-        "G-00 clean failure",
-        "The client saw a failure, and nothing was stored. Counted.",
-        ("G-00",),
-    ),
+    Term("G-00 clean failure", "The client saw a failure, and nothing was stored. Counted.", ("G-00",)),
     Term(
         "G-01 no trace",
         "The client saw a failure or nothing, and the server knows nothing of it. Counted.",

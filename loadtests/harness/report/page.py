@@ -211,7 +211,7 @@ def revision(result: Result) -> str:
     """Of the checkout, or of each arm where they differ."""
     by_arm: dict[str, str] = result.conditions.get("revisions") or {}
     if len(set(by_arm.values())) > 1:
-        return ", ".join(f"{arm} {text[:12]}" for arm, text in by_arm.items())
+        return ", ".join(f"{arm} {text[:12] or 'the working tree'}" for arm, text in by_arm.items())
     known = str(result.conditions.get("git_revision") or "unknown")[:12]
     return known + (" with local changes" if result.conditions.get("git_dirty") else "")
 

@@ -228,6 +228,7 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
         return running
 
     async with rig_of(system, "found") as rig:
+        rig.revisions = {"proxy-chunked": "1" * 40}
         await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test", renew=renew)
         assert not await left(rig)
     bundle = Bundle(tmp_path)
@@ -241,6 +242,7 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
         vus, 2 * vus,
     ]  # fmt: skip
     assert len(made) == 2
+    assert bundle.manifest().revisions == {"proxy-chunked": "1" * 40}
     played = [stretch for stretch in bundle.stretches() if stretch.part == "compare"]
     assert [stretch.instance for stretch in played] == [0, 1, 2]
     assert [set(stretch.blocks) for stretch in played] == [{0}, {1}, {2}]
