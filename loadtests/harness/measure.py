@@ -76,7 +76,7 @@ def records_of(run: str, environ: Mapping[str, str], console: Console) -> Iterat
 
 
 def running(environ: Mapping[str, str]) -> System | None:
-    """The testbed that is up beside the stacks of a comparison, if one is."""
+    """The testbed that is up, if one is."""
     try:
         return find_system(environ)
     except SystemNotUp:

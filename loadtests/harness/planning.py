@@ -63,6 +63,7 @@ class Estimate:
 def make_plan(run: str, question: Question, words: Words, strategies: Mapping[str, Strategy]) -> Plan:
     """The plan of a run. Raises ``QuestionError``."""
     profile, own_stacks = question.profiles[words.profile], needs_stacks(words)
+    says_vus = any(own.vus is not None for own in (words.every, *words.arms.values()))
     if len(words.arms) < 2:
         raise QuestionError("one arm has nothing to be compared with; name two strategies or more")
     places = stacks_of(words)
@@ -102,7 +103,7 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         disk_bytes=profile.disk,
         replicated=own_stacks,
         login_each=words.login_each,
-        calibrates=words.profile != "smoke" and not _says_vus(words),
+        calibrates=words.profile != "smoke" and not says_vus,
         pairs=tuple(pair for pair in question.pairs if set(pair) <= words.arms.keys()),
         **_expected(arms, strategies),
         claims=question.claims,
@@ -129,10 +130,6 @@ def _of_a_fleet(fleet: Fleet, arms: Sequence[Arm]) -> tuple[Arm, ...]:
             f"{', '.join(others)}: a fleet downloads; expected arms with DOWNLOAD=proxied, presigned or batch"
         )
     return tuple(arm.model_copy(update={"cut_every": fleet.cut_every}) for arm in arms)
-
-
-def _says_vus(words: Words) -> bool:
-    return words.every.vus is not None or any(arm.vus is not None for arm in words.arms.values())
 
 
 def _expected(arms: Sequence[Arm], strategies: Mapping[str, Strategy]) -> dict[str, dict[str, Any]]:
@@ -503,14 +500,9 @@ def _killed(arm: Arm) -> Arm:
 
 def _sized(arm: Arm, size: int, vus: int, strategies: Mapping[str, Strategy]) -> Arm:
     piece = strategies[arm.strategy].piece_bytes(size) if arm.strategy else size
+    name = f"{arm.name} {in_words(size)}"
     return arm.model_copy(
-        update={
-            "name": f"{arm.name} {in_words(size)}",
-            "of": arm.name,
-            "vus": vus,
-            "file_size_bytes": size,
-            "piece_bytes": piece,
-        }
+        update={"name": name, "of": arm.name, "vus": vus, "file_size_bytes": size, "piece_bytes": piece}
     )
 
 
@@ -523,15 +515,5 @@ def in_words(size_bytes: int) -> str:
 
 
 def _nobody(like: Arm) -> Arm:
-    return like.model_copy(
-        update={
-            "name": NOBODY,
-            "of": NOBODY,
-            "title": "nobody",
-            "colour": NOBODY_COLOUR,
-            "strategy": None,
-            "vus": 0,
-            "asked": {},
-            "target": None,
-        }
-    )
+    nobody = {"name": NOBODY, "of": NOBODY, "title": "nobody", "colour": NOBODY_COLOUR}
+    return like.model_copy(update=nobody | {"strategy": None, "vus": 0, "asked": {}, "target": None})

@@ -71,9 +71,9 @@ def fitted(
     usable, needed = free - kept, least_disk_bytes(plan)
     problems = []
     if usable < needed:
+        instead = "Ask another question" if word.startswith(QUESTION) else f"Leave {word} out"
         whose = (
-            f"{word} writes uploads to files there, for which a tenth of the disk stays so. {_instead(word)},"
-            " choose"
+            f"{word} writes uploads to files there, for which a tenth of the disk stays so. {instead}, choose"
             if word
             else "the store leaves a hundredth of the disk so. Choose"
         )
@@ -123,10 +123,6 @@ def spooled_by(plan: Plan, settings: Mapping[str, str]) -> str:
             )
             return found if said else f"{QUESTION}{plan.question}"
     return ""
-
-
-def _instead(word: str) -> str:
-    return "Ask another question" if word.startswith(QUESTION) else f"Leave {word} out"
 
 
 def spools(strategy: str) -> bool:

@@ -168,7 +168,12 @@ async def open_stacks(
         network = None
         if any(links.values()):
             network = await stack.enter_async_context(open_network(environ))
-            ways = {arm: await _laid(network, arm, link) for arm, link in links.items() if link}
+            # To an arm's gateway and store; they lead nowhere yet.
+            ways = {
+                arm: {end: await network.lay(f"{arm}-{end}", link) for end in ("gateway", "store")}
+                for arm, link in links.items()
+                if link
+            }
         own_store = any("STORE" in arm.stack for arm in arms.values())
         wishes = {
             name: _wish(words, arms, own_store=own_store, public_store=ways.get(name, {}).get("store", ""))
@@ -264,11 +269,6 @@ def _wish(
 def _same_code(trees: Mapping[str, Mapping[str, str]]) -> bool:
     digests = {tree["digest"] for tree in trees.values()}
     return len(digests) == 1 and "" not in digests
-
-
-async def _laid(network: Network, arm: str, link: Link) -> dict[str, str]:
-    """The ways to an arm's gateway and store, which lead nowhere yet."""
-    return {end: await network.lay(f"{arm}-{end}", link) for end in ("gateway", "store")}
 
 
 async def _led(network: Network, arm: str, ways: Mapping[str, str], system: System) -> System:

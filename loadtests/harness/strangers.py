@@ -45,14 +45,11 @@ READS = frozenset({"/api/files/f/{file_id}"})
 DOWNLOADS = frozenset({"/api/files/f/{file_id}/download", "/api/files/batch-download"})
 # Steps of an upload that was counted when it began; several for each.
 STEPS = frozenset(
-    f"/api/upload/{path}"
-    for path in (
-        "proxy/chunk",
-        "multipart/part",
-        "multipart/presign",
-        "multipart/complete",
-        "single/complete",
-    )
+    {
+        "/api/upload/proxy/chunk",
+        *(f"/api/upload/multipart/{step}" for step in ("part", "presign", "complete")),
+        "/api/upload/single/complete",
+    }
 )
 HEALTH = ("/health", "/health/detailed", "/live", "/ready", "/ping")
 

@@ -15,15 +15,9 @@ from loadtests.harness.records.base import Record
 
 FILE = Path(__file__).with_name("provocations.yaml")
 Provocation = Literal[
-    "process-paused",
-    "refused-logins",
-    "database-paused",
-    "table-locked",
-    "many-hashes",
-    "crowded-gateway",
-    "no-redis",
-    "writes-blocked",
-]
+    "process-paused", "refused-logins", "database-paused", "table-locked", "many-hashes", "crowded-gateway",
+    "no-redis", "writes-blocked",
+]  # fmt: skip
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
