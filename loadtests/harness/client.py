@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -84,37 +85,36 @@ class Uploader:
         headers = {"Authorization": f"Bearer {self.token}"}
         if keyed and self.key:
             headers["Idempotency-Key"] = self.key
-        started_at, begun = time.time(), time.perf_counter()
-        url = self.gateway_url + path
-        async with self.http.post(url, json=dict(facts), headers=headers, timeout=REQUEST_TIMEOUT) as answer:
-            await _expect_ok(name, answer)
+        step = self._step(
+            name, "you → gateway → upload", "POST", self.gateway_url + path, json=dict(facts), headers=headers
+        )
+        async with step as answer:
             content: dict[str, Any] = await answer.json()
-        await self._note(name, "you → gateway → upload", started_at, begun, 0)
         return content
 
     async def _send(self, route: str, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> str:
-        name = "send the bytes"
-        started_at, begun = time.time(), time.perf_counter()
         # A presigned URL is signed letter by letter: it must not be encoded again.
-        target = URL(url, encoded=True)
-        async with self.http.request(
-            method,
-            target,
-            data=body,
-            headers=headers,
-            timeout=REQUEST_TIMEOUT,
-            skip_auto_headers=["Content-Type"],
-        ) as answer:
-            await _expect_ok(name, answer)
-            etag = answer.headers.get("ETag", "")
-            await answer.read()
-        await self._note(name, route, started_at, begun, len(body))
-        return etag
+        step = self._step(
+            "send the bytes", route, method, URL(url, encoded=True), sent_bytes=len(body), data=body,
+            headers=headers, skip_auto_headers=["Content-Type"],
+        )  # fmt: skip
+        async with step as answer:
+            return answer.headers.get("ETag", "")
 
-    async def _note(self, name: str, route: str, started_at: float, begun: float, sent_bytes: int) -> None:
-        step = Step(name, route, started_at, (time.perf_counter() - begun) * 1000, sent_bytes)
+    @asynccontextmanager
+    async def _step(
+        self, name: str, route: str, method: str, url: str | URL, *, sent_bytes: int = 0, **more: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request, timed until its whole answer is there. Raises ``StepFailed``."""
+        started_at, begun = time.time(), time.perf_counter()
+        async with self.http.request(method, url, timeout=REQUEST_TIMEOUT, **more) as answer:
+            if answer.status != 200:
+                raise StepFailed(f"{name}: answered {answer.status}: {(await answer.text())[:200]}")
+            yield answer
+            await answer.read()
         if self.watch is not None:
-            await self.watch(step)
+            took_ms = (time.perf_counter() - begun) * 1000
+            await self.watch(Step(name, route, started_at, took_ms, sent_bytes))
 
     def by_strategy(self, strategy: str) -> Callable[[bytes], Awaitable[str]] | None:
         """How this client plays a strategy; nothing if it does not know it."""
@@ -124,8 +124,3 @@ class Uploader:
             "direct-single": self.direct_single,
         }
         return known.get(strategy)
-
-
-async def _expect_ok(name: str, answer: aiohttp.ClientResponse) -> None:
-    if answer.status != 200:
-        raise StepFailed(f"{name}: answered {answer.status}: {(await answer.text())[:200]}")
