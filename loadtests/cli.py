@@ -55,33 +55,23 @@ def edge(work: Callable[[Console], int]) -> None:
     """Run a command and end the process with its code; what a person can mend becomes one sentence."""
     console = Output()
     try:
-        code = work(console)
+        sys.exit(work(console))
     except EXPECTED as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        code = INVALID
+        said = str(error)
     except aiohttp.ClientConnectorError as error:
-        console.print(
-            f"The system does not answer: {error}. What is wrong says: make status",
-            style="red",
-            markup=False,
-            highlight=False,
-        )
-        code = INVALID
+        said = f"The system does not answer: {error}. What is wrong says: make status"
     except OSError as error:
         if error.errno not in FULL:
             raise
         place = f" for {error.filename}" if error.filename else ""
-        console.print(
+        said = (
             f"No space is left on the disk{place}. Make room and run it again: what was being written is"
-            " not complete.",
-            style="red",
-            markup=False,
-            highlight=False,
+            " not complete."
         )
-        code = INVALID
     except (KeyboardInterrupt, asyncio.CancelledError):
-        code = INTERRUPTED
-    sys.exit(code)
+        sys.exit(INTERRUPTED)
+    console.print(said, style="red", markup=False, highlight=False)
+    sys.exit(INVALID)
 
 
 def command_line() -> str:

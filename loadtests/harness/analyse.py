@@ -25,13 +25,9 @@ from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
     Beside,
-    CommonKnee,
     Comparison,
     Crowd,
-    Fleet,
-    Kills,
     LedgerTotal,
-    Neighbours,
     Offers,
     Result,
     Size,
@@ -64,11 +60,19 @@ def blocks_needed(bundle: Recorded, part: Part) -> int:
 
 def analyse_facts(facts: Facts) -> Result:
     plan, manifest = facts.plan, facts.manifest
-    main = _main(facts)
+    compared, levels, beside, killed, fetched = map(
+        facts.part,
+        (PartKind.COMPARE, PartKind.LEVELS, PartKind.NEIGHBOURS, PartKind.KILL, PartKind.FLEET),
+    )
+    main = (
+        compare(compared, compared.arms, facts.blocks[compared.name], rule_of(plan, compared))
+        if compared
+        else None
+    )
     by_size = sizes(plan, facts.blocks, main)
     answers = Answers(
         comparisons=_comparisons(main, by_size),
-        common_knee=_common_knee(facts),
+        common_knee=common_knee(levels, facts.blocks[levels.name]) if levels else None,
         prices=prices(plan, facts.stretches, facts.counted, facts.periods),
     )
     warnings = warnings_of(facts, answers)
@@ -96,16 +100,20 @@ def analyse_facts(facts: Facts) -> Result:
             knee for part in facts.parts(PartKind.LEVELS) for knee in knees(part, facts.blocks[part.name])
         ),
         common_knee=answers.common_knee,
-        neighbours=_neighbours(facts),
+        neighbours=neighbours(beside, facts.stretches, facts.periods[beside.name], facts.steps, plan.seed)
+        if beside
+        else None,
         sizes=by_size,
         offers=_offers(facts),
-        kills=_kills(facts),
+        kills=kills(killed, facts.stretches, facts.uploads, facts.events, facts.ledgers) if killed else None,
         crowd=slow,
-        fleet=_fleet(facts),
+        fleet=fleet(plan.arms, fetched, facts.blocks[fetched.name], facts.stretches, facts.uploads)
+        if fetched
+        else None,
         prices=answers.prices,
         decision=None if invalid else decision(plan, main or slow, answers.prices),
         limits=limits(facts),
-        ledger=ledger_total(facts),
+        ledger=ledger_of(facts.ledgers),
         timeline=timeline(facts),
         warnings=warnings,
         margin=plan.margin,
@@ -114,12 +122,6 @@ def analyse_facts(facts: Facts) -> Result:
         conditions=_conditions(facts),
     )
     return Result.model_validate(_rounded(result.model_dump(mode="json")))
-
-
-def _main(facts: Facts) -> Comparison | None:
-    """The comparison of the question's arms; None where its part was not begun."""
-    part = next(iter(facts.parts(PartKind.COMPARE)), None)
-    return compare(part, part.arms, facts.blocks[part.name], rule_of(facts.plan, part)) if part else None
 
 
 def _comparisons(main: Comparison | None, by_size: Sizes | None) -> tuple[Comparison, ...]:
@@ -136,38 +138,12 @@ def _sizes_without_winner(by_size: Sizes) -> Sizes:
     return by_size.model_copy(update={"sizes": stripped, "crossovers": ()})
 
 
-def _common_knee(facts: Facts) -> CommonKnee | None:
-    part = next(iter(facts.parts(PartKind.LEVELS)), None)
-    return None if part is None else common_knee(part, facts.blocks[part.name])
-
-
-def _neighbours(facts: Facts) -> Neighbours | None:
-    part = next(iter(facts.parts(PartKind.NEIGHBOURS)), None)
-    if part is None:
-        return None
-    return neighbours(part, facts.stretches, facts.periods[part.name], facts.steps, facts.plan.seed)
-
-
 def _offers(facts: Facts) -> Offers | None:
-    part = next(iter(facts.parts(PartKind.RATES)), None)
+    part = facts.part(PartKind.RATES)
     found = None if part is None else offers(part, facts.periods[part.name], facts.plan.seed)
     if part is None or found is None:
         return None
     return found.model_copy(update={"recoveries": recoveries(part, facts.stretches, facts.uploads)})
-
-
-def _kills(facts: Facts) -> Kills | None:
-    part = next(iter(facts.parts(PartKind.KILL)), None)
-    if part is None:
-        return None
-    return kills(part, facts.stretches, facts.uploads, facts.events, facts.ledgers)
-
-
-def _fleet(facts: Facts) -> Fleet | None:
-    part = next(iter(facts.parts(PartKind.FLEET)), None)
-    if part is None:
-        return None
-    return fleet(facts.plan.arms, part, facts.blocks[part.name], facts.stretches, facts.uploads)
 
 
 def _crowd(facts: Facts) -> Crowd | None:
@@ -177,10 +153,6 @@ def _crowd(facts: Facts) -> Crowd | None:
             periods = facts.periods[part.name]
             beside |= beside_uploads(part, facts.stretches, periods, facts.steps, facts.plan.seed)
     return crowd(facts.plan.arms, parts, facts.periods, beside)
-
-
-def ledger_total(facts: Facts) -> LedgerTotal:
-    return ledger_of(facts.ledgers)
 
 
 def ledger_of(ledgers: Sequence[LedgerTable]) -> LedgerTotal:

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.harness import counters, stock
+from loadtests.harness import stock
 from loadtests.harness.console import Lines, Played, by_stack, read_tail
-from loadtests.harness.counters import Scrape
+from loadtests.harness.counters import Scrape, differences
 from loadtests.harness.ledger.audit import Piece
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.load import Shelf, Stocked, shelf_of
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
-from loadtests.harness.records.samples import Counted, StepSample, UploadSample, Warn
-from loadtests.harness.rig import Hold, Rig
+from loadtests.harness.records.samples import Counted, UploadSample, Warn
+from loadtests.harness.rig import Rig
 from loadtests.harness.rows import Rows
 
 
@@ -73,14 +73,11 @@ class Books:
             there = self.stocked.setdefault((stack, size_bytes), [])
             lines = self._prepared.setdefault(stack, Lines())
             missing = max(0, files - len(there))
-            for one in await stock.put(self.rig.holds[stack], self.rows, size_bytes, missing):
-                there.append(one.file)
-                lines.intents.append(one.intent)
-                lines.outcomes.append(one.outcome)
+            there += await stock.put(self.rig.holds[stack], self.rows, size_bytes, missing, lines)
 
     async def begin(self) -> None:
         """Read the services' counters before a stretch."""
-        self._scrapes = {stack: await _scrape(hold) for stack, hold in self.rig.holds.items()}
+        self._scrapes = {stack: await hold.counters() for stack, hold in self.rig.holds.items()}
 
     def play(self, number: int, stretch: Stretch, part: Part) -> None:
         """This stretch begins; lines with its number are its own."""
@@ -95,8 +92,8 @@ class Books:
     async def end(self, stretch: Stretch) -> None:
         """Read the services' counters after it."""
         for stack, hold in self.rig.holds.items():
-            change = counters.differences(self._scrapes[stack], await _scrape(hold))
-            self._counted.append(change.counted(stack, (stretch.stretch,)))
+            before, after = self._scrapes[stack], await hold.counters()
+            self._counted.append(differences(before, after, stack=stack, stretches=(stretch.stretch,)))
 
     async def audit(self, *, clients_came_back: bool = True) -> list[UploadSample]:
         """Judge everything since the last audit, write it down and delete it. Returns uploads and downloads.
@@ -122,7 +119,7 @@ class Books:
             audit = await hold.auditor.audit(piece, lines, baseline=self._baselines[stack], rows=rows)
             samples = [*audit.samples, *lines.downloads]
             self.writer.append_uploads(samples)
-            self.writer.append_steps(_in_order(lines.steps))
+            self.writer.append_steps(sorted(lines.steps, key=lambda step: step.started_at))
             self.writer.append_ledger(audit.table)
             self.warnings += audit.warnings
             judged += samples
@@ -142,11 +139,3 @@ class Books:
         self.writer.append_counted(
             [one.model_copy(update={"uploads": dict(verified.get(one.stretches[0], {}))}) for one in mine]
         )
-
-
-async def _scrape(hold: Hold) -> dict[str, Scrape]:
-    return await counters.scrape_all(hold.http, hold.admin_urls)
-
-
-def _in_order(steps: Sequence[StepSample]) -> list[StepSample]:
-    return sorted(steps, key=lambda step: step.started_at)

@@ -15,18 +15,18 @@ from pathlib import Path
 from statistics import median
 from typing import cast
 
+from loadtests.harness import background
 from loadtests.harness.console import Played, by_stack, read_tail
 from loadtests.harness.load import Files, Workers, open_load
-from loadtests.harness.records.notes import Ceiling
 from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
-from loadtests.harness.records.samples import Outcome
+from loadtests.harness.records.samples import Ceiling, Outcome
 from loadtests.harness.rows import Rows
 from loadtests.harness.strategies import Strategy
 from loadtests.harness.users import Identity
 
 PERIOD_S, WASHOUT_S = 2.5, 0.5
 VUS = 16  # where an arm's arrivals are open
-LIMIT_S = 60.0
+LIMIT_S, END_LIMIT_S = 60.0, 5.0
 NOBODY = Identity("00000000-0000-4000-8000-000000000000", "", "", "none")  # the sink asks for no name
 
 
@@ -75,10 +75,8 @@ async def _play(
     cores: frozenset[int] | None,
 ) -> Stretch:
     """One turn for each arm, each against a sink of its own."""
-    part = Part(
-        name="ceiling", kind=PartKind.WARM_UP, arms=tuple(asked.values()), period_s=PERIOD_S,
-        washout_s=WASHOUT_S, first_blocks=1, most_blocks=1,
-    )  # fmt: skip
+    arms = tuple(asked.values())
+    part = Part(name="ceiling", kind=PartKind.WARM_UP, arms=arms, period_s=PERIOD_S, washout_s=WASHOUT_S)
     used = {name: strategies[name] for name in asked}
     workers = Workers(max(arm.vus for arm in asked.values()))
     async with AsyncExitStack() as stack:
@@ -125,8 +123,4 @@ async def sink(parts: int) -> AsyncIterator[str]:
         yield (await asyncio.wait_for(stdout.readline(), LIMIT_S)).decode().strip()
     finally:
         stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 5.0)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await background.end(process, END_LIMIT_S, ask=None)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -19,8 +20,6 @@ from loadtests.harness.ledger.databases import harness_users, other_file_ids, se
 from loadtests.harness.ledger.evidence import Baseline, SessionRow
 from loadtests.harness.ledger.findings import upload_of_temporary
 from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
-from loadtests.harness.records.samples import Warn
-from loadtests.harness.records.vocabulary import Severity
 from loadtests.harness.target import Target, for_all, only_ours
 from loadtests.harness.testbeds.connections import Databases
 from loadtests.harness.users import Identity
@@ -41,42 +40,13 @@ class CleanError(Exception):
     """Something of the harness's users is still there after the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What was deleted, in counts."""
-
-    sessions: int = 0
-    files: int = 0
-    objects: int = 0
-    multiparts: int = 0
-    spool_files: int = 0
-
-    def __add__(self, other: Removed) -> Removed:
-        return Removed(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
-
-    def __bool__(self) -> bool:
-        return any(astuple(self))
+Removed = Counter[str]  # how many were deleted, by what they are; nothing that is 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
     removed: Removed
     baseline: Baseline
-
-    def warnings(self) -> tuple[Warn, ...]:
-        if not self.baseline.files:
-            return ()
-        return (
-            Warn(
-                code="dirty-start",
-                severity=Severity.CAUTION,
-                message=f"{self.baseline.files} files of other users were there before; they are left alone",
-                metric="files of other users",
-                value=float(self.baseline.files),
-                limit=0.0,
-                advice="CLEAN=1 deletes them as well",
-            ),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +71,8 @@ class Cleaner:
             if not removed:
                 break
             if self.clock() > deadline:
-                raise CleanError(f"after {self.limit_s:.0f} s there is still something to delete: {removed}")
+                what = ", ".join(f"{count} {name}" for name, count in removed.items())
+                raise CleanError(f"after {self.limit_s:.0f} s there is still something to delete: {what}")
             await self.sleep(PAUSE_S)
         if total:
             await self.databases.upload.execute(_VACUUM_UPLOAD)
@@ -127,8 +98,16 @@ class Cleaner:
         multiparts = await self._abort_multiparts(sessions, users)
         objects, baseline_keys = await self._remove_objects(users, uploads)
         others = await other_file_ids(self.databases.files, users)
-        removed = Removed(gone_sessions, gone_files, objects, multiparts, _remove_spool(sessions))
-        return removed, uploads, Baseline(others, baseline_keys)
+        removed = Removed(
+            {
+                "sessions": gone_sessions,
+                "files": gone_files,
+                "objects": objects,
+                "multiparts": multiparts,
+                "spool files": _remove_spool(sessions),
+            }
+        )
+        return +removed, uploads, Baseline(others, baseline_keys)
 
     async def _abort_multiparts(self, sessions: Iterable[SessionRow], users: frozenset[UUID]) -> int:
         listed = await self.store.multiparts(suspect_keys(sessions))
@@ -201,4 +180,4 @@ class ContractCleaner:
         await for_all(lambda upload: self.target.abort(user, upload), uploads)
         files = await self.target.files(user)
         await for_all(lambda file: self.target.delete_file(user, file.file_id), files)
-        return Removed(sessions=len(uploads), files=len(files))
+        return +Removed(sessions=len(uploads), files=len(files))

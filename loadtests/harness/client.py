@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -32,7 +33,7 @@ class Step:
 
 @dataclass(slots=True)
 class Uploader:
-    """Sends one file as one user and notes every step. ``watch`` runs after each step."""
+    """Sends one file as one user. ``watch`` is told of every step."""
 
     http: aiohttp.ClientSession
     gateway_url: str
@@ -40,7 +41,6 @@ class Uploader:
     name: str = "demo.bin"
     key: str = ""
     piece_bytes: int = 5 * SENT_MIB
-    steps: list[Step] = field(default_factory=list)
     watch: Callable[[Step], Awaitable[None]] | None = None
 
     async def proxy_chunked(self, content: bytes) -> str:
@@ -79,60 +79,42 @@ class Uploader:
         await self._api("report the file", "/api/upload/single/complete", facts)
         return str(session["upload_uuid"])
 
-    async def download(self, file_id: str) -> bytes:
-        """The file's bytes, through the gateway."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.gateway_url}/api/files/f/{file_id}/download?delivery=proxied"
-        async with self.http.get(url, headers=headers, timeout=REQUEST_TIMEOUT) as answer:
-            await _expect_ok("download", answer)
-            return await answer.read()
-
-    async def listed(self) -> set[str]:
-        """Ids on the first page of the user's files."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.gateway_url}/api/files/me/owned"
-        async with self.http.get(url, headers=headers, timeout=REQUEST_TIMEOUT) as answer:
-            await _expect_ok("list", answer)
-            return {str(file["file_id"]) for file in (await answer.json())["files"]}
-
     async def _api(
         self, name: str, path: str, facts: Mapping[str, Any], *, keyed: bool = False
     ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.token}"}
         if keyed and self.key:
             headers["Idempotency-Key"] = self.key
-        started_at, begun = time.time(), time.perf_counter()
-        url = self.gateway_url + path
-        async with self.http.post(url, json=dict(facts), headers=headers, timeout=REQUEST_TIMEOUT) as answer:
-            await _expect_ok(name, answer)
+        step = self._step(
+            name, "you → gateway → upload", "POST", self.gateway_url + path, json=dict(facts), headers=headers
+        )
+        async with step as answer:
             content: dict[str, Any] = await answer.json()
-        await self._note(name, "you → gateway → upload", started_at, begun, 0)
         return content
 
     async def _send(self, route: str, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> str:
-        name = "send the bytes"
-        started_at, begun = time.time(), time.perf_counter()
         # A presigned URL is signed letter by letter: it must not be encoded again.
-        target = URL(url, encoded=True)
-        async with self.http.request(
-            method,
-            target,
-            data=body,
-            headers=headers,
-            timeout=REQUEST_TIMEOUT,
-            skip_auto_headers=["Content-Type"],
-        ) as answer:
-            await _expect_ok(name, answer)
-            etag = answer.headers.get("ETag", "")
-            await answer.read()
-        await self._note(name, route, started_at, begun, len(body))
-        return etag
+        step = self._step(
+            "send the bytes", route, method, URL(url, encoded=True), sent_bytes=len(body), data=body,
+            headers=headers, skip_auto_headers=["Content-Type"],
+        )  # fmt: skip
+        async with step as answer:
+            return answer.headers.get("ETag", "")
 
-    async def _note(self, name: str, route: str, started_at: float, begun: float, sent_bytes: int) -> None:
-        step = Step(name, route, started_at, (time.perf_counter() - begun) * 1000, sent_bytes)
-        self.steps.append(step)
+    @asynccontextmanager
+    async def _step(
+        self, name: str, route: str, method: str, url: str | URL, *, sent_bytes: int = 0, **more: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request, timed until its whole answer is there. Raises ``StepFailed``."""
+        started_at, begun = time.time(), time.perf_counter()
+        async with self.http.request(method, url, timeout=REQUEST_TIMEOUT, **more) as answer:
+            if answer.status != 200:
+                raise StepFailed(f"{name}: answered {answer.status}: {(await answer.text())[:200]}")
+            yield answer
+            await answer.read()
         if self.watch is not None:
-            await self.watch(step)
+            took_ms = (time.perf_counter() - begun) * 1000
+            await self.watch(Step(name, route, started_at, took_ms, sent_bytes))
 
     def by_strategy(self, strategy: str) -> Callable[[bytes], Awaitable[str]] | None:
         """How this client plays a strategy; nothing if it does not know it."""
@@ -142,8 +124,3 @@ class Uploader:
             "direct-single": self.direct_single,
         }
         return known.get(strategy)
-
-
-async def _expect_ok(name: str, answer: aiohttp.ClientResponse) -> None:
-    if answer.status != 200:
-        raise StepFailed(f"{name}: answered {answer.status}: {(await answer.text())[:200]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -105,14 +106,6 @@ def rate_per_s(periods: Sequence[Period], _: Arm) -> float | None:
     return cost.uploads_in(periods) / seconds if seconds > 0 else None
 
 
-def _our_cpu(periods: Sequence[Period], arm: Arm) -> float | None:
-    return cost.cpu_of(periods, arm)
-
-
-def _k6_cpu(periods: Sequence[Period], arm: Arm) -> float | None:
-    return cost.cpu_of(periods, arm, cost.GENERATOR)
-
-
 def _median_durable_s(periods: Sequence[Period], _: Arm) -> float | None:
     times = merged(period.durable_s for period in periods)
     return float(np.median(times)) if len(times) >= FEWEST_DURABLE else None
@@ -120,8 +113,8 @@ def _median_durable_s(periods: Sequence[Period], _: Arm) -> float | None:
 
 MEASURES: dict[Metric, Measure] = {
     "uploads_per_s": rate_per_s,
-    "cpu_s_per_upload": _our_cpu,
-    "k6_cpu_s_per_upload": _k6_cpu,
+    "cpu_s_per_upload": cost.cpu_of,
+    "k6_cpu_s_per_upload": partial(cost.cpu_of, process=cost.GENERATOR),
     "uploads_per_s_without_k6": cost.rate_without_k6_per_s,
     "durable_ms": _median_durable_s,
 }

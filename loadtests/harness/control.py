@@ -7,8 +7,7 @@ and the harness knows when all are idle: all have asked for the next one.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +52,8 @@ class Control:
 
     async def idle(self) -> None:
         """Wait until every VU has asked for the stretch after the last one."""
-        await self._until(lambda: len(self._waiting) == self.vus)
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._waiting) == self.vus)
 
     def cut(self) -> None:
         """No upload begins any more in this stretch."""
@@ -71,10 +71,6 @@ class Control:
         if self.runner is not None:
             await self.runner.cleanup()
 
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        async with self._changed:
-            await self._changed.wait_for(holds)
-
     async def answer_stretch(self, request: web.Request) -> web.Response:
         after, vu = int(request.query["after"]), int(request.query["vu"])
         async with self._changed:
@@ -85,8 +81,8 @@ class Control:
                 async with asyncio.timeout(HOLD_S):
                     await self._changed.wait_for(lambda: self._ended or self._number > after)
             except TimeoutError:
-                return _json({"wait": True})
-        return _json({"end": True} if self._ended else self._for(vu))
+                return web.json_response({"wait": True})
+        return web.json_response({"end": True} if self._ended else self._for(vu))
 
     def _for(self, vu: int) -> dict[str, Any]:
         """The stretch as one VU plays it: under its own user."""
@@ -98,10 +94,10 @@ class Control:
 
     async def answer_rows(self, request: web.Request) -> web.Response:
         if self._cut:
-            return _json({"cut": True})
+            return web.json_response({"cut": True})
         rows = await self.rows.take(Kind.parse(request.query["kind"]))
         # The digest of a file sent whole is its only chunk's: k6 needs it once.
-        return _json(
+        return web.json_response(
             {
                 "rows": [
                     {"ref": row.ref, "sha256": row.sha256, "stamps": row.stamps}
@@ -112,7 +108,7 @@ class Control:
         )
 
     async def answer_cut(self, _: web.Request) -> web.Response:
-        return _json({"cut": self._cut})
+        return web.json_response({"cut": self._cut})
 
     async def answer_pattern(self, request: web.Request) -> web.Response:
         return web.Response(body=self.rows.pattern(int(request.query["bytes"])))
@@ -122,10 +118,6 @@ def _told(users: Sequence[Identity], vu: int) -> dict[str, Any]:
     index = vu % len(users)
     user = users[index]
     return {"index": index, "token": user.token, "email": user.email, "password": user.password}
-
-
-def _json(value: Mapping[str, Any]) -> web.Response:
-    return web.Response(text=json.dumps(value), content_type="application/json")
 
 
 @asynccontextmanager

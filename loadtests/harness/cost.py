@@ -7,7 +7,7 @@ law). ``cpu_per_upload`` is the only function that says them, so that every repo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,22 +165,23 @@ def _used(periods: Sequence[Period], arm: Arm, process: str | None) -> float | N
 def prices(plan: Plan, stretches: Sequence[Stretch], counted: Sequence[Counted],
            periods: Mapping[str, Sequence[Period]]) -> tuple[Price, ...]:  # fmt: skip
     """One for each arm of the comparison. ``periods`` are by part."""
-    books = Books(plan, stretches, counted)
-    return tuple(_price(plan, arm, books, periods) for arm in plan.arms if arm.strategy is not None)
+    pieces = Pieces(plan, stretches, counted)
+    return tuple(_price(plan, arm, pieces, periods) for arm in plan.arms if arm.strategy is not None)
 
 
-def _price(plan: Plan, arm: Arm, books: Books, periods: Mapping[str, Sequence[Period]]) -> Price:
+def _price(plan: Plan, arm: Arm, pieces: Pieces, periods: Mapping[str, Sequence[Period]]) -> Price:
     crowds = (one for part in plan.parts if part.kind is PartKind.CROWD for one in part.arms)
     # A crowd has no other turns than those of its levels.
     names = {arm.name, *(one.name for one in crowds if one.of == arm.name)}
     turns = [p for part in plan.parts for p in periods.get(part.name, ()) if p.arm in names]
-    gateway_in, gateway_out = books.gateway_in(arm), books.gateway_out(arm)
+    gateway_in = pieces.each(arm, lambda one: one.gateway_bytes_in)
+    gateway_out = pieces.each(arm, lambda one: one.gateway_bytes_out)
     return Price(
         id=evidence_id("price", arm.name),
         arm=arm.name,
-        statements=books.statements(arm),
+        statements=pieces.each(arm, _statements),
         statements_expected=plan.statements_per_upload.get(arm.name),
-        store_requests=books.store_requests(arm),
+        store_requests=pieces.each(arm, _store_requests),
         store_requests_expected=plan.store_requests_per_upload.get(arm.name),
         gateway_bytes_in=None if gateway_in is None else gateway_in / arm.file_size_bytes,
         gateway_bytes_out=None if gateway_out is None else gateway_out / arm.file_size_bytes,
@@ -206,7 +207,17 @@ def held_bytes(watched: Mapping[str, int], arm: Arm) -> dict[str, int]:
     return dict(held)
 
 
-class Books:
+def _statements(one: Counted) -> float | None:
+    """SQL statements, authentication apart."""
+    counts = [n for name, n in one.statements.items() if not name.endswith(AUTHENTICATION_DATABASE)]
+    return sum(counts) if one.statements else None
+
+
+def _store_requests(one: Counted) -> float | None:
+    return sum(one.store_requests.values()) if one.store_requests else None
+
+
+class Pieces:
     """What the services counted over pieces of load, divided among the arms that uploaded in them.
 
     A piece in which several arms uploaded is one equation with one unknown for each arm. Pieces beside which
@@ -223,34 +234,13 @@ class Books:
             if (uploads := _uploads_by_arm(one, part_of, arms)) and not plan.login_each
         ]
 
-    def statements(self, arm: Arm) -> float | None:
-        """SQL statements for one upload, authentication apart."""
-        return self._each(
-            arm,
-            [
-                sum(n for name, n in one.statements.items() if not name.endswith(AUTHENTICATION_DATABASE))
-                if one.statements
-                else None
-                for one, _ in self._rows
-            ],
-        )
-
-    def store_requests(self, arm: Arm) -> float | None:
-        totals = [sum(one.store_requests.values()) if one.store_requests else None for one, _ in self._rows]
-        return self._each(arm, totals)
-
-    def gateway_in(self, arm: Arm) -> float | None:
-        return self._each(arm, [one.gateway_bytes_in for one, _ in self._rows])
-
-    def gateway_out(self, arm: Arm) -> float | None:
-        return self._each(arm, [one.gateway_bytes_out for one, _ in self._rows])
-
-    def _each(self, arm: Arm, totals: Sequence[float | None]) -> float | None:
-        """The arm's unknown by least squares; None where the equations do not tell the arms apart."""
+    def each(self, arm: Arm, total: Callable[[Counted], float | None]) -> float | None:
+        """How much of something there was for one upload of the arm, whose unknown is found by least squares;
+        None where the equations do not tell the arms apart."""
         known = [
-            (uploads, total)
-            for (one, uploads), total in zip(self._rows, totals, strict=True)
-            if total is not None and one.stack == arm.stack
+            (uploads, counted)
+            for one, uploads in self._rows
+            if one.stack == arm.stack and (counted := total(one)) is not None
         ]
         names = sorted({name for uploads, _ in known for name in uploads})
         if arm.name not in names:
@@ -260,7 +250,7 @@ class Books:
         scaled = counts / sizes
         if len(known) < len(names) or np.linalg.cond(scaled) > _WELL_POSED:
             return None
-        solution = np.linalg.lstsq(scaled, np.array([total for _, total in known]), rcond=None)[0] / sizes
+        solution = np.linalg.lstsq(scaled, np.array([counted for _, counted in known]), rcond=None)[0] / sizes
         return float(solution[names.index(arm.name)])
 
 

@@ -26,28 +26,6 @@ Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What the services counted between two scrapes; bytes are the gateway's, of bodies."""
-
-    statements: Mapping[str, float]  # that requests caused, by database
-    store_requests: Mapping[str, float]  # by operation
-    gateway_bytes_in: float | None
-    gateway_bytes_out: float | None
-
-    def counted(self, stack: str, stretches: tuple[str, ...]) -> Counted:
-        """The record of it; how many uploads it paid for is known after the audit."""
-        return Counted(
-            stack=stack,
-            stretches=stretches,
-            uploads={},
-            statements=dict(self.statements),
-            store_requests=dict(self.store_requests),
-            gateway_bytes_in=self.gateway_bytes_in,
-            gateway_bytes_out=self.gateway_bytes_out,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Scrape:
     """Every sample of one process, by name and sorted labels."""
 
@@ -93,11 +71,6 @@ def parse(text: str) -> Scrape:
     )
 
 
-async def scrape(http: aiohttp.ClientSession, admin_url: str) -> Scrape:
-    """One process's counters. Raises ``aiohttp.ClientError`` or ``TimeoutError``."""
-    return parse(await fetch(http, admin_url))
-
-
 async def fetch(http: aiohttp.ClientSession, admin_url: str) -> str:
     """One process's metrics page as text. Raises ``aiohttp.ClientError`` or ``TimeoutError``."""
     timeout = aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)
@@ -108,18 +81,26 @@ async def fetch(http: aiohttp.ClientSession, admin_url: str) -> str:
 
 async def scrape_all(http: aiohttp.ClientSession, admin_urls: Mapping[str, str]) -> dict[str, Scrape]:
     """Counters of every service; one that does not answer is absent, never zero."""
-    answers = await asyncio.gather(
-        *(scrape(http, url) for url in admin_urls.values()), return_exceptions=True
-    )
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, aiohttp.ClientError | TimeoutError):
-            raise answer
-    pairs = zip(admin_urls, answers, strict=True)
-    return {name: answer for name, answer in pairs if isinstance(answer, Scrape)}
+    pages = await asyncio.gather(*(_page(http, url) for url in admin_urls.values()))
+    return {name: parse(page) for name, page in zip(admin_urls, pages, strict=True) if page is not None}
 
 
-def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Change:
-    """What the services counted between two scrapes, replicas together.
+async def _page(http: aiohttp.ClientSession, admin_url: str) -> str | None:
+    try:
+        return await fetch(http, admin_url)
+    except (aiohttp.ClientError, TimeoutError):
+        return None
+
+
+def differences(
+    before: Mapping[str, Scrape],
+    after: Mapping[str, Scrape],
+    *,
+    stack: str = "",
+    stretches: tuple[str, ...] = (),
+) -> Counted:
+    """What the services counted between two scrapes, replicas together: statements that requests caused, and
+    bytes of bodies through the gateway. How many uploads that paid for is known after the audit.
 
     Nothing is told of a service one of whose processes is missing or began to count anew, and nothing of
     statements and store requests where that is one of those that make them: a part of a price is none.
@@ -136,7 +117,10 @@ def differences(before: Mapping[str, Scrape], after: Mapping[str, Scrape]) -> Ch
         for op, count in scraped.by("store_request_seconds_count", "op").items():
             store[op] += 0 if op.startswith(BACKGROUND) else count
     gateway = change.get("gateway")
-    return Change(
+    return Counted(
+        stack=stack,
+        stretches=stretches,
+        uploads={},
         statements={DATABASE_OF[name]: _of_requests(scraped) for name, scraped in paying.items()},
         store_requests={op: count for op, count in sorted(store.items()) if count},
         gateway_bytes_in=_optional(gateway, "gateway_bytes_total", direction="in"),

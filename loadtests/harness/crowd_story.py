@@ -4,7 +4,7 @@ and processor time."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from functools import partial
 
 from loadtests.harness import others_story
 from loadtests.harness.crowd import fullest
@@ -20,6 +20,9 @@ from loadtests.harness.wording import (
     size,
 )
 
+_answer = partial(Sentence, kind="answer", question=PartKind.CROWD)
+_detail = partial(Sentence, kind="detail", question=PartKind.CROWD)
+
 
 def story(found: Crowd, names: Mapping[str, str], line: str, profile: str) -> Iterator[Sentence]:
     """``names`` are what arms are called in the middle of a sentence, ``line`` is that of each client."""
@@ -28,18 +31,18 @@ def story(found: Crowd, names: Mapping[str, str], line: str, profile: str) -> It
     most = full[0].clients
     if profile == "smoke":
         text = f"A smoke run is too short to say what slow clients cost: up to {most} at once sent {what}."
-        yield _sentence("answer", text, found.cells[0].id)
+        yield _answer(text=text, evidence=found.cells[0].id)
         return
     if held := known_of_each([(one.arm, one.most_bytes) for one in full], mebibytes, names):
         text = f"While {most} clients at once send {what}, gateway and upload together hold at most"
-        yield _sentence("answer", f"{text} {listed(held)}.", full[0].id)
+        yield _answer(text=f"{text} {listed(held)}.", evidence=full[0].id)
     if shares := known_of_each([(one.arm, one.share) for one in found.held], _of_its_file, names):
         text = f"In their memory each further client takes {listed(shares)}"
-        yield _sentence("answer", f"{text}.", full[-1].id)
+        yield _answer(text=f"{text}.", evidence=full[-1].id)
     yield from _others(full, names, profile)
     if costs := known_of_each([(one.arm, one.cpu_s_per_upload) for one in full], cpu_interval, names):
         text = "In processor time of our services and databases an upload costs,"
-        yield _sentence("detail", f"{text} with {most} of them, {listed(costs)}.", full[0].id)
+        yield _detail(text=f"{text} with {most} of them, {listed(costs)}.", evidence=full[0].id)
 
 
 def _others(full: Sequence[AtOnce], names: Mapping[str, str], profile: str) -> Iterator[Sentence]:
@@ -53,12 +56,8 @@ def _others(full: Sequence[AtOnce], names: Mapping[str, str], profile: str) -> I
         if said
         else f"{others_story.too_few(beside)}{longer(profile)}."
     )
-    yield _sentence("answer", text, beside[0].id)
+    yield _answer(text=text, evidence=beside[0].id)
 
 
 def _of_its_file(share: Interval) -> str:
     return f"{percent_interval(share)} of its file"
-
-
-def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:
-    return Sentence(kind=kind, question=PartKind.CROWD, text=text, evidence=evidence)

@@ -67,6 +67,10 @@ class Facts:
         """Parts of these kinds that were begun, in the plan's order."""
         return tuple(part for part in self.plan.parts if part.kind in kinds and self.periods.get(part.name))
 
+    def part(self, kind: PartKind) -> Part | None:
+        """The first part of a kind that was begun."""
+        return next(iter(self.parts(kind)), None)
+
     def turns(self, *kinds: PartKind) -> Iterator[tuple[Part, Arm, list[Period]]]:
         """Every arm that uploads and had a turn in parts of these kinds, with its periods."""
         for part in self.parts(*kinds):

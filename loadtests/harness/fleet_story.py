@@ -4,7 +4,7 @@ what a download costs."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from functools import partial
 
 from loadtests.harness import limit_story
 from loadtests.harness.records.plan import PartKind
@@ -21,6 +21,9 @@ from loadtests.harness.wording import (
     with_interval,
 )
 
+_answer = partial(Sentence, kind="answer", question=PartKind.FLEET)
+_detail = partial(Sentence, kind="detail", question=PartKind.FLEET)
+
 
 def story(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Sentence]:
     """``names`` are what arms are called in the middle of a sentence."""
@@ -29,12 +32,12 @@ def story(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Se
     if result.profile == "smoke":
         downloads = sum(cell.downloads for cell in found.cells)
         text = f"A smoke run is too short for rates: {downloads:,} times {what} was downloaded and verified"
-        yield _sentence("answer", f"{text}, by up to {most} clients at once.", found.cells[0].id)
+        yield _answer(text=f"{text}, by up to {most} clients at once.", evidence=found.cells[0].id)
         return
     rises = [one for one in found.ratios if one.arm == one.over and one.clients == most]
     if gains := known_of_each([(one.arm, one.ratio) for one in rises], _times_the_rate, names):
         text = f"{most} clients instead of {few} that download {what} bring {listed(gains)}"
-        yield _sentence("answer", f"{text}.", rises[0].id)
+        yield _answer(text=f"{text}.", evidence=rises[0].id)
     full = [cell for cell in found.cells if cell.clients == most]
     rates = [
         f"{with_interval(cell.downloads_per_s)} downloads per second "
@@ -44,15 +47,15 @@ def story(result: Result, found: Fleet, names: Mapping[str, str]) -> Iterator[Se
     ]
     if rates:
         text = f"The fleet of {most} gets {listed(rates)}"
-        yield _sentence("answer", f"{text}.", full[0].id)
+        yield _answer(text=f"{text}.", evidence=full[0].id)
     for one in found.ratios:
         if one.arm != one.over and one.clients == one.over_clients == most and one.ratio.low is not None:
             gain = f"{ratio(one.ratio)} times the downloads per second of {names[one.over]}"
-            yield _sentence("answer", f"With {most} clients {names[one.arm]} brings {gain}.", one.id)
+            yield _answer(text=f"With {most} clients {names[one.arm]} brings {gain}.", evidence=one.id)
     yield from _resumed(found, full[0].id, names)
     if costs := known_of_each([(one.arm, one.cpu_s_per_download) for one in full], cpu_interval, names):
         text = "In processor time of our services and databases a download costs,"
-        yield _sentence("detail", f"{text} with {most} of them, {listed(costs)}.", full[0].id)
+        yield _detail(text=f"{text} with {most} of them, {listed(costs)}.", evidence=full[0].id)
     yield from _what_set_it(result, most, names)
 
 
@@ -73,7 +76,7 @@ def _resumed(found: Fleet, evidence: str, names: Mapping[str, str]) -> Iterator[
             f"Of all downloads, each {found.cut_every}th of which was to be cut, those that were cut between "
             "their first byte and their last, resumed by range and whole in the end were"
         )
-        yield _sentence("answer", f"{text} {listed(shares)}.", evidence)
+        yield _answer(text=f"{text} {listed(shares)}.", evidence=evidence)
 
 
 def _what_set_it(result: Result, most: int, names: Mapping[str, str]) -> Iterator[Sentence]:
@@ -85,7 +88,3 @@ def _what_set_it(result: Result, most: int, names: Mapping[str, str]) -> Iterato
 
 def _times_the_rate(gain: Interval) -> str:
     return f"{ratio(gain)} times the rate"
-
-
-def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:
-    return Sentence(kind=kind, question=PartKind.FLEET, text=text, evidence=evidence)

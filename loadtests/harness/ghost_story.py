@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from functools import partial
 
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import AfterKill, Kills, Sentence
 from loadtests.harness.wording import capital, count, listed, milliseconds
+
+_answer = partial(Sentence, kind="answer", question=PartKind.KILL)
+_detail = partial(Sentence, kind="detail", question=PartKind.KILL)
 
 
 def after_kill(found: Kills | None, arm: str) -> AfterKill | None:
@@ -23,14 +26,14 @@ def story(found: Kills, names: Mapping[str, str]) -> Iterator[Sentence]:
         return
     clauses = [_lost(one, names) for one in arms]
     text = f"With the {found.service} service killed in mid-load, {listed(clauses)}."
-    yield _sentence("answer", text, arms[0])
+    yield _answer(text=text, evidence=arms[0].id)
     for one in arms:
         if one.gone:
-            yield _sentence("answer", f"{capital(_users(one, names))}; {when_gone(found, one.arm)}", one)
+            yield _answer(text=f"{capital(_users(one, names))}; {when_gone(found, one.arm)}", evidence=one.id)
         if one.unfinished:
             text = f"{capital(names[one.arm])} left {count(one.unfinished, 'upload')} with the file there and"
-            yield _sentence("answer", f"{text} a status that says for ever that it is not done.", one)
-    yield _sentence("answer", counting_misleads(found, names), arms[0])
+            yield _answer(text=f"{text} a status that says for ever that it is not done.", evidence=one.id)
+    yield _answer(text=counting_misleads(found, names), evidence=arms[0].id)
     yield from _details(found, arms, names)
 
 
@@ -81,12 +84,8 @@ def _details(found: Kills, arms: list[AfterKill], names: Mapping[str, str]) -> I
     if away_s:
         shortest, longest = (milliseconds(one * 1000) for one in (away_s[0], away_s[-1]))
         text = f"The {found.service} service served again {shortest} to {longest} after it was killed."
-        yield _sentence("detail", text, arms[0])
+        yield _detail(text=text, evidence=arms[0].id)
     late = [f"{one.late:,} of {one.failed:,} for {names[one.arm]}" for one in found.arms if one.late]
     if late:
         text = f"Uploads whose clients saw an error and that are there all the same: {listed(late)}."
-        yield _sentence("detail", text, arms[0])
-
-
-def _sentence(kind: Literal["answer", "detail"], text: str, proof: AfterKill) -> Sentence:
-    return Sentence(kind=kind, question=PartKind.KILL, text=text, evidence=proof.id)
+        yield _detail(text=text, evidence=arms[0].id)

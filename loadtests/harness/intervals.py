@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from loadtests.harness.records.result import Interval
@@ -46,6 +48,15 @@ def of_all(some: int, every: int) -> Interval:
         return NOTHING
     found = stats.binomtest(some, every).proportion_ci(CONFIDENCE)
     return Interval(n=every, value=some / every, low=float(found.low), high=float(found.high))
+
+
+def ends_of_quantile(values: Sequence[float] | NDArray[np.float64], q: float) -> dict[str, float | None]:
+    """Both ends of the interval of order statistics around a quantile, which takes samples as independent
+    (W. Conover, Practical Nonparametric Statistics, 3.2). An end that is outside the sample or infinite is
+    None."""
+    found: Any = stats.quantile_test(values, p=q).confidence_interval(CONFIDENCE)  # the stubs say: a float
+    ends = {"low": float(found.low), "high": float(found.high)}
+    return {name: end if math.isfinite(end) else None for name, end in ends.items()}
 
 
 def mean_ratio(logs: Sequence[float]) -> Interval:

@@ -1,9 +1,9 @@
 """How long users wait: percentiles of all samples of an arm, merged and never averaged.
 
-Below its minimum number of samples a percentile is not given. Its interval is one of order statistics
-(W. Conover, Practical Nonparametric Statistics, 3.2), which takes samples as independent. Beside other load
-they are not: the samples of one period share its disturbances, so there whole periods are drawn again and
-again (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, 8.5).
+Below its minimum number of samples a percentile is not given. Its interval is one of order statistics, for
+samples that are independent. Beside other load they are not: the samples of one period share its
+disturbances, so there whole periods are drawn again and again (B. Efron and R. Tibshirani, An Introduction to
+the Bootstrap, 1993, 8.5).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from loadtests.harness.intervals import CONFIDENCE
+from loadtests.harness.intervals import CONFIDENCE, ends_of_quantile
 from loadtests.harness.periods import Floats, Period
 from loadtests.harness.records.plan import NOBODY, Arm, Part, Stretch
 from loadtests.harness.records.result import Beside, Interval, Latency, Neighbours, evidence_id
@@ -29,36 +28,27 @@ _TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 
 
 def percentile(seconds: Floats, q: float) -> Latency:
-    """Percentile ``q`` (0..1) in milliseconds with its order-statistic interval, which covers at least 95 %.
-
-    An end that would lie outside the sample is absent.
-    """
+    """Percentile ``q`` (0..1) in milliseconds with its interval, which covers at least 95 %."""
     n, minimum = len(seconds), FEWEST_SAMPLES[q]
     if n < minimum:
         return Latency(q=q, samples=n, minimum=minimum, ms=Interval(n=n, value=None))
-    ordered = np.sort(seconds) * 1000
-    lower, upper = (int(stats.binom.ppf(tail, n, q)) for tail in _TAILS)  # ranks, which count from 1
-    interval = Interval(
-        n=n,
-        value=float(np.quantile(ordered, q)),
-        low=float(ordered[lower - 1]) if lower >= 1 else None,
-        high=float(ordered[upper]) if upper < n else None,
-    )
+    found = seconds * 1000
+    interval = Interval(n=n, value=float(np.quantile(found, q)), **ends_of_quantile(found, q))
     return Latency(q=q, samples=n, minimum=minimum, ms=interval)
 
 
 def percentile_over_periods(periods: Sequence[Floats], q: float, *, seed: int) -> Latency:
     """The same of the samples of all periods, its interval from drawing periods with replacement."""
-    merged = np.concatenate([*periods, np.empty(0)])
-    n, minimum = len(merged), FEWEST_SAMPLES[q]
+    together = merged(periods)
+    n, minimum = len(together), FEWEST_SAMPLES[q]
     if n < minimum:
         return Latency(q=q, samples=n, minimum=minimum, ms=Interval(n=len(periods), value=None))
-    value = float(np.quantile(merged, q)) * 1000
+    value = float(np.quantile(together, q)) * 1000
     if len(periods) < FEWEST_PERIODS:
         return Latency(q=q, samples=n, minimum=minimum, ms=Interval(n=len(periods), value=value))
-    order = np.argsort(merged)
+    order = np.argsort(together)
     period_of = np.repeat(np.arange(len(periods)), [len(one) for one in periods])[order]
-    drawn = _drawn_quantiles(merged[order], period_of, len(periods), q, np.random.default_rng(seed))
+    drawn = _drawn_quantiles(together[order], period_of, len(periods), q, np.random.default_rng(seed))
     low, high = np.quantile(drawn, _TAILS) * 1000
     interval = Interval(n=len(periods), value=value, low=float(low), high=float(high))
     return Latency(q=q, samples=n, minimum=minimum, ms=interval)
@@ -78,12 +68,6 @@ def _drawn_quantiles(
 
 def merged(samples: Iterable[Floats]) -> Floats:
     return np.concatenate([*samples, np.empty(0)])
-
-
-def waited_s(step: StepSample) -> float:
-    """From when it was due: a load generator that is late itself must not shorten the wait."""
-    due = step.started_at if step.scheduled_at is None else step.scheduled_at
-    return step.started_at - due + step.duration_ms / 1000
 
 
 def neighbours(
@@ -121,7 +105,7 @@ def _beside(
     own = [steps.get((period.stretch, period.index), ()) for period in periods]
 
     def wait(name: str, q: float) -> Latency:
-        waits = [np.array([waited_s(s) for s in period if s.step == name and s.ok]) for period in own]
+        waits = [np.array([s.waited_s for s in period if s.step == name and s.ok]) for period in own]
         return percentile_over_periods(waits, q, seed=seed)
 
     failures = Counter(step.step for period in own for step in period if not step.ok)
@@ -150,9 +134,8 @@ def _by_period(
         stretch = named.get(step.stretch)
         if stretch is None:
             continue
-        due = step.started_at if step.scheduled_at is None else step.scheduled_at
-        key = (step.stretch, int((due - stretch.t0) // stretch.period_s))
+        key = (step.stretch, int((step.due_at - stretch.t0) // stretch.period_s))
         period = counted.get(key)
-        if period is not None and period.arm == step.arm and period.begin <= due < period.end:
+        if period is not None and period.arm == step.arm and period.begin <= step.due_at < period.end:
             found[key].append(step)
     return found

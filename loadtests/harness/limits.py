@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from loadtests.harness import cost
 from loadtests.harness.facts import Facts
 from loadtests.harness.periods import Period
-from loadtests.harness.records.notes import ceilings
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.result import Limit, evidence_id
 from loadtests.harness.records.vocabulary import service_of
@@ -79,14 +78,8 @@ def scenes(facts: Facts) -> Iterator[tuple[Part, Scene]]:
 
 def _limit(part: str, scene: Scene) -> Limit:
     found = next((one for finder in FINDERS if (one := finder(scene))), None)
-    return Limit(
-        id=evidence_id("limit", part, scene.arm.name),
-        part=part,
-        arm=scene.arm.name,
-        what=found.what if found else None,
-        evidence=found.evidence if found else None,
-        advice=found.advice if found else None,
-    )
+    known = asdict(found) if found else {}
+    return Limit(id=evidence_id("limit", part, scene.arm.name), part=part, arm=scene.arm.name, **known)
 
 
 def rate_limiter(scene: Scene) -> Found | None:
@@ -112,7 +105,7 @@ def load_generator(scene: Scene) -> Found | None:
     if allowed > 0 and used / allowed > K6_SHARE:
         said = f"k6 used {used:.1f} of the {allowed:g} cores that it may use"
         return Found("the load generator", said, "run k6 on cores of its own, or use fewer VUs")
-    ceiling = ceilings(scene.facts.manifest.notes).get(scene.arm.strategy or "")
+    ceiling = scene.facts.manifest.ceilings.get(scene.arm.strategy or "")
     rate = cost.uploads_in(scene.periods) / scene.seconds
     if ceiling is None or scene.arm.download or ceiling.file_size_bytes != scene.arm.file_size_bytes:
         return None

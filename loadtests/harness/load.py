@@ -7,13 +7,15 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loadtests.harness import background
 from loadtests.harness import control as control_server
 from loadtests.harness.affinity import on_cores
+from loadtests.harness.background import tasks
 from loadtests.harness.control import Control
 from loadtests.harness.payload import stamp_places
 from loadtests.harness.records.plan import Arm, Part, Stretch
@@ -192,33 +194,21 @@ class Load:
     async def end(self) -> LoadSummary:
         """No more stretches: every VU ends, and k6 with the last one."""
         await self.control.end()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), END_LIMIT_S)
-        except TimeoutError:
-            await self.stop()
-        return read_summary(self.files.summary, self.process.returncode or 0)
-
-    async def stop(self) -> None:
-        """End k6 now; uploads that it had begun stay as they are."""
         await stop_k6(self.process)
+        return read_summary(self.files.summary, self.process.returncode or 0)
 
     async def _while_alive(self, waits: Awaitable[Any], limit_s: float | None) -> None:
         """Wait for something that k6 does, as long as it lives."""
-        wanted, ended = asyncio.ensure_future(waits), asyncio.ensure_future(self.process.wait())
-        try:
+        async with tasks(waits, self.process.wait()) as (wanted, ended):
             await asyncio.wait({wanted, ended}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
             if wanted.done():
                 return
+            log = self.files.log_tail()
             if ended.done():
-                raise LoadFailed(f"k6 ended with {self.process.returncode} in the middle: {self.log_tail()}")
-            raise LoadFailed(f"k6 was not done within {limit_s:.0f} s: {self.log_tail()}")
-        finally:
-            wanted.cancel()
-            ended.cancel()
-            await asyncio.gather(wanted, ended, return_exceptions=True)
-
-    def log_tail(self) -> str:
-        return self.files.log_tail()
+                raise LoadFailed(f"k6 ended with {self.process.returncode} in the middle: {log}")
+            raise LoadFailed(f"k6 was not done within {limit_s:.0f} s: {log}")
 
 
 @asynccontextmanager
@@ -255,7 +245,7 @@ async def open_load(
         try:
             yield load
         finally:
-            await load.stop()
+            await stop_k6(process)
 
 
 async def start_k6(
@@ -286,14 +276,8 @@ async def start_k6(
 
 
 async def stop_k6(process: asyncio.subprocess.Process) -> None:
-    """End k6 now, in order if it can."""
-    if process.returncode is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            await asyncio.wait_for(process.wait(), END_LIMIT_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+    """End k6 now, in order if it can; uploads that it had begun stay as they are."""
+    await background.end(process, END_LIMIT_S, signal.SIGINT)
 
 
 def to_prometheus(url: str) -> dict[str, str]:

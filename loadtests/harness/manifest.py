@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -34,6 +34,7 @@ KERNEL_LIMITS = {
     "somaxconn": "net/core/somaxconn",
     "time_wait_reuse": "net/ipv4/tcp_tw_reuse",
 }
+T = TypeVar("T")
 
 
 class DishonestSettings(Exception):
@@ -61,6 +62,7 @@ async def make_manifest(rig: Rig, plan: Plan, *, started_at: float, command: str
         settings=await settings_of_all(rig),
         databases=databases,
         scripts=script_hashes(rig.system.root),
+        revisions=dict(rig.revisions),
         seeds={"order": plan.seed, "payload": PATTERN_SEED},
         verified_how=verified(rig),
         notes={
@@ -88,17 +90,21 @@ async def databases_of(rig: Rig) -> dict[str, dict[str, str]]:
         for stack, hold in rig.holds.items()
         if hold.databases is not None
     }
-    return {in_stack(stack, name): own for stack, some in found.items() for name, own in some.items()}
+    return of_stacks(found)
 
 
 async def settings_of_all(rig: Rig) -> dict[str, dict[str, Any]]:
     """Settings in effect of every process of every stack."""
-    found = {stack: await hold.settings() for stack, hold in rig.holds.items()}
-    return {in_stack(stack, name): own for stack, some in found.items() for name, own in some.items()}
+    return of_stacks({stack: await hold.settings() for stack, hold in rig.holds.items()})
 
 
-def in_stack(stack: str, name: str) -> str:
-    return f"{stack}/{name}" if stack else name
+def of_stacks(found: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """By ``<stack>/<name>``, or by the name alone in the running testbed."""
+    return {
+        f"{stack}/{name}" if stack else name: own
+        for stack, some in found.items()
+        for name, own in some.items()
+    }
 
 
 async def database_settings(databases: Mapping[str, asyncpg.Connection]) -> dict[str, dict[str, str]]:
@@ -124,15 +130,14 @@ def refuse_dishonest(databases: Mapping[str, Mapping[str, str]]) -> None:
 
 def host_facts() -> dict[str, Any]:
     """The machine, as far as it bears on a result."""
-    meminfo = _first_number(Path("/proc/meminfo"), "MemTotal")
     limits = {name: _text(Path("/proc/sys") / path) for name, path in KERNEL_LIMITS.items()}
     return {
         "cpu_model": cpu_model(),
         "cores": float(len(os.sched_getaffinity(0))),
-        "memory_bytes": meminfo * 1024 if meminfo else None,
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "kernel": platform.release(),
         "system": platform.system(),
-        "nofile": _nofile(),
+        "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "cgroup": _text(Path("/proc/self/cgroup")).splitlines()[:1],
         "load_before": _text(Path("/proc/loadavg")),
         "pressure_cpu": _text(Path("/proc/pressure/cpu")).splitlines()[:1],
@@ -196,14 +201,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
-
-
-def _first_number(path: Path, key: str) -> int | None:
-    for line in _text(path).splitlines():
-        if line.startswith(key):
-            return int(line.split()[1])
-    return None
-
-
-def _nofile() -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -37,19 +38,18 @@ async def measure(
     """Run a plan on places by stack, which are up. Returns the bundle's folder, and whether a person
     interrupted it. A run that ends before any load leaves no folder, and raises ``KeyboardInterrupt`` where
     a person ended it."""
-    writer = BundleWriter(results_folder(environ) / plan.run)
-    console.print(f"Records go to {writer.path}", markup=False, highlight=False, soft_wrap=True)
 
-    async def renew(instance: int, moved: int) -> Mapping[str, Place]:
+    async def renew(moved: int) -> Mapping[str, Place]:
         if stacks is None:
             return places
-        await stacks.renew(instance, moved)
+        await stacks.renew(moved)
         return {**places, **stacks.systems}
 
-    try:
+    with records_of(plan.run, environ, console) as writer:
         async with open_rig(
             plan.run, places, load_strategies(), shared=stacks.shared if stacks else None,
             read_all=plan.profile == "full", watching=running(environ) if stacks else None,
+            revisions=stacks.revisions if stacks else None,
         ) as rig:  # fmt: skip
             with Progress(console, stopping=rig.stop.is_set) as progress:
                 async with interruptible(rig, console):
@@ -60,6 +60,15 @@ async def measure(
             if not writer.begun:
                 raise KeyboardInterrupt
             return writer.path, rig.interrupted
+
+
+@contextmanager
+def records_of(run: str, environ: Mapping[str, str], console: Console) -> Iterator[BundleWriter]:
+    """Where a run is recorded; of one that ends before any load nothing is kept."""
+    writer = BundleWriter(results_folder(environ) / run)
+    console.print(f"Records go to {writer.path}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        yield writer
     finally:
         if not writer.begun:
             writer.remove()
@@ -67,7 +76,7 @@ async def measure(
 
 
 def running(environ: Mapping[str, str]) -> System | None:
-    """The testbed that is up beside the stacks of a comparison, if one is."""
+    """The testbed that is up, if one is."""
     try:
         return find_system(environ, wait_s=0)
     except SystemNotUp:

@@ -10,9 +10,7 @@ network. toxiproxy is a process of ours, in a container too: there it runs besid
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,13 +20,14 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from loadtests.harness import background
 from loadtests.harness.testbeds.store_route import StoreRoute
 from loadtests.harness.testbeds.system import System, find_tool
 from loadtests.harness.testbeds.testbed import SystemNotUp
 from loadtests.harness.wording import network
 
 PROGRAM = "toxiproxy"
-READY_LIMIT_S, POLL_S, END_LIMIT_S = 10.0, 0.05, 5.0
+READY_LIMIT_S, END_LIMIT_S = 10.0, 5.0
 KB_PER_S_OF_MBIT = 125  # toxiproxy's kilobytes are 1,000 bytes
 NOWHERE = "127.0.0.1:9"  # until it is known where a proxy leads
 QUIET = asyncio.subprocess.DEVNULL
@@ -108,7 +107,7 @@ class Network:
 async def open_network(environ: Mapping[str, str]) -> AsyncIterator[Network]:
     """Start toxiproxy; it ends with the block, or with us. Raises ``NetworkError``."""
     program = await asyncio.to_thread(find_toxiproxy, environ)
-    port = _free_port()
+    port = background.free_port()
     guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     process = await asyncio.create_subprocess_exec(
         *guard, str(program), "-host", "127.0.0.1", "-port", str(port),
@@ -116,11 +115,12 @@ async def open_network(environ: Mapping[str, str]) -> AsyncIterator[Network]:
         start_new_session=True,
     )  # fmt: skip
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(_end, process)
+        stack.push_async_callback(background.end, process, END_LIMIT_S)
         timeout = aiohttp.ClientTimeout(total=5)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
         network = Network(http, f"http://127.0.0.1:{port}", process.pid)
-        await _ready(network, process)
+        if not await background.answers(http, f"{network.api}/version", process, READY_LIMIT_S):
+            raise NetworkError("toxiproxy did not start")
         yield network
 
 
@@ -147,31 +147,3 @@ def find_toxiproxy(environ: Mapping[str, str]) -> Path:
                 "make builds one that has it, e.g.: make stress RTT_MS=40"
             ) from error
         raise NetworkError(f"RTT_MS and BANDWIDTH_MBIT need toxiproxy. {error}") from error
-
-
-async def _ready(network: Network, process: asyncio.subprocess.Process) -> None:
-    end = asyncio.get_running_loop().time() + READY_LIMIT_S
-    while asyncio.get_running_loop().time() < end and process.returncode is None:
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            async with network.http.get(f"{network.api}/version") as answer:
-                if answer.status == 200:
-                    return
-        await asyncio.sleep(POLL_S)
-    raise NetworkError("toxiproxy did not start")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), END_LIMIT_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def _free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -45,16 +45,13 @@ class Sink(asyncio.Protocol):
             self._head += data
             end = self._head.find(HEAD_END)
             if end < 0:
-                self._refuse_long_head()
+                if len(self._head) > MAX_HEAD_BYTES and self._transport is not None:
+                    self._transport.close()
                 return
             head, data, self._head = self._head[:end], self._head[end + len(HEAD_END) :], b""
             self._body_left = content_length(head)
             if not self._body_left:
                 self._reply()
-
-    def _refuse_long_head(self) -> None:
-        if len(self._head) > MAX_HEAD_BYTES and self._transport is not None:
-            self._transport.close()
 
     def _reply(self) -> None:
         if self._transport is not None:

@@ -14,22 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from loadtests.harness.records.plan import Arm, Part, PartKind
 
 FAR = 2.0  # times what fits: an overload, and not a rate near the limit
-ROUNDS = frozenset(
-    {
-        PartKind.WARM_UP,
-        PartKind.LEVELS,
-        PartKind.RATES,
-        PartKind.SIZES,
-        PartKind.KILL,
-        PartKind.CROWD,
-        PartKind.FLEET,
-    }
-)
+FORTH_AND_BACK = (PartKind.COMPARE, PartKind.NEIGHBOURS)
 
 
 def turns_per_block(part: Part) -> int:
     """Periods in one block, or in one round, of a part."""
-    return len(part.arms) * (1 if part.kind in ROUNDS else 2)
+    return len(part.arms) * (2 if part.kind in FORTH_AND_BACK else 1)
 
 
 def blocks_of(part: Part, seed: int) -> Iterator[tuple[str, ...]]:
@@ -42,7 +32,7 @@ def blocks_of(part: Part, seed: int) -> Iterator[tuple[str, ...]]:
     while True:
         drawn = draw.sample(names, len(names))
         forth = tuple(name for one in drawn for name in (one, behind.get(one)) if name is not None)
-        yield forth if part.kind in ROUNDS else forth + forth[::-1]
+        yield forth + forth[::-1] if part.kind in FORTH_AND_BACK else forth
 
 
 def _ramps(part: Part, draw: random.Random) -> Iterator[tuple[str, ...]]:

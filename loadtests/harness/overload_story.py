@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from functools import partial
 
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import Offered, Offers, Recovery, Sentence
 from loadtests.harness.wording import by_way, capital, count, cpu_interval, listed, number, percent, waited
+
+_answer = partial(Sentence, kind="answer", question=PartKind.RATES)
+_detail = partial(Sentence, kind="detail", question=PartKind.RATES)
 
 
 def story(found: Offers, names: Mapping[str, str]) -> Iterator[Sentence]:
@@ -19,11 +22,11 @@ def story(found: Offers, names: Mapping[str, str]) -> Iterator[Sentence]:
         if not clauses:
             continue
         text = f"{capital(names[arm])}: 95 of 100 are acknowledged within {'; '.join(clauses)}"
-        yield _sentence("answer", f"{text}.{_of_whom(found)}", own[-1].id)
+        yield _answer(text=f"{text}.{_of_whom(found)}", evidence=own[-1].id)
         dear = own[-1].refusal_cpu_s
         if dear.low is not None:
             text = f"A refusal costs {cpu_interval(dear)} of processor time {by_way(arm, names)}."
-            yield _sentence("detail", text, own[-1].id)
+            yield _detail(text=text, evidence=own[-1].id)
     for one in found.recoveries:
         yield from _recovery(one, names)
 
@@ -51,15 +54,11 @@ def _recovery(one: Recovery, names: Mapping[str, str]) -> Iterator[Sentence]:
     if seconds.value is not None and seconds.low is not None and seconds.high is not None:
         soon = f"{seconds.value:.1f} s ({seconds.low:.1f} to {seconds.high:.1f}) after {after}"
         most = f"at most {one.longest_s:.1f} s in {turns}" if one.longest_s is not None else _not_back(one)
-        yield _sentence("answer", f"{capital(names[one.arm])} {what} {soon}, {most}.", one.id)
+        yield _answer(text=f"{capital(names[one.arm])} {what} {soon}, {most}.", evidence=one.id)
     elif one.not_back:
         text = f"Whether {names[one.arm]} {what} soon after {after} was not shown: {_not_back(one)}."
-        yield _sentence("answer", text, one.id)
+        yield _answer(text=text, evidence=one.id)
 
 
 def _not_back(one: Recovery) -> str:
     return f"in {one.not_back} of {count(one.seconds.n, 'turn')} of {one.turn_s:g} s it did not"
-
-
-def _sentence(kind: Literal["answer", "detail"], text: str, evidence: str) -> Sentence:
-    return Sentence(kind=kind, question=PartKind.RATES, text=text, evidence=evidence)

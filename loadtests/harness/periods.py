@@ -158,13 +158,6 @@ def units_of(blocks: Sequence[Block], arm: str, *, replicated: bool) -> list[tup
     return [tuple(periods) for periods in found.values() if periods]
 
 
-def due_at(upload: UploadSample) -> float:
-    """From when its user waits: a load generator that is late itself must not shorten the wait."""
-    if upload.scheduled_at is not None:
-        return upload.scheduled_at
-    return upload.intent_at if upload.started_at is None else upload.started_at
-
-
 def _known(value: np.float64) -> float | None:
     return float(value) if np.isfinite(value) else None
 
@@ -194,8 +187,8 @@ class _Uploads:
         rows = [
             (
                 number.get(one.arm, -1),
-                due_at(one),
-                one.intent_at if one.started_at is None else one.started_at,
+                one.due_at,
+                one.begun_at,
                 np.nan if one.acked_at is None else one.acked_at,
                 one.durable_at if one.verified and one.durable_at is not None else np.nan,
                 one.failed_at is not None and not one.verified,

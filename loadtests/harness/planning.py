@@ -57,13 +57,13 @@ class Estimate:
 
     seconds: float
     most_seconds: float
-    first_answer_s: float
     bytes: int
 
 
 def make_plan(run: str, question: Question, words: Words, strategies: Mapping[str, Strategy]) -> Plan:
     """The plan of a run. Raises ``QuestionError``."""
     profile, own_stacks = question.profiles[words.profile], needs_stacks(words)
+    says_vus = any(own.vus is not None for own in (words.every, *words.arms.values()))
     if len(words.arms) < 2:
         raise QuestionError("one arm has nothing to be compared with; name two strategies or more")
     places = stacks_of(words)
@@ -103,7 +103,7 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         disk_bytes=profile.disk,
         replicated=own_stacks,
         login_each=words.login_each,
-        calibrates=words.profile != "smoke" and not _says_vus(words),
+        calibrates=words.profile != "smoke" and not says_vus,
         pairs=tuple(pair for pair in question.pairs if set(pair) <= words.arms.keys()),
         **_expected(arms, strategies),
         claims=question.claims,
@@ -131,10 +131,6 @@ def _of_a_fleet(fleet: Fleet, arms: Sequence[Arm]) -> tuple[Arm, ...]:
             f"{', '.join(others)}: a fleet downloads; expected arms with DOWNLOAD=proxied, presigned or batch"
         )
     return tuple(arm.model_copy(update={"cut_every": fleet.cut_every}) for arm in arms)
-
-
-def _says_vus(words: Words) -> bool:
-    return words.every.vus is not None or any(arm.vus is not None for arm in words.arms.values())
 
 
 def _expected(arms: Sequence[Arm], strategies: Mapping[str, Strategy]) -> dict[str, dict[str, Any]]:
@@ -253,30 +249,17 @@ def _fitted(plan: Plan) -> Plan:
     made = [plan]
     if main.blocks_per_making:
         makings = main.first_blocks // main.blocks_per_making
-        made += [
-            _with_blocks(plan, makings * each, each) for each in range(main.blocks_per_making - 1, 0, -1)
-        ]
+        fewer = [(makings * each, each) for each in range(main.blocks_per_making - 1, 0, -1)]
+        made += [plan.with_part(_with_blocks(main, first, each)) for first, each in fewer]
     else:
-        made += [
-            _with_blocks(plan, first, None) for first in range(main.first_blocks - 1, FEWEST_BLOCKS - 1, -1)
-        ]
+        firsts = range(main.first_blocks - 1, FEWEST_BLOCKS - 1, -1)
+        made += [plan.with_part(_with_blocks(main, first, None)) for first in firsts]
     return next((one for one in made if estimate(one).seconds <= plan.budget_s), made[-1])
 
 
-def _with_blocks(plan: Plan, first: int, each: int | None) -> Plan:
-    parts = tuple(
-        part.model_copy(
-            update={
-                "first_blocks": first,
-                "most_blocks": max(first, part.most_blocks - part.most_blocks % (each or 1)),
-                "blocks_per_making": each,
-            }
-        )
-        if part.kind is PartKind.COMPARE
-        else part
-        for part in plan.parts
-    )
-    return plan.model_copy(update={"parts": parts})
+def _with_blocks(part: Part, first: int, each: int | None) -> Part:
+    most = max(first, part.most_blocks - part.most_blocks % (each or 1))
+    return part.model_copy(update={"first_blocks": first, "most_blocks": most, "blocks_per_making": each})
 
 
 def within_budget(plan: Plan) -> Plan:
@@ -301,10 +284,7 @@ def within_budget(plan: Plan) -> Plan:
     )
     more = max(0, int((plan.budget_s - least.seconds) / each_s)) * step
     most = min(main.most_blocks, main.first_blocks + more)
-    parts = tuple(
-        part.model_copy(update={"most_blocks": most}) if part is main else part for part in plan.parts
-    )
-    return plan.model_copy(update={"parts": parts})
+    return plan.with_part(main.model_copy(update={"most_blocks": most}))
 
 
 def estimate(plan: Plan, *, long_turns: bool = True) -> Estimate:
@@ -313,17 +293,14 @@ def estimate(plan: Plan, *, long_turns: bool = True) -> Estimate:
     before_s = PREPARING_S + (CALIBRATION_S * len(plan.arms) if plan.calibrates else 0.0)
     stacks = len({arm.stack for arm in plan.arms})
     seconds = most = before_s
-    first_answer_s = 0.0
     for part in plan.parts:
         turned = _with_long_turns(part) if long_turns and not plan.calibrates else part
         seconds += _seconds_of(turned, part.first_blocks, stacks)
         most += _seconds_of(turned, part.most_blocks, stacks)
-        if part.kind in (PartKind.COMPARE, PartKind.CROWD, PartKind.FLEET) and not first_answer_s:
-            first_answer_s = seconds
     load_s = most - before_s
     likely = LIKELY_BYTES_PER_S * load_s
     disk = max(min(plan.disk_bytes, round(likely)), least_disk_bytes(plan))
-    return Estimate(seconds + REPORT_S, most + REPORT_S, first_answer_s, disk)
+    return Estimate(seconds + REPORT_S, most + REPORT_S, disk)
 
 
 def _with_long_turns(part: Part) -> Part:
@@ -449,14 +426,16 @@ def _parts(
         found.append(_part(PartKind.LEVELS, levels, more.period_s, more.rounds))
     if beside := profile.neighbours:
         loads = [_nobody(arms[0]), *(arm.model_copy(update={"vus": NEIGHBOUR_VUS}) for arm in arms)]
-        rates = {"login_rate_per_s": beside.login_rate_per_s, "list_rate_per_s": beside.list_rate_per_s}
-        part = _part(PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks)
-        found.append(part.model_copy(update=rates))
+        part = _part(
+            PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks,
+            login_rate_per_s=beside.login_rate_per_s, list_rate_per_s=beside.list_rate_per_s,
+        )  # fmt: skip
+        found.append(part)
     if offered := profile.rates:
         loads = [_offered(arm, share, offered.in_flight) for share in offered.of_capacity for arm in arms]
-        part = _part(PartKind.RATES, loads, offered.period_s, offered.rounds)
         # What a rate above capacity leaves behind must be over before the next one counts.
-        found.append(part.model_copy(update={"washout_s": offered.period_s / 2}))
+        washout_s = offered.period_s / 2
+        found.append(_part(PartKind.RATES, loads, offered.period_s, offered.rounds, washout_s=washout_s))
     if sizes := profile.sizes:
         loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
         found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
@@ -465,8 +444,8 @@ def _parts(
         found.append(_part(PartKind.KILL, loads, kill.period_s, kill.rounds, kill_after_s=kill.after_s))
     if fleet := profile.fleet:
         levels = [_level(arm, vus) for vus in fleet.clients for arm in arms]
-        part = _part(PartKind.FLEET, levels, fleet.period_s, fleet.rounds)
-        found.append(part.model_copy(update={"washout_s": FLEET_WASHOUT_SHARE * fleet.period_s}))
+        washout_s = FLEET_WASHOUT_SHARE * fleet.period_s
+        found.append(_part(PartKind.FLEET, levels, fleet.period_s, fleet.rounds, washout_s=washout_s))
     return tuple(found)
 
 
@@ -475,35 +454,36 @@ def _crowd(crowd: Crowd, arms: Sequence[Arm], link: Link) -> Iterator[Part]:
     washout; clients begin one after another, as no two people begin at once."""
     longest_s = max(link.transfer_s(arm.file_size_bytes) for arm in arms)
     period_s = max(crowd.period_s, round(UPLOADS_PER_SLOW_TURN * longest_s, 1))
-    washout_s = round(UPLOADS_PER_SLOW_WASHOUT * longest_s, 1)
     for vus, rounds in sorted(crowd.clients.items()):
-        part = _part(
+        yield _part(
             PartKind.CROWD,
             [_level(arm, vus) for arm in arms],
             period_s,
             rounds,
+            name=f"{PartKind.CROWD.value}-{vus}",
+            washout_s=max(washout_of(period_s), round(UPLOADS_PER_SLOW_WASHOUT * longest_s, 1)),
             login_rate_per_s=crowd.login_rate_per_s,
             list_rate_per_s=crowd.list_rate_per_s,
             spread_s=longest_s,
         )
-        name = f"{PartKind.CROWD.value}-{vus}"
-        yield part.model_copy(update={"name": name, "washout_s": max(part.washout_s, washout_s)})
 
 
 def _part(
     kind: PartKind, arms: Sequence[Arm], period_s: float, first: int, most: int | None = None, **more: Any
 ) -> Part:
-    washout_s = min(WASHOUT_S, WASHOUT_SHARE * period_s)
+    usual = {"name": kind.value, "washout_s": washout_of(period_s)}
     return Part(
-        name=kind.value,
         kind=kind,
         arms=tuple(arms),
         period_s=period_s,
-        washout_s=washout_s,
         first_blocks=first,
         most_blocks=first if most is None else most,
-        **more,
+        **(usual | more),
     )
+
+
+def washout_of(period_s: float) -> float:
+    return min(WASHOUT_S, WASHOUT_SHARE * period_s)
 
 
 def _level(arm: Arm, vus: int) -> Arm:
@@ -521,14 +501,9 @@ def _killed(arm: Arm) -> Arm:
 
 def _sized(arm: Arm, size: int, vus: int, strategies: Mapping[str, Strategy]) -> Arm:
     piece = strategies[arm.strategy].piece_bytes(size) if arm.strategy else size
+    name = f"{arm.name} {in_words(size)}"
     return arm.model_copy(
-        update={
-            "name": f"{arm.name} {in_words(size)}",
-            "of": arm.name,
-            "vus": vus,
-            "file_size_bytes": size,
-            "piece_bytes": piece,
-        }
+        update={"name": name, "of": arm.name, "vus": vus, "file_size_bytes": size, "piece_bytes": piece}
     )
 
 
@@ -541,15 +516,5 @@ def in_words(size_bytes: int) -> str:
 
 
 def _nobody(like: Arm) -> Arm:
-    return like.model_copy(
-        update={
-            "name": NOBODY,
-            "of": NOBODY,
-            "title": "nobody",
-            "colour": NOBODY_COLOUR,
-            "strategy": None,
-            "vus": 0,
-            "asked": {},
-            "target": None,
-        }
-    )
+    nobody = {"name": NOBODY, "of": NOBODY, "title": "nobody", "colour": NOBODY_COLOUR}
+    return like.model_copy(update=nobody | {"strategy": None, "vus": 0, "asked": {}, "target": None})

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from loadtests.harness import room, strangers
+from loadtests.harness.background import beside, tasks
 from loadtests.harness.books import Books
 from loadtests.harness.load import REQUEST_LIMIT_S, Load
 from loadtests.harness.order import in_turns
@@ -29,7 +30,7 @@ from loadtests.harness.watch import Watcher
 IDLE_LIMIT_S = REQUEST_LIMIT_S + 30.0  # what was begun may take one whole request more
 PROBE_LIMIT_S = 600.0
 
-Beside = Callable[[Stretch], Coroutine[Any, Any, None]]
+Meanwhile = Callable[[Stretch], Coroutine[Any, Any, None]]
 
 
 async def nothing_else(_: Stretch) -> None:
@@ -63,11 +64,11 @@ class Player:
         washout_s: float,
         lead_in_s: float = 0.0,
         instance: int = 0,
-        beside: Beside = nothing_else,
+        meanwhile: Meanwhile = nothing_else,
     ) -> tuple[Stretch, list[float]]:
         """Play whole blocks without a pause. Returns the stretch and the acknowledged uploads per second in
-        the counted part of each period. An interrupt cuts it. ``beside`` begins with the load and is waited
-        for."""
+        the counted part of each period. An interrupt cuts it. ``meanwhile`` begins with the load and is
+        waited for."""
         await self.books.stock(part)
         await self.books.begin()
         order, numbers = in_turns(blocks, first_block)
@@ -86,8 +87,9 @@ class Player:
             number = await self._release(stretch, part)
             self.progress.playing(stretch, number)
             with self.rig.activity.stretch(stretch):
-                async with _waited_for(beside(stretch)):
+                async with tasks(meanwhile(stretch)) as (other,):
                     stretch = await self._watched(stretch, part)
+                    await other
         await self._ended(stretch)
         before = self._failures
         acks, self._failures = self.tally.read(number), self.tally.failures.copy()
@@ -101,16 +103,15 @@ class Player:
         """Look at a stretch until every VU is idle; the stretch as it was in the end."""
         watching = asyncio.create_task(self.watcher.watch(stretch))
         pages = {name: list(hold.admin_urls.values()) for name, hold in self.rig.holds.items()}
-        scraping = asyncio.create_task(scrape(self.rig.http, stretch, part, pages))
         try:
-            if await self._interrupted(self.load.alive_until(watching)):
-                stretch = await self._cut(stretch)
-            await self.load.idle(IDLE_LIMIT_S)
+            async with beside(scrape(self.rig.http, stretch, part, pages)):
+                if await self._interrupted(self.load.alive_until(watching)):
+                    stretch = await self._cut(stretch)
+                await self.load.idle(IDLE_LIMIT_S)
         finally:
-            for task in (scraping, watching):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
             looks = self.watcher.take()
             self.writer.append_looks(looks)
             self.looks += looks
@@ -123,8 +124,8 @@ class Player:
         await self.books.begin()
         began = time.monotonic()
         stretch = Stretch(
-            stretch=self._name(), part=part.name, t0=time.time(), period_s=PROBE_LIMIT_S, washout_s=0.0,
-            order=(arm_name,), blocks=(0,),
+            stretch=self._name(), part=part.name, t0=time.time(), period_s=PROBE_LIMIT_S, order=(arm_name,),
+            blocks=(0,),
         )  # fmt: skip
         number = await self._release(stretch, one, uploads=uploads)
         if await self._interrupted(self.load.idle(PROBE_LIMIT_S)):
@@ -203,30 +204,12 @@ class Player:
 
     async def _interrupted(self, work: Coroutine[Any, Any, None]) -> bool:
         """Wait for some work, or for an interrupt, which leaves it."""
-        wanted = asyncio.create_task(work)
-        stopped = asyncio.create_task(self.rig.stop.wait())
-        try:
+        async with tasks(work, self.rig.stop.wait()) as (wanted, stopped):
             await asyncio.wait({wanted, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if wanted.done():
                 wanted.result()
             return not wanted.done()
-        finally:
-            wanted.cancel()
-            stopped.cancel()
-            await asyncio.gather(wanted, stopped, return_exceptions=True)
 
     def _name(self) -> str:
         self._stretches += 1
         return f"s{self._stretches:03d}"
-
-
-@asynccontextmanager
-async def _waited_for(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Some work goes on beside the block, which ends when both have; where the block fails, it is left."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-        await task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

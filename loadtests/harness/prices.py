@@ -36,4 +36,4 @@ def read_prices(path: Path) -> UnitPrices:
     try:
         return UnitPrices.model_validate(content)
     except ValidationError as error:
-        raise PricesError(map(yaml_file.problem, error.errors())) from error
+        raise PricesError(yaml_file.problems(error)) from error

@@ -6,7 +6,7 @@ what must be measured for the claim to hold. ``planning`` makes a plan of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ from pydantic import (
 
 from loadtests.harness import yaml_file
 from loadtests.harness.records.base import Record, Size
-from loadtests.harness.records.plan import Claim, ShareOf
+from loadtests.harness.records.plan import Claim, Decides, ShareOf
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import OF_LOAD, ProfileName, nearest, problems_of_load
 
@@ -216,8 +216,7 @@ def load_question(name: str) -> Question:
     try:
         found = Question(name=name, shared_profiles=shared, **QuestionFile.model_validate(content).members())
     except ValidationError as error:
-        lines = (f"{path}: {yaml_file.problem(one)}" for one in error.errors())
-        raise QuestionError("\n".join(lines)) from error
+        raise QuestionError("\n".join(f"{path}: {one}" for one in yaml_file.problems(error))) from error
     if problems := list(_problems(found)):
         raise QuestionError("\n".join(f"{path}: {one}" for one in problems))
     return found
@@ -257,50 +256,45 @@ def _problems(question: Question) -> Iterator[str]:
             near = nearest(name, OF_LOAD)
             yield f"load.{name}: no word for all arms{near}; expected one of {', '.join(OF_LOAD)}"
     yield from problems_of_load(question.load, load_strategies())
-    named = [(f"claims.{at}.decides", arm) for at, arm in _arms_of_claims(question)]
+    decides = list(_decides(question))
+    named = [(key, arm) for key, one in decides for arm in (one.arm, one.over) if arm is not None]
     named += [("pairs", arm) for pair in question.pairs for arm in pair]
     for key, arm in dict.fromkeys(named):
         if arm not in question.arms:
             near = nearest(arm, question.arms)
             yield f"{key}: {arm!r}: no such arm{near}; expected one of {', '.join(question.arms)}"
-    rates = {rate for one in question.profiles.values() if one.rates for rate in one.rates.of_capacity}
-    for at, claim in enumerate(question.claims):
-        for one in claim.decides:
-            for key, rate in (("rate", one.rate), ("over_rate", one.over_rate)):
-                if rate is not None and rate not in rates:
-                    known = ", ".join(f"{known:g}" for known in sorted(rates)) or "a profile with rates"
-                    yield f"claims.{at}.decides.{key}: {rate:g}: no part offers it; expected {known}"
     for pair in question.pairs:
         if pair[0] == pair[1]:
             yield f"pairs: {pair[0]!r} with itself; expected two arms"
-    yield from _problems_of_crowds(question)
-    yield from _problems_of_fleets(question)
+    profiles = question.profiles.values()
+    rates = {rate for profile in profiles if profile.rates for rate in profile.rates.of_capacity}
+    yield from _not_offered(decides, ("rate", "over_rate"), rates, "no part offers it", "rates")
+    fleets = {clients for profile in profiles if profile.fleet for clients in profile.fleet.clients}
+    yield from _not_offered(decides, ("clients", "over_clients"), fleets, "no fleet is so large", "a fleet")
+    if not any(profile.crowd for profile in profiles):
+        held = dict.fromkeys(key for key, one in decides if one.metric == "held_share")
+        yield from (f"{key}: held_share: expected a profile with a crowd" for key in held)
+    elif "BANDWIDTH_MBIT" not in question.load:
+        yield "load.BANDWIDTH_MBIT: missing; a crowd is one of clients on slow lines"
 
 
-def _problems_of_fleets(question: Question) -> Iterator[str]:
-    fleets = [profile.fleet for profile in question.profiles.values() if profile.fleet]
-    sizes = {clients for fleet in fleets for clients in fleet.clients}
-    known = ", ".join(map(str, sorted(sizes))) or "a profile with a fleet"
+def _decides(question: Question) -> Iterator[tuple[str, Decides]]:
+    """All that claims rest on, by the key of the claim."""
     for at, claim in enumerate(question.claims):
-        for one in claim.decides:
-            for key, clients in (("clients", one.clients), ("over_clients", one.over_clients)):
-                if clients is not None and clients not in sizes:
-                    yield f"claims.{at}.decides.{key}: {clients}: no fleet is so large; expected {known}"
+        yield from ((f"claims.{at}.decides", one) for one in claim.decides)
 
 
-def _problems_of_crowds(question: Question) -> Iterator[str]:
-    if any(profile.crowd for profile in question.profiles.values()):
-        if "BANDWIDTH_MBIT" not in question.load:
-            yield "load.BANDWIDTH_MBIT: missing; a crowd is one of clients on slow lines"
-        return
-    for at, claim in enumerate(question.claims):
-        if any(one.metric == "held_share" for one in claim.decides):
-            yield f"claims.{at}.decides: held_share: expected a profile with a crowd"
-
-
-def _arms_of_claims(question: Question) -> Iterator[tuple[int, str]]:
-    for at, claim in enumerate(question.claims):
-        for one in claim.decides:
-            yield at, one.arm
-            if one.over is not None:
-                yield at, one.over
+def _not_offered(
+    decides: Iterable[tuple[str, Decides]],
+    names: Sequence[str],
+    known: Collection[float],
+    why: str,
+    what: str,
+) -> Iterator[str]:
+    """Figures of these names that no profile has."""
+    expected = ", ".join(f"{one:g}" for one in sorted(known)) or f"a profile with {what}"
+    for key, one in decides:
+        for name in names:
+            value = getattr(one, name)
+            if value is not None and value not in known:
+                yield f"{key}.{name}: {value:g}: {why}; expected {expected}"

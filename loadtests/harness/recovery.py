@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from loadtests.harness.intervals import CONFIDENCE
+from loadtests.harness.intervals import ends_of_quantile
 from loadtests.harness.order import calm_after
 from loadtests.harness.periods import Floats
 from loadtests.harness.records.plan import Part, Stretch
@@ -59,10 +58,9 @@ def _turns(stretches: Iterable[Stretch], busy: str, calm: str) -> Iterator[tuple
     """Stretch and begin of every calm turn right behind a busy one that was played to its end."""
     for stretch in stretches:
         for index in range(1, len(stretch.order)):
-            begin = stretch.t0 + index * stretch.period_s
-            whole = stretch.cut_at is None or begin + stretch.period_s <= stretch.cut_at
+            whole = stretch.cut_at is None or stretch.begin(index + 1) <= stretch.cut_at
             if whole and (stretch.order[index - 1], stretch.order[index]) == (busy, calm):
-                yield stretch, begin
+                yield stretch, stretch.begin(index)
 
 
 def _over_turns(times: Sequence[Floats], turn_s: float, washout_s: float) -> dict[str, Any]:
@@ -98,19 +96,7 @@ def back_after_s(times: Floats, turn_s: float, calm_per_s: float) -> float:
 
 
 def median_of(ordered: Sequence[float]) -> Interval:
-    """The median with its order-statistic interval (W. Conover, Practical Nonparametric Statistics, 3.2),
-    which for six turns is their range. What is infinite is not known."""
+    """The median with its interval, which for six turns is their range. What is infinite is not known."""
     n = len(ordered)
     value = float(np.median(ordered)) if np.isfinite(ordered[n // 2]) else None
-    if n < FEWEST:
-        return Interval(n=n, value=value)
-    lower, upper = (
-        int(stats.binom.ppf(tail, n, 0.5)) for tail in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
-    )
-    low, high = ordered[lower - 1], ordered[upper]
-    return Interval(
-        n=n,
-        value=value,
-        low=low if np.isfinite(low) else None,
-        high=high if np.isfinite(high) else None,
-    )
+    return Interval(n=n, value=value, **(ends_of_quantile(ordered, 0.5) if n >= FEWEST else {}))

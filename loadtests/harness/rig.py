@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import aiohttp
 from loadtests.harness import affinity, exporter, users, wall_clock
 from loadtests.harness.affinity import Cores, split
 from loadtests.harness.clean import Cleaner, ContractCleaner
+from loadtests.harness.counters import Scrape, scrape_all
 from loadtests.harness.exporter import Activity
 from loadtests.harness.ledger.audit import Auditor
 from loadtests.harness.ledger.by_contract import ContractAuditor
@@ -33,7 +34,7 @@ from loadtests.harness.testbeds.connections import Databases
 from loadtests.harness.testbeds.processes import start_ticks
 from loadtests.harness.testbeds.system import System, find_k6, open_testbed, settings_of
 from loadtests.harness.testbeds.target_testbed import TargetTestbed
-from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed
+from loadtests.harness.testbeds.testbed import SystemNotUp, Testbed, serves
 from loadtests.harness.users import Identity
 
 WORK = "vaultbench-work-"
@@ -48,8 +49,8 @@ Place = System | TargetTestbed
 class Hold:
     """A run's hold on one stack. Made by ``open_hold``.
 
-    Of another implementation ``system``, ``databases`` and ``store`` are not known: it is held by what its
-    clients may ask.
+    Of another implementation ``system`` and ``databases`` are not known: it is held by what its clients may
+    ask.
     """
 
     gateway_url: str
@@ -59,7 +60,6 @@ class Hold:
     auditor: Auditor | ContractAuditor
     system: System | None = None
     databases: Databases | None = None
-    store: AuditStore | None = None
     identities: list[Identity] = field(default_factory=list)
     _tokens_at: float = 0.0
 
@@ -99,10 +99,9 @@ class Hold:
         pairs = zip(self.admin_urls, found, strict=True)
         return {name: answer["settings"] for name, answer in pairs if isinstance(answer, dict)}
 
-    async def has_prometheus(self) -> bool:
-        """Whether there is one to ask."""
-        found = (await self.testbed.parts()).get("prometheus")
-        return found is not None and found.runs
+    async def counters(self) -> dict[str, Scrape]:
+        """What the services have counted, by process; one that does not answer is absent."""
+        return await scrape_all(self.http, self.admin_urls)
 
 
 @dataclass(slots=True)
@@ -119,6 +118,7 @@ class Rig:
     http: aiohttp.ClientSession
     shared: Testbed | None = None  # databases and store of several stacks, watched once
     read_all: bool = False  # hash every object, not a sample
+    revisions: Mapping[str, str] = field(default_factory=dict)  # by arm, the commit of its code
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # end in order, whoever asks for it
     interrupted: bool = False  # a person asked
     cores: Cores = field(default_factory=lambda: split(os.sched_getaffinity(0)))
@@ -147,10 +147,9 @@ class Rig:
     def event(self, kind: str, **detail: Any) -> None:
         self.events.append(Event(at=self.now(), kind=kind, detail=detail))
 
-    @asynccontextmanager
-    async def stopped_by_the_clock(
+    def stopped_by_the_clock(
         self, warnings: list[Warn], say: Callable[[str], None]
-    ) -> AsyncIterator[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """While this lasts, a clock that is set ends the run in order, and ``warnings`` says so."""
 
         def stepped(step_s: float) -> None:
@@ -160,8 +159,7 @@ class Rig:
             say(said)
             self.stop.set()
 
-        async with wall_clock.watching_the_clock(stepped):
-            yield
+        return wall_clock.watching_the_clock(stepped)
 
     def take_events(self) -> list[Event]:
         """Everything since the last call, what happened to the stacks' parts included."""
@@ -185,20 +183,18 @@ class Rig:
 
     async def pin(self) -> None:
         """Keep the system off the generator's processors; a part that was restarted is moved again."""
-        if not self.cores.apart:
-            return
-        for hold in self.holds.values():
-            if hold.testbed.runtime == "native":
-                for name in affinity.pin(await hold.testbed.watched(), self.cores.system):
-                    self.event("not-pinned", process=name)
+        for name in await self._move(self.cores.system):
+            self.event("not-pinned", process=name)
 
     async def unpin(self) -> None:
         """Leave the system as it was found, on all processors."""
-        if not self.cores.apart:
-            return
-        for hold in self.holds.values():
-            if hold.testbed.runtime == "native":
-                affinity.pin(await hold.testbed.watched(), self.cores.all)
+        await self._move(self.cores.all)
+
+    async def _move(self, cores: frozenset[int]) -> list[str]:
+        """Who could not be moved; nobody is where all processors are shared, or in containers."""
+        native = [hold.testbed for hold in self.holds.values() if hold.testbed.runtime == "native"]
+        moved = native if self.cores.apart else []
+        return [name for one in moved for name in affinity.pin(await one.watched(), cores)]
 
     async def hosts(self) -> dict[str, str]:
         """The variable that tells k6 where the name leads that the stacks' URLs are signed for."""
@@ -210,15 +206,12 @@ class Rig:
 
     async def pushes_to_prometheus(self) -> bool:
         """Whether k6 tells Prometheus what it sees: somebody may watch the load there."""
-        return self.system.environ.get("K6_PUSH") != "off" and await self.hold.has_prometheus()
+        return self.system.environ.get("K6_PUSH") != "off" and await serves(self.hold.testbed, "prometheus")
 
 
-@asynccontextmanager
-async def open_hold(place: Place, *, read_all: bool = False) -> AsyncIterator[Hold]:
+def open_hold(place: Place, *, read_all: bool = False) -> AbstractAsyncContextManager[Hold]:
     """Connections to one stack, closed at the end."""
-    opened = open_target(place, read_all) if isinstance(place, TargetTestbed) else open_own(place, read_all)
-    async with opened as hold:
-        yield hold
+    return open_target(place, read_all) if isinstance(place, TargetTestbed) else open_own(place, read_all)
 
 
 @asynccontextmanager
@@ -254,7 +247,6 @@ async def open_own(system: System, read_all: bool) -> AsyncIterator[Hold]:
             auditor=Auditor(databases, store, read_all=read_all),
             system=system,
             databases=databases,
-            store=store,
         )
 
 
@@ -267,6 +259,7 @@ async def open_rig(
     shared: Testbed | None = None,
     read_all: bool = False,
     watching: System | None = None,
+    revisions: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Rig]:
     """A hold on stacks by name and everything else, closed and deleted at the end. ``watching`` is a testbed
     beside these stacks whose Prometheus is to see what goes on."""
@@ -289,6 +282,7 @@ async def open_rig(
             http=http,
             shared=shared,
             read_all=read_all,
+            revisions=revisions or {},
         )
         stack.push_async_callback(rig.let_go)
         await rig.take(places)

@@ -12,7 +12,7 @@ from pathlib import Path
 from loadtests.harness.planning import GIB, least_disk_bytes, memory_bytes
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.testbeds.connections import parse_env
+from loadtests.harness.testbeds.connections import settings_in
 
 MEMORY_SHARE = 0.8  # of what is free; the system that is measured needs some too
 # Of any disk: the store writes no more where less would stay free, and the upload service accepts nothing
@@ -71,9 +71,9 @@ def fitted(
     usable, needed = free - kept, least_disk_bytes(plan)
     problems = []
     if usable < needed:
+        instead = "Ask another question" if word.startswith(QUESTION) else f"Leave {word} out"
         whose = (
-            f"{word} writes uploads to files there, for which a tenth of the disk stays so. {_instead(word)},"
-            " choose"
+            f"{word} writes uploads to files there, for which a tenth of the disk stays so. {instead}, choose"
             if word
             else "the store leaves a hundredth of the disk so. Choose"
         )
@@ -125,10 +125,6 @@ def spooled_by(plan: Plan, settings: Mapping[str, str]) -> str:
     return ""
 
 
-def _instead(word: str) -> str:
-    return "Ask another question" if word.startswith(QUESTION) else f"Leave {word} out"
-
-
 def spools(strategy: str) -> bool:
     """Whether the service writes each upload by a strategy to a file first."""
     return strategy.endswith("-spooled")
@@ -152,7 +148,7 @@ def left_out(
 
 def recorded(run_dir: Path) -> dict[str, str]:
     """The settings that the testbed of a run folder was started with last."""
-    return parse_env("\n".join(_lines(run_dir / RECORDED)))
+    return settings_in(run_dir / RECORDED)
 
 
 def prove_writable(folder: Path) -> None:

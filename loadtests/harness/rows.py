@@ -48,7 +48,6 @@ class Rows:
     """All rows of one run. ``given`` are those handed out since they were last taken."""
 
     run: str
-    late: int = 0  # rows of large files that had to be made while the load ran
     _numbers: count[int] = field(default_factory=count)
     _payloads: dict[Kind, Payload] = field(default_factory=dict)
     _stock: dict[Kind, deque[UploadRow]] = field(default_factory=dict)
@@ -75,7 +74,6 @@ class Rows:
         batch = LARGE_BATCH if kind.large else SMALL_BATCH
         taken = [stock.popleft() for _ in range(min(batch, len(stock)))]
         if not taken:
-            self.late += kind.large
             taken = await self._make(kind, 1 if kind.large else batch)
         self._given += taken
         return taken

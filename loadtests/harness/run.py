@@ -19,7 +19,7 @@ from loadtests.harness.books import Books
 from loadtests.harness.ceiling import measure_ceilings
 from loadtests.harness.figures import Figures
 from loadtests.harness.kill import kill_in
-from loadtests.harness.load import Files, Load, LoadFailed, Workers, open_load, to_prometheus
+from loadtests.harness.load import Files, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.manifest import make_manifest
 from loadtests.harness.network import Link
 from loadtests.harness.order import blocks_of, places_moved, turns_per_block
@@ -28,7 +28,6 @@ from loadtests.harness.planning import CALIBRATION_S, MAKING_S, RELEASE_S, SETTL
 from loadtests.harness.play import Player, nothing_else
 from loadtests.harness.progress import Progress
 from loadtests.harness.records.bundle import Bundle, BundleWriter
-from loadtests.harness.records.notes import noted
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import Manifest, UploadSample, Warn
 from loadtests.harness.rig import Place, Rig
@@ -43,8 +42,8 @@ LEAD_IN_S = 2.0  # of load that does not count after an audit: the store is stil
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
-# Takes the number of the making and by how many places the stacks move on; returns the new stacks.
-Renew = Callable[[int, int], Awaitable[Mapping[str, Place]]]
+# Takes by how many places the stacks move on; returns the new stacks.
+Renew = Callable[[int], Awaitable[Mapping[str, Place]]]
 Answered = Callable[[Bundle, Part], None]
 
 
@@ -86,7 +85,11 @@ async def run_plan(
         manifest = await make_manifest(rig, plan, started_at=started_at, command=command)
         if plan.profile == "full":
             progress.phase("what k6 does by itself")
-            manifest = await with_ceilings(rig, plan, manifest)
+            manifest = manifest.with_ceilings(
+                await measure_ceilings(
+                    rig.k6_program, plan.arms, rig.strategies, rig.work_dir, cores=rig.cores.generator
+                )
+            )
         writer.write_manifest(manifest)
         rows, files = Rows(plan.run), Files.within(writer.k6_folder)
         books = Books(rig, rows, writer, files.console, plan.seed, warnings=warnings)
@@ -102,9 +105,8 @@ async def run_plan(
                 await load.ready()
                 tally = Tally(files.console)
                 progress.follow(tally)
-                player = Player(
-                    rig, load, books, _watcher(rig, load), writer, progress, tally, plan.login_each
-                )
+                watcher = Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
+                player = Player(rig, load, books, watcher, writer, progress, tally, plan.login_each)
                 await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
                 writer.write_load(await load.end())
         except LoadFailed:
@@ -120,14 +122,6 @@ async def run_plan(
             _finish(rig, writer, manifest, books)
 
 
-async def with_ceilings(rig: Rig, plan: Plan, manifest: Manifest) -> Manifest:
-    """The manifest with what k6 does by itself with each arm's script."""
-    found = await measure_ceilings(
-        rig.k6_program, plan.arms, rig.strategies, rig.work_dir, cores=rig.cores.generator
-    )
-    return manifest.model_copy(update={"notes": {**manifest.notes, **noted(found)}})
-
-
 def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) -> None:
     whole = not rig.stop.is_set() and not books.open
     writer.append_events(rig.take_events())
@@ -135,17 +129,11 @@ def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) ->
     writer.write_manifest(manifest.model_copy(update={"ended_at": rig.now(), "interrupted": not whole}))
 
 
-def _watcher(rig: Rig, load: Load) -> Watcher:
-    return Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
-
-
 def sites_of(rig: Rig) -> dict[str, Site]:
     """Where to look for processes: at every stack, and at what several stacks share."""
     sites = {
         stack: Site(
-            hold.testbed,
-            list(hold.gateways.values()),
-            {part: url for part, url in hold.admin_urls.items() if part not in hold.gateways},
+            hold.testbed, {part: url for part, url in hold.admin_urls.items() if part not in hold.gateways}
         )
         for stack, hold in rig.holds.items()
     }
@@ -236,7 +224,7 @@ class Runner:
         )
         part = Part(
             name=CALIBRATION, kind=PartKind.WARM_UP, arms=arms, period_s=CALIBRATION_TURN_S,
-            washout_s=CALIBRATION_WASHOUT_S, first_blocks=1, most_blocks=1,
+            washout_s=CALIBRATION_WASHOUT_S,
         )  # fmt: skip
         self.plan = self.plan.model_copy(update={"parts": (self.plan.parts[0], part, *self.plan.parts[1:])})
         names = tuple(arm.name for arm in arms)
@@ -270,15 +258,7 @@ class Runner:
         times as many as in the warm-up."""
         known = (self._times_s[arm.of] for arm in part.arms if arm.of in self._times_s)
         times = [[time_s * more for time_s in own] for own in known]
-        kept = (
-            PartKind.WARM_UP,
-            PartKind.RATES,
-            PartKind.SIZES,
-            PartKind.KILL,
-            PartKind.CROWD,
-            PartKind.FLEET,
-        )
-        if part.kind in kept or not times:
+        if part.kind not in (PartKind.COMPARE, PartKind.LEVELS, PartKind.NEIGHBOURS) or not times:
             return part
         period_s, washout_s = warm_up.turn_s(part.period_s, part.washout_s, times)
         return part.model_copy(update={"period_s": period_s, "washout_s": washout_s})
@@ -319,7 +299,7 @@ class Runner:
         """The part with the rates that follow from what was seen so far: shares of the slowest arm's."""
         rates = [rate for rate in self._pace.rates.values() if rate > 0]
         found = warm_up.with_capacity(part, min(rates, default=1.0))
-        self._set_parts([found if one is part else one for one in self.plan.parts])
+        self._set_parts(self.plan.with_part(found).parts)
         return found
 
     async def _makings(self, part: Part, blocks: Iterator[tuple[str, ...]], done: int, wanted: int) -> None:
@@ -342,7 +322,7 @@ class Runner:
         moved = places_moved(self._instance, self.plan.seed, stacks)
         began = time.monotonic()
         await self.rig.let_go()
-        await self.rig.take(await self.renew(self._instance, moved))
+        await self.rig.take(await self.renew(moved))
         self.player.books.forget()
         for hold in self.rig.holds.values():
             await hold.create_identities(self.plan.run, self.player.load.workers.upload)
@@ -392,7 +372,7 @@ class Runner:
             washout_s=turn[1],
             lead_in_s=LEAD_IN_S if self._rested else 0.0,
             instance=self._instance,
-            beside=partial(self._kill, part) if part.kill_after_s is not None else nothing_else,
+            meanwhile=partial(self._kill, part) if part.kill_after_s is not None else nothing_else,
         )
         self._rested = False
         played = list(zip(map(part.arm, stretch.order), rates, strict=True))

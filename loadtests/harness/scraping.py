@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import aiohttp
 
+from loadtests.harness.counters import fetch
 from loadtests.harness.records.plan import Part, Stretch
-
-TIMEOUT = aiohttp.ClientTimeout(total=2)
 
 
 async def scrape(
@@ -27,9 +26,4 @@ async def scrape(
             continue
         begin, end = stretch.counted(index)
         await asyncio.sleep(max(0.0, (begin + end) / 2 - time.time()))
-        await asyncio.gather(*(_read(http, url) for url in pages[arm.stack]), return_exceptions=True)
-
-
-async def _read(http: aiohttp.ClientSession, url: str) -> None:
-    async with http.get(f"{url}/metrics", timeout=TIMEOUT) as answer:
-        await answer.read()
+        await asyncio.gather(*(fetch(http, url) for url in pages[arm.stack]), return_exceptions=True)

@@ -40,14 +40,10 @@ async def play(rig: Rig, strategy: Strategy, size_bytes: int, *, uploads: int = 
         strategy=strategy.name, file_size_bytes=size_bytes, vus=1,
         piece_bytes=strategy.piece_bytes(size_bytes),
     )  # fmt: skip
-    part = Part(
-        name="one", kind=PartKind.WARM_UP, arms=(arm,), period_s=LIMIT_S, washout_s=0.0, first_blocks=1,
-        most_blocks=1,
-    )  # fmt: skip
+    part = Part(name="one", kind=PartKind.WARM_UP, arms=(arm,), period_s=LIMIT_S)
     stretch = Stretch(
-        stretch="s001", part=part.name, t0=time.time(), period_s=LIMIT_S, washout_s=0.0, order=(arm.name,),
-        blocks=(0,),
-    )  # fmt: skip
+        stretch="s001", part=part.name, t0=time.time(), period_s=LIMIT_S, order=(arm.name,), blocks=(0,)
+    )
     hold = rig.hold
     rows = Rows(f"script-{secrets.token_hex(4)}")
     files = Files.within(rig.work_dir / rows.run)
@@ -66,7 +62,7 @@ async def play(rig: Rig, strategy: Strategy, size_bytes: int, *, uploads: int = 
     lines = [json.loads(line) for line in read_tail(files.console)[0]]
     outcome = next((line for line in reversed(lines) if line["e"] == "o"), None)
     if outcome is None:
-        raise StepFailed(f"the script made no upload: {load.log_tail()}")
+        raise StepFailed(f"the script made no upload: {files.log_tail()}")
     if not outcome["ok"] or not outcome["id"]:
         raise StepFailed(f"{outcome['step']}: answered {outcome['st']}: {outcome['code']}")
     content = rows.payload(Kind.of(arm)).body(outcome["ref"])

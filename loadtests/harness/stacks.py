@@ -11,7 +11,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from loadtests.harness import background
 from loadtests.harness.network import Link, Network, open_network
 from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.testbeds.native_testbed import SharedParts
@@ -42,7 +43,6 @@ class Making:
     """One making of all stacks. ``order`` says which arm was put into which place, and ``took_s`` how long
     ending, databases and starting took."""
 
-    instance: int
     order: tuple[str, ...]
     took_s: Mapping[str, float]
 
@@ -101,17 +101,10 @@ async def open_helper(environ: Mapping[str, str]) -> AsyncIterator[Helper]:
     try:
         yield Helper(process)
     finally:
-        await asyncio.shield(_let_go(process))
-
-
-async def _let_go(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        await asyncio.wait_for(process.wait(), END_LIMIT_S)
-    except TimeoutError:
-        process.kill()  # the next command takes away what it left
-        await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        # What it leaves where it must be killed, the next command takes away.
+        await asyncio.shield(background.end(process, END_LIMIT_S, ask=None))
 
 
 def remove_leftovers(environ: Mapping[str, str]) -> None:
@@ -142,18 +135,19 @@ class Stacks:
     _network: Network | None = field(repr=False, default=None)
     _ways: Mapping[str, Mapping[str, str]] = field(repr=False, default_factory=dict)
 
-    async def renew(self, instance: int, moved: int) -> Making:
+    async def renew(self, moved: int) -> Making:
         """Make all stacks anew, each moved on by so many places, and read them back.
 
         Raises ``StacksError``.
         """
         order = self.arms[moved:] + self.arms[:moved]
-        await self._take(instance, order, await self._helper.ask("renew", order=list(order)))
+        await self._take(order, await self._helper.ask("renew", order=list(order)))
         return self.making
 
-    async def _take(self, instance: int, order: Sequence[str], answer: Mapping[str, Any]) -> None:
-        self.systems = {arm: _system(one) for arm, one in answer["stacks"].items()}
-        self.making = Making(instance, tuple(order), answer["took_s"])
+    async def _take(self, order: tuple[str, ...], answer: Mapping[str, Any]) -> None:
+        stacks = answer["stacks"].items()
+        self.systems = {arm: system_of(one["env"], ROOT, Path(one["run_dir"])) for arm, one in stacks}
+        self.making = Making(order, answer["took_s"])
         await read_back(self.systems, self.expected)
         if self._network is not None:
             for arm, ways in self._ways.items():
@@ -174,7 +168,12 @@ async def open_stacks(
         network = None
         if any(links.values()):
             network = await stack.enter_async_context(open_network(environ))
-            ways = {arm: await _laid(network, arm, link) for arm, link in links.items() if link}
+            # To an arm's gateway and store; they lead nowhere yet.
+            ways = {
+                arm: {end: await network.lay(f"{arm}-{end}", link) for end in ("gateway", "store")}
+                for arm, link in links.items()
+                if link
+            }
         own_store = any("STORE" in arm.stack for arm in arms.values())
         wishes = {
             name: _wish(words, arms, own_store=own_store, public_store=ways.get(name, {}).get("store", ""))
@@ -194,12 +193,12 @@ async def open_stacks(
             expected=prepared["settings"],
             revisions={arm: tree["commit"] for arm, tree in prepared["trees"].items()},
             same_code=_same_code(prepared["trees"]),
-            making=Making(0, order, {}),
+            making=Making(order, {}),
             _helper=helper,
             _network=network,
             _ways=ways,
         )
-        await found._take(0, order, answer)
+        await found._take(order, answer)
         yield found
 
 
@@ -267,18 +266,9 @@ def _wish(
     }
 
 
-def _system(answer: Mapping[str, Any]) -> System:
-    return system_of(answer["env"], ROOT, Path(answer["run_dir"]))
-
-
 def _same_code(trees: Mapping[str, Mapping[str, str]]) -> bool:
     digests = {tree["digest"] for tree in trees.values()}
     return len(digests) == 1 and "" not in digests
-
-
-async def _laid(network: Network, arm: str, link: Link) -> dict[str, str]:
-    """The ways to an arm's gateway and store, which lead nowhere yet."""
-    return {end: await network.lay(f"{arm}-{end}", link) for end in ("gateway", "store")}
 
 
 async def _led(network: Network, arm: str, ways: Mapping[str, str], system: System) -> System:

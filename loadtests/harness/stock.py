@@ -7,18 +7,18 @@ them: whoever plays the next stretch puts them there again.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from io import BytesIO
 
 import aiohttp
 
+from loadtests.harness.console import Lines
 from loadtests.harness.load import Stocked
 from loadtests.harness.payload import UploadRow
 from loadtests.harness.records.plan import STOCK
 from loadtests.harness.records.samples import Intent, Outcome
 from loadtests.harness.rig import Hold
 from loadtests.harness.rows import Kind, Rows
+from loadtests.harness.users import Identity
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60)
 CREATED = 201
@@ -28,26 +28,18 @@ class StockFailed(Exception):
     """A file could not be put where a stretch would download it; the message says what was answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
-    """One file that is there now, and what the ledger is told of its upload."""
-
-    file: Stocked
-    intent: Intent
-    outcome: Outcome
-
-
-async def put(hold: Hold, rows: Rows, size_bytes: int, count: int) -> list[Put]:
-    """Upload and publish so many new files of one size. Raises ``StockFailed``."""
+async def put(hold: Hold, rows: Rows, size_bytes: int, count: int, lines: Lines) -> list[Stocked]:
+    """Upload and publish so many new files of one size; ``lines`` are what the ledger is told of them. Raises
+    ``StockFailed``."""
     kind = Kind(size_bytes, size_bytes)
     await rows.fill(kind, count)
     taken: list[UploadRow] = []
     while len(taken) < count:
         taken += await rows.take(kind)
-    return [await _put(hold, row, rows.payload(kind).body(row.ref)) for row in taken[:count]]
+    return [await _put(hold, row, rows.payload(kind).body(row.ref), lines) for row in taken[:count]]
 
 
-async def _put(hold: Hold, row: UploadRow, body: bytes) -> Put:
+async def _put(hold: Hold, row: UploadRow, body: bytes, lines: Lines) -> Stocked:
     owner = hold.identities[0]
     began_at = time.time()
     headers = {
@@ -56,26 +48,26 @@ async def _put(hold: Hold, row: UploadRow, body: bytes) -> Put:
         "Checksum": row.sha256,
         "Idempotency-Key": row.ref,
     }
-    answer = await _post(hold, owner.token, "/api/upload/file", headers, body)
+    answer = await _post(hold, owner, "/api/upload/file", headers, body)
     ended_at, file_id = time.time(), str(answer["upload_uuid"])
-    await _post(hold, owner.token, f"/api/files/f/{file_id}/public", {}, b"")
-    return Put(
-        Stocked(file_id, row.sha256),
+    await _post(hold, owner, f"/api/files/f/{file_id}/public", {}, b"")
+    lines.intents.append(
         Intent(
             upload_ref=row.ref, stretch=STOCK, arm=STOCK, user_id=owner.user_id, size_bytes=len(body),
             sha256=row.sha256, at=began_at,
-        ),
-        Outcome(
-            upload_ref=row.ref, acked=True, upload_uuid=file_id, started_at=began_at, ended_at=ended_at,
-        ),
+        )
     )  # fmt: skip
+    lines.outcomes.append(
+        Outcome(upload_ref=row.ref, acked=True, upload_uuid=file_id, started_at=began_at, ended_at=ended_at)
+    )
+    return Stocked(file_id, row.sha256)
 
 
 async def _post(
-    hold: Hold, token: str, path: str, headers: Mapping[str, str], body: bytes
+    hold: Hold, owner: Identity, path: str, headers: dict[str, str], body: bytes
 ) -> dict[str, object]:
     """The answer to a request that creates something."""
-    url, sent = hold.gateway_url + path, {"Authorization": f"Bearer {token}", **headers}
+    url, sent = hold.gateway_url + path, owner.headers | headers
     try:
         async with hold.http.post(url, data=BytesIO(body), headers=sent, timeout=REQUEST_TIMEOUT) as answer:
             if answer.status != CREATED:

@@ -15,15 +15,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from loadtests.harness import counters
+from loadtests.harness.background import beside
 from loadtests.harness.console import Played, read_tail
 from loadtests.harness.counters import Scrape
 from loadtests.harness.records.samples import Warn
@@ -43,55 +45,44 @@ READS = frozenset({"/api/files/f/{file_id}"})
 DOWNLOADS = frozenset({"/api/files/f/{file_id}/download", "/api/files/batch-download"})
 # Steps of an upload that was counted when it began; several for each.
 STEPS = frozenset(
-    f"/api/upload/{path}"
-    for path in (
-        "proxy/chunk",
-        "multipart/part",
-        "multipart/presign",
-        "multipart/complete",
-        "single/complete",
-    )
+    {
+        "/api/upload/proxy/chunk",
+        *(f"/api/upload/multipart/{step}" for step in ("part", "presign", "complete")),
+        "/api/upload/single/complete",
+    }
 )
 HEALTH = ("/health", "/health/detailed", "/live", "/ready", "/ping")
 
 
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """How many there were of each kind."""
-
-    uploads: int = 0
-    logins: int = 0
-    lists: int = 0
-    others: int = 0
-    reads: int = 0
-    downloads: int = 0
-
-    def __sub__(self, other: Requests) -> Requests:
-        return Requests(*(mine - theirs for mine, theirs in zip(self.counts(), other.counts(), strict=True)))
-
-    def counts(self) -> tuple[int, ...]:
-        return self.uploads, self.logins, self.lists, self.others, self.reads, self.downloads
-
-
+# By kind: the templates of its routes, and what one such request and several are called.
+KINDS: Mapping[str, tuple[frozenset[str], str, str]] = {
+    "uploads": (UPLOADS, "upload", "uploads"),
+    "logins": (LOGINS, "login", "logins"),
+    "lists": (LISTS, "list of files", "lists of files"),
+    "others": (frozenset(), "other request", "other requests"),
+    "reads": (READS, "look at a file", "looks at files"),
+    "downloads": (DOWNLOADS, "download", "downloads"),
+}
+AT_ONCE = ("uploads", "others")  # have their line when a gateway counts them, or never
+Requests = Counter[str]  # how many there were, by kind
 ByStack = Mapping[str, Requests]
 Look = Callable[[], Awaitable[ByStack]]
 
 
 def answered(gateways: Scrape) -> Requests:
     """What gateways were asked since they began, by their own count."""
-    found = {one.name: 0.0 for one in fields(Requests)}
+    found = Requests()
     for path, count in gateways.by("http_requests_total", "path").items():
         if (kind := kind_of(path)) is not None:
-            found[kind] += count
-    return Requests(**{kind: int(count) for kind, count in found.items()})
+            found[kind] += int(count)
+    return found
 
 
 def kind_of(path: str) -> str | None:
     """The kind of a route's template; None for what says nothing about who else is there."""
     if path in STEPS or path.endswith(HEALTH):
         return None
-    kinds = {"uploads": UPLOADS, "logins": LOGINS, "lists": LISTS, "reads": READS, "downloads": DOWNLOADS}
-    return next((kind for kind, paths in kinds.items() if path in paths), "others")
+    return next((kind for kind, (paths, _, _) in KINDS.items() if path in paths), "others")
 
 
 @dataclass(slots=True)
@@ -101,7 +92,7 @@ class Sent:
     console: Path
     played: Mapping[int, Played]
     _offset: int = 0
-    _counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    _counts: dict[str, Requests] = field(default_factory=lambda: defaultdict(Requests))
 
     def read(self) -> dict[str, Requests]:
         """Everything until now; lines that cannot be read are the audit's business."""
@@ -112,13 +103,8 @@ class Sent:
                 kind = {"i": "uploads", "r": f"{line.get('step')}s", "d": "downloads"}.get(line["e"])
                 if kind is not None:
                     stack = self.played[line["s"]].stacks[line["a"]]
-                    self._counts[stack, kind] = self._counts.get((stack, kind), 0) + _requests(line)
-        stacks = {stack for one in self.played.values() for stack in one.stacks}
-        stacks |= {stack for stack, _ in self._counts}
-        return {stack: self._of(stack) for stack in stacks}
-
-    def _of(self, stack: str) -> Requests:
-        return Requests(*(self._counts.get((stack, one.name), 0) for one in fields(Requests)))
+                    self._counts[stack][kind] += _requests(line)
+        return {stack: counts.copy() for stack, counts in self._counts.items()}
 
 
 def _requests(line: Mapping[str, Any]) -> int:
@@ -130,20 +116,16 @@ def _requests(line: Mapping[str, Any]) -> int:
 
 def unexplained(seen: Requests, sent: Requests) -> Requests:
     """Requests that were answered and that we did not send; less than the spare is nothing."""
-    over = (max(0, count) for count in (seen - sent).counts())
-    spare = (SPARE + SPARE_SHARE * count for count in sent.counts())
-    return Requests(*(count if count > allowed else 0 for count, allowed in zip(over, spare, strict=True)))
+    over = seen - sent  # of a Counter: what is below nothing is left out
+    return Requests({kind: n for kind, n in over.items() if n > SPARE + SPARE_SHARE * sent[kind]})
 
 
 def sentence(stack: str, strange: Requests) -> str | None:
     """What was seen, for people; None where there is nothing to say."""
-    words = {"uploads": "upload", "logins": "login", "lists": "list of files", "others": "other request",
-             "reads": "look at a file", "downloads": "download"}  # fmt: skip
-    plural = {"lists": "lists of files", "reads": "looks at files"}
     found = [
-        f"{count} {words[one.name] if count == 1 else plural.get(one.name, words[one.name] + 's')}"
-        for one, count in zip(fields(strange), strange.counts(), strict=True)
-        if count
+        f"{strange[kind]} {one if strange[kind] == 1 else several}"
+        for kind, (_, one, several) in KINDS.items()
+        if strange[kind]
     ]
     if not found:
         return None
@@ -191,26 +173,15 @@ async def watching_for_strangers(
     the sentence, and should let the run end in order; what it raises ends the block.
     """
     watch = _Watch(look, sent, found, before=await look(), sent_before=sent())
-    task = asyncio.create_task(watch.run(look_s, sleep))
-    try:
+    async with beside(watch.run(look_s, sleep)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
     watch.compare(await look())
 
 
 def _written_down(now: ByStack, earlier: ByStack) -> dict[str, Requests]:
     """Of two looks, what has its line by now if it was ours."""
     return {
-        stack: replace(
-            now[stack],
-            logins=earlier[stack].logins,
-            lists=earlier[stack].lists,
-            reads=earlier[stack].reads,
-            downloads=earlier[stack].downloads,
-        )
+        stack: Requests({**earlier[stack], **{kind: now[stack][kind] for kind in AT_ONCE}})
         for stack in now.keys() & earlier.keys()
     }
 

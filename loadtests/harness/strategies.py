@@ -12,11 +12,13 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
+from loadtests.harness import yaml_file
+from loadtests.harness.records.base import Record
 from loadtests.harness.records.ways import Abilities
 
 STRATEGIES_FOLDER = Path(__file__).parents[1] / "strategies"
@@ -76,27 +78,24 @@ def _checked(formula: str) -> str:
 Formula = Annotated[str, BeforeValidator(str), AfterValidator(_checked)]
 
 
-class Requests(BaseModel):
+class Requests(Record):
     """Requests of one upload, by whom they are sent to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     gateway: Formula
     store: Formula
 
 
-class Variant(BaseModel):
+class Variant(Record):
     """The same strategy done in another way, which its script is told by name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     title: str = Field(min_length=1)
     colour: str = Field(pattern=r"^#[0-9a-f]{6}$")
     files: int = Field(default=1, ge=1)
 
 
-class StrategyManifest(BaseModel):
+class StrategyManifest(Record):
     """What ``manifest.yaml`` says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     title: str = Field(min_length=1)
     description: str = Field(min_length=1)
     verdict: bool  # whether it takes part in the paired comparison
@@ -120,14 +119,12 @@ class Strategy:
     manifest: StrategyManifest
     variant: str = ""
 
-    def piece_bytes(self, file_size_bytes: int, override: int | None = None) -> int:
+    def piece_bytes(self, file_size_bytes: int) -> int:
         """The size of one request's body for a file of that size."""
-        if self.manifest.piece_bytes is None:
-            return file_size_bytes
-        return override or self.manifest.piece_bytes
+        return self.manifest.piece_bytes or file_size_bytes
 
-    def pieces(self, file_size_bytes: int, override: int | None = None) -> int:
-        return -(-file_size_bytes // self.piece_bytes(file_size_bytes, override))
+    def pieces(self, file_size_bytes: int) -> int:
+        return -(-file_size_bytes // self.piece_bytes(file_size_bytes))
 
     def requests_per_flow(self, file_size_bytes: int) -> int:
         """All requests of one upload, those to the store included; of a batch, of all its files together."""
@@ -171,13 +168,12 @@ def _load(path: Path) -> list[Strategy]:
     if missing:
         raise StrategyError(f"strategy {path.name}: no {' and no '.join(missing)}")
     try:
-        content: Any = yaml.safe_load((path / "manifest.yaml").read_text(encoding="utf-8"))
+        content = yaml_file.parse((path / "manifest.yaml").read_text(encoding="utf-8"))
         manifest = StrategyManifest.model_validate(content)
     except yaml.YAMLError as error:
         raise StrategyError(f"strategy {path.name}: manifest.yaml is not YAML: {error}") from error
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise StrategyError(f"strategy {path.name}: " + "; ".join(lines)) from error
+        raise StrategyError(f"strategy {path.name}: {'; '.join(yaml_file.problems(error))}") from error
     if "total" not in manifest.store_requests:
         raise StrategyError(f"strategy {path.name}: store_requests.total: missing")
     script = path / "upload.js"

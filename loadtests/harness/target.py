@@ -94,7 +94,7 @@ class Target:
         digest, size = sha256(), 0
         async with self._slots:
             url = f"{self.url}/api/files/f/{file_id}/download?delivery=proxied"
-            async with self.http.get(url, headers=_authorised(user), timeout=REQUEST_TIMEOUT) as answer:
+            async with self.http.get(url, headers=user.headers, timeout=REQUEST_TIMEOUT) as answer:
                 async for piece in answer.content.iter_chunked(_READ_BYTES):
                     digest.update(piece)
                     size += len(piece)
@@ -126,27 +126,28 @@ class Target:
         async with (
             self._slots,
             self.http.get(
-                self.url + path, params=query, headers=_authorised(user), timeout=REQUEST_TIMEOUT
+                self.url + path, params=query, headers=user.headers, timeout=REQUEST_TIMEOUT
             ) as answer,
         ):
             if answer.status == 404:
                 return None
             if answer.status != 200:
-                raise TargetFailed(
-                    f"GET {self.url}{path}: answered {answer.status}: {(await answer.text())[:200]}"
-                )
+                raise await _refused(answer, path)
             found: dict[str, Any] = await answer.json(content_type=None)
             return found
 
     async def _delete(self, user: Identity, path: str) -> None:
         async with (
             self._slots,
-            self.http.delete(self.url + path, headers=_authorised(user), timeout=REQUEST_TIMEOUT) as answer,
+            self.http.delete(self.url + path, headers=user.headers, timeout=REQUEST_TIMEOUT) as answer,
         ):
             if answer.status not in DELETED:
-                raise TargetFailed(
-                    f"DELETE {self.url}{path}: answered {answer.status}: {(await answer.text())[:200]}"
-                )
+                raise await _refused(answer, path)
+
+
+async def _refused(answer: aiohttp.ClientResponse, path: str) -> TargetFailed:
+    url, text = answer.url.with_path(path).with_query(None), (await answer.text())[:200]
+    return TargetFailed(f"{answer.method} {url}: answered {answer.status}: {text}")
 
 
 def _listed(entry: dict[str, Any]) -> ListedFile:
@@ -172,7 +173,3 @@ def only_ours(users: Sequence[Identity]) -> Sequence[Identity]:
     if strangers := [user.email for user in users if not user.email.endswith(f"@{EMAIL_DOMAIN}")]:
         raise ValueError(f"{strangers[0]} is no user of the harness")
     return users
-
-
-def _authorised(user: Identity) -> dict[str, str]:
-    return {"Authorization": f"Bearer {user.token}"}

@@ -8,7 +8,7 @@ import numpy as np
 
 from loadtests.harness import cost
 from loadtests.harness.facts import Facts
-from loadtests.harness.periods import Usage
+from loadtests.harness.periods import Floats, Usage
 from loadtests.harness.records.result import Timeline
 from loadtests.harness.records.vocabulary import service_of
 
@@ -18,12 +18,10 @@ MOST_POINTS = 240  # a longer run is averaged into so many
 def timeline(facts: Facts) -> Timeline:
     start = facts.manifest.started_at
     turns = tuple(
-        (stretch.part, arm, begin - start, begin + stretch.period_s - start)
+        (stretch.part, arm, stretch.begin(at) - start, stretch.begin(at + 1) - start)
         for stretch in facts.stretches
-        for arm, begin in zip(
-            stretch.order, (stretch.t0 + i * stretch.period_s for i in range(len(stretch.order))), strict=True
-        )
-        if stretch.cut_at is None or begin < stretch.cut_at
+        for at, arm in enumerate(stretch.order)
+        if stretch.cut_at is None or stretch.begin(at) < stretch.cut_at
     )
     if not facts.looks:
         return Timeline(at_s=(), cores={}, turns=turns)
@@ -31,9 +29,7 @@ def timeline(facts: Facts) -> Timeline:
     width = max(1.0, (end - start) / MOST_POINTS)
     begins = start + width * np.arange(max(1, int((end - start) / width)))
     used = Usage(facts.looks).between(np.column_stack([begins, begins + width])).cpu_s
-    cores: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = defaultdict(
-        lambda: np.zeros(len(begins))
-    )
+    cores: dict[str, Floats] = defaultdict(lambda: np.zeros(len(begins)))
     for watched, spent in used.items():
         cores[_shown(watched)] += np.nan_to_num(spent) / width
     return Timeline(

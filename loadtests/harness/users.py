@@ -6,8 +6,9 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import aiohttp
 
@@ -15,7 +16,7 @@ from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
 
 # A password hash fills a core; more at once would only queue.
 SIGNUPS_AT_ONCE = 4
-SIGNUP_TIMEOUT_S = 60.0
+SIGNUP_TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
 class SignupFailed(Exception):
@@ -31,16 +32,16 @@ class Identity:
     password: str = field(repr=False)
     token: str = field(repr=False)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a request under this name."""
+        return {"Authorization": f"Bearer {self.token}"}
+
 
 async def create_users(http: aiohttp.ClientSession, gateway_url: str, run: str, count: int) -> list[Identity]:
     """Sign up ``count`` users. Raises ``SignupFailed`` with the first refusal."""
-    slots = asyncio.Semaphore(SIGNUPS_AT_ONCE)
-
-    async def one(index: int) -> Identity:
-        async with slots:
-            return await sign_up(http, gateway_url, f"{run}-{index:04d}-{secrets.token_hex(4)}")
-
-    return list(await asyncio.gather(*(one(index) for index in range(count))))
+    names = (f"{run}-{index:04d}-{secrets.token_hex(4)}" for index in range(count))
+    return await _few_at_once(sign_up(http, gateway_url, name) for name in names)
 
 
 async def sign_up(http: aiohttp.ClientSession, gateway_url: str, name: str) -> Identity:
@@ -48,8 +49,7 @@ async def sign_up(http: aiohttp.ClientSession, gateway_url: str, name: str) -> I
     email = f"{name}@{EMAIL_DOMAIN}"
     password = secrets.token_urlsafe(24)
     facts = {"username": name, "email": email, "password": password}
-    timeout = aiohttp.ClientTimeout(total=SIGNUP_TIMEOUT_S)
-    async with http.post(f"{gateway_url}/auth/signup", json=facts, timeout=timeout) as answer:
+    async with http.post(f"{gateway_url}/auth/signup", json=facts, timeout=SIGNUP_TIMEOUT) as answer:
         if answer.status != 200:
             text = (await answer.text())[:200]
             raise SignupFailed(f"signing up {email} was answered {answer.status}: {text}")
@@ -60,8 +60,7 @@ async def sign_up(http: aiohttp.ClientSession, gateway_url: str, name: str) -> I
 async def log_in(http: aiohttp.ClientSession, gateway_url: str, user: Identity) -> Identity:
     """The same user with a fresh token: tokens live for an hour, a long run needs more."""
     facts = {"email": user.email, "password": user.password}
-    timeout = aiohttp.ClientTimeout(total=SIGNUP_TIMEOUT_S)
-    async with http.post(f"{gateway_url}/auth/login", json=facts, timeout=timeout) as answer:
+    async with http.post(f"{gateway_url}/auth/login", json=facts, timeout=SIGNUP_TIMEOUT) as answer:
         if answer.status != 200:
             raise SignupFailed(f"logging in {user.email} was answered {answer.status}")
         return replace(user, token=(await answer.json())["token"])
@@ -69,13 +68,17 @@ async def log_in(http: aiohttp.ClientSession, gateway_url: str, user: Identity) 
 
 async def refresh(http: aiohttp.ClientSession, gateway_url: str, users: Sequence[Identity]) -> list[Identity]:
     """All users with fresh tokens."""
+    return await _few_at_once(log_in(http, gateway_url, user) for user in users)
+
+
+async def _few_at_once(works: Iterable[Coroutine[Any, Any, Identity]]) -> list[Identity]:
     slots = asyncio.Semaphore(SIGNUPS_AT_ONCE)
 
-    async def one(user: Identity) -> Identity:
+    async def one(work: Coroutine[Any, Any, Identity]) -> Identity:
         async with slots:
-            return await log_in(http, gateway_url, user)
+            return await work
 
-    return list(await asyncio.gather(*(one(user) for user in users)))
+    return list(await asyncio.gather(*map(one, works)))
 
 
 def subject_of(token: str) -> str:

@@ -131,10 +131,14 @@ def units_of(observed: Sequence[Observed], rule: Rule) -> tuple[list[float], int
     early = observed[: rule.first_blocks]
     if not rule.replicated:
         return [one.log for one in observed], len(early)
-    makings: dict[int, list[float]] = {}
+    return [fmean(logs) for logs in _by_making(observed)], len(_by_making(early))
+
+
+def _by_making(observed: Sequence[Observed]) -> list[list[float]]:
+    found: dict[int, list[float]] = {}
     for one in observed:
-        makings.setdefault(one.instance, []).append(one.log)
-    return [fmean(logs) for logs in makings.values()], len({one.instance for one in early})
+        found.setdefault(one.instance, []).append(one.log)
+    return list(found.values())
 
 
 def blocks_wanted(observed: Sequence[Observed], rule: Rule) -> int:
@@ -145,8 +149,7 @@ def blocks_wanted(observed: Sequence[Observed], rule: Rule) -> int:
     wanted = units_wanted(logs[:first], rule.precision)
     if not rule.replicated:
         return wanted
-    makings = len({one.instance for one in observed[: rule.first_blocks]})
-    return wanted * math.ceil(rule.first_blocks / makings)
+    return wanted * math.ceil(rule.first_blocks / first)
 
 
 def ratios_of(
@@ -195,16 +198,14 @@ def spreads(observed: Sequence[Observed]) -> tuple[float | None, float | None]:
 
     One-way analysis of variance; what blocks add to the means of makings is taken off the latter.
     """
-    makings: dict[int, list[float]] = {}
-    for one in observed:
-        makings.setdefault(one.instance, []).append(one.log)
-    repeated = [logs for logs in makings.values() if len(logs) > 1]
+    makings = _by_making(observed)
+    repeated = [logs for logs in makings if len(logs) > 1]
     if not repeated or len(makings) < FEWEST_FIRST_STAGE:
         return None, None
     degrees = sum(len(logs) - 1 for logs in repeated)
     within = sum(deviation(logs) ** 2 * (len(logs) - 1) for logs in repeated) / degrees
-    means = [fmean(logs) for logs in makings.values()]
-    added = within * fmean(1 / len(logs) for logs in makings.values())
+    means = [fmean(logs) for logs in makings]
+    added = within * fmean(1 / len(logs) for logs in makings)
     between = max(0.0, deviation(means) ** 2 - added)
     return math.expm1(math.sqrt(within)), math.expm1(math.sqrt(between))
 

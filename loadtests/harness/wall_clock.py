@@ -7,11 +7,11 @@ a first synchronisation, or because the machine slept, nothing of before and aft
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from loadtests.harness.background import beside
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
 
@@ -54,10 +54,5 @@ async def watching_the_clock(
             await sleep(LOOK_S)
         found(step_s)
 
-    task = asyncio.create_task(look())
-    try:
+    async with beside(look()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from statistics import geometric_mean, median
 
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.samples import UploadSample
@@ -13,17 +12,8 @@ VU_LEVELS = (16, 32, 64)
 DEFAULT_VUS = 16
 GAIN = 0.10  # a level that gains less is not worth its VUs, nor told from noise by turns of a second
 UPLOADS_PER_TURN = 6  # of one VU: fewer would make the switch a large part of the turn
-WASHOUT_S = 0.7
-# Say themselves how many VUs they have.
-KEPT = frozenset(
-    {
-        PartKind.NEIGHBOURS,
-        PartKind.RATES,
-        PartKind.SIZES,
-        PartKind.CROWD,
-        PartKind.FLEET,
-    }
-)
+# All others say themselves how many VUs they have.
+SCALED = (PartKind.WARM_UP, PartKind.COMPARE, PartKind.LEVELS, PartKind.KILL)
 NEIGHBOURS_SHARE = 0.6  # of the slower arm's rate: beside it, others are watched
 
 
@@ -41,9 +31,7 @@ def saturating_vus(rates: Mapping[int, Mapping[str, float]]) -> int:
 
 def _geometric(values: Iterable[float]) -> float:
     found = list(values)
-    if not found or min(found) <= 0:
-        return 0.0
-    return math.exp(sum(map(math.log, found)) / len(found))
+    return geometric_mean(found) if found and min(found) > 0 else 0.0
 
 
 def durable_s(samples: Iterable[UploadSample]) -> dict[str, list[float]]:
@@ -73,7 +61,7 @@ def with_vus(part: Part, planned: int, found: int) -> Part:
 
     Files of other sizes are limited by memory, and say themselves how many VUs they have.
     """
-    if part.kind in KEPT or planned == found:
+    if part.kind not in SCALED or planned == found:
         return part
     return part.model_copy(update={"arms": tuple(_scaled(arm, planned, found) for arm in part.arms)})
 

@@ -7,11 +7,13 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 
+from loadtests.harness.background import beside
+from loadtests.harness.counters import fetch
 from loadtests.harness.records.plan import Stretch
 from loadtests.harness.records.samples import Look
 from loadtests.harness.testbeds.processes import HostTime, Usage, Watched, start_ticks
@@ -19,19 +21,17 @@ from loadtests.harness.testbeds.testbed import Testbed
 
 SAMPLE_S = 1.0
 LATE_S = 0.3  # a look that would come later is left out: where each takes a second, they would queue up
-SCRAPE_TIMEOUT_S = 2.0
 POOLS_EVERY_S = 3.0  # a metrics page costs the process that we watch
-IN_FLIGHT = re.compile(r"^http_in_flight_requests ([0-9.e+]+)$", re.MULTILINE)
+# Parsing the whole page would cost more than all the rest of watching.
 POOL_WAIT = re.compile(r"^db_pool_wait_seconds_sum ([0-9.e+-]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where one stack's processes are, which gateways say what is in flight, and which processes, by name,
-    have a pool of database connections."""
+    """Where one stack's processes are, and the admin ports of those, by name, that have a pool of database
+    connections."""
 
     testbed: Testbed
-    gateway_admin_urls: Sequence[str] = ()
     pool_admin_urls: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,7 +74,6 @@ class Watcher:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     looks: list[Look] = field(default_factory=list)
     _watched: dict[str, list[Watched]] = field(default_factory=dict)
-    _in_flight: dict[str, float] = field(default_factory=dict)
     _pool_waiting: dict[str, float] = field(default_factory=dict)
     _pool_waits: dict[str, tuple[float, float]] = field(default_factory=dict)  # when asked, seconds waited
 
@@ -102,7 +101,6 @@ class Watcher:
             rss_bytes={name: usage.rss_bytes for name, usage in used.items()},
             host_busy_s=host.busy_s,
             disk_wait_s=host.disk_wait_s,
-            in_flight=dict(self._in_flight),
             pool_waiting=dict(self._pool_waiting),
         )
         self.looks.append(look)
@@ -112,17 +110,12 @@ class Watcher:
     async def watch(self, stretch: Stretch) -> None:
         """Look whenever a stretch asks for it, until it ends or the task is cancelled."""
         await self.meet()
-        asking = asyncio.gather(self._ask_gateways(), self._ask_pools())
-        try:
+        async with beside(self._ask_pools()):
             for at in instants(stretch):
                 early_s = at - self.clock()
                 if early_s > -LATE_S:
                     await self.sleep(max(0.0, early_s))
                     await self.look()
-        finally:
-            asking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asking
 
     def take(self) -> list[Look]:
         """All looks since the last call."""
@@ -142,31 +135,12 @@ class Watcher:
         before = self._pool_waits.pop(name, None)
         self._pool_waiting.pop(name, None)
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            if (match := POOL_WAIT.search(await self._page(url))) is None:
+            if (match := POOL_WAIT.search(await fetch(self.http, url))) is None:
                 return
             at, waited_s = self.clock(), float(match[1])
             self._pool_waits[name] = (at, waited_s)
             if before is not None and at > before[0] and waited_s >= before[1]:
                 self._pool_waiting[name] = (waited_s - before[1]) / (at - before[0])
-
-    async def _ask_gateways(self) -> None:
-        """Ask the gateways once a second what is in flight; a stack that does not say is absent."""
-        while True:
-            for stack, site in self.sites.items():
-                self._in_flight.pop(stack, None)
-                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                    pages = await asyncio.gather(*(self._page(url) for url in site.gateway_admin_urls))
-                    # Parsing the whole page each second would cost more than all the rest of watching.
-                    found = [match for page in pages if (match := IN_FLIGHT.search(page))]
-                    if pages and len(found) == len(pages):
-                        self._in_flight[stack] = sum(float(match[1]) for match in found)
-            await asyncio.sleep(SAMPLE_S)
-
-    async def _page(self, admin_url: str) -> str:
-        timeout = aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)
-        async with self.http.get(f"{admin_url}/metrics", timeout=timeout) as answer:
-            answer.raise_for_status()
-            return await answer.text()
 
 
 def named(stack: str, process: str) -> str:

@@ -73,10 +73,17 @@ def waited(found: Interval) -> str:
         return MISSING
     unit, scale = ("s", 1000.0) if found.value >= 1000 else ("ms", 1.0)
     digits = 1 if found.value / scale < 99.5 else 0
-    value = f"{found.value / scale:.{digits}f} {unit}"
+    return _in_unit(found, unit, lambda ms: f"{ms / scale:.{digits}f}")
+
+
+def _in_unit(found: Interval, unit: str, say: Callable[[float], str]) -> str:
+    """A value with its unit, and its interval in the same."""
+    if found.value is None:
+        return MISSING
+    value = f"{say(found.value)} {unit}"
     if found.low is None or found.high is None:
         return value
-    return f"{value} ({found.low / scale:.{digits}f} to {found.high / scale:.{digits}f})"
+    return f"{value} ({say(found.low)} to {say(found.high)})"
 
 
 def cpu_ms(seconds: float | None) -> str:
@@ -86,7 +93,7 @@ def cpu_ms(seconds: float | None) -> str:
 
 def cpu_interval(found: Interval) -> str:
     """The same with its interval and the unit: "9.50 ms (9.20 to 9.80)"."""
-    return f"{cpu_ms(found.value)} ms ({cpu_ms(found.low)} to {cpu_ms(found.high)})"
+    return _in_unit(found, "ms", cpu_ms)
 
 
 def duration(seconds: float) -> str:
@@ -107,12 +114,7 @@ def size(size_bytes: float | None) -> str:
 
 def mebibytes(found: Interval) -> str:
     """Memory and its interval in one unit: "95 MiB (90 to 99)"."""
-    if found.value is None:
-        return MISSING
-    value = f"{found.value / _KIB**2:.0f} MiB"
-    if found.low is None or found.high is None:
-        return value
-    return f"{value} ({found.low / _KIB**2:.0f} to {found.high / _KIB**2:.0f})"
+    return _in_unit(found, "MiB", lambda held: f"{held / _KIB**2:.0f}")
 
 
 def network(rtt_ms: float | None, bandwidth_mbit: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 
 class _EachKeyOnce(yaml.SafeLoader):
@@ -22,8 +23,12 @@ def parse(text: str) -> Any:
     return yaml.load(text, _EachKeyOnce)  # noqa: S506  # a safe loader
 
 
-def problem(found: Any) -> str:
-    """One of pydantic's errors as a line: key, value, what was expected."""
+def problems(error: ValidationError) -> list[str]:
+    """Each of pydantic's errors as a line: key, value, what was expected."""
+    return [_problem(one) for one in error.errors()]
+
+
+def _problem(found: Any) -> str:
     key = ".".join(str(part) for part in found["loc"] if part != "[key]") or "(whole file)"
     if found["type"] == "extra_forbidden":
         return f"{key}: this key is not known"

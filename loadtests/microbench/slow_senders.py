@@ -31,9 +31,8 @@ SESSION, CHUNK = "/api/upload/proxy/session", "/api/upload/proxy/chunk"
 
 
 async def open_session(http: aiohttp.ClientSession, base: str, who: Identity, size_bytes: int) -> str:
-    headers = {"Authorization": f"Bearer {who.token}"}
     body = {"file_name": "microbench.bin", "file_size_bytes": size_bytes}
-    async with http.post(base + SESSION, json=body, headers=headers) as answer:
+    async with http.post(base + SESSION, json=body, headers=who.headers) as answer:
         answer.raise_for_status()
         uuid: str = (await answer.json())["upload_uuid"]
     return uuid
@@ -43,7 +42,7 @@ async def upload(http: aiohttp.ClientSession, base: str, who: Identity, data: by
     """Seconds from the session to durable."""
     began = time.perf_counter()
     uuid = await open_session(http, base, who, len(data))
-    headers = {"Authorization": f"Bearer {who.token}", "Upload-UUID": uuid}
+    headers = who.headers | {"Upload-UUID": uuid}
     async with http.post(f"{base}{CHUNK}?id=0", data=data, headers=headers) as answer:
         answer.raise_for_status()
         await answer.read()

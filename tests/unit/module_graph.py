@@ -91,7 +91,7 @@ def hidden_circles(graph: Graph) -> list[str]:
     """
     every = [one for folder in OURS if folder != "tests" for path in sources(folder) for one in classes(path)]
     plain = [one for one in every if "Protocol" not in one.bases]
-    names = {one: one.names.union(*_inherited(one, plain, graph)) for one in plain}
+    names = {one: one.names.union(*_inherited(one, every, graph)) for one in plain}
     found = []
     for protocol in every:
         if "Protocol" in protocol.bases:
@@ -123,9 +123,9 @@ def _names(node: ast.ClassDef) -> Iterator[str]:
                 yield name
 
 
-def _inherited(one: Class, plain: list[Class], graph: Graph) -> Iterator[frozenset[str]]:
-    for base in plain:
+def _inherited(one: Class, every: list[Class], graph: Graph) -> Iterator[frozenset[str]]:
+    for base in every:
         near = base.module == one.module or base.module in graph[one.module]
         if base.name in one.bases and near and base != one:
             yield base.names
-            yield from _inherited(base, plain, graph)
+            yield from _inherited(base, every, graph)

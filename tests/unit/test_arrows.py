@@ -59,8 +59,8 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "wording strategies testbeds yaml_file prices words question planning room network "
-        "order stacks affinity users payload client warm_up pace",
+        "before a run": "background wording strategies testbeds yaml_file prices words question planning "
+        "room network order stacks affinity users payload client warm_up pace",
         "what is seen": "console counters rows tally wall_clock watch scraping exporter strangers target",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison offers ghosts crowd fleet recovery "

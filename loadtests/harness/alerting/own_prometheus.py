@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from typing import Any
 import aiohttp
 import yaml
 
+from loadtests.harness import background
+from loadtests.harness.alerting.provocations import seconds_of
 from loadtests.harness.rig import Rig
 from loadtests.harness.testbeds.testbed import SystemNotUp
 
 READY_LIMIT_S = 30.0
-POLL_S = 0.1
 STOP_LIMIT_S = 10.0
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
@@ -57,9 +57,7 @@ class Watchtower:
 
 
 def _alert(raw: Mapping[str, Any]) -> Alert:
-    # Go writes nanoseconds, Python reads microseconds.
-    seconds, _, fraction = raw["activeAt"].rstrip("Z").partition(".")
-    at = datetime.fromisoformat(f"{seconds}+00:00").timestamp() + float(f"0.{fraction or 0}")
+    at = datetime.fromisoformat(raw["activeAt"]).timestamp()
     labels = {name: value for name, value in raw["labels"].items() if name != "alertname"}
     return Alert(raw["labels"]["alertname"], raw["state"] == "firing", at, labels)
 
@@ -78,18 +76,20 @@ async def watching(rig: Rig, recording: Path, alerts: str) -> AsyncIterator[Watc
     (folder / "alerts.yml").write_text(alerts, encoding="utf-8")
     config["rule_files"] = [str(recording), str(folder / "alerts.yml")]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{background.free_port()}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
             f"--web.listen-address={address}", stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        tower = Watchtower(rig.http, f"http://{address}", _seconds(config["global"]["scrape_interval"]))
-        await _ready(tower, process, folder / "log")
+        tower = Watchtower(rig.http, f"http://{address}", seconds_of(config["global"]["scrape_interval"]))
+        if not await background.answers(rig.http, f"{tower.url}/-/ready", process, READY_LIMIT_S):
+            said = (folder / "log").read_text(encoding="utf-8", errors="replace")[-600:].strip()
+            raise SystemNotUp(f"A second Prometheus did not start: {said}")
         yield tower
     finally:
-        await _end(process)
+        await background.end(process, STOP_LIMIT_S)
 
 
 async def _program(rig: Rig) -> str:
@@ -99,11 +99,7 @@ async def _program(rig: Rig) -> str:
         raise SystemNotUp(
             "This needs the testbed's own Prometheus, as a process. Start it with: make up RUNTIME=native"
         )
-    return _executable(found[0].pid)
-
-
-def _executable(pid: int) -> str:
-    return str(Path(f"/proc/{pid}/exe").readlink())
+    return f"/proc/{found[0].pid}/exe"
 
 
 async def _configuration(rig: Rig) -> dict[str, Any]:
@@ -111,41 +107,3 @@ async def _configuration(rig: Rig) -> dict[str, Any]:
     async with rig.http.get(url, timeout=TIMEOUT) as answer:
         found: dict[str, Any] = yaml.safe_load((await answer.json())["data"]["yaml"])
     return found
-
-
-async def _ready(tower: Watchtower, process: asyncio.subprocess.Process, log: Path) -> None:
-    end = asyncio.get_running_loop().time() + READY_LIMIT_S
-    while asyncio.get_running_loop().time() < end and process.returncode is None:
-        try:
-            async with tower.http.get(f"{tower.url}/-/ready", timeout=TIMEOUT) as answer:
-                if answer.status == 200:
-                    return
-        except (aiohttp.ClientError, TimeoutError):
-            pass
-        await asyncio.sleep(POLL_S)
-    raise SystemNotUp(f"A second Prometheus did not start: {_tail(log)}")
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace")[-600:].strip()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-def _seconds(duration: str) -> float:
-    return float(duration.removesuffix("s"))

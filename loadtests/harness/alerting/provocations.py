@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
+
+from loadtests.harness import yaml_file
+from loadtests.harness.records.base import Record
 
 FILE = Path(__file__).with_name("provocations.yaml")
 Provocation = Literal[
-    "process-paused",
-    "refused-logins",
-    "database-paused",
-    "table-locked",
-    "many-hashes",
-    "crowded-gateway",
-    "no-redis",
-    "writes-blocked",
-]
+    "process-paused", "refused-logins", "database-paused", "table-locked", "many-hashes", "crowded-gateway",
+    "no-redis", "writes-blocked",
+]  # fmt: skip
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -28,20 +25,16 @@ class ProvocationsError(Exception):
     """The file cannot be used; one line for each problem."""
 
 
-class Profile(BaseModel):
+class Profile(Record):
     """One size of the run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     divide_for_by: int = Field(ge=1)
     control_s: float = Field(gt=0)
     provoked: dict[str, Provocation]  # by alert
 
 
-class Provocations(BaseModel):
+class Provocations(Record):
     """The file as declared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profiles: dict[str, Profile]
 
@@ -63,9 +56,9 @@ class Rules:
 def load_provocations(profile: str, path: Path = FILE) -> Profile:
     """Raises ``ProvocationsError`` with every problem."""
     try:
-        found = Provocations.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        found = Provocations.model_validate(yaml_file.parse(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        lines = (f"{path.name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        lines = (f"{path.name}: {one}" for one in yaml_file.problems(error))
         raise ProvocationsError("\n".join(lines)) from error
     if profile not in found.profiles:
         known = ", ".join(found.profiles)
@@ -78,16 +71,17 @@ def load_rules(path: Path, divide_for_by: int) -> Rules:
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     for_s, conditions = {}, {}
     for rule in (rule for group in content["groups"] for rule in group["rules"]):
-        for_s[rule["alert"]] = _seconds(rule["for"]) / divide_for_by
+        for_s[rule["alert"]] = seconds_of(rule["for"]) / divide_for_by
         conditions[rule["alert"]] = rule["expr"]
         rule["for"] = f"{round(for_s[rule['alert']] * 1000)}ms"
     return Rules(yaml.safe_dump(content, sort_keys=False), for_s, conditions)
 
 
-def _seconds(duration: str) -> float:
+def seconds_of(duration: str) -> float:
+    """A duration as Prometheus writes it. Raises ``ProvocationsError``."""
     match = re.fullmatch(r"(\d+)([smh])", duration)
     if match is None:
-        raise ProvocationsError(f"for: {duration!r}: expected a number with s, m or h")
+        raise ProvocationsError(f"duration {duration!r}: expected a number with s, m or h")
     return int(match[1]) * _UNITS_S[match[2]]
 
 

@@ -7,11 +7,11 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
-from itertools import count
 
 import aiohttp
 
 from loadtests.harness.alerting.provocations import Provocation
+from loadtests.harness.background import tasks
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
 from loadtests.harness.rig import Rig
 
@@ -39,7 +39,7 @@ NO_REDIS = {"RATE_LIMIT_BACKEND": "redis", "REDIS_URL": "redis://127.0.0.1:1"}  
 @asynccontextmanager
 async def healthy_load(rig: Rig) -> AsyncIterator[None]:
     """A few users who list their files, all the time: without requests there are no ratios."""
-    async with _clients(LISTERS, lambda _: _list(rig)):
+    async with _clients(LISTERS, lambda: _list(rig)):
         yield
 
 
@@ -53,7 +53,7 @@ async def process_paused(rig: Rig) -> AsyncIterator[None]:
 @asynccontextmanager
 async def database_paused(rig: Rig) -> AsyncIterator[None]:
     """The database of files does not answer, and those who list their files wait and fail."""
-    async with _paused(rig, "pg-files"), _clients(READERS, lambda _: _list(rig)):
+    async with _paused(rig, "pg-files"), _clients(READERS, lambda: _list(rig)):
         yield
 
 
@@ -62,7 +62,7 @@ async def table_locked(rig: Rig) -> AsyncIterator[None]:
     """As a migration would: nobody can read the table, and more users want to than there are connections."""
     async with _restarted(rig, "gateway", WITHOUT_BREAKER), _locked(rig, "ACCESS EXCLUSIVE"):
         with rig.activity.fault("table-locked", "pg-files"):
-            async with _clients(READERS, lambda _: _list(rig)):
+            async with _clients(READERS, lambda: _list(rig)):
                 yield
 
 
@@ -79,7 +79,7 @@ async def refused_logins(rig: Rig) -> AsyncIterator[None]:
     """Wrong passwords for one user, until the limit refuses and longer."""
     email = rig.hold.identities[0].email
     with rig.activity.fault("refused-logins", "auth"):
-        async with _clients(GUESSERS, lambda _: _guess(rig, email)):
+        async with _clients(GUESSERS, lambda: _log_in(rig.http, rig, email)):
             yield
 
 
@@ -88,7 +88,7 @@ async def many_hashes(rig: Rig) -> AsyncIterator[None]:
     """Logins of so many users at once that hashing fills cores, memory and the queue."""
     async with _restarted(rig, "auth", HASHING), _connections(rig, HASHERS) as http:
         with rig.activity.fault("many-hashes", "auth"):
-            async with _clients(HASHERS, lambda _: _hash(rig, http), pause_s=0.0):
+            async with _clients(HASHERS, lambda: _hash(rig, http), pause_s=0.0):
                 yield
 
 
@@ -97,7 +97,7 @@ async def crowded_gateway(rig: Rig) -> AsyncIterator[None]:
     """Twice as many requests at once as the gateway lets in."""
     async with _restarted(rig, "gateway", FEW_PLACES), _connections(rig, CROWD) as http:
         with rig.activity.fault("crowded-gateway", "gateway"):
-            async with _clients(CROWD, lambda _: _sleep(rig, http)):
+            async with _clients(CROWD, lambda: _sleep(rig, http)):
                 yield
 
 
@@ -162,36 +162,26 @@ async def _connections(rig: Rig, number: int) -> AsyncIterator[aiohttp.ClientSes
 
 @asynccontextmanager
 async def _clients(
-    number: int, request: Callable[[int], Awaitable[None]], *, pause_s: float = BETWEEN_S
+    number: int, request: Callable[[], Awaitable[object]], *, pause_s: float = BETWEEN_S
 ) -> AsyncIterator[None]:
     """So many clients, each sending one request after the other until the block ends."""
 
     async def client() -> None:
-        for turn in count():
+        while True:
             try:
-                await request(turn)
+                await request()
             except (aiohttp.ClientError, TimeoutError):
                 await asyncio.sleep(BETWEEN_S)  # a system that is down must not be asked without a pause
             await asyncio.sleep(pause_s)
 
-    tasks = [asyncio.create_task(client()) for _ in range(number)]
-    try:
+    async with tasks(*(client() for _ in range(number))):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _list(rig: Rig) -> None:
-    headers = {"Authorization": f"Bearer {rig.hold.identities[0].token}"}
-    url = f"{rig.system.gateway_url}/api/files/me/owned"
-    async with rig.http.get(url, headers=headers, timeout=REQUEST_TIMEOUT) as answer:
+    url, user = f"{rig.system.gateway_url}/api/files/me/owned", rig.hold.identities[0]
+    async with rig.http.get(url, headers=user.headers, timeout=REQUEST_TIMEOUT) as answer:
         await answer.read()
-
-
-async def _guess(rig: Rig, email: str) -> None:
-    await _log_in(rig.http, rig, email)
 
 
 async def _sleep(rig: Rig, http: aiohttp.ClientSession) -> None:
@@ -202,7 +192,7 @@ async def _sleep(rig: Rig, http: aiohttp.ClientSession) -> None:
 
 async def _hash(rig: Rig, http: aiohttp.ClientSession) -> None:
     """The password of a user whom nobody knows is hashed like any other."""
-    if await _log_in(http, rig, _nobody()) != HTTPStatus.BAD_REQUEST:
+    if await _log_in(http, rig, f"{secrets.token_hex(8)}@{EMAIL_DOMAIN}") != HTTPStatus.BAD_REQUEST:
         await asyncio.sleep(REFUSED_S)
 
 
@@ -212,7 +202,3 @@ async def _log_in(http: aiohttp.ClientSession, rig: Rig, email: str) -> int:
     async with http.post(url, json=facts, timeout=REQUEST_TIMEOUT) as answer:
         await answer.read()
         return answer.status
-
-
-def _nobody() -> str:
-    return f"{secrets.token_hex(8)}@{EMAIL_DOMAIN}"

@@ -13,7 +13,7 @@ from loadtests.harness.facts import Facts
 from loadtests.harness.latency import merged
 from loadtests.harness.limits import K6_CEILING, K6_SHARE, load_generator, scenes
 from loadtests.harness.network import Link
-from loadtests.harness.periods import Period, due_at
+from loadtests.harness.periods import Period
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn
 
@@ -93,7 +93,7 @@ def _due_in(at: float, periods: Sequence[Period]) -> bool:
 def late(facts: Facts, _: Answers) -> Iterator[Warn]:
     """An arrival that k6 begins late is its own queue, not the system's."""
     delays = np.array(
-        [one.intent_at - due_at(one) for one in facts.uploads if one.scheduled_at is not None]
+        [one.intent_at - one.due_at for one in facts.uploads if one.scheduled_at is not None]
         + [one.started_at - one.scheduled_at for one in facts.steps if one.scheduled_at is not None]
     )
     open_parts = facts.parts(PartKind.NEIGHBOURS)

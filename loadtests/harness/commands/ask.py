@@ -10,27 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtests.harness.commands.asking import Asking, few_cores
-from loadtests.harness.planning import (
-    estimate,
-    make_plan,
-    needs_stacks,
-    stack_bytes,
-)
+from loadtests.harness.measure import running
+from loadtests.harness.planning import estimate, make_plan, needs_stacks, stack_bytes
 from loadtests.harness.question import Question, QuestionError, load_question, questions
 from loadtests.harness.report.terminal import WIDTH
 from loadtests.harness.room import available_bytes, refuse_beyond_memory
 from loadtests.harness.strategies import load_strategies
-from loadtests.harness.testbeds.system import find_system
-from loadtests.harness.testbeds.testbed import SystemNotUp
-from loadtests.harness.words import (
-    ASK,
-    STRESS,
-    ProfileName,
-    Words,
-    WordsError,
-    as_typed,
-    read_question,
-)
+from loadtests.harness.words import ASK, STRESS, ProfileName, Words, WordsError, as_typed, read_question
 
 LIST = ("Q", "PROFILE")
 STRESS_QUESTION = "proxy-or-direct"
@@ -103,12 +89,7 @@ def entry(name: str, profile: ProfileName, environ: Mapping[str, str]) -> Entry:
 
 def _ready(environ: Mapping[str, str], words: Words) -> str:
     """Arms that differ in the client only need a testbed that runs; others bring their own."""
-    if not needs_stacks(words):
-        try:
-            find_system(environ, wait_s=0)
-        except SystemNotUp:
-            return "yes, after make up"
-    return "yes"
+    return "yes" if needs_stacks(words) or running(environ) else "yes, after make up"
 
 
 def _in_containers(environ: Mapping[str, str], words: Words) -> list[str]:

@@ -25,8 +25,7 @@ from loadtests.harness.wording import MISSING, cpu_ms, milliseconds, ratio, with
 
 NO_WINNER = (
     "Two runs at two times: the machine changed between them, so no winner is named. To compare two "
-    "things, let "
-    "them take turns: make ab"
+    "things, let them take turns: make ab"
 )
 # Of the manifest: what differs between any two runs.
 _ALWAYS_DIFFERENT = frozenset({"run", "started_at", "ended_at"})
@@ -91,8 +90,7 @@ def _cells(one: ArmResult | None) -> dict[str, str]:
 
 
 def differences(first: Run, second: Run) -> Iterator[Row]:
-    """Everything recorded of machine, tools, settings, revision, words, network and arms that is not "
-    "equal."""
+    """Everything recorded of machine, tools, settings, revision, words, network and arms that differs."""
     known = [dict(flat(_recorded(run))) for run in (first, second)]
     for name in sorted({*known[0], *known[1]}):
         one, other = (own.get(name, MISSING) for own in known)

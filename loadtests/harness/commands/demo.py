@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness import counters, scripted, users, wording
+from loadtests.harness import scripted, users, wording
 from loadtests.harness.client import Step, Uploader
-from loadtests.harness.counters import Change, Scrape
+from loadtests.harness.counters import differences
 from loadtests.harness.network import Link, slowed
 from loadtests.harness.planning import link_of
+from loadtests.harness.records.samples import Counted
 from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.room import left_out
 from loadtests.harness.session import interruptible, only_one, run_id
@@ -33,7 +34,7 @@ class Shown:
     """One step with what the services counted while it ran."""
 
     step: Step
-    counted: Change | None  # nothing where only the whole upload was counted: its last step holds that
+    counted: Counted | None  # nothing where only the whole upload was counted: its last step holds that
 
 
 def demo(environ: Mapping[str, str], console: Console) -> int:
@@ -91,9 +92,9 @@ async def by_script(rig: Rig, strategy: Strategy) -> list[Shown]:
     """A strategy that only k6 knows, by its own script: what the services count is the whole upload's."""
     await rig.hold.create_identities(rig.run, 1)
     await scripted.play(rig, strategy, FILE_BYTES, uploads=WARM_UPS)
-    before = await _counters(rig)
+    before = await rig.hold.counters()
     played = await scripted.play(rig, strategy, FILE_BYTES)
-    counted = counters.differences(before, await _counters(rig))
+    counted = differences(before, await rig.hold.counters())
     shown = [Shown(step, None) for step in played.steps]
     return [*shown[:-1], Shown(played.steps[-1], counted)] if shown else []
 
@@ -102,12 +103,12 @@ async def trace(rig: Rig, strategy: str, token: str) -> list[Shown]:
     """Upload one file and look at the services' counters after every step."""
     uploader = _uploader(rig, token)
     shown: list[Shown] = []
-    last = await _counters(rig)
+    last = await rig.hold.counters()
 
     async def watch(step: Step) -> None:
         nonlocal last
-        now = await _counters(rig)
-        shown.append(Shown(step, counters.differences(last, now)))
+        now = await rig.hold.counters()
+        shown.append(Shown(step, differences(last, now)))
         last = now
 
     uploader.watch = watch
@@ -115,10 +116,6 @@ async def trace(rig: Rig, strategy: str, token: str) -> list[Shown]:
     if play is not None:
         await play(secrets.token_bytes(FILE_BYTES))
     return shown
-
-
-async def _counters(rig: Rig) -> dict[str, Scrape]:
-    return await counters.scrape_all(rig.http, rig.system.admin_urls)
 
 
 def timeline(shown: list[Shown], *, bars: bool) -> Table:

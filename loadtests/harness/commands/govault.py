@@ -13,13 +13,12 @@ from loadtests.harness.commands.report import finish
 from loadtests.harness.govault.reach import planned, seconds_of
 from loadtests.harness.govault.records import Course
 from loadtests.harness.govault.run import ASKS, run_study
-from loadtests.harness.measure import INTERRUPTED
+from loadtests.harness.measure import INTERRUPTED, records_of
 from loadtests.harness.planning import GIB
 from loadtests.harness.question import QuestionError
-from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.rig import open_rig
 from loadtests.harness.room import kept_bytes, recorded, spooling_setting
-from loadtests.harness.session import interruptible, only_one, results_folder, run_id
+from loadtests.harness.session import interruptible, only_one, run_id
 from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 from loadtests.harness.words import StudyWords, read_study
@@ -57,13 +56,12 @@ async def _govault(
     total, _, free = shutil.disk_usage(system.run_dir)
     spooled = bool(spooling_setting(recorded(system.run_dir)))
     course = course_of(words, run_id("govault", "study"), free - kept_bytes(total, spooled=spooled))
-    writer = BundleWriter(results_folder(environ) / course.run)
-    _announce(course, writer.path, console)
+    _announce(course, console)
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    try:
+    with records_of(course.run, environ, console) as writer:
         async with (
             open_rig(course.run, {"": system}, load_strategies()) as rig,
             interruptible(rig, console),
@@ -75,13 +73,9 @@ async def _govault(
             if not writer.begun:
                 raise QuestionError("no ramp can be run here; the reasons are above. SCALE= asks for less")
             return writer.path, rig.interrupted
-    finally:
-        if not writer.begun:
-            writer.remove()
-            console.print("Nothing was measured, so nothing was kept.", style="dim")
 
 
-def _announce(course: Course, path: Path, console: Console) -> None:
+def _announce(course: Course, console: Console) -> None:
     """What will be done and how long it takes."""
     most_s = sum(seconds_of(ramp, course.time) for ramp in course.ramps)
     limit = "" if course.budget_s is None else f", ended after {course.budget_s / 60:.0f} min at the latest"
@@ -93,4 +87,3 @@ def _announce(course: Course, path: Path, console: Console) -> None:
         " GiB of disk at once",
         highlight=False,
     )
-    console.print(f"Records go to {path}", highlight=False, soft_wrap=True)

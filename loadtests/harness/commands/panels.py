@@ -18,6 +18,7 @@ from loadtests.harness.panels.recording import write_recording
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.testbeds.connections import read_environment
 from loadtests.harness.testbeds.system import ROOT, System, open_testbed
+from loadtests.harness.testbeds.testbed import serves
 
 OK = 200
 AROUND_S = 5.0  # one scrape before and after, so that the first and last turn are seen whole
@@ -32,8 +33,8 @@ def panels(path: Path, console: Console) -> int:
 async def keep_panels(system: System, path: Path, environ: Mapping[str, str], console: Console) -> None:
     """Record and draw what Prometheus knows of a run that just ended; without it a run has no panels."""
     async with open_testbed(system) as testbed:
-        prometheus = (await testbed.parts()).get("prometheus")
-    if prometheus is None or not prometheus.runs:
+        there = await serves(testbed, "prometheus")
+    if not there:
         console.print("Prometheus does not run, so no panels were recorded.", style="dim")
         return
     found = Bundle(path).manifest()
@@ -45,28 +46,18 @@ async def keep_panels(system: System, path: Path, environ: Mapping[str, str], co
         console.print(f"No panels were recorded: {error}", style="yellow", markup=False, highlight=False)
         return
     write_recording(path, recording)
-    print_panels(path, environ, console)
-
-
-def print_panels(path: Path, environ: Mapping[str, str], console: Console) -> None:
-    """Draw them, and say where they are, without Grafana and with it."""
     panels(path, console)
     settings = read_environment(ROOT, environ)
     url = settings.get("GRAFANA_URL")
     # People open the published address; inside the network of the containers it would be ourselves.
     asked = f"http://grafana:{settings.get('GRAFANA_PORT')}" if settings.get("BENCH_PROJECT") else url
     if url and asked and grafana_answers(asked):
-        console.print(f"Grafana  {link_of(path, url)}", markup=False, highlight=False, soft_wrap=True)
-
-
-def link_of(path: Path, grafana_url: str) -> str:
-    """The first dashboard in Grafana with this run and its span of time."""
-    found = Bundle(path).manifest()
-    ended = found.ended_at or found.started_at
-    return deep_link(grafana_url, found.run, found.started_at - AROUND_S, ended + AROUND_S)
+        link = deep_link(url, found.run, begin, end)
+        console.print(f"Grafana  {link}", markup=False, highlight=False, soft_wrap=True)
 
 
 def deep_link(grafana_url: str, run: str, begin: float, end: float) -> str:
+    """The first dashboard in Grafana with this run and its span of time."""
     first, *_ = DASHBOARDS
     asked = urlencode({"var-run": run, "from": round(begin * 1000), "to": round(end * 1000)})
     return f"{grafana_url.rstrip('/')}/d/{first.uid}?{asked}"

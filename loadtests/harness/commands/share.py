@@ -32,6 +32,7 @@ from loadtests.harness.records.bundle import (
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.report.page import ANALYSIS, HTML, MARKDOWN, facts, flat, write_report
 from loadtests.harness.report.tables import summary
+from loadtests.harness.testbeds.connections import settings_in
 from loadtests.harness.testbeds.system import ROOT
 
 MOST_BYTES = 5_000_000
@@ -97,8 +98,8 @@ class Scrubber:
         """What this machine would give away: names, the checkout, the home folder, secrets of ``.env``."""
         secrets = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
         hosts = {socket.gethostname(), socket.getfqdn(), environ.get("HOSTNAME", "")}
-        known = [*secrets, *recorded, *_written_secrets(ROOT / ".env")]
-        return Scrubber(known, hosts, [str(ROOT), environ.get("HOME", "")])
+        secrets += [value for name, value in settings_in(ROOT / ".env").items() if _SECRET_NAME.search(name)]
+        return Scrubber([*secrets, *recorded], hosts, [str(ROOT), environ.get("HOME", "")])
 
     def clean(self, text: str) -> str:
         for exact, kind in self._exact:
@@ -117,14 +118,6 @@ class Scrubber:
 def recorded_secrets(manifest: Manifest) -> list[str]:
     """Values in the manifest whose names say that they are secret. There should be none."""
     return [value for name, value in flat(manifest.model_dump(mode="json")) if _SECRET_NAME_END.search(name)]
-
-
-def _written_secrets(file: Path) -> list[str]:
-    """Values of a file of settings whose names say that they are secret."""
-    if not file.exists():
-        return []
-    pairs = (line.partition("=") for line in file.read_text(encoding="utf-8").splitlines())
-    return [value.strip().strip("\"'") for name, _, value in pairs if _SECRET_NAME.search(name)]
 
 
 def packed(

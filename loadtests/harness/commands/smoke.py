@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from hashlib import sha256
+from http import HTTPStatus
 
 import aiohttp
 from rich.console import Console
@@ -17,8 +19,9 @@ from loadtests.harness.rig import Rig, open_rig
 from loadtests.harness.room import left_out
 from loadtests.harness.session import only_one, run_id
 from loadtests.harness.strategies import load_strategies
+from loadtests.harness.target import Target, TargetFailed
 from loadtests.harness.testbeds.system import System, find_system
-from loadtests.harness.users import SignupFailed
+from loadtests.harness.users import Identity, SignupFailed
 from loadtests.harness.words import read_network
 
 FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts
@@ -67,7 +70,7 @@ async def _smoke(near: System, link: Link, console: Console) -> list[str]:
                 if why := lacking.get(name):
                     console.print(f"{name}: {why}", markup=False, highlight=False, soft_wrap=True)
                     continue
-                problem = await _upload(rig, name, user.token)
+                problem = await _upload(rig, name, user)
                 console.print(f"{name}: {problem or 'stored, listed and read back byte by byte'}")
                 problems += [problem] if problem else []
         await rig.hold.cleaner.clean()
@@ -86,9 +89,10 @@ async def _route(rig: Rig, path: str) -> str | None:
         return f"GET {path}: {error or type(error).__name__}"
 
 
-async def _upload(rig: Rig, strategy: str, token: str) -> str | None:
+async def _upload(rig: Rig, strategy: str, user: Identity) -> str | None:
     """Nothing if one upload by a strategy holds in every respect, else what did not."""
-    uploader = Uploader(rig.http, rig.system.gateway_url, token, name=f"smoke-{strategy}.bin")
+    gateway_url = rig.system.gateway_url
+    uploader = Uploader(rig.http, gateway_url, user.token, name=f"smoke-{strategy}.bin")
     play = uploader.by_strategy(strategy)
     content = secrets.token_bytes(FILE_BYTES)
     try:
@@ -97,11 +101,15 @@ async def _upload(rig: Rig, strategy: str, token: str) -> str | None:
         else:  # only its own script knows how
             played = await scripted.play(rig, rig.strategies[strategy], FILE_BYTES)
             file_id, content = played.file_id, played.content
-            uploader.token = rig.hold.identities[0].token
-        listed = await uploader.listed()
-        returned = await uploader.download(file_id)
-    except (StepFailed, aiohttp.ClientError, TimeoutError) as error:
+            user = rig.hold.identities[0]
+        target = Target(rig.http, gateway_url)
+        listed = await target.files(user)
+        returned = await target.download(user, file_id)
+    except (StepFailed, TargetFailed, aiohttp.ClientError, TimeoutError) as error:
         return f"{strategy}: {error or type(error).__name__}"
-    if file_id not in listed:
+    if file_id not in {file.file_id for file in listed}:
         return f"{strategy}: the file is not in its owner's list"
-    return None if returned == content else f"{strategy}: other bytes came back than were sent"
+    if returned.http_status != HTTPStatus.OK:
+        return f"{strategy}: download: answered {returned.http_status}"
+    whole = returned.sha256 == sha256(content).hexdigest()
+    return None if whole else f"{strategy}: other bytes came back than were sent"

@@ -16,7 +16,7 @@ from loadtests.harness.govault.verdicts import Study
 from loadtests.harness.load import Files
 from loadtests.harness.records.bundle import K6_FOLDER, Bundle
 from loadtests.harness.records.samples import Look, Manifest
-from loadtests.harness.report.page import moment
+from loadtests.harness.report.page import cores, machine, measured, moment
 from loadtests.harness.wording import count, duration, size
 
 REACHED = 0.95  # of a level's clients that began a round
@@ -110,12 +110,10 @@ def _headline(found: Findings, claims: Sequence[Told]) -> str:
 
 
 def _about(course: Course, manifest: Manifest) -> str:
-    cores = manifest.host.get("cores")
-    where = "unknown cores" if cores is None else f"{cores:g} cores"
     return (
         f"Files of {size(FILE_BYTES)}, zeros as in the source; ramps of {duration(RAMP_S * course.time)} (the"
-        f" source's: {duration(RAMP_S)}); {where} for everything, load generator included;"
-        f" {moment(manifest.started_at)}."
+        f" source's: {duration(RAMP_S)}); {cores(manifest.host.get('cores'))} for everything, load generator"
+        f" included; {moment(manifest.started_at)}."
     )
 
 
@@ -141,13 +139,8 @@ def _cautions(course: Course, rows: Sequence[Row], manifest: Manifest, *, failed
 
 
 def _facts(manifest: Manifest, course: Course) -> Iterator[tuple[str, str]]:
-    host = manifest.host
-    machine = [str(host.get("cpu_model") or "unknown processor")]
-    if isinstance(host.get("memory_bytes"), int | float):
-        machine.append(size(host["memory_bytes"]))
-    yield "machine", ", ".join(machine)
-    took = "not ended" if manifest.ended_at is None else duration(manifest.ended_at - manifest.started_at)
-    yield "measured", f"{moment(manifest.started_at)}, {took}"
+    yield "machine", machine(manifest.host)
+    yield "measured", measured(manifest.started_at, manifest.ended_at)
     yield "runs in", manifest.runtime
     yield "methods", "; ".join(f"{method}: {name}" for method, name in NAMES.items())
     yield "users", f"{len(course.users):,}, signed up before the load; the source counted their requests too"

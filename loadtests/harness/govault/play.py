@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loadtests.harness.background import tasks
 from loadtests.harness.console import read_tail
 from loadtests.harness.govault.records import Course, Ramp
 from loadtests.harness.govault.source import FILE_BYTES, PEAK_VUS, UPLOAD_METHODS, is_success
@@ -32,7 +33,6 @@ class Seen:
     """What the lines of a ramp say so far."""
 
     console: Path
-    rounds: int = 0
     requests: int = 0
     failed: int = 0  # requests
     acked: int = 0
@@ -50,7 +50,6 @@ class Seen:
         if line["e"] == "o":
             self.acked += line["ok"]
         elif line.get("step") == "round":
-            self.rounds += 1
             self.vus.add(line["u"])
             self.first_at = self.first_at or line["t"] / 1000
         elif line["e"] == "q":
@@ -124,9 +123,7 @@ async def _watched(
     tell: Callable[[Seen], None],
 ) -> tuple[str, str] | None:
     """Until k6 ends by itself (nothing) or must be ended (why)."""
-    ended = asyncio.create_task(process.wait())
-    interrupted = asyncio.create_task(rig.stop.wait())
-    try:
+    async with tasks(process.wait(), rig.stop.wait()) as (ended, interrupted):
         await watcher.meet()
         while True:
             await asyncio.wait({ended, interrupted}, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
@@ -139,10 +136,6 @@ async def _watched(
                 return why_stopped(rig)
             if found := exhausted(seen, course.disk_bytes, available_bytes()):
                 return found
-    finally:
-        for task in (ended, interrupted):
-            task.cancel()
-        await asyncio.gather(ended, interrupted, return_exceptions=True)
 
 
 def exhausted(seen: Seen, disk_bytes: int, memory_bytes: int) -> tuple[str, str] | None:

@@ -179,11 +179,7 @@ def _why(began: bool, uploads: Sequence[UploadSample]) -> str:
 def _used(looks: Sequence[Look], cores: float | None) -> dict[str, Any]:
     """Shares of all processors' time between the first look and the last, and the most memory of k6."""
     peaks = [look.rss_bytes["k6"] for look in looks if "k6" in look.rss_bytes]
-    used: dict[str, Any] = {
-        "cpu_share": {},
-        "busy_share": None,
-        "k6_peak_bytes": max(peaks, default=None),
-    }
+    used: dict[str, Any] = {"cpu_share": {}, "busy_share": None, "k6_peak_bytes": max(peaks, default=None)}
     if len(looks) < 2 or not cores:
         return used
     first, last = looks[0], looks[-1]

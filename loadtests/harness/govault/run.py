@@ -127,18 +127,15 @@ def _as_part(ramp: Ramp) -> Part:
         name=f"{ramp.method} {ramp.vus} VU", of=ramp.method, title=NAMES[ramp.method], colour="#000000",
         strategy=STRATEGIES[ramp.method], file_size_bytes=FILE_BYTES, piece_bytes=FILE_BYTES, vus=ramp.vus,
     )  # fmt: skip
-    return Part(
-        name=arm.name, kind=PartKind.LEVELS, arms=(arm,), period_s=RAMP_S, washout_s=0.0, first_blocks=1,
-        most_blocks=1,
-    )  # fmt: skip
+    return Part(name=arm.name, kind=PartKind.LEVELS, arms=(arm,), period_s=RAMP_S)
 
 
 def _as_stretch(ramp: Ramp, factor: float) -> Stretch:
     """The ramp for books and dashboards; its load begins a little later, when k6 has made its clients."""
     name = _as_part(ramp).name
     return Stretch(
-        stretch=ramp.stretch, part=name, t0=time.time(), period_s=RAMP_S * factor + GRACE_S, washout_s=0.0,
-        order=(name,), blocks=(0,),
+        stretch=ramp.stretch, part=name, t0=time.time(), period_s=RAMP_S * factor + GRACE_S, order=(name,),
+        blocks=(0,),
     )  # fmt: skip
 
 

@@ -13,17 +13,9 @@ from loadtests.harness.panels.recording import Recording, Series
 
 # Okabe and Ito's hues and darker ones between, for series that have no colour of their own.
 PALETTE = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#7a5195",
-    "#8c6d31",
-    "#374c80",
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31", "#374c80",
     "#a05195",
-)
+)  # fmt: skip
 MOST_CURVES = 9
 BY_ARM = "{{arm}}"
 Colours = Mapping[str, str]

@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
-from grafana.model import Kind, Panel
-from loadtests.harness.panels import scales
+from grafana.model import Kind, Panel, Unit
 from loadtests.harness.panels.curves import NO_ARMS, Colours, Curve, Curves, amount, curves_of
 from loadtests.harness.panels.recording import Recording
 from loadtests.harness.report.charts import INK, MUTED, plain_figure, to_svg
@@ -25,6 +24,8 @@ LINE_LETTERS = 38
 SPAN_ALPHA = 0.1
 NAMED_SHARE = 0.05  # of the picture: shorter questions are shaded without their name
 WIDE = 8  # grid columns of a plot
+MARKS, MOST_TIMES = 5, 7  # of the axes of amounts and of time
+TIMES_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def draw(
             _lines(axes, panel, curves, shades, recording)
         axes.tick_params(axis="x", pad=6)  # clear of the lowest mark of the other axis
         _limits(axes, panel, curves)
-        axes.yaxis.set_major_locator(scales.amounts(panel.unit, axes.get_ylim()[1]))
+        axes.yaxis.set_major_locator(amounts(panel.unit, axes.get_ylim()[1]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, panel.unit)))
         _legend(drawn, rows, curves)
         return to_svg(drawn, name)
@@ -81,8 +82,8 @@ def _lines(
     _names(axes, shades, lasted)
     axes.set_xlim(0, lasted)
     axes.set_xlabel("minutes : seconds", labelpad=1)
-    axes.xaxis.set_major_locator(scales.times(lasted))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scales.clock(value)))
+    axes.xaxis.set_major_locator(times(lasted))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
 
 
 def _spans(axes: Axes, colour: str, shades: Sequence[Shade]) -> None:
@@ -208,3 +209,26 @@ def _numbers(panel: Panel, curves: Sequence[Curve], name: str) -> str:
             owner = curve.name.replace("-", "-\n", 1)
             drawn.text(x, 0.58, owner, ha="center", va="top", linespacing=1.1, color=MUTED)
         return to_svg(drawn, name)
+
+
+def amounts(unit: Unit, top: float) -> Locator:
+    """Marks of the upright axis: a MiB has 1024 KiB, so a thousandth of it is no round number."""
+    if unit not in (Unit.BYTES, Unit.BYTES_PER_S):
+        return MaxNLocator(MARKS, integer=unit is Unit.COUNT and top >= MARKS)
+    step = 1.0
+    while top / step > MARKS:
+        step *= 2
+    return MultipleLocator(step)
+
+
+def times(minutes: float) -> Locator:
+    """Marks of a time axis that is this long."""
+    wanted = minutes * 60 / MOST_TIMES
+    step = next((one for one in TIMES_S if one >= wanted), TIMES_S[-1])
+    return MultipleLocator(step / 60)
+
+
+def clock(minutes: float) -> str:
+    """Minutes and seconds of a mark."""
+    whole, seconds = divmod(round(minutes * 60), 60)
+    return f"{whole}:{seconds:02d}"

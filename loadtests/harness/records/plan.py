@@ -79,12 +79,12 @@ class Part(Record):
     kind: PartKind
     arms: tuple[Arm, ...]
     period_s: float
-    washout_s: float
+    washout_s: float = 0.0
     login_rate_per_s: float = 0.0
     list_rate_per_s: float = 0.0
     spread_s: float | None = None  # within which the clients begin; None: as long as the washout allows
-    first_blocks: int  # blocks before the spread is looked at; a round counts as a block
-    most_blocks: int  # what the budget allows
+    first_blocks: int = 1  # blocks before the spread is looked at; a round counts as a block
+    most_blocks: int = 1  # what the budget allows
     blocks_per_making: int | None = None  # stacks are made anew after so many; None: never
     kill_after_s: float | None = None  # from the beginning of every period; None: nobody is killed
 
@@ -106,7 +106,7 @@ class Stretch(Record):
     part: str
     t0: float
     period_s: float
-    washout_s: float
+    washout_s: float = 0.0
     order: tuple[str, ...]
     blocks: tuple[int, ...]
     lead_in_s: float = 0.0
@@ -124,9 +124,13 @@ class Stretch(Record):
         end = self.t0 + self.period_s * len(self.order)
         return end if self.cut_at is None else min(end, self.cut_at)
 
+    def begin(self, index: int) -> float:
+        """Of a period."""
+        return self.t0 + index * self.period_s
+
     def counted(self, index: int) -> tuple[float, float]:
         """Begin and end of the counted part of a period."""
-        begin = self.t0 + index * self.period_s
+        begin = self.begin(index)
         return begin + self.washout_s, begin + self.period_s
 
 
@@ -230,6 +234,11 @@ class Plan(Record):
     share_of: ShareOf | None = None  # what the first sentence says; None: which arm is faster
     ways: tuple[Way, ...] = ()  # of arms whose cost is told: those that differ in their strategy
     prices: UnitPrices | None = None  # for that cost in money; a report may be given others
+
+    def with_part(self, changed: Part) -> Plan:
+        """The same with this in the place of its part of that name."""
+        parts = tuple(changed if part.name == changed.name else part for part in self.parts)
+        return self.model_copy(update={"parts": parts})
 
     @property
     def point(self) -> PartKind:

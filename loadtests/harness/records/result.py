@@ -409,8 +409,8 @@ class Limit(Record):
     id: str
     part: str
     arm: str
-    what: str | None  # "all processors", "one core of the gateway", "the load generator", ...
-    evidence: str | None
+    what: str | None = None  # "all processors", "one core of the gateway", "the load generator", ...
+    evidence: str | None = None
     advice: str | None = None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from loadtests.harness.records.base import Record
 from loadtests.harness.records.vocabulary import LedgerClass, Severity
@@ -83,6 +84,16 @@ class UploadSample(Record):
     def verified(self) -> bool:
         return self.ledger is LedgerClass.VERIFIED
 
+    @property
+    def begun_at(self) -> float:
+        """Its first request; of one without a request, when it was decided on."""
+        return self.intent_at if self.started_at is None else self.started_at
+
+    @property
+    def due_at(self) -> float:
+        """From when its user waits: a load generator that is late itself must not shorten the wait."""
+        return self.begun_at if self.scheduled_at is None else self.scheduled_at
+
 
 class StepSample(Record):
     """One timed request that is not an upload: a login, a list or a look at a file."""
@@ -96,9 +107,23 @@ class StepSample(Record):
     ok: bool
     scheduled_at: float | None = None
 
+    @property
+    def due_at(self) -> float:
+        """From when its user waits: a load generator that is late itself must not shorten the wait."""
+        return self.started_at if self.scheduled_at is None else self.scheduled_at
+
+    @property
+    def waited_s(self) -> float:
+        return self.started_at - self.due_at + self.duration_ms / 1000
+
 
 class Look(Record):
-    """What every process had used up at one instant. Processes of a stack are named ``<stack>/<process>``."""
+    """What every process had used up at one instant. Processes of a stack are named ``<stack>/<process>``.
+
+    Members that only older runs have are passed over.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     at: float
     cpu_s: dict[str, float]  # since the process began
@@ -106,10 +131,10 @@ class Look(Record):
     rss_bytes: dict[str, int]
     host_busy_s: float
     disk_wait_s: float = 0.0  # of all processors together: idle, and something waited for a disk
-    in_flight: dict[str, float] = Field(default_factory=dict)  # gateway requests, by stack
     pool_waiting: dict[str, float] = Field(default_factory=dict)  # requests without a database connection
 
 
+GENERATOR = "generator"  # among the notes of a manifest
 KILL, RECOVERED = "kill", "recovered"  # events of a planned kill: its processes are gone, and serve again
 
 
@@ -163,6 +188,14 @@ class LoadSummary(Record):
     failed_requests: int = 0
 
 
+class Ceiling(Record):
+    """What the load generator can do by itself with one script and one file size."""
+
+    file_size_bytes: int
+    uploads_per_s: float
+    floor_ms: float  # median time of an upload that nobody works on
+
+
 class Manifest(Record):
     """Where, when and with what a run was made. Secrets never enter it."""
 
@@ -188,3 +221,13 @@ class Manifest(Record):
     verified_how: str
     k6_cores: float  # that the load generator may use
     notes: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def ceilings(self) -> dict[str, Ceiling]:
+        """By strategy; empty where nothing was measured."""
+        return {name: Ceiling.model_validate(own) for name, own in self.notes.get(GENERATOR, {}).items()}
+
+    def with_ceilings(self, found: Mapping[str, Ceiling]) -> Manifest:
+        """The same with these, by strategy."""
+        noted = {GENERATOR: {name: ceiling.model_dump() for name, ceiling in found.items()}}
+        return self.model_copy(update={"notes": self.notes | noted})

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, Formatter, NullLocator, ScalarFormatter
 
 from loadtests.harness.records.plan import NOBODY
-from loadtests.harness.records.result import Result
+from loadtests.harness.records.result import Interval, Result
 from loadtests.harness.sentences import arms_of, names_of
 from loadtests.harness.wording import capital
 
@@ -85,12 +87,10 @@ class Arms:
 
 
 @contextmanager
-def figure(
-    height_in: float, columns: int = 1, *, rows: int = 1, width_in: float = WIDTH_IN
-) -> Iterator[tuple[Figure, list[Axes]]]:
+def figure(height_in: float, columns: int = 1, *, rows: int = 1) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure in the report's style; nothing global is changed after it."""
     with mpl.rc_context(_STYLE):
-        drawn = Figure(figsize=(width_in, height_in), layout="constrained")
+        drawn = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
         grid = drawn.subplots(rows, columns, squeeze=False, sharex="col" if rows > 1 else False)
         yield drawn, list(grid.flat)
 
@@ -98,6 +98,33 @@ def figure(
 def heading(axes: Axes, text: str) -> None:
     """What an axis shows, above it."""
     axes.set_title(text, fontsize=10.5, loc="left", color=MUTED)
+
+
+def marks(axis: Axis, places: Sequence[float], formatter: Formatter | None = None) -> None:
+    """Marks at these places and nowhere else."""
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_major_formatter(formatter or ScalarFormatter())
+    axis.set_minor_locator(NullLocator())
+
+
+def curve(
+    axes: Axes,
+    points: Sequence[tuple[float, Interval]],
+    colour: str,
+    name: str,
+    *,
+    marker: float = 4.5,
+    width: float = 1.8,
+    upright: float = 1.2,
+) -> None:
+    """A line through values, with their 95 % intervals as upright lines."""
+    axes.plot(
+        [x for x, _ in points], [found.value or 0.0 for _, found in points], color=colour, marker="o",
+        markersize=marker, linewidth=width, label=name,
+    )  # fmt: skip
+    for x, found in points:
+        if found.low is not None and found.high is not None:
+            axes.vlines(x, found.low, found.high, color=colour, linewidth=upright)
 
 
 def row_name(axes: Axes, place: int, name: str, value: str) -> None:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    MaxNLocator,
-    NullLocator,
-    ScalarFormatter,
-)
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness import cost
@@ -37,13 +30,16 @@ from loadtests.harness.report.charts import (
     Arms,
     Chart,
     as_rows,
+    curve,
     figure,
     heading,
+    marks,
     only,
     row_name,
     to_svg,
 )
 from loadtests.harness.wording import (
+    cpu_interval,
     cpu_ms,
     percent,
     precise,
@@ -113,7 +109,7 @@ def price(arms: Arms, found: Comparison) -> Chart | None:
             )  # fmt: skip
             starts = [start + width for start, width in zip(starts, widths, strict=True)]
         for place, one in enumerate(shown):
-            row_name(axes, place, arms.name(one.arm.name), _ours(one))
+            row_name(axes, place, arms.name(one.arm.name), cpu_interval(one.cpu_s_per_upload))
         as_rows(axes, len(shown))
         axes.set_xlim(0, max(starts) * 1.02)
         axes.set_xlabel(f"CPU milliseconds of one {unit}, by process")
@@ -130,13 +126,6 @@ def price(arms: Arms, found: Comparison) -> Chart | None:
         f"CPU time of one {unit}, our services and databases: {values}",
         svg,
     )
-
-
-def _ours(one: ArmResult) -> str:
-    found = one.cpu_s_per_upload
-    if found.low is None or found.high is None:
-        return f"{cpu_ms(found.value)} ms"
-    return f"{cpu_ms(found.value)} ms ({cpu_ms(found.low)} to {cpu_ms(found.high)})"
 
 
 def _ms(one: ArmResult, process: str) -> float:
@@ -163,8 +152,8 @@ def blocks(arms: Arms, found: Comparison, margin: float) -> Chart | None:
         "blocks",
         "How sure: every ratio in the order run",
         f"Each dot is the ratio of one {unit}; the line and the dark band are their mean with its 95 % "
-        "interval, "
-        "the pale band is the margin within which arms count as equal. A drift or a jump would show here.",
+        "interval, the pale band is the margin within which arms count as equal. A drift or a jump would "
+        "show here.",
         f"Ratios of verified {unit_of(one.arm for one in found.arms)}s per second: {values}",
         svg,
     )
@@ -209,11 +198,7 @@ def levels(arms: Arms, knees: Sequence[Knee]) -> Chart | None:
             _levels_of(left, right, arms, knee)
         for axes in (left, right):
             axes.set_xscale("log", base=2)
-            axes.xaxis.set_major_locator(
-                FixedLocator(sorted({one.vus for knee in shown for one in knee.levels}))
-            )
-            axes.xaxis.set_major_formatter(ScalarFormatter())
-            axes.xaxis.set_minor_locator(NullLocator())
+            marks(axes.xaxis, sorted({one.vus for knee in shown for one in knee.levels}))
             axes.set_ylim(0)
         right.set_xlabel("clients at once")
         heading(left, "verified uploads per second")
@@ -226,8 +211,7 @@ def levels(arms: Arms, knees: Sequence[Knee]) -> Chart | None:
         "levels",
         "More clients: until when they bring more",
         "Where the upper lines run flat, more clients only wait longer: the lower lines rise. "
-        f"{shaded}Upright lines are 95 % intervals. Waits "
-        "are of all uploads of a level, not from buckets.",
+        f"{shaded}Upright lines are 95 % intervals. Waits are of all uploads of a level, not from buckets.",
         f"Verified uploads per second by clients at once; gains until: {ends}",
         svg,
     )
@@ -247,13 +231,7 @@ def knee_range(knee: Knee) -> str:
 def _levels_of(left: Axes, right: Axes, arms: Arms, knee: Knee) -> None:
     own = arms.colour(knee.arm)
     known = [one for one in knee.levels if one.uploads_per_s.value is not None]
-    left.plot(
-        [one.vus for one in known], [one.uploads_per_s.value or 0.0 for one in known], color=own, marker="o",
-        markersize=4.5, linewidth=1.8, label=arms.name(knee.arm),
-    )  # fmt: skip
-    for one in known:
-        if one.uploads_per_s.low is not None and one.uploads_per_s.high is not None:
-            left.vlines(one.vus, one.uploads_per_s.low, one.uploads_per_s.high, color=own, linewidth=1.2)
+    curve(left, [(one.vus, one.uploads_per_s) for one in known], own, arms.name(knee.arm))
     if knee.low_vus is not None and knee.high_vus is not None:
         left.axvspan(knee.low_vus, knee.high_vus, color=own, alpha=0.12, linewidth=0)
     slow = [(one.vus, one.durable_p95_ms) for one in known if one.durable_p95_ms is not None]
@@ -348,20 +326,10 @@ def offers(arms: Arms, found: Offers) -> Chart | None:
     with figure(3.1, 2) as (drawn, (left, right)):
         for arm in dict.fromkeys(cell.arm for cell in shown):
             own = sorted((cell for cell in shown if cell.arm == arm), key=lambda cell: cell.share)
-            shares, colour = [cell.share * 100 for cell in own], arms.colour(arm)
-            waits, rates = [cell.acked_p95.ms for cell in own], [cell.uploads_per_s for cell in own]
+            waits = [(cell.share * 100, cell.acked_p95.ms) for cell in own]
+            rates = [(cell.share * 100, cell.uploads_per_s) for cell in own]
             for axes, points in ((left, waits), (right, rates)):
-                axes.plot(
-                    shares,
-                    [one.value or 0.0 for one in points],
-                    color=colour,
-                    marker="o",
-                    ms=4,
-                    label=arms.name(arm),
-                )
-                for share, one in zip(shares, points, strict=True):
-                    if one.low is not None and one.high is not None:
-                        axes.vlines(share, one.low, one.high, color=colour, linewidth=1.2)
+                curve(axes, points, arms.colour(arm), arms.name(arm), marker=4, width=1.5)
         ends = [0.0, max(cell.offered_per_s for cell in shown)]
         right.plot([0, ends[1] / found.capacity_per_s * 100], ends, color=MUTED, linewidth=1, linestyle=":")
         right.set_ylim(0, 1.3 * max(cell.uploads_per_s.value or 0.0 for cell in shown))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
-
+from loadtests.harness.comparison import scaled
 from loadtests.harness.crowd import fullest
 from loadtests.harness.records.result import Crowd
 from loadtests.harness.report import charts_answers
-from loadtests.harness.report.charts import MUTED, Arms, Chart, figure, heading, to_svg
+from loadtests.harness.report.charts import MUTED, Arms, Chart, curve, figure, heading, marks, to_svg
 from loadtests.harness.wording import mebibytes, size
 
 MIB = 1024**2
@@ -29,21 +28,12 @@ def crowd(arms: Arms, found: Crowd) -> Chart | None:
     levels = sorted({cell.clients for cell in shown})
     with figure(4.0) as (drawn, (axes,)):
         for arm in dict.fromkeys(cell.arm for cell in shown):
-            own, colour = [cell for cell in shown if cell.arm == arm], arms.colour(arm)
-            axes.plot(
-                [cell.clients for cell in own], [(cell.most_bytes.value or 0.0) / MIB for cell in own],
-                color=colour, marker="o", markersize=4.5, linewidth=1.8, label=arms.name(arm),
-            )  # fmt: skip
-            for cell in own:
-                if cell.most_bytes.low is not None and cell.most_bytes.high is not None:
-                    ends = cell.most_bytes.low / MIB, cell.most_bytes.high / MIB
-                    axes.vlines(cell.clients, *ends, color=colour, linewidth=1.2)
+            held = [(cell.clients, scaled(cell.most_bytes, 1 / MIB)) for cell in shown if cell.arm == arm]
+            curve(axes, held, arms.colour(arm), arms.name(arm))
         least = min((cell.most_bytes.value or 0.0) / MIB for cell in shown)
         sent = [least + clients * found.file_size_bytes / MIB for clients in levels]
         axes.plot(levels, sent, color=MUTED, linewidth=1, linestyle=":", label="A whole file for each client")
-        axes.xaxis.set_major_locator(FixedLocator(levels))
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_locator(NullLocator())
+        marks(axes.xaxis, levels)
         axes.set_ylim(0)
         axes.set_xlabel("slow clients at once")
         heading(axes, "most memory of gateway and upload, MiB")

@@ -10,14 +10,9 @@ from matplotlib.axes import Axes
 
 from grafana.colours import PROCESS_COLOURS
 from loadtests.harness.cost import process_order
+from loadtests.harness.periods import Floats
 from loadtests.harness.records.result import Result, Timeline
-from loadtests.harness.report import (
-    charts_answers,
-    charts_crowd,
-    charts_fleet,
-    charts_kill,
-    charts_sizes,
-)
+from loadtests.harness.report import charts_answers, charts_crowd, charts_fleet, charts_kill, charts_sizes
 from loadtests.harness.report.charts import MUTED, RULE, Arms, Chart, figure, heading, only, to_svg
 
 NAMED_SHARE = 0.05  # of the time that was played
@@ -101,11 +96,9 @@ def parts_in_time(course: Timeline) -> list[tuple[str, float, float]]:
     return found
 
 
-def _by_process(course: Timeline) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def _by_process(course: Timeline) -> dict[str, Floats]:
     """Processes of all stacks together, those left out that never worked."""
-    found: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = defaultdict(
-        lambda: np.zeros(len(course.at_s))
-    )
+    found: dict[str, Floats] = defaultdict(lambda: np.zeros(len(course.at_s)))
     for watched, used in course.cores.items():
         found[watched.rpartition("/")[2]] += np.array(used)
     return {name: used for name, used in found.items() if used.any()}

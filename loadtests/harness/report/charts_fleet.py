@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
-
 from loadtests.harness.records.result import Fleet
-from loadtests.harness.report.charts import Arms, Chart, figure, heading, to_svg
+from loadtests.harness.report.charts import Arms, Chart, curve, figure, heading, marks, to_svg
 from loadtests.harness.wording import size, with_interval
 
 
@@ -16,24 +14,16 @@ def fleet(arms: Arms, found: Fleet) -> Chart | None:
         return None
     with figure(5.2, rows=2) as (drawn, (rates, waits)):
         for arm in dict.fromkeys(cell.arm for cell in shown):
-            own, colour = [cell for cell in shown if cell.arm == arm], arms.colour(arm)
-            slow = [cell for cell in own if cell.took_p95.ms.value is not None]
-            for axes, cells, values in (
-                (rates, own, [cell.downloads_per_s for cell in own]),
-                (waits, slow, [cell.took_p95.ms for cell in slow]),
+            own = [cell for cell in shown if cell.arm == arm]
+            took = [(cell.clients, cell.took_p95.ms) for cell in own if cell.took_p95.ms.value is not None]
+            for axes, points in (
+                (rates, [(cell.clients, cell.downloads_per_s) for cell in own]),
+                (waits, took),
             ):
-                axes.plot(
-                    [cell.clients for cell in cells], [one.value or 0.0 for one in values], color=colour,
-                    marker="o", markersize=4.5, linewidth=1.8, label=arms.name(arm),
-                )  # fmt: skip
-                for cell, one in zip(cells, values, strict=True):
-                    if one.low is not None and one.high is not None:
-                        axes.vlines(cell.clients, one.low, one.high, color=colour, linewidth=1.2)
+                curve(axes, points, arms.colour(arm), arms.name(arm))
         for axes in (rates, waits):
             axes.set_xscale("log", base=2)
-            axes.xaxis.set_major_locator(FixedLocator(sorted({cell.clients for cell in shown})))
-            axes.xaxis.set_major_formatter(ScalarFormatter())
-            axes.xaxis.set_minor_locator(NullLocator())
+            marks(axes.xaxis, sorted({cell.clients for cell in shown}))
             axes.set_ylim(0)
         waits.set_xlabel("clients at once")
         heading(rates, "verified downloads per second")

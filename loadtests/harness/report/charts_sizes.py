@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from loadtests.harness.records.result import Interval, Sizes
-from loadtests.harness.report.charts import RULE, Arms, Chart, figure, heading, to_svg
+from loadtests.harness.report.charts import RULE, Arms, Chart, curve, figure, heading, marks, to_svg
 from loadtests.harness.wording import capital, ratio, size
 
 _STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)  # marks of a scale of ratios
@@ -26,21 +27,11 @@ class _Shown(NamedTuple):
 
 
 _PICTURES = (
-    _Shown(
-        "size-speed",
-        "uploads_per_s",
-        "Speed by file size",
-        "speed",
-        "Above the line a way is faster than",
-    ),
-    _Shown(
-        "size-cpu",
-        "cpu_s_per_upload",
-        "CPU by file size",
-        "CPU of one upload",
-        "CPU of our services and databases for one upload. Below the line a way is cheaper than",
-    ),
-)
+    _Shown("size-speed", "uploads_per_s", "Speed by file size", "speed",
+           "Above the line a way is faster than"),
+    _Shown("size-cpu", "cpu_s_per_upload", "CPU by file size", "CPU of one upload",
+           "CPU of our services and databases for one upload. Below the line a way is cheaper than"),
+)  # fmt: skip
 
 
 def by_size(arms: Arms, found: Sizes | None) -> Iterator[Chart]:
@@ -66,9 +57,7 @@ def _ratios(arms: Arms, found: Sizes, shown: _Shown) -> Chart | None:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, 0.8), max(high, 1.25))
-        axes.yaxis.set_major_locator(FixedLocator(_STEPS))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
-        axes.yaxis.set_minor_locator(NullLocator())
+        marks(axes.yaxis, _STEPS, FuncFormatter(lambda value, _: f"{value:g} ×"))
         _file_sizes(axes, found)
         first = arms.name(base)[:1].lower() + arms.name(base)[1:]
         heading(axes, f"{shown.axis}, {first} = 1")
@@ -100,21 +89,13 @@ def _by_arm(found: Sizes, metric: str) -> dict[tuple[str, str], list[tuple[int, 
     return curves
 
 
-def _curve(axes: Axes, points: Sequence[tuple[int, Interval]], colour: str, name: str) -> None:
-    axes.plot(
-        [at for at, _ in points], [found.value or 0.0 for _, found in points], color=colour, marker="o",
-        markersize=5.5, linewidth=2, label=name,
-    )  # fmt: skip
-    for at, found in points:
-        if found.low is not None and found.high is not None:
-            axes.vlines(at, found.low, found.high, color=colour, linewidth=1.4)
+_curve = partial(curve, marker=5.5, width=2, upright=1.4)
 
 
 def _file_sizes(axes: Axes, found: Sizes) -> None:
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator([one.file_size_bytes for one in found.sizes]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value)))
-    axes.xaxis.set_minor_locator(NullLocator())
+    sizes = [one.file_size_bytes for one in found.sizes]
+    marks(axes.xaxis, sizes, FuncFormatter(lambda value, _: size(value)))
     axes.set_xlabel("file size")
 
 

@@ -52,18 +52,8 @@ _ROWS = (
         lambda one: with_interval(one.store_core_hours),
         short=False,
     ),
-    _Row(
-        "memory, GiB-hours",
-        MEASURED,
-        lambda one: precise(one.memory_gib_hours),
-        head="memory\nGiB-hours",
-    ),
-    _Row(
-        "through the gateway, GB",
-        MEASURED,
-        lambda one: precise(one.gateway_gb),
-        head="gateway\nGB",
-    ),
+    _Row("memory, GiB-hours", MEASURED, lambda one: precise(one.memory_gib_hours), head="memory\nGiB-hours"),
+    _Row("through the gateway, GB", MEASURED, lambda one: precise(one.gateway_gb), head="gateway\nGB"),
     _Row("store requests", COUNTED, lambda one: number(one.store_requests), head="store\nrequests"),
     _Row("SQL statements", MEASURED, lambda one: number(one.statements), short=False),
 )

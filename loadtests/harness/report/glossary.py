@@ -24,8 +24,7 @@ TERMS: tuple[Term, ...] = (
     Term(
         "A/A",
         "Two equal arms compared with each other. What they seem to differ by is what this machine cannot "
-        "tell "
-        "from nothing.",
+        "tell from nothing.",
     ),
     Term(
         "arm",
@@ -35,21 +34,18 @@ TERMS: tuple[Term, ...] = (
     Term(
         "block",
         "Turns of all arms in a drawn order, forth and back, such as A B B A. Each block gives one ratio, "
-        "in which "
-        "whatever changes slowly on the machine has cancelled out.",
+        "in which whatever changes slowly on the machine has cancelled out.",
         ("blocks",),
     ),
     Term(
         "carry-over",
         "What the turn of one arm still does to the next. The beginning of each turn is left out for it, "
-        "and what "
-        "is left is looked for.",
+        "and what is left is looked for.",
     ),
     Term(
         "direct",
         "The client asks the server for signed addresses and sends the file straight to the store: in "
-        "parts, or in "
-        "one PUT. The server sees no byte of it.",
+        "parts, or in one PUT. The server sees no byte of it.",
     ),
     Term(
         "as if k6 ran elsewhere",
@@ -86,8 +82,8 @@ TERMS: tuple[Term, ...] = (
     Term(
         "making",
         "Starting two stacks anew, with empty databases. Two stacks of equal code differ a little by "
-        "themselves, so "
-        "that where arms have stacks of their own the making is what is counted, not the block.",
+        "themselves, so that where arms have stacks of their own the making is what is counted, not the "
+        "block.",
         ("makings", "makings of the stacks", "making of the stacks"),
     ),
     Term(
@@ -110,8 +106,7 @@ TERMS: tuple[Term, ...] = (
     Term(
         "stack",
         "A set of our four processes with databases and a bucket of their own. Arms that differ in what "
-        "the client "
-        "does share one; arms that differ in settings or revision have one each.",
+        "the client does share one; arms that differ in settings or revision have one each.",
         ("stacks",),
     ),
     Term(
@@ -131,8 +126,7 @@ TERMS: tuple[Term, ...] = (
     Term(
         "time to durable",
         "From an upload's first request until its file could survive a crash. It may be a little shorter "
-        "than the "
-        "time to acknowledgement: the answer still has to travel to the client.",
+        "than the time to acknowledgement: the answer still has to travel to the client.",
     ),
     Term(
         "turn",
@@ -168,10 +162,7 @@ TERMS: tuple[Term, ...] = (
         "The books of a run: every intended upload is found again in the databases and in the store, or its "
         "loss is counted and named.",
     ),
-    Term(
-        "margin",
-        "Differences smaller than this count as equal. It is fixed before the run.",
-    ),
+    Term("margin", "Differences smaller than this count as equal. It is fixed before the run."),
     Term("median", "Half of the values are smaller. The same as p50.", ("p50",)),
     Term(
         "open loop",
@@ -203,8 +194,7 @@ TERMS: tuple[Term, ...] = (
     Term(
         "iteration",
         "One round of what a virtual user does, from the first request to the last. An iteration that "
-        "ended need "
-        "not have uploaded anything: that is why uploads are counted instead.",
+        "ended need not have uploaded anything: that is why uploads are counted instead.",
     ),
     Term("SQL statements", "Questions and orders that the services send to their databases."),
     Term("store", "The object store that keeps the files' bytes; MinIO here.", ("object store",)),
@@ -224,11 +214,7 @@ TERMS: tuple[Term, ...] = (
         "Virtual user: one client of the load generator that does the same thing over and over.",
         ("VUs", "virtual user", "virtual users", "clients"),
     ),
-    Term(
-        "G-00 clean failure",
-        "The client saw a failure, and nothing was stored. Counted.",
-        ("G-00",),
-    ),
+    Term("G-00 clean failure", "The client saw a failure, and nothing was stored. Counted.", ("G-00",)),
     Term(
         "G-01 no trace",
         "The client saw a failure or nothing, and the server knows nothing of it. Counted.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -154,7 +154,7 @@ def about(result: Result) -> str:
         f"files of {listed(sizes)}" if sizes else "",
         f"{listed(clients)} clients at once" if clients else "",
         f"a network of {slower}" if slower else "",
-        f"{_cores(host.get('cores'))} for everything, load generator included",
+        f"{cores(host.get('cores'))} for everything, load generator included",
         moment(found.get("started_at")),
     ]
     return capital(", ".join(part for part in parts if part)) + "."
@@ -169,14 +169,11 @@ def _first_arms(result: Result) -> list[Arm]:
 def facts(result: Result) -> list[tuple[str, str]]:
     """Where and how it was measured, in a few lines."""
     found, host = result.conditions, result.conditions.get("host") or {}
-    machine = [str(host.get("cpu_model") or "unknown processor"), _cores(host.get("cores"))]
-    if isinstance(host.get("memory_bytes"), int | float):
-        machine.append(size(host["memory_bytes"]))
     named = [f"{arm.name} is {arm.title}" for arm in _first_arms(result) if _named(arm)]
     lines = [
         ("arms", "; ".join(named)),
-        ("machine", ", ".join(machine)),
-        ("measured", f"{moment(found.get('started_at'))}, {_took(found)}, profile {result.profile}"),
+        ("machine", machine(host)),
+        ("measured", f"{measured(found.get('started_at'), found.get('ended_at'))}, profile {result.profile}"),
         ("network", networks(result)),
         ("not the default", not_default(result) or "nothing"),
         ("revision", revision(result)),
@@ -223,7 +220,7 @@ def revision(result: Result) -> str:
     """Of the checkout, or of each arm where they differ."""
     by_arm: dict[str, str] = result.conditions.get("revisions") or {}
     if len(set(by_arm.values())) > 1:
-        return ", ".join(f"{arm} {text[:12]}" for arm, text in by_arm.items())
+        return ", ".join(f"{arm} {text[:12] or 'the working tree'}" for arm, text in by_arm.items())
     known = str(result.conditions.get("git_revision") or "unknown")[:12]
     return known + (" with local changes" if result.conditions.get("git_dirty") else "")
 
@@ -234,14 +231,23 @@ def moment(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _cores(value: float | None) -> str:
+def measured(begin: float | None, end: float | None) -> str:
+    """When a run began, and how long it took."""
+    took = "not ended" if begin is None or end is None else duration(end - begin)
+    return f"{moment(begin)}, {took}"
+
+
+def machine(host: Mapping[str, Any]) -> str:
+    """Processor, cores and memory."""
+    words = [str(host.get("cpu_model") or "unknown processor"), cores(host.get("cores"))]
+    if isinstance(host.get("memory_bytes"), int | float):
+        words.append(size(host["memory_bytes"]))
+    return ", ".join(words)
+
+
+def cores(value: float | None) -> str:
     """2 rather than 2.0; a container may have one and a half."""
     return "unknown cores" if value is None else f"{value:g} {'core' if value == 1 else 'cores'}"
-
-
-def _took(found: dict[str, Any]) -> str:
-    begin, end = found.get("started_at"), found.get("ended_at")
-    return "not ended" if begin is None or end is None else duration(end - begin)
 
 
 def _main(result: Result) -> PartKind:

@@ -45,7 +45,6 @@ def tables(result: Result) -> dict[str, Table]:
         tables_sizes.ratios(arms, result.sizes) if result.sizes else None,
         tables_evidence.ledger(arms, result),
         tables_evidence.seconds(result.seconds),
-        tables_evidence.warnings(result.warnings),
     )
     return {table.ident: without_equal(table) for table in made if table is not None and table.rows}
 

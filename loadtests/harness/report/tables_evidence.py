@@ -1,15 +1,14 @@
-"""Tables of what lies behind the answers: the ledger, where the time went, and warnings."""
+"""Tables of what lies behind the answers: the ledger, and where the time went."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from loadtests.harness.records.result import Result
-from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.report.charts import Arms
 from loadtests.harness.report.table import Table
-from loadtests.harness.wording import MISSING, duration
+from loadtests.harness.wording import duration
 
 
 def ledger(arms: Arms, result: Result) -> Table:
@@ -50,15 +49,4 @@ def seconds(found: Mapping[str, float]) -> Table:
         "",
         ("part", "time"),
         tuple((name, duration(value)) for name, value in found.items()),
-    )
-
-
-def warnings(found: Sequence[Warn]) -> Table:
-    return Table(
-        "warnings",
-        "Warnings",
-        "What limits how far this run may be believed, the gravest first.",
-        ("code", "severity", "what", "advice"),
-        tuple((one.code, one.severity.value, one.message, one.advice or MISSING) for one in found),
-        first=4,
     )

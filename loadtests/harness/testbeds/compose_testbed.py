@@ -19,6 +19,7 @@ from aiodocker import Docker, DockerError
 from aiodocker.channel import ChannelSubscriber
 from aiodocker.containers import DockerContainer
 
+from loadtests.harness.background import beside
 from loadtests.harness.testbeds import container, container_facts, container_stats, processes
 from loadtests.harness.testbeds.container import STOP_GRACE_S, STOP_TIMEOUT, Listed
 from loadtests.harness.testbeds.docker_engine import (
@@ -54,9 +55,8 @@ class ContainerTestbed:
     run_mode: ClassVar[str] = "containers of Docker Compose on one host; the load comes from a container too"
     observing: ClassVar[str] = (
         "each container once a second from its control group (Docker Engine API), its peak of memory is the "
-        "highest of these looks; the gateway's metrics page once a second"
+        "highest of these looks; waits for a database every three seconds"
     )
-    look_s: ClassVar[float] = 1.2  # older engines answer from a look they take once a second
     _started: dict[str, int] = field(default_factory=dict)  # by container: start of the life last seen
     _cpu_s: dict[str, float] = field(default_factory=dict)
     _events: ChannelSubscriber = field(init=False, repr=False)
@@ -242,14 +242,9 @@ async def open_containers(project: str, ready: Ready, url: str = "") -> AsyncIte
         async with docker_errors(SystemNotUp, UNASKED):
             docker = await stack.enter_async_context(open_docker(url))
         testbed = ContainerTestbed(docker, project, ready)
-        following = asyncio.create_task(testbed.follow())
-        try:
-            yield testbed
-        finally:
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
-            await testbed.restore()
+        stack.push_async_callback(testbed.restore)
+        await stack.enter_async_context(beside(testbed.follow()))
+        yield testbed
 
 
 def parts_now(project: str, ready: Ready, url: str = "") -> dict[str, PartState]:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import asyncpg
 import urllib3
+from dotenv import dotenv_values
 from minio import Minio
 
 PUBLISHED = "ports.env"  # what `make up` was given, in the run folder
@@ -23,7 +24,6 @@ DATABASES = ("auth", "upload", "files")
 STORE_CONNECTIONS = 16
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 60.0
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -71,8 +71,7 @@ def read_environment(root: Path, overrides: Mapping[str, str]) -> dict[str, str]
     in_effect = Path(overrides.get("VAULTBENCH_RUN_DIR") or root / ".run") / PUBLISHED
     secrets = Path(overrides.get("VAULTBENCH_ENV_FILE") or root / ".env")
     for file in (root / "compose" / "ports.env", in_effect, secrets):
-        if file.exists():
-            values.update(parse_env(file.read_text(encoding="utf-8")))
+        values.update(settings_in(file))
     values.update(overrides)
     return {name: _expand(value, values, depth=8) for name, value in values.items()}
 
@@ -80,11 +79,9 @@ def read_environment(root: Path, overrides: Mapping[str, str]) -> dict[str, str]
 def contradictions(run_dir: Path, said: Mapping[str, str]) -> list[str]:
     """Where ``said`` names another port or address than the testbed in this folder was started with: it would
     be loaded at one place and judged at another."""
-    path = run_dir / PUBLISHED
-    published = parse_env(path.read_text(encoding="utf-8")) if path.exists() else {}
     return [
         f"{name}={said[name]}, and the testbed in {run_dir} has {value}"
-        for name, value in published.items()
+        for name, value in settings_in(run_dir / PUBLISHED).items()
         if (name.endswith("_PORT") or name in ADDRESSES)
         and said.get(name)
         and said[name].strip("[]") != value.strip("[]")
@@ -174,10 +171,10 @@ def open_store(endpoints: Endpoints) -> Minio:
     )
 
 
-def parse_env(text: str) -> dict[str, str]:
-    """Lines of NAME=value, quoted or not, of a file that a start-up wrote."""
-    found = (_LINE.fullmatch(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return {match[1]: match[2].strip("\"'") for match in found if match}
+def settings_in(path: Path) -> dict[str, str]:
+    """Lines of NAME=value, quoted or not, of a file that a start-up wrote; none where there is no file."""
+    found = dotenv_values(path, interpolate=False)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _expand(value: str, values: Mapping[str, str], depth: int) -> str:

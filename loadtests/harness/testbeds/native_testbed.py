@@ -6,28 +6,27 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from loadtests.harness.testbeds import processes
-from loadtests.harness.testbeds.processes import Snapshot, Watched
-from loadtests.harness.testbeds.testbed import Act, PartState, Seen, SystemNotUp, TestbedRefused
+from loadtests.harness.testbeds.processes import Watched
+from loadtests.harness.testbeds.testbed import Act, PartState, SystemNotUp, Testbed, TestbedRefused
 
 CONTROL_TIMEOUT_S = 90.0
 FAMILIES = ("pg-", "nginx")  # parts whose children do the work
 
 
 @dataclass(frozen=True, slots=True)
-class NativeTestbed:
-    """Implements ``Testbed`` for the supervisor's processes."""
+class NativeTestbed(Testbed):
+    """The supervisor's processes."""
 
     run_dir: Path
     runtime: ClassVar[str] = "native"
     run_mode: ClassVar[str] = "native processes on one host"
-    look_s: ClassVar[float] = 0.0
-    observing: ClassVar[str] = "each process once a second; the gateway's metrics page once a second"
+    observing: ClassVar[str] = "each process once a second; waits for a database every three"
 
     async def parts(self) -> dict[str, PartState]:
         return read_parts(self.run_dir)
@@ -44,23 +43,11 @@ class NativeTestbed:
                 found.append(Watched(name, pid, ticks, family=name.startswith(FAMILIES)))
         return found
 
-    async def snapshot(
-        self, clock: Callable[[], float], watched: Sequence[Watched], *, exact: bool = False
-    ) -> Snapshot:
-        del exact  # every look tells lives apart
-        return processes.snapshot(clock(), watched)
-
     async def act(self, what: Act, part: str) -> None:
         await control(self.run_dir, {"op": what, "part": part})
 
     async def restart(self, part: str, environment: Mapping[str, str]) -> None:
         await control(self.run_dir, {"op": "restart", "part": part, "env": dict(environment)})
-
-    async def facts(self) -> dict[str, dict[str, Any]]:
-        return {}
-
-    def take_seen(self) -> list[Seen]:
-        return []  # the supervisor's log tells; a restart inside a window is seen by its start time
 
 
 @dataclass(frozen=True, slots=True)

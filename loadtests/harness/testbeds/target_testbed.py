@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from loadtests.harness.testbeds import processes
-from loadtests.harness.testbeds.processes import Snapshot, Watched
-from loadtests.harness.testbeds.testbed import Act, PartState, Seen, TestbedRefused
+from loadtests.harness.testbeds.processes import Watched
+from loadtests.harness.testbeds.testbed import Act, PartState, Testbed, TestbedRefused
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _TAKEN = ("harness", "k6")  # what ours are called in every look
 
 
 @dataclass(frozen=True, slots=True)
-class TargetTestbed:
-    """Implements ``Testbed`` for what is not ours to start, stop or look into.
+class TargetTestbed(Testbed):
+    """What is not ours to start, stop or look into.
 
     ``named`` are names and ids of processes, see ``read_pids``; each counts with its children.
     """
@@ -28,7 +28,6 @@ class TargetTestbed:
     named: tuple[tuple[str, int], ...] = ()
     runtime: ClassVar[str] = "native"
     run_mode: ClassVar[str] = "another implementation, known by its address"
-    look_s: ClassVar[float] = 0.0
     observing: ClassVar[str] = "the processes that PIDS names, once a second"
 
     async def parts(self) -> dict[str, PartState]:
@@ -41,23 +40,11 @@ class TargetTestbed:
         lives = ((name, pid, processes.start_ticks(pid)) for name, pid in self.named)
         return [Watched(name, pid, ticks, family=True) for name, pid, ticks in lives if ticks is not None]
 
-    async def snapshot(
-        self, clock: Callable[[], float], watched: Sequence[Watched], *, exact: bool = False
-    ) -> Snapshot:
-        del exact  # every look tells lives apart
-        return processes.snapshot(clock(), watched)
-
     async def act(self, what: Act, part: str) -> None:
         raise TestbedRefused(f"{what} {part}: {self.url} is not ours")
 
     async def restart(self, part: str, environment: Mapping[str, str]) -> None:
         raise TestbedRefused(f"restart {part}: {self.url} is not ours")
-
-    async def facts(self) -> dict[str, dict[str, Any]]:
-        return {}
-
-    def take_seen(self) -> list[Seen]:
-        return []
 
 
 def read_pids(path: Path) -> tuple[tuple[str, int], ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+from loadtests.harness.testbeds import processes
 from loadtests.harness.testbeds.processes import Snapshot, Watched
 
 Act = Literal["kill", "pause", "resume"]
@@ -58,7 +59,6 @@ class Testbed(Protocol):
     runtime: ClassVar[str]  # "native" or "compose"
     run_mode: ClassVar[str]  # in words, for the manifest
     observing: ClassVar[str]  # how CPU and memory are read, for the manifest
-    look_s: ClassVar[float]  # how long after being asked for a look may be taken
 
     async def parts(self) -> Mapping[str, PartState]:
         """State of every part."""
@@ -73,6 +73,8 @@ class Testbed(Protocol):
         self, clock: Callable[[], float], watched: Sequence[Watched], *, exact: bool = False
     ) -> Snapshot:
         """Look at everything once; ``exact`` also makes sure that each is still the same life of it."""
+        del exact  # a look at processes always tells lives apart
+        return processes.snapshot(clock(), watched)
 
     async def act(self, what: Act, part: str) -> None:
         """Kill, pause or resume a part. Raises ``TestbedRefused``."""
@@ -82,6 +84,14 @@ class Testbed(Protocol):
 
     async def facts(self) -> dict[str, dict[str, Any]]:
         """What is known of each part beyond its settings: image, limits as read back."""
+        return {}
 
     def take_seen(self) -> list[Seen]:
-        """What happened to the parts since the last call."""
+        """What happened to the parts since the last call; a restart is also seen by its start time."""
+        return []
+
+
+async def serves(testbed: Testbed, part: str) -> bool:
+    """Whether there is such a part, and it runs, however late its last health answer was."""
+    found = (await testbed.parts()).get(part)
+    return found is not None and found.runs

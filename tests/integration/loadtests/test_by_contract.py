@@ -94,7 +94,7 @@ class Client:
 
     async def clean(self) -> tuple[int, int]:
         removed = (await ContractCleaner(self.target, lambda: self.users).clean()).removed
-        return removed.sessions, removed.files
+        return removed["sessions"], removed["files"]
 
     def _uploader(self, ref: str) -> Uploader:
         return Uploader(self.http, self.url, self.users[0].token, name=f"{ref}.bin")

@@ -46,10 +46,10 @@ async def test_nothing_of_ours_stays_and_strangers_keep_theirs(planter: Planter,
     key = await plant_stranger(planter)
     cleaned = await Cleaner(rig.databases, rig.store).clean()
     removed = cleaned.removed
-    assert (removed.sessions, removed.files, removed.objects, removed.multiparts) == (7, 3, 8, 4)
+    assert [removed[name] for name in ("sessions", "files", "objects", "multiparts")] == [7, 3, 8, 4]
     assert await count_all(rig) == (1, 1, 1, 0)
     assert cleaned.baseline.object_keys == {key}
-    assert (cleaned.baseline.files, [warning.code for warning in cleaned.warnings()]) == (1, ["dirty-start"])
+    assert cleaned.baseline.files == 1
     assert await rig.databases.auth.fetchval("SELECT count(*) FROM users WHERE id = $1", rig.user) == 1
 
 
@@ -66,7 +66,7 @@ async def test_a_store_without_whole_folders_is_cleaned_as_well(planter: Planter
     store = PlainStore(rig.client, rig.bucket)
     cleaned = await Cleaner(rig.databases, store).clean()
     store.close()
-    assert cleaned.removed.objects == 8
+    assert cleaned.removed["objects"] == 8
     assert await count_all(rig) == (1, 1, 1, 0)
     assert cleaned.baseline.object_keys == {key}
 
@@ -86,7 +86,6 @@ async def test_everything_goes_when_asked(planter: Planter, rig: Rig) -> None:
     cleaned = await Cleaner(rig.databases, rig.store, everything=True).clean()
     assert await count_all(rig) == (0, 0, 0, 0)
     assert cleaned.baseline.files == 0
-    assert cleaned.warnings() == ()
 
 
 async def test_a_clean_system_is_left_alone(planter: Planter, rig: Rig) -> None:
@@ -113,7 +112,7 @@ async def test_what_comes_while_cleaning_goes_too(planter: Planter, rig: Rig) ->
             await planter.file(upload)
 
     cleaned = await Cleaner(rig.databases, rig.store, sleep=pause).clean()
-    assert (cleaned.removed.files, late) == (3, [])
+    assert (cleaned.removed["files"], late) == (3, [])
     assert await count_all(rig) == (0, 0, 0, 0)
 
 

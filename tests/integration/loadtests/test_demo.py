@@ -6,14 +6,15 @@ import asyncio
 import os
 import shutil
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from loadtests.harness import scripted
-from loadtests.harness.client import Uploader
 from loadtests.harness.rig import open_rig
 from loadtests.harness.strategies import STRATEGIES_FOLDER, load_strategies
+from loadtests.harness.target import Target
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests import demo
 from tests.stack import System
@@ -84,9 +85,10 @@ async def test_a_strategy_that_only_k6_knows_uploads_by_its_own_script(
         hold = rig.hold
         await hold.create_identities("script", 1)
         shown = await scripted.play(rig, strategies["of-our-own"], 12 * 1024 * 1024, uploads=2)
-        uploader = Uploader(rig.http, found.gateway_url, hold.identities[0].token)
-        assert shown.file_id in await uploader.listed()
-        assert await uploader.download(shown.file_id) == shown.content
+        target, user = Target(rig.http, found.gateway_url), hold.identities[0]
+        assert shown.file_id in [file.file_id for file in await target.files(user)]
+        returned = await target.download(user, shown.file_id)
+        assert returned.sha256 == sha256(shown.content).hexdigest()
         await hold.cleaner.clean()
     assert [step.name for step in shown.steps] == ["session", *["put", "register"] * 3, "complete"]
     assert sum(step.sent_bytes for step in shown.steps) == len(shown.content)

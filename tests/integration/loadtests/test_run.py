@@ -217,14 +217,15 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
     )
     whole = plan_of("found", compare, part_of(PartKind.LEVELS, more))
     plan = whole.model_copy(update={"profile": "ci", "calibrates": True})
-    made: list[tuple[int, int]] = []
+    made: list[int] = []
     running = {"": find_system(environ_of(system))}
 
-    async def renew(instance: int, moved: int) -> Mapping[str, Stack]:
-        made.append((instance, moved))
+    async def renew(moved: int) -> Mapping[str, Stack]:
+        made.append(moved)
         return running
 
     async with rig_of(system, "found") as rig:
+        rig.revisions = {"proxy-chunked": "1" * 40}
         await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test", renew=renew)
         assert not await left(rig)
     bundle = Bundle(tmp_path)
@@ -237,7 +238,8 @@ async def test_the_warm_up_finds_the_vus_and_stacks_are_made_anew(
     assert [arm.vus for part in found.parts if part.kind is PartKind.LEVELS for arm in part.arms] == [
         vus, 2 * vus,
     ]  # fmt: skip
-    assert [number for number, _ in made] == [1, 2]
+    assert len(made) == 2
+    assert bundle.manifest().revisions == {"proxy-chunked": "1" * 40}
     played = [stretch for stretch in bundle.stretches() if stretch.part == "compare"]
     assert [stretch.instance for stretch in played] == [0, 1, 2]
     assert [set(stretch.blocks) for stretch in played] == [{0}, {1}, {2}]

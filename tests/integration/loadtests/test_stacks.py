@@ -120,8 +120,8 @@ async def test_two_stacks_come_up_are_made_anew_and_leave_nothing(system: System
             await sign_up(stacks.systems[arm].gateway_url, f"stack-{arm.lower()}")
             assert await users_in(stacks, arm) == 1
 
-        for instance, moved in enumerate((1, 0), start=1):
-            making = await stacks.renew(instance, moved)
+        for moved in (1, 0):
+            making = await stacks.renew(moved)
             print("made anew:", making.order, round(making.seconds, 1), dict(making.took_s))
             places = {arm: one.run_dir for arm, one in stacks.systems.items()}
             assert (places["A"] == started["B"]) is bool(moved)
@@ -187,7 +187,7 @@ async def test_parts_that_an_arm_names(
     async with open_helper(environ) as helper, AsyncExitStack() as stack:
         await known(helper)
         stacks = await stack.enter_async_context(open_stacks(helper, arms, NEAR, environ))
-        await stacks.renew(1, 1)
+        await stacks.renew(1)
         for arm, wanted in (("A", in_first), ("B", in_second)):
             watched = await NativeTestbed(stacks.systems[arm].run_dir).watched()
             assert {one.name for one in watched} == {*PARTS, *wanted}
@@ -203,7 +203,7 @@ async def test_an_arm_can_be_further_away(system: System) -> None:
         await known(helper)
         stacks = await stack.enter_async_context(open_stacks(helper, arms, links, environ))
         signed = stacks.systems["B"].public_store
-        await stacks.renew(1, 1)
+        await stacks.renew(1)
         near, far = stacks.systems["A"], stacks.systems["B"]
         assert far.public_store == signed != near.public_store
         assert await fastest_s(f"{far.gateway_url}/ready") >= 0.039

@@ -9,8 +9,8 @@ import pytest
 
 from loadtests.harness.ceiling import ceiling_of, sink
 from loadtests.harness.null_sink import content_length
-from loadtests.harness.records.notes import Ceiling, ceilings, noted
-from loadtests.harness.records.samples import Outcome
+from loadtests.harness.records.samples import Ceiling, Outcome
+from tests.unit.loadtests.switchback import manifest
 
 pytestmark = pytest.mark.unit
 
@@ -51,5 +51,7 @@ def test_a_script_that_the_sink_cannot_please_has_no_ceiling() -> None:
 
 def test_ceilings_come_back_from_a_manifest() -> None:
     one = Ceiling(file_size_bytes=5, uploads_per_s=2.0, floor_ms=1.0)
-    assert ceilings({**noted({"a": one}), "other": 1}) == {"a": one}
-    assert ceilings({}) == {}
+    bare = manifest(notes={"other": 1})
+    noted = bare.with_ceilings({"a": one})
+    assert (bare.ceilings, noted.ceilings) == ({}, {"a": one})
+    assert noted.notes["other"] == 1

@@ -132,7 +132,7 @@ def test_the_report_has_one_figure_of_cpu_per_upload() -> None:
     assert found.cpu_s_per_upload.value == pytest.approx(by_process)
 
 
-class TestBooks:
+class TestPieces:
     def counted(self, stretch: str, uploads: dict[str, int], statements: float) -> Counted:
         return Counted(
             stack="",

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.unit
 STRETCH = Stretch(
     stretch="s001", part="compare", t0=100.0, period_s=3.0, washout_s=0.7, order=("a", "b"), blocks=(0, 0)
 )
-LOOK = Look(
-    at=104.0, cpu_s={}, lives={}, rss_bytes={"pg-files": 7}, host_busy_s=0.0, in_flight={}, pool_waiting={}
-)
+LOOK = Look(at=104.0, cpu_s={}, lives={}, rss_bytes={"pg-files": 7}, host_busy_s=0.0, pool_waiting={})
 Page = dict[str, list[tuple[dict[str, str], float]]]
 
 

@@ -32,7 +32,6 @@ class Supervised:
     runtime: ClassVar[str] = "native"
     run_mode: ClassVar[str] = ""
     observing: ClassVar[str] = ""
-    look_s: ClassVar[float] = 0.0
     pids: dict[str, int] = field(default_factory=lambda: {"gateway": 1, "upload": 2, "upload-2": 3})
     states: dict[str, str] = field(default_factory=dict)
     killed: list[str] = field(default_factory=list)

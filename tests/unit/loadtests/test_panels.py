@@ -18,7 +18,8 @@ from grafana.dashboards import DASHBOARDS
 from grafana.model import Kind, Panel, Query, Threshold, Unit
 from grafana.parts import PAIR_COLOURS
 from grafana.strategies import strategies
-from loadtests.harness.panels import page, scales
+from loadtests.harness.panels import draw as drawing
+from loadtests.harness.panels import page
 from loadtests.harness.panels.curves import MOST_CURVES, amount, curves_of
 from loadtests.harness.panels.draw import alone, draw, runs
 from loadtests.harness.panels.poster import poster, single
@@ -225,18 +226,18 @@ class TestScales:
         [(Unit.BYTES_PER_S, 57 << 20, 16 << 20), (Unit.BYTES, 900, 256), (Unit.BYTES, 0.5, 1)],
     )
     def test_marks_of_bytes_are_round(self, unit: Unit, top: float, first: float) -> None:
-        marks = list(scales.amounts(unit, top).tick_values(0, top))
+        marks = list(drawing.amounts(unit, top).tick_values(0, top))
         assert next(mark for mark in marks if mark > 0) == first
 
     def test_marks_of_other_units_are_decimal(self) -> None:
-        marks = scales.amounts(Unit.PER_S, 45.0).tick_values(0, 45.0)
+        marks = drawing.amounts(Unit.PER_S, 45.0).tick_values(0, 45.0)
         assert list(marks[:3]) == [0, 10, 20]
 
     @pytest.mark.parametrize(("minutes", "step_s"), [(1.4, 15), (8, 120), (31, 300), (600, 7200)])
     def test_marks_of_time_are_round_and_few(self, minutes: float, step_s: int) -> None:
-        marks = scales.times(minutes).tick_values(0, minutes)
+        marks = drawing.times(minutes).tick_values(0, minutes)
         inside = [mark for mark in marks if 0 <= mark <= minutes]
-        assert len(inside) <= scales.MOST_TIMES + 1
+        assert len(inside) <= drawing.MOST_TIMES + 1
         assert round((inside[1] - inside[0]) * 60) == step_s
 
     def test_bands_are_apart_where_nothing_was_measured(self) -> None:
@@ -257,7 +258,7 @@ class TestScales:
         assert len(set(marks)) == len(marks) > 3
 
     def test_a_mark_is_minutes_and_seconds(self) -> None:
-        assert [scales.clock(one) for one in (0, 0.25, 1.5, 12)] == ["0:00", "0:15", "1:30", "12:00"]
+        assert [drawing.clock(one) for one in (0, 0.25, 1.5, 12)] == ["0:00", "0:15", "1:30", "12:00"]
 
 
 class TestPage:

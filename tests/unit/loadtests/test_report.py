@@ -31,7 +31,7 @@ from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.report.charts import plain_figure, to_svg
 from loadtests.harness.report.charts_answers import faster_first
 from loadtests.harness.report.charts_evidence import charts, parts_in_time
-from loadtests.harness.report.page import facts, html, markdown, read_result, view_of, write_report
+from loadtests.harness.report.page import facts, html, markdown, read_result, revision, view_of, write_report
 from loadtests.harness.report.table import Table, without_equal
 from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.report.terminal import answers, print_result
@@ -213,9 +213,7 @@ class TestPage:
     def test_the_markdown_twin_says_the_same(self, result: Result) -> None:
         twin = markdown(view_of(result, make.plan(result), make.manifest(result)))
         assert all(sentence.text in twin for sentence in result.sentences)
-        assert all(
-            f"### {table.title}" in twin for name, table in tables(result).items() if name != "warnings"
-        )
+        assert all(f"### {table.title}" in twin for table in tables(result).values())
 
 
 class TestHead:
@@ -532,3 +530,12 @@ def test_write_report_needs_nothing_but_the_folder(tmp_path: Path) -> None:
     path = write_bundle(tmp_path)
     moved = path.rename(tmp_path / "elsewhere")
     assert write_report(moved).run == "r1"
+
+
+def test_arms_of_two_revisions_are_told_with_theirs() -> None:
+    def told(**revisions: str) -> str:
+        return revision(make.result(conditions=make.conditions(revisions=revisions)))
+
+    assert told(A="1" * 40, B="2" * 40) == f"A {'1' * 12}, B {'2' * 12}"
+    assert told(A="1" * 40, B="") == f"A {'1' * 12}, B the working tree"
+    assert told(A="", B="") == "0" * 12

@@ -69,12 +69,12 @@ def test_the_routes_are_the_gateway_s() -> None:
 @pytest.mark.parametrize(
     ("seen", "sent", "strange"),
     [
-        (Requests(100, 20, 20), Requests(100, 20, 20), Requests()),
-        (Requests(90), Requests(100), Requests()),  # not answered yet
-        (Requests(101), Requests(100), Requests()),  # one was sent again
-        (Requests(103), Requests(100), Requests(3)),
-        (Requests(10_009), Requests(10_000), Requests()),  # a thousandth
-        (Requests(0, 2, 3, 4), Requests(), Requests(0, 2, 3, 4)),
+        (Requests(uploads=100, logins=20, lists=20), Requests(uploads=100, logins=20, lists=20), Requests()),
+        (Requests(uploads=90), Requests(uploads=100), Requests()),  # not answered yet
+        (Requests(uploads=101), Requests(uploads=100), Requests()),  # one was sent again
+        (Requests(uploads=103), Requests(uploads=100), Requests(uploads=3)),
+        (Requests(uploads=10_009), Requests(uploads=10_000), Requests()),  # a thousandth
+        (Requests(logins=2, lists=3, others=4), Requests(), Requests(logins=2, lists=3, others=4)),
     ],
 )
 def test_what_we_did_not_send(seen: Requests, sent: Requests, strange: Requests) -> None:
@@ -103,7 +103,7 @@ def test_k6_s_lines_count_by_stack(tmp_path: Path) -> None:
     ]
     console.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"e":"i"')
     sent = Sent(console, {1: Played("s001", ("A", "B"), ("one", "two"), ((), ()))})
-    expected = {"one": Requests(1, downloads=2), "two": Requests(2, 1, 1)}
+    expected = {"one": Requests(uploads=1, downloads=2), "two": Requests(uploads=2, logins=1, lists=1)}
     assert sent.read() == sent.read() == expected
 
 
@@ -111,7 +111,7 @@ class Bench:
     """Gateways and a load generator whose counts a test moves, and a clock that a test lets go on."""
 
     def __init__(self) -> None:
-        self.asked, self.sent, self.said = Requests(1000), Requests(), list[str]()
+        self.asked, self.sent, self.said = Requests(uploads=1000), Requests(), list[str]()
         self.found: Callable[[str], None] = self.said.append
         self._turn, self._slept = asyncio.Event(), asyncio.Event()
 
@@ -143,26 +143,26 @@ def bench() -> Iterator[Bench]:
 
 async def test_our_own_load_is_no_stranger(bench: Bench) -> None:
     async with bench.watched():
-        bench.asked, bench.sent = Requests(1050, logins=12), Requests(50)
+        bench.asked, bench.sent = Requests(uploads=1050, logins=12), Requests(uploads=50)
         await bench.next_look()  # lines of 12 logins are still to come
-        bench.asked, bench.sent = Requests(1100, logins=20), Requests(105, logins=12)
+        bench.asked, bench.sent = Requests(uploads=1100, logins=20), Requests(uploads=105, logins=12)
         await bench.next_look()
-        bench.sent = Requests(105, logins=20)
+        bench.sent = Requests(uploads=105, logins=20)
     assert bench.said == []
 
 
 async def test_a_stranger_s_uploads_are_noticed_at_the_next_look_and_once(bench: Bench) -> None:
     async with bench.watched():
-        bench.asked, bench.sent = Requests(1053), Requests(50)
+        bench.asked, bench.sent = Requests(uploads=1053), Requests(uploads=50)
         await bench.next_look()
         assert bench.said == ["Somebody else uses the system: 3 uploads were not ours."]
-        bench.sent = Requests(500)
+        bench.sent = Requests(uploads=500)
     assert len(bench.said) == 1
 
 
 async def test_a_stranger_s_logins_are_noticed_after_two_looks(bench: Bench) -> None:
     async with bench.watched():
-        bench.asked = Requests(1000, logins=3)
+        bench.asked = Requests(uploads=1000, logins=3)
         await bench.next_look()
         assert bench.said == []
         await bench.next_look()
@@ -171,13 +171,13 @@ async def test_a_stranger_s_logins_are_noticed_after_two_looks(bench: Bench) -> 
 
 async def test_a_stranger_in_a_short_stretch_is_noticed_at_its_end(bench: Bench) -> None:
     async with bench.watched():
-        bench.asked, bench.sent = Requests(1005, lists=2), Requests(5)
+        bench.asked, bench.sent = Requests(uploads=1005, lists=2), Requests(uploads=5)
     assert bench.said == ["Somebody else uses the system: 2 lists of files were not ours."]
 
 
 async def test_a_gateway_that_began_anew_says_nothing(bench: Bench) -> None:
     async with bench.watched():
-        bench.asked, bench.sent = Requests(5), Requests(5)
+        bench.asked, bench.sent = Requests(uploads=5), Requests(uploads=5)
     assert bench.said == []
 
 
@@ -204,7 +204,7 @@ async def test_nobody_is_accused_when_our_own_records_have_no_room(
     bench.found = player._foreign
     with pytest.raises(OSError, match="No space left") as caught:
         async with bench.watched():
-            bench.asked = Requests(1500)
+            bench.asked = Requests(uploads=1500)
             await bench.next_look()
             assert player.rig.stop.is_set(), "the stretch ends at once"
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
@@ -215,7 +215,7 @@ async def test_with_room_for_the_records_it_was_somebody_else(bench: Bench, tmp_
     player = a_player(tmp_path)
     bench.found = player._foreign
     async with bench.watched():
-        bench.asked = Requests(1500)
+        bench.asked = Requests(uploads=1500)
     assert [(one.code, one.message) for one in player.books.warnings] == [
         ("foreign-traffic", "Somebody else uses the system: 500 uploads were not ours.")
     ]
@@ -225,6 +225,6 @@ async def test_with_room_for_the_records_it_was_somebody_else(bench: Bench, tmp_
 async def test_a_stretch_that_broke_is_not_judged(bench: Bench) -> None:
     with pytest.raises(RuntimeError):
         async with bench.watched():
-            bench.asked = Requests(1500)
+            bench.asked = Requests(uploads=1500)
             raise RuntimeError
     assert bench.said == []

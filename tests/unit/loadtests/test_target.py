@@ -163,4 +163,4 @@ async def test_audit_and_cleaning(played: Played) -> None:
     assert found == {"verified": 1, "G-03": 1, "G-02": 1, "G-06": 1}
     assert (table.flags["G-11"], table.hashed, table.audit) == (1, 2, 3)
     removed = (await ContractCleaner(played.target, lambda: [USER]).clean()).removed
-    assert (removed.files, removed.sessions, peer.files) == (3, 1, {})
+    assert (removed["files"], removed["sessions"], peer.files) == (3, 1, {})
