@@ -8,11 +8,9 @@ from uuid import UUID
 from services.kit.client import UpstreamError
 from services.kit.clock import World
 from services.kit.codec import decode, encode, parse_uuid
-from services.kit.deadline import HEADER as DEADLINE_HEADER
-from services.kit.deadline import left_s
 from services.kit.errors import Fault, unavailable
+from services.kit.peer import peer_headers
 from services.kit.tokens import CredentialSigner
-from services.kit.trail import TRAIL
 from services.kit.upstream import Balanced, CircuitOpen, Upstream
 
 PATH = "/internal/resolve-users"
@@ -33,12 +31,7 @@ class Accounts:
         Raises:
             Fault: ``dependency_unavailable`` without a good answer in time, ``circuit_open`` unasked.
         """
-        headers = {
-            "Content-Type": "application/json",
-            DEADLINE_HEADER: str(int(left_s(TIMEOUT_S) * 1000)),
-            "X-Service-Token": self._signer.token(None),
-            "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
-        }
+        headers = peer_headers(self._signer, self._world, TIMEOUT_S)
         try:
             reply = await self._auth.json("POST", PATH, encode(list(emails)), headers, TIMEOUT_S)
         except CircuitOpen as error:

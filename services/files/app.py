@@ -38,6 +38,7 @@ from services.kit.migrate import migrate
 from services.kit.run import Process, Served
 from services.kit.s3 import (
     BODY_CONNECTIONS,
+    S3Address,
     S3Client,
     StoreError,
     StoreHealth,
@@ -125,6 +126,7 @@ class _Opened:
 @asynccontextmanager
 async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[_Opened]:
     settings, metrics = process.settings, process.metrics
+    address = S3Address.of(settings)
     await migrate(settings.direct_url, MIGRATIONS, "files")
     async with (
         open_database(
@@ -134,8 +136,8 @@ async def _opened(process: Process[Settings, Metrics]) -> AsyncIterator[_Opened]
             prepared=settings.keeps_prepared,
             size=settings.pool_size,
         ) as database,
-        open_client(settings.s3, process.world, metrics.store.observe) as store,
-        open_client(settings.s3, process.world, metrics.store.observe_sweep) as swept,
+        open_client(address, process.world, metrics.store.observe) as store,
+        open_client(address, process.world, metrics.store.observe_sweep) as swept,
         AsyncExitStack() as stack,
     ):
         yield _Opened(database, store, swept, await _accounts(process, stack))
@@ -156,7 +158,7 @@ async def _accounts(process: Process[Settings, Metrics], stack: AsyncExitStack) 
 async def _bucket(settings: Settings) -> None:
     """Raises ConnectionError, which ends the start with one line, when the store stays away or refuses."""
     try:
-        await prepare_bucket(settings.s3)
+        await prepare_bucket(S3Address.of(settings))
     except StoreError as error:
         raise ConnectionError(f"the object store cannot be used ({error.code})") from error
 

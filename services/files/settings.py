@@ -6,7 +6,6 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from services.kit.s3 import S3Address
 from services.kit.settings import CacheSettings, CallingSettings, Key, SweepSettings, Urls, takes
 
 WEEK_S = 604_800  # the longest life a signature may have
@@ -61,13 +60,3 @@ class Settings(SweepSettings, CacheSettings, CallingSettings):
                 " would not see what another one changed"
             )
         return self
-
-    @property
-    def s3(self) -> S3Address:
-        return S3Address(
-            self.s3_endpoint,
-            self.s3_public_endpoint,
-            self.s3_bucket,
-            self.s3_access_key.get_secret_value(),
-            self.s3_secret_key.get_secret_value(),
-        )

@@ -66,6 +66,7 @@ async def migrate(url: str, folder: Path, application: str) -> list[int]:
     """
     connection = await connect(url, application)
     try:
+        await connection.execute("SET statement_timeout = 0")  # the role's is for the services' statements
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
         rows = await connection.fetch("SELECT version, checksum FROM schema_migrations")

@@ -14,7 +14,7 @@ from services.kit.db import Database, open_database
 from services.kit.health import Check, Health
 from services.kit.migrate import migrate
 from services.kit.run import Process, Served
-from services.kit.s3 import S3Address, open_client
+from services.kit.s3 import S3Address, StoreHealth, open_client
 from services.kit.sweeping import Scope
 from services.kit.tokens import CredentialChecker, CredentialSigner
 from services.kit.upstream import CALLEE_SHARE, Rules, Upstream, balanced, guards
@@ -42,7 +42,7 @@ from services.upload.registration import Registrar
 from services.upload.repository.sessions import Progress
 from services.upload.routes import ROUTES
 from services.upload.settings import Settings
-from services.upload.store import StoreFacts, health_check, prepare
+from services.upload.store import prepare
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 GREETING = "Upload service Working"
@@ -93,10 +93,10 @@ async def _start(
     direct_url = settings.direct_url
     await migrate(direct_url, MIGRATIONS, "upload")
     database = await stack.enter_async_context(_database(settings, metrics))
-    address = _address(settings)
+    address = S3Address.of(settings)
     store = await stack.enter_async_context(open_client(address, world, metrics.store.observe))
     owner = f"{instance}/{world.new_uuid()}"
-    facts = await prepare(address, store, settings.cors_origins, owner.replace("/", "-"), log.event)
+    facts = await prepare(address, store, settings.cors_origins, owner.replace("/", "-"))
     tables = Tables.of(database, owner, settings)
     base = Base(settings, world, metrics, log, store, facts.capabilities, _spool(settings), tables)
 
@@ -104,7 +104,9 @@ async def _start(
     registrar = _registrar(base, files)
     cleaner = build_cleaner(base, registrar)
     finaliser = build_finaliser(base, cleaner, registrar)
-    health.checks.update(_checks(base, database, finaliser, facts))
+    watched = StoreHealth(store)
+    health.checks.update(_checks(base, database, finaliser), store=watched.check)
+    health.detailed_checks["bucket"] = watched.bucket
     health.details = lambda: {
         **facts.shown(),
         "breakers": {"files": [one.guard.state.name.lower() for one in files]},
@@ -141,16 +143,6 @@ def _database(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManag
     )
 
 
-def _address(settings: Settings) -> S3Address:
-    return S3Address(
-        endpoint=settings.s3_endpoint,
-        public_endpoint=settings.s3_public_endpoint,
-        bucket=settings.s3_bucket,
-        access_key=settings.s3_access_key.get_secret_value(),
-        secret_key=settings.s3_secret_key.get_secret_value(),
-    )
-
-
 def _disk_check(spool: Spool) -> Check:
     return spool.check
 
@@ -165,10 +157,9 @@ def _no_disk_check(_: Spool) -> Check:
 _SPOOL_CHECKS: Mapping[str, Callable[[Spool], Check]] = {"s3": _no_disk_check, "disk": _disk_check}
 
 
-def _checks(base: Base, database: Database, finaliser: Finaliser, facts: StoreFacts) -> dict[str, Check]:
+def _checks(base: Base, database: Database, finaliser: Finaliser) -> dict[str, Check]:
     return {
         "database": database.check,
-        "store": health_check(base.store, facts),
         "finalise_queue": finaliser.check,
         "spool_disk": _SPOOL_CHECKS[base.settings.chunk_store](base.spool),
     }

@@ -131,7 +131,6 @@ class Session:
     last_part_bytes: int | None
     total_chunks: int
     received_bytes: int
-    received_chunks: int
     max_chunk_index: int
     storage_key: str
     storage_upload_id: str | None

@@ -8,12 +8,10 @@ from uuid import UUID
 from services.kit.client import UpstreamError
 from services.kit.clock import World
 from services.kit.codec import encode
-from services.kit.deadline import HEADER as DEADLINE_HEADER
-from services.kit.deadline import left_s
 from services.kit.errors import unavailable
 from services.kit.names import OCTET_STREAM
+from services.kit.peer import peer_headers
 from services.kit.tokens import CredentialSigner
-from services.kit.trail import TRAIL
 from services.kit.upstream import Balanced, Upstream
 from services.upload.finalise.outcome import GaveUpError, RefusedError
 from services.upload.model import Living, Looks, Made, Session
@@ -69,12 +67,7 @@ class Registrar:
         return Living(**file)
 
     def _headers(self) -> dict[str, str]:
-        return {
-            "Content-Type": "application/json",
-            DEADLINE_HEADER: str(int(left_s(TIMEOUT_S) * 1000)),
-            "X-Service-Token": self._signer.token(None),
-            "X-Request-Id": TRAIL.get().request_id or self._world.new_request_id(),
-        }
+        return peer_headers(self._signer, self._world, TIMEOUT_S)
 
 
 def _facts(session: Session, made: Made) -> bytes:

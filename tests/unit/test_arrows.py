@@ -40,7 +40,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 ORDER: dict[str, dict[str, str]] = {
     "services.kit": {
         "words": "errors refusal clock trail snapshot log memory settings codec names origins health tokens "
-        "patience deadline fair",
+        "patience deadline fair peer",
         "metrics": "metrics",
         "databases": "db migrate redis cache",
         "client": "client",

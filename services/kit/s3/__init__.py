@@ -5,7 +5,7 @@ bounded memory; what clients pace has connections of its own, so that slow ones 
 rare (making the bucket) goes through the minio SDK in threads.
 """
 
-from services.kit.s3.bucket import allow_origins, is_private, prepare_bucket
+from services.kit.s3.bucket import allow_origins, prepare_bucket
 from services.kit.s3.client import S3Client, open_client
 from services.kit.s3.download import Download
 from services.kit.s3.errors import (
@@ -24,7 +24,6 @@ from services.kit.s3.model import ByteRange, ObjectEntry, ObjectInfo, OpenUpload
 from services.kit.s3.put import StreamedPut
 from services.kit.s3.selftest import Capabilities, self_test
 from services.kit.s3.signing import S3Address
-from services.kit.s3.store_clock import clock_note
 from services.kit.s3.transport import BODY_CONNECTIONS
 
 __all__ = [
@@ -51,8 +50,6 @@ __all__ = [
     "StreamedPut",
     "UnavailableError",
     "allow_origins",
-    "clock_note",
-    "is_private",
     "open_client",
     "prepare_bucket",
     "same_etag",

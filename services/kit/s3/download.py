@@ -54,10 +54,6 @@ class Download:
         """Bytes that this answer carries: the range's, not the object's."""
         return int(self._answer.headers.get("Content-Length", "0"))
 
-    @property
-    def content_range(self) -> str | None:
-        return self._answer.headers.get("Content-Range")
-
     async def read(self) -> bytes:
         """The next piece as it arrives, ``b""`` at the end; at most 64 KiB are held.
 

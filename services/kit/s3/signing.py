@@ -16,6 +16,7 @@ from minio.credentials.credentials import Credentials
 from minio.signer import get_credential_string, sign_v4_s3
 
 from services.kit.client import Call
+from services.kit.settings import StoreSettings
 
 REGION = "us-east-1"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -35,6 +36,17 @@ class S3Address:
     bucket: str
     access_key: str
     secret_key: str = field(repr=False)
+
+    @classmethod
+    def of(cls, settings: StoreSettings) -> S3Address:
+        """The store of a process."""
+        return cls(
+            settings.s3_endpoint,
+            settings.s3_public_endpoint,
+            settings.s3_bucket,
+            settings.s3_access_key.get_secret_value(),
+            settings.s3_secret_key.get_secret_value(),
+        )
 
 
 def base(endpoint: str) -> SplitResult:

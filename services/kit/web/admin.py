@@ -6,18 +6,16 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from services.kit.codec import encode, rfc3339
+from services.kit.codec import rfc3339
 from services.kit.metrics import exposition
 from services.kit.settings import ProcessSettings, public
 from services.kit.snapshot import Snapshot
-
-JSON = "application/json"
+from services.kit.web.answers import JSON, json_response
 
 
 def admin_app(
@@ -32,18 +30,18 @@ def admin_app(
 
     async def metrics(request: web.Request) -> web.Response:
         if request.headers.get("Accept", "").split(";")[0].strip().lower() == JSON:
-            return _json(who | {"since": snapshot.since, "metrics": snapshot.metrics()})
+            return json_response(who | {"since": snapshot.since, "metrics": snapshot.metrics()})
         return web.Response(body=await exposition(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def reset(_: web.Request) -> web.Response:
         snapshot.reset(_now())
-        return _json(who | {"since": snapshot.since})
+        return json_response(who | {"since": snapshot.since})
 
     async def shown(_: web.Request) -> web.Response:
-        return _json(who | {"settings": public(settings)})
+        return json_response(who | {"settings": public(settings)})
 
     async def live(_: web.Request) -> web.Response:
-        return _json(who)
+        return json_response(who)
 
     app = web.Application()
     app.router.add_get("/live", live)
@@ -64,10 +62,6 @@ async def admin_listening(app: web.Application, host: str, port: int) -> AsyncIt
         yield
     finally:
         await runner.cleanup()
-
-
-def _json(body: dict[str, Any]) -> web.Response:
-    return web.Response(body=encode(body), content_type=JSON)
 
 
 def _now() -> str:

@@ -199,6 +199,7 @@ def _names(reader: BodyPartReader) -> tuple[str, str | None]:
     try:
         name = collapse_rfc2231_value(message.get_param("name", "", "content-disposition"))
         kind, file_name = message.get_content_disposition(), message.get_filename()
+        f"{name}{file_name}".encode()  # a charset that it names itself may hold what no answer can
     except (ValueError, LookupError, TypeError) as error:
         raise invalid_form("The names of a part cannot be read.") from error
     if kind != "form-data" or not name:

@@ -121,7 +121,7 @@ class S3ChunkStore:
 
     def __init__(self, store: S3Client, sessions: Sessions, placement: Placement, world: World) -> None:
         self._store, self._sessions, self._placement, self._world = store, sessions, placement, world
-        self._opening: dict[int, asyncio.Future[str]] = {}
+        self._opening: dict[int, asyncio.Task[str]] = {}
 
     def claims(self, send: Send) -> bool:
         return may_be_part(send)
@@ -175,21 +175,14 @@ class S3ChunkStore:
         return errors.failed(errors.BYTES_GONE) if state is State.FAILED else errors.send_again()
 
     async def _upload_id(self, session: Session, mime_type: str | None) -> str:
-        """Open the store's multipart upload, once even when several first chunks arrive together."""
+        """Open the store's multipart upload, once even when several first chunks arrive together; whoever of
+        their senders leaves, it is opened for the others."""
         opening = self._opening.get(session.id)
-        if opening is not None:
-            return await asyncio.shield(opening)
-        opening = self._opening[session.id] = asyncio.get_running_loop().create_future()
-        try:
-            upload_id = await self._open_upload(session, mime_type)
-        except BaseException as error:
-            opening.set_exception(error)
-            opening.exception()  # looked at, also when nobody else waits
-            raise
-        finally:
-            del self._opening[session.id]
-        opening.set_result(upload_id)
-        return upload_id
+        if opening is None:
+            opening = asyncio.create_task(self._open_upload(session, mime_type))
+            self._opening[session.id] = opening
+            opening.add_done_callback(lambda _: self._opening.pop(session.id))
+        return await asyncio.shield(opening)
 
     async def _open_upload(self, session: Session, mime_type: str | None) -> str:
         fresh = await self._store.create_multipart(session.storage_key, content_type=mime_type)

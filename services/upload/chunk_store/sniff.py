@@ -21,9 +21,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"fLaC", "audio/flac"),
     (257, b"ustar", "application/x-tar"),
 )
-SNIFF_BYTES = 262  # the signature that ends last
-
-
+# The signature that ends last.
 SNIFF_BYTES = max(offset + len(signature) for offset, signature, _ in _SIGNATURES)
 
 

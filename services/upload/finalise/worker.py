@@ -1,7 +1,7 @@
 """Finalisations of this process: started by requests, taken from the table, waited for, drained.
 
-Twice a second the table is asked for jobs that are due and for leases that have run out; every 5 s
-the leases held here are renewed. A request waits for its job wherever that runs.
+Twice a second the table is asked for jobs that are due and for leases that have run out; four times in
+each lease those held here are renewed. A request waits for its job wherever that runs.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ CANCEL_S = 1.0
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``workers`` finalisations run at once; ``queue`` waiting ones are too many for readiness;
-    ``wait_s`` is how long a request waits; ``renew_s`` between renewals of leases."""
+    ``wait_s`` is how long a request waits."""
 
     workers: int
     queue: int
     wait_s: float
-    renew_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

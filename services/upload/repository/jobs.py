@@ -121,7 +121,7 @@ _RELEASE = Statement(
 
 _WATCH = Statement(
     "poll_watched",
-    """SELECT id, status, etag, error_code, error_message FROM upload_sessions
+    """SELECT id, status, error_code, error_message FROM upload_sessions
     WHERE id = ANY($1::bigint[]) AND status NOT IN ('assembling', 'completing')
       AND NOT (status = 'uploading' AND upload_method = 'proxy')""",
 )

@@ -13,7 +13,7 @@ COLUMNS = (
     "s.id, s.upload_uuid, s.user_id, s.upload_method,"
     " standing(s.upload_method, s.status, s.expires_at) AS status, s.file_name,"
     " coalesce(s.mime_type, s.content_type) AS mime_type, s.file_size_bytes,"
-    " s.part_size_bytes, s.last_part_bytes, s.total_chunks, s.received_bytes, s.received_chunks,"
+    " s.part_size_bytes, s.last_part_bytes, s.total_chunks, s.received_bytes,"
     " s.max_chunk_index, s.storage_key, s.storage_upload_id, s.etag, s.finalise_mode, s.error_code,"
     " s.error_message, s.created_at, s.updated_at, s.expires_at, s.urls_expire_at, s.final_key_taken,"
     " s.checksum"
@@ -35,7 +35,6 @@ def session_of(row: Any) -> Session:
         last_part_bytes=row["last_part_bytes"],
         total_chunks=row["total_chunks"],
         received_bytes=row["received_bytes"],
-        received_chunks=row["received_chunks"],
         max_chunk_index=row["max_chunk_index"],
         storage_key=row["storage_key"],
         storage_upload_id=row["storage_upload_id"],

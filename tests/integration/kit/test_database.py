@@ -376,6 +376,25 @@ class TestMigrations:
         with pytest.raises(MigrationError, match="version 2, this program knows 1"):
             await migrate(database_url, folder, "test")
 
+    async def test_the_time_limit_of_the_services_is_none_of_a_migration(
+        self, database_url: str, folder: Path
+    ) -> None:
+        """Nor of the wait of a replica for the one that migrates: large tables take as long as they take."""
+        limit = (
+            "EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET statement_timeout = %L', d, '10s')"
+        )
+        (folder / "0002_second.sql").write_text(
+            f"DO $$ DECLARE d text := current_database(); BEGIN {limit}; END $$"
+        )
+        await migrate(database_url, folder, "test")
+        (folder / "0003_third.sql").write_text(
+            "CREATE TABLE seen AS SELECT current_setting('statement_timeout') AS limited_to"
+        )
+        await migrate(database_url, folder, "test")
+        connection = await asyncpg.connect(database_url)
+        assert await connection.fetchval("SELECT limited_to FROM seen") == "0"
+        await connection.close()
+
     async def test_a_failing_file_leaves_nothing_of_itself(self, database_url: str, folder: Path) -> None:
         (folder / "0003_bad.sql").write_text("CREATE TABLE c (n int); SELECT nonsense;")
         with pytest.raises(asyncpg.UndefinedColumnError):

@@ -182,7 +182,6 @@ async def test_ranges_and_if_match(store: S3Client, key: str) -> None:
     stored = await store.put_bytes(key, b"0123456789")
     async with store.get(key, byte_range=ByteRange(2, 4), if_match=stored.etag) as download:
         assert (download.status, download.size_bytes) == (206, 3)
-        assert download.content_range == "bytes 2-4/10"
         assert download.info.size_bytes == 10
         assert b"".join([piece async for piece in download.pieces()]) == b"234"
     with pytest.raises(PreconditionFailedError):

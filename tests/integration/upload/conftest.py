@@ -200,13 +200,7 @@ async def bench_of(
     """A bench; two of them on the same settings are two processes that share database and store."""
     metrics, world = Metrics(), World()
     log = Log("upload", instance, settings.log_level, settings.logging, fd=os.open(os.devnull, os.O_WRONLY))
-    address = S3Address(
-        endpoint=settings.s3_endpoint,
-        public_endpoint=settings.s3_public_endpoint,
-        bucket=BUCKET,
-        access_key=settings.s3_access_key.get_secret_value(),
-        secret_key=settings.s3_secret_key.get_secret_value(),
-    )
+    address = S3Address.of(settings)
     await migrate(settings.database_url.get_secret_value(), MIGRATIONS, "test")
     await create_bucket(address)
     interruption = interruption or Interruption()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +17,7 @@ from services.kit.s3 import NoSuchUploadError, NotFoundError, S3Client
 from services.upload.model import Send, State
 from services.upload.service.opening import Wanted
 from tests.integration.upload.conftest import MIB, Bench, body, incompressible
+from tests.integration.upload.interruption import When
 
 pytestmark = pytest.mark.integration
 
@@ -24,6 +26,19 @@ async def code(call: Awaitable[object]) -> str:
     with pytest.raises(Fault) as caught:
         await call
     return caught.value.code
+
+
+SLOT = Statement(
+    "test_slot",
+    """SELECT EXISTS (SELECT FROM chunk_slots c JOIN upload_sessions s ON s.id = c.session_id
+      WHERE s.upload_uuid = $1 AND c.chunk_index = $2) AS claimed""",
+)
+
+
+async def slot_of(bench: Bench, upload: UUID, index: int) -> bool:
+    """Whether a send of this chunk has looked at its upload."""
+    row = await bench.database.row(SLOT, upload, index)
+    return row is not None and bool(row["claimed"])
 
 
 class Held:
@@ -98,6 +113,23 @@ class TestParts:
         slices = [incompressible(5 * MIB) for _ in range(4)]
         upload = await bench.open(20 * MIB)
         await asyncio.gather(*(bench.send(upload, index, data) for index, data in enumerate(slices)))
+        assert await bench.content(upload) == b"".join(slices)
+
+    async def test_whoever_opens_the_store_upload_for_others_may_be_ended(self, bench: Bench) -> None:
+        """A third send of its chunk ends it; a chunk beside it waits for the same store upload."""
+        slices = [incompressible(5 * MIB) for _ in range(2)]
+        upload = await bench.open(10 * MIB)
+        bench.interruption.arm(1, When.BEFORE, bench.interruption.stands_still)
+        opener = asyncio.create_task(bench.send(upload, 0, slices[0]))
+        await bench.interruption.reached.wait()
+        beside = asyncio.create_task(bench.send(upload, 1, slices[1]))
+        async with asyncio.timeout(30):
+            while not await slot_of(bench, upload, 1):
+                continue
+        again = [asyncio.create_task(bench.send(upload, 0, slices[0])) for _ in range(2)]
+        assert await code(opener) == "request_timeout"
+        bench.interruption.go_on.set()
+        await asyncio.gather(beside, *again)
         assert await bench.content(upload) == b"".join(slices)
 
     async def test_a_tail_whose_neighbour_shrank_is_sent_again(self, bench: Bench) -> None:

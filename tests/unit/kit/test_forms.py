@@ -124,6 +124,14 @@ async def test_a_name_that_is_not_text() -> None:
     assert await code(body) == "invalid_form"
 
 
+@pytest.mark.parametrize(
+    "member", ["name*=unicode_escape''%5Cud800; filename=a", "name=file; filename*=unicode_escape''%5Cud800"]
+)
+async def test_a_name_in_a_charset_of_its_own_that_is_not_text(member: str) -> None:
+    """It could not be told in an answer, and that of a batch holds every name."""
+    assert await code(part(f"form-data; {member}") + END) == "invalid_form"
+
+
 async def test_two_names() -> None:
     body = part('form-data; name="a"', more='Content-Disposition: form-data; name="b"\r\n') + END
     assert await code(body) == "invalid_form"

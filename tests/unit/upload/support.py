@@ -26,7 +26,6 @@ SESSION = Session(
     last_part_bytes=None,
     total_chunks=3,
     received_bytes=0,
-    received_chunks=0,
     max_chunk_index=-1,
     storage_key=f"users/{USER}/{UPLOAD}",
     storage_upload_id=None,
