@@ -62,8 +62,8 @@ ORDER: dict[str, dict[str, str]] = {
         "before a run": "background wording yaml_file words clients testbeds question plan order stacks",
         "what is seen": "k6 watch metrics",
         "audit": "ledger clean",
-        "judgement": "intervals periods verdict latency cost comparison knee analysis checks validity analyse "
-        "stories sentences claims",
+        "judgement": "intervals periods verdict latency cost comparison knee analysis checks validity "
+        "analyse stories sentences claims",
         "load": "load",
         "a run": "running alerting run measure",
         "pages": "report panels",
