@@ -26,12 +26,17 @@ class Ack:
 
 @dataclass(slots=True)
 class Tally:
-    """Follows the growing console file."""
+    """Follows the growing console file. ``failures`` are by stretch, and by what the client saw."""
 
     path: Path
-    failures: Counter[str] = field(default_factory=Counter)  # by what the client saw
+    failures: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _offset: int = 0
     _acks: dict[int, list[Ack]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def failed(self) -> int:
+        """Of all stretches until now."""
+        return sum(found.total() for found in self.failures.values())
 
     def read(self, number: int) -> list[Ack]:
         """All acknowledged uploads of one stretch until now; those of earlier ones are forgotten."""
@@ -41,7 +46,8 @@ class Tally:
                 continue
             line = json.loads(text)
             if not line["ok"]:
-                self.failures[failure(line.get("step"), line.get("st"), line.get("code"))] += 1
+                what = failure(line.get("step"), line.get("st"), line.get("code"))
+                self.failures[line["s"]][what] += 1
             else:
                 self._acks[line["s"]].append(Ack(line["a"], line["t0"] / 1000, line["t3"] / 1000))
         for earlier in [key for key in self._acks if key < number]:

@@ -52,7 +52,6 @@ class Player:
     login_each: bool = False
     looks: list[Look] = field(default_factory=list)  # since whoever wants them took them
     _stretches: int = 0
-    _failures: Counter[str] = field(default_factory=Counter)  # until the last stretch
     _sent: strangers.Sent | None = None  # reads on where it stopped
 
     async def play(
@@ -92,11 +91,10 @@ class Player:
                     stretch = await self._watched(stretch, part)
                     await other
         await self._ended(stretch)
-        before = self._failures
-        acks, self._failures = self.tally.read(number), self.tally.failures.copy()
+        acks = self.tally.read(number)
         rates = rates_per_s(stretch, [arm.name for arm in part.arms], acks)
         self.progress.played(stretch, rates)
-        if not acks and (failures := self._failures - before):
+        if not acks and (failures := self.tally.failures[number]):
             self._nothing_succeeded(stretch, failures)
         return stretch, rates
 

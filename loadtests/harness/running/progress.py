@@ -175,8 +175,8 @@ class Progress:
         if now.part.kind in WITH_RATIO and (ratio := self._ratio(so_far, wide=wide)):
             pieces.append(ratio)
         pieces.append(self._rates(so_far, turn, wide=wide) if now.stretch or so_far.blocks else self._phase)
-        if self._tally is not None and (failed := self._tally.failures.total()):
-            pieces.append(f"{failed} failed")
+        if self._tally is not None and self._tally.failed:
+            pieces.append(f"{self._tally.failed} failed")
         pieces.append("stopping" if self._stopping() else f"about {minutes(self._left())} left")
         return "  ".join(piece for piece in pieces if piece)
 

@@ -209,4 +209,4 @@ class TestLines:
         console.write_text("".join(f"{text}\n" for text in texts))
         tally = Tally(console)
         assert [(ack.arm, ack.began, ack.ended) for ack in tally.read(1)] == [(0, 1.0, 3.5)]
-        assert tally.failures.total() == 1
+        assert tally.failed == 1
