@@ -6,12 +6,13 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
 
 import aiohttp
 
+from loadtests.harness.background import tasks
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
 
 # A password hash fills a core; more at once would only queue.
@@ -41,7 +42,7 @@ class Identity:
 async def create_users(http: aiohttp.ClientSession, gateway_url: str, run: str, count: int) -> list[Identity]:
     """Sign up ``count`` users. Raises ``SignupFailed`` with the first refusal."""
     names = (f"{run}-{index:04d}-{secrets.token_hex(4)}" for index in range(count))
-    return await _few_at_once(sign_up(http, gateway_url, name) for name in names)
+    return await _few_at_once(partial(sign_up, http, gateway_url, name) for name in names)
 
 
 async def sign_up(http: aiohttp.ClientSession, gateway_url: str, name: str) -> Identity:
@@ -68,17 +69,19 @@ async def log_in(http: aiohttp.ClientSession, gateway_url: str, user: Identity) 
 
 async def refresh(http: aiohttp.ClientSession, gateway_url: str, users: Sequence[Identity]) -> list[Identity]:
     """All users with fresh tokens."""
-    return await _few_at_once(log_in(http, gateway_url, user) for user in users)
+    return await _few_at_once(partial(log_in, http, gateway_url, user) for user in users)
 
 
-async def _few_at_once(works: Iterable[Coroutine[Any, Any, Identity]]) -> list[Identity]:
+async def _few_at_once(works: Iterable[Callable[[], Awaitable[Identity]]]) -> list[Identity]:
+    """Where one is refused, the others are left."""
     slots = asyncio.Semaphore(SIGNUPS_AT_ONCE)
 
-    async def one(work: Coroutine[Any, Any, Identity]) -> Identity:
+    async def one(work: Callable[[], Awaitable[Identity]]) -> Identity:
         async with slots:
-            return await work
+            return await work()
 
-    return list(await asyncio.gather(*map(one, works)))
+    async with tasks(*map(one, works)) as begun:
+        return list(await asyncio.gather(*begun))
 
 
 def subject_of(token: str) -> str:
