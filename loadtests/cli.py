@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shlex
 import sys
@@ -31,13 +30,12 @@ from loadtests.harness.commands.runs import runs as list_runs
 from loadtests.harness.commands.share import share as share_run
 from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.sweep import sweep as run_sweep
-from loadtests.harness.plan.room import raise_open_files
+from loadtests.harness.plan.room import FULL, raise_open_files
 from loadtests.harness.report.terminal import answers
 from loadtests.harness.running.session import find_bundle
 from loadtests.harness.stacks import remove_leftovers
 from loadtests.harness.words import NAMES
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 INVALID = 2
 INTERRUPTED = 130
 

@@ -19,7 +19,7 @@ from loadtests.harness.k6.rows import Kind, Rows
 from loadtests.harness.k6.tally import Tally
 from loadtests.harness.load import Files, LoadFailed, Workers, open_load, to_prometheus
 from loadtests.harness.order import blocks_of, places_moved, turns_per_block
-from loadtests.harness.plan import warm_up
+from loadtests.harness.plan import room, warm_up
 from loadtests.harness.plan.pace import HEADROOM, Pace
 from loadtests.harness.plan.planning import CALIBRATION_S, MAKING_S, RELEASE_S, SETTLING_S
 from loadtests.harness.records.bundle import Bundle, BundleWriter
@@ -112,10 +112,11 @@ async def run_plan(
         except LoadFailed:
             await books.audit(clients_came_back=False)  # k6 is gone: what it had begun is judged as it stands
             raise
-        except OSError:
-            # A full disk: nothing can be written down any more, and most of what fills it may be ours.
-            with contextlib.suppress(Exception):
-                await books.clean()
+        except OSError as error:
+            # Nothing can be written down any more, and most of what fills the disk may be ours.
+            if error.errno in room.FULL:
+                with contextlib.suppress(Exception):
+                    await books.clean()
             raise
         finally:
             rows.close()

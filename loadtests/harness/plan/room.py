@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -14,6 +15,7 @@ from loadtests.harness.question import QuestionError
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.testbeds.connections import settings_in
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # errors of a disk that takes no more
 MEMORY_SHARE = 0.8  # of what is free; the system that is measured needs some too
 # Of any disk: the store writes no more where less would stay free, and the upload service accepts nothing
 # that it would first write to a file.

@@ -283,6 +283,21 @@ async def test_a_full_disk_of_the_records_leaves_nothing_in_the_system(
     assert not k6_of(tmp_path)
 
 
+class CutOff(BundleWriter):
+    """Another error at the same moment."""
+
+    def append_uploads(self, samples: Sequence[UploadSample]) -> None:
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+
+async def test_what_another_error_left_is_there_to_be_looked_at(system: System, tmp_path: Path) -> None:
+    async with rig_of(system, "cut-off") as rig:
+        with pytest.raises(ConnectionResetError):
+            await run_plan(rig, plan_of("cut-off"), CutOff(tmp_path), progress_to(io.StringIO()), "a test")
+        assert await left(rig)
+        await rig.hold.cleaner.clean()
+
+
 async def test_a_run_in_which_everything_fails_ends_and_says_at_what(
     system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
