@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import assert_never
 
 from services.kit.clock import World
@@ -181,8 +182,13 @@ class S3ChunkStore:
         if opening is None:
             opening = asyncio.create_task(self._open_upload(session, mime_type))
             self._opening[session.id] = opening
-            opening.add_done_callback(lambda _: self._opening.pop(session.id))
+            opening.add_done_callback(partial(self._opened, session.id))
         return await asyncio.shield(opening)
+
+    def _opened(self, session_id: int, opening: asyncio.Task[str]) -> None:
+        del self._opening[session_id]
+        if not opening.cancelled():
+            opening.exception()  # looked at, also when nobody waits any more
 
     async def _open_upload(self, session: Session, mime_type: str | None) -> str:
         fresh = await self._store.create_multipart(session.storage_key, content_type=mime_type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from hashlib import sha256
@@ -14,6 +15,7 @@ import pytest
 from services.kit.db import Statement
 from services.kit.errors import Fault
 from services.kit.s3 import NoSuchUploadError, NotFoundError, S3Client
+from services.upload.chunk_store.s3 import S3ChunkStore
 from services.upload.model import Send, State
 from services.upload.service.opening import Wanted
 from tests.integration.upload.conftest import MIB, Bench, body, incompressible
@@ -131,6 +133,31 @@ class TestParts:
         bench.interruption.go_on.set()
         await asyncio.gather(beside, *again)
         assert await bench.content(upload) == b"".join(slices)
+
+    async def test_a_store_upload_that_cannot_be_opened_when_its_sender_has_left_says_nothing(
+        self, bench: Bench
+    ) -> None:
+        async def fails(error: Exception) -> None:
+            await bench.interruption.go_on.wait()
+            raise error
+
+        said, chunks = list[dict[str, Any]](), bench.services.chunks._store
+        assert isinstance(chunks, S3ChunkStore)
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        upload = await bench.open(10 * MIB)
+        bench.interruption.arm(1, When.BEFORE, fails)
+        sender = asyncio.create_task(bench.send(upload, 0, incompressible(5 * MIB)))
+        await bench.interruption.reached.wait()
+        (opening,) = chunks._opening.values()
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
+        bench.interruption.go_on.set()
+        await asyncio.wait([opening])
+        await asyncio.sleep(0)
+        assert chunks._opening == {}
+        del opening
+        gc.collect()
+        assert said == []
 
     async def test_a_tail_whose_neighbour_shrank_is_sent_again(self, bench: Bench) -> None:
         first, shorter, tail = incompressible(10 * MIB), incompressible(9 * MIB), incompressible(MIB)
