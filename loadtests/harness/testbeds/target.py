@@ -132,7 +132,7 @@ class Target:
             if answer.status == 404:
                 return None
             if answer.status != 200:
-                raise await _refused(answer, path)
+                raise await self._refused(answer, path)
             found: dict[str, Any] = await answer.json(content_type=None)
             return found
 
@@ -142,12 +142,11 @@ class Target:
             self.http.delete(self.url + path, headers=user.headers, timeout=REQUEST_TIMEOUT) as answer,
         ):
             if answer.status not in DELETED:
-                raise await _refused(answer, path)
+                raise await self._refused(answer, path)
 
-
-async def _refused(answer: aiohttp.ClientResponse, path: str) -> TargetFailed:
-    url, text = answer.url.with_path(path).with_query(None), (await answer.text())[:200]
-    return TargetFailed(f"{answer.method} {url}: answered {answer.status}: {text}")
+    async def _refused(self, answer: aiohttp.ClientResponse, path: str) -> TargetFailed:
+        text = (await answer.text())[:200]
+        return TargetFailed(f"{answer.method} {self.url}{path}: answered {answer.status}: {text}")
 
 
 def _listed(entry: dict[str, Any]) -> ListedFile:

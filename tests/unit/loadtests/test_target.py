@@ -133,6 +133,9 @@ async def test_an_answer_that_is_none_is_told_with_its_request(played: Played) -
     played.peer.broken = 503
     with pytest.raises(TargetFailed, match=r"GET .*/api/files/me/owned: answered 503: no"):
         await played.target.files(USER)
+    below = Target(played.target.http, f"{played.target.url}/vault")
+    with pytest.raises(TargetFailed, match=rf"GET {below.url}/api/files/me/owned: answered 503: no"):
+        await below.files(USER)
     with pytest.raises(TargetFailed, match=r"DELETE .*: answered 503"):
         await played.target.delete_file(USER, "x")
 
