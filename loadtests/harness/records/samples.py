@@ -134,7 +134,7 @@ class Look(Record):
     pool_waiting: dict[str, float] = Field(default_factory=dict)  # requests without a database connection
 
 
-GENERATOR = "generator"  # among the notes of a manifest
+CEILINGS = "generator"  # of the load generator, among the notes of a manifest
 KILL, RECOVERED = "kill", "recovered"  # events of a planned kill: its processes are gone, and serve again
 
 
@@ -225,9 +225,9 @@ class Manifest(Record):
     @property
     def ceilings(self) -> dict[str, Ceiling]:
         """By strategy; empty where nothing was measured."""
-        return {name: Ceiling.model_validate(own) for name, own in self.notes.get(GENERATOR, {}).items()}
+        return {name: Ceiling.model_validate(own) for name, own in self.notes.get(CEILINGS, {}).items()}
 
     def with_ceilings(self, found: Mapping[str, Ceiling]) -> Manifest:
         """The same with these, by strategy."""
-        noted = {GENERATOR: {name: ceiling.model_dump() for name, ceiling in found.items()}}
+        noted = {CEILINGS: {name: ceiling.model_dump() for name, ceiling in found.items()}}
         return self.model_copy(update={"notes": self.notes | noted})

@@ -15,8 +15,7 @@ def story(found: Sizes, names: Mapping[str, str], profile: str) -> Iterator[Sent
     for below, above, small, large in found.crossovers:
         text = (
             f"{capital(names[below])} is faster than {names[above]} for files up to {size(small)}, and "
-            "slower from "
-            f"{size(large)} on."
+            f"slower from {size(large)} on."
         )
         yield _answer(text, found.id)
     best = [(one.file_size_bytes, _of(one.comparison, one.comparison.best)) for one in found.sizes]
