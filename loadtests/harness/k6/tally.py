@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from loadtests.harness.k6.console import read_tail
 from loadtests.harness.records.plan import Stretch
@@ -24,12 +25,24 @@ class Ack:
     ended: float
 
 
+class Failure(NamedTuple):
+    """What a client saw fail; ``status`` is None where nobody answered."""
+
+    step: str | None
+    status: int | None
+    code: str | None
+
+    def __str__(self) -> str:
+        answered = f"answered {self.status}" if self.status else "not answered"
+        return f"{self.step or 'request'} {answered}" + (f" {self.code}" if self.code else "")
+
+
 @dataclass(slots=True)
 class Tally:
-    """Follows the growing console file. ``failures`` are by stretch, and by what the client saw."""
+    """Follows the growing console file. ``failures`` are by stretch."""
 
     path: Path
-    failures: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    failures: dict[int, Counter[Failure]] = field(default_factory=lambda: defaultdict(Counter))
     _offset: int = 0
     _acks: dict[int, list[Ack]] = field(default_factory=lambda: defaultdict(list))
 
@@ -46,19 +59,13 @@ class Tally:
                 continue
             line = json.loads(text)
             if not line["ok"]:
-                what = failure(line.get("step"), line.get("st"), line.get("code"))
-                self.failures[line["s"]][what] += 1
+                failure = Failure(line.get("step"), line.get("st"), line.get("code"))
+                self.failures[line["s"]][failure] += 1
             else:
                 self._acks[line["s"]].append(Ack(line["a"], line["t0"] / 1000, line["t3"] / 1000))
         for earlier in [key for key in self._acks if key < number]:
             del self._acks[earlier]
         return self._acks[number]
-
-
-def failure(step: str | None, status: int | None, code: str | None) -> str:
-    """What a client saw fail, in words."""
-    answered = f"answered {status}" if status else "not answered"
-    return f"{step or 'request'} {answered}" + (f" {code}" if code else "")
 
 
 def rates_per_s(stretch: Stretch, arms: Sequence[str], acks: Sequence[Ack]) -> list[float]:

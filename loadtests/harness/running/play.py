@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 from loadtests.harness.background import beside, tasks
-from loadtests.harness.k6.tally import Ack, Tally, rates_per_s
+from loadtests.harness.k6.tally import Ack, Failure, Tally, rates_per_s
 from loadtests.harness.load import REQUEST_LIMIT_S, Load
 from loadtests.harness.metrics import strangers
 from loadtests.harness.metrics.scraping import scrape
 from loadtests.harness.order import in_turns
+from loadtests.harness.periods import TOO_MANY
 from loadtests.harness.plan import room
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Part, Stretch
@@ -94,8 +95,8 @@ class Player:
         acks = self.tally.read(number)
         rates = rates_per_s(stretch, [arm.name for arm in part.arms], acks)
         self.progress.played(stretch, rates)
-        if not acks and (failures := self.tally.failures[number]):
-            self._nothing_succeeded(stretch, failures)
+        if not acks:
+            self._nothing_succeeded(stretch, self.tally.failures[number])
         return stretch, rates
 
     async def _watched(self, stretch: Stretch, part: Part) -> Stretch:
@@ -159,8 +160,11 @@ class Player:
         self.progress.say(said)
         self.rig.stop.set()
 
-    def _nothing_succeeded(self, stretch: Stretch, failures: Counter[str]) -> None:
-        """Nothing can be compared any more, so the run ends in order."""
+    def _nothing_succeeded(self, stretch: Stretch, failures: Counter[Failure]) -> None:
+        """Nothing can be compared any more, so the run ends in order; unless there was nothing to send, or a
+        rate limiter let nobody in, which is something that a run finds out."""
+        if all(failure.status == TOO_MANY for failure in failures):
+            return
         (what, times), *_ = failures.most_common(1)
         said = f"All {failures.total()} transfers of {stretch.stretch} failed, {times} of them so: {what}"
         warning = Warn(

@@ -33,7 +33,7 @@ NO_WINNER = "A smoke run names no winner"
 WATCHFUL = """
 from functools import partial
 from loadtests.cli import main
-from loadtests.harness import strangers
+from loadtests.harness.metrics import strangers
 strangers.watching_for_strangers = partial(strangers.watching_for_strangers, look_s=2.0)
 main()
 """
