@@ -50,7 +50,7 @@ _TAKE_DUE = Statement(
       {_DUE} WHERE job_due_at <= now()
         AND (id, job_acquired) NOT IN (SELECT * FROM unnest($4::bigint[], $5::int[]))
       LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
-    {_TAKEN}""",
+    {_TAKEN}""",  # noqa: S608
 )
 
 _TAKE_BACK = Statement(
