@@ -19,7 +19,7 @@ from docs import study
 from docs.command import Command, Run, within
 from docs.sample_run import standing_alone
 from docs.tables import table
-from loadtests.harness.best_ways import best_ways
+from loadtests.harness.analysis.best_ways import best_ways
 from loadtests.harness.claims import Decision, Judged, ending, judged_claims
 from loadtests.harness.commands.runs import read_run
 from loadtests.harness.commands.share import Scrubber, recorded_secrets

@@ -10,7 +10,7 @@ import click
 
 from loadtests.cli_errors import EXPECTED
 from loadtests.harness.records.bundle import BundleError
-from loadtests.harness.session import find_bundle
+from loadtests.harness.running.session import find_bundle
 
 
 class Command(click.Command):

@@ -37,7 +37,7 @@ from docs.texts import (
     STARTUP,
     WORDS_HEAD,
 )
-from loadtests.harness.exporter import FAMILIES as HARNESS_METRICS
+from loadtests.harness.metrics.exporter import FAMILIES as HARNESS_METRICS
 from loadtests.harness.report import glossary
 from services.kit.errors import RETRY_AFTER_S, STATUS
 from services.kit.metrics import Values
@@ -170,7 +170,7 @@ def dashboards_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "../grafana/buckets.json": buckets.text,
-    "../loadtests/harness/usual.json": lambda: usual.text(PROCESSES),
+    "../loadtests/harness/analysis/usual.json": lambda: usual.text(PROCESSES),
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "alerts.md": alerts_page,

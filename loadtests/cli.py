@@ -31,9 +31,9 @@ from loadtests.harness.commands.runs import runs as list_runs
 from loadtests.harness.commands.share import share as share_run
 from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.sweep import sweep as run_sweep
+from loadtests.harness.plan.room import raise_open_files
 from loadtests.harness.report.terminal import answers
-from loadtests.harness.room import raise_open_files
-from loadtests.harness.session import find_bundle
+from loadtests.harness.running.session import find_bundle
 from loadtests.harness.stacks import remove_leftovers
 from loadtests.harness.words import NAMES
 

@@ -9,18 +9,22 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from loadtests.harness.analysis.crowd import crowd
+from loadtests.harness.analysis.decision import decision
+from loadtests.harness.analysis.facts import Facts, Recorded, read_facts
+from loadtests.harness.analysis.fleet import fleet
+from loadtests.harness.analysis.ghosts import kills
+from loadtests.harness.analysis.limits import limits
+from loadtests.harness.analysis.offers import offers
+from loadtests.harness.analysis.recovery import recoveries
+from loadtests.harness.analysis.sizes import sizes
+from loadtests.harness.analysis.timeline import timeline
+from loadtests.harness.analysis.unusual import unusual
 from loadtests.harness.checks.check import Answers
 from loadtests.harness.comparison import blocks_to_run, compare, compare_so_far, rule_of, without_winner
 from loadtests.harness.cost import prices
-from loadtests.harness.crowd import crowd
-from loadtests.harness.decision import decision
-from loadtests.harness.facts import Facts, Recorded, read_facts
-from loadtests.harness.fleet import fleet
-from loadtests.harness.ghosts import kills
 from loadtests.harness.knee import common_knee, knees
 from loadtests.harness.latency import beside_uploads, neighbours
-from loadtests.harness.limits import limits
-from loadtests.harness.offers import offers
 from loadtests.harness.periods import Samples
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import (
@@ -35,10 +39,6 @@ from loadtests.harness.records.result import (
 )
 from loadtests.harness.records.samples import LedgerTable
 from loadtests.harness.records.vocabulary import Validity
-from loadtests.harness.recovery import recoveries
-from loadtests.harness.sizes import sizes
-from loadtests.harness.timeline import timeline
-from loadtests.harness.unusual import unusual
 from loadtests.harness.validity import outcome, warnings_of
 
 SIGNIFICANT_DIGITS = 6  # more would only be the noise of the last bit

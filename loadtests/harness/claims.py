@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loadtests.harness.cost import share_of_services
-from loadtests.harness.ghost_story import after_kill, counting_misleads, when_gone
 from loadtests.harness.intervals import of_all
 from loadtests.harness.records.plan import Claim, Decides, Plan
 from loadtests.harness.records.result import (
@@ -28,6 +27,7 @@ from loadtests.harness.records.result import (
 )
 from loadtests.harness.records.vocabulary import LedgerClass, Validity
 from loadtests.harness.sentences import is_aa, names_of
+from loadtests.harness.stories.ghosts import after_kill, counting_misleads, when_gone
 from loadtests.harness.verdict import far_enough, judge
 from loadtests.harness.wording import (
     by_way,

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from loadtests.harness.clients.users import Identity
 from loadtests.harness.ledger.audit import of_users, suspect_keys, user_of
 from loadtests.harness.ledger.databases import harness_users, other_file_ids, sessions_of
 from loadtests.harness.ledger.evidence import Baseline, SessionRow
 from loadtests.harness.ledger.findings import upload_of_temporary
 from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
-from loadtests.harness.target import Target, for_all, only_ours
 from loadtests.harness.testbeds.connections import Databases
-from loadtests.harness.users import Identity
+from loadtests.harness.testbeds.target import Target, for_all, only_ours
 
 CLEAN_LIMIT_S = 30.0
 PAUSE_S = 0.2

@@ -19,9 +19,9 @@ from loadtests.harness.intervals import mean_ratio
 from loadtests.harness.latency import merged, percentile
 from loadtests.harness.order import levels_by_arm
 from loadtests.harness.periods import Block, units_of
+from loadtests.harness.plan.warm_up import GAIN
 from loadtests.harness.records.plan import Arm, Part
 from loadtests.harness.records.result import CommonKnee, Interval, Knee, Level, Step, evidence_id
-from loadtests.harness.warm_up import GAIN
 from loadtests.harness.wording import percent
 
 FEWEST_ROUNDS = 5

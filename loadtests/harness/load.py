@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.harness import background
-from loadtests.harness import control as control_server
-from loadtests.harness.affinity import on_cores
 from loadtests.harness.background import tasks
-from loadtests.harness.control import Control
-from loadtests.harness.payload import stamp_places
+from loadtests.harness.clients.payload import stamp_places
+from loadtests.harness.clients.strategies import Strategy
+from loadtests.harness.clients.users import Identity
+from loadtests.harness.k6 import control as control_server
+from loadtests.harness.k6.control import Control
+from loadtests.harness.k6.rows import Kind, Rows
 from loadtests.harness.records.plan import Arm, Part, Stretch
 from loadtests.harness.records.samples import LoadSummary
-from loadtests.harness.rows import Kind, Rows
-from loadtests.harness.strategies import Strategy
-from loadtests.harness.users import Identity
+from loadtests.harness.testbeds.affinity import on_cores
 
 SCRIPTS = Path(__file__).parents[1] / "k6"
 MAIN_SCRIPT = SCRIPTS / "main.js"

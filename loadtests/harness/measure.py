@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests.harness.analyse import blocks_needed
-from loadtests.harness.progress import Progress
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.rig import Place, open_rig
 from loadtests.harness.run import Answered, in_silence, run_plan
-from loadtests.harness.session import interruptible, results_folder
+from loadtests.harness.running.progress import Progress
+from loadtests.harness.running.rig import Place, open_rig
+from loadtests.harness.running.session import interruptible, results_folder
 from loadtests.harness.stacks import Stacks
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import System, find_system
 from loadtests.harness.testbeds.testbed import SystemNotUp
 

@@ -21,9 +21,9 @@ from pydantic import (
 )
 
 from loadtests.harness import yaml_file
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.records.base import Record, Size
 from loadtests.harness.records.plan import Claim, Decides, ShareOf
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import OF_LOAD, ProfileName, nearest, problems_of_load
 
 QUESTIONS_FOLDER = Path(__file__).parents[1] / "questions"

@@ -14,25 +14,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean, median
 
-from loadtests.harness import warm_up
-from loadtests.harness.books import Books
-from loadtests.harness.ceiling import measure_ceilings
-from loadtests.harness.figures import Figures
-from loadtests.harness.kill import kill_in
+from loadtests.harness.analysis.figures import Figures
+from loadtests.harness.k6.rows import Kind, Rows
+from loadtests.harness.k6.tally import Tally
 from loadtests.harness.load import Files, LoadFailed, Workers, open_load, to_prometheus
-from loadtests.harness.manifest import make_manifest
-from loadtests.harness.network import Link
 from loadtests.harness.order import blocks_of, places_moved, turns_per_block
-from loadtests.harness.pace import HEADROOM, Pace
-from loadtests.harness.planning import CALIBRATION_S, MAKING_S, RELEASE_S, SETTLING_S
-from loadtests.harness.play import Player, nothing_else
-from loadtests.harness.progress import Progress
+from loadtests.harness.plan import warm_up
+from loadtests.harness.plan.pace import HEADROOM, Pace
+from loadtests.harness.plan.planning import CALIBRATION_S, MAKING_S, RELEASE_S, SETTLING_S
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import Manifest, UploadSample, Warn
-from loadtests.harness.rig import Place, Rig
-from loadtests.harness.rows import Kind, Rows
-from loadtests.harness.tally import Tally
+from loadtests.harness.running.books import Books
+from loadtests.harness.running.ceiling import measure_ceilings
+from loadtests.harness.running.kill import kill_in
+from loadtests.harness.running.manifest import make_manifest
+from loadtests.harness.running.play import Player, nothing_else
+from loadtests.harness.running.progress import Progress
+from loadtests.harness.running.rig import Place, Rig
+from loadtests.harness.testbeds.network import Link
 from loadtests.harness.watch import Site, Watcher
 
 CALIBRATION = "calibration"

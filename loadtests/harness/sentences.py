@@ -10,20 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 
-from loadtests.harness import (
-    crowd_story,
-    fleet_story,
-    generator_story,
-    ghost_story,
-    levels_story,
-    limit_story,
-    others_story,
-    overload_story,
-    share_story,
-    sizes_story,
-)
+from loadtests.harness.analysis.pairs import more_first, other_of, over_of, pair_of
 from loadtests.harness.cost import GENERATOR
-from loadtests.harness.pairs import more_first, other_of, over_of, pair_of
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import (
     Comparison,
@@ -35,6 +23,16 @@ from loadtests.harness.records.result import (
     Verdict,
 )
 from loadtests.harness.records.vocabulary import LedgerFlag, Validity
+from loadtests.harness.stories import crowd as crowd_story
+from loadtests.harness.stories import fleet as fleet_story
+from loadtests.harness.stories import generator as generator_story
+from loadtests.harness.stories import ghosts as ghost_story
+from loadtests.harness.stories import levels as levels_story
+from loadtests.harness.stories import limits as limit_story
+from loadtests.harness.stories import others as others_story
+from loadtests.harness.stories import overload as overload_story
+from loadtests.harness.stories import shares as share_story
+from loadtests.harness.stories import sizes as sizes_story
 from loadtests.harness.validity import EXIT_LOSS
 from loadtests.harness.verdict import FEWEST_TO_JUDGE, far_enough
 from loadtests.harness.wording import (

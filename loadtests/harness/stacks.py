@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from loadtests.harness import background
-from loadtests.harness.network import Link, Network, open_network
 from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.testbeds.native_testbed import SharedParts
+from loadtests.harness.testbeds.network import Link, Network, open_network
 from loadtests.harness.testbeds.system import ROOT, System, settings_of, system_of
 from loadtests.harness.testbeds.testbed import CLUSTERS
 from loadtests.harness.words import ArmWords, Known

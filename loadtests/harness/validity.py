@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from loadtests.harness.analysis.facts import Facts
 from loadtests.harness.checks.check import Answers
 from loadtests.harness.checks.every import CHECKS
-from loadtests.harness.facts import Facts
 from loadtests.harness.records.plan import PartKind, Plan
 from loadtests.harness.records.result import Comparison
 from loadtests.harness.records.samples import Warn

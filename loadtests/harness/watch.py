@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from loadtests.harness.background import beside
-from loadtests.harness.counters import fetch
+from loadtests.harness.metrics.counters import fetch
 from loadtests.harness.records.plan import Stretch
 from loadtests.harness.records.samples import Look
 from loadtests.harness.testbeds.processes import HostTime, Usage, Watched, start_ticks

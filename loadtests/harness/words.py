@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from loadtests.harness.prices import PricesError, read_prices
+from loadtests.harness.plan.prices import PricesError, read_prices
 from loadtests.harness.records.base import parse_size
 from loadtests.harness.records.plan import Delivery
 from loadtests.harness.records.vocabulary import STORES

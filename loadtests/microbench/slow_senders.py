@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 from yarl import URL
 
-from loadtests.harness.users import Identity, sign_up
+from loadtests.harness.clients.users import Identity, sign_up
 
 MIB = 1024 * 1024
 CLIENTS = 2  # of the others, at once

@@ -13,13 +13,13 @@ import aiohttp
 import asyncpg
 
 from loadtests.harness.clean import Cleaner
-from loadtests.harness.console import Lines
+from loadtests.harness.clients.payload import Payload, UploadRow
+from loadtests.harness.clients.users import sign_up
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.audit import Audit, Auditor, Piece
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.ledger.store import FILES_PREFIX, AuditStore
-from loadtests.harness.payload import Payload, UploadRow
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
-from loadtests.harness.users import sign_up
 from tests.adversity.client import PIECE_BYTES, STRETCH, Client
 from tests.stack import System
 

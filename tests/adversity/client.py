@@ -14,9 +14,9 @@ from typing import Any
 
 import aiohttp
 
-from loadtests.harness.payload import Payload, UploadRow
+from loadtests.harness.clients.payload import Payload, UploadRow
+from loadtests.harness.clients.users import Identity
 from loadtests.harness.records.samples import Intent, Outcome
-from loadtests.harness.users import Identity
 
 STRETCH = "adversity"
 PIECE_BYTES = 5 * 1024 * 1024

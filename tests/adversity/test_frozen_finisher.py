@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from compose import scaling
-from loadtests.harness.users import Identity, sign_up
+from loadtests.harness.clients.users import Identity, sign_up
 from tests.adversity.bench import MIB, until
 from tests.stack import System, running_system
 

@@ -16,8 +16,8 @@ from enum import StrEnum
 
 import pytest
 
+from loadtests.harness.clients.payload import UploadRow
 from loadtests.harness.ledger.audit import Audit
-from loadtests.harness.payload import UploadRow
 from loadtests.harness.records.vocabulary import LedgerClass
 from tests.adversity.bench import MIB, Bench, until
 from tests.adversity.client import PAUSE_S, PIECE_BYTES, Client

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import asyncpg
 
-from loadtests.harness.users import sign_up
+from loadtests.harness.clients.users import sign_up
 from tests.chaos.bed import Bed, Variant
 from tests.chaos.client import PATIENCE_S, Sender
 from tests.chaos.fault_proxy import Rule

@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from loadtests.harness.clients.users import Identity
 from loadtests.harness.records.samples import Intent, Outcome
-from loadtests.harness.users import Identity
 from tests.chaos.plan import Strategy, Upload
 
 STRETCH = "chaos"

@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 
 from loadtests.harness.clean import Cleaner
-from loadtests.harness.console import Lines
+from loadtests.harness.clients.users import Identity
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.audit import Audit, Auditor, Piece
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.ledger.store import AuditStore
 from loadtests.harness.testbeds.connections import Databases, open_databases, open_store, read_endpoints
-from loadtests.harness.users import Identity
 from tests.agreement import disagreements, swept
 from tests.chaos.client import STRETCH, Sender
 from tests.stack import System

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from loadtests.harness.users import Identity, SignupFailed, log_in
+from loadtests.harness.clients.users import Identity, SignupFailed, log_in
 from tests.chaos.client import PATIENCE_S, PAUSE_S, Sender
 from tests.chaos.plan import Fault, Strategy, Upload
 

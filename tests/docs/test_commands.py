@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from docs import answers
-from loadtests.harness.session import results_folder
+from loadtests.harness.running.session import results_folder
 from tests.docs.markdown import ROOT
 from tests.unit.loadtests import fabricate
 

@@ -12,9 +12,9 @@ import yaml
 from compose import envfile
 from compose.settings import PORTS
 from docs import generate
-from loadtests.harness.planning import estimate, make_plan
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.plan.planning import estimate, make_plan
 from loadtests.harness.question import load_question
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import STRESS, read_question
 from tests.docs.markdown import ROOT, anchors, code, links, pages
 from tests.unit.compose.words import inherited

@@ -59,16 +59,13 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "background wording strategies testbeds yaml_file prices words question planning "
-        "room network order stacks affinity users payload client warm_up pace",
-        "what is seen": "console counters rows tally wall_clock watch scraping exporter strangers target",
+        "before a run": "background wording yaml_file words clients testbeds question plan order stacks",
+        "what is seen": "k6 watch metrics",
         "audit": "ledger clean",
-        "judgement": "intervals periods verdict latency cost comparison offers ghosts crowd fleet recovery "
-        "sizes decision best_ways knee facts limits checks validity timeline unusual analyse figures "
-        "pairs ghost_story limit_story others_story crowd_story fleet_story overload_story levels_story "
-        "sizes_story generator_story share_story sentences claims",
-        "load": "control load null_sink ceiling progress",
-        "a run": "rig session manifest alerting stock books scripted play kill run measure",
+        "judgement": "intervals periods verdict latency cost comparison knee analysis checks validity "
+        "analyse stories sentences claims",
+        "load": "load",
+        "a run": "running alerting run measure",
         "pages": "report panels",
         "a study": "govault",
         "commands": "commands",

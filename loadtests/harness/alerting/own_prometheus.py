@@ -15,7 +15,7 @@ import yaml
 
 from loadtests.harness import background
 from loadtests.harness.alerting.provocations import seconds_of
-from loadtests.harness.rig import Rig
+from loadtests.harness.running.rig import Rig
 from loadtests.harness.testbeds.testbed import SystemNotUp
 
 READY_LIMIT_S = 30.0

@@ -13,7 +13,7 @@ import aiohttp
 from loadtests.harness.alerting.provocations import Provocation
 from loadtests.harness.background import tasks
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
-from loadtests.harness.rig import Rig
+from loadtests.harness.running.rig import Rig
 
 Provoke = Callable[[Rig], AbstractAsyncContextManager[None]]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from loadtests.harness.facts import Facts
+from loadtests.harness.analysis.facts import Facts
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import CommonKnee, Comparison, Price
 from loadtests.harness.records.samples import Warn

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loadtests.harness.analysis.facts import Facts
 from loadtests.harness.checks.check import Answers, caution, way
-from loadtests.harness.facts import Facts
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import Ratio
 from loadtests.harness.records.samples import Warn

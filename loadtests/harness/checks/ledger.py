@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loadtests.harness.analysis.facts import Facts
 from loadtests.harness.checks.check import Answers, caution, invalid
-from loadtests.harness.facts import Facts
 from loadtests.harness.ledger.table import failing
 from loadtests.harness.records.samples import LedgerTable, Warn
 from loadtests.harness.records.vocabulary import DOWNLOADED, LedgerClass, LedgerFlag, Severity

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from loadtests.harness import cost
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.limits import K6_CEILING, K6_SHARE, load_generator, scenes
 from loadtests.harness.checks.check import Answers, caution, invalid, way
-from loadtests.harness.facts import Facts
 from loadtests.harness.latency import merged
-from loadtests.harness.limits import K6_CEILING, K6_SHARE, load_generator, scenes
-from loadtests.harness.network import Link
 from loadtests.harness.periods import Period
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn
+from loadtests.harness.testbeds.network import Link
 
 OFFERED = 0.99
 SLIP = 0.05

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 
 from loadtests.harness import cost
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.limits import MEMORY, OTHERS, memory, scenes
 from loadtests.harness.checks.check import UNDISTURBED, Answers, caution, title
-from loadtests.harness.facts import Facts
-from loadtests.harness.limits import MEMORY, OTHERS, memory, scenes
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity

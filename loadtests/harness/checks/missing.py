@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loadtests.harness import cost
+from loadtests.harness.analysis.facts import Facts
 from loadtests.harness.checks.check import Answers, caution, invalid
-from loadtests.harness.facts import Facts
 from loadtests.harness.ledger.table import unaudited
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from loadtests.harness.analysis.facts import Facts
+from loadtests.harness.analysis.limits import REFUSED, rate_limiter, scenes
 from loadtests.harness.checks.check import UNDISTURBED, Answers, caution, invalid, way
-from loadtests.harness.facts import Facts
 from loadtests.harness.intervals import ratio_of_sums
-from loadtests.harness.limits import REFUSED, rate_limiter, scenes
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import LedgerFlag

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.asking import Asking
 from loadtests.harness.question import AB, load_question
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import arm_texts, read_ab
 
 

@@ -23,9 +23,9 @@ from loadtests.harness.alerting.provocations import (
     load_rules,
 )
 from loadtests.harness.alerting.provoke import PROVOCATIONS, healthy_load
-from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.session import interruptible, only_one, results_folder, run_id
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.running.rig import Rig, open_rig
+from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.testbeds.system import ROOT, System, find_system
 
 RULES = ROOT / "grafana" / "rules"

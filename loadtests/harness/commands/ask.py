@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.asking import Asking, few_cores
 from loadtests.harness.measure import running
-from loadtests.harness.planning import estimate, make_plan, needs_stacks, stack_bytes
+from loadtests.harness.plan.planning import estimate, make_plan, needs_stacks, stack_bytes
+from loadtests.harness.plan.room import available_bytes, refuse_beyond_memory
 from loadtests.harness.question import Question, QuestionError, load_question, questions
 from loadtests.harness.report.terminal import WIDTH
-from loadtests.harness.room import available_bytes, refuse_beyond_memory
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import ASK, STRESS, ProfileName, Words, WordsError, as_typed, read_question
 
 LIST = ("Q", "PROFILE")

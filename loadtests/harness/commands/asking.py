@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.panels import keep_panels
 from loadtests.harness.measure import INTERRUPTED, Finish, measure
-from loadtests.harness.network import Link, slowed
-from loadtests.harness.planning import (
+from loadtests.harness.plan.planning import (
     GIB,
     Estimate,
     common_link,
@@ -26,14 +26,14 @@ from loadtests.harness.planning import (
     stack_bytes,
     stacks_of,
 )
+from loadtests.harness.plan.room import available_bytes, fitted, refuse_beyond_memory
 from loadtests.harness.question import Question, QuestionError
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.rig import Place
-from loadtests.harness.room import available_bytes, fitted, refuse_beyond_memory
 from loadtests.harness.run import Answered
-from loadtests.harness.session import only_one, results_folder, run_id
+from loadtests.harness.running.rig import Place
+from loadtests.harness.running.session import only_one, results_folder, run_id
 from loadtests.harness.stacks import Making, Stacks, StacksError, open_helper, open_stacks
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.testbeds.network import Link, slowed
 from loadtests.harness.testbeds.system import ROOT, System, find_system_async
 from loadtests.harness.testbeds.target_testbed import TargetTestbed
 from loadtests.harness.words import Known, Words, asks_for_settings, revision_of

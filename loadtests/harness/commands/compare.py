@@ -20,7 +20,7 @@ from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import ArmResult, Ratio
 from loadtests.harness.report.page import flat, moment
 from loadtests.harness.report.tables_compare import METRICS
-from loadtests.harness.session import find_bundle
+from loadtests.harness.running.session import find_bundle
 from loadtests.harness.wording import MISSING, cpu_ms, milliseconds, ratio, with_interval
 
 NO_WINNER = (

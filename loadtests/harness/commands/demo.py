@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness import scripted, users, wording
-from loadtests.harness.client import Step, Uploader
-from loadtests.harness.counters import differences
-from loadtests.harness.network import Link, slowed
-from loadtests.harness.planning import link_of
+from loadtests.harness import wording
+from loadtests.harness.clients import users
+from loadtests.harness.clients.client import Step, Uploader
+from loadtests.harness.clients.strategies import Strategy, load_strategies
+from loadtests.harness.metrics.counters import differences
+from loadtests.harness.plan.planning import link_of
+from loadtests.harness.plan.room import left_out
 from loadtests.harness.records.samples import Counted
-from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.room import left_out
-from loadtests.harness.session import interruptible, only_one, run_id
-from loadtests.harness.strategies import Strategy, load_strategies
+from loadtests.harness.running import scripted
+from loadtests.harness.running.rig import Rig, open_rig
+from loadtests.harness.running.session import interruptible, only_one, run_id
+from loadtests.harness.testbeds.network import Link, slowed
 from loadtests.harness.testbeds.system import System, find_system
 from loadtests.harness.words import read_network
 

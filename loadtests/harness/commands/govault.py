@@ -9,17 +9,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.report import finish
 from loadtests.harness.govault.reach import planned, seconds_of
 from loadtests.harness.govault.records import Course
 from loadtests.harness.govault.run import ASKS, run_study
 from loadtests.harness.measure import INTERRUPTED, records_of
-from loadtests.harness.planning import GIB
+from loadtests.harness.plan.planning import GIB
+from loadtests.harness.plan.room import kept_bytes, recorded, spooling_setting
 from loadtests.harness.question import QuestionError
-from loadtests.harness.rig import open_rig
-from loadtests.harness.room import kept_bytes, recorded, spooling_setting
-from loadtests.harness.session import interruptible, only_one, run_id
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.running.rig import open_rig
+from loadtests.harness.running.session import interruptible, only_one, run_id
 from loadtests.harness.testbeds.system import System, find_system
 from loadtests.harness.words import StudyWords, read_study
 

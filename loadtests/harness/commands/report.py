@@ -8,7 +8,7 @@ from rich.console import Console
 
 from loadtests.harness.govault import report as study
 from loadtests.harness.govault.records import is_study
-from loadtests.harness.prices import PricesError, read_prices
+from loadtests.harness.plan.prices import PricesError, read_prices
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.report.page import write_report
 from loadtests.harness.report.terminal import print_result

@@ -16,7 +16,7 @@ from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.report.page import facts, moment, read_result
-from loadtests.harness.session import by_start, results_folder
+from loadtests.harness.running.session import by_start, results_folder
 from loadtests.harness.wording import count
 
 _STYLES = {"valid": "green", "valid with cautions": "yellow", "invalid": "red"}

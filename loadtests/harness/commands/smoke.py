@@ -11,17 +11,18 @@ from http import HTTPStatus
 import aiohttp
 from rich.console import Console
 
-from loadtests.harness import scripted, users
-from loadtests.harness.client import StepFailed, Uploader
-from loadtests.harness.network import Link, slowed
-from loadtests.harness.planning import link_of
-from loadtests.harness.rig import Rig, open_rig
-from loadtests.harness.room import left_out
-from loadtests.harness.session import only_one, run_id
-from loadtests.harness.strategies import load_strategies
-from loadtests.harness.target import Target, TargetFailed
+from loadtests.harness.clients import users
+from loadtests.harness.clients.client import StepFailed, Uploader
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.clients.users import Identity, SignupFailed
+from loadtests.harness.plan.planning import link_of
+from loadtests.harness.plan.room import left_out
+from loadtests.harness.running import scripted
+from loadtests.harness.running.rig import Rig, open_rig
+from loadtests.harness.running.session import only_one, run_id
+from loadtests.harness.testbeds.network import Link, slowed
 from loadtests.harness.testbeds.system import System, find_system
-from loadtests.harness.users import Identity, SignupFailed
+from loadtests.harness.testbeds.target import Target, TargetFailed
 from loadtests.harness.words import read_network
 
 FILE_BYTES = 12 * 1024 * 1024  # several chunks and parts

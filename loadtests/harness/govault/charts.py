@@ -7,10 +7,10 @@ from functools import cache
 
 from matplotlib.axes import Axes
 
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.govault.records import Findings, Row
 from loadtests.harness.govault.source import METHODS, NAMES, PUBLISHED, STRATEGIES, Method, Published
 from loadtests.harness.report.charts import Chart, figure, heading, only, to_svg
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.wording import capital, number
 
 Pick = Callable[[Row], float | None]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from loadtests.harness.analyse import ledger_of
 from loadtests.harness.claims import Decision
-from loadtests.harness.console import read_tail
 from loadtests.harness.govault import verdicts
 from loadtests.harness.govault.records import Course, Findings, Missing, Ramp, Row, Told, read_course
 from loadtests.harness.govault.rows import read_lines, row_of
 from loadtests.harness.govault.source import FILE_BYTES, NAMES, RAMP_S
 from loadtests.harness.govault.verdicts import Study
+from loadtests.harness.k6.console import read_tail
 from loadtests.harness.load import Files
 from loadtests.harness.records.bundle import K6_FOLDER, Bundle
 from loadtests.harness.records.samples import Look, Manifest

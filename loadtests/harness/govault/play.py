@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.harness.background import tasks
-from loadtests.harness.console import read_tail
+from loadtests.harness.clients.users import Identity
 from loadtests.harness.govault.records import Course, Ramp
 from loadtests.harness.govault.source import FILE_BYTES, PEAK_VUS, UPLOAD_METHODS, is_success
+from loadtests.harness.k6.console import read_tail
 from loadtests.harness.load import SCRIPTS, Files, LoadFailed, start_k6, stop_k6
-from loadtests.harness.planning import GIB
+from loadtests.harness.plan.planning import GIB
+from loadtests.harness.plan.room import available_bytes
 from loadtests.harness.records.bundle import BundleWriter
-from loadtests.harness.rig import Rig
-from loadtests.harness.room import available_bytes
 from loadtests.harness.run import sites_of
-from loadtests.harness.users import Identity
+from loadtests.harness.running.rig import Rig
 from loadtests.harness.watch import Watcher
 
 SCRIPT = SCRIPTS / "govault" / "study.js"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from loadtests.harness.govault.records import Ramp
 from loadtests.harness.govault.source import FILE_BYTES, GRACE_S, LEVELS, METHODS, RAMP_S
-from loadtests.harness.planning import COPIES_OF_FILE, COPIES_ON_DISK, GIB, VU_BYTES
-from loadtests.harness.room import MEMORY_SHARE
+from loadtests.harness.plan.planning import COPIES_OF_FILE, COPIES_ON_DISK, GIB, VU_BYTES
+from loadtests.harness.plan.room import MEMORY_SHARE
 
 FILES_OF_A_VU, FILES_BESIDE = 2, 500  # open files: a connection to the gateway, one to the store
 INIT_S_PER_VU, AUDIT_S = 0.008, 8.0  # what a ramp takes beside itself, measured on two cores

@@ -7,19 +7,19 @@ import resource
 import time
 from collections.abc import Callable
 
-from loadtests.harness.books import Books
 from loadtests.harness.govault.play import Seen, play, why_stopped
 from loadtests.harness.govault.reach import Means, obstacle
 from loadtests.harness.govault.records import COURSE, Course, Ramp
 from loadtests.harness.govault.source import FILE_BYTES, GRACE_S, NAMES, RAMP_S, STRATEGIES
+from loadtests.harness.k6.rows import Rows
 from loadtests.harness.load import Files
-from loadtests.harness.manifest import make_manifest
+from loadtests.harness.plan.room import available_bytes
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import Arm, Part, PartKind, Plan, Stretch
 from loadtests.harness.records.samples import Warn
-from loadtests.harness.rig import Rig
-from loadtests.harness.room import available_bytes
-from loadtests.harness.rows import Rows
+from loadtests.harness.running.books import Books
+from loadtests.harness.running.manifest import make_manifest
+from loadtests.harness.running.rig import Rig
 
 ASKS = "What is left of GoVault's study on this machine?"
 Say = Callable[[str], None]  # a line that stays

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
-from loadtests.harness.console import Lines
+from loadtests.harness.clients.payload import UploadRow
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger import databases
 from loadtests.harness.ledger.classify import classify
 from loadtests.harness.ledger.evidence import (
@@ -30,7 +31,6 @@ from loadtests.harness.ledger.remarks import remarks
 from loadtests.harness.ledger.settle import ABANDONED_QUIET_S, Settled, open_uploads, settle
 from loadtests.harness.ledger.store import FILES_PREFIX, TEMPORARY_PREFIX, AuditStore
 from loadtests.harness.ledger.table import WHOLE_CLASSES, make_samples, make_table
-from loadtests.harness.payload import UploadRow
 from loadtests.harness.records.samples import LedgerTable, UploadSample, Warn
 from loadtests.harness.testbeds.connections import Databases
 

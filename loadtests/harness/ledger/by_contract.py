@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from loadtests.harness.console import Lines
+from loadtests.harness.clients.payload import UploadRow
+from loadtests.harness.clients.users import Identity
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.audit import SAMPLE_OBJECTS, SETTLE_LIMIT_S, Audit, Piece
 from loadtests.harness.ledger.classify import Ruling
 from loadtests.harness.ledger.evidence import (
@@ -29,11 +31,9 @@ from loadtests.harness.ledger.evidence import (
 from loadtests.harness.ledger.remarks import remarks
 from loadtests.harness.ledger.settle import ABANDONED_QUIET_S, OpenUpload, settle
 from loadtests.harness.ledger.table import WHOLE_CLASSES, make_samples, make_table
-from loadtests.harness.payload import UploadRow
 from loadtests.harness.records.samples import Intent, Outcome, Warn
 from loadtests.harness.records.vocabulary import HASHED, LedgerClass, LedgerFlag, Severity
-from loadtests.harness.target import Downloaded, ListedFile, Status, Target, for_all
-from loadtests.harness.users import Identity
+from loadtests.harness.testbeds.target import Downloaded, ListedFile, Status, Target, for_all
 
 NOT_DECIDABLE = {
     LedgerFlag.ORPHAN_OBJECT: "objects without a file",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from loadtests.harness.console import Lines
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.settle import Settled
 from loadtests.harness.ledger.table import USER_SHORT, failing
 from loadtests.harness.records.samples import LedgerTable, Warn

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loadtests.harness.analysis.crowd import fullest
 from loadtests.harness.comparison import scaled
-from loadtests.harness.crowd import fullest
 from loadtests.harness.records.result import Crowd
 from loadtests.harness.report import charts_answers
 from loadtests.harness.report.charts import MUTED, Arms, Chart, curve, figure, heading, marks, to_svg

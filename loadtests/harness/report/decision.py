@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from loadtests.harness.best_ways import best_ways
+from loadtests.harness.analysis.best_ways import best_ways
 from loadtests.harness.comparison import scaled
-from loadtests.harness.prices import EXAMPLE
+from loadtests.harness.plan.prices import EXAMPLE
 from loadtests.harness.records.result import Cost, Costs, Decision, Result
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.records.ways import ABILITIES, Ability, UnitPrices, Way

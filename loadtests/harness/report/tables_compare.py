@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loadtests.harness.cost import process_order
-from loadtests.harness.generator_story import meaningful
 from loadtests.harness.records.result import ArmResult, Comparison, Limit, Price, Ratio, Result, Verdict
 from loadtests.harness.report.charts import Arms
 from loadtests.harness.report.table import Table, process_ms, wait
+from loadtests.harness.stories.generator import meaningful
 from loadtests.harness.wording import (
     MISSING,
     cpu_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.harness.crowd import PASSED
+from loadtests.harness.analysis.crowd import PASSED
 from loadtests.harness.latency import FEWEST_PERIODS
 from loadtests.harness.records.result import AtOnce, Crowd, Latency
 from loadtests.harness.report.charts import Arms

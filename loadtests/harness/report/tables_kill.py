@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from loadtests.harness.ghost_story import ended
 from loadtests.harness.records.result import Kills
 from loadtests.harness.report.charts import Arms
 from loadtests.harness.report.table import Table
+from loadtests.harness.stories.ghosts import ended
 from loadtests.harness.wording import milliseconds
 
 

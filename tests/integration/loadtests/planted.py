@@ -15,9 +15,9 @@ from uuid import UUID, uuid4
 import asyncpg
 from minio import Minio
 
-from loadtests.harness.console import Lines, Played, by_stack
+from loadtests.harness.clients.payload import Payload, UploadRow
+from loadtests.harness.k6.console import Lines, Played, by_stack
 from loadtests.harness.ledger.store import AuditStore
-from loadtests.harness.payload import Payload, UploadRow
 from loadtests.harness.testbeds.connections import Databases, Endpoints, open_databases, open_store
 from services.kit.migrate import migrate
 from tests.stack import Backends

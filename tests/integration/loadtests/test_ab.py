@@ -14,11 +14,11 @@ import aiohttp
 import asyncpg
 import pytest
 
-from loadtests.harness import rig as rig_module
-from loadtests.harness.console import read_tail
+from loadtests.harness.k6.console import read_tail
 from loadtests.harness.question import questions
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.vocabulary import LedgerClass
+from loadtests.harness.running import rig as rig_module
 from loadtests.harness.testbeds import processes
 from loadtests.harness.testbeds.system import ROOT
 from tests.integration.loadtests.test_stacks import environ_of, everything_in, state_of

@@ -13,15 +13,15 @@ import aiohttp
 import pytest
 
 from loadtests.harness.clean import ContractCleaner
-from loadtests.harness.client import Uploader
-from loadtests.harness.console import Lines
+from loadtests.harness.clients.client import Uploader
+from loadtests.harness.clients.users import Identity, create_users
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.audit import Audit, Piece
 from loadtests.harness.ledger.by_contract import ContractAuditor
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.records.samples import Intent, Outcome
 from loadtests.harness.records.vocabulary import LedgerClass
-from loadtests.harness.target import Target
-from loadtests.harness.users import Identity, create_users
+from loadtests.harness.testbeds.target import Target
 from tests.stack import System
 
 pytestmark = pytest.mark.integration

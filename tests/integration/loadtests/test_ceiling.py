@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.ceiling import measure_ceilings
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.records.plan import Arm
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.running.ceiling import measure_ceilings
 from loadtests.harness.testbeds.system import find_k6
 
 pytestmark = pytest.mark.integration

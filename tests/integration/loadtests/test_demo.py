@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness import scripted
-from loadtests.harness.rig import open_rig
-from loadtests.harness.strategies import STRATEGIES_FOLDER, load_strategies
-from loadtests.harness.target import Target
+from loadtests.harness.clients.strategies import STRATEGIES_FOLDER, load_strategies
+from loadtests.harness.running import scripted
+from loadtests.harness.running.rig import open_rig
 from loadtests.harness.testbeds.system import ROOT, find_system
+from loadtests.harness.testbeds.target import Target
 from tests import demo
 from tests.stack import System
 

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtests.harness.exporter import BLOCKS_DONE, FAULT, RATIO, TURN
+from loadtests.harness.metrics.exporter import BLOCKS_DONE, FAULT, RATIO, TURN
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import KILL, RECOVERED

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.console import read_tail
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.govault.records import read_course
 from loadtests.harness.govault.report import read_findings
-from loadtests.harness.rig import open_rig
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.k6.console import read_tail
+from loadtests.harness.running.rig import open_rig
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 

@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 from aiohttp import BodyPartReader, web
 
-from loadtests.harness.console import Lines, Played, by_stack, read_tail
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.clients.users import Identity
+from loadtests.harness.k6.console import Lines, Played, by_stack, read_tail
+from loadtests.harness.k6.rows import Rows
 from loadtests.harness.load import Files, Load, LoadFailed, Stocked, Workers, open_load
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Stretch
 from loadtests.harness.records.vocabulary import RESUMED, LedgerClass
-from loadtests.harness.rows import Rows
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.testbeds.system import find_k6
-from loadtests.harness.users import Identity
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

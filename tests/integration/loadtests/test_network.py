@@ -14,7 +14,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from loadtests.harness.network import Link, NetworkError, open_network, slowed
+from loadtests.harness.testbeds.network import Link, NetworkError, open_network, slowed
 from loadtests.harness.testbeds.processes import stat_fields
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
@@ -66,7 +66,7 @@ async def test_a_round_trip_takes_at_least_so_long_and_a_body_its_bandwidth() ->
 
 HOLDER = """
 import asyncio, os
-from loadtests.harness.network import open_network
+from loadtests.harness.testbeds.network import open_network
 
 async def main():
     async with open_network(os.environ) as network:

@@ -19,19 +19,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtests.harness import warm_up
 from loadtests.harness.analyse import analyse
 from loadtests.harness.clean import Removed
-from loadtests.harness.console import read_tail
-from loadtests.harness.network import Link, slowed
-from loadtests.harness.progress import Progress
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.k6.console import read_tail
+from loadtests.harness.plan import warm_up
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, STOCK, Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import UploadSample
 from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass, Severity
-from loadtests.harness.rig import Hold, Rig, open_rig
 from loadtests.harness.run import run_plan
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.running.progress import Progress
+from loadtests.harness.running.rig import Hold, Rig, open_rig
+from loadtests.harness.testbeds.network import Link, slowed
 from loadtests.harness.testbeds.system import ROOT, find_system
 from loadtests.harness.testbeds.system import System as Stack
 from tests import faketime

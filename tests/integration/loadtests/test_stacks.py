@@ -17,7 +17,7 @@ import pytest
 from minio import Minio
 
 from compose import store_key
-from loadtests.harness.network import Link
+from loadtests.harness.clients.users import create_users
 from loadtests.harness.stacks import (
     Helper,
     Stacks,
@@ -27,9 +27,9 @@ from loadtests.harness.stacks import (
 )
 from loadtests.harness.testbeds import processes
 from loadtests.harness.testbeds.native_testbed import NativeTestbed
+from loadtests.harness.testbeds.network import Link
 from loadtests.harness.testbeds.processes import Watched
 from loadtests.harness.testbeds.system import ROOT
-from loadtests.harness.users import create_users
 from loadtests.harness.words import ArmWords
 from tests.stack import System
 

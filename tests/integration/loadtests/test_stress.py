@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.console import read_tail
+from loadtests.harness.k6.console import read_tail
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.testbeds.system import ROOT

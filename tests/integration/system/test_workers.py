@@ -9,9 +9,9 @@ from time import monotonic
 
 import pytest
 
-from loadtests.harness import counters
-from loadtests.harness.counters import Scrape
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.metrics import counters
+from loadtests.harness.metrics.counters import Scrape
 from loadtests.harness.testbeds.system import find_system
 from tests.adversity.bench import MIB, Bench, open_bench, until
 from tests.adversity.client import Client

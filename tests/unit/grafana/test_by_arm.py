@@ -10,9 +10,9 @@ import pytest
 
 from grafana.dashboards import DASHBOARDS
 from grafana.promql import LEVEL
-from loadtests.harness.planning import make_plan
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.plan.planning import make_plan
 from loadtests.harness.question import load_question, questions
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.words import ASK, PROFILES, ProfileName, as_typed, read_question
 from tests.unit.grafana.promtool import evaluate
 

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from docs.families import declared
 from grafana.expressions import Span
-from loadtests.harness.exporter import FAMILIES
+from loadtests.harness.metrics.exporter import FAMILIES
 from services.kit.metrics import Values
 from tests.expressions import all_expressions, of_panels
 

@@ -19,8 +19,8 @@ from grafana.dashboards import DASHBOARDS
 from grafana.model import ANYTHING, DATASOURCE_UID, Dashboard, Kind
 from grafana.parts import GREY, PAIR_COLOURS, RED, YELLOW
 from grafana.strategies import with_variants
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.panels.curves import PALETTE
-from loadtests.harness.strategies import load_strategies
 
 pytestmark = pytest.mark.unit
 

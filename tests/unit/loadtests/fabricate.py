@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from loadtests.harness.decision import decision
+from loadtests.harness.analysis.decision import decision
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.records.bundle import BundleWriter
 from loadtests.harness.records.plan import NOBODY, Arm, Part, PartKind, Plan
 from loadtests.harness.records.result import (
@@ -49,7 +50,6 @@ from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.records.ways import UnitPrices, Way
 from loadtests.harness.report.page import ANALYSIS
 from loadtests.harness.sentences import told
-from loadtests.harness.strategies import load_strategies
 from loadtests.harness.verdict import far_enough, judge
 
 MIB = 1 << 20

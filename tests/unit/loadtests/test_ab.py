@@ -8,11 +8,18 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.asking import announce
-from loadtests.harness.network import Link
-from loadtests.harness.planning import common_link, link_of, make_plan, needs_stacks, stack_bytes, stacks_of
+from loadtests.harness.plan.planning import (
+    common_link,
+    link_of,
+    make_plan,
+    needs_stacks,
+    stack_bytes,
+    stacks_of,
+)
 from loadtests.harness.question import load_question
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.testbeds.network import Link
 from loadtests.harness.words import ArmWords, Words, read_ab
 
 pytestmark = pytest.mark.unit

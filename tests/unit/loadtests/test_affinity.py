@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.affinity import on_cores, pin, split
+from loadtests.harness.testbeds.affinity import on_cores, pin, split
 from loadtests.harness.testbeds.processes import Watched
 
 pytestmark = pytest.mark.unit

@@ -7,9 +7,9 @@ import io
 import aiohttp
 import pytest
 
-from loadtests.harness.ceiling import ceiling_of, sink
-from loadtests.harness.null_sink import content_length
 from loadtests.harness.records.samples import Ceiling, Outcome
+from loadtests.harness.running.ceiling import ceiling_of, sink
+from loadtests.harness.running.null_sink import content_length
 from tests.unit.loadtests.switchback import manifest
 
 pytestmark = pytest.mark.unit

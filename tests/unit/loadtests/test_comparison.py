@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from loadtests.harness.analysis.sizes import sizes
 from loadtests.harness.comparison import blocks_to_run, carry_over, compare_so_far
 from loadtests.harness.periods import Block, Samples, whole_blocks
 from loadtests.harness.records.plan import Part, PartKind
 from loadtests.harness.records.result import Comparison, Ratio, Verdict
-from loadtests.harness.sizes import sizes
 from tests.unit.loadtests.switchback import World, arm, part, plan
 
 pytestmark = pytest.mark.unit

@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from loadtests.harness import control as control_module
-from loadtests.harness.control import Control, serving
-from loadtests.harness.rows import LARGE_BATCH, SMALL_BATCH, Kind, Rows
-from loadtests.harness.users import Identity
+from loadtests.harness.clients.users import Identity
+from loadtests.harness.k6 import control as control_module
+from loadtests.harness.k6.control import Control, serving
+from loadtests.harness.k6.rows import LARGE_BATCH, SMALL_BATCH, Kind, Rows
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.counters import differences, parse, total
+from loadtests.harness.metrics.counters import differences, parse, total
 
 pytestmark = pytest.mark.unit
 

@@ -13,10 +13,9 @@ from rich.console import Console
 
 from loadtests.harness import cost
 from loadtests.harness.analyse import analyse
+from loadtests.harness.analysis.crowd import crowd
+from loadtests.harness.analysis.decision import decision
 from loadtests.harness.claims import Decision, judged_claims
-from loadtests.harness.crowd import crowd
-from loadtests.harness.decision import decision
-from loadtests.harness.network import Link
 from loadtests.harness.periods import Period, Samples
 from loadtests.harness.records.plan import Arm, Claim, Part, PartKind
 from loadtests.harness.records.result import Crowd, Result
@@ -27,6 +26,7 @@ from loadtests.harness.report.page import html, markdown, view_of
 from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.report.terminal import print_result
 from loadtests.harness.sentences import told
+from loadtests.harness.testbeds.network import Link
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests import switchback
 from tests.unit.loadtests.switchback import arm, part

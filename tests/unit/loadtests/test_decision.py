@@ -11,10 +11,11 @@ import pytest
 from markupsafe import escape
 from rich.console import Console
 
+from loadtests.harness.analysis.decision import decision, money
+from loadtests.harness.clients.strategies import evaluate, load_strategies
 from loadtests.harness.commands.report import report
-from loadtests.harness.decision import decision, money
-from loadtests.harness.planning import make_plan
-from loadtests.harness.prices import EXAMPLE, PricesError, read_prices
+from loadtests.harness.plan.planning import make_plan
+from loadtests.harness.plan.prices import EXAMPLE, PricesError, read_prices
 from loadtests.harness.question import load_question
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import Plan
@@ -25,7 +26,6 @@ from loadtests.harness.report.decision import TITLE, decision_tables, reasons, s
 from loadtests.harness.report.page import html, markdown, view_of
 from loadtests.harness.report.table import Table
 from loadtests.harness.report.terminal import print_result
-from loadtests.harness.strategies import evaluate, load_strategies
 from loadtests.harness.words import AB, ASK, WordsError, as_typed, read_ab, read_question
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests.fabricate import PROXY, SINGLE

@@ -9,8 +9,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from compose import ports
-from loadtests.harness import exporter
-from loadtests.harness.exporter import CPU_S, FAMILIES, UPLOADS_PER_S, Activity, Figure, arm_at, serving
+from loadtests.harness.metrics import exporter
+from loadtests.harness.metrics.exporter import (
+    CPU_S,
+    FAMILIES,
+    UPLOADS_PER_S,
+    Activity,
+    Figure,
+    arm_at,
+    serving,
+)
 from loadtests.harness.records.plan import Stretch
 from loadtests.harness.records.samples import Look
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadtests.harness.analyse import analyse
-from loadtests.harness.exporter import (
+from loadtests.harness.analysis.figures import WITH_RATIO, Figures
+from loadtests.harness.metrics.exporter import (
     CPU_S,
     DURABLE_S,
     GATEWAY_BYTES,
@@ -14,7 +15,6 @@ from loadtests.harness.exporter import (
     UPLOADS_PER_S,
     Figure,
 )
-from loadtests.harness.figures import WITH_RATIO, Figures
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Counted

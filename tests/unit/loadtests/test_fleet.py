@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness.analyse import analyse
+from loadtests.harness.analysis.fleet import fleet
 from loadtests.harness.claims import Decision, judged_claims
-from loadtests.harness.console import Played, by_stack
-from loadtests.harness.fleet import fleet
+from loadtests.harness.k6.console import Played, by_stack
+from loadtests.harness.k6.tally import Tally
 from loadtests.harness.records.plan import Arm, Claim, Part, PartKind
 from loadtests.harness.records.result import Fleet, Result
 from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass
@@ -21,7 +22,6 @@ from loadtests.harness.report.page import html, markdown, view_of
 from loadtests.harness.report.tables import summary, tables
 from loadtests.harness.report.terminal import print_result
 from loadtests.harness.sentences import told
-from loadtests.harness.tally import Tally
 from tests.unit.loadtests import switchback
 from tests.unit.loadtests.switchback import FakeBundle, World, arm, part
 

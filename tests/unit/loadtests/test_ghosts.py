@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness.analyse import analyse
+from loadtests.harness.analysis.ghosts import kills
 from loadtests.harness.claims import Decision, judged_claims
-from loadtests.harness.console import Lines
-from loadtests.harness.ghosts import kills
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.classify import classify
 from loadtests.harness.ledger.remarks import remarks
 from loadtests.harness.ledger.settle import Settled

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from loadtests.harness import kill
-from loadtests.harness.affinity import split
-from loadtests.harness.exporter import Activity
-from loadtests.harness.kill import kill_in
+from loadtests.harness.metrics.exporter import Activity
 from loadtests.harness.records.plan import Stretch
-from loadtests.harness.rig import Hold, Rig
+from loadtests.harness.running import kill
+from loadtests.harness.running.kill import kill_in
+from loadtests.harness.running.rig import Hold, Rig
+from loadtests.harness.testbeds.affinity import split
 from loadtests.harness.testbeds.processes import HostTime, Snapshot, Watched
 from loadtests.harness.testbeds.system import System
 from loadtests.harness.testbeds.testbed import Act, PartState, Seen, TestbedRefused

@@ -9,7 +9,7 @@ import pytest
 from loadtests.harness.ledger.by_contract import Seen, classify_seen, not_decidable, rule_seen, strangers
 from loadtests.harness.ledger.table import make_samples, make_table
 from loadtests.harness.records.vocabulary import LedgerClass
-from loadtests.harness.target import Downloaded, ListedFile, Status
+from loadtests.harness.testbeds.target import Downloaded, ListedFile, Status
 from tests.unit.loadtests import ledger_world as world
 
 pytestmark = pytest.mark.unit

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from loadtests.harness.facts import Facts, read_facts
-from loadtests.harness.limits import limits
+from loadtests.harness.analysis.facts import Facts, read_facts
+from loadtests.harness.analysis.limits import limits
 from loadtests.harness.records.result import Limit
 from loadtests.harness.records.vocabulary import LedgerClass
 from tests.unit.loadtests.switchback import World, arm, bundle, manifest, part, upload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.network import Link
+from loadtests.harness.testbeds.network import Link
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtests.harness.offers import offers
+from loadtests.harness.analysis.offers import offers
 from loadtests.harness.periods import Period
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import Offered, Offers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.harness.pace import MOST_BYTES_PER_S, STRETCH_LIMIT_S, Pace
+from loadtests.harness.plan.pace import MOST_BYTES_PER_S, STRETCH_LIMIT_S, Pace
 from loadtests.harness.records.plan import Arm, Part, PartKind
 
 pytestmark = pytest.mark.unit

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.harness.payload import (
+from loadtests.harness.clients.payload import (
     BLOCK_BYTES,
     CHUNK_BYTES,
     Payload,

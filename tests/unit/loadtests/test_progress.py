@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtests.harness.progress import Progress, SoFar, minutes
+from loadtests.harness.k6.tally import Ack, Tally, rates_per_s
 from loadtests.harness.records.plan import Arm, Part, PartKind, Stretch
-from loadtests.harness.tally import Ack, Tally, rates_per_s
+from loadtests.harness.running.progress import Progress, SoFar, minutes
 
 pytestmark = pytest.mark.unit
 

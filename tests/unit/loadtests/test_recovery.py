@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loadtests.harness.analysis.recovery import back_after_s, median_of, recoveries
 from loadtests.harness.claims import judged_claims
 from loadtests.harness.records.plan import Claim, Part, PartKind, Stretch
 from loadtests.harness.records.result import Interval, Recovery, Result
 from loadtests.harness.records.samples import UploadSample
-from loadtests.harness.recovery import back_after_s, median_of, recoveries
 from loadtests.harness.report.page import html, view_of
 from loadtests.harness.report.tables import tables
 from loadtests.harness.sentences import told

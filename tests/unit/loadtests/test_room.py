@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.planning import GIB, least_disk_bytes, make_plan
-from loadtests.harness.question import QuestionError, load_question
-from loadtests.harness.records.plan import Plan
-from loadtests.harness.room import (
+from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.plan.planning import GIB, least_disk_bytes, make_plan
+from loadtests.harness.plan.room import (
     Usage,
     available_bytes,
     fitted,
@@ -23,7 +22,8 @@ from loadtests.harness.room import (
     prove_writable,
     refuse_beyond_memory,
 )
-from loadtests.harness.strategies import load_strategies
+from loadtests.harness.question import QuestionError, load_question
+from loadtests.harness.records.plan import Plan
 from loadtests.harness.words import arm_texts, as_typed, read_ab, read_question
 
 pytestmark = pytest.mark.unit
@@ -82,7 +82,7 @@ class TestMemory:
         assert available_bytes(tmp_path) == available
 
     def test_a_limit_of_address_space_counts(self) -> None:
-        program = "from loadtests.harness.room import available_bytes; print(available_bytes())"
+        program = "from loadtests.harness.plan.room import available_bytes; print(available_bytes())"
         limit = 3 * GB
 
         def limited() -> None:

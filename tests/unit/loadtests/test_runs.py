@@ -17,7 +17,7 @@ from loadtests.harness.commands.compare import NO_WINNER, compare, two_runs
 from loadtests.harness.commands.runs import read_run, runs
 from loadtests.harness.commands.share import BLOCK, Scrubber, markdown_block, packed
 from loadtests.harness.records.bundle import BundleError
-from loadtests.harness.session import find_bundle
+from loadtests.harness.running.session import find_bundle
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from loadtests.harness.metrics.scraping import scrape
 from loadtests.harness.records.plan import Stretch
-from loadtests.harness.scraping import scrape
 from tests.unit.loadtests.switchback import arm, part
 
 pytestmark = pytest.mark.unit

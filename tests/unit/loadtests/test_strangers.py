@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from gateway.routes import entries
-from loadtests.harness.console import Played
-from loadtests.harness.counters import parse
-from loadtests.harness.play import Player
-from loadtests.harness.strangers import (
+from loadtests.harness.k6.console import Played
+from loadtests.harness.metrics.counters import parse
+from loadtests.harness.metrics.strangers import (
     DOWNLOADS,
     LISTS,
     LOGINS,
@@ -33,6 +32,7 @@ from loadtests.harness.strangers import (
     unexplained,
     watching_for_strangers,
 )
+from loadtests.harness.running.play import Player
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.strategies import STRATEGIES_FOLDER, StrategyError, evaluate, load_strategies
+from loadtests.harness.clients.strategies import STRATEGIES_FOLDER, StrategyError, evaluate, load_strategies
 
 pytestmark = pytest.mark.unit
 

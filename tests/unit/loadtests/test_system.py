@@ -14,7 +14,7 @@ import pytest
 from compose import settings
 from compose.credentials import generate
 from loadtests.harness.records.vocabulary import service_of
-from loadtests.harness.session import AlreadyRunning, only_one, run_id
+from loadtests.harness.running.session import AlreadyRunning, only_one, run_id
 from loadtests.harness.testbeds.native_testbed import control
 from loadtests.harness.testbeds.store_route import StoreRoute
 from loadtests.harness.testbeds.system import (

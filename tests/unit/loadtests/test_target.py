@@ -14,13 +14,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from loadtests.harness.clean import ContractCleaner
-from loadtests.harness.console import Lines
+from loadtests.harness.clients.users import Identity
+from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.audit import Piece
 from loadtests.harness.ledger.by_contract import ContractAuditor
 from loadtests.harness.ledger.evidence import Baseline
 from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
-from loadtests.harness.target import Downloaded, Status, Target, TargetFailed
-from loadtests.harness.users import Identity
+from loadtests.harness.testbeds.target import Downloaded, Status, Target, TargetFailed
 from tests.unit.loadtests import ledger_world as world
 
 pytestmark = pytest.mark.unit

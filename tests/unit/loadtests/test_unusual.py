@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.harness.unusual import unusual
+from loadtests.harness.analysis.unusual import unusual
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtests.harness import wall_clock
 from loadtests.harness.records.vocabulary import Severity
+from loadtests.harness.running import wall_clock
 
 pytestmark = pytest.mark.unit
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from loadtests.harness.plan.warm_up import DEFAULT_VUS, durable_s, saturating_vus, turn_s, with_rate, with_vus
 from loadtests.harness.records.plan import Arm, Part, PartKind
 from loadtests.harness.records.samples import UploadSample
 from loadtests.harness.records.vocabulary import LedgerClass
-from loadtests.harness.warm_up import DEFAULT_VUS, durable_s, saturating_vus, turn_s, with_rate, with_vus
 
 pytestmark = pytest.mark.unit
 
