@@ -45,8 +45,8 @@ class Downloads:
 
         Raises:
             Fault: ``rate_limited`` when this reader has as many downloads as he may.
-            Fault: ``range_not_satisfiable``, ``store_inconsistent``, ``dependency_unavailable``; the last
-                one also out of the answer's source.
+            Fault: ``range_not_satisfiable``, ``file_not_found``, ``store_inconsistent``,
+                ``dependency_unavailable``; the last one also out of the answer's source.
         """
         facts = file.summary
         head = request.method == "HEAD"
@@ -55,18 +55,13 @@ class Downloads:
             return web.Response(status=304, headers=_validators(file))
         headers = _headers(file, asked)
         if head:
-            try:
-                await self._service.check(file)
-            except StoreError as error:
-                raise store_fault(error) from error
+            await self._service.check(file, reader)
             return web.Response(headers=headers)
         leave = self._enter(reader)
         try:
-            download = await self._service.open(file, asked.byte_range)
-        except BaseException as error:
+            download = await self._service.open(file, reader, asked.byte_range)
+        except BaseException:
             leave()
-            if isinstance(error, StoreError):
-                raise store_fault(error) from error
             raise
 
         def close() -> None:

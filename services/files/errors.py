@@ -80,8 +80,13 @@ def store_inconsistent() -> Fault:
     return Fault("store_inconsistent", "The stored content is not what was recorded for this file.")
 
 
+def lacks_content(error: StoreError) -> bool:
+    """Whether the store does not have the object that the row promised."""
+    return isinstance(error, NotFoundError | PreconditionFailedError)
+
+
 def store_fault(error: StoreError) -> Fault:
-    """What a failed read means to the reader: the row promised an object that the store does not have."""
-    if isinstance(error, NotFoundError | PreconditionFailedError):
+    """What a failed read means to the reader of a file that is there."""
+    if lacks_content(error):
         return store_inconsistent()
     return unavailable("object store")

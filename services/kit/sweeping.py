@@ -15,21 +15,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
-import asyncpg
 from structlog.typing import FilteringBoundLogger
 
-from services.kit.db import connect
 from services.kit.errors import Fault, unavailable
+from services.kit.lock import AdvisoryLock
 from services.kit.metrics import SweepMetrics
 from services.kit.s3 import StoreError
 from services.kit.trail import nobody
 
-_LOCK_CLASS = 0x7377  # "sw": apart from the locks of migrations and instances
-_TIMED, _TURN = 1, 2
-_DOWN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+LOCKS = 0x7377  # "sw"
+TIMED, TURN = "timed", "turn"
 TURN_WAIT_S, TURN_LOOK_S = 20.0, 0.1
 UNKNOWN_S = 30.0  # what is begun in the store is recorded moments later
 
@@ -116,55 +114,6 @@ class Step(Protocol):
         """Raises Fault or StoreError when it could not be done to its end; the next sweep tries again."""
 
 
-class AdvisoryLock:
-    """A lock that lasts as long as its own connection.
-
-    Args:
-        url: the database without a pooler between.
-    """
-
-    def __init__(self, url: str, application: str, number: int) -> None:
-        self._url, self._application, self._number = url, application, number
-        self._connection: asyncpg.Connection[Any] | None = None
-
-    @property
-    def held(self) -> bool:
-        return self._connection is not None and not self._connection.is_closed()
-
-    async def take(self) -> bool:
-        """Whether it is held now, since before or from now on.
-
-        Raises:
-            Fault: the database cannot be reached.
-        """
-        if self.held:
-            return True
-        try:
-            connection = await connect(self._url, self._application)
-        except _DOWN as error:
-            raise unavailable("database") from error
-        try:
-            got = await connection.fetchval(
-                "SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, self._number, timeout=5
-            )
-        except _DOWN as error:
-            connection.terminate()
-            raise unavailable("database") from error
-        except BaseException:  # cancelled: nobody else would close it
-            connection.terminate()
-            raise
-        if not got:
-            connection.terminate()
-            return False
-        self._connection = connection
-        return True
-
-    def release(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
-
-
 class Sweeper:
     """Args:
     direct_url: the database without a pooler between; the locks live there.
@@ -182,7 +131,7 @@ class Sweeper:
     ) -> None:
         self._steps, self._metrics, self._log = tuple(steps), metrics, log
         self._url, self._application = direct_url, f"{service}-sweep"
-        self._timed = AdvisoryLock(direct_url, self._application, _TIMED)
+        self._timed = AdvisoryLock(direct_url, self._application, LOCKS, TIMED)
 
     async def run(self, scope: Scope) -> Turn:
         """One sweep, once no other is on its way.
@@ -214,13 +163,13 @@ class Sweeper:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[AdvisoryLock]:
-        lock = AdvisoryLock(self._url, self._application, _TURN)
+        lock = AdvisoryLock(self._url, self._application, LOCKS, TURN)
         deadline = asyncio.get_running_loop().time() + TURN_WAIT_S
-        while not await lock.take():
-            if asyncio.get_running_loop().time() > deadline:
-                raise Fault("overloaded", "Another sweep is still on its way.")
-            await asyncio.sleep(TURN_LOOK_S)
         try:
+            while not await lock.take():
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Fault("overloaded", "Another sweep is still on its way.")
+                await asyncio.sleep(TURN_LOOK_S)
             yield lock
         finally:
             lock.release()
@@ -253,6 +202,8 @@ class Sweeper:
             try:
                 if await self._timed.take():
                     await self.run(scope)
+                else:
+                    self._timed.release()  # no connection is kept from one interval to the next
             except Fault as fault:
                 log.warning("sweep", reason=fault.message)
             except Exception:

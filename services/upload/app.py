@@ -32,9 +32,8 @@ from services.upload.assembly import (
     build_services,
     build_sweeper,
 )
-from services.upload.background import Background, Gauges
+from services.upload.background import Background, Gauges, instance_lock
 from services.upload.chunk_store.spool import Spool
-from services.upload.finalise.instance import InstanceLock
 from services.upload.finalise.worker import Finaliser
 from services.upload.handlers import HANDLERS, SERVICES
 from services.upload.metrics import Metrics
@@ -119,12 +118,12 @@ async def _start(
     background = Background(
         finaliser,
         cleaner,
-        InstanceLock(direct_url, instance, log.event),
+        instance_lock(direct_url, instance),
         renew_s=settings.lease_s / 4,
         left_s=lambda: min(boundary.left_s(), settings.shutdown_s),
         log=log.event,
     )
-    gauges = Gauges(tables.jobs, metrics, base.spool.size_bytes)
+    gauges = Gauges(tables.jobs, metrics, base.spool)
     await stack.enter_async_context(background.running(gauges))
     await stack.enter_async_context(services.whole.renewing(settings.lease_s / 4, log.event))
     swept = await stack.enter_async_context(open_client(address, world, metrics.store.observe_sweep))

@@ -9,18 +9,30 @@ from contextlib import asynccontextmanager, suppress
 from structlog.typing import FilteringBoundLogger
 
 from services.kit.errors import Fault
+from services.kit.lock import AdvisoryLock
+from services.upload.chunk_store.spool import Spool
 from services.upload.cleaning import Cleaner
-from services.upload.finalise.instance import InstanceLock
 from services.upload.finalise.worker import TICK_S, Finaliser, run_every
 from services.upload.metrics import Metrics
 from services.upload.model import OPEN_STATES, Method
 from services.upload.repository.jobs import Jobs
 
 GAUGES_S = 5.0
+_INSTANCES = 0x7570  # "up"
+
+
+def instance_lock(url: str, instance: str) -> AdvisoryLock:
+    """The lock on this process's INSTANCE name.
+
+    Its holder may take back at once the jobs that an earlier process of the same name held; everybody else
+    waits until their leases run out. A second process of the name just does not get the lock.
+    """
+    return AdvisoryLock(url, f"upload-lock-{instance}", _INSTANCES, instance)
 
 
 class Background:
     """Args:
+    lock: see ``instance_lock``.
     renew_s: between renewals of leases.
     left_s: how long the process may still work once it stops.
     """
@@ -29,7 +41,7 @@ class Background:
         self,
         finaliser: Finaliser,
         cleaner: Cleaner,
-        lock: InstanceLock,
+        lock: AdvisoryLock,
         *,
         renew_s: float,
         left_s: Callable[[], float],
@@ -53,26 +65,30 @@ class Background:
             await self._cleaner.drain(self._left_s())
             for task in tasks:
                 task.cancel()
-            await self._lock.close()
+            self._lock.release()
 
     async def _turn(self) -> None:
-        if await self._lock.newly_held():
-            await self._finaliser.take_back(self._lock.instance)
+        if not self._lock.held:
+            await self._take_back()
         await self._finaliser.tick()
+
+    async def _take_back(self) -> None:
+        try:
+            if await self._lock.take():
+                await self._finaliser.take_back(self._lock.name)
+        except Fault as fault:
+            self._log.warning("instance lock", reason=fault.message)
+            self._lock.release()  # else nothing would be taken back once the database is there again
 
 
 class Gauges:
-    """Reads the gauges that only the database knows.
+    """Reads the gauges that only the database and the disk know."""
 
-    Args:
-        spool_bytes: bytes of spool files now.
-    """
-
-    def __init__(self, jobs: Jobs, metrics: Metrics, spool_bytes: Callable[[], float]) -> None:
-        self._jobs, self._metrics = jobs, metrics
-        metrics.spool_bytes.set_function(spool_bytes)
+    def __init__(self, jobs: Jobs, metrics: Metrics, spool: Spool) -> None:
+        self._jobs, self._metrics, self._spool = jobs, metrics, spool
 
     async def read(self) -> None:
+        self._metrics.spool_bytes.set(sum(file.size_bytes for file in await self._spool.files()))
         found = await self._jobs.gauges()
         open_now = {(one.method, one.state): one.count for one in found}
         for method in Method:

@@ -10,7 +10,7 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from services.kit.errors import Fault
-from services.kit.s3 import S3Client, StoreError
+from services.kit.s3 import CONTROL_CONNECTIONS, S3Client, StoreError
 from services.kit.sweeping import Scope, Turn
 from services.kit.trail import nobody
 from services.upload.chunk_store.sink import ChunkStore
@@ -18,6 +18,7 @@ from services.upload.leftovers import Leftovers
 from services.upload.model import Session, SourceKind, State, Work
 from services.upload.repository.ended import Ended
 
+REMOVALS_AT_ONCE = CONTROL_CONNECTIONS // 8  # the others are for what somebody waits for
 _KEPT = {SourceKind.FINAL, SourceKind.PART}
 
 
@@ -37,6 +38,7 @@ class Cleaner:
         self._store, self._stores, self._log = store, tuple(stores.values()), log
         self._ended, self._leftovers = ended, leftovers
         self._tasks: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(REMOVALS_AT_ONCE)
         self._removals: dict[int, bool] = {}  # of which sessions one runs, and whether to begin it again
 
     def completed(self, work: Work) -> None:
@@ -79,16 +81,17 @@ class Cleaner:
             task.cancel()
 
     async def _remove_chunks(self, work: Work) -> None:
-        for source in work.sources:
+        async with self._places:
             for chunks in self._stores:
-                await chunks.remove(source)
+                await chunks.remove(work.sources)
 
     async def _remove_all(self, session: Session) -> None:
         try:
-            while self._removals[session.id]:
-                self._removals[session.id] = False
-                await self._ended.expire_one(session.id)
-                await self._leftovers.clean(session.with_status(State.ABORTED), Turn(Scope()))
+            async with self._places:
+                while self._removals[session.id]:
+                    self._removals[session.id] = False
+                    await self._ended.expire_one(session.id)
+                    await self._leftovers.clean(session.with_status(State.ABORTED), Turn(Scope()))
         except (StoreError, Fault) as error:
             self._log.warning("cleaning", upload_uuid=str(session.upload_uuid), reason=str(error))
         finally:

@@ -112,7 +112,7 @@ class Leftovers:
 
 
 async def delete_objects(store: S3Client, entries: Sequence[ObjectEntry], turn: Turn) -> bool:
-    """Delete up to 1,000 objects and count them; whether all of them are gone."""
+    """Delete up to ``MOST_DELETED`` objects and count them; whether all of them are gone."""
     failed: dict[str, str] = {}
     if not turn.scope.dry_run:
         failed = await store.delete_many([entry.key for entry in entries])

@@ -42,7 +42,7 @@ ORDER: dict[str, dict[str, str]] = {
         "words": "errors refusal clock trail snapshot log memory settings codec names origins health tokens "
         "patience deadline fair peer",
         "metrics": "metrics",
-        "databases": "db migrate redis cache",
+        "databases": "db lock migrate redis cache",
         "client": "client",
         "edges": "s3 sweeping upstream web",
         "process": "run workers",

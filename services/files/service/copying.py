@@ -11,9 +11,10 @@ from collections.abc import Callable
 from uuid import UUID
 
 from services.files.copier import Copier
-from services.files.errors import copy_took_too_long, file_not_found, store_fault
+from services.files.errors import copy_took_too_long, file_not_found
 from services.files.model import Summary
 from services.files.repository.files import Files
+from services.files.service.files import read_fault
 from services.kit.s3 import StoreError
 
 COPYING_S = 100.0
@@ -46,9 +47,7 @@ class Copying:
         except TimeoutError as error:
             raise copy_took_too_long() from error
         except StoreError as error:
-            if await self._files.read(file_id, user_id) is None:  # deleted, and its object with it
-                raise file_not_found() from error
-            raise store_fault(error) from error
+            raise await read_fault(self._files, file_id, user_id, error) from error
         copy = await self._files.publish_copy(copy_id, etag)
         if copy is None:
             raise copy_took_too_long()

@@ -6,13 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from services.files.errors import file_lives, file_not_found, forbidden, registration_conflict
+from services.files.errors import (
+    file_lives,
+    file_not_found,
+    forbidden,
+    lacks_content,
+    registration_conflict,
+    store_fault,
+)
 from services.files.forgetting import subject_of
 from services.files.links import Links
 from services.files.model import Change, Link, ListQuery, Page, Readable, Registered, Registration, Summary
 from services.files.repository.files import Files
 from services.kit.cache import Cache
-from services.kit.s3 import ByteRange, Download, PreconditionFailedError, S3Client, same_etag
+from services.kit.errors import Fault
+from services.kit.s3 import ByteRange, Download, PreconditionFailedError, S3Client, StoreError, same_etag
 
 ANYBODY = "anybody"
 
@@ -72,23 +80,25 @@ class FileService:
         files = await self._files.read_many(file_ids, user_id)
         return {file_id: (self._links.give(file), file.summary.name) for file_id, file in files.items()}
 
-    async def open(self, file: Readable, byte_range: ByteRange | None) -> Download:
+    async def open(self, file: Readable, reader: UUID | None, byte_range: ByteRange | None) -> Download:
         """The content, exactly as it was registered: the store checks the recorded ETag.
 
         Raises:
-            StoreError: see ``kit.s3.errors``.
+            Fault: see ``read_fault``.
         """
-        return await self._store.open_get(file.storage_key, byte_range=byte_range, if_match=file.etag)
+        try:
+            return await self._store.open_get(file.storage_key, byte_range=byte_range, if_match=file.etag)
+        except StoreError as error:
+            raise await read_fault(self._files, file.summary.file_id, reader, error) from error
 
-    async def check(self, file: Readable) -> None:
-        """As ``open``, without the content.
-
-        Raises:
-            StoreError: see ``kit.s3.errors``.
-        """
-        info = await self._store.head(file.storage_key)
-        if file.etag is not None and not same_etag(info.etag, file.etag):
-            raise PreconditionFailedError("head_object", 412, "PreconditionFailed")
+    async def check(self, file: Readable, reader: UUID | None) -> None:
+        """As ``open``, without the content."""
+        try:
+            info = await self._store.head(file.storage_key)
+            if file.etag is not None and not same_etag(info.etag, file.etag):
+                raise PreconditionFailedError("head_object", 412, "PreconditionFailed")
+        except StoreError as error:
+            raise await read_fault(self._files, file.summary.file_id, reader, error) from error
 
     async def rename(self, file_id: UUID, user_id: UUID, name: str) -> None:
         settle(await self._files.rename(file_id, user_id, name))
@@ -112,6 +122,18 @@ class FileService:
         file = await self._files.void(file_id)
         if file is not None:
             raise file_lives(file)
+
+
+async def read_fault(files: Files, file_id: UUID, reader: UUID | None, error: StoreError) -> Fault:
+    """What it means to ``reader`` that the store did not give a file's content: since its row was read it may
+    have been deleted, and its object with it.
+
+    Raises:
+        Fault: the database cannot be reached.
+    """
+    if lacks_content(error) and await files.read(file_id, reader) is None:
+        return file_not_found()
+    return store_fault(error)
 
 
 def settle(change: Change) -> None:

@@ -6,7 +6,7 @@ rare (making the bucket) goes through the minio SDK in threads.
 """
 
 from services.kit.s3.bucket import allow_origins, prepare_bucket
-from services.kit.s3.client import S3Client, open_client
+from services.kit.s3.client import MOST_DELETED, S3Client, open_client
 from services.kit.s3.download import Download
 from services.kit.s3.errors import (
     ChecksumMismatchError,
@@ -24,10 +24,12 @@ from services.kit.s3.model import ByteRange, ObjectEntry, ObjectInfo, OpenUpload
 from services.kit.s3.put import StreamedPut
 from services.kit.s3.selftest import Capabilities, self_test
 from services.kit.s3.signing import S3Address
-from services.kit.s3.transport import BODY_CONNECTIONS
+from services.kit.s3.transport import BODY_CONNECTIONS, CONTROL_CONNECTIONS
 
 __all__ = [
     "BODY_CONNECTIONS",
+    "CONTROL_CONNECTIONS",
+    "MOST_DELETED",
     "ByteRange",
     "Capabilities",
     "ChecksumMismatchError",

@@ -21,6 +21,8 @@ from services.kit.s3.signing import S3Address, Signer, copy_source
 from services.kit.s3.store_clock import ahead_s
 from services.kit.s3.transport import SLOW_READ_S, Connections, Observe, Transport
 
+MOST_DELETED = 1000
+
 
 def _md5_headers(body: bytes) -> dict[str, str]:
     """Two operations on the bucket insist on this digest; it protects nothing here."""
@@ -130,7 +132,7 @@ class S3Client(MultipartOperations):
             return
 
     async def delete_many(self, keys: Sequence[str]) -> dict[str, str]:
-        """Delete up to 1,000 objects; the keys that failed, each with the store's error code."""
+        """Delete up to ``MOST_DELETED`` objects; the keys that failed, each with the store's error code."""
         if not keys:
             return {}
         op, body = "delete_objects", xml.delete_request(keys)

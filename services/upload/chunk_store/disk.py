@@ -6,6 +6,7 @@ One replica only, unless the spool folder is shared.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from services.kit.clock import World
@@ -61,7 +62,8 @@ class DiskChunkStore:
         file = await self._spool.open(send.upload_uuid, f"{send.index}-{self._world.token_hex(8)}")
         return _SpoolSink(self._spool, file)
 
-    async def remove(self, source: Source) -> None:
-        if source.kind is SourceKind.SPOOL:
-            with suppress(OSError):
-                await self._spool.remove(source.place)
+    async def remove(self, sources: Sequence[Source]) -> None:
+        for source in sources:
+            if source.kind is SourceKind.SPOOL:
+                with suppress(OSError):
+                    await self._spool.remove(source.place)

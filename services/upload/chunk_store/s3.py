@@ -7,7 +7,7 @@ A chunk streams into its final object, a part of the upload's multipart upload, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import assert_never
@@ -15,6 +15,7 @@ from typing import assert_never
 from services.kit.clock import World
 from services.kit.errors import Fault, unavailable
 from services.kit.s3 import (
+    MOST_DELETED,
     ChecksumMismatchError,
     NoSuchUploadError,
     NotFoundError,
@@ -200,7 +201,8 @@ class S3ChunkStore:
             raise errors.aborted()
         return saved
 
-    async def remove(self, source: Source) -> None:
-        if source.kind is SourceKind.TEMPORARY:
+    async def remove(self, sources: Sequence[Source]) -> None:
+        keys = [source.place for source in sources if source.kind is SourceKind.TEMPORARY]
+        for at in range(0, len(keys), MOST_DELETED):
             with suppress(StoreError):
-                await self._store.delete(source.place)
+                await self._store.delete_many(keys[at : at + MOST_DELETED])

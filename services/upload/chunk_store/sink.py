@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from services.upload.model import Opened, Send, Source
@@ -54,8 +55,8 @@ class ChunkStore(Protocol):
             Fault: the store cannot take it now.
         """
 
-    async def remove(self, source: Source) -> None:
-        """Remove one chunk that is not needed any more. Best effort."""
+    async def remove(self, sources: Sequence[Source]) -> None:
+        """Remove those of the chunks that are in this store; they are not needed any more. Best effort."""
 
 
 class Nowhere:

@@ -169,14 +169,6 @@ class Spool:
         total, _, free = self._usage(self._folder)
         return (free - taken_bytes) / total
 
-    def size_bytes(self) -> int:
-        """Bytes on disk now."""
-        total = 0
-        for path in self._folder.glob("*/*"):
-            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
-                total += path.stat().st_size
-        return total
-
     async def check(self) -> str:
         share = self._free_share()
         if share < MIN_FREE_SHARE:

@@ -47,8 +47,10 @@ _TAKE_DUE = Statement(
     "poll_jobs",
     f"""
     WITH due AS (
-      {_DUE} WHERE job_due_at <= now() LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
-    {_TAKEN}""",
+      {_DUE} WHERE job_due_at <= now()
+        AND (id, job_acquired) NOT IN (SELECT * FROM unnest($4::bigint[], $5::int[]))
+      LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
+    {_TAKEN}""",  # noqa: S608
 )
 
 _TAKE_BACK = Statement(
@@ -206,9 +208,11 @@ class Jobs:
         self._db, self.owner, self._lease = database, owner, lease
         self.held, self.detached = Held(database, owner), Held(database, None)
 
-    async def take_due(self, limit: int) -> list[Work]:
-        """Jobs whose time has come, or whose lease has run out."""
-        return [_work(row) for row in await self._db.rows(_TAKE_DUE, self.owner, self._lease, limit)]
+    async def take_due(self, limit: int, held: Sequence[Work] = ()) -> list[Work]:
+        """Jobs whose time has come, or whose lease has run out; not ``held``, on which somebody here works
+        and whose leases are about to be renewed."""
+        rows = await self._db.rows(_TAKE_DUE, self.owner, self._lease, limit, *_takings(held))
+        return [_work(row) for row in rows]
 
     async def take_back(self, instance: str) -> list[Work]:
         """What earlier processes of that name hold; only for the holder of the name's lock."""
@@ -222,8 +226,7 @@ class Jobs:
 
     async def renew(self, held: Sequence[Work]) -> set[int]:
         """The sessions whose leases could be renewed."""
-        ids, acquired = [work.session.id for work in held], [work.acquired for work in held]
-        rows = await self._db.rows(_RENEW, ids, acquired, self.owner, self._lease)
+        rows = await self._db.rows(_RENEW, *_takings(held), self.owner, self._lease)
         return {row["id"] for row in rows}
 
     async def release(self) -> int:
@@ -240,6 +243,11 @@ class Jobs:
     async def gauges(self) -> list[Gauge]:
         rows = await self._db.rows(_GAUGES)
         return [Gauge(row["method"], row["status"], row["n"], row["queued_s"]) for row in rows]
+
+
+def _takings(held: Sequence[Work]) -> tuple[list[int], list[int]]:
+    """Their sessions, and under which number each was taken."""
+    return [work.session.id for work in held], [work.acquired for work in held]
 
 
 def temporary_used(work: Work) -> bool:

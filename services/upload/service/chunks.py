@@ -87,7 +87,7 @@ class ChunkService:
         self._metrics.chunks(accepted.outcome).inc()
         self._metrics.bytes(opened.session.method).inc(send.size_bytes)
         if accepted.replaced is not None:
-            await self._store.remove(accepted.replaced)
+            await self._store.remove([accepted.replaced])
         status = State.PENDING
         if accepted.complete:
             work = _work(opened.session, stored, accepted)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 
-from services.kit.s3.bucket import sdk
-from tests.integration.files.conftest import BUCKET, Api, address
+from tests.buckets import open_to_everybody
+from tests.integration.files.conftest import Api, address
 from tests.stack import Backends
 
 pytestmark = pytest.mark.integration
@@ -37,24 +36,13 @@ async def detailed(api: Api) -> tuple[int, Any]:
 
 
 async def test_a_bucket_open_to_everybody_is_reported(api: Api, backends: Backends) -> None:
-    client = sdk(address(backends))
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": ["*"]},
-        "Action": ["s3:GetObject"],
-        "Resource": [f"arn:aws:s3:::{BUCKET}/*"],
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    await asyncio.to_thread(client.set_bucket_policy, BUCKET, policy)
-    try:
+    async with open_to_everybody(address(backends)):
         async with asyncio.timeout(20):
             while (shown := await detailed(api))[0] == 200:  # an answer is kept for some seconds
                 await asyncio.sleep(0.1)
         assert (shown[0], shown[1]["error"], shown[1]["checks"]["bucket"]["ok"]) == (503, "not_ready", False)
         async with api.session.get(api.url + "/ready") as reply:
             assert reply.status == 200
-    finally:
-        await asyncio.to_thread(client.delete_bucket_policy, BUCKET)
 
 
 async def test_settings_show_no_secret(api: Api) -> None:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from time import time
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
+from prometheus_client import CollectorRegistry, Counter
 
+from services.files.downloads import Downloads
+from services.files.links import Links
+from services.files.repository.files import Files
 from services.files.repository.sweeps import SweepRows
+from services.files.service.files import FileService
 from services.files.sweep import DeletedObjects, GoneRows, Strays
-from services.kit.db import open_database
+from services.kit.cache import NoCache
+from services.kit.db import Database, open_database
+from services.kit.errors import Fault
 from services.kit.metrics import DatabaseMetrics, base_registry
 from services.kit.s3 import NotFoundError, S3Client
 from services.kit.sweeping import Scope, Turn
@@ -34,6 +43,21 @@ async def there(api: Api, key: str) -> bool:
     except NotFoundError:
         return False
     return True
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_whoever_read_the_row_before_a_delete_hears_that_the_file_is_gone(
+    api: Api, user: UUID, method: str
+) -> None:
+    file_id = await api.store_file(user, b"bytes")
+    files = Files(Database(api.database, DatabaseMetrics(CollectorRegistry())))
+    service = FileService(files, {}, api.store, Links(api.store, 600, time, lambda _: None), NoCache())
+    sent = Counter("sent_bytes", "of this test", registry=CollectorRegistry())
+    file = await service.readable(file_id, user)
+    await api("DELETE", f"/f/{file_id}", user)
+    assert await sweep(api, users=str(user), older_than_s="0") == {"object": 1}
+    with pytest.raises(Fault, match="file_not_found"):
+        await Downloads(service, sent, limit=1, places=1).send(make_mocked_request(method, "/"), file, user)
 
 
 async def test_the_object_of_a_deleted_file_goes(api: Api, user: UUID) -> None:

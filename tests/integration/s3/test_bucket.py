@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 
 import aiohttp
@@ -22,7 +21,8 @@ from services.kit.s3 import (
     prepare_bucket,
     self_test,
 )
-from services.kit.s3.bucket import create_bucket, is_private, sdk
+from services.kit.s3.bucket import create_bucket, is_private
+from tests.buckets import open_to_everybody
 
 pytestmark = pytest.mark.integration
 
@@ -59,19 +59,7 @@ async def test_browsers_of_allowed_origins_are_let_in_by_somebody(
 async def test_a_policy_for_everybody_is_noticed(address: S3Address) -> None:
     public = replace(address, bucket="public-one")
     await create_bucket(public)
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": ["*"]},
-                "Action": ["s3:GetObject"],
-                "Resource": ["arn:aws:s3:::public-one/*"],
-            }
-        ],
-    }
-    await asyncio.to_thread(sdk(public).set_bucket_policy, "public-one", json.dumps(policy))
-    async with open_client(public, World(), lambda *_: None) as client:
+    async with open_to_everybody(public), open_client(public, World(), lambda *_: None) as client:
         assert not await is_private(client)
 
 

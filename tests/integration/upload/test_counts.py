@@ -236,7 +236,7 @@ async def test_statements_and_store_requests(client: Client, flow: str) -> None:
     after = await client.counts()
     assert after[0] - before[0] == Counter(statements)
     used = after[1] - before[1]
-    del used["delete_object"]  # cleaning of a temporary object, after the answer
+    del used["delete_objects"]  # cleaning of a temporary object, after the answer
     assert used == Counter(requests)
 
 

@@ -10,13 +10,12 @@ from uuid import uuid4
 import pytest
 
 from services.kit.db import Statement
-from services.upload.finalise.instance import InstanceLock
 from services.upload.model import Made, State, Step, Work
 from services.upload.repository.jobs import Jobs
 from services.upload.settings import Settings
 from tests.integration.upload.conftest import Bench, bench_of
 from tests.integration.upload.interruption import When
-from tests.integration.upload.test_finalisation import DATA, until
+from tests.integration.upload.test_finalisation import DATA
 
 pytestmark = pytest.mark.integration
 
@@ -127,18 +126,3 @@ class TestLeases:
             assert await one.tables.jobs.release() == 1
             taken = await two.tables.jobs.take_due(10)
             assert [job.session.id for job in taken] == [work.session.id]
-
-    async def test_one_process_holds_the_lock_on_a_name(self, own_settings: Settings) -> None:
-        async with bench_of(own_settings) as bench:
-            url, log = own_settings.database_url.get_secret_value(), bench.base.log.event
-            first, second = InstanceLock(url, "name", log), InstanceLock(url, "name", log)
-            assert await first.newly_held()
-            assert not await first.newly_held()
-            assert not await second.newly_held()
-            await first.close()
-
-            async def free() -> bool:
-                return await second.newly_held()
-
-            await until(bench, free)
-            await second.close()

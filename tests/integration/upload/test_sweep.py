@@ -16,8 +16,9 @@ import pytest
 
 from services.kit.db import Statement
 from services.kit.errors import Fault
+from services.kit.lock import AdvisoryLock
 from services.kit.s3 import OpenUpload, S3Client
-from services.kit.sweeping import UNKNOWN_S, AdvisoryLock, Scope, Turn
+from services.kit.sweeping import LOCKS, TURN, UNKNOWN_S, Scope, Turn
 from services.upload.model import Made
 from services.upload.service.opening import Wanted
 from services.upload.settings import Settings
@@ -300,7 +301,7 @@ async def test_rows_of_ended_uploads(bench: Bench) -> None:
 
 async def test_one_sweep_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.kit.sweeping.TURN_WAIT_S", 0.3)
-    other = AdvisoryLock(bench.base.settings.direct_url, "test", 2)
+    other = AdvisoryLock(bench.base.settings.direct_url, "test", LOCKS, TURN)
     assert await other.take()
     with pytest.raises(Fault) as busy:
         await swept(bench)

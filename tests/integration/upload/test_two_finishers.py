@@ -12,6 +12,7 @@ import random
 import aiohttp
 import pytest
 
+from services.kit.db import Statement
 from services.kit.errors import Fault
 from services.upload.model import State
 from services.upload.settings import Settings
@@ -29,6 +30,7 @@ from tests.integration.upload.test_crashes import (
 
 pytestmark = pytest.mark.integration
 
+TAKINGS = Statement("test", "SELECT job_acquired, job_interrupted FROM upload_sessions")
 PAIRS, SEED = 16, 20261130  # of moments
 LEFT_TO_DO = {"still_finalising", "dependency_unavailable"}
 
@@ -107,6 +109,74 @@ async def test_both_at_work(own_settings: Settings, name: str) -> None:
             still[0].arm(first, When.BEFORE, still[0].stands_still)
             still[1].arm(second, When.BEFORE, still[1].stands_still)
             await meet(one, two, upload, still)
+
+
+async def taken_over(one: Bench, two: Bench) -> None:
+    """Two takes what one holds, and one hears of it when it renews its leases."""
+    await two.database.execute(LEASES_END)
+    await two.finaliser.tick()
+    await one.finaliser.renew()
+
+
+async def test_who_waits_hears_of_the_end_while_the_process_stands_still(own_settings: Settings) -> None:
+    """Its own attempt may hang in a request to the store for minutes."""
+    still = Interruption()
+    quick = own_settings.model_copy(update={"finalise_wait_s": 10})
+    async with (
+        bench_of(quick, interruption=still) as one,
+        bench_of(own_settings, "two", registry=one.registry, user_id=one.user_id) as two,
+    ):
+        upload, data = await one.open(10), incompressible(10)
+        still.arm(1, When.BEFORE, still.stands_still)
+        request = asyncio.ensure_future(one.send(upload, 0, data))
+        await still.reached.wait()
+        await taken_over(one, two)
+        await finished(two, data)
+        await one.finaliser.tick()
+        assert (await request).status is State.COMPLETED
+        assert not still.go_on.is_set()
+
+
+async def test_a_job_that_came_back_does_not_wait_for_the_attempt_that_stands_still(
+    own_settings: Settings,
+) -> None:
+    still = Interruption()
+    async with (
+        bench_of(own_settings, interruption=still) as one,
+        bench_of(own_settings, "two", registry=one.registry, user_id=one.user_id) as two,
+    ):
+        upload, data = await one.open(10), incompressible(10)
+        still.arm(1, When.BEFORE, still.stands_still)
+        request = asyncio.ensure_future(one.send(upload, 0, data))
+        await still.reached.wait()
+        await two.database.execute(LEASES_END)
+        assert len(await two.tables.jobs.take_due(1)) == 1
+        await two.tables.jobs.release()
+        before = await finished(one, data)
+        assert (await request).status is State.COMPLETED
+        assert not still.go_on.is_set()
+        still.go_on.set()
+        await one.finaliser.drain(5)
+        assert await newest(one) == before
+
+
+async def test_a_holder_that_is_late_goes_on(own_settings: Settings) -> None:
+    """Nobody took what it holds: it neither begins anew nor counts as one that vanished."""
+    still = Interruption()
+    async with bench_of(own_settings, interruption=still) as one:
+        upload, data = await one.open(10), incompressible(10)
+        still.arm(1, When.BEFORE, still.stands_still)
+        request = asyncio.ensure_future(one.send(upload, 0, data))
+        await still.reached.wait()
+        await one.database.execute(LEASES_END)
+        await one.finaliser.tick()
+        await one.finaliser.renew()
+        still.go_on.set()
+        assert (await request).status is State.COMPLETED
+        row = await one.database.row(TAKINGS)
+        assert row is not None
+        assert (row["job_acquired"], row["job_interrupted"]) == (1, 0)
+        assert still.seen == ["register", "job_finish"]
 
 
 async def test_who_registers_after_an_abort_is_told_of_the_abort(own_settings: Settings) -> None:
