@@ -31,13 +31,12 @@ CLIENTS, TAKEOVERS = 4, 4
 FREEZES = 30  # at most: what is frozen may just have ended
 LEASE_S = "1"
 PASSING = {0, 500, 502, 503, 504}
-HELD = """SELECT count(*) FROM upload_sessions
-  WHERE left(lease_owner, -37) = $1 AND job_step = ANY($2::text[]) AND job_acquired <= $3"""
-TAKEN = "SELECT count(*) FROM upload_sessions WHERE job_acquired > 1"
-REPACKING, ANY_STEP = ["joined", "store"], ["assemble", "joined", "store"]
 # A job that was just taken over must not be frozen again at once: each time its lease gets longer, and who
 # sent the file would wait as long as the freezing goes on.
-FIRST_TIME, EVER = 1, 1_000
+REPACKS = """SELECT count(*) FROM upload_sessions
+  WHERE left(lease_owner, -37) = $1 AND job_step IN ('joined', 'store') AND job_acquired = 1"""
+HOLDS = "SELECT count(*) FROM upload_sessions WHERE left(lease_owner, -37) = $1"
+TAKEN = "SELECT count(*) FROM upload_sessions WHERE job_acquired > 1"
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +107,10 @@ async def freeze(scaled: System, database: asyncpg.Pool[Any], replica: int) -> N
     part, instance = scaling.part_name("upload", replica), f"upload-{replica}"
 
     async def repacks() -> bool:
-        return bool(await database.fetchval(HELD, instance, REPACKING, FIRST_TIME))
+        return bool(await database.fetchval(REPACKS, instance))
 
     async def holds_nothing() -> bool:
-        return not await database.fetchval(HELD, instance, ANY_STEP, EVER)
+        return not await database.fetchval(HOLDS, instance)
 
     await until(repacks)
     await asyncio.to_thread(scaled.stack.control, "pause", part)
