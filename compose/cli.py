@@ -6,7 +6,6 @@ import errno
 import functools
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import ParamSpec
@@ -29,6 +28,7 @@ from compose import (
     run_folder,
     stack,
     store,
+    suite,
     view,
 )
 from compose import clean as cleaning
@@ -46,8 +46,6 @@ Parameters = ParamSpec("Parameters")
 # What must hold on whatever store: the rest of the suite knows none, or measures this one.
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 OF_TESTS = ("toxiproxy",)  # programs that some tests need, and no testbed by itself
-# Many tests wait more than they compute. More processes would start still more testbeds on the same cores.
-TWO_AT_A_TIME = ("-n", "2", "--no-loadscope-reorder")
 LONG_CHAOS = "500"
 TROUBLE = (
     stack.StackError,
@@ -274,7 +272,7 @@ def tools_clean() -> None:
 @explained
 def check() -> None:
     """Linter, format and types over all packages. Example: python -m compose check"""
-    sys.exit(_checked())
+    sys.exit(suite.check())
 
 
 @main.command()
@@ -283,14 +281,14 @@ def check() -> None:
 def test(arguments: tuple[str, ...]) -> None:
     """All checks, then all tests. Example: python -m compose test -- tests/unit -x"""
     room.refuse_tests()
-    code = _checked()
+    code = suite.check()
     if code == 0:
         now = _settings()
         with Installer(now.env, echo=click.echo) as installer:
             installer.locate(
                 (*_needed(now), *OF_TESTS)
             )  # a build inside a test would meet the test's time limit
-        code = _shown("pytest", *TWO_AT_A_TIME, *arguments)
+        code = suite.test(*arguments)
     sys.exit(code)
 
 
@@ -317,10 +315,10 @@ def test_all() -> None:
     now = _settings()
     with Installer(now.env, echo=click.echo) as installer:
         installer.locate((*_needed(now), *OF_TESTS, *store.STORES))
-    code = _checked()
+    code = suite.check()
     for name, layers in ((store.MINIO, ()), (store.VERSITYGW, ON_EVERY_STORE)):
         os.environ["STORE"] = name
-        code |= _shown("pytest", *TWO_AT_A_TIME, *layers) | _shown("tests.chaos", "--cases", LONG_CHAOS)
+        code |= suite.test(*layers) | suite.shown("tests.chaos", "--cases", LONG_CHAOS)
     sys.exit(int(code != 0))
 
 
@@ -330,33 +328,4 @@ def test_all() -> None:
 def test_compose(arguments: tuple[str, ...]) -> None:
     """The tests that start containers; Docker is needed. Example: python -m compose test-compose"""
     os.environ["VAULTBENCH_TEST_COMPOSE"] = "1"
-    sys.exit(_shown("pytest", "-p", "no:cacheprovider", *(arguments or ("tests/compose",))))
-
-
-def _checked() -> int:
-    """All checks even when the first fails; 1 when any did."""
-    packages = [
-        name
-        for name in ("compose", "gateway", "services", "loadtests", "grafana", "docs", "tests")
-        if _is_code(name)
-    ]
-    codes = [
-        _shown("ruff", "check", "."),
-        _shown("ruff", "format", "--check", "."),
-        _shown("mypy", "--strict", *packages),
-    ]
-    return int(any(codes))
-
-
-def _is_code(name: str) -> bool:
-    return any((settings_module.ROOT / name).rglob("*.py"))
-
-
-def _shown(module: str, *arguments: str) -> int:
-    click.secho(f"$ {module} {' '.join(arguments)}", bold=True)
-    with subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=settings_module.ROOT) as running:
-        try:
-            return running.wait()
-        except KeyboardInterrupt:
-            running.wait()  # Ctrl-C reached it, too: it takes away what it started
-            sys.exit(130)
+    sys.exit(suite.shown("pytest", "-p", "no:cacheprovider", *(arguments or ("tests/compose",))))

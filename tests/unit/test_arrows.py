@@ -54,7 +54,7 @@ ORDER: dict[str, dict[str, str]] = {
         "rights": "roles store_key",
         "supervision": "unit supervisor life behind",
         "testbed": "changes neighbours stack view logs ready roll trace",
-        "commands": "doctor top clean up beside",
+        "commands": "doctor top clean up beside suite",
         "edge": "cli __main__ bootstrap",
     },
     "loadtests.harness": {

@@ -359,7 +359,7 @@ async def test_a_killed_harness_leaves_a_readable_bundle_and_no_k6(system: Syste
 
 
 SET_BACK_S = 600  # the store, whose clock stays, takes signatures of up to 15 minutes ago
-# Behind the library whose clock a test sets, a thread that sleeps gets EINVAL when the monotonic clock is left alone.
+# The library that sets the clock makes ``time.sleep`` fail (EINVAL) when it leaves the monotonic clock alone.
 WATCHED = """
 import asyncio, io, os, select, sys, time
 from pathlib import Path
