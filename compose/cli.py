@@ -45,7 +45,8 @@ from compose.trace.follow import TraceError
 Parameters = ParamSpec("Parameters")
 # What must hold on whatever store: the rest of the suite knows none, or measures this one.
 ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
-OF_TESTS = ("toxiproxy",)  # programs that some tests need, and no testbed by itself
+# What some tests need, and no testbed by itself; a build inside a test would meet the test's time limit.
+OF_TESTS = ("toxiproxy", *store.STORES)
 LONG_CHAOS = "500"
 TROUBLE = (
     stack.StackError,
@@ -285,9 +286,7 @@ def test(arguments: tuple[str, ...]) -> None:
     if code == 0:
         now = _settings()
         with Installer(now.env, echo=click.echo) as installer:
-            installer.locate(
-                (*_needed(now), *OF_TESTS)
-            )  # a build inside a test would meet the test's time limit
+            installer.locate((*_needed(now), *OF_TESTS))
         code = suite.test(*arguments)
     sys.exit(code)
 
@@ -314,7 +313,7 @@ def test_all() -> None:
     """
     now = _settings()
     with Installer(now.env, echo=click.echo) as installer:
-        installer.locate((*_needed(now), *OF_TESTS, *store.STORES))
+        installer.locate((*_needed(now), *OF_TESTS))
     code = suite.check()
     for name, layers in ((store.MINIO, ()), (store.VERSITYGW, ON_EVERY_STORE)):
         os.environ["STORE"] = name
