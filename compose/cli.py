@@ -13,6 +13,7 @@ from typing import ParamSpec
 import click
 
 from compose import (
+    asking,
     behind,
     changes,
     control,
@@ -49,6 +50,7 @@ ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 OF_TESTS = ("toxiproxy", *store.STORES)
 LONG_CHAOS = "500"
 TROUBLE = (
+    asking.AskingError,
     stack.StackError,
     life.LifeError,
     ToolError,
@@ -120,7 +122,7 @@ def up() -> None:
 
     Example: GATEWAY_PORT=9500 python -m compose up
     """
-    now = _settings()
+    now = asking.to_start(os.environ)
     try:
         starting.up(now, view.console())
     except TROUBLE as exc:
@@ -236,7 +238,7 @@ def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
 @explained
 def examine(as_json: bool, as_file: bool) -> None:
     """Says what is missing or will not fit; changes nothing. Example: python -m compose doctor --json"""
-    if not doctor.tell(_settings(), view.console(), as_json=as_json, as_file=as_file):
+    if not doctor.tell(asking.to_start(os.environ), view.console(), as_json=as_json, as_file=as_file):
         sys.exit(1)
 
 

@@ -85,11 +85,15 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     return Settings(
         root=root,
         run_dir=Path(environ.get("VAULTBENCH_RUN_DIR") or root / ".run").absolute(),
-        secrets_file=Path(environ.get("VAULTBENCH_ENV_FILE") or root / ".env").absolute(),
+        secrets_file=secrets_file(environ, root),
         env={**environ, **defaults, "STORE_CORS_ORIGINS": store_origins(environ)},
         runtime=environ.get("RUNTIME", ""),
         offline=environ.get("VAULTBENCH_OFFLINE") == "1",
     )
+
+
+def secrets_file(environ: Mapping[str, str], root: Path = ROOT) -> Path:
+    return Path(environ.get(SECRETS) or root / ".env").absolute()
 
 
 def addresses(environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,8 +15,9 @@ Words stand behind the make target: `make up WORKERS=2`. All targets about one t
 so a second testbed is started, measured and stopped with one line of them. A word that a target does not
 know, or that has no effect in this kind of testbed, is refused; so is a setting that differs from what runs,
 with both values. Fixed values may be written in capitals. A word in the environment does not count: somebody
-else may have put it there ([Inherited](#inherited) lists what does). `python -m compose` and
-`python -m loadtests`, which people call without make, do read them from the environment.
+else may have put it there ([Inherited](#inherited) lists what does). What `make up` takes may also stand in
+`.env`, one `NAME=value` in a line; what is said behind the target wins. `python -m compose` and
+`python -m loadtests`, which people call without make, do read words from the environment.
 
 """
 
