@@ -59,10 +59,10 @@ def to_start(environ: Mapping[str, str], root: Path = settings.ROOT) -> Settings
     try:
         now = settings.read(given, root)
     except envfile.EnvError as error:
+        said = tuple(f"{line.partition('=')[0]} " for line in error.problems)
         found += error.problems
-    said = tuple(f"{line.partition('=')[0]} " for line in found)
-    found += [line for line in problems(given) if not line.startswith(said)]
-    if found:
+        raise envfile.EnvError(found + [one for one in problems(given) if not one.startswith(said)]) from None
+    if found := found + problems(given):
         raise envfile.EnvError(found)
     return now
 

@@ -219,7 +219,7 @@ def show_logs(name: str, lines: int) -> None:
 @main.command("trace")
 @click.option("--id", "wanted", envvar="ID", default="", help="An upload_uuid or a request id.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--all", "everything", envvar="ALL", is_flag=True, help="Long journeys without omissions.")
+@click.option("--all", "everything", is_flag=True, help="Long journeys without omissions.")
 @explained
 def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
     """Shows the way of one upload or request through all processes, from their logs.
@@ -227,17 +227,17 @@ def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
     Example: python -m compose trace --id 44016b52-f120-4bf7-8570-71f5bc369a49
     """
     source = source_of(_settings().run_dir)
+    everything |= os.environ.get("ALL") == "1"
     trace(source, wanted, view.console(columns=COLUMNS), as_json=as_json, everything=everything)
 
 
 @main.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option(
-    "--report", "as_file", envvar="REPORT", is_flag=True, help="Into one file, with logs, for others to read."
-)
+@click.option("--report", "as_file", is_flag=True, help="Into one file, with logs, for others to read.")
 @explained
 def examine(as_json: bool, as_file: bool) -> None:
     """Says what is missing or will not fit; changes nothing. Example: python -m compose doctor --json"""
+    as_file |= os.environ.get("REPORT") == "1"
     if not doctor.tell(asking.to_start(os.environ), view.console(), as_json=as_json, as_file=as_file):
         sys.exit(1)
 

@@ -29,6 +29,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "PROMETHEUS_SOURCE": ("", "auto", "debian", "go", "off"),
     "VAULTBENCH_OFFLINE": ("", "0", "1"),
     "ALL": ("", "0", "1"),
+    "REPORT": ("", "0", "1"),
     "TOPOLOGY": ("", scaling.SINGLE, scaling.SCALED),
     "STORE": ("", *store.STORES),
     **switches.CHOICES,

@@ -34,7 +34,7 @@ from loadtests.harness.plan.room import FULL, raise_open_files
 from loadtests.harness.report.terminal import answers
 from loadtests.harness.running.session import find_bundle
 from loadtests.harness.stacks import remove_leftovers
-from loadtests.harness.words import NAMES
+from loadtests.harness.words import NAMES, read_sweep
 
 INVALID = 2
 INTERRUPTED = 130
@@ -222,17 +222,15 @@ def panels(run: str | None) -> None:
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, envvar="DRY_RUN", help="Count, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
 @click.option(
     "--older-than-s",
     type=click.IntRange(min=0),
-    envvar="OLDER_THAN_S",
     help="An age below those of the settings. 0 also ends every open upload: only while nobody uploads.",
 )
 @click.option(
     "--unknown-older-than-s",
     type=click.IntRange(min=0),
-    envvar="UNKNOWN_OLDER_THAN_S",
     help="What the store has and no row knows stays for 30 s whatever OLDER_THAN_S says: its row may be"
     " on the way. Less than that breaks uploads that begin now: only while nobody uploads.",
 )
@@ -244,15 +242,20 @@ def sweep(dry_run: bool, older_than_s: int | None, unknown_older_than_s: int | N
 
     Example: make sweep OLDER_THAN_S=3600 DRY_RUN=1
     """
-    edge(
-        lambda console: run_sweep(
+
+    def work(console: Console) -> int:
+        said = read_sweep(os.environ)
+        return run_sweep(
             os.environ,
             console,
-            dry_run=dry_run,
-            older_than_s=older_than_s,
-            unknown_older_than_s=unknown_older_than_s,
+            dry_run=dry_run or said.dry_run,
+            older_than_s=said.older_than_s if older_than_s is None else older_than_s,
+            unknown_older_than_s=(
+                said.unknown_older_than_s if unknown_older_than_s is None else unknown_older_than_s
+            ),
         )
-    )
+
+    edge(work)
 
 
 @main.command()

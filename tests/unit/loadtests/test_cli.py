@@ -44,6 +44,20 @@ def test_a_command_without_make_is_recorded_as_it_was_typed(typed: pytest.Monkey
     assert cli.command_line() == "PROFILE=smoke python -m loadtests report 'my run'"
 
 
+def test_words_of_sweep_are_told_at_once_before_it_looks_for_a_system(tmp_path: Path) -> None:
+    words = {"OLDER_THAN_S": "abc", "UNKNOWN_OLDER_THAN_S": "-1", "DRY_RUN": "yes"}
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests", "sweep"], capture_output=True, text=True, check=False, cwd=ROOT,
+        env={**os.environ, **words, "VAULTBENCH_RUN_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [
+        "OLDER_THAN_S=abc: expected whole seconds, 0 to 315360000",
+        "UNKNOWN_OLDER_THAN_S=-1: expected whole seconds, 0 to 315360000",
+        "DRY_RUN=yes: expected one of 0, 1",
+    ]
+
+
 @pytest.mark.parametrize("command", [["loadtests", "runs"], ["compose", "status"], ["compose", "down"]])
 def test_whoever_stops_reading_ends_no_command(command: list[str], tmp_path: Path) -> None:
     """As in `make ask | head`: by rich, and by click.echo."""

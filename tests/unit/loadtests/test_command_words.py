@@ -259,7 +259,7 @@ class TestEverythingWrongAtOnce:
             "B: REPLICAS=99: expected a whole number from 1 to 8",
             "B: STRATEGY=direct-singel: expected one of proxy-chunked, direct-multipart, direct-single; "
             "did you mean direct-single?",
-            "SEED=x: expected a whole number",
+            "SEED=x: expected a whole number from 0 to 2147483647",
         )
 
     def test_arms_that_are_written_alike(self) -> None:
