@@ -115,22 +115,24 @@ def unused_ports(env: Mapping[str, str]) -> frozenset[str]:
 
 
 def free_shift(env: Mapping[str, str]) -> int | None:
-    """The first of SHIFTS by which such a testbed could have all of its ports now."""
-    unused = unused_ports(env)
-    for shift in SHIFTS:
-        moved = {"PORT_SHIFT": str(shift), "GATEWAY_HOST": env.get("GATEWAY_HOST", "")}
-        found = addresses(moved)
-        hosts = dict.fromkeys(("GATEWAY_PORT", "NGINX_PORT"), found["GATEWAY_HOST"])
-        found |= scaling.default_ports({**env, **moved})
-        if ports.are_free(
-            {
-                int(value): hosts.get(name, ports.LOOPBACK[0])
-                for name, value in found.items()
-                if name.endswith("_PORT") and name not in unused
-            }
-        ):
-            return shift
-    return None
+    """The first of SHIFTS by which such a testbed could have all of its ports now; if any, one by which it
+    also keeps them."""
+    by_shift = {shift: _shifted(env, shift) for shift in SHIFTS}
+    tried = sorted(SHIFTS, key=lambda shift: bool(ports.lent(by_shift[shift])))
+    return next((shift for shift in tried if ports.are_free(by_shift[shift])), None)
+
+
+def _shifted(env: Mapping[str, str], shift: int) -> dict[int, str]:
+    """The ports of such a testbed, each with its host."""
+    moved = {"PORT_SHIFT": str(shift), "GATEWAY_HOST": env.get("GATEWAY_HOST", "")}
+    found, unused = addresses(moved), unused_ports(env)
+    hosts = dict.fromkeys(("GATEWAY_PORT", "NGINX_PORT"), found["GATEWAY_HOST"])
+    found |= scaling.default_ports({**env, **moved})
+    return {
+        int(value): hosts.get(name, ports.LOOPBACK[0])
+        for name, value in found.items()
+        if name.endswith("_PORT") and name not in unused
+    }
 
 
 def bracketed(host: str) -> str:
