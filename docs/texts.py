@@ -144,8 +144,8 @@ STARTUP: dict[str, str] = {
     "VAULTBENCH_ENV_FILE": "the file of secrets that goes with it",
     "PORT_SHIFT": "added to every port below that is not set itself, 0 to 50000: moves a second testbed. "
     "0, 1000 and 2000, and these with 10000, 20000, 30000 or 40000 more, never meet; by others, such as 0 "
-    "and 100, two testbeds may want one port, and the second is refused. From about 24000 on some ports are such "
-    "as Linux lends to outgoing connections: one may be taken when it is needed, and `make up` warns",
+    "and 100, two testbeds may want one port, and the second is refused. The highest ones lead to "
+    "ports that Linux lends to outgoing connections: one may be taken when it is needed, and `make up` warns",
     "GATEWAY_HOST": "the address of this machine on which the gateway listens, IPv4 or IPv6; `0.0.0.0` is "
     "every network by IPv4, `::` by IPv6. The store stays on loopback: from elsewhere, upload by proxy",
     "MINIO": "a program of your own instead of the one that would be installed; its version is recorded",
