@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 import click
@@ -32,12 +34,14 @@ from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.sweep import sweep as run_sweep
 from loadtests.harness.plan.room import FULL, raise_open_files
 from loadtests.harness.report.terminal import answers
-from loadtests.harness.running.session import find_bundle
+from loadtests.harness.running.session import find_bundle, results_folder
 from loadtests.harness.stacks import remove_leftovers
 from loadtests.harness.words import NAMES, read_sweep
 
 INVALID = 2
 INTERRUPTED = 130
+# By a file system that is mounted read-only, by the rights of an account, by a file in a folder's place.
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
 class Output(Console):
@@ -59,17 +63,25 @@ def edge(work: Callable[[Console], int]) -> None:
     except aiohttp.ClientConnectorError as error:
         said = f"The system does not answer: {error}. What is wrong says: make status"
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in FULL and not (error.errno in REFUSED and error.filename):
             raise
-        place = f" for {error.filename}" if error.filename else ""
-        said = (
-            f"No space is left on the disk{place}. Make room and run it again: what was being written is"
-            " not complete."
-        )
+        said = _of_disk(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(INTERRUPTED)
-    console.print(said, style="red", markup=False, highlight=False)
+    console.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(INVALID)
+
+
+def _of_disk(error: OSError) -> str:
+    if error.errno in REFUSED:
+        ours = Path(error.filename).absolute().is_relative_to(results_folder(os.environ))
+        way_out = " Another folder of runs is named with VAULTBENCH_RESULTS=" if ours else ""
+        return f"{error.filename} cannot be read or written: {error.strerror}.{way_out}"
+    place = f" for {error.filename}" if error.filename else ""
+    return (
+        f"No space is left on the disk{place}. Make room and run it again: what was being written is not"
+        " complete."
+    )
 
 
 def command_line() -> str:

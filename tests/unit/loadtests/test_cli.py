@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -15,8 +16,10 @@ import pytest
 from rich.console import Console
 
 from loadtests import cli
+from loadtests.harness.commands.asking import Asking
 from loadtests.harness.question import QuestionError
 from loadtests.harness.words import NAMES
+from tests.unit.loadtests.test_report import write_bundle
 
 pytestmark = pytest.mark.unit
 
@@ -100,3 +103,42 @@ def test_brackets_of_a_path_are_shown(error: Exception, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         cli.edge(work)
     assert "/data/[red]x" in capsys.readouterr().out
+
+
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 77; shift; exec "$@"'
+
+
+@pytest.mark.parametrize("command", ["stress", "report"])
+def test_results_that_are_mounted_read_only_are_said_in_a_sentence(command: str, tmp_path: Path) -> None:
+    """Before any load: no system runs, and a command that looked for one first would say that instead."""
+    results = tmp_path / "results"
+    write_bundle(results)
+    mounted = ["unshare", "--mount", "--map-root-user", "sh", "-c", READ_ONLY, "sh", str(results)]
+    done = subprocess.run(
+        [*mounted, sys.executable, "-m", "loadtests", command], capture_output=True, text=True, check=False,
+        cwd=ROOT, env={**os.environ, "VAULTBENCH_RESULTS": str(results),
+                       "VAULTBENCH_RUN_DIR": str(tmp_path / "run")},
+    )  # fmt: skip
+    if done.returncode in (1, 77):
+        pytest.skip(f"no private mounts here: {done.stderr}")
+    assert (done.returncode, done.stderr) == (cli.INVALID, "")
+    (line,) = done.stdout.splitlines()
+    assert str(results) in line
+    assert "Read-only file system" in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        cli.run_alerts,
+        lambda environ, console: cli.run_govault(environ, "", console),
+        lambda environ, console: cli.run_ab(Asking(environ, "", console, cli.finish, lambda *_: None)),
+    ],
+)
+def test_a_file_where_a_folder_of_results_should_be(
+    command: Callable[[dict[str, str], Console], int], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    words = {"VAULTBENCH_RESULTS": str(tmp_path / "file" / "below"), "VAULTBENCH_RUN_DIR": str(tmp_path)}
+    with pytest.raises(QuestionError, match="below, where nothing can be written: Not a directory"):
+        command(words, Console())
