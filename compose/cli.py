@@ -93,6 +93,8 @@ def _said(trouble: Exception) -> str:
     if isinstance(trouble, OSError) and trouble.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {trouble.filename}" if trouble.filename else ""
         return f"No space is left on the disk{where}. Make room and run the same command again: it continues."
+    if isinstance(trouble, OSError) and trouble.filename:
+        return f"{trouble.filename}: {trouble.strerror}"
     return str(trouble)
 
 

@@ -40,8 +40,16 @@ from loadtests.harness.words import NAMES, read_sweep
 
 INVALID = 2
 INTERRUPTED = 130
-# By a file system that is mounted read-only, by the rights of an account, by a file in a folder's place.
-REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+# By a file system that is mounted read-only, the rights of an account, a file in a folder's place, a name.
+REFUSED = (
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
 
 
 class Output(Console):

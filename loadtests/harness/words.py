@@ -516,7 +516,7 @@ def _prices(reader: Reader) -> UnitPrices | None:
 
 
 def _given(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    return {name: environ[name] for name in names if environ.get(name)}
+    return {name: value for name in names if (value := environ.get(name, "").strip())}
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

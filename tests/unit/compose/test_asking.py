@@ -13,6 +13,7 @@ from compose import asking, credentials, scaling, settings, topology
 from compose.envfile import EnvError
 from services.kit.settings import expected
 from services.upload.settings import Settings as Upload
+from tests.unit.compose.choice import WORKS, new_desk
 
 pytestmark = pytest.mark.unit
 
@@ -62,6 +63,20 @@ def test_what_is_said_behind_the_target_wins_over_the_file(file: Path) -> None:
     assert now.env["GATEWAY_URL"] == "http://127.0.0.1:9500", "what follows from a value of the file"
     assert "JWT_SECRET" not in now.env
     assert not {*credentials.SIZES} & now.env.keys()
+
+
+def test_both_start_ups_read_the_file_alike(tmp_path: Path) -> None:
+    """With Windows line ends, spaces behind, quotes, the same name twice, and no end of the last line."""
+    desk = new_desk(tmp_path)
+    lines = ["LOG_LEVEL=debug  ", "GATEWAY_PORT=9400", "MAX_CCU='70' # of mine"]
+    lines += ["GATEWAY_PORT=9500", 'FINALISE="queued"']
+    desk.secrets.write_text("\r\n".join(lines))
+    names = ("LOG_LEVEL", "GATEWAY_PORT", "GATEWAY_URL", "MAX_CCU", "FINALISE", "UPLOAD_PORT")
+    told = "".join(f'echo "{name}=${name}"; ' for name in names)
+    said = desk.script(f"load_environment lenient; {told}", **WORKS, UPLOAD_PORT="9502")
+    now = asking.to_start({settings.SECRETS: str(desk.secrets), "UPLOAD_PORT": "9502"})
+    assert said.stdout.splitlines() == [f"{name}={now.env[name]}" for name in names], said.stderr
+    assert (now.env["GATEWAY_URL"], now.env["MAX_CCU"]) == ("http://127.0.0.1:9500", "70")
 
 
 def test_what_is_read_before_the_file_is_refused_in_it(file: Path) -> None:

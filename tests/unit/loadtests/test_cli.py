@@ -16,7 +16,11 @@ import pytest
 from rich.console import Console
 
 from loadtests import cli
+from loadtests.harness.commands.ab import ab
+from loadtests.harness.commands.alerts import alerts
 from loadtests.harness.commands.asking import Asking
+from loadtests.harness.commands.govault import govault
+from loadtests.harness.commands.report import finish
 from loadtests.harness.question import QuestionError
 from loadtests.harness.words import NAMES
 from tests.unit.loadtests.test_report import write_bundle
@@ -94,6 +98,7 @@ def test_a_system_that_does_not_answer_is_told_in_a_sentence(capsys: pytest.Capt
     [
         QuestionError("need 3 GiB of disk in /data/[red]x"),
         OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/[red]x"),
+        OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "/data/[red]x"),
     ],
 )
 def test_brackets_of_a_path_are_shown(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,9 +135,9 @@ def test_results_that_are_mounted_read_only_are_said_in_a_sentence(command: str,
 @pytest.mark.parametrize(
     "command",
     [
-        cli.run_alerts,
-        lambda environ, console: cli.run_govault(environ, "", console),
-        lambda environ, console: cli.run_ab(Asking(environ, "", console, cli.finish, lambda *_: None)),
+        alerts,
+        lambda environ, console: govault(environ, "", console),
+        lambda environ, console: ab(Asking(environ, "", console, finish, lambda *_: None)),
     ],
 )
 def test_a_file_where_a_folder_of_results_should_be(
