@@ -10,7 +10,7 @@ from pathlib import Path
 from compose import envfile, scaling, settings, topology
 
 FILE = "settings.env"
-NOT_OF_THE_TESTBED = ("RUNTIME", "ALL", "VAULTBENCH_OFFLINE", "PROMETHEUS_SOURCE")
+NOT_OF_THE_TESTBED = ("RUNTIME", "ALL", "REPORT", "VAULTBENCH_OFFLINE", "PROMETHEUS_SOURCE")
 PROGRAMS = ("PYTHON", "VERSION", "POSTGRES_BIN_DIR", "GRAFANA_HOME", *settings.PROGRAMS)
 
 _FOLLOWS = re.compile(r"[A-Z]+_\d+_(ADMIN_)?PORT|[A-Z]+_(PROCESSES|URLS?)")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from compose import behind, credentials, envfile, life, postgres, room, run_folder
-from compose.installer import cache
+from compose.installer import cache, golang
+from compose.installer.programs import Installer
 from compose.settings import Settings
 
 Say = Callable[[str], None]
@@ -55,9 +57,32 @@ def _clean_secrets(file: Path, say: Say) -> None:
 def clean_tools(settings: Settings, *, say: Say) -> None:
     """Deletes the tools in the cache, and what their installation left."""
     folder = cache.root_folder(settings.env, settings.root)
-    if busy := [lock.name.removeprefix(".lock-") for lock in folder.glob(".lock-*") if life.held(lock)]:
-        raise cache.ToolError(f"{', '.join(busy)}: being installed in {folder} now; nothing was deleted")
-    entries = [*_tools(folder), *folder.glob(".lock-*"), *(folder / name for name in BESIDE_TOOLS)]
+    with contextlib.ExitStack() as locks:  # held to the end: whoever installs meanwhile waits
+        names = _names_of_locks(settings, folder)
+        held = {name: lock for name in names if (lock := cache.taken(folder, name))}
+        for lock in held.values():
+            locks.enter_context(lock)
+        if busy := [name for name in names if name not in held]:
+            raise cache.ToolError(f"{', '.join(busy)}: being installed in {folder} now; nothing was deleted")
+        _delete_tools(folder, say)
+
+
+def _names_of_locks(settings: Settings, folder: Path) -> list[str]:
+    """Also of what was never installed: its installation may begin while we delete."""
+    if not folder.is_dir():
+        return []
+    with Installer(settings.env, echo=str) as installer:
+        known = installer.names()
+    found = (lock.name.removeprefix(".lock-") for lock in folder.glob(".lock-*"))
+    return sorted({*known, *golang.LOCKS, *found})
+
+
+def _delete_tools(folder: Path, say: Say) -> None:
+    entries = [
+        *_tools(folder),
+        *(folder / name for name in BESIDE_TOOLS),
+        *folder.glob(".lock-*"),
+    ]  # locks last
     entries = [entry for entry in entries if entry.exists()]
     say(f"deleting the tools in {folder} ({_mb(entries):.0f} MB)")
     for entry in entries:

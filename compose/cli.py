@@ -13,6 +13,7 @@ from typing import ParamSpec
 import click
 
 from compose import (
+    asking,
     behind,
     changes,
     control,
@@ -49,6 +50,7 @@ ON_EVERY_STORE = ("tests/contract", "tests/integration", "tests/adversity")
 OF_TESTS = ("toxiproxy", *store.STORES)
 LONG_CHAOS = "500"
 TROUBLE = (
+    asking.AskingError,
     stack.StackError,
     life.LifeError,
     ToolError,
@@ -91,6 +93,8 @@ def _said(trouble: Exception) -> str:
     if isinstance(trouble, OSError) and trouble.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {trouble.filename}" if trouble.filename else ""
         return f"No space is left on the disk{where}. Make room and run the same command again: it continues."
+    if isinstance(trouble, OSError) and trouble.filename:
+        return f"{trouble.filename}: {trouble.strerror}"
     return str(trouble)
 
 
@@ -120,7 +124,7 @@ def up() -> None:
 
     Example: GATEWAY_PORT=9500 python -m compose up
     """
-    now = _settings()
+    now = asking.to_start(os.environ)
     try:
         starting.up(now, view.console())
     except TROUBLE as exc:
@@ -217,7 +221,7 @@ def show_logs(name: str, lines: int) -> None:
 @main.command("trace")
 @click.option("--id", "wanted", envvar="ID", default="", help="An upload_uuid or a request id.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--all", "everything", envvar="ALL", is_flag=True, help="Long journeys without omissions.")
+@click.option("--all", "everything", is_flag=True, help="Long journeys without omissions.")
 @explained
 def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
     """Shows the way of one upload or request through all processes, from their logs.
@@ -225,18 +229,18 @@ def follow_one(wanted: str, as_json: bool, everything: bool) -> None:
     Example: python -m compose trace --id 44016b52-f120-4bf7-8570-71f5bc369a49
     """
     source = source_of(_settings().run_dir)
+    everything |= os.environ.get("ALL") == "1"
     trace(source, wanted, view.console(columns=COLUMNS), as_json=as_json, everything=everything)
 
 
 @main.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option(
-    "--report", "as_file", envvar="REPORT", is_flag=True, help="Into one file, with logs, for others to read."
-)
+@click.option("--report", "as_file", is_flag=True, help="Into one file, with logs, for others to read.")
 @explained
 def examine(as_json: bool, as_file: bool) -> None:
     """Says what is missing or will not fit; changes nothing. Example: python -m compose doctor --json"""
-    if not doctor.tell(_settings(), view.console(), as_json=as_json, as_file=as_file):
+    as_file |= os.environ.get("REPORT") == "1"
+    if not doctor.tell(asking.to_start(os.environ), view.console(), as_json=as_json, as_file=as_file):
         sys.exit(1)
 
 

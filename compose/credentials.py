@@ -56,7 +56,7 @@ def ensure(path: Path, given: Mapping[str, str], *, data_exists: bool) -> dict[s
         added = {name: given.get(name) or fresh[name] for name in missing}
         envfile.add_secrets(path, added)
         kept |= added
-    return {**kept, **{name: given[name] for name in SIZES if given.get(name)}}
+    return {name: given.get(name) or kept[name] for name in SIZES}
 
 
 def _short(values: Mapping[str, str], where: str) -> list[str]:

@@ -24,7 +24,7 @@ start() {
     settle_runtime
     refuse_words up "$runtime"
     say "runtime   $runtime ($why)"
-    record_runtime "$runtime"
+    [ "$runtime" = native ] || record_runtime compose  # processes: once nothing is refused any more
     hand_over "$@"
 }
 

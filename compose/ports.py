@@ -12,7 +12,10 @@ from pathlib import Path
 
 from compose import envfile, process
 
-FIRST, LAST = 20000, 32700  # below the range the kernel gives to outgoing connections
+FIRST, LAST = 20000, 32700  # below the range the kernel usually gives to outgoing connections
+LENT, RESERVED = (
+    Path("/proc/sys/net/ipv4", name) for name in ("ip_local_port_range", "ip_local_reserved_ports")
+)
 LISTEN = "0A"
 OF_RUNS = "HARNESS_METRICS_PORT"
 SHOWN = 100  # characters of a command: enough to know it, some have ten options behind
@@ -68,6 +71,23 @@ def busy(ports: Iterable[int], hosts: Mapping[int, str] | None = None) -> list[B
     ]
     owners = _owners(one.port for one in refused if not one.error)
     return [_with_owner(one, owners.get(one.port, 0)) for one in refused]
+
+
+def lent(ports: Iterable[int], span: Path = LENT, reserved: Path = RESERVED) -> list[int]:
+    """Those that the kernel gives to outgoing connections: any of them may be taken at any moment.
+
+    None where there is no such file, as on macOS.
+    """
+    try:
+        first, last = map(int, span.read_text().split())
+        kept = [part.split("-") for part in reserved.read_text().strip().split(",") if part]
+    except OSError:
+        return []
+    return [
+        port
+        for port in ports
+        if first <= port <= last and not any(int(part[0]) <= port <= int(part[-1]) for part in kept)
+    ]
 
 
 def are_free(wanted: Mapping[int, str]) -> bool:

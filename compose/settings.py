@@ -29,6 +29,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "PROMETHEUS_SOURCE": ("", "auto", "debian", "go", "off"),
     "VAULTBENCH_OFFLINE": ("", "0", "1"),
     "ALL": ("", "0", "1"),
+    "REPORT": ("", "0", "1"),
     "TOPOLOGY": ("", scaling.SINGLE, scaling.SCALED),
     "STORE": ("", *store.STORES),
     **switches.CHOICES,
@@ -85,11 +86,15 @@ def read(environ: Mapping[str, str], root: Path = ROOT) -> Settings:
     return Settings(
         root=root,
         run_dir=Path(environ.get("VAULTBENCH_RUN_DIR") or root / ".run").absolute(),
-        secrets_file=Path(environ.get("VAULTBENCH_ENV_FILE") or root / ".env").absolute(),
+        secrets_file=secrets_file(environ, root),
         env={**environ, **defaults, "STORE_CORS_ORIGINS": store_origins(environ)},
         runtime=environ.get("RUNTIME", ""),
         offline=environ.get("VAULTBENCH_OFFLINE") == "1",
     )
+
+
+def secrets_file(environ: Mapping[str, str], root: Path = ROOT) -> Path:
+    return Path(environ.get(SECRETS) or root / ".env").absolute()
 
 
 def addresses(environ: Mapping[str, str]) -> dict[str, str]:
@@ -110,22 +115,24 @@ def unused_ports(env: Mapping[str, str]) -> frozenset[str]:
 
 
 def free_shift(env: Mapping[str, str]) -> int | None:
-    """The first of SHIFTS by which such a testbed could have all of its ports now."""
-    unused = unused_ports(env)
-    for shift in SHIFTS:
-        moved = {"PORT_SHIFT": str(shift), "GATEWAY_HOST": env.get("GATEWAY_HOST", "")}
-        found = addresses(moved)
-        hosts = dict.fromkeys(("GATEWAY_PORT", "NGINX_PORT"), found["GATEWAY_HOST"])
-        found |= scaling.default_ports({**env, **moved})
-        if ports.are_free(
-            {
-                int(value): hosts.get(name, ports.LOOPBACK[0])
-                for name, value in found.items()
-                if name.endswith("_PORT") and name not in unused
-            }
-        ):
-            return shift
-    return None
+    """The first of SHIFTS by which such a testbed could have all of its ports now; if any, one by which it
+    also keeps them."""
+    by_shift = {shift: _shifted(env, shift) for shift in SHIFTS}
+    tried = sorted(SHIFTS, key=lambda shift: bool(ports.lent(by_shift[shift])))
+    return next((shift for shift in tried if ports.are_free(by_shift[shift])), None)
+
+
+def _shifted(env: Mapping[str, str], shift: int) -> dict[int, str]:
+    """The ports of such a testbed, each with its host."""
+    moved = {"PORT_SHIFT": str(shift), "GATEWAY_HOST": env.get("GATEWAY_HOST", "")}
+    found, unused = addresses(moved), unused_ports(env)
+    hosts = dict.fromkeys(("GATEWAY_PORT", "NGINX_PORT"), found["GATEWAY_HOST"])
+    found |= scaling.default_ports({**env, **moved})
+    return {
+        int(value): hosts.get(name, ports.LOOPBACK[0])
+        for name, value in found.items()
+        if name.endswith("_PORT") and name not in unused
+    }
 
 
 def bracketed(host: str) -> str:

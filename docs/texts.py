@@ -15,8 +15,9 @@ Words stand behind the make target: `make up WORKERS=2`. All targets about one t
 so a second testbed is started, measured and stopped with one line of them. A word that a target does not
 know, or that has no effect in this kind of testbed, is refused; so is a setting that differs from what runs,
 with both values. Fixed values may be written in capitals. A word in the environment does not count: somebody
-else may have put it there ([Inherited](#inherited) lists what does). `python -m compose` and
-`python -m loadtests`, which people call without make, do read them from the environment.
+else may have put it there ([Inherited](#inherited) lists what does). What `make up` takes may also stand in
+`.env`, one `NAME=value` in a line; what is said behind the target wins. `python -m compose` and
+`python -m loadtests`, which people call without make, do read words from the environment.
 
 """
 
@@ -143,7 +144,8 @@ STARTUP: dict[str, str] = {
     "VAULTBENCH_ENV_FILE": "the file of secrets that goes with it",
     "PORT_SHIFT": "added to every port below that is not set itself, 0 to 50000: moves a second testbed. "
     "0, 1000 and 2000, and these with 10000, 20000, 30000 or 40000 more, never meet; by others, such as 0 "
-    "and 100, two testbeds may want one port, and the second is refused",
+    "and 100, two testbeds may want one port, and the second is refused. The highest ones lead to "
+    "ports that Linux lends to outgoing connections: one may be taken when it is needed, and `make up` warns",
     "GATEWAY_HOST": "the address of this machine on which the gateway listens, IPv4 or IPv6; `0.0.0.0` is "
     "every network by IPv4, `::` by IPv6. The store stays on loopback: from elsewhere, upload by proxy",
     "MINIO": "a program of your own instead of the one that would be installed; its version is recorded",

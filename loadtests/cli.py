@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 import click
@@ -32,12 +34,22 @@ from loadtests.harness.commands.smoke import smoke as run_smoke
 from loadtests.harness.commands.sweep import sweep as run_sweep
 from loadtests.harness.plan.room import FULL, raise_open_files
 from loadtests.harness.report.terminal import answers
-from loadtests.harness.running.session import find_bundle
+from loadtests.harness.running.session import find_bundle, results_folder
 from loadtests.harness.stacks import remove_leftovers
-from loadtests.harness.words import NAMES
+from loadtests.harness.words import NAMES, read_sweep
 
 INVALID = 2
 INTERRUPTED = 130
+# By a file system that is mounted read-only, the rights of an account, a file in a folder's place, a name.
+REFUSED = (
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
 
 
 class Output(Console):
@@ -59,17 +71,25 @@ def edge(work: Callable[[Console], int]) -> None:
     except aiohttp.ClientConnectorError as error:
         said = f"The system does not answer: {error}. What is wrong says: make status"
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in FULL and not (error.errno in REFUSED and error.filename):
             raise
-        place = f" for {error.filename}" if error.filename else ""
-        said = (
-            f"No space is left on the disk{place}. Make room and run it again: what was being written is"
-            " not complete."
-        )
+        said = _of_disk(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(INTERRUPTED)
-    console.print(said, style="red", markup=False, highlight=False)
+    console.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(INVALID)
+
+
+def _of_disk(error: OSError) -> str:
+    if error.errno in REFUSED:
+        ours = Path(error.filename).absolute().is_relative_to(results_folder(os.environ))
+        way_out = " Another folder of runs is named with VAULTBENCH_RESULTS=" if ours else ""
+        return f"{error.filename} cannot be read or written: {error.strerror}.{way_out}"
+    place = f" for {error.filename}" if error.filename else ""
+    return (
+        f"No space is left on the disk{place}. Make room and run it again: what was being written is not"
+        " complete."
+    )
 
 
 def command_line() -> str:
@@ -222,17 +242,15 @@ def panels(run: str | None) -> None:
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, envvar="DRY_RUN", help="Count, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
 @click.option(
     "--older-than-s",
     type=click.IntRange(min=0),
-    envvar="OLDER_THAN_S",
     help="An age below those of the settings. 0 also ends every open upload: only while nobody uploads.",
 )
 @click.option(
     "--unknown-older-than-s",
     type=click.IntRange(min=0),
-    envvar="UNKNOWN_OLDER_THAN_S",
     help="What the store has and no row knows stays for 30 s whatever OLDER_THAN_S says: its row may be"
     " on the way. Less than that breaks uploads that begin now: only while nobody uploads.",
 )
@@ -244,15 +262,20 @@ def sweep(dry_run: bool, older_than_s: int | None, unknown_older_than_s: int | N
 
     Example: make sweep OLDER_THAN_S=3600 DRY_RUN=1
     """
-    edge(
-        lambda console: run_sweep(
+
+    def work(console: Console) -> int:
+        said = read_sweep(os.environ)
+        return run_sweep(
             os.environ,
             console,
-            dry_run=dry_run,
-            older_than_s=older_than_s,
-            unknown_older_than_s=unknown_older_than_s,
+            dry_run=dry_run or said.dry_run,
+            older_than_s=said.older_than_s if older_than_s is None else older_than_s,
+            unknown_older_than_s=(
+                said.unknown_older_than_s if unknown_older_than_s is None else unknown_older_than_s
+            ),
         )
-    )
+
+    edge(work)
 
 
 @main.command()

@@ -21,6 +21,7 @@ import asyncpg
 from minio.error import MinioException
 
 from compose import control, envfile, life, postgres, settings, stack
+from compose.asking import AskingError
 from compose.beside import leftovers
 from compose.beside.place import Wish
 from compose.beside.revisions import RevisionError
@@ -28,6 +29,7 @@ from compose.beside.session import BesideError, Session
 from compose.installer.cache import ToolError
 
 TROUBLE = (
+    AskingError,
     BesideError,
     RevisionError,
     ToolError,

@@ -36,8 +36,8 @@ def found(now: settings.Settings) -> Base | None:
     if any(rows.get(name, {}).get("state") != "healthy" for name in needed):
         return None
     kept = envfile.read(now.secrets_file) if now.secrets_file.exists() else {}
-    given = {name: os.environ[name] for name in credentials.SIZES if os.environ.get(name)}
-    return Base(now.run_dir, {**now.env, **published, **kept, **given}, ours=False)
+    known = {name: os.environ.get(name) or kept.get(name, "") for name in credentials.SIZES}
+    return Base(now.run_dir, {**now.env, **published, **known}, ours=False)
 
 
 def started(folder: Path, chosen_store: str) -> Base:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from compose import life, scaling, settings, stack, topology
+from compose import asking, life, scaling, settings, stack, topology
+from compose.asking import Json
 from compose.beside import base as bases
 from compose.beside import data, leftovers, revisions
 from compose.beside.base import Base
@@ -22,10 +20,6 @@ from compose.beside.place import Place, Wish, draw
 from compose.beside.revisions import Tree
 from compose.part import Part
 from compose.stack import Stack
-
-ASKING = Path(__file__).with_name("settings_of.py")
-ASKING_S = 60.0
-Json = dict[str, Any]
 
 
 class BesideError(Exception):
@@ -225,21 +219,6 @@ class Session:
 
 
 def _asked(tree: Tree | None, asked: Mapping[str, Any]) -> Json:
-    """The answer of `settings_of.py` in a checkout. Raises `BesideError`."""
+    """What the services of a revision, or of this checkout, say. Raises `AskingError`."""
     folder, python = (settings.ROOT, sys.executable) if tree is None else (tree.folder, tree.python)
-    environ = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [python, "-P", str(ASKING)],
-        cwd=folder,
-        env=environ,
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=ASKING_S,
-    )
-    if done.returncode != 0:
-        last = "\n".join(done.stderr.splitlines()[-5:])
-        raise BesideError(f"the services in {folder} do not tell their settings:\n{last}")
-    said: Json = json.loads(done.stdout)
-    return said
+    return asking.ask(folder, python, asked)

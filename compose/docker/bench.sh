@@ -10,7 +10,9 @@ bench() {
     # `make up` has built it; a changed experiment or strategy is taken in here, from the cache but for itself.
     build_bench
     bench_values "$@"
-    mkdir -p "$RUN_DIR" "$RESULTS_DIR"
+    mkdir -p "$RUN_DIR"
+    { mkdir -p "$RESULTS_DIR" && [ -w "$RESULTS_DIR" ]; } 2>/dev/null ||
+        fail "The records of a run go to $RESULTS_DIR, where nothing can be written. Name another folder with VAULTBENCH_RESULTS="
     IN_EFFECT="$(overlays) bench"
     in_compose up --no-start --no-deps bench >"$RUN_DIR/logs/bench.log" 2>&1 || { cat "$RUN_DIR/logs/bench.log" >&2; exit 1; }
     container=$(bench_container all)

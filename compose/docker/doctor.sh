@@ -126,6 +126,24 @@ port_findings() {
         bad ports "port $port ($name) is taken by $(testbed_that_publishes "$port")$(owner_of "$inode")" "end that process, or move ours: make up $name=$(free_port $((port + 500)))${shift:+, or PORT_SHIFT=$shift for all of them}"
     done
     [ -n "$taken" ] || ok ports "all published ports are free"
+    lent=$(for name in $published; do eval "say \$$name"; done | lent_ports)
+    [ -z "$lent" ] || warn ports "ports $(say "$lent" | shown) may be taken by any outgoing connection: the kernel lends $(tr '\t' '-' <"$LENT")" "a smaller PORT_SHIFT, or let root add to net.ipv4.ip_local_reserved_ports: $(say "$lent" | tr '\n' ',' | sed 's/,$//')"
+}
+
+# Of ports on standard input, those that the kernel gives to outgoing connections; as compose/ports.py.
+LENT=/proc/sys/net/ipv4/ip_local_port_range RESERVED=/proc/sys/net/ipv4/ip_local_reserved_ports
+lent_ports() {
+    [ -r "$LENT" ] || return 0
+    awk -v span="$(cat "$LENT")" -v reserved="$(cat "$RESERVED")" '
+        BEGIN { split(span, ends); count = split(reserved, kept, ",") }
+        {
+            free = $1 >= ends[1] + 0 && $1 <= ends[2] + 0
+            for (n = 1; n <= count; n++) {
+                split(kept[n] "-" kept[n], part, "-")
+                if ($1 >= part[1] + 0 && $1 <= part[2] + 0) free = 0
+            }
+            if (free) print $1
+        }'
 }
 
 # The inode of a socket that listens on a port; nothing where none does.
@@ -149,7 +167,8 @@ free_shift() {
             for each in $published; do
                 usual=$(sed -n "s/^$each=//p" "$HERE/ports.env")
                 eval "usual=\${usual:-\$((\$$each - PORT_SHIFT))}"
-                [ -z "$(listener_of $((usual + tens + ones)))" ] || held=1
+                moved=$((usual + tens + ones))
+                [ -z "$(listener_of "$moved")$(say "$moved" | lent_ports)" ] || held=1
             done
             if [ -z "$held" ]; then echo $((tens + ones)); return; fi
         done

@@ -8,7 +8,6 @@ load_environment() {
     built_minio=$(sed -n 's/^MINIO_IMAGE=//p' "$HERE/images.env")
     read_ports
     for file in images memory health; do read_values "$HERE/$file.env"; done
-    [ ! -f "$SECRETS_FILE" ] || read_secrets "$SECRETS_FILE"
     while read -r name _; do
         case $name in '#'* | '') continue ;; esac
         [ "${1:-}" != lenient ] || eval "export $name=\${$name:-none}"
@@ -29,6 +28,7 @@ load_environment() {
 # where GATEWAY_HOST says. compose/settings.py has the same rules, a test compares.
 read_ports() {
     if [ -z "${STARTS:-}" ] && [ -f "$RUN_DIR/overlays" ]; then read_secrets "$RUN_DIR/ports.env"; fi
+    [ ! -f "$SECRETS_FILE" ] || read_secrets "$SECRETS_FILE"
     case ${PORT_SHIFT:-0} in *[!0-9]* | 0?* | ??????* | [6-9]????) fail "PORT_SHIFT='$PORT_SHIFT': must be a number, 0 to 50000, such as 1000" ;; esac
     export "PORT_SHIFT=${PORT_SHIFT:-0}"
     for name in $(names_in "$HERE/ports.env" | grep '_PORT$'); do

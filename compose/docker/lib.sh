@@ -71,19 +71,24 @@ quoted() {
 unquoted() {
     set -- "${1%"$CARRIAGE_RETURN"}"
     case $1 in
+    \'* | \"*) set -- "$(printf '%s' "$1" | sed "s/[[:space:]]\{1,\}#[^'\"]*\$//; s/[[:space:]]*\$//")" ;;
+    esac
+    case $1 in
     \'*\' | \"*\") printf '%s' "$1" | sed "s/^.//; s/.\$//; s/\\\\\(['\"\\\\]\)/\1/g" ;;
     *) printf '%s' "$1" | sed 's/[[:space:]]\{1,\}#.*//; s/[[:space:]]*$//' ;;
     esac
 }
 
-# read_secrets FILE: the same, but names in a value stay as they are.
+# read_secrets FILE: the same, but names in a value stay as they are; of two lines with one name the last counts.
 read_secrets() {
     while IFS= read -r line || [ -n "$line" ]; do
         case $line in [A-Z]*=*) ;; *) continue ;; esac
         name=${line%%=*}
         eval "value=\${$name:-}"
         export "$name=${value:-$(unquoted "${line#*=}")}"
-    done <"$1"
+    done <<EOF
+$(awk '{ lines[NR] = $0 } END { for (n = NR; n; n--) print lines[n] }' "$1")
+EOF
 }
 
 # names_in FILE: the names of its values.

@@ -11,7 +11,7 @@ ensure_secrets() {
         eval "given=\${$name:-}"
         too_short "$given" "the environment"
         if grep -q "^$name=." "$SECRETS_FILE" 2>/dev/null; then
-            too_short "$(unquoted "$(sed -n "s/^$name=//p" "$SECRETS_FILE")")" "${SECRETS_FILE##*/}"
+            too_short "$(unquoted "$(sed -n "s/^$name=//p" "$SECRETS_FILE" | tail -n 1)")" "${SECRETS_FILE##*/}"
             continue
         fi
         missing="$missing $name:$bytes"

@@ -34,7 +34,7 @@ forget_others() {
 
 # Values that may be written with capitals.
 level_case() {
-    for name in $(words | awk '$3 == "nocase" && ENVIRON[$1] ~ /[A-Z]/ { print $1 }'); do
+    for name in $(words | awk '$NF == "nocase" && ENVIRON[$1] ~ /[A-Z]/ { print $1 }'); do
         eval "value=\$$name"
         value=$(printf '%s' "$value" | tr 'A-Z' 'a-z')
         export "$name=$value"
@@ -60,7 +60,9 @@ refuse_words() {
             return row[length(b)]
         }
         function takes(who) { return who ~ /^(every|containers|native)$/ || index("," who ",", "," target ",") }
-        !($1 in who) { who[$1] = $2; instead[$1] = $3; order[++count] = $1 }
+        # Of two values, as the services read theirs: an empty one counts as none.
+        function misfit(name) { return values[name] != "" && ENVIRON[name] != "" && index("|" values[name] "|", "|" ENVIRON[name] "|") == 0 }
+        !($1 in who) { who[$1] = $2; instead[$1] = $3; order[++count] = $1; if ($3 ~ /\|/) values[$1] = $3 }
         END {
             many = split(typed, names, " ")
             for (n = many; n; n--) {
@@ -75,6 +77,9 @@ refuse_words() {
                 else if (!takes(who[name])) {
                     targets = "make " who[name]; gsub(/,/, ", make ", targets)
                     print name ": make " target " does not take it, but " targets
+                } else if (misfit(name)) {
+                    expected = values[name]; sub(/\|/, " or ", expected)
+                    print name "=\047" ENVIRON[name] "\047: must be " expected
                 } else if (runtime == "compose" && who[name] == "native")
                     print name ": only plain processes have it (RUNTIME=native), and this testbed is made of containers"
                 else if (runtime == "native" && who[name] == "containers")

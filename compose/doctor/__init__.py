@@ -22,13 +22,14 @@ AREAS: tuple[Callable[[Settings], Iterable[Check]], ...] = (
     programs.languages,
     testbed.root,
     testbed.ports_free,
+    testbed.ports_kept,
     machine.names,
     testbed.secrets,
     machine.limits,
     machine.honesty,
     testbed.running,
 )
-QUIET = (machine.host, testbed.root, machine.names, testbed.secrets, testbed.running)
+QUIET = (machine.host, testbed.root, testbed.ports_kept, machine.names, testbed.secrets, testbed.running)
 
 
 def examine(

@@ -59,12 +59,7 @@ def ports_free(now: Settings) -> Iterator[Check]:
     if life.locked(now.run_dir):
         yield Check("ports", "ok", "held by the running testbed")
         return
-    unused = unused_ports(now.env)
-    names = {
-        int(value): name
-        for name, value in now.env.items()
-        if name.endswith("_PORT") and value.isdecimal() and name not in unused
-    }
+    names = _names_of_ports(now)
     entry = "NGINX_PORT" if scaling.scaled(now.env) else "GATEWAY_PORT"
     taken = ports.busy(sorted(names), {int(now.env[entry]): now.env["GATEWAY_HOST"]})
     shift = free_shift(now.env) if taken else None
@@ -74,6 +69,27 @@ def ports_free(now: Settings) -> Iterator[Check]:
         yield Check("ports", "fail", f"{names[one.port]}: {one}", remedy)
     if not taken:
         yield Check("ports", "ok", f"all {len(names)} are free")
+
+
+def ports_kept(now: Settings) -> Iterator[Check]:
+    """Whether the kernel leaves our ports to us. It lends those of a range to whoever connects somewhere."""
+    names = _names_of_ports(now)
+    if lent := ports.lent(sorted(names)):
+        first = f"{names[lent[0]]}: port {lent[0]}" + (f" and {len(lent) - 1} more" if lent[1:] else "")
+        span = "-".join(ports.LENT.read_text().split())
+        text = f"{first} may be taken by any outgoing connection: the kernel lends {span}"
+        reserved = ",".join(map(str, lent))
+        remedy = f"a smaller PORT_SHIFT, or let root add to net.ipv4.ip_local_reserved_ports: {reserved}"
+        yield Check("ports", "warn", text, remedy)
+
+
+def _names_of_ports(now: Settings) -> dict[int, str]:
+    unused = unused_ports(now.env)
+    return {
+        int(value): name
+        for name, value in now.env.items()
+        if name.endswith("_PORT") and value.isdecimal() and name not in unused
+    }
 
 
 def secrets(now: Settings) -> Iterator[Check]:

@@ -64,21 +64,43 @@ def manifest(folder: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def lock(cache: Path, name: str, echo: Echo, stop: Event) -> Iterator[None]:
     """Only one process per tool; who waits is told for whom and how long, and gives up after `stop`."""
-    with _opened(cache, name) as file:
-        began = said = time.monotonic()
-        while not _taken(file.fileno()):
-            if time.monotonic() - said > WAIT_LINE_S or said == began:
-                said = time.monotonic() + 1e-9
-                holder = f"process {_holder(cache, name)}, which installs it{_doing(cache, name)}"
-                echo(f"{name}: waiting for {holder}; {said - began:.0f} s so far")
-            if stop.wait(WAIT_POLL_S):
-                raise ToolError(f"{name}: no longer waiting for process {_holder(cache, name)}")
+    began = said = time.monotonic()
+    while (file := taken(cache, name)) is None:
+        if time.monotonic() - said > WAIT_LINE_S or said == began:
+            said = time.monotonic() + 1e-9
+            holder = f"process {_holder(cache, name)}, which installs it{_doing(cache, name)}"
+            echo(f"{name}: waiting for {holder}; {said - began:.0f} s so far")
+        if stop.wait(WAIT_POLL_S):
+            raise ToolError(f"{name}: no longer waiting for process {_holder(cache, name)}")
+    with file:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         for left in (cache / ".build").glob(f"{name}.*"):
             shutil.rmtree(left)
         yield
+
+
+def taken(cache: Path, name: str) -> IO[str] | None:
+    """The file of a lock, held until it is closed; nothing while somebody else holds it."""
+    file = _opened(cache, name)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    if _in_place(file, cache, name):
+        return file
+    file.close()
+    return taken(cache, name)
+
+
+def _in_place(file: IO[str], cache: Path, name: str) -> bool:
+    """Whether whoever comes next would find this very file: `make tools-clean` deletes them."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), (cache / f".lock-{name}").stat())
+    except FileNotFoundError:
+        return False
 
 
 def _opened(cache: Path, name: str) -> IO[str]:
@@ -99,26 +121,29 @@ class Use:
     """Something in the cache that several processes use at once. Waits while somebody deletes it."""
 
     def __init__(self, cache: Path, name: str) -> None:
-        self._file = (cache / f".lock-{name}").open("a+")
-        fcntl.flock(self._file, fcntl.LOCK_SH)
+        self._file = _shared(cache, name)
 
     def end(self, delete: Callable[[], object]) -> None:
         """Ends it; the last one of all deletes."""
-        with self._file:
-            if _taken(self._file.fileno()):
-                delete()
+        with self._file, contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            delete()
 
 
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _shared(cache: Path, name: str) -> IO[str]:
+    file = _opened(cache, name)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    if _in_place(file, cache, name):
+        return file
+    file.close()
+    return _shared(cache, name)
 
 
 def _holder(cache: Path, name: str) -> str:
-    return (cache / f".lock-{name}").read_text().strip() or "?"
+    try:
+        return (cache / f".lock-{name}").read_text().strip() or "?"
+    except FileNotFoundError:  # it has just been deleted
+        return "?"
 
 
 def _doing(cache: Path, name: str) -> str:

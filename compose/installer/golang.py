@@ -23,6 +23,8 @@ from compose.installer.command import Job
 from compose.installer.recipe import Recipe, Toolchain
 
 NAME = "go"
+TOOLCHAIN = "go-toolchain"
+LOCKS = (NAME, TOOLCHAIN)  # beside those of the programs
 TEMPORARY, GONE = "tmp", ".gone"
 CORES_PER_BUILD, MOST_BUILDS = 2, 2
 # Which way modules come, as somebody set it by environment or `go env -w`. All else that Go reads is set
@@ -109,7 +111,7 @@ class Workshop:
 
     def _fetched(self, job: Job) -> str:
         chain, final = self._toolchain, self._folder / "toolchain"
-        with lock(self._cache, "go-toolchain", self._echo, job.stop):
+        with lock(self._cache, TOOLCHAIN, self._echo, job.stop):
             if not final.exists():
                 self._echo(f"no Go {chain.host_minimum} or later here: fetching {chain.requirement}")
                 beside = job.work / final.name

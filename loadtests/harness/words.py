@@ -33,6 +33,8 @@ SWITCH = {"on": True, "off": False}
 MIN_FILE_BYTES = 64  # one stamp
 MAX_FILE_BYTES = 1024**3
 MAX_VUS, MAX_REPLICAS, MAX_READS = 2000, 8, 100
+MOST_SEED = 2**31 - 1
+MOST_AGE_S = 10 * 365 * 86_400  # no setting of an age takes more
 MAX_RTT_MS, MAX_BANDWIDTH_MBIT = 5000, 100_000.0
 OF_NETWORK = ("RTT_MS", "BANDWIDTH_MBIT")
 OF_CLIENT = (
@@ -56,6 +58,7 @@ OF_LOAD = (*OF_ALL_ARMS, "LOGIN", "SEED")  # what a question may say for all its
 ASK = ("Q", *OF_RUN, "STRATEGIES", *OF_ALL_ARMS)
 STRESS = tuple(name for name in ASK if name not in ("Q", "STRATEGY"))  # its arms are strategies
 AB = (*OF_RUN, *OF_ALL_ARMS, "TARGET", "PIDS", "A", "B", "BASE", FAIL_ON_LOSS)
+SWEEP = ("DRY_RUN", "OLDER_THAN_S", "UNKNOWN_OLDER_THAN_S")
 STUDY = ("SCALE", "TIME", "BUDGET_S", "DISK")
 NAMES = tuple(dict.fromkeys((*ASK, *AB, *STUDY)))
 # Of a study: a tenth of the source's time, so that all of it takes 20 minutes, and the disk it may fill.
@@ -137,8 +140,17 @@ class StudyWords:
     given: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class SweepWords:
+    """The words of ``make sweep``; ``None`` leaves the ages of the services' settings."""
+
+    dry_run: bool
+    older_than_s: int | None
+    unknown_older_than_s: int | None
+
+
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """Reads values and collects what is wrong with them. ``where`` names the arm in a problem."""
 
     values: Mapping[str, str]
@@ -154,6 +166,11 @@ class _Reader:
         except (OSError, ValueError):
             self.problems.append(f"{self.where}{name}={self.values[name]}: expected {expected}")
             return None
+
+    def end(self) -> None:
+        """Raises ``WordsError`` for what was wrong."""
+        if self.problems:
+            raise WordsError(self.problems)
 
     def one_of(self, name: str, allowed: Collection[str]) -> str | None:
         """A value of a few, in capitals or not; the nearest one is named when it is none of them."""
@@ -183,7 +200,7 @@ def read_question(
     of. Raises ``WordsError``.
     """
     typed = _given(environ, names)
-    reader = _Reader({**load, **typed})
+    reader = Reader({**load, **typed})
     chosen = reader.take(
         "STRATEGIES", lambda text: _names(text, strategies), f"names of {', '.join(strategies)}, each once"
     )
@@ -206,10 +223,10 @@ def read_question(
 
 def problems_of_load(load: Mapping[str, str], strategies: Collection[str]) -> list[str]:
     """What is wrong with the words that a question has for all its arms."""
-    reader = _Reader({name: load[name] for name in OF_LOAD if name in load}, "load.")
+    reader = Reader({name: load[name] for name in OF_LOAD if name in load}, "load.")
     _client(reader, strategies)
     _login(reader)
-    _seed(reader)
+    read_seed(reader)
     return reader.problems
 
 
@@ -229,22 +246,32 @@ def as_typed(texts: Mapping[str, str]) -> dict[str, Known]:
 
 def read_network(environ: Mapping[str, str]) -> ArmWords:
     """The words of ``make demo`` and ``make smoke``. Raises ``WordsError``."""
-    reader = _Reader(_given(environ, OF_NETWORK))
+    reader = Reader(_given(environ, OF_NETWORK))
     found = _client(reader, ())
-    if reader.problems:
-        raise WordsError(reader.problems)
+    reader.end()
     return found
+
+
+def read_sweep(environ: Mapping[str, str]) -> SweepWords:
+    """The words of ``make sweep``. Raises ``WordsError``."""
+    reader = Reader(_given(environ, SWEEP))
+    ages = {
+        name: reader.take(name, lambda text: whole(text, 0, MOST_AGE_S), f"whole seconds, 0 to {MOST_AGE_S}")
+        for name in SWEEP[1:]
+    }
+    dry_run = reader.one_of("DRY_RUN", ("0", "1")) == "1"
+    reader.end()
+    return SweepWords(dry_run, ages["OLDER_THAN_S"], ages["UNKNOWN_OLDER_THAN_S"])
 
 
 def read_study(environ: Mapping[str, str]) -> StudyWords:
     """The words of ``make govault``. Raises ``WordsError``."""
-    reader = _Reader(_given(environ, STUDY))
-    scale = reader.take("SCALE", lambda text: _number(text, 0.005, 1), "a factor from 0.005 to 1")
-    time = reader.take("TIME", lambda text: _number(text, 0.01, 1), "a factor from 0.01 to 1")
+    reader = Reader(_given(environ, STUDY))
+    scale = reader.take("SCALE", lambda text: number(text, 0.005, 1), "a factor from 0.005 to 1")
+    time = reader.take("TIME", lambda text: number(text, 0.01, 1), "a factor from 0.01 to 1")
     budget_s = _budget(reader)
     disk = reader.take("DISK", lambda text: _at_least(text, 2**30), "a size such as 8GB, at least 1GiB")
-    if reader.problems:
-        raise WordsError(reader.problems)
+    reader.end()
     return StudyWords(
         scale=scale or 1.0,
         time=time or STUDY_TIME,
@@ -259,7 +286,7 @@ def read_ab(environ: Mapping[str, str], strategies: Collection[str], known: Mapp
 
     Raises ``WordsError``, also for two arms that are written alike.
     """
-    reader = _Reader(_given(environ, AB))
+    reader = Reader(_given(environ, AB))
     pids = _pids(reader)
     arms = {
         name: read_arm(name, text, strategies, known.get(name, {}), reader.problems)
@@ -318,7 +345,7 @@ def read_arm(
             continue
         for reads in _readers(name, service, word_name, known, problems):
             _put(processes.setdefault(reads, {}), word_name, value, name, problems)
-    reader = _Reader(values, f"{name}: ", problems)
+    reader = Reader(values, f"{name}: ", problems)
     return _client(
         reader,
         strategies,
@@ -356,9 +383,9 @@ def _readers(arm: str, service: str | None, name: str, known: Known, problems: l
     return []
 
 
-def _stack(reader: _Reader) -> dict[str, str]:
+def _stack(reader: Reader) -> dict[str, str]:
     replicas = reader.take(
-        "REPLICAS", lambda text: _whole(text, 1, MAX_REPLICAS), f"a whole number from 1 to {MAX_REPLICAS}"
+        "REPLICAS", lambda text: whole(text, 1, MAX_REPLICAS), f"a whole number from 1 to {MAX_REPLICAS}"
     )
     found = {
         "REPLICAS": None if replicas is None else str(replicas),
@@ -371,7 +398,7 @@ def _stack(reader: _Reader) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _download(reader: _Reader) -> Delivery | None:
+def _download(reader: Reader) -> Delivery | None:
     found = reader.one_of("DOWNLOAD", DELIVERIES)
     if found is not None:
         reader.problems += [
@@ -382,27 +409,27 @@ def _download(reader: _Reader) -> Delivery | None:
     return next((one for one in DELIVERIES if one == found), None)
 
 
-def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWords:
+def _client(reader: Reader, strategies: Collection[str], **more: Any) -> ArmWords:
     return ArmWords(
         strategy=reader.one_of("STRATEGY", strategies) if strategies else reader.values.get("STRATEGY"),
         download=_download(reader),
         file_size_bytes=reader.take(
             "FILE_SIZE", _file_size, "bytes or a size such as 1MiB, from 64 bytes to 1GiB"
         ),
-        vus=reader.take("VUS", lambda text: _whole(text, 1, MAX_VUS), f"a whole number from 1 to {MAX_VUS}"),
+        vus=reader.take("VUS", lambda text: whole(text, 1, MAX_VUS), f"a whole number from 1 to {MAX_VUS}"),
         rtt_ms=reader.take(
             "RTT_MS",
-            lambda text: float(_whole(text, 0, MAX_RTT_MS)),
+            lambda text: float(whole(text, 0, MAX_RTT_MS)),
             f"whole milliseconds, 0 to {MAX_RTT_MS}",
         ),
         bandwidth_mbit=reader.take(
             "BANDWIDTH_MBIT",
-            lambda text: _number(text, 0.01, MAX_BANDWIDTH_MBIT),
+            lambda text: number(text, 0.01, MAX_BANDWIDTH_MBIT),
             f"megabits a second of each connection, 0.01 to {MAX_BANDWIDTH_MBIT:g}",
         ),
         keep_alive=SWITCH.get(reader.one_of("KEEP_ALIVE", tuple(SWITCH)) or ""),
         reads=reader.take(
-            "READS", lambda text: _whole(text, 0, MAX_READS), f"a whole number from 0 to {MAX_READS}"
+            "READS", lambda text: whole(text, 0, MAX_READS), f"a whole number from 0 to {MAX_READS}"
         ),
         scraped=SWITCH.get(reader.one_of("SCRAPE", tuple(SWITCH)) or ""),
         target=reader.take("TARGET", _url, "the http(s) address of another implementation"),
@@ -411,19 +438,19 @@ def _client(reader: _Reader, strategies: Collection[str], **more: Any) -> ArmWor
     )
 
 
-def _may_lose(reader: _Reader) -> float | None:
+def _may_lose(reader: Reader) -> float | None:
     if reader.values.get(FAIL_ON_LOSS) and reader.values.get("PROFILE") == "smoke":
         reader.problems.append(f"{FAIL_ON_LOSS}: a smoke run shows no difference; use PROFILE=ci")
     found: float | None = reader.take(FAIL_ON_LOSS, _share, "a share such as 0.1 or 10%, from 0.5% to 50%")
     return found
 
 
-def _pids(reader: _Reader) -> tuple[tuple[str, int], ...]:
+def _pids(reader: Reader) -> tuple[tuple[str, int], ...]:
     expected = "a file with `name pid` in each line, of processes that run"
     return reader.take("PIDS", lambda text: read_pids(Path(text)), expected) or ()
 
 
-def _problems_of_targets(reader: _Reader, arms: Mapping[str, ArmWords]) -> list[str]:
+def _problems_of_targets(reader: Reader, arms: Mapping[str, ArmWords]) -> list[str]:
     """What cannot be done to, or known of, another implementation."""
     found = []
     targets = {name: arm for name, arm in arms.items() if arm.target}
@@ -443,41 +470,42 @@ def _problems_of_targets(reader: _Reader, arms: Mapping[str, ArmWords]) -> list[
     return found
 
 
-def _finished(reader: _Reader, known_strategies: Collection[str], **more: Any) -> Words:
+def _finished(reader: Reader, known_strategies: Collection[str], **more: Any) -> Words:
     profile = reader.one_of("PROFILE", PROFILES)
     found = Words(
         profile=next((name for name in PROFILES if name == profile), "ci"),
         precision=reader.take("PRECISION", _share, "a half-width such as 0.05 or 5%, from 0.5% to 50%"),
         budget_s=_budget(reader),
-        seed=_seed(reader),
+        seed=read_seed(reader),
         login_each=_login(reader),
         every=_client(reader, known_strategies),
         prices=_prices(reader),
         given=dict(reader.values),
         **more,
     )
-    if reader.problems:
-        raise WordsError(reader.problems)
+    reader.end()
     return found
 
 
-def _budget(reader: _Reader) -> float | None:
+def _budget(reader: Reader) -> float | None:
     found: float | None = reader.take(
-        "BUDGET_S", lambda text: _number(text, 10, 604_800), "seconds, 10 to 604800"
+        "BUDGET_S", lambda text: number(text, 10, 604_800), "seconds, 10 to 604800"
     )
     return found
 
 
-def _seed(reader: _Reader) -> int | None:
-    found: int | None = reader.take("SEED", lambda text: _whole(text, 0, 2**31 - 1), "a whole number")
+def read_seed(reader: Reader) -> int | None:
+    found: int | None = reader.take(
+        "SEED", lambda text: whole(text, 0, MOST_SEED), f"a whole number from 0 to {MOST_SEED}"
+    )
     return found
 
 
-def _login(reader: _Reader) -> bool:
+def _login(reader: Reader) -> bool:
     return reader.one_of("LOGIN", LOGINS) == "each"
 
 
-def _prices(reader: _Reader) -> UnitPrices | None:
+def _prices(reader: Reader) -> UnitPrices | None:
     """Each problem of the file is one of its own."""
     name = reader.values.get("PRICES")
     try:
@@ -488,7 +516,7 @@ def _prices(reader: _Reader) -> UnitPrices | None:
 
 
 def _given(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    return {name: environ[name] for name in names if environ.get(name)}
+    return {name: value for name in names if (value := environ.get(name, "").strip())}
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -527,13 +555,13 @@ def _at_least(text: str, least: int) -> int:
     return size
 
 
-def _whole(text: str, least: int, most: int) -> int:
+def whole(text: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
         raise ValueError(text)
     return int(text)
 
 
-def _number(text: str, least: float, most: float) -> float:
+def number(text: str, least: float, most: float) -> float:
     value = float(text)
     if not least <= value <= most:
         raise ValueError(text)

@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import signal
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import click
 
+from loadtests.harness.words import Reader, WordsError, number, read_seed, whole
 from tests.chaos.attack import Result, run_case
 from tests.chaos.bed import Bed, running_bed
 from tests.chaos.plan import Case, draw
 from tests.faketime import library
 
 BLOCK = 100
+CASES, MOST_CASES = 50, 1_000_000
+MOST_LIMIT_S = 604_800
+
+
+class Words(NamedTuple):
+    cases: int
+    seed: int | None
+    limit_s: float | None
+    keep_going: bool
+
+
+def read_words(environ: Mapping[str, str]) -> Words:
+    """Raises `WordsError`."""
+    reader = Reader(environ)
+    counts = f"a whole number from 1 to {MOST_CASES}"
+    cases = reader.take("CASES", lambda text: whole(text, 1, MOST_CASES), counts)
+    seed = read_seed(reader)
+    limits = f"seconds, 0 to {MOST_LIMIT_S}"
+    limit_s = reader.take("LIMIT_S", lambda text: number(text, 0, MOST_LIMIT_S), limits)
+    keep_going = reader.one_of("KEEP_GOING", ("0", "1")) == "1"
+    reader.end()
+    return Words(cases or CASES, seed, limit_s, keep_going)
 
 
 def in_blocks(cases: list[Case], block_size: int = BLOCK) -> list[Case]:
@@ -50,22 +76,27 @@ def told(result: Result) -> str:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--cases", envvar="CASES", default=50, show_default=True, type=click.IntRange(1), help="How many."
-)
-@click.option(
-    "--seed", envvar="SEED", type=int, help="Of the first case; the next has the next. Drawn if absent."
-)
-@click.option("--limit-s", envvar="LIMIT_S", type=float, help="Begin no case after so many seconds.")
-@click.option("--keep-going", envvar="KEEP_GOING", is_flag=True, help="Go on after a case that failed.")
-def main(cases: int, seed: int | None, limit_s: float | None, keep_going: bool) -> None:
+@click.option("--cases", type=click.IntRange(1), help=f"How many; {CASES} when not said.")
+@click.option("--seed", type=int, help="Of the first case; the next has the next. Drawn if absent.")
+@click.option("--limit-s", type=float, help="Begin no case after so many seconds.")
+@click.option("--keep-going", is_flag=True, help="Go on after a case that failed.")
+def main(cases: int | None, seed: int | None, limit_s: float | None, keep_going: bool) -> None:
     """Draw uploads and faults from a seed, run them against a system of its own, judge each case.
 
     Exit 0: nothing was lost, doubled or left. 1: a case failed; its plan and the command that repeats it are
-    printed. 130: interrupted; what was started is ended.
+    printed. 2: a word is wrong. 130: interrupted; what was started is ended.
 
     Example: make chaos CASES=200 SEED=20241
     """
+    try:
+        said = read_words(os.environ)
+    except WordsError as error:
+        click.echo(f"\n{error}", err=True)
+        sys.exit(2)
+    cases = cases or said.cases
+    seed = said.seed if seed is None else seed
+    limit_s = said.limit_s if limit_s is None else limit_s
+    keep_going |= said.keep_going
     first = secrets.randbelow(10**9) if seed is None else seed
     click.echo(f"seed {first}; again: make chaos CASES={cases} SEED={first}")
     try:

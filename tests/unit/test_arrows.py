@@ -53,7 +53,7 @@ ORDER: dict[str, dict[str, str]] = {
         "files": "installer joints scraping prepare",
         "rights": "roles store_key",
         "supervision": "unit supervisor life behind",
-        "testbed": "changes neighbours stack view logs ready roll trace",
+        "testbed": "asking settings_of changes neighbours stack view logs ready roll trace",
         "commands": "doctor top clean up beside suite",
         "edge": "cli __main__ bootstrap",
     },

@@ -24,6 +24,7 @@ from loadtests.harness.alerting.provocations import (
 )
 from loadtests.harness.alerting.provoke import PROVOCATIONS, healthy_load
 from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.plan.room import refuse_unwritable
 from loadtests.harness.running.rig import Rig, open_rig
 from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.testbeds.system import ROOT, System, find_system
@@ -74,6 +75,7 @@ def alerts(environ: Mapping[str, str], console: Console) -> int:
     """0 if every provoked alert was silent before, fired in time and cleared."""
     profile_name = environ.get("PROFILE") or "smoke"
     profile = load_provocations(profile_name)
+    refuse_unwritable(results_folder(environ))
     system = find_system(environ)
     run = run_id("alerts", profile_name)
     with only_one(system.run_dir):

@@ -32,7 +32,7 @@ def ask(asking: Asking) -> int:
 
     Raises what ``Asking.ask`` does, and ``WordsError`` where the list is asked with words.
     """
-    if name := asking.environ.get("Q"):
+    if name := asking.environ.get("Q", "").strip():
         return _ask(asking, load_question(name), ASK)
     if idle := [word for word in ASK if word not in LIST and asking.environ.get(word)]:
         raise WordsError(f"{word}: of which question? Q= names one" for word in idle)

@@ -26,7 +26,7 @@ from loadtests.harness.plan.planning import (
     stack_bytes,
     stacks_of,
 )
-from loadtests.harness.plan.room import available_bytes, fitted, refuse_beyond_memory
+from loadtests.harness.plan.room import available_bytes, fitted, refuse_beyond_memory, refuse_unwritable
 from loadtests.harness.question import Question, QuestionError
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.run import Answered
@@ -61,6 +61,7 @@ class Asking:
         """
         if problems := few_cores(question):
             raise QuestionError("; ".join(problems))
+        refuse_unwritable(results_folder(self.environ))
         with only_one(run_dir_of(self.environ)):
             return asyncio.run(self._ask(question, texts, read))
 

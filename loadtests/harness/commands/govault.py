@@ -16,10 +16,10 @@ from loadtests.harness.govault.records import Course
 from loadtests.harness.govault.run import ASKS, run_study
 from loadtests.harness.measure import INTERRUPTED, records_of
 from loadtests.harness.plan.planning import GIB
-from loadtests.harness.plan.room import kept_bytes, recorded, spooling_setting
+from loadtests.harness.plan.room import kept_bytes, recorded, refuse_unwritable, spooling_setting
 from loadtests.harness.question import QuestionError
 from loadtests.harness.running.rig import open_rig
-from loadtests.harness.running.session import interruptible, only_one, run_id
+from loadtests.harness.running.session import interruptible, only_one, results_folder, run_id
 from loadtests.harness.testbeds.system import System, find_system
 from loadtests.harness.words import StudyWords, read_study
 
@@ -30,6 +30,7 @@ def govault(environ: Mapping[str, str], command: str, console: Console) -> int:
     Raises ``WordsError``, ``SystemNotUp`` and what a load raises.
     """
     words = read_study(environ)
+    refuse_unwritable(results_folder(environ))
     system = find_system(environ)
     with only_one(system.run_dir):
         path, interrupted = asyncio.run(_govault(system, words, environ, command, console))

@@ -153,6 +153,19 @@ def recorded(run_dir: Path) -> dict[str, str]:
     return settings_in(run_dir / RECORDED)
 
 
+def refuse_unwritable(results: Path) -> None:
+    """Raises ``QuestionError`` where the records of a run cannot be written: said before any load."""
+    try:
+        prove_writable(_existing(results))
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise QuestionError(
+            f"The records of a run go to {results}, where nothing can be written: {error.strerror}."
+            " Name another folder with VAULTBENCH_RESULTS="
+        ) from error
+
+
 def prove_writable(folder: Path) -> None:
     """Raises ``OSError``, with the folder's name, where nothing more can be written."""
     try:

@@ -46,6 +46,25 @@ def test_a_seed_is_drawn_and_told_before_anything_runs(monkeypatch: pytest.Monke
     assert all(f"seed {seed}" in text for seed, text in zip(seen, said, strict=True))
 
 
+def test_words_that_are_wrong_are_told_at_once_and_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chaos, "run", None)
+    words = {"CASES": "abc", "SEED": "1e3", "LIMIT_S": "nan", "KEEP_GOING": "ja"}
+    done = CliRunner().invoke(chaos.main, [], env=words)
+    assert done.exit_code == 2
+    assert done.output.split("\n")[1:-1] == [
+        "CASES=abc: expected a whole number from 1 to 1000000",
+        "SEED=1e3: expected a whole number from 0 to 2147483647",
+        "LIMIT_S=nan: expected seconds, 0 to 604800",
+        "KEEP_GOING=ja: expected one of 0, 1",
+    ]
+
+
+def test_words_count() -> None:
+    said = {"CASES": "2", "SEED": "0", "LIMIT_S": "1.5", "KEEP_GOING": "1"}
+    assert chaos.read_words(said) == (2, 0, 1.5, True)
+    assert chaos.read_words({"CASES": "", "KEEP_GOING": "0"}) == (50, None, None, False)
+
+
 def test_help_has_an_example() -> None:
     text = CliRunner().invoke(chaos.main, ["--help"]).output
     assert "Example: make chaos CASES=200 SEED=" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from compose import envfile, joints, scaling, settings
+from compose import envfile, joints, ports, scaling, settings
+from compose.doctor import testbed
 from compose.part import Part
 from docs import texts
 from tests.unit.compose.choice import WORKS, Desk, new_desk
@@ -223,3 +225,51 @@ class TestOfTheTestbedThatRuns:
 
 def test_nothing_moves_by_itself() -> None:
     assert env()["PORT_SHIFT"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("reserved", "lent"),
+    [
+        ("", [32768, 39000, 60999]),
+        ("39000", [32768, 60999]),
+        ("1-40000,60999", []),
+        ("38999,39001", [32768, 39000, 60999]),
+    ],
+)
+def test_ports_that_any_outgoing_connection_may_take(
+    desk: Desk, tmp_path: Path, reserved: str, lent: list[int]
+) -> None:
+    """As the kernel tells its range and what is left out of it; the same by both start-ups."""
+    (tmp_path / "range").write_text("32768\t60999\n")
+    (tmp_path / "reserved").write_text(f"{reserved}\n")
+    asked = [9000, 32767, 32768, 39000, 60999, 61000]
+    assert ports.lent(asked, tmp_path / "range", tmp_path / "reserved") == lent
+    assert ports.lent(asked, tmp_path / "none") == []
+    files = f"LENT={tmp_path}/range RESERVED={tmp_path}/reserved"
+    text = f"{files}; printf '%s\\n' {' '.join(map(str, asked))} | lent_ports"
+    assert list(map(int, desk.script(text).stdout.split())) == lent
+
+
+@pytest.mark.parametrize(("shift", "word"), [("2000", []), ("30000", ["GATEWAY_PORT: port 39000"])])
+def test_a_shift_to_where_the_kernel_lends_ports_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: str, word: list[str]
+) -> None:
+    (tmp_path / "range").write_text("39000 39000")
+    monkeypatch.setattr(ports, "lent", functools.partial(ports.lent, span=tmp_path / "range"))
+    monkeypatch.setattr(ports, "LENT", tmp_path / "range")
+    found = list(testbed.ports_kept(settings.read({"PORT_SHIFT": shift})))
+    assert [one.text.partition(" may")[0] for one in found] == word
+    assert all(
+        one.status == "warn" and one.remedy.endswith("ip_local_reserved_ports: 39000") for one in found
+    )
+
+
+def test_no_shift_is_proposed_to_where_the_kernel_lends_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "range").write_text("1024 21500")
+    monkeypatch.setattr(ports, "are_free", lambda _: True)
+    monkeypatch.setattr(ports, "lent", functools.partial(ports.lent, span=tmp_path / "range"))
+    assert settings.free_shift(settings.read({}).env) == 20_000
+    (tmp_path / "range").write_text("1024 65535")
+    assert settings.free_shift(settings.read({}).env) == 0, "where it lends all of them, one is as good"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compose import credentials, envfile, settings
+from compose import credentials, envfile, settings, up
 from tests.unit.compose.choice import WORKS, Desk, new_desk
 
 pytestmark = pytest.mark.unit
@@ -103,9 +103,11 @@ class TestRecord:
         desk.make("down")
         assert not (desk.run_dir / "runtime").exists()
 
-    def test_the_choice_is_written_down(self, desk: Desk) -> None:
+    def test_the_choice_is_written_down_once_the_start_up_refuses_nothing_more(self, desk: Desk) -> None:
         desk.put("python3", PYTHON)
         desk.make("up", RUNTIME="native")
+        assert not desk.run_dir.exists()
+        up._record_runtime(settings.read({"VAULTBENCH_RUN_DIR": str(desk.run_dir)}))
         assert (desk.run_dir / "runtime").read_text() == "native\n"
 
     def test_down_and_clean_on_nothing(self, desk: Desk) -> None:

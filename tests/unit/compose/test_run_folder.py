@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any, Self
 
 import pytest
 
 from compose import clean, credentials, envfile, run_folder, settings
+from compose.installer import cache
+from compose.installer.cache import ToolError
 from compose.run_folder import ForeignFolder
 from compose.settings import ROOT, Settings
 from tests.unit.compose.choice import DOCKER, WORKS, Desk, new_desk
@@ -225,3 +230,93 @@ class TestTools:
             if path.is_dir()
         }
         assert left == {"extension", "extension/src", "k6", "k6/mine", ".buildkit", ".logseq"}
+        assert not [*(tmp_path / "tools").glob(".lock-*")]
+
+    def test_while_one_is_installed_nothing_is_deleted(self, tmp_path: Path) -> None:
+        now = read(tmp_path, VAULTBENCH_TOOLS=str(tmp_path))
+        (tmp_path / ".build" / "k6.1").mkdir(parents=True)
+        with Locker(tmp_path, "k6") as other:
+            assert other.says() == "holds"
+            with pytest.raises(ToolError, match="k6: being installed in"):
+                clean.clean_tools(now, say=lambda _: None)
+            assert (tmp_path / ".lock-k6").exists()
+
+    def test_who_waits_while_all_is_deleted_installs_alone(self, tmp_path: Path) -> None:
+        """A waiter that got the deleted file would not see one who comes later, and both would install."""
+        now = read(tmp_path, VAULTBENCH_TOOLS=str(tmp_path))
+        (tmp_path / ".build").mkdir()
+        waiting: list[Locker] = []
+
+        def deleting(_: str) -> None:
+            waiting.append(Locker(tmp_path, "k6"))
+            assert "k6: waiting for process" in waiting[0].says(), "a lock that was not there yet is held"
+
+        clean.clean_tools(now, say=deleting)
+        with waiting[0] as first:
+            assert first.says() == "holds"
+            with Locker(tmp_path, "k6") as second:
+                assert f"k6: waiting for process {first.pid}, which installs it" in second.says()
+                first.ends()
+                assert second.says() == "holds"
+
+    @pytest.mark.parametrize("how", [cache.taken, cache.Use])
+    def test_a_lock_file_that_was_deleted_between_opening_and_locking_is_none(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Callable[[Path, str], Any]
+    ) -> None:
+        deleted: list[IO[str]] = []
+
+        def opening(folder: Path, name: str) -> IO[str]:
+            file = (folder / f".lock-{name}").open("a+")
+            if not deleted:
+                deleted.append(file)
+                (folder / f".lock-{name}").unlink()
+            return file
+
+        monkeypatch.setattr(cache, "_opened", opening)
+        held = how(tmp_path, "go")
+        with Locker(tmp_path, "go") as other:
+            assert "go: waiting for process" in other.says()
+            held.close() if how is cache.taken else held.end(lambda: None)
+            assert other.says() == "holds"
+
+
+LOCKER = """
+import sys, threading
+from pathlib import Path
+from compose.installer import cache
+
+def say(text):
+    print(text, flush=True)
+
+with cache.lock(Path(sys.argv[1]), sys.argv[2], say, threading.Event()):
+    say("holds")
+    sys.stdin.read()
+"""
+
+
+class Locker:
+    """Another process that takes a lock and keeps it until its input ends."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", LOCKER, str(folder), name],
+            cwd=settings.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self._child.pid
+
+    def says(self) -> str:
+        assert self._child.stdout
+        return self._child.stdout.readline().strip()
+
+    def ends(self) -> None:
+        self._child.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child.poll() is None:
+            self.ends()

@@ -68,6 +68,30 @@ class TestRefusals:
         assert said in done.stderr
 
     @pytest.mark.parametrize(
+        ("command", "word", "expected"),
+        [
+            ("trace", "ALL=yes", "0 or 1"),
+            ("clean", "ALL=true", "0 or 1"),
+            ("doctor", "REPORT=file", "0 or 1"),
+            ("sweep", "DRY_RUN=yes", "0 or 1"),
+            ("chaos", "KEEP_GOING=2", "0 or 1"),
+            ("stress", "CLEAN=on", "0 or 1"),
+            ("alerts", "K6_PUSH=0", "on or off"),
+            ("down", "VAULTBENCH_OFFLINE=no", "0 or 1"),
+        ],
+    )
+    def test_a_switch_has_two_values(self, desk: Desk, command: str, word: str, expected: str) -> None:
+        for runtime in ("native", "compose"):
+            desk.record(runtime)
+            name, _, value = word.partition("=")
+            done = desk.make(command, word, **WORKS)
+            assert done.returncode == 2
+            assert f"{name}={value!r}: must be {expected}" in done.stderr
+
+    def test_a_switch_may_be_empty_or_in_capitals(self, desk: Desk) -> None:
+        assert desk.make("stress", "K6_PUSH=Off", "CLEAN=").returncode == 0
+
+    @pytest.mark.parametrize(
         "word", ["K6=/x", "NGINX_SOURCE=127.0.0.3", "AUTH_URLS=http://a", "S3_ENDPOINT=http://b"]
     )
     def test_containers_refuse_what_only_processes_have(self, desk: Desk, word: str) -> None:

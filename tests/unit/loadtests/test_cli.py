@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -15,8 +16,14 @@ import pytest
 from rich.console import Console
 
 from loadtests import cli
+from loadtests.harness.commands.ab import ab
+from loadtests.harness.commands.alerts import alerts
+from loadtests.harness.commands.asking import Asking
+from loadtests.harness.commands.govault import govault
+from loadtests.harness.commands.report import finish
 from loadtests.harness.question import QuestionError
 from loadtests.harness.words import NAMES
+from tests.unit.loadtests.test_report import write_bundle
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +49,20 @@ def test_a_command_without_make_is_recorded_as_it_was_typed(typed: pytest.Monkey
     typed.setattr(sys, "argv", ["loadtests", "report", "my run"])
     typed.setenv("PROFILE", "smoke")
     assert cli.command_line() == "PROFILE=smoke python -m loadtests report 'my run'"
+
+
+def test_words_of_sweep_are_told_at_once_before_it_looks_for_a_system(tmp_path: Path) -> None:
+    words = {"OLDER_THAN_S": "abc", "UNKNOWN_OLDER_THAN_S": "-1", "DRY_RUN": "yes"}
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests", "sweep"], capture_output=True, text=True, check=False, cwd=ROOT,
+        env={**os.environ, **words, "VAULTBENCH_RUN_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [
+        "OLDER_THAN_S=abc: expected whole seconds, 0 to 315360000",
+        "UNKNOWN_OLDER_THAN_S=-1: expected whole seconds, 0 to 315360000",
+        "DRY_RUN=yes: expected one of 0, 1",
+    ]
 
 
 @pytest.mark.parametrize("command", [["loadtests", "runs"], ["compose", "status"], ["compose", "down"]])
@@ -77,6 +98,7 @@ def test_a_system_that_does_not_answer_is_told_in_a_sentence(capsys: pytest.Capt
     [
         QuestionError("need 3 GiB of disk in /data/[red]x"),
         OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/[red]x"),
+        OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "/data/[red]x"),
     ],
 )
 def test_brackets_of_a_path_are_shown(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,3 +108,42 @@ def test_brackets_of_a_path_are_shown(error: Exception, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         cli.edge(work)
     assert "/data/[red]x" in capsys.readouterr().out
+
+
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 77; shift; exec "$@"'
+
+
+@pytest.mark.parametrize("command", ["stress", "report"])
+def test_results_that_are_mounted_read_only_are_said_in_a_sentence(command: str, tmp_path: Path) -> None:
+    """Before any load: no system runs, and a command that looked for one first would say that instead."""
+    results = tmp_path / "results"
+    write_bundle(results)
+    mounted = ["unshare", "--mount", "--map-root-user", "sh", "-c", READ_ONLY, "sh", str(results)]
+    done = subprocess.run(
+        [*mounted, sys.executable, "-m", "loadtests", command], capture_output=True, text=True, check=False,
+        cwd=ROOT, env={**os.environ, "VAULTBENCH_RESULTS": str(results),
+                       "VAULTBENCH_RUN_DIR": str(tmp_path / "run")},
+    )  # fmt: skip
+    if done.returncode in (1, 77):
+        pytest.skip(f"no private mounts here: {done.stderr}")
+    assert (done.returncode, done.stderr) == (cli.INVALID, "")
+    (line,) = done.stdout.splitlines()
+    assert str(results) in line
+    assert "Read-only file system" in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        alerts,
+        lambda environ, console: govault(environ, "", console),
+        lambda environ, console: ab(Asking(environ, "", console, finish, lambda *_: None)),
+    ],
+)
+def test_a_file_where_a_folder_of_results_should_be(
+    command: Callable[[dict[str, str], Console], int], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    words = {"VAULTBENCH_RESULTS": str(tmp_path / "file" / "below"), "VAULTBENCH_RUN_DIR": str(tmp_path)}
+    with pytest.raises(QuestionError, match="below, where nothing can be written: Not a directory"):
+        command(words, Console())

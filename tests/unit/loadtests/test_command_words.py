@@ -259,12 +259,16 @@ class TestEverythingWrongAtOnce:
             "B: REPLICAS=99: expected a whole number from 1 to 8",
             "B: STRATEGY=direct-singel: expected one of proxy-chunked, direct-multipart, direct-single; "
             "did you mean direct-single?",
-            "SEED=x: expected a whole number",
+            "SEED=x: expected a whole number from 0 to 2147483647",
         )
 
     def test_arms_that_are_written_alike(self) -> None:
         (found,) = problems(A="VUS=4 FILE_SIZE=1MiB", B="FILE_SIZE=1048576 VUS=4")
         assert found.startswith("A and B are the same.")
+
+    def test_spaces_around_a_value_do_not_count(self) -> None:
+        assert read_network({"RTT_MS": " 40 "}).rtt_ms == 40
+        assert read_network({"RTT_MS": " "}).rtt_ms is None
 
     def test_a_setting_said_twice(self) -> None:
         assert problems(A="DB_POOL_MAX=5 upload.DB_POOL_MAX=6") == ("A: DB_POOL_MAX is said twice, 5 and 6",)

@@ -1,7 +1,7 @@
 """Asks the services of a checkout for their settings: a program, run by that checkout's own interpreter in
 its folder, so that a revision answers for itself.
 
-    PYTHON -P compose/beside/settings_of.py < asked.json > said.json
+    PYTHON -P compose/settings_of.py < asked.json > said.json
 
 Standard input is ``{arm: {process: environment}}``, where the process's service is the word before its first
 hyphen. The answer holds, by service, what each setting expects; and by arm the settings that each process
