@@ -122,7 +122,8 @@ def _answer(question: Question, folder: Path) -> Answer:
         return Answer(question, None, None)
     plan = Plan.model_validate_json((folder / PLAN).read_bytes())
     result = Result.model_validate_json((folder / ANALYSIS).read_bytes())
-    return Answer(question, plan, told(result.model_copy(update={"share_of": question.share_of})))
+    asked = {"share_of": question.share_of, "asks_for": question.asks_for}  # as its file has them now
+    return Answer(question, plan, told(result.model_copy(update=asked)))
 
 
 def pages(found: Sequence[Answer]) -> dict[Path, str]:

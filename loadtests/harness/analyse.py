@@ -87,6 +87,7 @@ def analyse_facts(facts: Facts) -> Result:
         asks=plan.asks,
         point=plan.point,
         share_of=plan.share_of,
+        asks_for=plan.asks_for,
         profile=plan.profile,
         validity=found.validity,
         exit_code=found.exit_code,

@@ -23,7 +23,7 @@ from pydantic import (
 from loadtests.harness import yaml_file
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.records.base import Record, Size
-from loadtests.harness.records.plan import Claim, Decides, ShareOf
+from loadtests.harness.records.plan import AsksFor, Claim, Decides, ShareOf
 from loadtests.harness.words import OF_LOAD, ProfileName, nearest, problems_of_load
 
 QUESTIONS_FOLDER = Path(__file__).parents[1] / "questions"
@@ -181,14 +181,15 @@ class Profile(Record):
 class QuestionFile(Record):
     """One question as its file holds it.
 
-    ``share_of`` is the process whose part in the processor time is asked for; without it the answer begins
-    with which arm is faster. ``arms`` are words by name, as behind ``A=`` and ``B=``; ``load`` are words of
-    the whole run, which the command line may change.
+    ``share_of`` is the process whose part in the processor time is asked for, ``asks_for`` what else the
+    answer begins with; without either it begins with which arm is faster. ``arms`` are words by name, as
+    behind ``A=`` and ``B=``; ``load`` are words of the whole run, which the command line may change.
     """
 
     question: Text
     expected: Text | None = None
     share_of: ShareOf | None = None
+    asks_for: AsksFor | None = None
     claims: tuple[Claim, ...] = ()
     arms: dict[Text, Typed] = Field(min_length=2)
     pairs: tuple[tuple[str, str], ...] = ()  # which arms are compared; none: each with each

@@ -31,6 +31,7 @@ from loadtests.harness.stories import levels as levels_story
 from loadtests.harness.stories import limits as limit_story
 from loadtests.harness.stories import others as others_story
 from loadtests.harness.stories import overload as overload_story
+from loadtests.harness.stories import reads as reads_story
 from loadtests.harness.stories import shares as share_story
 from loadtests.harness.stories import sizes as sizes_story
 from loadtests.harness.validity import EXIT_LOSS
@@ -117,6 +118,10 @@ def _answers(result: Result) -> Iterator[Sentence]:
         yield from fleet_story.story(result, result.fleet, names)
     if result.offers is not None and result.profile != "smoke":
         yield from overload_story.story(result.offers, names)  # the closed loop before finds out what fits
+    sized = [] if result.sizes is None else list(sizes_story.story(result.sizes, names, result.profile))
+    first = result.asks_for == "sizes" and result.profile != "smoke"
+    if first:
+        yield from sized
     if result.compare is not None and result.compare.blocks:
         yield from _comparison(result, result.compare, names)
     if result.profile == "smoke":
@@ -124,8 +129,8 @@ def _answers(result: Result) -> Iterator[Sentence]:
     yield from levels_story.story(result)
     if result.neighbours is not None:
         yield from others_story.story(result.neighbours, names, result.profile)
-    if result.sizes is not None:
-        yield from sizes_story.story(result.sizes, names, result.profile)
+    if not first:
+        yield from sized
 
 
 # -- which is faster, and what does an upload cost
@@ -135,6 +140,8 @@ def _comparison(result: Result, found: Comparison, names: Mapping[str, str]) -> 
     speaks = _speaks_of_speed(result, found)
     shares = [] if result.profile == "smoke" else list(share_story.story(result, found, names))
     yield from shares
+    if result.asks_for == "reads" and result.profile != "smoke":
+        yield from reads_story.story(result, found, names)
     if speaks:
         first = _first(result, found, names)
         yield first.model_copy(update={"kind": "detail"}) if shares else first
@@ -176,7 +183,8 @@ def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sente
         return _answer(PartKind.COMPARE, _winner(found.best, found, rates, names, files), rates[0].id)
     clauses = _clauses(rates, names, result.margin)
     some = len(rates) < len(found.arms) * (len(found.arms) - 1) // 2  # the question compares some pairs only
-    begin = f"With {files} here" if some else f"No fastest way was shown for {files} here"
+    equal = {_shows(one, result.margin) for one in rates} == {_Shows.EQUAL}  # which is an answer itself
+    begin = f"With {files} here" if some or equal else f"No fastest way was shown for {files} here"
     text = f"{begin}: {'; '.join(clauses)}."
     return _answer(PartKind.COMPARE, text, rates[0].id)
 
@@ -188,7 +196,7 @@ def _winner(
     clauses = [f"{near_end_first(over)} as fast as {names[other]}" for other, over in own.items()]
     first = "the fastest" if len(found.arms) > 2 else "the faster"
     what = f"{first} way for {files} here" if ways_only(found) else f"{first} for {files} here"
-    return f"{capital(names[best])} is {what}: {listed(clauses)}."
+    return f"{capital(names[best])} {_is(names[best])} {what}: {listed(clauses)}."
 
 
 def _unit(found: Comparison) -> str:
@@ -238,8 +246,10 @@ def _clause(own: Sequence[Ratio], names: Mapping[str, str], margin: float, pairs
     shows = _shows(own[0], margin)
     if shows is _Shows.WINNER:
         return f"{names[first]} {_is(names[first])} {near_end_first(over)} as fast as {names[second]}"
-    if shows is _Shows.EQUAL and len(own) == 1:
-        both = f"{names[first]} and {names[second]}"
+    both = f"{names[first]} and {names[second]}"
+    if (
+        shows is _Shows.EQUAL and len(own) == 1 and both.count(" and ") == 1
+    ):  # else nobody sees where one ends
         return f"{both} are equally fast within ±{percent(margin)}, {ratio(over)} times"
     if shows is _Shows.NO_INTERVAL:
         told = [f"{listed_arms(firsts)} from {base}" for base, (firsts, _) in _by_second(own, names).items()]
@@ -281,7 +291,8 @@ def _end(own: Sequence[Ratio], margin: float, pairs: int) -> str:
     if shows is _Shows.DIFFERENCE:
         return "faster by an amount that may be too small to matter"
     if shows is _Shows.EQUAL:
-        return f"all equally fast within ±{percent(margin)}"
+        every = "all " if len(own) > 1 else ""
+        return f"{every}equally fast within ±{percent(margin)}"
     if shows is _Shows.CHANCE:
         return f"a difference that among {pairs} pairs may be chance"
     if shows is _Shows.UNPROVEN:
@@ -350,9 +361,9 @@ def _early(result: Result, found: Comparison, names: Mapping[str, str]) -> Itera
     waiting = [arm for arm in found.arms if _later(arm.durable_p50, arm.acked_p50)]
     for arm in waiting:
         text = (
-            f"{capital(names[arm.arm.name])} acknowledges before the file is durable, so that a crash can "
-            f"lose it: half of the uploads are acknowledged within {waited(arm.acked_p50.ms)} and durable "
-            f"within {waited(arm.durable_p50.ms)}."
+            f"{capital(names[arm.arm.name])} acknowledges before the file is durable: half of the uploads "
+            f"are acknowledged within {waited(arm.acked_p50.ms)} and durable within "
+            f"{waited(arm.durable_p50.ms)}; a crash in between loses what no stored job goes on with."
         )
         yield _answer(PartKind.COMPARE, text, arm.id)
     if not waiting:

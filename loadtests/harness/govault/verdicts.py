@@ -130,8 +130,8 @@ def throughput(study: Study) -> Said:
         return Said(ours, decision, _too_few(requests.n))
     asked = {method: len(steps) for method, steps in STEPS.items()}
     why = (
-        f"A file takes {asked['direct']} requests direct and {asked['proxy']} through the server: requests"
-        " per second do not say files per second."
+        f"A file takes {asked['direct']} requests direct in parts and {asked['proxy']} through the server:"
+        " requests per second do not say files per second."
     )
     return Said(ours, decision, why)
 
@@ -140,7 +140,8 @@ def proxy_breaks(study: Study) -> Said:
     proxy, direct = study.row(850, "proxy"), study.row(850, "direct")
     if proxy is None or direct is None:
         return Said("not measured at 850 clients", Decision.NOT_REACHED, _unreached(study, 850))
-    ours = f"{percent_interval(proxy.errors)} through the server, {percent_interval(direct.errors)} direct"
+    through, past = percent_interval(proxy.errors), percent_interval(direct.errors)
+    ours = f"{through} through the server, {past} direct in parts"
     why = " ".join((_failures([proxy, direct]), *_logins_lost(proxy, direct)))
     return Said(ours, _more_errors(proxy.errors, direct.errors, 0.14), why)
 
@@ -150,9 +151,9 @@ def _logins_lost(proxy: Row, direct: Row) -> Iterator[str]:
     through, past = _lost_logins(proxy), _lost_logins(direct)
     if through or past:
         yield (
-            f"Of the logins {percent(through)} failed through the server and {percent(past)} direct; a login"
-            f" is one of {len(STEPS['proxy'])} requests through the server and one of"
-            f" {len(STEPS['direct'])} direct."
+            f"Of the logins {percent(through)} failed through the server and {percent(past)} direct in parts;"
+            f" a login is one of {len(STEPS['proxy'])} requests through the server and one of"
+            f" {len(STEPS['direct'])} direct in parts."
         )
 
 
@@ -177,7 +178,7 @@ def quicker(study: Study) -> Said:
     measured = study.direct_over_proxy(_p95_of_all)
     if measured.value is None:
         return Said("no level at which both ended and were answered", Decision.NOT_REACHED)
-    ours = f"p95 over all requests, direct over proxy: {_over_levels(measured)}"
+    ours = f"p95 over all requests, direct in parts over through the server: {_over_levels(measured)}"
     decision = _against(measured, shows="less")
     if measured.n < FEWEST_TO_JUDGE:
         return Said(ours, decision, _few_answered(study, measured.n))
@@ -185,7 +186,8 @@ def quicker(study: Study) -> Said:
         ours,
         decision,
         "The p95 is over all requests, and the two methods mix different ones: a slow login weighs one of"
-        f" {len(STEPS['proxy'])} requests through the server and one of {len(STEPS['direct'])} direct.",
+        f" {len(STEPS['proxy'])} requests through the server and one of {len(STEPS['direct'])} direct in"
+        " parts.",
     )
 
 
@@ -197,7 +199,10 @@ def neighbours(study: Study) -> Said:
     steps = {name: study.direct_over_proxy(_p95_of(name)) for name in NEIGHBOURS}
     if any(one.value is None for one in steps.values()):
         return Said("too few answered logins or lists at the levels that ended", Decision.NOT_REACHED)
-    ours = "; ".join(f"p95 of {name}, direct over proxy: {_over_levels(one)}" for name, one in steps.items())
+    ours = "; ".join(
+        f"p95 of {name}, direct in parts over through the server: {_over_levels(one)}"
+        for name, one in steps.items()
+    )
     decision = together([_against(one, shows="less") for one in steps.values()])
     fewest = min(one.n for one in steps.values())
     return Said(ours, decision, _few_answered(study, fewest) if fewest < FEWEST_TO_JUDGE else "")

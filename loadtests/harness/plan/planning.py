@@ -109,6 +109,7 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         claims=question.claims,
         expected=question.expected,
         share_of=question.share_of,
+        asks_for=question.asks_for,
         ways=_ways(arms, strategies, asked_for=words.prices is not None),
         prices=words.prices,
     )

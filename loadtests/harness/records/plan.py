@@ -19,6 +19,8 @@ STOCK = "prepared"  # stretch and arm of files that are uploaded before a stretc
 # The process whose part in the processor time a question is about: the load generator's in all of it, or the
 # auth service's in that of the services.
 ShareOf = Literal["k6", "auth"]
+# What else a question asks for: the way for each file size, or reads that do not reach the databases.
+AsksFor = Literal["sizes", "reads"]
 # How a client that downloads gets its files: through the gateway, or from the store with an address that the
 # gateway signs, for one file or for several at once.
 Delivery = Literal["proxied", "presigned", "batch"]
@@ -231,7 +233,8 @@ class Plan(Record):
     store_requests_per_upload: dict[str, float] = Field(default_factory=dict)  # expected, by arm
     claims: tuple[Claim, ...] = ()
     expected: str | None = None  # what we expected before measuring
-    share_of: ShareOf | None = None  # what the first sentence says; None: which arm is faster
+    share_of: ShareOf | None = None  # what the first sentence says; with neither: which arm is faster
+    asks_for: AsksFor | None = None
     ways: tuple[Way, ...] = ()  # of arms whose cost is told: those that differ in their strategy
     prices: UnitPrices | None = None  # for that cost in money; a report may be given others
 

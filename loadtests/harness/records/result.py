@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from loadtests.harness.records.base import Record
-from loadtests.harness.records.plan import Arm, PartKind, ShareOf
+from loadtests.harness.records.plan import Arm, AsksFor, PartKind, ShareOf
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.records.ways import UnitPrices, Way
@@ -455,6 +455,7 @@ class Result(Record):
     asks: str
     point: PartKind  # the part that the question is about
     share_of: ShareOf | None = None  # and the process, where it is about the part that one takes
+    asks_for: AsksFor | None = None  # and what else the first sentence says
     profile: str
     validity: Validity
     exit_code: int

@@ -254,7 +254,7 @@ class TestVerdicts:
     def test_more_requests_are_not_more_files(self) -> None:
         said = verdicts.throughput(study())
         assert said.decision is Decision.MIXED
-        assert "6 requests direct and 4 through the server" in said.why
+        assert "6 requests direct in parts and 4 through the server" in said.why
 
     def test_over_few_levels_nothing_is_decided(self) -> None:
         said = verdicts.throughput(study(levels=LEVELS[:3]))
@@ -287,8 +287,8 @@ class TestVerdicts:
             row(850, "direct", steps=steps_of("direct", 252)),
         ]
         assert verdicts.proxy_breaks(Study(rows, 1.0, None)).why.endswith(
-            "Of the logins 69 % failed through the server and 72 % direct; a login is one of 4 requests"
-            " through the server and one of 6 direct."
+            "Of the logins 69 % failed through the server and 72 % direct in parts; a login is one of 4"
+            " requests through the server and one of 6 direct in parts."
         )
         assert "Of the logins" not in verdicts.proxy_breaks(study()).why
 

@@ -159,9 +159,9 @@ class TestSeveral:
         queued, sync, off = names
         rates = [over(queued, sync, 0.99, 1.05), over(queued, off, 0.97, 1.02), over(sync, off, 0.95, 1.01)]
         assert self.said(rates, arms) == (
-            "No fastest way was shown for files of 1 MiB here: stdlib-sync and no log measured 1.02 (0.99 to "
-            "1.05) and 0.99 (0.97 to 1.02) times as fast as json-queued, and no log 0.98 (0.95 to 1.01) "
-            "times as fast as stdlib-sync, all equally fast within ±10 %."
+            "With files of 1 MiB here: stdlib-sync and no log measured 1.02 (0.99 to 1.05) and 0.99 (0.97 to "
+            "1.02) times as fast as json-queued, and no log 0.98 (0.95 to 1.01) times as fast as stdlib-sync,"
+            " all equally fast within ±10 %."
         )
 
     def test_one_block_tells_none_from_another(self) -> None:
@@ -441,13 +441,26 @@ class TestOthers:
         assert "and 12.0 ms (11.0 to 13.0) while nobody uploads; file lists" in found.text
 
     def test_sizes(self) -> None:
-        turn, best = of_question(make.result(), PartKind.SIZES)
-        assert turn.text == (
-            "Direct in one PUT is faster than through the server in chunks for files up to 1 MiB, and "
-            "slower from "
-            "32 MiB on."
+        best, turn = of_question(make.result(), PartKind.SIZES)
+        assert re.fullmatch(
+            r"Direct in one PUT is faster than through the server in chunks for files up to 1 MiB, "
+            r"1\.\d\d \(1\.\d\d to 1\.\d\d\) times as fast, and slower from 32 MiB on, "
+            r"0\.\d\d \(0\.\d\d to 0\.\d\d\) times as fast\.",
+            turn.text,
         )
-        assert "64 KiB and 1 MiB direct in one PUT" in best.text and "8 MiB no winner shown" in best.text
+        assert re.match(
+            r"For files of 64 KiB and 1 MiB direct in one PUT is the fastest way here, "
+            r"1\.\d\d \(1\.\d\d to 1\.\d\d\) times as fast as [a-z ]+ at 64 KiB",
+            best.text,
+        )
+        assert "for files of 8 MiB no way is shown to be faster than all others, where " in best.text
+
+    def test_they_come_first_where_they_are_what_is_asked_for(self) -> None:
+        result = make.result()
+        asked = told(result.model_copy(update={"asks_for": "sizes"}))
+        best, turn = of_question(result, PartKind.SIZES)
+        assert [one.text for one in asked.sentences[:2]] == [best.text, turn.text]
+        assert sorted(one.text for one in asked.sentences) == sorted(one.text for one in result.sentences)
 
     def test_arms_that_share_a_strategy_go_by_their_names(self) -> None:
         arms = tuple(make.arm(name, title="Through the server in chunks") for name in ("inline", "queued"))
@@ -457,6 +470,33 @@ class TestOthers:
     def test_saying_it_twice_says_the_same(self) -> None:
         result = make.result()
         assert told(result) == result
+
+
+class TestReadsKeptFromTheDatabases:
+    """A question about reads is answered with them, before anything of speed."""
+
+    @staticmethod
+    def asked(statements: float | None, reads: int = 10) -> Result:
+        arms = tuple(make.arm(name).model_copy(update={"reads": reads}) for name in ("no cache", "memory"))
+        result = make.result(arms, compare=make.comparison(arms))
+        prices = tuple(
+            make.result().prices[0].model_copy(update={"arm": arm.name, "statements": counted})
+            for arm, counted in zip(arms, (15.0, statements), strict=True)
+        )
+        return result.model_copy(update={"asks_for": "reads", "prices": prices})
+
+    def test_of_each_arm_over_the_first(self) -> None:
+        assert told(self.asked(6.0)).headline == (
+            "Of the 10 reads that follow an upload, memory keeps 9 (90 %) from the databases: the SQL "
+            "statements of an upload with its reads are 15 for no cache and 6 for memory, counted over the "
+            "whole load."
+        )
+
+    @pytest.mark.parametrize(("statements", "reads"), [(None, 10), (6.0, 0)])
+    def test_where_none_were_counted_speed_is_what_can_be_said(
+        self, statements: float | None, reads: int
+    ) -> None:
+        assert "as fast as" in told(self.asked(statements, reads)).headline
 
 
 class TestTheShareOfAProcess:
