@@ -6,7 +6,6 @@ import asyncio
 from enum import Enum, auto
 from math import inf
 
-
 AGAIN_S = 0.01  # a turn of the loop, in which what lies in a socket is read
 
 

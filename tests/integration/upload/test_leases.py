@@ -52,7 +52,7 @@ class TestLeases:
         short = own_settings.model_copy(update={"lease_s": 0.5})
         async with bench_of(short) as one, bench_of(own_settings, "two") as two:
             work, held = await self.work(one), one.tables.jobs.held
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not (taken := await two.tables.jobs.take_due(10)):
                     await asyncio.sleep(0.05)  # the lease ends by the database's clock
             assert [job.session.id for job in taken] == [work.session.id]
@@ -71,7 +71,7 @@ class TestLeases:
         short = own_settings.model_copy(update={"lease_s": 0.5})
         async with bench_of(short) as one:
             work, jobs = await self.work(one), one.tables.jobs
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not (taken := await jobs.take_due(10)):
                     await asyncio.sleep(0.05)  # the lease ends by the database's clock
             assert (taken[0].acquired, work.acquired) == (2, 1)

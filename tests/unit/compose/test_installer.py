@@ -473,6 +473,7 @@ class TestWheel:
 
 
 @pytest.mark.skipif(not golang.host_go(TOOLCHAIN), reason="no Go here")
+@pytest.mark.timeout(600)  # of the standard library, from nothing, beside other tests
 class TestGo:
     """Real builds of a program that is a line long."""
 
