@@ -24,7 +24,7 @@ from loadtests.harness.testbeds.system import ROOT
 from tests.integration.loadtests.test_stacks import environ_of, everything_in, state_of
 from tests.stack import System, running_system
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 TWO_STACKS = {"PROFILE": "smoke", "A": "FINALISE=inline", "B": "FINALISE=detached"}
 COMPARING = 3  # the stretch after the warm-ups of two arms

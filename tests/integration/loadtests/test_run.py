@@ -37,7 +37,7 @@ from loadtests.harness.testbeds.system import System as Stack
 from tests import faketime
 from tests.stack import System
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 THREE = ("proxy-chunked", "direct-multipart", "direct-single")
 MIB = 1024 * 1024
@@ -150,14 +150,15 @@ async def test_a_switchback_of_three_arms_ends_with_all_uploads_verified(
 
 
 async def test_a_small_disk_is_emptied_between_stretches(system: System, tmp_path: Path) -> None:
+    """So small that every block fills more than half of it, on the slowest machine too."""
     compare = part_of(PartKind.COMPARE, arms_of(THREE[:2]), first_blocks=3, most_blocks=3)
     async with rig_of(system, "disk") as rig:
-        plan = plan_of("disk", compare, disk_bytes=8 * MIB)
+        plan = plan_of("disk", compare, disk_bytes=compare.arms[0].file_size_bytes)
         await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
     bundle = Bundle(tmp_path)
     check_books(bundle)
     audits = [table for table in bundle.ledgers() if table.stretches[-1] != "s003"]
-    assert len(audits) == 3, "after every block, as each fills more than half of the disk"
+    assert len(audits) == 3, "after every block"
 
 
 async def test_neighbours_and_sizes(system: System, tmp_path: Path) -> None:

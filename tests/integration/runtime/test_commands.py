@@ -22,7 +22,7 @@ from compose.envfile import read as read_env
 from compose.settings import ROOT
 from tests.leftovers import RUN, owned_folder
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True, slots=True)
