@@ -100,7 +100,9 @@ class Link:
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        self._heard.set()  # who waits to pass something on has nobody left
+        while self._writers:
+            await asyncio.sleep(0)
 
     def silence(self) -> None:
         self._heard.clear()
@@ -120,6 +122,8 @@ class Link:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
             await self._heard.wait()
+            if writer.is_closing():
+                return
             writer.write(data)
         writer.close()
 
