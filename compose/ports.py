@@ -16,6 +16,7 @@ FIRST, LAST = 20000, 32700  # below the range the kernel usually gives to outgoi
 LENT, RESERVED = (
     Path("/proc/sys/net/ipv4", name) for name in ("ip_local_port_range", "ip_local_reserved_ports")
 )
+APART = 6181  # by the golden ratio: the next dozens of process ids begin a hundred ports away, or more
 LISTEN = "0A"
 OF_RUNS = "HARNESS_METRICS_PORT"
 SHOWN = 100  # characters of a command: enough to know it, some have ten options behind
@@ -50,9 +51,9 @@ class Busy:
 
 
 def free(count: int) -> list[int]:
-    """So many ports that nobody has now."""
+    """So many ports that nobody has now, far from those that processes beside this one are given."""
     found: list[int] = []
-    candidates, kept = iter(range(FIRST + os.getpid() * 37 % 10000, LAST)), _kept()
+    candidates, kept = iter(range(FIRST + os.getpid() * APART % 10000, LAST)), _kept()
     while len(found) < count:
         port = next(candidates)
         if port not in kept and all(_refusal(host, port) != errno.EADDRINUSE for host in LOOPBACK):

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 import uvloop
 from xdist.remote import Producer
@@ -22,6 +23,12 @@ HERE = Path(__file__).parent
 LAYERS = ("unit", "docs", "contract", "adversity", "integration", "browser", "compose")
 # Their tests look in the end at what all of them left in one system.
 UNDIVIDED = ("contract", "adversity")
+
+# The same examples each time, however long this machine takes over one: by itself an example has 200 ms.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -16,7 +16,7 @@ import aiohttp
 from compose import ports
 
 ROOT = Path(__file__).resolve().parent.parent
-START_S, STOP_S = 20.0, 20.0
+START_S, STOP_S = 60.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)

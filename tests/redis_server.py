@@ -18,7 +18,7 @@ from compose import joints, ports
 from compose.installer.programs import Installer
 from tests.leftovers import owned_folder
 
-START_S = 10.0
+START_S = 30.0
 
 
 @dataclass(slots=True)

@@ -6,6 +6,8 @@ import asyncio
 from enum import Enum, auto
 from math import inf
 
+AGAIN_S = 0.01  # a turn of the loop, in which what lies in a socket is read
+
 
 class Ended(Enum):
     """Why a wait was broken off from here."""
@@ -18,11 +20,12 @@ class Patience:
     """Breaks off a wait of the task that made this one: after ``limit_s``, or when asked to.
 
     Around each wait: ``begin``, and ``end`` when it is over; on ``CancelledError`` ask ``broken_off``.
-    A wait costs two looks at the clock: one timer runs at a time and looks itself when it fires.
+    A wait costs two looks at the clock: one timer runs at a time and looks itself when it fires. It looks
+    twice: after a standstill of this process the loop calls timers before it reads what came meanwhile.
     ``waited_s`` is the length of all waits together.
     """
 
-    __slots__ = ("_cause", "_limit_s", "_loop", "_since", "_task", "_timer", "waited_s")
+    __slots__ = ("_cause", "_limit_s", "_loop", "_since", "_suspect", "_task", "_timer", "waited_s")
 
     def __init__(self, limit_s: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -32,6 +35,7 @@ class Patience:
         self._task = task
         self._limit_s = limit_s
         self._since = inf
+        self._suspect = -inf  # a wait that was found too long once
         self.waited_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._cause: Ended | None = None
@@ -50,10 +54,13 @@ class Patience:
             return
         now = self._loop.time()
         due_at = min(self._since, now) + self._limit_s
-        if due_at <= now:
-            self._break_off(Ended.TOO_LATE)
-        else:
+        if due_at > now:
             self._timer = self._loop.call_at(due_at, self._look)
+        elif self._suspect < self._since:
+            self._suspect = self._since
+            self._timer = self._loop.call_at(now + AGAIN_S, self._look)
+        else:
+            self._break_off(Ended.TOO_LATE)
 
     def interrupt(self) -> None:
         """The wait that is under way, if there is one, is not needed any more."""

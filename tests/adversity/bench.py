@@ -23,7 +23,7 @@ from loadtests.harness.testbeds.connections import Databases, open_databases, op
 from tests.adversity.client import PIECE_BYTES, STRETCH, Client
 from tests.stack import System
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 SETTLE_S = 60.0
 POLL_S = 0.02
 MIB = 1024 * 1024

@@ -16,7 +16,7 @@ from tests.chaos.bed import Bed, running_bed
 from tests.chaos.plan import draw
 from tests.faketime import library
 
-pytestmark = [pytest.mark.adversity, pytest.mark.timeout(360)]
+pytestmark = [pytest.mark.adversity, pytest.mark.timeout(600)]
 
 SEED, CASES = 20_250, 16  # two to three seconds each on two cores
 

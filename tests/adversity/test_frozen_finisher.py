@@ -23,7 +23,7 @@ from loadtests.harness.clients.users import Identity, sign_up
 from tests.adversity.bench import MIB, until
 from tests.stack import System, running_system
 
-pytestmark = [pytest.mark.adversity, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.adversity, pytest.mark.timeout(600)]
 
 SLICES = ([MIB, 6 * MIB], [MIB, 5 * MIB, 4 * MIB], [2 * MIB, 5 * MIB, MIB])
 Body = Callable[[], dict[str, Any]]  # aiohttp's words for a body, anew for each attempt

@@ -28,7 +28,7 @@ from tests.adversity.bench import Bench, until
 from tests.contract.api import streamed
 from tests.stack import PYTHON_PARTS, System
 
-pytestmark = [pytest.mark.adversity, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.adversity, pytest.mark.timeout(600)]
 
 SEED = 7
 WARM_UP, WARM_UP_AT_ONCE = 2_000, 96

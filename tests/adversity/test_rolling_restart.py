@@ -17,7 +17,7 @@ from tests.adversity.bench import MIB, Bench, open_bench, until
 from tests.adversity.client import Client
 from tests.stack import System, running_system
 
-pytestmark = [pytest.mark.adversity, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.adversity, pytest.mark.timeout(600)]
 KINDS = (
     ("proxy-chunked", MIB),
     ("proxy-chunked", 11 * MIB),
@@ -56,6 +56,11 @@ async def test_no_client_notices(bench: Bench) -> None:
     ]
     storm = [asyncio.create_task(keep_uploading(bench, client, strategy, over)) for client, strategy in fleet]
     restarted = await asyncio.to_thread(roll.roll, scaled.stack, print)
+
+    async def many() -> bool:
+        return len(bench.rows) > 5 * len(fleet) or any(one.done() for one in storm)
+
+    await until(many)
     over.set()
     await asyncio.gather(*storm)
 

@@ -19,7 +19,7 @@ from grafana.dashboards import DASHBOARDS
 from grafana.model import Dashboard
 from tests.browser import chromium
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 ERRORS = re.compile(
     r"panel plugin not found|datasource .{0,60} not found|status-error|An unexpected error", re.IGNORECASE
 )

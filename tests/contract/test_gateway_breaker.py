@@ -14,9 +14,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from compose import ports
 from services.kit.clock import World
 from services.kit.errors import ERROR_CODE
-from tests.contract.test_gateway_process import START_S, accepts, free_port
+from tests.contract.test_gateway_process import START_S, accepts
 from tests.unit.gateway.support import (
     AUTHORIZED,
     MIB,
@@ -33,6 +34,7 @@ from tests.unit.gateway.wire import SAFE_S, Held, read_head, request_bytes, unti
 
 pytestmark = pytest.mark.contract
 LOGIN = ("POST", "/auth/login", None, b"{}")
+LONG_S = "600"  # whatever ends before was found by asking
 SERVICE = textwrap.dedent("""
     import sys
     from aiohttp import web
@@ -87,22 +89,20 @@ async def ask(front: Front, number: int) -> list[int]:
 
 
 async def test_a_service_that_was_killed_is_left_alone_and_found_again() -> None:
-    port = free_port()
-    async with fronting(port) as front:
+    (port,) = ports.free(1)
+    async with fronting(port, BREAKER_OPEN_S=LONG_S) as front:
         async with service(port):
             assert await ask(front, 4) == [200] * 4
         assert await ask(front, 6) == [502] * 6
         assert state(front) == 2
         refused = await front.request(*LOGIN)
         assert (refused.status, refused.error) == (503, "circuit_open")
-        assert 28 <= int(refused.value("Retry-After")) <= 30
+        assert int(LONG_S) - 60 <= int(refused.value("Retry-After")) <= int(LONG_S)
         assert (await front.request("GET", "/auth/ping")).status == 502  # asked past the breaker
         detailed = (await front.request("GET", "/health/detailed")).json()
         assert detailed["breakers"]["auth"] == ["open"]
         async with service(port):
-            began = asyncio.get_running_loop().time()
             await until(lambda: state(front) != 2)
-            assert asyncio.get_running_loop().time() - began < 2.5
             assert state(front) == 1
             assert await ask(front, 5) == [200] * 5
             assert state(front) == 0
@@ -111,8 +111,8 @@ async def test_a_service_that_was_killed_is_left_alone_and_found_again() -> None
 
 
 async def test_a_service_that_stands_still_is_found_again() -> None:
-    port = free_port()
-    async with service(port) as process, fronting(port) as front:
+    (port,) = ports.free(1)
+    async with service(port) as process, fronting(port, BREAKER_OPEN_S=LONG_S) as front:
         entry, _ = front.boundary.pipeline.table.match("POST", "/auth/login")
         object.__setattr__(entry.route, "deadline_s", 0.1)
         try:

@@ -14,19 +14,13 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import ClientSession, web
 
+from compose import ports
 from tests.unit.gateway.support import KEY, Recorder, environment, serving, token
 from tests.unit.gateway.wire import Wire, ended, request_bytes, statuses
 
 pytestmark = pytest.mark.contract
-START_S = 20.0
+START_S = 60.0
 MIB = 1024 * 1024
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(slots=True)
@@ -60,7 +54,8 @@ async def launch(port: int, **settings: str) -> asyncio.subprocess.Process:
 
 @asynccontextmanager
 async def running(service_port: int, port: int = 0, **more: str) -> AsyncIterator[Running]:
-    port, admin_port = port or free_port(), free_port()
+    own, admin_port = ports.free(2)
+    port = port or own
     settings = {"PORT": str(port), "ADMIN_PORT": str(admin_port), "BENCH_ENDPOINTS": "1"}
     process = await launch(service_port, **settings, **more)
     try:
@@ -140,7 +135,7 @@ async def test_a_taken_port_and_bad_settings_end_the_process_with_a_reason() -> 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        process = await launch(1, PORT=str(taken.getsockname()[1]), ADMIN_PORT=str(free_port()))
+        process = await launch(1, PORT=str(taken.getsockname()[1]), ADMIN_PORT=str(ports.free(1)[0]))
         output, _ = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode == 1
     assert b"cannot start" in output
@@ -152,7 +147,7 @@ async def test_a_taken_port_and_bad_settings_end_the_process_with_a_reason() -> 
 
 
 async def test_a_port_is_shared_by_who_says_so_and_by_nobody_else() -> None:
-    port, service = free_port(), Recorder()
+    (port,), service = ports.free(1), Recorder()
 
     async def asked(http: ClientSession, admin_port: int) -> float:
         async with http.get(f"http://127.0.0.1:{admin_port}/metrics") as answer:
@@ -164,7 +159,7 @@ async def test_a_port_is_shared_by_who_says_so_and_by_nobody_else() -> None:
         gateways = [
             await stack.enter_async_context(running(service_port, port, REUSE_PORT="1")) for _ in range(2)
         ]
-        stranger = await launch(service_port, PORT=str(port), ADMIN_PORT=str(free_port()))
+        stranger = await launch(service_port, PORT=str(port), ADMIN_PORT=str(ports.free(1)[0]))
         output, _ = await asyncio.wait_for(stranger.communicate(), START_S)
         assert (stranger.returncode, b"cannot start" in output) == (1, True)
         sent, counts = 0, [0.0]

@@ -114,11 +114,12 @@ async def test_replicas_share_the_work_fewest_exchanges_first() -> None:
     async with serving(stuck_handle) as one, serving(free_handle) as two:
         urls = f"http://127.0.0.1:{one},http://127.0.0.1:{two}"
         async with fronting(one, UPLOAD_URLS=urls) as front:
+            replicas = front.boundary.pipeline.proxy._pools["upload"].replicas
             first = [
                 asyncio.create_task(front.request("GET", "/api/upload/status", bearer())) for _ in range(2)
             ]
-            await until(lambda: bool(stuck))
             for _ in range(5):
+                await until(lambda: bool(stuck and free) and [one.running for one in replicas] == [1, 0])
                 assert (await front.request("GET", "/api/upload/status", bearer())).status == 200
             held.set()
             await asyncio.gather(*first)

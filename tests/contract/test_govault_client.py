@@ -30,7 +30,7 @@ USERS = 20  # VUs share them, as GoVault's do when there are more VUs than users
 CHECKS = {"proxy": 5, "multipart": 7}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("method", ["proxy", "multipart"])
 @pytest.mark.parametrize("peak_vus", [20, 100, 200])
 async def test_every_check_passes(system: System, tmp_path: Path, method: str, peak_vus: int) -> None:

@@ -231,7 +231,7 @@ async def test_an_early_answer_is_asked_for_per_upload(user: Api, mode: str) -> 
     assert (await proxy.send(upload, 0)).json["status"] == "pending"
     answer = await proxy.send(upload, 1)
     assert answer.json["status"] in {"assembling", "uploading", "completed"}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (await upload.status())["status"] != "completed":
             await asyncio.sleep(0.05)
     assert await flows.content(user, upload.uuid) == upload.data

@@ -18,7 +18,7 @@ from compose.installer.programs import Installer
 from compose.settings import ROOT
 from tests.leftovers import owned_folder
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 ODD = 'it\'s a "run" [x] $HOME ü*'
 # Not PATH: programs are looked for there. HOME and TERM are missing, as in a service or a bare container.

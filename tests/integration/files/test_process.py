@@ -37,7 +37,7 @@ async def detailed(api: Api) -> tuple[int, Any]:
 
 async def test_a_bucket_open_to_everybody_is_reported(api: Api, backends: Backends) -> None:
     async with open_to_everybody(address(backends)):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (shown := await detailed(api))[0] == 200:  # an answer is kept for some seconds
                 await asyncio.sleep(0.1)
         assert (shown[0], shown[1]["error"], shown[1]["checks"]["bucket"]["ok"]) == (503, "not_ready", False)

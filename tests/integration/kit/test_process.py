@@ -67,7 +67,7 @@ async def test_data_of_another_version_ends_it_with_one_line_and_the_remedy(data
     child = await start(
         {**AUTH, "DATABASE_URL": database_url, "PORT": str(port), "ADMIN_PORT": str(admin_port)}
     )
-    _, said = await asyncio.wait_for(child.communicate(), 20)
+    _, said = await asyncio.wait_for(child.communicate(), 30)
     (line,) = said.decode().splitlines()
     assert line.startswith("auth: migration 1 (")
     assert line.endswith(
@@ -84,7 +84,7 @@ async def test_a_taken_port_ends_it_with_one_line(database_url: str) -> None:
         child = await start(
             {**AUTH, "DATABASE_URL": database_url, "PORT": str(port), "ADMIN_PORT": str(admin_port)}
         )
-        _, said = await asyncio.wait_for(child.communicate(), 20)
+        _, said = await asyncio.wait_for(child.communicate(), 30)
     assert child.returncode == 1
     assert "Traceback" not in said.decode()
     assert "auth: cannot start" in said.decode()
@@ -105,7 +105,7 @@ async def test_a_stop_lets_running_requests_end(database_url: str, number: signa
     assert b"401" in await reader.readline()
     idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", port)
     child.send_signal(number)
-    rest, _ = await asyncio.wait_for(child.communicate(), 20)
+    rest, _ = await asyncio.wait_for(child.communicate(), 30)
     assert child.returncode == 0
     assert b'"event":"stopped"' in rest
     assert await idle_reader.read() == b""

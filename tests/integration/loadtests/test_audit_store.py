@@ -72,7 +72,7 @@ async def test_a_folder_goes_whole_and_leaves_no_trash(
         assert left in ({neighbour}, {neighbour, *map(planter.key, uploads)})
         return
     assert left == {neighbour}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while trash(backends) > before:  # emptied by itself, long before the store's own timer
             await asyncio.sleep(0.02)
     await rig.store.remove([neighbour])

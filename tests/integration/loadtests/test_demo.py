@@ -19,7 +19,7 @@ from loadtests.harness.testbeds.target import Target
 from tests import demo
 from tests.stack import System
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 PROGRAM = """
 import os, sys

@@ -23,7 +23,7 @@ from tests.integration.loadtests.test_ab import ask, bundle_in, ended
 from tests.integration.loadtests.test_stacks import state_of
 from tests.stack import System
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 ARMS = ("inline", "queued", "detached")
 ALLOWED = {  # what may become of an upload around a kill; nothing is broken, doubled or foreign

@@ -18,7 +18,7 @@ from loadtests.harness.running.rig import open_rig
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def environ_of(system: System) -> dict[str, str]:

@@ -32,6 +32,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 USERS = [Identity(f"user-{at}", f"user-{at}@x", "p", f"t{at}") for at in range(8)]
 ANSWER_S = 0.03  # a client that waits costs nothing
+DECIDING_S = (
+    0.2  # from the look at the clock to the line about it, on a machine that does other things between
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def stretch_of(part: Part, *order: str) -> Stretch:
 
 async def play(load: Load, gateway: str, part: Part, stretch: Stretch, **facts: Any) -> Lines:
     number = await load.release(stretch, part, gateways={"": gateway}, identities={"": USERS}, **facts)
-    await load.idle(30)
+    await load.idle(90)
     return lines_of(load, part, stretch, number)
 
 
@@ -167,28 +170,37 @@ async def test_the_client_s_own_configuration_has_no_effect(
     assert all(one.acked for one in lines.outcomes)
 
 
+def turn_at(stretch: Stretch, at: float) -> str:
+    """Whose turn it is; who comes after the last one was decided in it."""
+    return stretch.order[min(int((at - stretch.t0) / stretch.period_s), len(stretch.order) - 1)]
+
+
 async def test_every_upload_begins_in_a_turn_of_its_arm(tmp_path: Path, gateway: str) -> None:
     part = part_of(
         arm("a"),
         arm("b", "direct-multipart", 12_000_000, piece_bytes=5_000_000),
         arm("c", "direct-single", vus=1),
     )
-    stretch = stretch_of(part, "a", "b", "c", "c", "b", "a")
+    uploads, users = Counter[str](), set[tuple[str, str]]()
     async with loading(tmp_path, Workers(2)) as load:
-        lines = await play(load, gateway, part, stretch)
+        for period_s in (0.5, 2.0, 8.0):  # on a busy machine a short turn may end before anybody begins
+            part = part.model_copy(update={"period_s": period_s})
+            stretch = stretch_of(part, "a", "b", "c", "c", "b", "a")
+            lines = await play(load, gateway, part, stretch)
+            assert lines.unreadable == 0
+            assert all(outcome.acked for outcome in lines.outcomes)
+            assert {one.upload_ref for one in lines.intents} == {one.upload_ref for one in lines.outcomes}
+            for one in lines.intents:
+                assert one.arm in {turn_at(stretch, one.at), turn_at(stretch, one.at - DECIDING_S)}
+            uploads.update(one.arm for one in lines.intents)
+            users |= {(one.arm, one.user_id) for one in lines.intents}
+            if len(users) == 5:
+                break
         summary = await load.end()
-    assert lines.unreadable == 0
-    assert all(outcome.acked for outcome in lines.outcomes)
-    assert {one.upload_ref for one in lines.intents} == {one.upload_ref for one in lines.outcomes}
-    assert set(Counter(one.arm for one in lines.intents)) == {"a", "b", "c"}
-    for one in lines.intents:
-        at = (one.at - stretch.t0) / stretch.period_s
-        assert stretch.order[int(at)] == one.arm or at % 1 < 0.01, "decided at the very end of a turn"
-    assert {one.user_id for one in lines.intents if one.arm == "a"} == {"user-0", "user-1"}
-    assert {one.user_id for one in lines.intents if one.arm == "c"} == {"user-0"}, "it has one VU"
+    both = ("user-0", "user-1")
+    assert users == {*((name, user) for name in "ab" for user in both), ("c", "user-0")}, "c has one VU"
     assert summary.exit_code == 0
     # session, chunk; session, three times put and register, complete; session, put, complete
-    uploads = Counter(one.arm for one in lines.intents)
     assert summary.requests == 2 * uploads["a"] + 8 * uploads["b"] + 3 * uploads["c"], "no talk with us"
 
 
@@ -227,7 +239,7 @@ async def test_a_cut_stretch_ends_soon(tmp_path: Path, gateway: str) -> None:
         number = await load.release(stretch, part, gateways={"": gateway}, identities={"": USERS})
         await _first_line(load)
         load.control.cut()
-        await load.idle(20)
+        await load.idle(40)
         lines = lines_of(load, part, stretch, number)
     assert len(lines.intents) == len(lines.outcomes) > 0
 

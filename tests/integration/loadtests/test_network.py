@@ -19,7 +19,7 @@ from loadtests.harness.testbeds.processes import stat_fields
 from loadtests.harness.testbeds.system import ROOT, find_system
 from tests.stack import System
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 BODY = bytes(50_000)
 GONE_WITHIN_S = 30

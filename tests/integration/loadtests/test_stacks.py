@@ -33,7 +33,7 @@ from loadtests.harness.testbeds.system import ROOT
 from loadtests.harness.words import ArmWords
 from tests.stack import System
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 INLINE = ArmWords(
     processes={"upload": {"FINALISE": "inline", "DB_POOL_MAX": "7"}}, asked={"FINALISE": "inline"}

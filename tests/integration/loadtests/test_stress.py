@@ -17,7 +17,7 @@ from loadtests.harness.records.vocabulary import LedgerClass
 from loadtests.harness.testbeds.system import ROOT
 from tests.stack import System, running_system
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 async def start(system: System, results: Path, **words: str) -> asyncio.subprocess.Process:
@@ -47,7 +47,7 @@ def uploaded(results: Path) -> bool:
 
 async def test_a_limit_below_the_load_is_named(tmp_path: Path) -> None:
     """A small limit stands for a fast machine, whose load would reach the usual one."""
-    with running_system({"gateway": {"RATE_LIMIT_IP": "2000"}}) as system:
+    with running_system({"gateway": {"RATE_LIMIT_IP": "700"}}) as system:
         process = await start(system, tmp_path, PROFILE="smoke")
         said, _ = await process.communicate()
     output = " ".join(said.decode().split())

@@ -23,7 +23,7 @@ from tests.unit.gateway.support import Front, bearer, environment, recorded
 
 pytestmark = pytest.mark.integration
 ME, HERE = Claim("user me", 5), Claim("ip here", 1_000)
-PATIENT_S, HASTY_S = 5.0, 0.05
+PATIENT_S, HASTY_S = 10.0, 0.5
 
 
 class Clock:

@@ -22,7 +22,7 @@ from compose.envfile import read as read_env
 from compose.settings import ROOT
 from tests.leftovers import RUN, owned_folder
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,8 @@ def test_two_testbeds_side_by_side_with_the_same_words_in_every_command(busy_des
     busy_desk.good("up")
     before = busy_desk.parts()
     defaults = [int(value) for name, value in read_env(settings.PORTS).items() if name.endswith("_PORT")]
-    shift = next(by for by in range(11_000, 22_000, 100) if not ports.busy([one + by for one in defaults]))
+    first = 1_000 + os.getpid() % 60 * 100  # another suite begins elsewhere; all stay below what it is given
+    shift = next(by for by in range(first, 10_700, 100) if not ports.busy([one + by for one in defaults]))
     with owned_folder() as folder:
         words = {
             "VAULTBENCH_RUN_DIR": str(folder / RUN),
@@ -294,7 +295,7 @@ def test_ctrl_c_ends_the_live_view_with_success(busy_desk: Desk) -> None:
             assert top.poll() is None
         top.send_signal(signal.SIGINT)
         try:
-            assert top.wait(10) == 0
+            assert top.wait(60) == 0
         finally:
             top.kill()
 

@@ -68,7 +68,7 @@ def of_work(spent: Counter[tuple[str, str, str]], part: str, name: str) -> dict[
 async def logged(system: System, part: str, wanted: str, last: str) -> list[dict[str, Any]]:
     """The lines of requests about an upload, once the one with the request id ``last`` is written."""
     log = system.stack.run_dir / "logs" / f"{part}.log"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             text = log.read_text(encoding="utf-8")
             whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]

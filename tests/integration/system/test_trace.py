@@ -30,7 +30,7 @@ SINGLE = ["/single/session", "/single/complete"]
 async def settled(system: System, upload_uuid: str, requests: int) -> Journey:
     """The journey, once all is written: two lines per request, one of the registration."""
     source = source_of(system.stack.run_dir)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             try:
                 journey = follow(source, upload_uuid)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as searched
 from hypothesis import strategies as st
 
@@ -143,9 +143,7 @@ class Model:
         return "replaced" if stored else "stored"
 
 
-SEARCH = searched(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+SEARCH = searched(max_examples=120)
 STEPS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 4), st.sampled_from("xyz")), min_size=1, max_size=12
 )

@@ -117,7 +117,7 @@ async def newest(bench: Bench) -> Session:
 async def finished(bench: Bench, file: bytes) -> Session:
     """Tick as the background does until the newest upload is complete; nothing may be given up."""
     await bench.database.execute(LEASES_END)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (session := await newest(bench)).status is not State.COMPLETED:
             assert session.status is not State.FAILED, session.error_message
             await bench.database.execute(PAUSES_END)

@@ -39,7 +39,7 @@ async def refused(call: Awaitable[object], code: str) -> Fault:
 
 async def until(bench: Bench, condition: Callable[[], Awaitable[bool]]) -> None:
     """Ticks as the background does, until the condition holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await condition():
             await bench.finaliser.tick()
             await asyncio.sleep(0.01)  # the pauses between attempts pass by the database's clock

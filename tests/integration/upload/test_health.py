@@ -35,7 +35,7 @@ async def test_a_bucket_open_to_everybody_is_reported(backends: Backends, databa
 
         assert await detailed() == (200, {"ok": True, "message": "private"})
         open_bucket = {"ok": False, "message": "a policy lets everybody into the bucket"}
-        async with open_to_everybody(address), asyncio.timeout(20):
+        async with open_to_everybody(address), asyncio.timeout(30):
             while (shown := await detailed())[0] == 200:  # an answer is kept for some seconds
                 await asyncio.sleep(0.1)
             assert shown == (503, open_bucket)

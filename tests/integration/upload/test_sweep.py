@@ -102,7 +102,7 @@ async def test_what_is_being_finished_is_left_alone(bench: Bench) -> None:
     bench.registry.gate = asyncio.Event()
     upload, data = await bench.open(MIB), incompressible(MIB)
     sending = asyncio.create_task(bench.send(upload, 0, data))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not bench.registry.calls:
             await asyncio.sleep(0.01)
     await expire(bench, upload)
@@ -316,7 +316,7 @@ async def test_a_lost_lock_ends_the_sweep_and_nothing_else(bench: Bench) -> None
     class Losing:
         async def sweep(self, turn: Turn) -> None:
             await bench.database.row(END_SWEEPS)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while True:
                     await turn.between()
 
@@ -338,7 +338,7 @@ async def test_timed_sweeps_are_done_by_one_of_two(own_settings: Settings) -> No
             one.sweeping(0.01, Scope(), random.Random(1)),
             two.sweeping(0.01, Scope(), random.Random(2)),
         ):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while len(ran) < 5:
                     await asyncio.sleep(0.01)
         assert len(set(ran)) == 1

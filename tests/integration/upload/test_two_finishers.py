@@ -67,7 +67,7 @@ async def test_a_process_that_stood_still_changes_nothing(own_settings: Settings
 
 async def under_way(two: Bench, still: Interruption) -> None:
     """Two stands still too, or had fewer things to do than that and is done."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not still.reached.is_set() and (await newest(two)).status is not State.COMPLETED:
             await two.finaliser.tick()
             await two.database.execute(PAUSES_END)
@@ -192,7 +192,7 @@ async def test_who_registers_after_an_abort_is_told_of_the_abort(own_settings: S
         request = asyncio.ensure_future(one.send(upload, 0, data))
         await still.reached.wait()
         await two.database.execute(LEASES_END)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while await two.status(upload) != State.FAILED:
                 await two.finaliser.tick()
                 await asyncio.sleep(0.005)  # its task gets its turns

@@ -86,7 +86,7 @@ async def test_a_later_attempt_registers_the_same_type(own_settings: Settings) -
         await bench.send(upload, 1, bytes(20))
         with pytest.raises(Fault):
             await bench.send(upload, 0, PDF + bytes(5))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while await bench.status(upload) != "completed":
                 await bench.database.execute(DUE)
                 await bench.finaliser.tick()

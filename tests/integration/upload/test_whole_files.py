@@ -268,7 +268,7 @@ class TestDatabase:
             (row,) = await rows(bench)
             assert refused.code == "dependency_unavailable"
             assert refused.details == {"upload_uuid": row["upload_uuid"]}
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await bench.status(row["upload_uuid"]) != "completed":
                     await bench.finaliser.tick()
                     await asyncio.sleep(0.01)

@@ -16,7 +16,7 @@ ENV = {"PATH": os.environ["PATH"]}
 SLEEP = ("sleep", "600")
 
 
-def within(holds: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+def within(holds: Callable[[], bool], timeout_s: float = 60.0) -> bool:
     """Polls; tests have no event of another process to wait for."""
     end = time.monotonic() + timeout_s
     while not holds():

@@ -211,7 +211,7 @@ class TestInstall:
             made.append(1)
             job.run("fetching it", ["printf", "one\\ntwo\\n"])
             inside.set()
-            assert waiting.wait(10)
+            assert waiting.wait(60)
             (tree / one.program).parent.mkdir(parents=True)
             (tree / one.program).write_text("x")
             return "here"
@@ -230,9 +230,9 @@ class TestInstall:
 
         first = threading.Thread(target=install)
         first.start()
-        assert inside.wait(10)
+        assert inside.wait(60)
         install()
-        first.join(10)
+        first.join(60)
         assert made == [1]
         far = "which installs it (fetching it, 2 lines of output); 0 s so far"
         assert f"postgres: waiting for process {os.getpid()}, {far}" in said
@@ -250,7 +250,7 @@ class TestInstall:
             return made(one, tree)
 
         def build(_: object, one: Recipe, tree: Path, __: Job) -> str:
-            assert fetched.wait(10), "the download waited for us"
+            assert fetched.wait(60), "the download waited for us"
             return made(one, tree)
 
         monkeypatch.setattr(wheel, "install", fetch)
@@ -280,7 +280,7 @@ class TestInstall:
             return made(one, tree)
 
         def build(_: object, one: Recipe, tree: Path, __: Job) -> str:
-            assert all_fetched.wait(10), "what is optional waited for us"
+            assert all_fetched.wait(60), "what is optional waited for us"
             return made(one, tree)
 
         monkeypatch.setattr(debian, "available", lambda: True)
@@ -316,7 +316,7 @@ class TestInstall:
         building = threading.Event()
 
         def broken(*_: object) -> str:
-            assert building.wait(10)
+            assert building.wait(60)
             raise ToolError("no such wheel")
 
         def build(_: object, one: Recipe, tree: Path, job: Job) -> str:
@@ -473,6 +473,7 @@ class TestWheel:
 
 
 @pytest.mark.skipif(not golang.host_go(TOOLCHAIN), reason="no Go here")
+@pytest.mark.timeout(600)  # of the standard library, from nothing, beside other tests
 class TestGo:
     """Real builds of a program that is a line long."""
 
@@ -555,7 +556,7 @@ class TestGo:
 
         def slowly(path: Path) -> None:
             deleting.set()
-            assert arrived.wait(10)
+            assert arrived.wait(60)
             delete(path)
             order.append("deleted")
 
@@ -571,9 +572,9 @@ class TestGo:
         monkeypatch.setattr(shutil, "disk_usage", looked)
         closing = threading.Thread(target=first.close)
         closing.start()
-        assert deleting.wait(10)
+        assert deleting.wait(60)
         second.build(tiny, tmp_path / "second", self.job(tmp_path))
-        closing.join(10)
+        closing.join(60)
         assert order == ["deleted", "deleted", "looked"]  # what was half made, then the rest
         monkeypatch.undo()
         second.close()

@@ -51,6 +51,14 @@ class TestPorts:
         assert len(set(found)) == 20
         assert ports.busy(found) == []
 
+    def test_processes_beside_each_other_are_given_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Several look for ports at once, and use them only later."""
+        given = list[int]()
+        for pid in range(1000, 1008):
+            monkeypatch.setattr("os.getpid", lambda pid=pid: pid)
+            given += ports.free(100)
+        assert len(set(given)) == 800
+
     def test_a_busy_one_is_told_with_its_owner(self) -> None:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))

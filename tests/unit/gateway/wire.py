@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-SAFE_S = 5.0
+SAFE_S = 30.0
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ class Bed:
         self.opened += 1
 
     async def get(self, method: str = "GET") -> tuple[int, bytes]:
-        answer = await self.client.send(Call(method, "/", {}), timeout_s=5.0)
+        answer = await self.client.send(Call(method, "/", {}), timeout_s=30.0)
         return await whole(answer)
 
 
@@ -152,7 +152,7 @@ async def test_an_idle_connection_that_ends_or_speaks_is_left(before: bytes) -> 
 
     async with serving(script) as bed:
         assert await bed.get() == (200, b"ok")
-        await asyncio.wait_for(spoken.wait(), 2)
+        await asyncio.wait_for(spoken.wait(), 30)
         for _ in range(3):
             await asyncio.sleep(0)  # until the client's loop has seen it
         assert await bed.get() == (200, b"ok")
@@ -185,7 +185,7 @@ async def test_waiting_for_a_connection_counts_against_the_deadline() -> None:
 async def test_a_fresh_request_takes_the_place_of_an_idle_connection() -> None:
     async with serving(answering(OK), limit=1) as bed:
         assert await bed.get() == (200, b"ok")
-        answer = await bed.client.send(GET, timeout_s=5.0, fresh=True)
+        answer = await bed.client.send(GET, timeout_s=30.0, fresh=True)
         assert await whole(answer) == (200, b"ok")
         assert bed.opened == 2
 
@@ -200,7 +200,7 @@ async def test_a_refusal_may_end_the_connection_of_a_request_with_a_body() -> No
         await reader.read()
 
     async with serving(script, refusals_end=True) as bed:
-        put = await bed.client.send(Call("PUT", "/", {}), b"body", timeout_s=5.0)
+        put = await bed.client.send(Call("PUT", "/", {}), b"body", timeout_s=30.0)
         assert await whole(put) == (412, b"no")
         assert await bed.get() == (412, b"no")
         assert bed.opened == 2
@@ -213,7 +213,7 @@ async def test_a_pause_inside_an_answer_is_bounded() -> None:
         await reader.read()
 
     async with serving(script) as bed:
-        answer = await bed.client.send(GET, timeout_s=5.0, piece_s=0.05)
+        answer = await bed.client.send(GET, timeout_s=30.0, piece_s=0.05)
         assert await answer.read_some() == b"half"
         with pytest.raises(UpstreamTimeout):
             await answer.read_some()
@@ -236,8 +236,8 @@ async def test_a_slow_reader_holds_the_other_side_back() -> None:
             await writer.drain()
 
     async with serving(script) as bed:
-        answer = await bed.client.send(GET, timeout_s=5.0, piece_s=inf)
-        await asyncio.wait_for(full.wait(), 5)
+        answer = await bed.client.send(GET, timeout_s=30.0, piece_s=inf)
+        await asyncio.wait_for(full.wait(), 30)
         for _ in range(50):
             await asyncio.sleep(0)
         assert sent < 33_554_432  # what the kernel's buffers hold, not the whole
@@ -251,7 +251,7 @@ async def test_a_slow_reader_holds_the_other_side_back() -> None:
 async def test_trailers_are_not_headers() -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-User-ID: evil\r\n\r\n"
     async with serving(answering(chunked)) as bed:
-        answer = await bed.client.send(GET, timeout_s=5.0)
+        answer = await bed.client.send(GET, timeout_s=30.0)
         assert await answer.read() == b""
         assert "X-User-ID" not in answer.headers
 
@@ -259,7 +259,7 @@ async def test_trailers_are_not_headers() -> None:
 async def test_several_header_lines_of_one_name_stay_several() -> None:
     both = b"HTTP/1.1 200 OK\r\nVary: Origin\r\nVary: Accept\r\nX-N: \xc3\xa4\r\nContent-Length: 0\r\n\r\n"
     async with serving(answering(both)) as bed:
-        answer = await bed.client.send(GET, timeout_s=5.0)
+        answer = await bed.client.send(GET, timeout_s=30.0)
         assert answer.headers.getall("vary") == ["Origin", "Accept"]
         assert answer.headers["X-N"] == "ä"
         answer.close()

@@ -72,7 +72,7 @@ async def code(body: bytes, **more: Any) -> str:
     return caught.value.code
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     contents=st.lists(
         st.lists(

@@ -126,7 +126,7 @@ class TestAccess:
             keeper.access({"status": number})
         assert [line["status"] for line in pipe.lines()] == [0, 1, 2]
         keeper.access({"status": 3})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (line := pipe.read()):
                 await asyncio.sleep(0.001)
         assert json.loads(line)["status"] == 3
@@ -146,7 +146,7 @@ async def test_a_reader_that_stopped_stops_nobody(pipe: Pipe, monkeypatch: pytes
         buffer.write(line, now=True)
     assert buffer.dropped > 0
     text = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(text) < (1000 - buffer.dropped) * 1000:
             text += pipe.read()
             await asyncio.sleep(0.001)

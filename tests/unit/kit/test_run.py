@@ -24,7 +24,7 @@ from services.kit.web.routing import health_routes
 from tests.environment import load
 
 pytestmark = pytest.mark.unit
-SAFE_S, DRAIN_S = 5.0, 0.5
+SAFE_S, DRAIN_S = 30.0, 0.5
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 
 

@@ -38,7 +38,7 @@ async def test_a_thousand_calls_open_one_connection() -> None:
     async with application(handler) as peer:
         for index in range(500):
             await peer.client.json("GET", f"/{index}", b"", {}, 2.0)
-            incoming = await peer.client.open("POST", "/", CIMultiDict(), source(b"a" * 70_000), timeout_s=2)
+            incoming = await peer.client.open("POST", "/", CIMultiDict(), source(b"a" * 70_000), timeout_s=30)
             assert await incoming.read() == b"x"
             incoming.close()
         assert peer.opened == 1
@@ -105,7 +105,7 @@ async def test_silence_is_a_timeout_and_closes_the_connection() -> None:
     async with scripted(script) as peer:
         with pytest.raises(UpstreamTimeout):
             await peer.client.json("GET", "/", b"", {}, 0.05)
-        await asyncio.wait_for(closed.wait(), 2)
+        await asyncio.wait_for(closed.wait(), 30)
     assert (peer.results("timeout"), peer.client.running, peer.retries) == (1, 0, 0)
 
 
@@ -127,7 +127,7 @@ async def test_a_short_answer_is_broken() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
 
     async with scripted(script) as peer:
-        incoming = await peer.client.open("GET", "/", CIMultiDict(), timeout_s=2)
+        incoming = await peer.client.open("GET", "/", CIMultiDict(), timeout_s=30)
         with pytest.raises(UpstreamBroken):
             await incoming.read()
         incoming.close()

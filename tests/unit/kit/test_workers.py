@@ -19,7 +19,7 @@ from tests.unit.compose.test_topology import parts
 
 pytestmark = pytest.mark.unit
 ROOT = Path(workers.__file__).parents[2]
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 # A worker that writes its name and its settings into a file, and waits.
 WORKER = """
 import os, signal, sys, time

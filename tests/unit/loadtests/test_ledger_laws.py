@@ -61,7 +61,7 @@ def worlds(draw: st.DrawFn) -> World:
     return some
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(some=worlds())
 def test_every_intent_gets_exactly_one_class(some: World) -> None:
     evidence = some.evidence()
@@ -79,7 +79,7 @@ def test_every_intent_gets_exactly_one_class(some: World) -> None:
             assert not acked  # whatever was acknowledged is verified, pending, or fails the trial
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some=worlds(), order=st.randoms())
 def test_the_order_of_rows_does_not_matter(some: World, order: Random) -> None:
     before = classify(some.evidence())

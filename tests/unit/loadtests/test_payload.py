@@ -50,7 +50,7 @@ def test_a_short_last_block_keeps_the_end_of_its_stamp() -> None:
     assert Payload("run", 1, 5).body("ref").decode() == stamp_text("run", "ref", 0)[-5:]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size_bytes=st.integers(0, 200_000), one=st.text("abc", min_size=1), two=st.text("xyz", min_size=1))
 def test_uploads_differ_and_differ_only_in_stamps(size_bytes: int, one: str, two: str) -> None:
     payload = Payload("run", 3, size_bytes)

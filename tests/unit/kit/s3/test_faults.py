@@ -151,7 +151,7 @@ async def test_cancelling_the_caller_breaks_the_body_off() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert exchange.answered
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 30)
 
 
 async def test_a_held_body_is_sent_again_after_503() -> None:
