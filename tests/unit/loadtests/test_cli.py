@@ -86,3 +86,15 @@ def test_brackets_of_a_path_are_shown(error: Exception, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         cli.edge(work)
     assert "/data/[red]x" in capsys.readouterr().out
+
+
+def test_a_defect_is_not_told_as_a_failed_audit(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python itself would end with 1."""
+
+    def work(_: Console) -> int:
+        raise ConnectionResetError("the database went away")
+
+    with pytest.raises(SystemExit) as ended:
+        cli.edge(work)
+    assert ended.value.code == cli.INVALID
+    assert "ConnectionResetError: the database went away" in capsys.readouterr().err
