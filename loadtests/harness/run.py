@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean, median
@@ -94,33 +95,43 @@ async def run_plan(
         rows, files = Rows(plan.run), Files.within(writer.k6_folder)
         books = Books(rig, rows, writer, files.console, plan.seed, warnings=warnings)
         try:
-            progress.phase("cleaning")
-            await books.clean()
-            await rig.pin()
-            async with open_load(
-                rig.k6_program, files, rows=rows, strategies=rig.strategies, workers=workers, seed=plan.seed,
-                variables=await _surroundings(rig), tags={"testid": plan.run}, cores=rig.cores.generator,
-            ) as load:  # fmt: skip
-                progress.phase("starting k6")
-                await load.ready()
-                tally = Tally(files.console)
-                progress.follow(tally)
-                watcher = Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
-                player = Player(rig, load, books, watcher, writer, progress, tally, plan.login_each)
-                await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
-                writer.write_load(await load.end())
-        except LoadFailed:
-            await books.audit(clients_came_back=False)  # k6 is gone: what it had begun is judged as it stands
-            raise
-        except OSError as error:
-            # Nothing can be written down any more, and most of what fills the disk may be ours.
-            if error.errno in room.FULL:
-                with contextlib.suppress(Exception):
-                    await books.clean()
-            raise
+            async with _judged(books):
+                progress.phase("cleaning")
+                await books.clean()
+                await rig.pin()
+                async with open_load(
+                    rig.k6_program, files, rows=rows, strategies=rig.strategies, workers=workers,
+                    seed=plan.seed, variables=await _surroundings(rig), tags={"testid": plan.run},
+                    cores=rig.cores.generator,
+                ) as load:  # fmt: skip
+                    progress.phase("starting k6")
+                    await load.ready()
+                    tally = Tally(files.console)
+                    progress.follow(tally)
+                    watcher = Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
+                    player = Player(rig, load, books, watcher, writer, progress, tally, plan.login_each)
+                    await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
+                    writer.write_load(await load.end())
         finally:
             rows.close()
             _finish(rig, writer, manifest, books)
+
+
+@asynccontextmanager
+async def _judged(books: Books) -> AsyncIterator[None]:
+    """What the block had begun is judged as it stands where k6 is gone, and taken away unjudged where nothing
+    can be written down any more: most of what fills the disk may be ours."""
+    try:
+        try:
+            yield
+        except LoadFailed:
+            await books.audit(clients_came_back=False)
+            raise
+    except OSError as error:
+        if error.errno in room.FULL:
+            with contextlib.suppress(Exception):
+                await books.clean()
+        raise
 
 
 def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) -> None:
@@ -393,7 +404,7 @@ class Runner:
         self._set_parts([*self.plan.parts, probe])
         for arm in part.arms:
             if self.rig.stop.is_set():
-                return
+                break
             acks = await self.player.probe(probe, arm.name, 1)
             if acks:
                 self._pace.probed_s[arm.strategy, arm.file_size_bytes] = median(

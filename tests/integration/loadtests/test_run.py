@@ -23,12 +23,14 @@ from loadtests.harness.analyse import analyse
 from loadtests.harness.clean import Removed
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.k6.console import read_tail
+from loadtests.harness.k6.tally import Ack
 from loadtests.harness.plan import warm_up
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, STOCK, Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import UploadSample
 from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass, Severity
 from loadtests.harness.run import run_plan
+from loadtests.harness.running.play import Player
 from loadtests.harness.running.progress import Progress
 from loadtests.harness.running.rig import Hold, Rig, open_rig
 from loadtests.harness.testbeds.network import Link, slowed
@@ -266,6 +268,28 @@ async def test_an_interrupt_lets_uploads_end_and_is_audited(system: System, tmp_
     assert last.cut_at < last.t0 + 30
 
 
+async def test_an_interrupt_between_the_probes_of_sizes_is_audited_too(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = part_of(PartKind.SIZES, arms_of(THREE[:2], size=4096))
+    async with rig_of(system, "probed") as rig:
+        probe = Player.probe
+
+        async def interrupted(player: Player, part: Part, arm_name: str, uploads: int) -> list[Ack]:
+            acks = await probe(player, part, arm_name, uploads)
+            rig.stop.set()
+            return acks
+
+        monkeypatch.setattr(Player, "probe", interrupted)
+        plan = plan_of("probed", sizes)
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
+        assert not await left(rig)
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    assert bundle.stretches()[-1].part == "sizes-probe"
+    assert bundle.ledgers()[-1].stretches == (bundle.stretches()[-1].stretch,)
+
+
 class FullDisk(BundleWriter):
     """No room is left when the first audit writes down its uploads."""
 
@@ -281,6 +305,19 @@ async def test_a_full_disk_of_the_records_leaves_nothing_in_the_system(
             await run_plan(rig, plan_of("full"), FullDisk(tmp_path), progress_to(io.StringIO()), "a test")
         assert not await left(rig)
     assert not k6_of(tmp_path)
+
+
+async def test_nor_does_one_that_is_found_out_when_k6_is_gone(system: System, tmp_path: Path) -> None:
+    async with rig_of(system, "full-dead") as rig:
+        run = asyncio.create_task(
+            run_plan(rig, plan_of("full-dead"), FullDisk(tmp_path), progress_to(io.StringIO()), "a test")
+        )
+        await _uploaded(tmp_path, 1, run.done)
+        (k6,) = k6_of(tmp_path)
+        os.kill(k6, signal.SIGKILL)
+        with pytest.raises(OSError, match="No space left"):
+            await run
+        assert not await left(rig)
 
 
 class CutOff(BundleWriter):
@@ -434,8 +471,13 @@ def k6_of(folder: Path) -> list[int]:
 
 async def _compared(folder: Path, ended: Callable[[], bool]) -> None:
     """Wait until uploads of the comparison have ended; whoever plays them may have ``ended`` before."""
-    while not any(b'"e":"o","s":4,' in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
-        assert not ended(), "it ended before its comparison"
+    await _uploaded(folder, 4, ended)
+
+
+async def _uploaded(folder: Path, stretch: int, ended: Callable[[], bool]) -> None:
+    wanted = f'"e":"o","s":{stretch},'.encode()
+    while not any(wanted in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
+        assert not ended(), f"it ended before its stretch {stretch}"
         await asyncio.sleep(0.05)
 
 
