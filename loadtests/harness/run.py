@@ -40,6 +40,7 @@ CALIBRATION = "calibration"
 CALIBRATION_TURN_S, CALIBRATION_WASHOUT_S = 1.0, 0.25
 AUDIT_S = 4.0  # for the estimate of the time left, before one was seen
 LEAD_IN_S = 2.0  # of load that does not count after an audit: the store is still deleting
+FEWEST_ARMS = 2  # that do anything, to compare them
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
@@ -223,9 +224,18 @@ class Runner:
                 part, [(arm.name,)], first_block=number, period_s=part.period_s, washout_s=part.washout_s
             )
             self._pace.rates[arm.of] = fmean(rates)
+        self._end_in_vain(part, least=FEWEST_ARMS)
         found = await self._saturating() if self.plan.calibrates and not self.rig.stop.is_set() else None
         await self._audit()
         self._resolve(found)
+
+    def _end_in_vain(self, part: Part, least: int = 1) -> None:
+        """End the run where, of the stretches since the last look, fewer than ``least`` had any success, and
+        not all. What failed beside others that did not is for the report to say."""
+        seen, self.player.in_vain = self.player.in_vain, {}
+        failed = {stretch: failures for stretch, failures in seen.items() if failures}
+        if len(seen) - len(failed) < min(least, len(seen)):
+            self.player.give_up(part, failed)
 
     async def _saturating(self) -> int:
         """The VUs beyond which the arms gain nothing: levels upwards and back, each arm at each."""
@@ -243,6 +253,7 @@ class Runner:
         stretch, rates = await self.player.play(
             part, [names + names[::-1]], first_block=0, period_s=part.period_s, washout_s=part.washout_s
         )
+        self._end_in_vain(part)
         by_level: dict[int, dict[str, float]] = {}
         for name, rate in zip(stretch.order, rates, strict=True):
             arm = part.arm(name)
@@ -353,6 +364,7 @@ class Runner:
                 if self.rig.stop.is_set():
                     break
                 await self._stretch(part, order, done, turns)
+            self._end_in_vain(part)
             done += number
         await self._audit()
 

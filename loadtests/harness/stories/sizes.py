@@ -18,9 +18,13 @@ def story(found: Sizes, names: Mapping[str, str], profile: str) -> Iterator[Sent
             f"slower from {size(large)} on."
         )
         yield _answer(text, found.id)
-    best = [(one.file_size_bytes, _of(one.comparison, one.comparison.best)) for one in found.sizes]
+    # What a size that no arm could do lacks other sentences say.
+    done = [one for one in found.sizes if any(arm.uploads for arm in one.comparison.arms)]
+    best = [(one.file_size_bytes, _of(one.comparison, one.comparison.best)) for one in done]
+    if not done:
+        return
     if not any(name for _, name in best):
-        every = listed([size(one.file_size_bytes) for one in found.sizes], "or")
+        every = listed([size(one.file_size_bytes) for one in done], "or")
         text = f"No fastest way was shown for files of {every}{longer(profile)}."
         yield _answer(text, found.id)
         return
