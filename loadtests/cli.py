@@ -7,6 +7,7 @@ import errno
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +63,8 @@ class Output(Console):
 
 
 def edge(work: Callable[[Console], int]) -> None:
-    """Run a command and end the process with its code; what a person can mend becomes one sentence."""
+    """Run a command and end the process with its code; what a person can mend becomes one sentence. A defect
+    of ours ends with its trace, and not with 1, which says that the audit failed."""
     console = Output()
     try:
         sys.exit(work(console))
@@ -70,21 +72,26 @@ def edge(work: Callable[[Console], int]) -> None:
         said = str(error)
     except aiohttp.ClientConnectorError as error:
         said = f"The system does not answer: {error}. What is wrong says: make status"
-    except OSError as error:
-        if error.errno not in FULL and not (error.errno in REFUSED and error.filename):
-            raise
-        said = _of_disk(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001  (the trace is shown)
+        if (of_disk := _of_disk(error)) is None:
+            traceback.print_exc()
+            sys.exit(INVALID)
+        said = of_disk
     console.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(INVALID)
 
 
-def _of_disk(error: OSError) -> str:
-    if error.errno in REFUSED:
+def _of_disk(error: Exception) -> str | None:
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in REFUSED and error.filename:
         ours = Path(error.filename).absolute().is_relative_to(results_folder(os.environ))
         way_out = " Another folder of runs is named with VAULTBENCH_RESULTS=" if ours else ""
         return f"{error.filename} cannot be read or written: {error.strerror}.{way_out}"
+    if error.errno not in FULL:
+        return None
     place = f" for {error.filename}" if error.filename else ""
     return (
         f"No space is left on the disk{place}. Make room and run it again: what was being written is not"
@@ -135,8 +142,8 @@ def ask() -> None:
 def ab() -> None:
     """Compare any A with any B: settings, strategies, sizes, networks, revisions. docs/ab.md has the words.
 
-    Ends with 0; 1 when the audit failed; 2 when the run is invalid or a word is wrong; 3 when it did not
-    reach its end; 4 when B is shown to have lost more than FAIL_ON_LOSS (a share such as 10%) against A, in
+    Ends with 0; 1 when the audit failed; 2 when the run is invalid or a word is wrong; 3 when not everything
+    was measured; 4 when B is shown to have lost more than FAIL_ON_LOSS (a share such as 10%) against A, in
     uploads per second or in CPU per upload; 130 after Ctrl-C. From `make` it is always 2.
 
     Example: A="FINALISE=inline" B="FINALISE=detached" python -m loadtests ab
@@ -193,7 +200,7 @@ def report(run: str | None, prices: str | None) -> None:
     """Analyse a run again and write its report, by its id or folder; the newest by default.
 
     Ends with the code of the run: 0; 1 when the audit failed; 2 when the run is invalid, or cannot be read;
-    3 when it did not reach its end; 4 when FAIL_ON_LOSS was asked for and is exceeded.
+    3 when not everything was measured; 4 when FAIL_ON_LOSS was asked for and is exceeded.
     Example: make report RUN=20260731-101500-ab-ci PRICES=loadtests/prices/example.yaml
     """
     edge(lambda console: write_again(find_bundle(run, os.environ), prices, console))

@@ -6,6 +6,7 @@ from loadtests.harness.alerting.provocations import ProvocationsError
 from loadtests.harness.clean import CleanError
 from loadtests.harness.clients.strategies import StrategyError
 from loadtests.harness.clients.users import SignupFailed
+from loadtests.harness.ledger.store import StoreError
 from loadtests.harness.load import LoadFailed
 from loadtests.harness.question import QuestionError
 from loadtests.harness.records.bundle import BundleError
@@ -22,6 +23,6 @@ from loadtests.harness.words import WordsError
 
 EXPECTED = (
     AlreadyRunning, BundleError, CleanError, ConnectionsError, DishonestSettings, LoadFailed, NetworkError,
-    ProvocationsError, QuestionError, SignupFailed, StacksError, StockFailed, StrategyError, SystemNotUp,
-    TargetFailed, TestbedRefused, UnknownStore, WordsError,
+    ProvocationsError, QuestionError, SignupFailed, StacksError, StockFailed, StoreError, StrategyError,
+    SystemNotUp, TargetFailed, TestbedRefused, UnknownStore, WordsError,
 )  # fmt: skip

@@ -200,10 +200,11 @@ class Load:
         return read_summary(self.files.summary, self.process.returncode or 0)
 
     async def _while_alive(self, waits: Awaitable[Any], limit_s: float | None) -> None:
-        """Wait for something that k6 does, as long as it lives."""
+        """Wait for something that k6 does while it lives. Raises what that raises, or ``LoadFailed``."""
         async with tasks(waits, self.process.wait()) as (wanted, ended):
             await asyncio.wait({wanted, ended}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
             if wanted.done():
+                wanted.result()
                 return
             log = self.files.log_tail()
             if ended.done():
@@ -295,10 +296,10 @@ def to_prometheus(url: str) -> dict[str, str]:
 
 
 def read_summary(path: Path, exit_code: int) -> LoadSummary:
-    """k6's own counts; zeros, with the exit code, if it was killed before it could write them."""
+    """k6's own counts; zeros, with the exit code, if it could not write them to their end."""
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))["metrics"]
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError):
         metrics = {}
 
     def value(metric: str, key: str) -> float | None:

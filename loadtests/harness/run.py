@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean, median
@@ -39,6 +40,7 @@ CALIBRATION = "calibration"
 CALIBRATION_TURN_S, CALIBRATION_WASHOUT_S = 1.0, 0.25
 AUDIT_S = 4.0  # for the estimate of the time left, before one was seen
 LEAD_IN_S = 2.0  # of load that does not count after an audit: the store is still deleting
+FEWEST_ARMS = 2  # that do anything, to compare them
 STEP_VUS_S = 2.0  # VUs beside the uploads for each login or list per second
 
 BlocksWanted = Callable[[Bundle, Part], int]
@@ -94,33 +96,43 @@ async def run_plan(
         rows, files = Rows(plan.run), Files.within(writer.k6_folder)
         books = Books(rig, rows, writer, files.console, plan.seed, warnings=warnings)
         try:
-            progress.phase("cleaning")
-            await books.clean()
-            await rig.pin()
-            async with open_load(
-                rig.k6_program, files, rows=rows, strategies=rig.strategies, workers=workers, seed=plan.seed,
-                variables=await _surroundings(rig), tags={"testid": plan.run}, cores=rig.cores.generator,
-            ) as load:  # fmt: skip
-                progress.phase("starting k6")
-                await load.ready()
-                tally = Tally(files.console)
-                progress.follow(tally)
-                watcher = Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
-                player = Player(rig, load, books, watcher, writer, progress, tally, plan.login_each)
-                await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
-                writer.write_load(await load.end())
-        except LoadFailed:
-            await books.audit(clients_came_back=False)  # k6 is gone: what it had begun is judged as it stands
-            raise
-        except OSError as error:
-            # Nothing can be written down any more, and most of what fills the disk may be ours.
-            if error.errno in room.FULL:
-                with contextlib.suppress(Exception):
-                    await books.clean()
-            raise
+            async with _judged(books):
+                progress.phase("cleaning")
+                await books.clean()
+                await rig.pin()
+                async with open_load(
+                    rig.k6_program, files, rows=rows, strategies=rig.strategies, workers=workers,
+                    seed=plan.seed, variables=await _surroundings(rig), tags={"testid": plan.run},
+                    cores=rig.cores.generator,
+                ) as load:  # fmt: skip
+                    progress.phase("starting k6")
+                    await load.ready()
+                    tally = Tally(files.console)
+                    progress.follow(tally)
+                    watcher = Watcher(sites_of(rig), rig.http, load.process.pid, rig.activity.looked)
+                    player = Player(rig, load, books, watcher, writer, progress, tally, plan.login_each)
+                    await Runner(rig, plan, writer, progress, player, blocks_wanted, answered, renew).run()
+                    writer.write_load(await load.end())
         finally:
             rows.close()
             _finish(rig, writer, manifest, books)
+
+
+@asynccontextmanager
+async def _judged(books: Books) -> AsyncIterator[None]:
+    """What the block had begun is judged as it stands where k6 is gone, and taken away unjudged where nothing
+    can be written down any more: most of what fills the disk may be ours."""
+    try:
+        try:
+            yield
+        except LoadFailed:
+            await books.audit(clients_came_back=False)
+            raise
+    except OSError as error:
+        if error.errno in room.FULL:
+            with contextlib.suppress(Exception):
+                await books.clean()
+        raise
 
 
 def _finish(rig: Rig, writer: BundleWriter, manifest: Manifest, books: Books) -> None:
@@ -212,9 +224,18 @@ class Runner:
                 part, [(arm.name,)], first_block=number, period_s=part.period_s, washout_s=part.washout_s
             )
             self._pace.rates[arm.of] = fmean(rates)
+        self._end_in_vain(part, least=FEWEST_ARMS)
         found = await self._saturating() if self.plan.calibrates and not self.rig.stop.is_set() else None
         await self._audit()
         self._resolve(found)
+
+    def _end_in_vain(self, part: Part, least: int = 1) -> None:
+        """End the run where, of the stretches since the last look, fewer than ``least`` had any success, and
+        not all. What failed beside others that did not is for the report to say."""
+        seen, self.player.in_vain = self.player.in_vain, {}
+        failed = {stretch: failures for stretch, failures in seen.items() if failures}
+        if len(seen) - len(failed) < min(least, len(seen)):
+            self.player.give_up(part, failed)
 
     async def _saturating(self) -> int:
         """The VUs beyond which the arms gain nothing: levels upwards and back, each arm at each."""
@@ -232,6 +253,7 @@ class Runner:
         stretch, rates = await self.player.play(
             part, [names + names[::-1]], first_block=0, period_s=part.period_s, washout_s=part.washout_s
         )
+        self._end_in_vain(part)
         by_level: dict[int, dict[str, float]] = {}
         for name, rate in zip(stretch.order, rates, strict=True):
             arm = part.arm(name)
@@ -342,6 +364,7 @@ class Runner:
                 if self.rig.stop.is_set():
                     break
                 await self._stretch(part, order, done, turns)
+            self._end_in_vain(part)
             done += number
         await self._audit()
 
@@ -393,7 +416,7 @@ class Runner:
         self._set_parts([*self.plan.parts, probe])
         for arm in part.arms:
             if self.rig.stop.is_set():
-                return
+                break
             acks = await self.player.probe(probe, arm.name, 1)
             if acks:
                 self._pace.probed_s[arm.strategy, arm.file_size_bytes] = median(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 
 from loadtests.harness.analysis.pairs import more_first, other_of, over_of, pair_of
+from loadtests.harness.checks.missing import NOT_MEASURED
 from loadtests.harness.cost import GENERATOR
 from loadtests.harness.records.plan import Arm, PartKind
 from loadtests.harness.records.result import (
@@ -124,6 +125,7 @@ def _answers(result: Result) -> Iterator[Sentence]:
         yield from sized
     if result.compare is not None and result.compare.blocks:
         yield from _comparison(result, result.compare, names)
+    yield from _in_vain(result)
     if result.profile == "smoke":
         return
     yield from levels_story.story(result)
@@ -131,6 +133,15 @@ def _answers(result: Result) -> Iterator[Sentence]:
         yield from others_story.story(result.neighbours, names, result.profile)
     if not first:
         yield from sized
+
+
+def _in_vain(result: Result) -> Iterator[Sentence]:
+    """What was not measured in any part, and why."""
+    for warn in result.warnings:
+        if warn.code == NOT_MEASURED and warn.part is not None:
+            kind = PartKind(warn.part.partition("-")[0])  # crowds are called crowd-50, crowd-200
+            text = f"{capital(warn.message)}."
+            yield Sentence(kind="limit", question=kind, text=text, evidence="warnings")
 
 
 # -- which is faster, and what does an upload cost
@@ -166,11 +177,12 @@ def _speaks_of_speed(result: Result, found: Comparison) -> bool:
 
 
 def _first(result: Result, found: Comparison, names: Mapping[str, str]) -> Sentence:
-    rates = [one for one in found.ratios if one.metric == "uploads_per_s"]
+    # Of an arm that did nothing other sentences speak.
+    rates = [one for one in found.ratios if one.metric == "uploads_per_s" and one.ratio.n]
     files = _files(result, found)
     if result.profile == "smoke":
         uploads = sum(arm.uploads for arm in found.arms)
-        ways = count(len(found.arms), "arm")
+        ways = count(sum(arm.uploads > 0 for arm in found.arms), "arm")
         done = {"upload": "uploaded", "download": "downloaded"}.get(_unit(found), "uploaded or downloaded")
         text = f"A smoke run names no winner: {uploads:,} {files} were {done} and verified by {ways}."
         return _answer(PartKind.COMPARE, text, found.id)

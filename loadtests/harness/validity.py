@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from loadtests.harness.analysis.facts import Facts
 from loadtests.harness.checks.check import Answers
 from loadtests.harness.checks.every import CHECKS
+from loadtests.harness.checks.missing import NOT_MEASURED
 from loadtests.harness.records.plan import PartKind, Plan
 from loadtests.harness.records.result import Comparison
 from loadtests.harness.records.samples import Warn
@@ -32,6 +33,7 @@ NEXT_COMMAND: tuple[tuple[str, str], ...] = (
     ("missing-samples", "make doctor"),
     ("foreign-traffic", "make status"),
     ("all-failed", "make status"),
+    (NOT_MEASURED, "make status"),
     ("generator-limited", "again VUS={half}"),
     ("memory-short", "again VUS={half}"),
     ("not-reached", "again"),
@@ -88,7 +90,7 @@ def outcome(facts: Facts, warnings: Sequence[Warn], comparison: Comparison | Non
     severities = {warn.severity for warn in warnings}
     invalid = next((warn for warn in warnings if warn.severity is Severity.INVALID), None)
     state = Validity.CAUTIONS if Severity.CAUTION in severities else Validity.VALID
-    missed = _not_reached(facts, comparison)
+    missed = _not_reached(facts, comparison, warnings)
     if invalid:
         state = Validity.INVALID
     if any(table.failed for table in facts.ledgers):
@@ -157,11 +159,13 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if set(value) & set(" =") else value
 
 
-def _not_reached(facts: Facts, comparison: Comparison | None) -> str | None:
+def _not_reached(facts: Facts, comparison: Comparison | None, warnings: Iterable[Warn]) -> str | None:
     if facts.manifest.interrupted:
         return "the run was interrupted"
     if facts.manifest.ended_at is None:
         return "the run was cut off before its end"
+    if vain := next((warn for warn in warnings if warn.code == NOT_MEASURED), None):
+        return vain.message
     planned = any(part.kind is PartKind.COMPARE for part in facts.plan.parts)
     if facts.plan.profile == "smoke" or not planned:
         return None

@@ -68,8 +68,13 @@ Finder = Callable[[Scene], Found | None]
 
 
 def limits(facts: Facts) -> tuple[Limit, ...]:
-    """One for each arm of each part that drives the system to its end; ``what`` is None without evidence."""
-    return tuple(_limit(part.name, scene) for part, scene in scenes(facts))
+    """One for each arm of each part that drives the system to its end; ``what`` is None without evidence. An
+    arm of which everything failed has no rate that anything could have set."""
+    return tuple(
+        _limit(part.name, scene)
+        for part, scene in scenes(facts)
+        if any(period.touched or period.limited for period in scene.periods)
+    )
 
 
 def scenes(facts: Facts) -> Iterator[tuple[Part, Scene]]:

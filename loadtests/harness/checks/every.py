@@ -13,6 +13,7 @@ CHECKS: tuple[Check, ...] = (
     system.restarted,
     load.failed,
     load.at_its_end,
+    missing.measurements,
     missing.processor_time,
     system.limiter_in_force,
     machine.memory_short,

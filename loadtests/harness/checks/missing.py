@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
 
 from loadtests.harness import cost
 from loadtests.harness.analysis.facts import Facts
-from loadtests.harness.checks.check import Answers, caution, invalid
+from loadtests.harness.checks.check import Answers, caution, invalid, title
+from loadtests.harness.k6.tally import Failure
 from loadtests.harness.ledger.table import unaudited
-from loadtests.harness.records.plan import PartKind
-from loadtests.harness.records.samples import Warn
+from loadtests.harness.periods import TOO_MANY
+from loadtests.harness.records.plan import Arm, Part, PartKind
+from loadtests.harness.records.samples import UploadSample, Warn
 from loadtests.harness.records.vocabulary import DOWNLOADED, Severity
+from loadtests.harness.wording import listed, size
+
+NOT_MEASURED = "not-measured"
+# What answers a question with arms that may all succeed: none is killed, or offered more than fits.
+ASKED = (
+    PartKind.COMPARE, PartKind.LEVELS, PartKind.NEIGHBOURS, PartKind.SIZES, PartKind.CROWD, PartKind.FLEET,
+)  # fmt: skip
 
 
 def audits(facts: Facts, _: Answers) -> Iterator[Warn]:
@@ -87,3 +97,48 @@ def parts(facts: Facts, _: Answers) -> Iterator[Warn]:
             limit=0,
             advice="run it again to the end",
         )
+
+
+def measurements(facts: Facts, _: Answers) -> Iterator[Warn]:
+    """Arms and sizes of a part of which every upload failed; what a limiter refused is told elsewhere."""
+    part_of = {stretch.stretch: stretch.part for stretch in facts.stretches}
+    seen: dict[tuple[str | None, str], list[UploadSample]] = {}
+    for one in facts.uploads:
+        seen.setdefault((part_of.get(one.stretch), one.arm), []).append(one)
+    for part in facts.parts(*ASKED):
+        own = {arm.name: seen.get((part.name, arm.name), []) for arm in part.arms}
+        vain = {name: found for name, found in own.items() if _in_vain(found)}
+        failures = Counter(
+            Failure(one.failed_step, one.failed_status, one.failed_code)
+            for found in vain.values()
+            for one in found
+        )
+        if not failures:
+            continue
+        ((what, times),) = failures.most_common(1)
+        names = dict.fromkeys(_called(facts, part, part.arm(name), vain.keys()) for name in vain)
+        yield caution(
+            NOT_MEASURED,
+            f"not measured: {listed(list(names))}, of which all {failures.total():,} transfers failed, "
+            f"{times:,} of them so: {what}",
+            metric=f"arms of {part.name} without a success",
+            value=len(vain),
+            limit=0,
+            advice="make status says what is wrong with the system, and how full its disk is",
+            part=part.name,
+        )
+
+
+def _in_vain(found: Sequence[UploadSample]) -> bool:
+    failed = all(one.failed_at is not None and not one.verified for one in found)
+    return failed and any(one.failed_status != TOO_MANY for one in found)
+
+
+def _called(facts: Facts, part: Part, arm: Arm, vain: Set[str]) -> str:
+    """A size at which no arm had a success, an arm of the question that had none, or one of its loads."""
+    if part.kind is PartKind.SIZES:
+        alike = {one.name for one in part.arms if one.file_size_bytes == arm.file_size_bytes}
+        if vain >= alike:
+            return f"files of {size(arm.file_size_bytes)}"
+    whole = vain >= {one.name for one in part.arms if one.of == arm.of}
+    return title(facts, arm.of if whole else arm.name)

@@ -37,12 +37,12 @@ STEP_WORDS = {
 
 def write_report(path: Path) -> Findings:
     """Find everything again and write ``findings.json`` and both reports. Raises ``BundleError``."""
-    found = findings_of(path)
-    BundleWriter(path).write_json(FINDINGS, found.model_dump(mode="json"))
+    found, writer = findings_of(path), BundleWriter(path)
+    writer.write_json(FINDINGS, found.model_dump(mode="json"))
     view = view_of(found)
-    (path / HTML).write_text(template("govault.html.j2").render(view), encoding="utf-8")
+    writer.write_text(HTML, template("govault.html.j2").render(view))
     text = template("govault.md.j2").render(view)
-    (path / MARKDOWN).write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", encoding="utf-8")
+    writer.write_text(MARKDOWN, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
     return found
 
 

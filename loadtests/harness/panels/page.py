@@ -15,7 +15,7 @@ from grafana.parts import GREY
 from loadtests.harness.panels.curves import NO_ARMS, Colours
 from loadtests.harness.panels.draw import Shade, draw
 from loadtests.harness.panels.recording import Recording, read_recording
-from loadtests.harness.records.bundle import Bundle
+from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, Plan
 from loadtests.harness.report.charts import INK
 from loadtests.harness.report.page import moment, template
@@ -68,9 +68,7 @@ def render_panels(path: Path) -> Path:
         "arms": arms,
         "count": sum(1 for section in drawn for _ in section.pictures()),
     }
-    target = path / HTML
-    target.write_text(template("panels.html.j2").render(view), encoding="utf-8")
-    return target
+    return BundleWriter(path).write_text(HTML, template("panels.html.j2").render(view))
 
 
 def arms_of(plan: Plan) -> dict[str, str]:

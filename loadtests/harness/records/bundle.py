@@ -107,7 +107,12 @@ class BundleWriter:
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write a derived file such as ``analysis.json``: sorted keys, so equal values give equal bytes."""
-        self._replace(name, _pretty(value))
+        return self.write_text(name, _pretty(value))
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a derived file whole or not at all: an earlier one stays where the disk is full, or a kill
+        comes."""
+        self._replace(name, text)
         return self.path / name
 
     def append_stretch(self, stretch: Stretch) -> None:

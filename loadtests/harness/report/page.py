@@ -82,10 +82,11 @@ def write_report(path: Path) -> Result:
     bundle = Bundle(path)
     bundle.refuse_incomplete()
     result = told(analyse(bundle))
-    BundleWriter(path).write_json(ANALYSIS, result.model_dump(mode="json"))
+    writer = BundleWriter(path)
+    writer.write_json(ANALYSIS, result.model_dump(mode="json"))
     view = view_of(result, bundle.plan(), bundle.manifest())
-    (path / HTML).write_text(html(view), encoding="utf-8")
-    (path / MARKDOWN).write_text(markdown(view), encoding="utf-8")
+    writer.write_text(HTML, html(view))
+    writer.write_text(MARKDOWN, markdown(view))
     return result
 
 

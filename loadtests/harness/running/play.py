@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from loadtests.harness.running.books import Books
 from loadtests.harness.running.progress import Progress
 from loadtests.harness.running.rig import Rig
 from loadtests.harness.watch import Watcher
+from loadtests.harness.wording import listed
 
 IDLE_LIMIT_S = REQUEST_LIMIT_S + 30.0  # what was begun may take one whole request more
 PROBE_LIMIT_S = 600.0
@@ -52,6 +53,8 @@ class Player:
     tally: Tally
     login_each: bool = False
     looks: list[Look] = field(default_factory=list)  # since whoever wants them took them
+    # By stretch since whoever wants them took them: what failed where nothing succeeded, else nothing.
+    in_vain: dict[str, Counter[Failure]] = field(default_factory=dict)
     _stretches: int = 0
     _sent: strangers.Sent | None = None  # reads on where it stopped
 
@@ -95,8 +98,10 @@ class Player:
         acks = self.tally.read(number)
         rates = rates_per_s(stretch, [arm.name for arm in part.arms], acks)
         self.progress.played(stretch, rates)
-        if not acks:
-            self._nothing_succeeded(stretch, self.tally.failures[number])
+        failures = self.tally.failures[number]
+        # Of a rate limiter that lets nobody in a run finds out; that is no fault.
+        faults = any(failure.status != TOO_MANY for failure in failures)
+        self.in_vain[stretch.stretch] = failures if faults and not acks else Counter()
         return stretch, rates
 
     async def _watched(self, stretch: Stretch, part: Part) -> Stretch:
@@ -160,16 +165,16 @@ class Player:
         self.progress.say(said)
         self.rig.stop.set()
 
-    def _nothing_succeeded(self, stretch: Stretch, failures: Counter[Failure]) -> None:
-        """Nothing can be compared any more, so the run ends in order; unless there was nothing to send, or a
-        rate limiter let nobody in, which is something that a run finds out."""
-        if all(failure.status == TOO_MANY for failure in failures):
-            return
+    def give_up(self, part: Part, failed: Mapping[str, Counter[Failure]]) -> None:
+        """Nothing can be compared any more after these stretches, so the run ends in order."""
+        failures = sum(failed.values(), Counter[Failure]())
         (what, times), *_ = failures.most_common(1)
-        said = f"All {failures.total()} transfers of {stretch.stretch} failed, {times} of them so: {what}"
+        said = (
+            f"All {failures.total()} transfers of {listed(list(failed))} failed, {times} of them so: {what}"
+        )
         warning = Warn(
             code="all-failed", severity=Severity.INVALID, message=said, metric="share of failed in a stretch",
-            value=1.0, limit=1.0, part=stretch.part,
+            value=1.0, limit=1.0, part=part.name,
             advice="make status says what is wrong with the system, and how full its disk is",
         )  # fmt: skip
         self.books.warnings.append(warning)

@@ -13,7 +13,9 @@ from loadtests.harness.wording import capital, listed, longer, ratio, size
 
 def story(found: Sizes, names: Mapping[str, str], profile: str) -> Iterator[Sentence]:
     """``names`` are what arms are called in the middle of a sentence."""
-    yield _answer(_fastest(found.sizes, names, profile), found.id)
+    # What a size lacks that no arm could do other sentences say.
+    if done := [one for one in found.sizes if any(arm.uploads for arm in one.comparison.arms)]:
+        yield _answer(_fastest(done, names, profile), found.id)
     for below, above, small, large in found.crossovers:
         text = (
             f"{capital(names[below])} is faster than {names[above]} for files up to {size(small)}"

@@ -7,6 +7,7 @@ import errno
 import io
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -16,22 +17,27 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from uuid import UUID
 
 import pytest
 from rich.console import Console
 
 from loadtests.harness.analyse import analyse
+from loadtests.harness.checks.missing import NOT_MEASURED
 from loadtests.harness.clean import Removed
-from loadtests.harness.clients.strategies import load_strategies
+from loadtests.harness.clients.strategies import Strategy, load_strategies
 from loadtests.harness.k6.console import read_tail
+from loadtests.harness.k6.tally import Ack
 from loadtests.harness.plan import warm_up
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, STOCK, Arm, Part, PartKind, Plan
 from loadtests.harness.records.samples import UploadSample
-from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass, Severity
+from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass, Severity, Validity
 from loadtests.harness.run import run_plan
+from loadtests.harness.running.play import Player
 from loadtests.harness.running.progress import Progress
 from loadtests.harness.running.rig import Hold, Rig, open_rig
+from loadtests.harness.sentences import told
 from loadtests.harness.testbeds.network import Link, slowed
 from loadtests.harness.testbeds.system import ROOT, find_system
 from loadtests.harness.testbeds.system import System as Stack
@@ -267,6 +273,28 @@ async def test_an_interrupt_lets_uploads_end_and_is_audited(system: System, tmp_
     assert last.cut_at < last.t0 + 30
 
 
+async def test_an_interrupt_between_the_probes_of_sizes_is_audited_too(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = part_of(PartKind.SIZES, arms_of(THREE[:2], size=4096))
+    async with rig_of(system, "probed") as rig:
+        probe = Player.probe
+
+        async def interrupted(player: Player, part: Part, arm_name: str, uploads: int) -> list[Ack]:
+            acks = await probe(player, part, arm_name, uploads)
+            rig.stop.set()
+            return acks
+
+        monkeypatch.setattr(Player, "probe", interrupted)
+        plan = plan_of("probed", sizes)
+        await run_plan(rig, plan, BundleWriter(tmp_path), progress_to(io.StringIO()), "a test")
+        assert not await left(rig)
+    bundle = Bundle(tmp_path)
+    check_books(bundle)
+    assert bundle.stretches()[-1].part == "sizes-probe"
+    assert bundle.ledgers()[-1].stretches == (bundle.stretches()[-1].stretch,)
+
+
 class FullDisk(BundleWriter):
     """No room is left when the first audit writes down its uploads."""
 
@@ -282,6 +310,19 @@ async def test_a_full_disk_of_the_records_leaves_nothing_in_the_system(
             await run_plan(rig, plan_of("full"), FullDisk(tmp_path), progress_to(io.StringIO()), "a test")
         assert not await left(rig)
     assert not k6_of(tmp_path)
+
+
+async def test_nor_does_one_that_is_found_out_when_k6_is_gone(system: System, tmp_path: Path) -> None:
+    async with rig_of(system, "full-dead") as rig:
+        run = asyncio.create_task(
+            run_plan(rig, plan_of("full-dead"), FullDisk(tmp_path), progress_to(io.StringIO()), "a test")
+        )
+        await _uploaded(tmp_path, 1, run.done)
+        (k6,) = k6_of(tmp_path)
+        os.kill(k6, signal.SIGKILL)
+        with pytest.raises(OSError, match="No space left"):
+            await run
+        assert not await left(rig)
 
 
 class CutOff(BundleWriter):
@@ -314,11 +355,62 @@ async def test_a_run_in_which_everything_fails_ends_and_says_at_what(
     async with rig_of(system, "refused") as rig:
         await run_plan(rig, plan_of("refused", compare), BundleWriter(tmp_path), progress_to(out), "a test")
     bundle = Bundle(tmp_path)
-    assert [stretch.part for stretch in bundle.stretches()] == ["warm-up"]
+    assert [stretch.part for stretch in bundle.stretches()] == ["warm-up"] * 3
     result = analyse(bundle)
     assert (result.exit_code, result.next_command) == (2, "make status")
-    assert "transfers of s001 failed" in result.exit_reason and "answered 401" in result.exit_reason
-    assert "answered 401" in out.getvalue()
+    assert "transfers of s001, s002 and s003 failed" in result.exit_reason
+    assert "answered 401" in result.exit_reason and "answered 401" in out.getvalue()
+
+
+def failing(folder: Path, name: str, where: str) -> Strategy:
+    """A strategy that completes an upload which nobody began, ``where`` this holds of ``flow``."""
+    real = load_strategies()[name]
+    script = folder / f"{name}.js"
+    script.write_text(
+        f"import {{ upload as real }} from '{real.script}';\n"
+        f"const nobodys = {{ upload_uuid: '{UUID(int=4)}', etag: 'none' }};\n"
+        "export const upload = (flow) =>\n"
+        f"  {where} ? flow.api('complete', '/api/upload/single/complete', nobodys) : real(flow);\n"
+    )
+    return replace(real, script=script)
+
+
+async def test_an_arm_and_a_size_of_which_everything_fails_leave_the_other_answers(
+    system: System, tmp_path: Path
+) -> None:
+    small, lost = 4096, THREE[2]
+    sized = tuple(
+        arm.model_copy(update={"name": f"{arm.name} {name}", "of": arm.name, "file_size_bytes": size})
+        for size, name in ((small, "4 KiB"), (64 * 1024, "64 KiB"))
+        for arm in arms_of()
+    )
+    plan = plan_of("partly", part_of(PartKind.COMPARE, arms_of()), part_of(PartKind.SIZES, sized))
+    where = dict.fromkeys(THREE[:2], f"flow.sizeBytes === {small}") | {lost: "true"}
+    folder = tmp_path / "bundle"
+    async with rig_of(system, "partly") as rig:
+        rig.strategies = {name: failing(tmp_path, name, own) for name, own in where.items()}
+        await run_plan(rig, plan, BundleWriter(folder), progress_to(io.StringIO()), "a test")
+        assert not await left(rig)
+    bundle = Bundle(folder)
+    result = told(analyse(bundle))
+    assert not bundle.manifest().interrupted and result.validity is Validity.CAUTIONS
+    of_lost, of_sizes = (one for one in result.warnings if one.code == NOT_MEASURED)
+    assert (result.exit_code, result.exit_reason) == (3, of_lost.message)
+    failed = Counter(one.arm for one in bundle.uploads() if not one.verified)
+    assert failed.keys() == {
+        lost,
+        *(arm.name for arm in sized if arm.file_size_bytes == small or arm.of == lost),
+    }
+    assert re.fullmatch(
+        r"not measured: direct-single, of which all (\d+) transfers failed, \1 of them so: "
+        "complete answered 404 .*", of_lost.message,
+    )  # fmt: skip
+    assert of_sizes.message.startswith("not measured: files of 4 KiB and direct-single, of which")
+    said = [sentence.text for sentence in result.sentences]
+    assert {f"N{one.message[1:]}." for one in (of_lost, of_sizes)} < set(said)
+    assert result.compare is not None and result.sizes is not None
+    did = {one.arm.name: one.uploads > 0 for one in result.compare.arms}
+    assert did == {name: name != lost for name in THREE}
 
 
 KILLED = """
@@ -435,8 +527,13 @@ def k6_of(folder: Path) -> list[int]:
 
 async def _compared(folder: Path, ended: Callable[[], bool]) -> None:
     """Wait until uploads of the comparison have ended; whoever plays them may have ``ended`` before."""
-    while not any(b'"e":"o","s":4,' in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
-        assert not ended(), "it ended before its comparison"
+    await _uploaded(folder, 4, ended)
+
+
+async def _uploaded(folder: Path, stretch: int, ended: Callable[[], bool]) -> None:
+    wanted = f'"e":"o","s":{stretch},'.encode()
+    while not any(wanted in line for line in read_tail(folder / "k6" / "console.jsonl")[0]):
+        assert not ended(), f"it ended before its stretch {stretch}"
         await asyncio.sleep(0.05)
 
 

@@ -147,3 +147,15 @@ def test_a_file_where_a_folder_of_results_should_be(
     words = {"VAULTBENCH_RESULTS": str(tmp_path / "file" / "below"), "VAULTBENCH_RUN_DIR": str(tmp_path)}
     with pytest.raises(QuestionError, match="below, where nothing can be written: Not a directory"):
         command(words, Console())
+
+
+def test_a_defect_is_not_told_as_a_failed_audit(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python itself would end with 1."""
+
+    def work(_: Console) -> int:
+        raise ConnectionResetError("the database went away")
+
+    with pytest.raises(SystemExit) as ended:
+        cli.edge(work)
+    assert ended.value.code == cli.INVALID
+    assert "ConnectionResetError: the database went away" in capsys.readouterr().err

@@ -184,7 +184,7 @@ class TestPriceFiles:
             read_ab({"PRICES": f"{tmp_path}/p.yaml", "SEED": "x"}, STRATEGIES, {})
         problems = caught.value.problems
         assert f"PRICES={tmp_path}/p.yaml: core_hour: missing" in problems
-        assert "SEED=x: expected a whole number" in problems
+        assert "SEED=x: expected a whole number from 0 to 2147483647" in problems
         with pytest.raises(WordsError, match=r"PRICES=nowhere: cannot be read \(No such file or directory\)"):
             read_ab({"PRICES": "nowhere"}, STRATEGIES, {})
         assert "PRICES" in AB

@@ -526,6 +526,16 @@ def test_a_shortened_picture_has_the_same_corners(monkeypatch: pytest.MonkeyPatc
         assert points(one) == pytest.approx(points(other), abs=0.15)
 
 
+def test_a_report_is_replaced_and_never_written_over(tmp_path: Path) -> None:
+    """A full disk or a kill in the middle leaves the earlier one whole."""
+    path = write_bundle(tmp_path)
+    write_report(path)
+    for name in ("report.html", "report.md"):
+        (tmp_path / name).hardlink_to(path / name)
+    write_report(path)
+    assert not any((path / name).samefile(tmp_path / name) for name in ("report.html", "report.md"))
+
+
 def test_write_report_needs_nothing_but_the_folder(tmp_path: Path) -> None:
     path = write_bundle(tmp_path)
     moved = path.rename(tmp_path / "elsewhere")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loadtests.harness.analyse import analyse
-from loadtests.harness.records.plan import NOBODY, PartKind
+from loadtests.harness.records.plan import NOBODY, Part, PartKind
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Counted, LoadSummary, StepSample, Warn
 from loadtests.harness.records.vocabulary import DOWNLOADED, LedgerClass, Severity, Validity
@@ -397,6 +397,63 @@ def test_a_part_that_was_not_run_is_named() -> None:
     world.play(PAIR, 8)
     (warn,) = [w for w in analyse(bundle(world, PAIR, levels)).warnings if w.code == "not-reached"]
     assert warn.message == "not measured: levels"
+
+
+def in_vain(world: World, own: Part, status: int = 507, code: str = "disk_full") -> None:
+    """A try in every turn of the arms that do nothing."""
+    for stretch in (one for one in world.stretches if one.part == own.name):
+        for index, name in enumerate(stretch.order):
+            if world.rates.get(name, 0.0) == 0.0:
+                at = stretch.begin(index) + 1.0
+                lost = {"ledger": LedgerClass.CLEAN_FAILURE, "acked_at": None, "durable_at": None}
+                failed = {
+                    "failed_at": at,
+                    "failed_step": "chunk",
+                    "failed_status": status,
+                    "failed_code": code,
+                }
+                world.uploads.append(upload(stretch, name, at, at, **lost, **failed))
+
+
+def test_an_arm_of_which_everything_failed_is_not_measured_and_the_others_are() -> None:
+    three = part(arm("A"), arm("B", strategy="direct-single"), arm("C", strategy="direct-multipart"))
+    world = World(rates={"A": 40.0, "B": 50.0}, noise=0.03)
+    world.play(three, 10)
+    in_vain(world, three)
+    result = told(analyse(bundle(world, three)))
+    said = "not measured: C, of which all 20 transfers failed, 20 of them so: chunk answered 507 disk_full"
+    assert (result.validity, result.exit_code, result.exit_reason) == (Validity.CAUTIONS, 3, said)
+    assert result.next_command == "make status"
+    assert result.headline.startswith("With files of 977 KiB here: B is at least ")
+    assert result.headline.endswith(" as fast as A.")
+    assert f"N{said[1:]}." in [one.text for one in result.sentences if one.question is PartKind.COMPARE]
+    assert {one.arm for one in result.limits} == {"A", "B"}
+
+
+def test_a_size_at_which_everything_failed_is_left_out_of_the_answer() -> None:
+    sized = {
+        size: [arm(f"{name} {size}", of=name, title=name, file_size_bytes=size) for name in "AB"]
+        for size in (2048, 4096)
+    }
+    sizes = part(*sized[2048], *sized[4096], name="sizes", kind=PartKind.SIZES)
+    world = World(rates={"A 2048": 40.0, "B 2048": 60.0}, noise=0.03)
+    world.play(sizes, 10)
+    in_vain(world, sizes, status=0, code="transport-1220")
+    result = told(analyse(bundle(world, sizes)))
+    assert [one.text for one in result.sentences if one.question is PartKind.SIZES] == [
+        "Not measured: files of 4 KiB, of which all 40 transfers failed, 40 of them so: "
+        "chunk not answered transport-1220.",
+        "For files of 2 KiB B is the fastest way here, 1.50 (1.46 to 1.54) times as fast as A.",
+    ]
+    assert result.exit_code == 3
+
+
+def test_what_a_limiter_refused_is_told_as_that_alone() -> None:
+    world = World(rates={"A": 40.0})
+    world.play(PAIR, 8)
+    in_vain(world, PAIR, status=429)
+    found = codes(analyse(bundle(world, PAIR)))
+    assert "rate-limited" in found and "not-measured" not in found
 
 
 def test_equal_warnings_are_shown_once_with_how_many_and_the_gravest_stands() -> None:
