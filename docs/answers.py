@@ -30,7 +30,8 @@ from loadtests.harness.records.plan import Claim, Plan
 from loadtests.harness.records.result import Result, Timeline
 from loadtests.harness.report.charts import Chart
 from loadtests.harness.report.charts_evidence import charts
-from loadtests.harness.report.page import ANALYSIS, facts, moment, read_result
+from loadtests.harness.report.conditions import facts, moment
+from loadtests.harness.report.page import ANALYSIS, read_result
 from loadtests.harness.sentences import told
 from loadtests.harness.wording import capital, size
 

@@ -16,7 +16,7 @@ from docs.answers import RECORDS, Answer, answers
 from docs.command import Command
 from docs.tables import table
 from loadtests.harness.records.result import ArmResult, Metric, Result
-from loadtests.harness.report.page import facts
+from loadtests.harness.report.conditions import facts
 from loadtests.harness.wording import (
     MISSING,
     arm_names,

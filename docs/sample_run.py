@@ -20,7 +20,9 @@ from loadtests.harness.records.bundle import MANIFEST, PLAN, Bundle
 from loadtests.harness.records.result import Result
 from loadtests.harness.report.charts import Chart
 from loadtests.harness.report.charts_evidence import charts
-from loadtests.harness.report.page import ANALYSIS, markdown, moment, read_result, view_of
+from loadtests.harness.report.conditions import moment
+from loadtests.harness.report.page import ANALYSIS, read_result, view_of
+from loadtests.harness.report.template import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"

@@ -19,7 +19,8 @@ from loadtests.harness.records.base import Record
 from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.result import Interval, Metric, Ratio, Result
 from loadtests.harness.records.vocabulary import Severity
-from loadtests.harness.report.page import facts, moment, read_result
+from loadtests.harness.report.conditions import facts, moment
+from loadtests.harness.report.page import read_result
 from loadtests.harness.wording import arm_names, duration, listed, percent, ratio
 
 RECORDS = Path(__file__).parent / "series.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from loadtests.harness.govault.run import ASKS
 from loadtests.harness.govault.source import NAMES, PUBLISHED, Published
 from loadtests.harness.records.bundle import BundleWriter, unreadable
 from loadtests.harness.report import glossary
-from loadtests.harness.report.page import HTML, MARKDOWN, template
+from loadtests.harness.report.page import HTML, MARKDOWN
 from loadtests.harness.report.table import Table
+from loadtests.harness.report.template import html, markdown
 from loadtests.harness.wording import MISSING, milliseconds, number, percent, precise, size
 
 ROW_NAMES = 2  # columns that say which ramp a row is
@@ -40,9 +40,8 @@ def write_report(path: Path) -> Findings:
     found = findings_of(path)
     BundleWriter(path).write_json(FINDINGS, found.model_dump(mode="json"))
     view = view_of(found)
-    (path / HTML).write_text(template("govault.html.j2").render(view), encoding="utf-8")
-    text = template("govault.md.j2").render(view)
-    (path / MARKDOWN).write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", encoding="utf-8")
+    (path / HTML).write_text(html(view, "govault"), encoding="utf-8")
+    (path / MARKDOWN).write_text(markdown(view, "govault"), encoding="utf-8")
     return found
 
 

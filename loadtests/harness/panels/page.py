@@ -18,7 +18,8 @@ from loadtests.harness.panels.recording import Recording, read_recording
 from loadtests.harness.records.bundle import Bundle
 from loadtests.harness.records.plan import NOBODY, Plan
 from loadtests.harness.report.charts import INK
-from loadtests.harness.report.page import moment, template
+from loadtests.harness.report.conditions import moment
+from loadtests.harness.report.template import html
 
 HTML = "panels.html"
 GREYS = (GREY, INK)
@@ -69,7 +70,7 @@ def render_panels(path: Path) -> Path:
         "count": sum(1 for section in drawn for _ in section.pictures()),
     }
     target = path / HTML
-    target.write_text(template("panels.html.j2").render(view), encoding="utf-8")
+    target.write_text(html(view, "panels"), encoding="utf-8")
     return target
 
 
