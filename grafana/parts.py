@@ -64,7 +64,6 @@ def percentile(
     q: float = 0.95,
     selector: str = "",
     width: int = 8,
-    height: int = 7,
     empty: str = "",
     limits: tuple[Threshold, ...] = (),
 ) -> Panel:
@@ -76,7 +75,6 @@ def percentile(
         unit=Unit.SECONDS,
         queries=(Query(promql.quantile(q, metric, selector, *by), legend, empty=empty),),
         width=width,
-        height=height,
         thresholds=limits,
         colours=COLOURS,
     )
@@ -113,7 +111,6 @@ def stat(
     *queries: Query,
     width: int = 5,
     decimals: int | None = None,
-    limits: tuple[Threshold, ...] = (),
 ) -> Panel:
     """One number for each series, of the whole span that is shown."""
     return Panel(
@@ -125,6 +122,5 @@ def stat(
         width=width,
         height=4,
         decimals=decimals,
-        thresholds=limits,
         colours=COLOURS,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loadtests.harness.cost import share_of_services
-from loadtests.harness.intervals import of_all
+from loadtests.harness.intervals import NOTHING, of_all
 from loadtests.harness.records.plan import Claim, Decides, Plan
 from loadtests.harness.records.result import (
     ArmResult,
@@ -96,6 +96,11 @@ class Judged:
     conditions: tuple[Condition, ...]
     why: str
 
+    @property
+    def measured(self) -> str:
+        """A sentence for each condition."""
+        return " ".join(f"{capital(one.text)}." for one in self.conditions)
+
 
 def ending(plan: Plan, result: Result) -> list[tuple[str, str]]:
     """The lines that an answer ends with, each with its name: claimed, measured, verdict, why."""
@@ -103,7 +108,7 @@ def ending(plan: Plan, result: Result) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     for one in judged:
         lines.append((f"claimed ({one.claim.source})", one.claim.claim))
-        lines.append(("measured", listed_sentences(condition.text for condition in one.conditions)))
+        lines.append(("measured", one.measured))
         lines.append(("verdict", one.decision.value))
         if one.why:
             lines.append(("because", one.why))
@@ -116,10 +121,6 @@ def ending(plan: Plan, result: Result) -> list[tuple[str, str]]:
     if lines:
         lines.append(("why", reason(result) or "Not identified."))
     return lines
-
-
-def listed_sentences(texts: Iterator[str]) -> str:
-    return " ".join(f"{capital(text)}." for text in texts)
 
 
 def judged_claims(plan: Plan, result: Result) -> tuple[Judged, ...]:
@@ -162,16 +163,13 @@ def together(decisions: Sequence[Decision]) -> Decision:
 def _condition(one: Decides, plan: Plan, result: Result, *, decides: bool) -> Condition:
     what, names = _what(one, plan, result), names_of(result)
     if not {one.arm, one.over} - {None} <= names.keys():
-        return Condition(_NOTHING, Decision.NOT_RUN, f"{what}: not measured")
+        return Condition(NOTHING, Decision.NOT_RUN, f"{what}: not measured")
     measured, p_holm = _measured(one, result)
     decision, seen = decide(one, measured, plan.margin, p_holm), _figure(one, measured)
     if measured.value is None and one.metric in RARE and _value(one, one.over or one.arm, result).value == 0:
         decision, seen = Decision.NOT_REACHED, "there was none to compare"
     text = f"{what}: claimed {_claimed(one)}, measured {seen}"
     return Condition(measured, decision, f"{text}: {decision.value}" if decides else text)
-
-
-_NOTHING = Interval(n=0, value=None)
 
 
 def decide(one: Decides, measured: Interval, margin: float, p_holm: float | None = None) -> Decision:
@@ -217,7 +215,7 @@ def _measured(one: Decides, result: Result) -> tuple[Interval, float | None]:
 def quotient(above: Interval, below: Interval) -> Interval:
     """A ratio of two figures with intervals, from ends to ends: wider than need be, never too narrow."""
     if not above.value or not below.value or not below.low or not below.high or not above.high:
-        return _NOTHING
+        return NOTHING
     low = (above.low or 0.0) / below.high
     n = min(above.n, below.n)
     return Interval(n=n, value=above.value / below.value, low=low, high=above.high / below.low)
@@ -231,7 +229,7 @@ def _ratio(one: Decides, result: Result) -> tuple[Interval, float | None]:
         pair = arms[known.base], arms[known.arm]
         if known.metric == one.metric and set(pair) == {one.arm, one.over}:
             return known.ratio if pair[1] == one.arm else turned(known.ratio), known.p_holm
-    return _NOTHING, None
+    return NOTHING, None
 
 
 def _comparison(one: Decides, result: Result) -> Comparison | None:
@@ -255,7 +253,7 @@ def _offered(one: Decides, name: str, result: Result) -> Offered | None:
 
 def _acked_p95(one: Decides, name: str, result: Result) -> Interval:
     cell = _offered(one, name, result)
-    return _NOTHING if cell is None else cell.acked_p95.ms
+    return NOTHING if cell is None else cell.acked_p95.ms
 
 
 def _refusal_share(one: Decides, name: str, result: Result) -> Interval:
@@ -263,18 +261,18 @@ def _refusal_share(one: Decides, name: str, result: Result) -> Interval:
         _offered(one, name, result),
         _offered(one.model_copy(update={"rate": one.over_rate}), name, result),
     )
-    return _NOTHING if cell is None or calm is None else quotient(cell.refusal_cpu_s, calm.cpu_s_per_upload)
+    return NOTHING if cell is None or calm is None else quotient(cell.refusal_cpu_s, calm.cpu_s_per_upload)
 
 
 def _recovery_s(one: Decides, name: str, result: Result) -> Interval:
     known = result.offers.recoveries if result.offers else ()
-    return next((it.seconds for it in known if (it.arm, it.after_share) == (name, one.rate)), _NOTHING)
+    return next((it.seconds for it in known if (it.arm, it.after_share) == (name, one.rate)), NOTHING)
 
 
 def _cpu(one: Decides, name: str, result: Result) -> Interval:
     if one.rate is not None:
         cell = _offered(one, name, result)
-        return _NOTHING if cell is None else cell.cpu_s_per_upload
+        return NOTHING if cell is None else cell.cpu_s_per_upload
     return _of(_arm(one, name, result), lambda arm: arm.cpu_s_per_upload)
 
 
@@ -285,12 +283,12 @@ def _arm(one: Decides, name: str, result: Result) -> ArmResult | None:
 
 def _cpu_share(one: Decides, name: str, result: Result) -> Interval:
     arm = _arm(one, name, result)
-    return share_of_services(one.process or "", arm.cpu_s_by_process) if arm else _NOTHING
+    return share_of_services(one.process or "", arm.cpu_s_by_process) if arm else NOTHING
 
 
 def _failed_share(one: Decides, name: str, result: Result) -> Interval:
     arm = _arm(one, name, result)
-    return _NOTHING if arm is None else of_all(arm.failed, arm.failed + arm.uploads)
+    return NOTHING if arm is None else of_all(arm.failed, arm.failed + arm.uploads)
 
 
 def _ghost_share(_: Decides, name: str, result: Result) -> Interval:
@@ -304,13 +302,13 @@ def _ghost_share(_: Decides, name: str, result: Result) -> Interval:
 
 def _held_share(_: Decides, name: str, result: Result) -> Interval:
     held = result.crowd.held if result.crowd else ()
-    return next((one.share for one in held if one.arm == name), _NOTHING)
+    return next((one.share for one in held if one.arm == name), NOTHING)
 
 
 def _downloads_per_s(one: Decides, name: str, result: Result) -> Interval:
     cells = result.fleet.cells if result.fleet else ()
     found = (cell.downloads_per_s for cell in cells if (cell.arm, cell.clients) == (name, one.clients))
-    return next(found, _NOTHING)
+    return next(found, NOTHING)
 
 
 def _fleet_ratio(one: Decides, result: Result) -> Interval | None:
@@ -330,13 +328,13 @@ def _fleet_ratio(one: Decides, result: Result) -> Interval | None:
 def _statements(_: Decides, name: str, result: Result) -> Interval:
     """Counted, not sampled: the services' own counters over the whole load."""
     found = next((price.statements for price in result.prices if price.arm == name), None)
-    return _NOTHING if found is None else Interval(n=EXACT, value=found, low=found, high=found)
+    return NOTHING if found is None else Interval(n=EXACT, value=found, low=found, high=found)
 
 
 def _beside(pick: Callable[[Beside], Latency]) -> Callable[[Decides, str, Result], Interval]:
     def value(_: Decides, name: str, result: Result) -> Interval:
         arms = result.neighbours.arms if result.neighbours else ()
-        return next((pick(arm).ms for arm in arms if arm.arm == name), _NOTHING)
+        return next((pick(arm).ms for arm in arms if arm.arm == name), NOTHING)
 
     return value
 
@@ -360,7 +358,7 @@ _VALUES: Mapping[str, Callable[[Decides, str, Result], Interval]] = {
 
 
 def _of(arm: ArmResult | None, pick: Callable[[ArmResult], Interval]) -> Interval:
-    return _NOTHING if arm is None else pick(arm)
+    return NOTHING if arm is None else pick(arm)
 
 
 # -- words

@@ -1,4 +1,4 @@
-"""The arms of a plan: as a command asks for them, and as they are at a level, a rate, a size or with a kill."""
+"""The arms of a plan: as a command asks for them, and those at a level, a rate, a size, or with a kill."""
 
 from __future__ import annotations
 
