@@ -23,9 +23,11 @@ SO_FAR = "Of all that an arm has done so far, exactly: k6 pushes no percentiles 
 COLOURS = strategy_colours() | PROCESS_COLOURS | PAIR_COLOURS
 
 SERVICE = Variable("service", "Service", "label_values(http_requests_total, service)")
+MINE = '{service=~"$service"}'  # series of the chosen services
 STRATEGY = Variable(
     "strategy", "Strategy", ", ".join(f"{one.arm} : {one.method}" for one in strategies()), fixed=True
 )
+METHOD = '{method=~"$strategy"}'  # series of the chosen strategies
 RUN = Variable("run", "Run", "label_values(testbed_turn_active, run)", empty=NOT_MEASURING)
 # Of the chosen run, from the first audit of its comparison on.
 ARM = Variable(
