@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from loadtests.harness.alerting.provocations import ProvocationsError
-from loadtests.harness.arm_words import WordsError
 from loadtests.harness.clean import CleanError
 from loadtests.harness.clients.strategies import StrategyError
 from loadtests.harness.clients.users import SignupFailed
@@ -19,6 +18,7 @@ from loadtests.harness.testbeds.network import NetworkError
 from loadtests.harness.testbeds.store_route import UnknownStore
 from loadtests.harness.testbeds.target import TargetFailed
 from loadtests.harness.testbeds.testbed import SystemNotUp, TestbedRefused
+from loadtests.harness.words import WordsError
 
 EXPECTED = (
     AlreadyRunning, BundleError, CleanError, ConnectionsError, DishonestSettings, LoadFailed, NetworkError,

@@ -21,11 +21,10 @@ from pydantic import (
 )
 
 from loadtests.harness import yaml_file
-from loadtests.harness.arm_words import nearest
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.records.base import Record, Size
 from loadtests.harness.records.plan import Claim, Decides, ShareOf
-from loadtests.harness.words import OF_LOAD, ProfileName, problems_of_load
+from loadtests.harness.words import OF_LOAD, ProfileName, nearest, problems_of_load
 
 QUESTIONS_FOLDER = Path(__file__).parents[1] / "questions"
 AB = "ab"

@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from loadtests.harness import background
-from loadtests.harness.arm_words import ArmWords, Known
 from loadtests.harness.records.vocabulary import STORES
 from loadtests.harness.testbeds.native_testbed import SharedParts
 from loadtests.harness.testbeds.network import Link, Network, open_network
 from loadtests.harness.testbeds.system import ROOT, System, settings_of, system_of
 from loadtests.harness.testbeds.testbed import CLUSTERS
+from loadtests.harness.words import ArmWords, Known
 
 MODULE = "compose.beside"
 END_LIMIT_S = 120.0

@@ -9,14 +9,13 @@ import pytest
 
 from docs import answers, learn
 from docs.learn import BEGIN, END, LABS, Lab
-from loadtests.harness.arm_words import as_typed
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.plan.planning import estimate, make_plan
 from loadtests.harness.question import load_question
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import Result
 from loadtests.harness.wording import MISSING
-from loadtests.harness.words import ASK, read_question
+from loadtests.harness.words import ASK, as_typed, read_question
 from tests.docs.markdown import links
 from tests.unit.compose.words import takers
 from tests.unit.loadtests import fabricate

@@ -59,8 +59,7 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "loadtests.harness": {
         "records": "records",
-        "before a run": "background wording yaml_file arm_words words clients testbeds question plan order "
-        "stacks",
+        "before a run": "background wording yaml_file words clients testbeds question plan order stacks",
         "what is seen": "k6 watch metrics",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison knee analysis checks validity "

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.harness.arm_words import WordsError, as_typed
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.asking import Asking, few_cores
 from loadtests.harness.measure import running
@@ -18,7 +17,7 @@ from loadtests.harness.plan.planning import estimate, make_plan
 from loadtests.harness.plan.room import available_bytes, refuse_beyond_memory
 from loadtests.harness.question import Question, QuestionError, load_question, questions
 from loadtests.harness.report.terminal import WIDTH
-from loadtests.harness.words import ASK, STRESS, ProfileName, Words, read_question
+from loadtests.harness.words import ASK, STRESS, ProfileName, Words, WordsError, as_typed, read_question
 
 LIST = ("Q", "PROFILE")
 STRESS_QUESTION = "proxy-or-direct"

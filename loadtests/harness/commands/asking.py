@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from loadtests.harness.arm_words import Known, asks_for_settings, revision_of
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.panels import keep_panels
 from loadtests.harness.measure import INTERRUPTED, Finish, measure
@@ -28,7 +27,7 @@ from loadtests.harness.stacks import Making, Stacks, StacksError, open_helper, o
 from loadtests.harness.testbeds.network import Link, slowed
 from loadtests.harness.testbeds.system import ROOT, System, find_system_async
 from loadtests.harness.testbeds.target_testbed import TargetTestbed
-from loadtests.harness.words import Words
+from loadtests.harness.words import Known, Words, asks_for_settings, revision_of
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Reads a command's words, with the settings that somebody may choose by arm.

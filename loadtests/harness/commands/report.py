@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.harness.arm_words import WordsError
 from loadtests.harness.govault import report as study
 from loadtests.harness.govault.records import is_study
 from loadtests.harness.plan.prices import PricesError, read_prices
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.report.page import write_report
 from loadtests.harness.report.terminal import print_result
+from loadtests.harness.words import WordsError
 
 
 def finish(path: Path, console: Console) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grafana.colours import ARM_COLOURS
-from loadtests.harness.arm_words import ArmWords
 from loadtests.harness.clients.strategies import Strategy
 from loadtests.harness.plan.places import stacks_of
 from loadtests.harness.records.plan import NOBODY, Arm
-from loadtests.harness.words import Words
+from loadtests.harness.words import ArmWords, Words
 
 NOBODY_COLOUR = "#6b7280"
 DEFAULT_STRATEGY, DEFAULT_FILE_BYTES = "proxy-chunked", 1024**2

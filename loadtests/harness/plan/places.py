@@ -6,9 +6,8 @@ give them stacks of their own.
 
 from __future__ import annotations
 
-from loadtests.harness.arm_words import ArmWords
 from loadtests.harness.testbeds.network import Link
-from loadtests.harness.words import Words
+from loadtests.harness.words import ArmWords, Words
 
 # Of a stack of its own: each of our processes, and what may stand beside them (nginx, pgbouncer, Redis).
 PROCESS_BYTES, JOINTS_BYTES, STORE_BYTES = 80 * 1024**2, 60 * 1024**2, 400 * 1024**2

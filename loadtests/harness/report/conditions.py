@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from loadtests.harness.arm_words import OF_NETWORK
 from loadtests.harness.records.plan import Arm
 from loadtests.harness.records.result import Result
 from loadtests.harness.sentences import arms_of, comparisons, names_of, network_of
 from loadtests.harness.wording import capital, duration, listed, listed_arms, network, size
+from loadtests.harness.words import OF_NETWORK
 
 OWN_NETWORK = "the machine's own"
 

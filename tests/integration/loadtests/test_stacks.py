@@ -17,7 +17,6 @@ import pytest
 from minio import Minio
 
 from compose import store_key
-from loadtests.harness.arm_words import ArmWords
 from loadtests.harness.clients.users import create_users
 from loadtests.harness.stacks import (
     Helper,
@@ -31,6 +30,7 @@ from loadtests.harness.testbeds.native_testbed import NativeTestbed
 from loadtests.harness.testbeds.network import Link
 from loadtests.harness.testbeds.processes import Watched
 from loadtests.harness.testbeds.system import ROOT
+from loadtests.harness.words import ArmWords
 from tests.stack import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]

@@ -10,11 +10,10 @@ import pytest
 
 from grafana.dashboards import DASHBOARDS
 from grafana.promql import LEVEL
-from loadtests.harness.arm_words import as_typed
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.plan.planning import make_plan
 from loadtests.harness.question import load_question, questions
-from loadtests.harness.words import ASK, PROFILES, ProfileName, read_question
+from loadtests.harness.words import ASK, PROFILES, ProfileName, as_typed, read_question
 from tests.unit.grafana.promtool import evaluate
 
 pytestmark = pytest.mark.unit

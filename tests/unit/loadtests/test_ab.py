@@ -8,14 +8,13 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from loadtests.harness.arm_words import ArmWords
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.asking import announce
 from loadtests.harness.plan.places import common_link, link_of, needs_stacks, stack_bytes, stacks_of
 from loadtests.harness.plan.planning import make_plan
 from loadtests.harness.question import load_question
 from loadtests.harness.testbeds.network import Link
-from loadtests.harness.words import Words, read_ab
+from loadtests.harness.words import ArmWords, Words, read_ab
 
 pytestmark = pytest.mark.unit
 

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from loadtests.harness import question
-from loadtests.harness.arm_words import WordsError
 from loadtests.harness.commands import ask as command
 from loadtests.harness.commands.ask import entry
 from loadtests.harness.commands.asking import Asking
 from loadtests.harness.question import questions
+from loadtests.harness.words import WordsError
 
 pytestmark = pytest.mark.unit
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness import arm_words, words
-from loadtests.harness.arm_words import ArmWords, WordsError, read_arm
+from loadtests.harness import words
 from loadtests.harness.records.base import parse_size
-from loadtests.harness.words import Words, read_ab, read_network
+from loadtests.harness.words import ArmWords, Words, WordsError, read_ab, read_arm, read_network
 
 pytestmark = pytest.mark.unit
 
@@ -144,7 +143,7 @@ class TestAQuestion:
     def test_before_the_services_are_asked_any_setting_is_taken(self) -> None:
         texts = {"a": "DB_POOL_MAX=5 upload.FINALISE=inline VUS=2", "b": "REPLICAS=2"}
         wrong: list[str] = []
-        known = arm_words.as_typed(texts)
+        known = words.as_typed(texts)
         arms = {name: read_arm(name, text, STRATEGIES, known[name], wrong) for name, text in texts.items()}
         assert wrong == [] and all(arm.needs_stack for arm in arms.values())
         assert known["b"] == {}
@@ -195,10 +194,7 @@ class TestArms:
 
     def test_base_is_a_revision_against_the_working_tree(self) -> None:
         texts = words.arm_texts({"BASE": "origin/main", "B": "FINALISE=detached"})
-        assert {arm: arm_words.revision_of(text) for arm, text in texts.items()} == {
-            "A": "origin/main",
-            "B": "",
-        }
+        assert {arm: words.revision_of(text) for arm, text in texts.items()} == {"A": "origin/main", "B": ""}
         found = read_ab({"BASE": "origin/main", "B": "FINALISE=detached"}, STRATEGIES, KNOWN).arms
         assert (found["A"].revision, found["B"].revision) == ("origin/main", "")
         assert found["B"].processes == {"upload": {"FINALISE": "detached"}}
@@ -241,9 +237,9 @@ class TestArms:
         )
 
     def test_only_settings_and_parts_have_to_be_looked_up(self) -> None:
-        assert not arm_words.asks_for_settings("STRATEGY=x FILE_SIZE=1 VUS=2 RTT_MS=3 BANDWIDTH_MBIT=4")
-        assert arm_words.asks_for_settings("STRATEGY=x FINALISE=inline")
-        assert arm_words.asks_for_settings("REPLICAS=2")
+        assert not words.asks_for_settings("STRATEGY=x FILE_SIZE=1 VUS=2 RTT_MS=3 BANDWIDTH_MBIT=4")
+        assert words.asks_for_settings("STRATEGY=x FINALISE=inline")
+        assert words.asks_for_settings("REPLICAS=2")
 
 
 class TestEverythingWrongAtOnce:

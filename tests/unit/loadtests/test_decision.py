@@ -12,7 +12,6 @@ from markupsafe import escape
 from rich.console import Console
 
 from loadtests.harness.analysis.decision import decision, money
-from loadtests.harness.arm_words import WordsError, as_typed
 from loadtests.harness.clients.strategies import evaluate, load_strategies
 from loadtests.harness.commands.report import report
 from loadtests.harness.plan.planning import make_plan
@@ -28,7 +27,7 @@ from loadtests.harness.report.page import view_of
 from loadtests.harness.report.table import Table
 from loadtests.harness.report.template import html, markdown
 from loadtests.harness.report.terminal import print_result
-from loadtests.harness.words import AB, ASK, read_ab, read_question
+from loadtests.harness.words import AB, ASK, WordsError, as_typed, read_ab, read_question
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests.fabricate import PROXY, SINGLE
 from tests.unit.loadtests.test_report import write_bundle

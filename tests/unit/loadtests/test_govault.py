@@ -13,7 +13,6 @@ import pytest
 from rich.console import Console
 
 from docs import study as study_page
-from loadtests.harness.arm_words import WordsError
 from loadtests.harness.claims import Decision
 from loadtests.harness.commands.compare import compare
 from loadtests.harness.commands.report import finish
@@ -33,7 +32,7 @@ from loadtests.harness.records.bundle import BundleError, BundleWriter
 from loadtests.harness.records.result import Interval, Latency
 from loadtests.harness.records.samples import Look, UploadSample
 from loadtests.harness.records.vocabulary import LedgerClass
-from loadtests.harness.words import STUDY_BUDGET_S, read_study
+from loadtests.harness.words import STUDY_BUDGET_S, WordsError, read_study
 from tests.unit.loadtests import fabricate as make
 
 pytestmark = pytest.mark.unit

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from loadtests.harness import question
-from loadtests.harness.arm_words import as_typed
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.latency import FEWEST_PERIODS, FEWEST_SAMPLES
 from loadtests.harness.order import turns_per_block
@@ -18,7 +17,7 @@ from loadtests.harness.plan.planning import VU_BYTES, estimate, make_plan, memor
 from loadtests.harness.plan.warm_up import with_capacity
 from loadtests.harness.question import QuestionError, load_question, questions
 from loadtests.harness.records.plan import NOBODY, PartKind, Plan
-from loadtests.harness.words import ASK, PROFILES, ProfileName, read_ab, read_question
+from loadtests.harness.words import ASK, PROFILES, ProfileName, as_typed, read_ab, read_question
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.harness.arm_words import as_typed
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.plan.planning import GIB, least_disk_bytes, make_plan
 from loadtests.harness.plan.room import (
@@ -25,7 +24,7 @@ from loadtests.harness.plan.room import (
 )
 from loadtests.harness.question import QuestionError, load_question
 from loadtests.harness.records.plan import Plan
-from loadtests.harness.words import arm_texts, read_ab, read_question
+from loadtests.harness.words import arm_texts, as_typed, read_ab, read_question
 
 pytestmark = pytest.mark.unit
 
