@@ -15,11 +15,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from compose import envfile, switches
+from compose import envfile, postgres, switches
 
 SINGLE, SCALED, AUTO = "single", "scaled", "auto"
 REPLICATED = ("gateway", "auth", "upload", "files")
-POOLED = ("auth", "upload", "files")  # each with a database of its own
+POOLED = tuple(postgres.DATABASES)  # the services that have a database of their own
 SHARES = Path(__file__).with_name("workers.env")
 DEFAULT_REPLICAS, MOST_REPLICAS = 2, 32
 FIRST_PORT, PORTS_PER_REPLICA, ADMIN_OFFSET = 9200, 20, 10

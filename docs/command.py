@@ -36,9 +36,3 @@ class Run(click.ParamType[Path]):
             return find_bundle(str(value), os.environ)
         except BundleError as error:
             self.fail(str(error), param, ctx)
-
-
-def within(name: str, found_bytes: int, most_bytes: int) -> None:
-    """Raises ``click.ClickException`` where a folder that every clone carries has become too large."""
-    if found_bytes > most_bytes:
-        raise click.ClickException(f"{name} has {found_bytes:,} bytes, more than {most_bytes:,}")

@@ -15,8 +15,9 @@ import click
 from docs.answers import RECORDS, Answer, answers
 from docs.command import Command
 from docs.tables import table
+from docs.writing import filled, write
 from loadtests.harness.records.result import ArmResult, Metric, Result
-from loadtests.harness.report.page import facts
+from loadtests.harness.report.conditions import facts
 from loadtests.harness.wording import (
     MISSING,
     arm_names,
@@ -250,15 +251,9 @@ def pages(records: Path = RECORDS) -> dict[Path, str]:
     """Every lab's page with its figures."""
     known = {one.question.name: one for one in answers(records)}
     return {
-        FOLDER / lab.page: _filled(FOLDER / lab.page, figures(lab, known[lab.question], records))
+        FOLDER / lab.page: filled(FOLDER / lab.page, BEGIN, END, figures(lab, known[lab.question], records))
         for lab in LABS
     }
-
-
-def _filled(page: Path, text: str) -> str:
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{text}{END}{after}"
 
 
 @click.command(cls=Command)
@@ -267,8 +262,7 @@ def main() -> None:
 
     Example: python -m docs.learn
     """
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
+    write(pages())
 
 
 if __name__ == "__main__":

@@ -14,13 +14,16 @@ from pathlib import Path
 import click
 
 from docs import dashboards
-from docs.command import Command, Run, within
+from docs.command import Command, Run
+from docs.writing import filled, refuse_large, write
 from loadtests.harness.panels.recording import FILE as RECORDING
 from loadtests.harness.records.bundle import MANIFEST, PLAN, Bundle
 from loadtests.harness.records.result import Result
 from loadtests.harness.report.charts import Chart
 from loadtests.harness.report.charts_evidence import charts
-from loadtests.harness.report.page import ANALYSIS, markdown, moment, read_result, view_of
+from loadtests.harness.report.conditions import moment
+from loadtests.harness.report.page import ANALYSIS, read_result, view_of
+from loadtests.harness.report.template import markdown
 from loadtests.harness.sentences import told
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +32,6 @@ BUNDLE = SAMPLE / "bundle"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- sample: begin -->", "<!-- sample: end -->"
 SHOWN = ("size-speed", "size-cpu", "speed", "price")
-MOST_BYTES = 2_500_000  # of docs/sample: every clone of the repository carries it
 
 
 def take(run: Path) -> None:
@@ -55,7 +57,7 @@ def words() -> dict[Path, str]:
     section = _section(result, _charts(result))
     return {
         SAMPLE / "report.md": report,
-        README: _readme(README.read_text(encoding="utf-8"), section),
+        README: filled(README, BEGIN, END, section + "\n"),
     }
 
 
@@ -70,11 +72,6 @@ def pictures() -> dict[Path, str]:
 def _charts(result: Result) -> list[Chart]:
     drawn = charts(result)
     return [drawn[name] for name in SHOWN if name in drawn]
-
-
-def size_bytes() -> int:
-    """Of everything in docs/sample."""
-    return sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file())
 
 
 def standing_alone(chart: Chart) -> str:
@@ -114,12 +111,6 @@ def _panels() -> list[str]:
     return [f"{words} ([all dashboards](docs/dashboards.md)):\n", *shown] if shown else []
 
 
-def _readme(text: str, section: str) -> str:
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{section}\n{END}{after}"
-
-
 @click.command(cls=Command)
 @click.argument("run", required=False, type=Run())
 def main(run: Path | None) -> None:
@@ -130,10 +121,8 @@ def main(run: Path | None) -> None:
     """
     if run is not None:
         take(run)
-    for path, text in (words() | pictures()).items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    within("docs/sample", size_bytes(), MOST_BYTES)
+    write(words() | pictures())
+    refuse_large(SAMPLE)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ says what nobody likes. Of a run are kept its ratios and how long it took.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,13 @@ import click
 
 from docs.command import Command, Run
 from docs.tables import table
+from docs.writing import text_of
 from loadtests.harness.records.base import Record
 from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.result import Interval, Metric, Ratio, Result
 from loadtests.harness.records.vocabulary import Severity
-from loadtests.harness.report.page import facts, moment, read_result
+from loadtests.harness.report.conditions import facts, moment
+from loadtests.harness.report.page import read_result
 from loadtests.harness.wording import arm_names, duration, listed, percent, ratio
 
 RECORDS = Path(__file__).parent / "series.json"
@@ -93,10 +94,7 @@ def take(name: str, runs: Sequence[Path], records: Path = RECORDS) -> None:
     before = on_record(records).series
     by_start = {one.started_at_s: one for one in (*before.get(name, ()), *map(_kept, results))}
     series = before | {name: tuple(by_start[at] for at in sorted(by_start))}
-    text = json.dumps(
-        Kept(series=series).model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False
-    )
-    records.write_text(text + "\n", encoding="utf-8")
+    records.write_text(text_of(Kept(series=series)), encoding="utf-8")
 
 
 def _kept(result: Result) -> KeptRun:

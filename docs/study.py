@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from docs.tables import table
+from docs.writing import text_of
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
 from loadtests.harness.govault.findings import findings_of, told
 from loadtests.harness.govault.records import FINDINGS, Findings
@@ -15,6 +15,7 @@ from loadtests.harness.govault.report import main_table
 from loadtests.harness.govault.source import FILE_BYTES
 from loadtests.harness.govault.verdicts import not_run
 from loadtests.harness.records.bundle import Bundle, BundleError
+from loadtests.harness.report.table import without_spare
 from loadtests.harness.wording import size
 
 NAME, SOURCE, COMMAND = "govault", "GoVault", "make govault"
@@ -27,8 +28,7 @@ def take(run: Path, records: Path) -> str:
         raise BundleError(f"{run}: a study that was interrupted decides nothing")
     scrubber = Scrubber.of_machine(os.environ, recorded_secrets(Bundle(run).manifest()))
     (records / NAME).mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1)
-    (records / NAME / FINDINGS).write_text(scrubber.clean(text) + "\n", encoding="utf-8")
+    (records / NAME / FINDINGS).write_text(scrubber.clean(text_of(found)), encoding="utf-8")
     return NAME
 
 
@@ -64,11 +64,8 @@ def section(found: Findings | None) -> Iterator[str]:
         yield f"Not asked yet. Ask it: `{COMMAND}`\n"
         return
     yield f"{found.headline}\n\n"
-    shown = main_table(found.rows)
-    kept = [place for place, name in enumerate(shown.columns) if name not in shown.spare]
-    yield table(
-        [shown.columns[place] for place in kept], [[row[place] for place in kept] for row in shown.rows]
-    )
+    shown = without_spare(main_table(found.rows))
+    yield table(shown.columns, shown.rows)
     yield f"\n{shown.caption}\n\n"
     for caution in found.cautions:
         yield f"- {caution}\n"

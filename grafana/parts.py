@@ -23,9 +23,11 @@ SO_FAR = "Of all that an arm has done so far, exactly: k6 pushes no percentiles 
 COLOURS = strategy_colours() | PROCESS_COLOURS | PAIR_COLOURS
 
 SERVICE = Variable("service", "Service", "label_values(http_requests_total, service)")
+MINE = '{service=~"$service"}'  # series of the chosen services
 STRATEGY = Variable(
     "strategy", "Strategy", ", ".join(f"{one.arm} : {one.method}" for one in strategies()), fixed=True
 )
+METHOD = '{method=~"$strategy"}'  # series of the chosen strategies
 RUN = Variable("run", "Run", "label_values(testbed_turn_active, run)", empty=NOT_MEASURING)
 # Of the chosen run, from the first audit of its comparison on.
 ARM = Variable(
@@ -64,7 +66,6 @@ def percentile(
     q: float = 0.95,
     selector: str = "",
     width: int = 8,
-    height: int = 7,
     empty: str = "",
     limits: tuple[Threshold, ...] = (),
 ) -> Panel:
@@ -76,7 +77,6 @@ def percentile(
         unit=Unit.SECONDS,
         queries=(Query(promql.quantile(q, metric, selector, *by), legend, empty=empty),),
         width=width,
-        height=height,
         thresholds=limits,
         colours=COLOURS,
     )
@@ -113,7 +113,6 @@ def stat(
     *queries: Query,
     width: int = 5,
     decimals: int | None = None,
-    limits: tuple[Threshold, ...] = (),
 ) -> Panel:
     """One number for each series, of the whole span that is shown."""
     return Panel(
@@ -125,6 +124,5 @@ def stat(
         width=width,
         height=4,
         decimals=decimals,
-        thresholds=limits,
         colours=COLOURS,
     )

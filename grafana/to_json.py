@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from grafana.model import ANYTHING, COLUMNS, DATASOURCE_UID, Annotation, Dashboard, Panel, Row, Variable
-from grafana.to_json_panel import panel_json
+from grafana.to_json_panel import Json, panel_json
 
 SCHEMA_VERSION = 41
 TAG = "vaultbench"
 # The data source is chosen by a variable whose value is the provisioned one.
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 REPORT_URL = "/public/results/${run}/report.html"  # the folder of runs, served beside Grafana's own files
-Json = dict[str, Any]
 
 
 def text_of(dashboard: Dashboard) -> str:

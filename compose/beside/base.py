@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose import credentials, envfile, life, scaling, scraping, settings, stack, store
+from compose import credentials, envfile, life, postgres, scaling, scraping, settings, stack, store
 from compose.installer.programs import Installer
 from compose.stack import Stack
 
-CLUSTERS = ("pg-auth", "pg-upload", "pg-files")
+CLUSTERS = tuple(f"pg-{name}" for name in postgres.DATABASES)
 # Of databases that are started for a comparison: enough for any pool that a setting allows for two stacks.
 CONNECTIONS = "600"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compose import credentials, envfile, life, ports, scaling, settings, stack, store, switches
+from compose import credentials, envfile, life, ports, postgres, scaling, settings, stack, store, switches
 from compose.beside.base import CLUSTERS, Base
 from compose.beside.data import Names
 from compose.beside.revisions import Tree
@@ -16,7 +16,7 @@ from compose.part import Part
 from compose.prepare import prepare
 from compose.stack import Stack
 
-OF_DATABASES = ("PG_AUTH_PORT", "PG_UPLOAD_PORT", "PG_FILES_PORT")
+OF_DATABASES = tuple(f"PG_{name.upper()}_PORT" for name in postgres.DATABASES)
 OF_STORE = ("S3_PORT", "S3_CONSOLE_PORT")
 
 

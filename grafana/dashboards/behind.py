@@ -5,10 +5,9 @@ from __future__ import annotations
 from grafana.colours import INK, PROCESS_COLOURS
 from grafana.dashboards.proxy_direct import FEW, MANY_DONE
 from grafana.model import Dashboard, Panel, Query, Row, Unit
-from grafana.parts import NO_PUSH, NOT_MEASURING, RUN, SO_FAR, STRATEGY, lines, percentile, spans
+from grafana.parts import METHOD, NO_PUSH, NOT_MEASURING, RUN, SO_FAR, STRATEGY, lines, percentile, spans
 from grafana.promql import over, per_s
 
-METHOD = '{method=~"$strategy"}'
 DONE = 'upload_sessions_total{event="completed", method=~"$strategy"}'
 TTD = "upload_time_to_durable_seconds"
 

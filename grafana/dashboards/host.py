@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import NO_EXPORTER, NO_STORE_METRICS, RED, RUN, SERVICE, YELLOW, lines, percentile, spans
+from grafana.parts import (
+    MINE,
+    NO_EXPORTER,
+    NO_STORE_METRICS,
+    RED,
+    RUN,
+    SERVICE,
+    YELLOW,
+    lines,
+    percentile,
+    spans,
+)
 from grafana.processes import CPU, FDS, MEMORY
 from grafana.promql import per_s, rate
 
-MINE = '{service=~"$service"}'
 BUSY = (Threshold(0.8, YELLOW), Threshold(0.9, RED))
 LATE = (Threshold(0.01, YELLOW), Threshold(0.1, RED))
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
-from grafana.parts import RED, RUN, STRATEGY, YELLOW, lines, percentile, spans
+from grafana.parts import METHOD, RED, RUN, STRATEGY, YELLOW, lines, percentile, spans
 from grafana.promql import mean, per_s
 
-METHOD = '{method=~"$strategy"}'
 WAITING_LONG = (Threshold(10, YELLOW), Threshold(60, RED))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana.model import Dashboard, Panel, Query, Row, Threshold, Unit
 from grafana.parts import (
+    MINE,
     NO_EXPORTER,
     NO_STORE_METRICS,
     NOBODY_LOGGED_IN,
@@ -17,7 +18,6 @@ from grafana.parts import (
 )
 from grafana.promql import mean, over, per_s
 
-MINE = '{service=~"$service"}'
 CALLERS = '{service=~"$service", service!="gateway"}'  # its calls are on its own dashboard
 POOL_FULL = (Threshold(0.8, YELLOW), Threshold(0.9, RED))
 

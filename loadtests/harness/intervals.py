@@ -59,13 +59,31 @@ def ends_of_quantile(values: Sequence[float] | NDArray[np.float64], q: float) ->
     return {name: end if math.isfinite(end) else None for name, end in ends.items()}
 
 
-def mean_ratio(logs: Sequence[float]) -> Interval:
-    """Geometric mean of ratios given as logarithms, with its t interval transformed back."""
-    n = len(logs)
+def mean_of(values: Sequence[float]) -> Interval:
+    """Arithmetic mean with its t interval."""
+    n = len(values)
     if n == 0:
         return NOTHING
-    mean = float(np.mean(logs))
+    mean = float(np.mean(values))
     if n < FEWEST_UNITS:
-        return Interval(n=n, value=math.exp(mean))
-    half = t_quantile(n - 1) * float(np.std(logs, ddof=1)) / math.sqrt(n)
-    return Interval(n=n, value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half))
+        return Interval(n=n, value=mean)
+    half = t_quantile(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Interval(n=n, value=mean, low=mean - half, high=mean + half)
+
+
+def mean_ratio(logs: Sequence[float]) -> Interval:
+    """Geometric mean of ratios given as logarithms, with its t interval transformed back."""
+    found = mean_of(logs)
+    value, low, high = (
+        None if end is None else math.exp(end) for end in (found.value, found.low, found.high)
+    )
+    return Interval(n=found.n, value=value, low=low, high=high)
+
+
+def slope_of(x: Sequence[float], y: Sequence[float]) -> Interval:
+    """Of a straight line by least squares, with its t interval. Takes three points or more, at two values of
+    ``x`` or more."""
+    found = stats.linregress(x, y)
+    half = t_quantile(len(x) - 2) * float(found.stderr)
+    slope = float(found.slope)
+    return Interval(n=len(x), value=slope, low=slope - half, high=slope + half)

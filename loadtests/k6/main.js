@@ -140,19 +140,13 @@ function transfer(stretch, arm, due) {
 
 // What a client does that looks at its file again and again; the upload has ended.
 function readBack(stretch, arm, flow) {
-  const params = paramsOf(arm, 'read', { Authorization: `Bearer ${flow.token}` }, 'none');
+  const params = figures.paramsOf(arm, 'read', { Authorization: `Bearer ${flow.token}` }, 'none');
   for (let done = 0; done < arm.reads; done += 1) {
     const startedAt = Date.now();
     const response = http.get(`${arm.gateway}/api/files/f/${flow.uploadUuid}`, params);
     const ok = check(response, { 'read 200': (r) => r.status === 200 });
     lines.step('read', stretch, arm, startedAt, response, ok, null);
   }
-}
-
-// Without keep-alive every request takes a connection of its own: the client says so, and closes it.
-function paramsOf(arm, step, headers, responseType) {
-  if (!arm.keep_alive) headers.Connection = 'close';
-  return { headers, tags: figures.tagsOf(step, arm), timeout: config.timeout, responseType };
 }
 
 // Timed requests beside the uploads, at a rate of their own through all turns.
@@ -170,7 +164,7 @@ function logIn(stretch, arm, due) {
   figures.began(arm, due);
   const startedAt = Date.now();
   const body = JSON.stringify({ email: arm.identity.email, password: arm.identity.password });
-  const params = paramsOf(arm, 'login', { 'Content-Type': 'application/json' }, 'text');
+  const params = figures.paramsOf(arm, 'login', { 'Content-Type': 'application/json' }, 'text');
   const response = http.post(`${arm.gateway}/auth/login`, body, params);
   const ok = check(response, { 'login 200': (r) => r.status === 200 });
   lines.step('login', stretch, arm, startedAt, response, ok, due);
@@ -179,7 +173,7 @@ function logIn(stretch, arm, due) {
 function listFiles(stretch, arm, due) {
   figures.began(arm, due);
   const startedAt = Date.now();
-  const params = paramsOf(arm, 'list', { Authorization: `Bearer ${arm.identity.token}` }, 'none');
+  const params = figures.paramsOf(arm, 'list', { Authorization: `Bearer ${arm.identity.token}` }, 'none');
   const response = http.get(`${arm.gateway}/api/files/me/owned`, params);
   const ok = check(response, { 'list 200': (r) => r.status === 200 });
   lines.step('list', stretch, arm, startedAt, response, ok, due);

@@ -14,7 +14,8 @@ from PIL import Image
 
 from docs import sample_run
 from loadtests.harness.panels.page import render_panels
-from loadtests.harness.report.page import html, view_of
+from loadtests.harness.report.page import view_of
+from loadtests.harness.report.template import html
 from tests.browser import chromium
 from tests.unit.loadtests import fabricate
 

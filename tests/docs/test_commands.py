@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from docs import answers
+from docs import answers, writing
 from loadtests.harness.running.session import results_folder
 from tests.docs.markdown import ROOT
 from tests.unit.loadtests import fabricate
@@ -82,7 +82,7 @@ def test_what_decides_nothing_is_refused_in_one_sentence(tmp_path: Path) -> None
 
 
 def test_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_BYTES", 1)
+    monkeypatch.setattr(writing, "MOST_BYTES", 1)
     monkeypatch.setattr(answers, "pages", lambda found: {})
     monkeypatch.setattr(answers, "pictures", lambda found: {})
     done = typed("docs.answers")

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from compose.settings_of import PACKAGES
 from docs import generate
 from docs.texts import ERRORS
 from services.kit.errors import STATUS
@@ -23,9 +24,9 @@ def test_every_error_code_is_explained_and_nothing_else() -> None:
     assert all(text.strip() for text in ERRORS.values())
 
 
-@pytest.mark.parametrize("package", generate.PROCESSES.values(), ids=generate.PROCESSES)
+@pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
 def test_every_setting_and_metric_is_on_its_page(package: str) -> None:
-    name = next(key for key, value in generate.PROCESSES.items() if value == package)
+    name = next(key for key, value in PACKAGES.items() if value == package)
     settings = section("settings.md", name)
     for field in importlib.import_module(f"{package}.settings").Settings.model_fields.values():
         assert f"`{field.alias}`" in settings

@@ -11,7 +11,7 @@ import yaml
 
 from compose import envfile
 from compose.settings import PORTS
-from docs import generate
+from compose.settings_of import PACKAGES
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.plan.planning import estimate, make_plan
 from loadtests.harness.question import load_question
@@ -72,7 +72,7 @@ def test_variables_exist(page: Path) -> None:
 def variables() -> set[str]:
     """Every upper-case word in quotes or before ``=`` in what reads the environment."""
     found = inherited()
-    for package in generate.PROCESSES.values():
+    for package in PACKAGES.values():
         fields = importlib.import_module(f"{package}.settings").Settings.model_fields.values()
         found |= {field.alias for field in fields}
     for folder in (

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from loadtests.harness import cost
 from loadtests.harness.comparison import rate_of
-from loadtests.harness.intervals import NOTHING, ratio_of_sums
+from loadtests.harness.intervals import NOTHING, mean_of
 from loadtests.harness.periods import Period
 from loadtests.harness.records.plan import Arm, Part
 from loadtests.harness.records.result import AtOnce, Beside, Crowd, Held, Interval, evidence_id
@@ -81,8 +81,7 @@ def _bytes_of(watched: Mapping[str, int], arm: Arm, names: Sequence[str]) -> flo
 
 
 def _mean(values: Sequence[float | None]) -> Interval:
-    known = [value for value in values if value is not None]
-    return ratio_of_sums(known, [1.0] * len(known))
+    return mean_of([value for value in values if value is not None])
 
 
 def _held(levels: Sequence[tuple[Arm, Sequence[Period]]]) -> Held:
@@ -94,5 +93,5 @@ def _held(levels: Sequence[tuple[Arm, Sequence[Period]]]) -> Held:
         for period, later in zip(before, after, strict=False)
         if (below := _most_bytes(period, few)) is not None and (above := _most_bytes(later, many)) is not None
     ]
-    share = ratio_of_sums(grown, [float(more_bytes)] * len(grown)) if more_bytes else NOTHING
+    share = mean_of([each / more_bytes for each in grown]) if more_bytes else NOTHING
     return Held(arm=few.of, share=share)

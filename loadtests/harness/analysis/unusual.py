@@ -11,13 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from loadtests.harness.cost import JOINTS
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.samples import Manifest
 from loadtests.harness.wording import size
 
 USUAL = Path(__file__).with_name("usual.json")
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}  # as PostgreSQL ships
-JOINTS = ("nginx", "pgbouncer", "redis", "toxiproxy", "versitygw")  # parts that a plain testbed does not have
+ADDED = (*JOINTS, "toxiproxy", "versitygw")  # parts that a plain testbed does not have
 _SAID = frozenset({"A", "B", "BASE", "PRICES", "PROFILE", "RTT_MS", "BANDWIDTH_MBIT"})  # elsewhere
 
 
@@ -83,7 +84,7 @@ def _topology(manifest: Manifest) -> Iterator[str]:
         kind = f"{stack}/{_kind(name)}" if stack else _kind(name)
         replicas[kind] = replicas.get(kind, 0) + 1
     yield from (f"{count} of {kind}" for kind, count in replicas.items() if count > 1)
-    yield from (f"with {name}" for name in JOINTS if name in manifest.tools)
+    yield from (f"with {name}" for name in ADDED if name in manifest.tools)
 
 
 def _limits(manifest: Manifest) -> Iterator[str]:

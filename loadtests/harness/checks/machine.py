@@ -12,12 +12,12 @@ from loadtests.harness.checks.check import UNDISTURBED, Answers, caution, title
 from loadtests.harness.records.plan import PartKind
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
+from loadtests.harness.testbeds.affinity import OWN_CORES
 
 STALLED = 0.25  # of all processors' time in one turn, spent waiting for a disk
 STALLED_ALWAYS = 0.5  # of the turns: there the disk is what is measured
 IDLE_CORE = 0.06  # of one core, that stacks whose turn it is not may use
 K6_DIFFERENCE = 0.10
-OWN_CORES = 4  # with fewer, k6 shares its cores with what it measures
 ANSWERING = tuple(kind for kind in PartKind if kind is not PartKind.WARM_UP)  # parts that a sentence rests on
 
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.asking import Asking, few_cores
 from loadtests.harness.measure import running
-from loadtests.harness.plan.planning import estimate, make_plan, needs_stacks, stack_bytes
+from loadtests.harness.plan.places import needs_stacks, stack_bytes
+from loadtests.harness.plan.planning import estimate, make_plan
 from loadtests.harness.plan.room import available_bytes, refuse_beyond_memory
 from loadtests.harness.question import Question, QuestionError, load_question, questions
 from loadtests.harness.report.terminal import WIDTH

@@ -15,17 +15,8 @@ from rich.console import Console
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.panels import keep_panels
 from loadtests.harness.measure import INTERRUPTED, Finish, measure
-from loadtests.harness.plan.planning import (
-    GIB,
-    Estimate,
-    common_link,
-    estimate,
-    link_of,
-    make_plan,
-    needs_stacks,
-    stack_bytes,
-    stacks_of,
-)
+from loadtests.harness.plan.places import common_link, link_of, needs_stacks, stack_bytes, stacks_of
+from loadtests.harness.plan.planning import GIB, Estimate, estimate, make_plan
 from loadtests.harness.plan.room import available_bytes, fitted, refuse_beyond_memory, refuse_unwritable
 from loadtests.harness.question import Question, QuestionError
 from loadtests.harness.records.plan import Plan

@@ -18,7 +18,8 @@ from loadtests.harness.commands.runs import Run, read_run
 from loadtests.harness.records.bundle import BundleError
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import ArmResult, Ratio
-from loadtests.harness.report.page import flat, moment
+from loadtests.harness.report.conditions import moment
+from loadtests.harness.report.page import flat
 from loadtests.harness.report.tables_compare import METRICS
 from loadtests.harness.running.session import find_bundle
 from loadtests.harness.wording import MISSING, cpu_ms, milliseconds, ratio, with_interval

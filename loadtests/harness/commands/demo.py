@@ -15,7 +15,7 @@ from loadtests.harness.clients import users
 from loadtests.harness.clients.client import Step, Uploader
 from loadtests.harness.clients.strategies import Strategy, load_strategies
 from loadtests.harness.metrics.counters import differences
-from loadtests.harness.plan.planning import link_of
+from loadtests.harness.plan.places import link_of
 from loadtests.harness.plan.room import left_out
 from loadtests.harness.records.samples import Counted
 from loadtests.harness.running import scripted

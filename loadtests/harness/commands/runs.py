@@ -15,7 +15,8 @@ from loadtests.harness.records.bundle import MANIFEST, PLAN, Bundle, BundleError
 from loadtests.harness.records.plan import Plan
 from loadtests.harness.records.result import Result
 from loadtests.harness.records.samples import Manifest
-from loadtests.harness.report.page import facts, moment, read_result
+from loadtests.harness.report.conditions import facts, moment
+from loadtests.harness.report.page import read_result
 from loadtests.harness.running.session import by_start, results_folder
 from loadtests.harness.wording import count
 

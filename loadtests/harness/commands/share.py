@@ -30,7 +30,8 @@ from loadtests.harness.records.bundle import (
     BundleError,
 )
 from loadtests.harness.records.samples import Manifest
-from loadtests.harness.report.page import ANALYSIS, HTML, MARKDOWN, facts, flat, write_report
+from loadtests.harness.report.conditions import facts
+from loadtests.harness.report.page import ANALYSIS, HTML, MARKDOWN, flat, write_report
 from loadtests.harness.report.tables import summary
 from loadtests.harness.testbeds.connections import settings_in
 from loadtests.harness.testbeds.system import ROOT

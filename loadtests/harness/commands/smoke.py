@@ -15,7 +15,7 @@ from loadtests.harness.clients import users
 from loadtests.harness.clients.client import StepFailed, Uploader
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.clients.users import Identity, SignupFailed
-from loadtests.harness.plan.planning import link_of
+from loadtests.harness.plan.places import link_of
 from loadtests.harness.plan.room import left_out
 from loadtests.harness.running import scripted
 from loadtests.harness.running.rig import Rig, open_rig

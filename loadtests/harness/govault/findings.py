@@ -16,7 +16,7 @@ from loadtests.harness.k6.console import read_tail
 from loadtests.harness.load import Files
 from loadtests.harness.records.bundle import K6_FOLDER, Bundle
 from loadtests.harness.records.samples import Look, Manifest
-from loadtests.harness.report.page import cores, machine, measured, moment
+from loadtests.harness.report.conditions import cores, machine, measured, moment
 from loadtests.harness.wording import count, duration, size
 
 REACHED = 0.95  # of a level's clients that began a round

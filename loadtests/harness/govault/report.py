@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from loadtests.harness.govault.run import ASKS
 from loadtests.harness.govault.source import NAMES, PUBLISHED, Published
 from loadtests.harness.records.bundle import BundleWriter, unreadable
 from loadtests.harness.report import glossary
-from loadtests.harness.report.page import HTML, MARKDOWN, template
-from loadtests.harness.report.table import Table
+from loadtests.harness.report.page import HTML, MARKDOWN
+from loadtests.harness.report.table import Table, without_spare
+from loadtests.harness.report.template import html, markdown
 from loadtests.harness.wording import MISSING, milliseconds, number, percent, precise, size
 
 ROW_NAMES = 2  # columns that say which ramp a row is
@@ -40,9 +40,8 @@ def write_report(path: Path) -> Findings:
     found, writer = findings_of(path), BundleWriter(path)
     writer.write_json(FINDINGS, found.model_dump(mode="json"))
     view = view_of(found)
-    writer.write_text(HTML, template("govault.html.j2").render(view))
-    text = template("govault.md.j2").render(view)
-    writer.write_text(MARKDOWN, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    writer.write_text(HTML, html(view, "govault"))
+    writer.write_text(MARKDOWN, markdown(view, "govault"))
     return found
 
 
@@ -84,10 +83,9 @@ def view_of(found: Findings) -> dict[str, Any]:
 def markdown_block(found: Findings) -> str:
     """What was found, for a comment or a letter."""
     lines = [f"**{ASKS}**", "", found.headline, "", *(f"- {one}" for one in found.cautions), ""]
-    for table in (main_table(found.rows), claims_table(found)):
-        kept = [place for place, name in enumerate(table.columns) if name not in table.spare]
-        lines += [f"| {' | '.join(table.columns[place] for place in kept)} |", "|" + "---|" * len(kept)]
-        lines += [f"| {' | '.join(row[place] for place in kept)} |" for row in table.rows]
+    for table in map(without_spare, (main_table(found.rows), claims_table(found))):
+        lines += [f"| {' | '.join(table.columns)} |", "|" + "---|" * len(table.columns)]
+        lines += [f"| {' | '.join(row)} |" for row in table.rows]
         lines.append("")
     lines += [f"- {name}: {text}" for name, text in found.facts]
     return "\n".join(lines) + "\n"
@@ -103,7 +101,7 @@ def print_findings(found: Findings, path: Path, console: Console) -> None:
     console.print()
     for table in (main_table(found.rows), missing_table(found)):
         if table.rows:
-            _print_table(table, console)
+            _print_table(without_spare(table), console)
     for one in found.claims:
         console.print(Text(one.claim, style="bold"))
         console.print(Text(f"  {one.decision.value}", style="bold cyan"), end="")
@@ -118,16 +116,15 @@ def _print_table(table: Table, console: Console) -> None:
     shown = RichTable(
         title=table.title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0)
     )
-    kept = [place for place, name in enumerate(table.columns) if name not in table.spare]
-    for place in kept:
+    for place, name in enumerate(table.columns):
         shown.add_column(
-            table.columns[place],
+            name,
             justify="left" if place < table.first else "right",
             overflow="fold",
             no_wrap=place < ROW_NAMES,
         )
     for row in table.rows:
-        shown.add_row(*(row[place] for place in kept))
+        shown.add_row(*row)
     console.print(shown)
     console.print(Text(table.caption, style="dim"))
     console.print()

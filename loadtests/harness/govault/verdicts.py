@@ -10,18 +10,19 @@ refuted only where the claimed share is missed by a factor of two.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from loadtests.harness.claims import Decision, decide, together
 from loadtests.harness.govault.records import Row, Step, Told
 from loadtests.harness.govault.rows import CUT_OFF, FAILED, LOST, NO_ROUND, NO_UPLOAD
 from loadtests.harness.govault.source import FILE_BYTES, STEPS
-from loadtests.harness.intervals import FEWEST_UNITS, mean_ratio, t_quantile
+from loadtests.harness.intervals import FEWEST_UNITS, mean_of, mean_ratio, slope_of
+from loadtests.harness.latency import STEPS as NEIGHBOURS
 from loadtests.harness.records.plan import Decides
 from loadtests.harness.records.result import Interval
+from loadtests.harness.testbeds.testbed import SERVICES
 from loadtests.harness.verdict import FEWEST_TO_JUDGE
 from loadtests.harness.wording import (
     count,
@@ -42,8 +43,6 @@ ANSWERED_RAMPS = (
     f"A ramp counts where at least {percent(ANSWERED)} of each kind of request were answered without an"
     " error."
 )
-SERVICES = ("gateway", "auth", "upload", "files")
-NEIGHBOURS = ("login", "list")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +282,7 @@ def head_of_line(study: Study) -> Said:
             Decision.NOT_REACHED,
             ANSWERED_RAMPS if whole else "",
         )
-    found = _mean(shares)
+    found = mean_of(shares)
     ours = (
         f"{percent_interval(found)} of the gap is left inside the kinds of requests,"
         f" over {count(found.n, 'ramp')}"
@@ -321,7 +320,7 @@ def password_hash(study: Study) -> Said:
     shares = [share for row in study.rows if row.whole and (share := _auth_share(row)) is not None]
     if not shares:
         return Said("processors were not looked at", Decision.NOT_REACHED)
-    found = _mean(shares)
+    found = mean_of(shares)
     taken = f"auth takes {percent_interval(found)} of the four services' processor time"
     ours = f"{taken} with {study.password_hash}"
     if not (study.password_hash or "").startswith("bcrypt"):
@@ -348,7 +347,7 @@ def generator_memory(study: Study) -> Said:
     points = [(one.vus, one.k6_peak_bytes) for one in study.rows if one.whole and one.k6_peak_bytes]
     if len({vus for vus, _ in points}) < FEWEST_UNITS:
         return Said("too few levels", Decision.NOT_REACHED)
-    slope = _slope([float(vus) for vus, _ in points], [float(held) for _, held in points])
+    slope = slope_of([float(vus) for vus, _ in points], [float(held) for _, held in points])
     ours = f"k6 holds {with_interval(slope, size)} more for each client, whose file has {size(FILE_BYTES)}"
     if slope.low is None or slope.high is None:
         return Said(ours, Decision.UNDECIDED)
@@ -429,31 +428,11 @@ def _failures(rows: Sequence[Row]) -> str:
 
 
 def _summed(counts: Iterator[Mapping[str, int]]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    found = Counter[str]()
     for own in counts:
-        for what, n in own.items():
-            found[what] = found.get(what, 0) + n
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+        found.update(own)
+    return dict(found.most_common())
 
 
 def _first(failures: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} x {what}" for what, n in list(failures.items())[:3])
-
-
-def _mean(values: Sequence[float]) -> Interval:
-    """With its t interval over ramps."""
-    n, mean = len(values), float(np.mean(values))
-    if n < FEWEST_UNITS:
-        return Interval(n=n, value=mean)
-    half = t_quantile(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Interval(n=n, value=mean, low=mean - half, high=mean + half)
-
-
-def _slope(x: Sequence[float], y: Sequence[float]) -> Interval:
-    """Of a straight line by least squares, with its t interval."""
-    n, across = len(x), np.asarray(x) - np.mean(x)
-    spread = float(across @ across)
-    slope = float(across @ np.asarray(y)) / spread
-    residuals = np.asarray(y) - np.mean(y) - slope * across
-    half = t_quantile(n - 2) * math.sqrt(float(residuals @ residuals) / (n - 2) / spread)
-    return Interval(n=n, value=slope, low=slope - half, high=slope + half)

@@ -19,7 +19,7 @@ from loadtests.harness.clients.payload import UploadRow
 from loadtests.harness.clients.users import Identity
 from loadtests.harness.k6.console import Lines
 from loadtests.harness.ledger.audit import SAMPLE_OBJECTS, SETTLE_LIMIT_S, Audit, Piece
-from loadtests.harness.ledger.classify import Ruling
+from loadtests.harness.ledger.classify import Ruling, lost_or, unfinished
 from loadtests.harness.ledger.evidence import (
     Baseline,
     Classified,
@@ -175,12 +175,12 @@ def rule_seen(seen: Seen) -> Ruling:
     if seen.files:
         return _rule_with_file(seen, seen.files[0])
     if seen.status is None:
-        return _lost_or(seen, LedgerClass.NO_TRACE, "the target knows no such upload")
+        return lost_or(seen.acked, LedgerClass.NO_TRACE, "the target knows no such upload")
     if seen.status.is_open:
-        return _unfinished(seen, seen.status)
+        return unfinished(seen.acked, "the upload", seen.status.status, seen.moving)
     if seen.status.status == "completed":
         return Ruling(LedgerClass.LOST, "the upload is completed, but its owner's list has no file of it")
-    return _lost_or(seen, LedgerClass.CLEAN_FAILURE, f"upload {seen.status.status}")
+    return lost_or(seen.acked, LedgerClass.CLEAN_FAILURE, f"upload {seen.status.status}")
 
 
 def _rule_with_file(seen: Seen, file: ListedFile) -> Ruling:
@@ -191,7 +191,7 @@ def _rule_with_file(seen: Seen, file: ListedFile) -> Ruling:
     if broken := _broken(seen, file):
         return Ruling(LedgerClass.CORRUPT, broken)
     if seen.status is not None and seen.status.is_open:
-        return _unfinished(seen, seen.status)
+        return unfinished(seen.acked, "the upload", seen.status.status, seen.moving)
     if seen.acked:
         return Ruling(LedgerClass.VERIFIED, "acknowledged, listed and whole")
     return Ruling(LedgerClass.LATE_SUCCESS, "the client saw no success, yet the file is there")
@@ -219,18 +219,6 @@ def _broken(seen: Seen, file: ListedFile) -> str | None:
         ),
     }
     return next((problem for problem, holds in problems.items() if holds), None)
-
-
-def _unfinished(seen: Seen, status: Status) -> Ruling:
-    if seen.moving:
-        return Ruling(LedgerClass.PENDING, f"still {status.status} and moving when settling was cut")
-    return _lost_or(seen, LedgerClass.STUCK, f"the upload stays {status.status}")
-
-
-def _lost_or(seen: Seen, kind: LedgerClass, reason: str) -> Ruling:
-    if seen.acked:
-        return Ruling(LedgerClass.LOST, f"acknowledged, but {reason}")
-    return Ruling(kind, reason)
 
 
 def classify_seen(seen: Iterable[Seen], strange: Iterable[Finding], clients_came_back: bool) -> Classified:

@@ -60,7 +60,7 @@ def rule(joined: Joined, content: Content, progressing: frozenset[UUID]) -> Ruli
     if joined.file is not None:
         return _rule_with_file(joined, content, moving)
     if joined.session is None:
-        return _lost_or(joined, LedgerClass.NO_TRACE, "no session row")
+        return lost_or(joined.acked, LedgerClass.NO_TRACE, "no session row")
     return _rule_without_file(joined, joined.session, moving)
 
 
@@ -75,26 +75,28 @@ def _rule_with_file(joined: Joined, content: Content, moving: bool) -> Ruling:
             return Ruling(LedgerClass.VERIFIED, "acknowledged, durable and whole")
         return Ruling(LedgerClass.LATE_SUCCESS, "the client saw no success, yet the upload is whole")
     if session.is_open:
-        return _unfinished(joined, session, moving)
+        return unfinished(joined.acked, "session", session.status, moving)
     return Ruling(LedgerClass.CORRUPT, f"the session says {session.status}, yet the file is there")
 
 
 def _rule_without_file(joined: Joined, session: SessionRow, moving: bool) -> Ruling:
     if session.is_open:
-        return _unfinished(joined, session, moving)
+        return unfinished(joined.acked, "session", session.status, moving)
     if session.status == "completed":
         return Ruling(LedgerClass.LOST, "the session says completed, but there is no file row")
-    return _lost_or(joined, LedgerClass.CLEAN_FAILURE, f"session {session.status}")
+    return lost_or(joined.acked, LedgerClass.CLEAN_FAILURE, f"session {session.status}")
 
 
-def _unfinished(joined: Joined, session: SessionRow, moving: bool) -> Ruling:
+def unfinished(acked: bool, what: str, status: str, moving: bool) -> Ruling:
+    """The class of an upload that never came to its end; ``moving``: nor to rest, when settling was cut."""
     if moving:
-        return Ruling(LedgerClass.PENDING, f"still {session.status} and moving when settling was cut")
-    return _lost_or(joined, LedgerClass.STUCK, f"session stays {session.status}")
+        return Ruling(LedgerClass.PENDING, f"still {status} and moving when settling was cut")
+    return lost_or(acked, LedgerClass.STUCK, f"{what} stays {status}")
 
 
-def _lost_or(joined: Joined, kind: LedgerClass, reason: str) -> Ruling:
-    if joined.acked:
+def lost_or(acked: bool, kind: LedgerClass, reason: str) -> Ruling:
+    """What was promised and is not there is lost, whatever it would be else."""
+    if acked:
         return Ruling(LedgerClass.LOST, f"acknowledged, but {reason}")
     return Ruling(kind, reason)
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from loadtests.harness.records.samples import Intent, Outcome
-from loadtests.harness.records.vocabulary import LedgerClass, LedgerFlag
+from loadtests.harness.records.vocabulary import OPEN_STATES, LedgerClass, LedgerFlag
 
-OPEN_STATES = frozenset({"pending", "assembling", "uploading", "completing"})
 UPLOAD_DATABASE = "upload_db"
 FILES_DATABASE = "files_db"
 

@@ -18,7 +18,8 @@ from loadtests.harness.panels.recording import Recording, read_recording
 from loadtests.harness.records.bundle import Bundle, BundleWriter
 from loadtests.harness.records.plan import NOBODY, Plan
 from loadtests.harness.report.charts import INK
-from loadtests.harness.report.page import moment, template
+from loadtests.harness.report.conditions import moment
+from loadtests.harness.report.template import html
 
 HTML = "panels.html"
 GREYS = (GREY, INK)
@@ -68,7 +69,7 @@ def render_panels(path: Path) -> Path:
         "arms": arms,
         "count": sum(1 for section in drawn for _ in section.pictures()),
     }
-    return BundleWriter(path).write_text(HTML, template("panels.html.j2").render(view))
+    return BundleWriter(path).write_text(HTML, html(view, "panels"))
 
 
 def arms_of(plan: Plan) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """From a question and the words of a command to the plan of a run, with what it will take.
 
 A plan has every number in it; only what the warm-up finds out (VUs, longer turns, the neighbours' rate) comes
-after it. Arms that differ in what a client does share a stack; settings, parts, revisions and networks of
-their own give them stacks of their own.
+after it.
 """
 
 from __future__ import annotations
@@ -12,23 +11,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grafana.colours import ARM_COLOURS
 from loadtests.harness.clients.strategies import Strategy
 from loadtests.harness.order import turns_per_block
+from loadtests.harness.plan.arms import arms_of, at_level, at_rate, nobody, of_size, with_kill
+from loadtests.harness.plan.places import common_link, needs_stacks
 from loadtests.harness.plan.warm_up import UPLOADS_PER_TURN
 from loadtests.harness.question import AB, Crowd, Fleet, Profile, Question, QuestionError, StackMakings
-from loadtests.harness.records.plan import NOBODY, Arm, Delivery, Part, PartKind, Plan
+from loadtests.harness.records.plan import Arm, Delivery, Part, PartKind, Plan
 from loadtests.harness.records.ways import Way
 from loadtests.harness.testbeds.network import Link
-from loadtests.harness.words import ArmWords, Words
+from loadtests.harness.words import Words
 
-NOBODY_COLOUR = "#6b7280"
 WASHOUT_S, WASHOUT_SHARE = 0.7, 0.25  # at most a quarter of a period
+DEFAULT_SEED = 7
 NEIGHBOUR_VUS = 40  # VUs that wait for arrivals; more than an open load of two cores ever has under way
-DEFAULT_STRATEGY, DEFAULT_FILE_BYTES, DEFAULT_SEED = "proxy-chunked", 1024**2, 7
-STOCKED_BY = "proxy-single"  # how files get there that arms download
-BATCH_FILES = 5  # whose addresses a batch download asks for at once
 FLEET_WASHOUT_SHARE = 1 / 3  # of a turn: what a larger fleet left under way ends in it
+# Over a line of its own: one upload of the turn before must end, a little later than the line alone allows;
+# then most of one counts, which suffices, as uploads count by shares.
+UPLOADS_PER_SLOW_WASHOUT, UPLOADS_PER_SLOW_TURN = 1.1, 1.75
 # What a run takes beside its turns, measured on two cores; seconds.
 PREPARING_S, REPORT_S, RELEASE_S = 6.0, 6.0, 0.5
 CALIBRATION_S = 6.7  # of each arm
@@ -36,17 +36,12 @@ AUDIT_S, AUDIT_SHARE = 1.5, 0.16  # of one audit, and for each second of load: t
 MAKING_S = 4.0  # of each stack that is made anew
 SETTLING_S = 10.0  # after kills: an upload that nobody goes on with is given up only then
 FEWEST_BLOCKS = 6  # below which nothing is shown
-# Over a line of its own: one upload of the turn before must end, a little later than the line alone allows;
-# then most of one counts, which suffices, as uploads count by shares.
-UPLOADS_PER_SLOW_WASHOUT, UPLOADS_PER_SLOW_TURN = 1.1, 1.75
 # Of two cores: how much they store, for the estimate of the disk, and how fast, for that of long turns.
 LIKELY_BYTES_PER_S, LIKELY_UPLOADS_PER_S = 150e6, 120.0
 # What a VU takes in k6, and how often its file is in memory at most: k6 has it whole and in pieces, and twice
 # that until its collector comes; another one may be on its way from us. Measured: 4.7 in k6 and 1 with us.
 VU_BYTES, COPIES_OF_FILE = 1_300_000, 6
 COPIES_ON_DISK, STRETCH_BYTES = 2, 500_000_000
-# Of a stack of its own: each of our processes, and what may stand beside them (nginx, pgbouncer, Redis).
-PROCESS_BYTES, JOINTS_BYTES, STORE_BYTES = 80 * 1024**2, 60 * 1024**2, 400 * 1024**2
 GIB = 1024**3
 
 
@@ -66,14 +61,7 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
     says_vus = any(own.vus is not None for own in (words.every, *words.arms.values()))
     if len(words.arms) < 2:
         raise QuestionError("one arm has nothing to be compared with; name two strategies or more")
-    places = stacks_of(words)
-    vus = words.every.vus or profile.vus
-    arms = _told_apart(
-        tuple(
-            _arm(name, own, words.every, vus=vus, strategies=strategies, stack=places[name])
-            for name, own in words.arms.items()
-        )
-    )
+    arms = arms_of(words, words.every.vus or profile.vus, strategies)
     stacks = profile.stacks if own_stacks else None
     if own_stacks and stacks is None and profile.compare:
         raise QuestionError(f"{question.name}.yaml: profiles.{words.profile}.stacks: missing")
@@ -113,7 +101,7 @@ def make_plan(run: str, question: Question, words: Words, strategies: Mapping[st
         ways=_ways(arms, strategies, asked_for=words.prices is not None),
         prices=words.prices,
     )
-    return within_budget(_fitted(plan) if question.shared_profiles or question.name == AB else plan)
+    return within_budget(_fewer_blocks(plan) if question.shared_profiles or question.name == AB else plan)
 
 
 def _refuse_to_kill_others(arms: Sequence[Arm]) -> None:
@@ -204,46 +192,88 @@ def _ways(arms: Sequence[Arm], strategies: Mapping[str, Strategy], *, asked_for:
     )
 
 
-def needs_stacks(words: Words) -> bool:
-    """Whether the arms differ in more than what the client does. Another implementation has its own stack."""
-    return any(arm.needs_stack for arm in words.arms.values()) or common_link(words) is None
+def _parts(
+    profile: Profile, arms: tuple[Arm, ...], strategies: Mapping[str, Strategy], stacks: StackMakings | None
+) -> tuple[Part, ...]:
+    found = [_part(PartKind.WARM_UP, arms, profile.warm_up.period_s, 1)]
+    if compare := profile.compare:
+        first, most, per_making = compare.first_blocks, compare.most_blocks, None
+        if stacks:
+            first, per_making = stacks.makings * stacks.blocks, stacks.blocks
+            most = max(first, most - most % per_making)
+        found.append(
+            _part(PartKind.COMPARE, arms, compare.period_s, first, most, blocks_per_making=per_making)
+        )
+    if more := profile.levels:
+        compared = max(arm.vus for arm in arms)
+        numbers = dict.fromkeys(max(1, round(compared * times)) for times in more.of_vus)
+        levels = [at_level(arm, vus) for vus in numbers for arm in arms]
+        found.append(_part(PartKind.LEVELS, levels, more.period_s, more.rounds))
+    if beside := profile.neighbours:
+        loads = [nobody(arms[0]), *(arm.model_copy(update={"vus": NEIGHBOUR_VUS}) for arm in arms)]
+        part = _part(
+            PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks,
+            login_rate_per_s=beside.login_rate_per_s, list_rate_per_s=beside.list_rate_per_s,
+        )  # fmt: skip
+        found.append(part)
+    if offered := profile.rates:
+        loads = [at_rate(arm, share, offered.in_flight) for share in offered.of_capacity for arm in arms]
+        # What a rate above capacity leaves behind must be over before the next one counts.
+        washout_s = offered.period_s / 2
+        found.append(_part(PartKind.RATES, loads, offered.period_s, offered.rounds, washout_s=washout_s))
+    if sizes := profile.sizes:
+        loads = [
+            of_size(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms
+        ]
+        found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
+    if kill := profile.kill:
+        loads = [with_kill(arm) for arm in arms]
+        found.append(_part(PartKind.KILL, loads, kill.period_s, kill.rounds, kill_after_s=kill.after_s))
+    if fleet := profile.fleet:
+        levels = [at_level(arm, vus) for vus in fleet.clients for arm in arms]
+        washout_s = FLEET_WASHOUT_SHARE * fleet.period_s
+        found.append(_part(PartKind.FLEET, levels, fleet.period_s, fleet.rounds, washout_s=washout_s))
+    return tuple(found)
 
 
-def stacks_of(words: Words) -> dict[str, str]:
-    """The stack of each arm, named by the first arm that it serves; "" is the running testbed."""
-    if not needs_stacks(words):
-        return {name: name if arm.target else "" for name, arm in words.arms.items()}
-    found: dict[str, str] = {}
-    for name, arm in words.arms.items():
-        alike = (one for one in found if _same_stack(words.arms[one], arm, words.every))
-        # Arms that are equal in everything are an A/A: two stacks of equal code.
-        own = name if arm.target or arm in (words.arms[one] for one in found) else next(alike, name)
-        found[name] = found.get(own, own)
-    return found
+def _crowd(crowd: Crowd, arms: Sequence[Arm], link: Link) -> Iterator[Part]:
+    """A part for each number of clients, the fewest first. What the turn before left under way ends in the
+    washout; clients begin one after another, as no two people begin at once."""
+    longest_s = max(link.transfer_s(arm.file_size_bytes) for arm in arms)
+    period_s = max(crowd.period_s, round(UPLOADS_PER_SLOW_TURN * longest_s, 1))
+    for vus, rounds in sorted(crowd.clients.items()):
+        yield _part(
+            PartKind.CROWD,
+            [at_level(arm, vus) for arm in arms],
+            period_s,
+            rounds,
+            name=f"{PartKind.CROWD.value}-{vus}",
+            washout_s=max(washout_of(period_s), round(UPLOADS_PER_SLOW_WASHOUT * longest_s, 1)),
+            login_rate_per_s=crowd.login_rate_per_s,
+            list_rate_per_s=crowd.list_rate_per_s,
+            spread_s=longest_s,
+        )
 
 
-def _same_stack(one: ArmWords, other: ArmWords, every: ArmWords) -> bool:
-    def key(arm: ArmWords) -> tuple[object, ...]:
-        return arm.stack, arm.processes, arm.revision, arm.target, link_of(arm, every)
-
-    return key(one) == key(other)
-
-
-def common_link(words: Words) -> Link | None:
-    """The network of all arms; nothing where they differ in it."""
-    links = {link_of(arm, words.every) for arm in words.arms.values()}
-    return links.pop() if len(links) == 1 else None
-
-
-def link_of(words: ArmWords, every: ArmWords | None = None) -> Link:
-    """The network of an arm, where it says one, else that of the run."""
-    run = every or ArmWords()
-    rtt_ms = run.rtt_ms if words.rtt_ms is None else words.rtt_ms
-    bandwidth = run.bandwidth_mbit if words.bandwidth_mbit is None else words.bandwidth_mbit
-    return Link(rtt_ms or 0.0, bandwidth)
+def _part(
+    kind: PartKind, arms: Sequence[Arm], period_s: float, first: int, most: int | None = None, **more: Any
+) -> Part:
+    usual = {"name": kind.value, "washout_s": washout_of(period_s)}
+    return Part(
+        kind=kind,
+        arms=tuple(arms),
+        period_s=period_s,
+        first_blocks=first,
+        most_blocks=first if most is None else most,
+        **(usual | more),
+    )
 
 
-def _fitted(plan: Plan) -> Plan:
+def washout_of(period_s: float) -> float:
+    return min(WASHOUT_S, WASHOUT_SHARE * period_s)
+
+
+def _fewer_blocks(plan: Plan) -> Plan:
     """Profiles made for two arms and short turns, for more and longer ones: fewer blocks, as far as something
     can be shown."""
     main = next(part for part in plan.parts if part.kind is PartKind.COMPARE)
@@ -337,185 +367,3 @@ def least_disk_bytes(plan: Plan) -> int:
     arms = [arm for part in plan.parts for arm in part.arms]
     under_way = max(arm.vus * arm.files * arm.stored_bytes for arm in arms)
     return COPIES_ON_DISK * under_way + STRETCH_BYTES
-
-
-def stack_bytes(words: Words) -> int:
-    """Memory of the stacks that the arms need beside what runs; 0 where the running testbed serves them."""
-    if not needs_stacks(words):
-        return 0
-    own_stores = any("STORE" in arm.stack for arm in words.arms.values())
-    total = 0
-    for name, stack in stacks_of(words).items():
-        if name == stack and not words.arms[name].target:
-            processes = 1 + 3 * int(words.arms[name].stack.get("REPLICAS", "1"))
-            total += processes * PROCESS_BYTES + JOINTS_BYTES + (STORE_BYTES if own_stores else 0)
-    return total
-
-
-def _arm(
-    name: str, own: ArmWords, every: ArmWords, *, vus: int, strategies: Mapping[str, Strategy], stack: str
-) -> Arm:
-    chosen = STOCKED_BY if own.download else own.strategy or every.strategy or DEFAULT_STRATEGY
-    size = own.file_size_bytes or every.file_size_bytes or DEFAULT_FILE_BYTES
-    strategy = strategies[chosen]
-    files = strategy.manifest.files if own.download is None else 1
-    keep_alive = every.keep_alive if own.keep_alive is None else own.keep_alive
-    reads = every.reads if own.reads is None else own.reads
-    scraped = every.scraped if own.scraped is None else own.scraped
-    return Arm(
-        name=name,
-        of=name,
-        title=_title(name, strategy, own),
-        colour=strategy.manifest.colour,
-        strategy=chosen,
-        download=own.download,
-        files=BATCH_FILES if own.download == "batch" else files,
-        file_size_bytes=size,
-        piece_bytes=strategy.piece_bytes(size),
-        vus=own.vus or vus,
-        keep_alive=keep_alive is not False,
-        reads=0 if own.download else reads or 0,
-        scraped=scraped is True,
-        stack=stack,
-        asked=dict(own.asked),
-        target=own.target,
-    )
-
-
-def _title(name: str, strategy: Strategy, own: ArmWords) -> str:
-    """An arm in words: one that is its strategy has the strategy's title, others what was typed."""
-    if name == own.strategy and set(own.asked) == {"STRATEGY"}:
-        return strategy.manifest.title
-    if own.revision is not None:
-        typed = {key: value for key, value in own.asked.items() if key != "REVISION"}
-        return ", ".join([own.revision or "the working tree", *_typed(typed)])
-    if own.target:
-        return f"the system at {own.target}"
-    return ", ".join(_typed(own.asked)) or "as it is"
-
-
-def _typed(words: Mapping[str, str]) -> list[str]:
-    return [f"{key}={value}" for key, value in words.items()]
-
-
-def _told_apart(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-    """Arms of one strategy, or that download, get colours of their own: a strategy's colour means that
-    strategy."""
-    if len({arm.colour for arm in arms}) == len(arms) and not any(arm.download for arm in arms):
-        return arms
-    return tuple(
-        arm.model_copy(update={"colour": ARM_COLOURS[at % len(ARM_COLOURS)]}) for at, arm in enumerate(arms)
-    )
-
-
-def _parts(
-    profile: Profile, arms: tuple[Arm, ...], strategies: Mapping[str, Strategy], stacks: StackMakings | None
-) -> tuple[Part, ...]:
-    found = [_part(PartKind.WARM_UP, arms, profile.warm_up.period_s, 1)]
-    if compare := profile.compare:
-        first, most, per_making = compare.first_blocks, compare.most_blocks, None
-        if stacks:
-            first, per_making = stacks.makings * stacks.blocks, stacks.blocks
-            most = max(first, most - most % per_making)
-        found.append(
-            _part(PartKind.COMPARE, arms, compare.period_s, first, most, blocks_per_making=per_making)
-        )
-    if more := profile.levels:
-        compared = max(arm.vus for arm in arms)
-        numbers = dict.fromkeys(max(1, round(compared * times)) for times in more.of_vus)
-        levels = [_level(arm, vus) for vus in numbers for arm in arms]
-        found.append(_part(PartKind.LEVELS, levels, more.period_s, more.rounds))
-    if beside := profile.neighbours:
-        loads = [_nobody(arms[0]), *(arm.model_copy(update={"vus": NEIGHBOUR_VUS}) for arm in arms)]
-        part = _part(
-            PartKind.NEIGHBOURS, loads, beside.period_s, beside.blocks,
-            login_rate_per_s=beside.login_rate_per_s, list_rate_per_s=beside.list_rate_per_s,
-        )  # fmt: skip
-        found.append(part)
-    if offered := profile.rates:
-        loads = [_offered(arm, share, offered.in_flight) for share in offered.of_capacity for arm in arms]
-        # What a rate above capacity leaves behind must be over before the next one counts.
-        washout_s = offered.period_s / 2
-        found.append(_part(PartKind.RATES, loads, offered.period_s, offered.rounds, washout_s=washout_s))
-    if sizes := profile.sizes:
-        loads = [_sized(arm, size, vus, strategies) for size, vus in sizes.file_sizes.items() for arm in arms]
-        found.append(_part(PartKind.SIZES, loads, sizes.period_s, sizes.rounds))
-    if kill := profile.kill:
-        loads = [_killed(arm) for arm in arms]
-        found.append(_part(PartKind.KILL, loads, kill.period_s, kill.rounds, kill_after_s=kill.after_s))
-    if fleet := profile.fleet:
-        levels = [_level(arm, vus) for vus in fleet.clients for arm in arms]
-        washout_s = FLEET_WASHOUT_SHARE * fleet.period_s
-        found.append(_part(PartKind.FLEET, levels, fleet.period_s, fleet.rounds, washout_s=washout_s))
-    return tuple(found)
-
-
-def _crowd(crowd: Crowd, arms: Sequence[Arm], link: Link) -> Iterator[Part]:
-    """A part for each number of clients, the fewest first. What the turn before left under way ends in the
-    washout; clients begin one after another, as no two people begin at once."""
-    longest_s = max(link.transfer_s(arm.file_size_bytes) for arm in arms)
-    period_s = max(crowd.period_s, round(UPLOADS_PER_SLOW_TURN * longest_s, 1))
-    for vus, rounds in sorted(crowd.clients.items()):
-        yield _part(
-            PartKind.CROWD,
-            [_level(arm, vus) for arm in arms],
-            period_s,
-            rounds,
-            name=f"{PartKind.CROWD.value}-{vus}",
-            washout_s=max(washout_of(period_s), round(UPLOADS_PER_SLOW_WASHOUT * longest_s, 1)),
-            login_rate_per_s=crowd.login_rate_per_s,
-            list_rate_per_s=crowd.list_rate_per_s,
-            spread_s=longest_s,
-        )
-
-
-def _part(
-    kind: PartKind, arms: Sequence[Arm], period_s: float, first: int, most: int | None = None, **more: Any
-) -> Part:
-    usual = {"name": kind.value, "washout_s": washout_of(period_s)}
-    return Part(
-        kind=kind,
-        arms=tuple(arms),
-        period_s=period_s,
-        first_blocks=first,
-        most_blocks=first if most is None else most,
-        **(usual | more),
-    )
-
-
-def washout_of(period_s: float) -> float:
-    return min(WASHOUT_S, WASHOUT_SHARE * period_s)
-
-
-def _level(arm: Arm, vus: int) -> Arm:
-    return arm.model_copy(update={"name": f"{arm.name} {vus} VU", "of": arm.name, "vus": vus})
-
-
-def _offered(arm: Arm, share: float, in_flight: int) -> Arm:
-    name = f"{arm.name} at {share * 100:g} %"
-    return arm.model_copy(update={"name": name, "of": arm.name, "vus": in_flight, "of_capacity": share})
-
-
-def _killed(arm: Arm) -> Arm:
-    return arm.model_copy(update={"name": f"{arm.name} with a kill", "of": arm.name})
-
-
-def _sized(arm: Arm, size: int, vus: int, strategies: Mapping[str, Strategy]) -> Arm:
-    piece = strategies[arm.strategy].piece_bytes(size) if arm.strategy else size
-    name = f"{arm.name} {in_words(size)}"
-    return arm.model_copy(
-        update={"name": name, "of": arm.name, "vus": vus, "file_size_bytes": size, "piece_bytes": piece}
-    )
-
-
-def in_words(size_bytes: int) -> str:
-    """A file size as people write it: ``64 KiB``, ``1.5 MiB``."""
-    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if size_bytes >= unit:
-            return f"{size_bytes / unit:g} {name}"
-    return f"{size_bytes} B"
-
-
-def _nobody(like: Arm) -> Arm:
-    nobody = {"name": NOBODY, "of": NOBODY, "title": "nobody", "colour": NOBODY_COLOUR}
-    return like.model_copy(update=nobody | {"strategy": None, "vus": 0, "asked": {}, "target": None})

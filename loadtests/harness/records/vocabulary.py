@@ -15,6 +15,8 @@ HASHED = "hashed"
 UNFINISHED = "unfinished"
 # Flags of a sample that is a download, and of one whose rest was asked for by range after it had been cut.
 DOWNLOADED, RESUMED = "download", "resumed"
+# States of an upload that has not ended, as rows and answers name them.
+OPEN_STATES = frozenset({"pending", "assembling", "uploading", "completing"})
 _REPLICA = re.compile(r"(.+)-[0-9]+")
 
 

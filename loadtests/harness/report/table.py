@@ -6,7 +6,7 @@ they share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loadtests.harness.records.result import ArmResult, AtOnce, Fetched, Latency
@@ -37,12 +37,22 @@ def without_equal(table: Table) -> Table:
         return table
     columns = list(zip(*table.rows, strict=True))
     equal = [place for place, cells in enumerate(columns) if place and len(set(cells)) == 1]
-    kept = [place for place in range(len(columns)) if place not in equal]
     told = [(table.columns[place], columns[place][0]) for place in equal]
     said = "; ".join(f"{name} {cell}" for name, cell in told if cell not in ("", MISSING))
+    shown = _only(table, [place for place in range(len(columns)) if place not in equal])
+    return (
+        replace(shown, caption=f"{table.caption} The same in every row: {said}.".strip()) if said else shown
+    )
+
+
+def without_spare(table: Table) -> Table:
+    """The table without the columns that are shown on demand."""
+    return _only(table, [place for place, name in enumerate(table.columns) if name not in table.spare])
+
+
+def _only(table: Table, kept: Sequence[int]) -> Table:
     return replace(
         table,
-        caption=f"{table.caption} The same in every row: {said}.".strip() if said else table.caption,
         columns=tuple(table.columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
         first=sum(place < table.first for place in kept),

@@ -16,8 +16,9 @@ from loadtests.harness.records.plan import Part, Plan
 from loadtests.harness.records.result import Result, Sentence
 from loadtests.harness.records.samples import Warn
 from loadtests.harness.records.vocabulary import Severity
+from loadtests.harness.report.conditions import not_default
 from loadtests.harness.report.decision import short_decision
-from loadtests.harness.report.page import HTML, not_default
+from loadtests.harness.report.page import HTML
 from loadtests.harness.report.table import Table
 from loadtests.harness.report.tables import summary
 from loadtests.harness.sentences import of_question

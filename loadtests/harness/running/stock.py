@@ -11,6 +11,7 @@ from io import BytesIO
 
 import aiohttp
 
+from loadtests.harness.clients.client import REQUEST_TIMEOUT
 from loadtests.harness.clients.payload import UploadRow
 from loadtests.harness.clients.users import Identity
 from loadtests.harness.k6.console import Lines
@@ -20,7 +21,6 @@ from loadtests.harness.records.plan import STOCK
 from loadtests.harness.records.samples import Intent, Outcome
 from loadtests.harness.running.rig import Hold
 
-REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60)
 CREATED = 201
 
 

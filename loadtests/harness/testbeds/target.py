@@ -11,13 +11,12 @@ from uuid import UUID
 
 import aiohttp
 
+from loadtests.harness.clients.client import REQUEST_TIMEOUT
 from loadtests.harness.clients.users import Identity
-from loadtests.harness.records.vocabulary import EMAIL_DOMAIN
+from loadtests.harness.records.vocabulary import EMAIL_DOMAIN, OPEN_STATES
 
 AT_ONCE = 16  # requests of an audit: no load, but no queue of one either
 PAGE = 100  # the largest that the contract allows
-REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60)
-OPEN_STATES = frozenset({"pending", "assembling", "uploading", "completing"})
 DELETED = frozenset({200, 204, 404})
 _READ_BYTES = 1024 * 1024
 

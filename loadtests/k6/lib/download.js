@@ -4,7 +4,6 @@
 import http from 'k6/http';
 import crypto from 'k6/crypto';
 import { check } from 'k6';
-import { config } from './config.js';
 import * as control from './control.js';
 import { StepFailed, errorCode, failureOf } from './flow.js';
 import * as figures from './figures.js';
@@ -67,13 +66,13 @@ function sources(arm) {
 }
 
 function signed(arm, file, authorised) {
-  const params = paramsOf(arm, 'sign', { ...authorised }, 'text');
+  const params = figures.paramsOf(arm, 'sign', { ...authorised }, 'text');
   return expect('sign', http.get(`${arm.gateway}/api/files/f/${file.id}/download`, params), 200).json().download_url;
 }
 
 // The addresses of the whole stock with one request; the address of each is asked for by its number.
 function signedTogether(arm, authorised) {
-  const params = paramsOf(arm, 'sign', { ...authorised, 'Content-Type': 'application/json' }, 'text');
+  const params = figures.paramsOf(arm, 'sign', { ...authorised, 'Content-Type': 'application/json' }, 'text');
   const body = JSON.stringify({ file_ids: arm.stock.map((file) => file.id) });
   const response = http.post(`${arm.gateway}/api/files/batch-download`, body, params);
   return (at) => {
@@ -117,7 +116,7 @@ function receive(arm, source, got) {
   if (!cut || bytes < arm.file_bytes) {
     got.resumed = bytes > 0;
     const range = got.resumed ? { Range: `bytes=${bytes}-` } : {};
-    const params = paramsOf(arm, 'download', { ...source.headers, ...range }, 'binary');
+    const params = figures.paramsOf(arm, 'download', { ...source.headers, ...range }, 'binary');
     const response = http.get(source.url, params);
     take(response);
     expect('download', response, got.resumed ? 206 : 200);
@@ -136,14 +135,9 @@ function smoothed(usualMs, newestMs) {
   return usualMs === null ? newestMs : usualMs + NEWEST * (newestMs - usualMs);
 }
 
-function paramsOf(arm, step, headers, responseType) {
-  if (!arm.keep_alive) headers.Connection = 'close';
-  return { headers, tags: figures.tagsOf(step, arm), timeout: config.timeout, responseType };
-}
-
 // A client that goes away in the middle; that is no failed request.
 function cutParams(arm, headers, afterMs) {
-  const params = paramsOf(arm, 'cut', { ...headers }, 'binary');
+  const params = figures.paramsOf(arm, 'cut', { ...headers }, 'binary');
   return { ...params, timeout: `${Math.max(1, Math.round(afterMs))}ms`, responseCallback: null };
 }
 

@@ -2,14 +2,20 @@
 // is the whole load of a VU.
 
 import { Counter, Trend } from 'k6/metrics';
+import { config } from './config.js';
 
 const uploads = new Counter('uploads');
 const uploadTime = new Trend('upload_time', true);
 const lateness = new Trend('lateness', true);
 
-/** Tags of a request: which step it is, and of which arm. */
-export function tagsOf(name, arm) {
-  return { name, role: 'load', arm: arm.name };
+/**
+ * How a request is sent and which tags it has: which step it is, and of which arm. Without keep-alive every request
+ * takes a connection of its own: the client says so in `headers`, and closes it.
+ */
+export function paramsOf(arm, step, headers, responseType) {
+  if (!arm.keep_alive) headers.Connection = 'close';
+  const tags = { name: step, role: 'load', arm: arm.name };
+  return { headers, tags, timeout: config.timeout, responseType };
 }
 
 /** An upload that ended; those that failed have no time. */

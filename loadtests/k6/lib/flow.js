@@ -5,7 +5,7 @@ import http from 'k6/http';
 import { check } from 'k6';
 import { config } from './config.js';
 import * as data from './data.js';
-import { tagsOf } from './figures.js';
+import { paramsOf } from './figures.js';
 import { FORM_TYPE, formOf } from './form.js';
 import * as lines from './lines.js';
 
@@ -126,8 +126,7 @@ export class Flow {
   }
 
   params(step, headers) {
-    if (!this.arm.keep_alive) headers.Connection = 'close';
-    return { headers, tags: tagsOf(step, this.arm), timeout: config.timeout, responseType: 'text' };
+    return paramsOf(this.arm, step, headers, 'text');
   }
 
   // A sink that agrees to all answers 200, whatever is asked of it.

@@ -10,14 +10,8 @@ from rich.console import Console
 
 from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.commands.asking import announce
-from loadtests.harness.plan.planning import (
-    common_link,
-    link_of,
-    make_plan,
-    needs_stacks,
-    stack_bytes,
-    stacks_of,
-)
+from loadtests.harness.plan.places import common_link, link_of, needs_stacks, stack_bytes, stacks_of
+from loadtests.harness.plan.planning import make_plan
 from loadtests.harness.question import load_question
 from loadtests.harness.testbeds.network import Link
 from loadtests.harness.words import ArmWords, Words, read_ab

@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.harness.claims import (
-    Decision,
-    decide,
-    ending,
-    judged_claims,
-    nothing_changed,
-    quotient,
-    together,
-)
+from loadtests.harness.claim_figures import quotient
+from loadtests.harness.claims import Decision, decide, ending, judged_claims, nothing_changed, together
 from loadtests.harness.intervals import of_all
 from loadtests.harness.records.plan import Claim, Decides
 from loadtests.harness.records.result import Interval, Result

@@ -22,8 +22,9 @@ from loadtests.harness.records.result import Crowd, Result
 from loadtests.harness.records.result import Decision as Costed
 from loadtests.harness.records.samples import Look, StepSample
 from loadtests.harness.report.charts_evidence import charts
-from loadtests.harness.report.page import html, markdown, view_of
+from loadtests.harness.report.page import view_of
 from loadtests.harness.report.tables import summary, tables
+from loadtests.harness.report.template import html, markdown
 from loadtests.harness.report.terminal import print_result
 from loadtests.harness.sentences import told
 from loadtests.harness.testbeds.network import Link

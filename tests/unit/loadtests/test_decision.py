@@ -23,8 +23,9 @@ from loadtests.harness.records.result import Cost, Decision, Result
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.records.ways import ABILITIES, Abilities, Ability
 from loadtests.harness.report.decision import TITLE, decision_tables, reasons, short_decision
-from loadtests.harness.report.page import html, markdown, view_of
+from loadtests.harness.report.page import view_of
 from loadtests.harness.report.table import Table
+from loadtests.harness.report.template import html, markdown
 from loadtests.harness.report.terminal import print_result
 from loadtests.harness.words import AB, ASK, WordsError, as_typed, read_ab, read_question
 from tests.unit.loadtests import fabricate as make

@@ -18,8 +18,9 @@ from loadtests.harness.k6.tally import Tally
 from loadtests.harness.records.plan import Arm, Claim, Part, PartKind
 from loadtests.harness.records.result import Fleet, Result
 from loadtests.harness.records.vocabulary import DOWNLOADED, RESUMED, LedgerClass
-from loadtests.harness.report.page import html, markdown, view_of
+from loadtests.harness.report.page import view_of
 from loadtests.harness.report.tables import summary, tables
+from loadtests.harness.report.template import html, markdown
 from loadtests.harness.report.terminal import print_result
 from loadtests.harness.sentences import told
 from tests.unit.loadtests import switchback

@@ -21,8 +21,9 @@ from loadtests.harness.records.result import AfterKill, Kills, Result
 from loadtests.harness.records.samples import Event, LedgerTable, UploadSample
 from loadtests.harness.records.vocabulary import UNFINISHED, LedgerClass, Severity, Validity
 from loadtests.harness.report.charts_evidence import charts
-from loadtests.harness.report.page import html, markdown, view_of
+from loadtests.harness.report.page import view_of
 from loadtests.harness.report.tables import summary, tables
+from loadtests.harness.report.template import html, markdown
 from loadtests.harness.report.terminal import print_result
 from loadtests.harness.sentences import of_question, told
 from tests.unit.loadtests import fabricate as make

@@ -13,13 +13,7 @@ from loadtests.harness.clients.strategies import load_strategies
 from loadtests.harness.latency import FEWEST_PERIODS, FEWEST_SAMPLES
 from loadtests.harness.order import turns_per_block
 from loadtests.harness.plan import planning
-from loadtests.harness.plan.planning import (
-    VU_BYTES,
-    estimate,
-    make_plan,
-    memory_bytes,
-    within_budget,
-)
+from loadtests.harness.plan.planning import VU_BYTES, estimate, make_plan, memory_bytes, within_budget
 from loadtests.harness.plan.warm_up import with_capacity
 from loadtests.harness.question import QuestionError, load_question, questions
 from loadtests.harness.records.plan import NOBODY, PartKind, Plan

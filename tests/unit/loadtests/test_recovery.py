@@ -13,8 +13,9 @@ from loadtests.harness.claims import judged_claims
 from loadtests.harness.records.plan import Claim, Part, PartKind, Stretch
 from loadtests.harness.records.result import Interval, Recovery, Result
 from loadtests.harness.records.samples import UploadSample
-from loadtests.harness.report.page import html, view_of
+from loadtests.harness.report.page import view_of
 from loadtests.harness.report.tables import tables
+from loadtests.harness.report.template import html
 from loadtests.harness.sentences import told
 from tests.unit.loadtests import fabricate as make
 from tests.unit.loadtests.switchback import T0, arm, part, upload

@@ -31,9 +31,11 @@ from loadtests.harness.records.vocabulary import Severity, Validity
 from loadtests.harness.report.charts import plain_figure, to_svg
 from loadtests.harness.report.charts_answers import faster_first
 from loadtests.harness.report.charts_evidence import charts, parts_in_time
-from loadtests.harness.report.page import facts, html, markdown, read_result, revision, view_of, write_report
+from loadtests.harness.report.conditions import facts, revision
+from loadtests.harness.report.page import read_result, view_of, write_report
 from loadtests.harness.report.table import Table, without_equal
 from loadtests.harness.report.tables import summary, tables
+from loadtests.harness.report.template import html, markdown
 from loadtests.harness.report.terminal import answers, print_result
 from loadtests.harness.sentences import told
 from loadtests.harness.wording import capital, with_interval

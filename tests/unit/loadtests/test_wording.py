@@ -8,7 +8,7 @@ from loadtests.harness import wording
 from loadtests.harness.records.plan import NOBODY
 from loadtests.harness.records.result import Interval
 from loadtests.harness.report import glossary
-from loadtests.harness.report.page import linked
+from loadtests.harness.report.template import linked
 from tests.unit.loadtests.switchback import arm
 
 pytestmark = pytest.mark.unit
