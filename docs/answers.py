@@ -20,7 +20,7 @@ from docs.sample_run import standing_alone
 from docs.tables import table
 from docs.writing import refuse_large, text_of, write
 from loadtests.harness.analysis.best_ways import best_ways
-from loadtests.harness.claims import Decision, Judged, ending, judged_claims
+from loadtests.harness.claims import NOT_IDENTIFIED, Decision, Judged, ending, judged_claims
 from loadtests.harness.commands.runs import read_run
 from loadtests.harness.commands.share import Scrubber, recorded_secrets
 from loadtests.harness.govault.records import is_study
@@ -211,7 +211,7 @@ def claims_page(found: Sequence[Answer], of_study: Sequence[tuple[str, ...]] = (
 def _row(one: Answer, judged: Judged) -> tuple[str, ...]:
     if one.result is None:
         return judged.claim.claim, judged.decision.value, _number(judged.claim), "", "", f"`{one.command}`"
-    why = judged.why or "Not identified."
+    why = judged.why or NOT_IDENTIFIED
     run = f"[{moment(one.result.conditions.get('started_at'))}](answers.md#{one.question.name})"
     return judged.claim.claim, f"**{judged.decision.value}**", judged.measured, why, run, f"`{one.command}`"
 

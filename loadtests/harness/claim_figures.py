@@ -89,21 +89,22 @@ def _cpu(one: Decides, name: str, result: Result) -> Interval:
     if one.rate is not None:
         cell = _offered(one, name, result)
         return NOTHING if cell is None else cell.cpu_s_per_upload
-    return _of(_arm(one, name, result), lambda arm: arm.cpu_s_per_upload)
+    return _of(of_arm(one, name, result), lambda arm: arm.cpu_s_per_upload)
 
 
-def _arm(one: Decides, name: str, result: Result) -> ArmResult | None:
+def of_arm(one: Decides, name: str, result: Result) -> ArmResult | None:
+    """An arm of the question, in the main comparison or at the file size of the condition."""
     found = _comparison(one, result)
     return next((arm for arm in found.arms if arm.arm.of == name), None) if found else None
 
 
 def _cpu_share(one: Decides, name: str, result: Result) -> Interval:
-    arm = _arm(one, name, result)
+    arm = of_arm(one, name, result)
     return share_of_services(one.process or "", arm.cpu_s_by_process) if arm else NOTHING
 
 
 def _failed_share(one: Decides, name: str, result: Result) -> Interval:
-    arm = _arm(one, name, result)
+    arm = of_arm(one, name, result)
     return NOTHING if arm is None else of_all(arm.failed, arm.failed + arm.uploads)
 
 
@@ -156,12 +157,12 @@ def _beside(pick: Callable[[Beside], Latency]) -> Callable[[Decides, str, Result
 
 
 _VALUES: Mapping[str, Callable[[Decides, str, Result], Interval]] = {
-    "uploads_per_s": lambda one, name, result: _of(_arm(one, name, result), lambda arm: arm.uploads_per_s),
+    "uploads_per_s": lambda one, name, result: _of(of_arm(one, name, result), lambda arm: arm.uploads_per_s),
     "cpu_s_per_upload": _cpu,
     "acked_p95_ms": _acked_p95,
     "refusal_share": _refusal_share,
     "recovery_s": _recovery_s,
-    "durable_ms": lambda one, name, result: _of(_arm(one, name, result), lambda arm: arm.durable_p50.ms),
+    "durable_ms": lambda one, name, result: _of(of_arm(one, name, result), lambda arm: arm.durable_p50.ms),
     "login_p95_ms": _beside(lambda beside: beside.login_p95),
     "list_p95_ms": _beside(lambda beside: beside.list_p95),
     "statements": _statements,

@@ -3,16 +3,17 @@
 A claim names a number or a direction. It holds when the whole interval of what was measured agrees, the
 margin given away to the number, a direction passed by a quarter of it; it is refuted when the whole interval
 disagrees, or lies within the margin of no difference where one is claimed; else the run cannot decide.
-A reason is given only where the run itself has evidence of it.
+A reason is given only where the run itself has evidence of it (`claim_reasons.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from loadtests.harness.claim_figures import COMPARED, measured_of, value_of
+from loadtests.harness.claim_reasons import causes, doubt
 from loadtests.harness.intervals import NOTHING
 from loadtests.harness.records.plan import Claim, Decides, Plan
 from loadtests.harness.records.result import (
@@ -22,14 +23,13 @@ from loadtests.harness.records.result import (
 )
 from loadtests.harness.records.vocabulary import Validity
 from loadtests.harness.sentences import is_aa, names_of
-from loadtests.harness.stories.ghosts import counting_misleads, when_gone
+from loadtests.harness.stories.ghosts import when_gone
 from loadtests.harness.verdict import far_enough, judge
 from loadtests.harness.wording import (
     by_way,
     capital,
     in_units,
     listed,
-    number,
     percent,
     percent_interval,
     ratio,
@@ -60,6 +60,8 @@ UNITS: Mapping[str, str] = {
     "recovery_s": " s",
 }
 
+NOT_IDENTIFIED = "Not identified."
+
 
 class Decision(StrEnum):
     HOLDS = "holds"
@@ -72,11 +74,13 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that a claim needs, and what was measured of it; ``text`` says both."""
+    """One thing that a claim needs, and what was measured of it; ``text`` says both, ``doubt`` why it decides
+    nothing."""
 
     measured: Interval
     decision: Decision
     text: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +114,9 @@ def ending(plan: Plan, result: Result) -> list[tuple[str, str]]:
         lines.append(("expected before measuring, not judged", plan.expected))
     if lines and (nothing := nothing_changed(plan, result)):
         lines.append(("to note", nothing))
-    if lines:
-        lines.append(("why", reason(result) or "Not identified."))
+    why = reason(result)
+    if lines and (why or not any(one.why for one in judged)):
+        lines.append(("why", why or NOT_IDENTIFIED))
     return lines
 
 
@@ -124,8 +129,15 @@ def _judged(claim: Claim, plan: Plan, result: Result) -> Judged:
     cannot, why = _cannot(claim, plan, result)
     conditions = tuple(_condition(one, plan, result, decides=cannot is None) for one in claim.decides)
     decision = cannot or together([one.decision for one in conditions])
-    if decision in (Decision.REFUTED, Decision.MIXED):
-        why = " ".join(dict.fromkeys(_whys(claim, plan, result)))
+    if cannot is None and decision in (Decision.UNDECIDED, Decision.NOT_REACHED):
+        why = " ".join(dict.fromkeys(one.doubt for one in conditions if one.doubt))
+    elif cannot is None:
+        ran = [
+            one
+            for one, found in zip(claim.decides, conditions, strict=True)
+            if found.decision is not Decision.NOT_RUN
+        ]
+        why = " ".join(dict.fromkeys(causes(ran, plan, result)))
     return Judged(claim, decision, conditions, why)
 
 
@@ -165,7 +177,12 @@ def _condition(one: Decides, plan: Plan, result: Result, *, decides: bool) -> Co
     ):
         decision, seen = Decision.NOT_REACHED, "there was none to compare"
     text = f"{what}: claimed {_claimed(one)}, measured {seen}"
-    return Condition(measured, decision, f"{text}: {decision.value}" if decides else text)
+    unsure = ""
+    if decision is Decision.UNDECIDED:
+        unsure = doubt(one, measured, plan.margin, p_holm)
+    elif decision is Decision.NOT_REACHED:
+        unsure = f"There was none {by_way(one.over or one.arm, names)}, so none could be taken away."
+    return Condition(measured, decision, f"{text}: {decision.value}" if decides else text, unsure)
 
 
 def decide(one: Decides, measured: Interval, margin: float, p_holm: float | None = None) -> Decision:
@@ -246,28 +263,6 @@ def _figure(one: Decides, measured: Interval) -> str:
 
 
 # -- reasons
-
-
-def _whys(claim: Claim, plan: Plan, result: Result) -> Iterator[str]:
-    """What explains a verdict against a claim, where the run shows it."""
-    names = names_of(result)
-    for one in claim.decides:
-        asked = {name: plan.requests_per_upload.get(name) for name in (one.arm, one.over or "")}
-        if (
-            one.metric == "uploads_per_s"
-            and one.least
-            and len(set(asked.values())) > 1
-            and all(asked.values())
-        ):
-            unit = unit_of(plan.arms)
-            counts = [f"{number(count)} requests {by_way(name, names)}" for name, count in asked.items()]
-            said = in_units("requests per second do not say uploads per second", unit)
-            yield f"{capital(in_units('an upload takes', unit))} {listed(counts)}: {said}."
-        if one.metric == "ghost_share" and result.kills is not None:
-            counted = one.least is not None  # so many were said to be gone; else so few
-            why = counting_misleads(result.kills, names) if counted else when_gone(result.kills, one.arm)
-            if why:
-                yield capital(why)
 
 
 def reason(result: Result) -> str:

@@ -63,7 +63,7 @@ ORDER: dict[str, dict[str, str]] = {
         "what is seen": "k6 watch metrics",
         "audit": "ledger clean",
         "judgement": "intervals periods verdict latency cost comparison knee analysis checks validity "
-        "analyse stories sentences claim_figures claims",
+        "analyse stories sentences claim_figures claim_reasons claims",
         "load": "load",
         "a run": "running alerting run measure",
         "pages": "report panels",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from loadtests.harness.claim_figures import quotient
+from loadtests.harness.claim_reasons import doubt
 from loadtests.harness.claims import Decision, decide, ending, judged_claims, nothing_changed, together
 from loadtests.harness.intervals import of_all
 from loadtests.harness.records.plan import Claim, Decides
@@ -218,6 +220,65 @@ class TestARun:
         assert found.why.startswith("An upload takes 5 requests direct in parts and 2 requests through")
 
 
+class TestReasons:
+    """What the default run shows: one PUT 97/84 times as fast, for less time of the busy processors."""
+
+    def why(self, result: Result, *decides: Decides, **given: Any) -> str:
+        (found,) = judged_claims(make.plan(result, claims=(claim(*decides),), **given), result)
+        return found.why
+
+    def test_the_processes_that_take_more_time_are_named(self) -> None:
+        result = make.result()
+        told = "The processors were the limit, and an upload takes "
+        way = " times as much of their time through the server in chunks as direct in one PUT: "
+        for asked in (wanted(shows="more"), wanted(arm=PROXY, over=SINGLE, shows="less")):
+            why = self.why(result, asked)
+            assert why.startswith(told) and way in why
+            more, *parts = re.findall(r"([0-9.]+) ms", why)
+            assert 0.7 * float(more) <= sum(map(float, parts)) <= 1.1 * float(more)
+
+    def test_where_the_processors_were_not_the_limit_their_time_is_no_reason(self) -> None:
+        idle = make.result(limits=(make.limit(SINGLE, None), make.limit(PROXY)))
+        assert self.why(idle, wanted(shows="more")) == ""
+        waits = self.why(idle, wanted(shows="more"), requests_per_upload={PROXY: 5, SINGLE: 3})
+        assert waits == (
+            "The processors were not the limit; an upload takes 3 requests direct in one PUT and 5 requests "
+            "through the server in chunks, and each of them waits."
+        )
+        assert self.why(idle, wanted(shows="more"), requests_per_upload={PROXY: 2, SINGLE: 3}) == ""
+
+    def test_equal_rates_for_equal_time(self) -> None:
+        arms = (make.arm("one", asked={"VUS": "2"}), make.arm("two", asked={"VUS": "3"}))
+        rates = [
+            make.ratio("one", "two", 1.01, metric=name) for name in ("uploads_per_s", "cpu_s_per_upload")
+        ]
+        limits = (make.limit("one"), make.limit("two"))
+        same = make.result(arms, compare=make.comparison(arms, rates=rates), limits=limits, neighbours=None)
+        assert self.why(same, wanted(arm="two", over="one", shows="equal")).startswith(
+            "An upload takes as much processor time either way: 1.01 ("
+        )
+
+    @pytest.mark.parametrize(
+        ("given", "low", "high", "p", "text"),
+        [
+            ({"shows": "more"}, 0.90, 1.20, None, "holds 1: it may"),
+            ({"shows": "equal"}, 0.85, 1.20, None, "holds 1, and is wider than ±10 %"),
+            ({"shows": "more"}, 1.05, 1.30, 0.2, "Among so many pairs"),
+            ({"shows": "more"}, 1.01, 1.30, 0.01, "too close to 1"),
+            ({"most": 0.8}, 0.87, 0.89, None, "reaches across what is claimed with its margin of 10 %"),
+        ],
+    )
+    def test_why_nothing_was_decided(
+        self, given: dict[str, Any], low: float, high: float, p: float | None, text: str
+    ) -> None:
+        one, measured = wanted(**given), between(low, high)
+        assert decide(one, measured, 0.1, p) is UNDECIDED
+        assert text in doubt(one, measured, 0.1, p)
+
+    def test_too_little_decides_nothing(self) -> None:
+        assert doubt(wanted(shows="more"), Interval(n=0, value=None), 0.1, None).startswith("Too little")
+
+
 def test_a_question_that_compares_some_pairs_says_nothing_of_a_fastest_one() -> None:
     arms = tuple(make.arm(name, asked={"VUS": name[-1]}) for name in ("at 1", "at 2", "at 3"))
     rates = [make.ratio("at 1", "at 2", 1.2), make.ratio("at 1", "at 3", 1.0)]
@@ -234,7 +295,8 @@ class TestTheEnding:
         result = make.result()
         lines = ending(make.plan(result, claims=(make.CLAIM,), expected="Less."), result)
         assert [name for name, _ in lines] == [
-            "claimed (A source)", "measured", "verdict", "expected before measuring, not judged", "why",
+            "claimed (A source)", "measured", "verdict", "because", "expected before measuring, not judged",
+            "why",
         ]  # fmt: skip
         named = dict(lines)
         assert named["measured"].startswith(
