@@ -150,14 +150,18 @@ class Spool:
 
     async def files(self, upload_uuid: UUID | None = None) -> list[Spooled]:
         """What lies here of one upload, or of all."""
-        return await asyncio.to_thread(self._files, str(upload_uuid or "*"))
+        return await asyncio.to_thread(self._files, upload_uuid)
 
-    def _files(self, upload: str) -> list[Spooled]:
+    def _files(self, upload_uuid: UUID | None) -> list[Spooled]:
         found = []
-        for path in self._folder.glob(f"{upload}/*"):
-            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
-                facts = path.stat()
-                found.append(Spooled(path, path.parent.name, facts.st_size, facts.st_mtime))
+        for folder in [self._folder / str(upload_uuid)] if upload_uuid else self._folder.glob("*"):
+            paths: list[Path] = []
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # removed since it was listed
+                paths = list(folder.iterdir())
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):  # likewise
+                    facts = path.stat()
+                    found.append(Spooled(path, folder.name, facts.st_size, facts.st_mtime))
         return found
 
     async def remove_upload(self, upload_uuid: UUID) -> None:

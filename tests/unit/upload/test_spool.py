@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from uuid import UUID
 
@@ -62,3 +63,21 @@ async def test_a_tenth_of_the_disk_stays_free(tmp_path: Path, free: int, taken: 
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("insufficient_storage", "30")
     with pytest.raises(NotOkError, match="at least 10%"):
         await spool.check()
+
+
+async def test_folders_that_go_while_they_are_listed(tmp_path: Path) -> None:
+    """An upload ends beside the background's look at what lies here."""
+    spool = Spool(tmp_path / "spool", lambda _: disk(500))
+
+    async def come_and_go() -> None:
+        for number in range(400):
+            upload = UUID(int=number)
+            file = await spool.open(upload, "one")
+            file.close()
+            await spool.remove_upload(upload)
+
+    others = asyncio.create_task(come_and_go())
+    while not others.done():
+        await spool.files()
+    await others
+    assert await spool.files() == []
