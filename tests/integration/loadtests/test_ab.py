@@ -144,7 +144,8 @@ async def test_a_prepared_question_ends_with_claimed_measured_why(system: System
         "(vaultbench)",
         "Verdict",
         "undecided",
-        "Not identified.",
+        "Because",
+        "A smoke run is too short",
     ):
         assert piece in said
     bundle = bundle_in(tmp_path)
