@@ -78,11 +78,8 @@ def _names_of_locks(settings: Settings, folder: Path) -> list[str]:
 
 
 def _delete_tools(folder: Path, say: Say) -> None:
-    entries = [
-        *_tools(folder),
-        *(folder / name for name in BESIDE_TOOLS),
-        *folder.glob(".lock-*"),
-    ]  # locks last
+    # The locks last: until then they keep others out.
+    entries = [*_tools(folder), *(folder / name for name in BESIDE_TOOLS), *folder.glob(".lock-*")]
     entries = [entry for entry in entries if entry.exists()]
     say(f"deleting the tools in {folder} ({_mb(entries):.0f} MB)")
     for entry in entries:

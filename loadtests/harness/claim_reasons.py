@@ -9,6 +9,7 @@ from loadtests.harness.cost import DATABASES, JOINTS, SERVICES
 from loadtests.harness.records.plan import Decides, Plan
 from loadtests.harness.records.result import ArmResult, Interval, Result, Verdict
 from loadtests.harness.sentences import names_of
+from loadtests.harness.stories import reads
 from loadtests.harness.stories.generator import ALL_PROCESSORS
 from loadtests.harness.stories.ghosts import counting_misleads, when_gone
 from loadtests.harness.verdict import ALPHA, judge
@@ -36,8 +37,8 @@ def causes(decides: Sequence[Decides], plan: Plan, result: Result) -> Iterator[s
     for one in decides:
         if one.metric == "uploads_per_s" and one.over is not None:
             yield from _of_a_rate(one, one.over, plan, result, names)
-        if one.metric == "statements":
-            yield from (said.text for said in result.sentences if said.text.startswith("Of the "))
+        if one.metric == "statements" and result.compare is not None:
+            yield from (said.text for said in reads.story(result, result.compare, names))
         if one.metric == "ghost_share" and result.kills is not None:
             counted = one.least is not None  # so many were said to be gone; else so few
             why = counting_misleads(result.kills, names) if counted else when_gone(result.kills, one.arm)

@@ -32,9 +32,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 USERS = [Identity(f"user-{at}", f"user-{at}@x", "p", f"t{at}") for at in range(8)]
 ANSWER_S = 0.03  # a client that waits costs nothing
-DECIDING_S = (
-    0.2  # from the look at the clock to the line about it, on a machine that does other things between
-)
+# From the look at the clock to the line about it, on a machine that does other things between.
+DECIDING_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
